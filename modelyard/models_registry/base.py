@@ -1,0 +1,109 @@
+"""What a model class is: its hyperparams, how it is fitted, and how a fitted one predicts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from modelyard.errors import FieldError
+from modelyard.models_registry.hyperparams import Hyperparam
+from modelyard.schemas import LearningCurve, ModelWarning
+from modelyard.tables.contract import Contract
+
+Labels = npt.NDArray[Any]
+Probabilities = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a fit is: `step` of `total`, and the loss there if the model class knows one."""
+
+    step: int
+    total: int
+    metric: float | None = None
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FitTask:
+    """All that a fit needs.
+
+    `frame` is a Table's frame (n rows, the contract's columns), `labels` the n labels themselves (int64, bool or
+    object array of str), every class of `classes` among them. `validation` is a held-out frame and its labels, for learning
+    curves and early stopping; without it there is no early stopping.
+    """
+
+    frame: pl.DataFrame
+    labels: Labels
+    contract: Contract
+    hyperparams: Mapping[str, Any]
+    validation: tuple[pl.DataFrame, Labels] | None = None
+    iterations: int | None = None
+    on_progress: OnProgress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A fitted estimator of the library's own class, and what its fit had to say.
+
+    `iterations` is the best number found by early stopping, if there was any: the final fit takes it
+    (as FitTask.iterations).
+    """
+
+    estimator: Any
+    warnings: tuple[ModelWarning, ...] = ()
+    learning_curve: LearningCurve | None = None
+    iterations: int | None = None
+
+
+class Predictor(Protocol):
+    """A fitted estimator made ready to answer. Probabilities are in the order of the contract's classes."""
+
+    size_bytes: int
+
+    def few(self, rows: Sequence[Sequence[float | str]]) -> list[list[float]]:
+        """Return the k class probabilities of each of a few checked rows.
+
+        A row has the contract's columns in order: floats (NaN where missing) and category texts as in Table.
+        """
+        ...
+
+    def many(self, frame: pl.DataFrame) -> Probabilities:
+        """Return the probabilities of a checked frame's n rows, shape (n, k)."""
+        ...
+
+
+class ModelClass(ABC):
+    """An algorithm of the registry. One instance each; it holds no state."""
+
+    key: ClassVar[str]
+    title: ClassVar[str]
+    description: ClassVar[str]
+    import_path: ClassVar[str]
+    libraries: ClassVar[tuple[str, ...]]
+    """The distributions whose version a fitted estimator depends on."""
+    hyperparams: ClassVar[tuple[Hyperparam, ...]]
+
+    def rules(self, hyperparams: Mapping[str, Any], n_classes: int | None) -> list[FieldError]:
+        """Return what is wrong between hyperparams that are each right alone; `n_classes` is None before the labels are known."""
+        return []
+
+    @abstractmethod
+    def fit(self, task: FitTask) -> Fit:
+        """Fit a new estimator."""
+
+    def predictor(self, estimator: Any, contract: Contract) -> Predictor:
+        """Make a fitted estimator ready to answer; by default through its own `predict_proba`."""
+        raise NotImplementedError
+
+    def feature_importances(self, estimator: Any, contract: Contract) -> dict[str, float] | None:
+        """Return one non-negative importance a column, or None where the algorithm has none."""
+        return None

@@ -1,0 +1,315 @@
+"""What every door speaks: the requests of the verbs and the values they answer with.
+
+All are frozen. They say what a field is; whether a table, a hyperparam or a reference makes sense is
+decided further up, in `tables`, `models_registry` and `ml_core`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+)
+
+from modelyard.errors import FieldError, InvalidRequest
+
+Label = StrictBool | StrictInt | StrictStr
+FeatureType = Literal["numeric", "categorical"]
+Status = Literal["active", "deleted"]
+JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
+StatusFilter = Literal["active", "deleted", "all"]
+
+MODEL_ID_PATTERN = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+_MODEL_ID = re.compile(MODEL_ID_PATTERN, re.IGNORECASE)
+_NAME = re.compile(NAME_PATTERN)
+
+
+class Frozen(BaseModel):
+    """Base of the values below. What an answer has beyond the known fields is passed over: a newer server may say more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=(), populate_by_name=True)
+
+
+class Request(Frozen):
+    """Base of what a caller writes: a field that is not known is a mistake."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ModelWarning(Frozen):
+    """Something that is legal but worth knowing; `count` is the number of cells or rows concerned."""
+
+    code: str
+    message: str
+    column: str | None = None
+    count: int | None = None
+
+
+class Evaluation(Request):
+    """How a training is judged.
+
+    `holdout` sets a stratified share `fraction` of the rows aside, `cv` cross-validates in `folds`
+    stratified folds, `none` gives the training score only. The model itself is always fitted on all rows.
+    `seed` decides which rows go where.
+    """
+
+    method: Literal["holdout", "cv", "none"] = "holdout"
+    fraction: Annotated[float, Field(ge=0.01, le=0.9, allow_inf_nan=False)] = 0.2
+    folds: Annotated[int, Field(ge=2, le=50)] = 5
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+
+
+def check_name(name: str) -> str:
+    """Return `name` if a model may be called so; raise ValueError otherwise."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"name {name[:120]!r} must be 1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit"
+        )
+    if is_model_id(name):
+        raise ValueError(f"name {name!r} looks like a model id; choose one that does not")
+    return name
+
+
+def is_model_id(reference: str) -> bool:
+    """Tell whether `reference` has the form of a model id (UUIDv7)."""
+    return _MODEL_ID.fullmatch(reference) is not None
+
+
+Name = Annotated[str, AfterValidator(check_name)]
+Tag = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class TrainRequest(Request):
+    """A table, its labels and what to make of them.
+
+    `X` is rows, records or columns (as in JSON), a polars DataFrame, or the `pathlib.Path` of a file. The labels are
+    `y`, or the column of `X` that `target` names; with both, `target` is only y's name.
+    """
+
+    model_class_key: str = Field(validation_alias=AliasChoices("model_class_key", "modelclasskey"))
+    X: Any
+    y: Any = None
+    target: str | None = None
+    hyperparams: dict[str, Any] = {}
+    feature_types: dict[str, FeatureType] | list[FeatureType] | None = Field(
+        None, validation_alias=AliasChoices("feature_types", "featuretypes")
+    )
+    feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
+    name: Name | None = None
+    tags: list[Tag] = Field([], max_length=50)
+    evaluation: Evaluation = Evaluation()
+
+
+class RetrainRequest(Request):
+    """A new table for an existing model, and what shall differ from its parent.
+
+    `model_id` is a reference. Left out, `feature_types`, `tags` and `evaluation` are the parent's; `hyperparams` are merged
+    over the parent's.
+    """
+
+    model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
+    X: Any
+    y: Any = None
+    target: str | None = None
+    hyperparams: dict[str, Any] = {}
+    feature_types: dict[str, FeatureType] | list[FeatureType] | None = Field(
+        None, validation_alias=AliasChoices("feature_types", "featuretypes")
+    )
+    feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
+    tags: list[Tag] | None = Field(None, max_length=50)
+    evaluation: Evaluation | None = None
+
+
+class PredictRequest(Request):
+    """A table to predict for, by the model that the reference `model_id` means."""
+
+    model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
+    X: Any
+    feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
+    probabilities: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What a model says of each row: n labels, and if asked for n lists of one probability a class, in `classes`' order."""
+
+    model_id: str
+    predictions: list[bool | int | str]
+    classes: list[bool | int | str]
+    probabilities: list[list[float]] | None = None
+    warnings: list[ModelWarning] = field(default_factory=list)
+
+
+class Tracking(Frozen):
+    """Whether the experiment tracker knows of a training, and where it shows it."""
+
+    status: Literal["off", "pending", "sent", "failed"] = "off"
+    task_id: str | None = None
+    url: str | None = None
+
+
+class Artifact(Frozen):
+    """The fitted estimator's file: its name in the model's folder, SHA-256 in hex, and size in bytes."""
+
+    file: str
+    sha256: str
+    bytes: int
+
+
+class ModelMetadata(Frozen):
+    """All that is known of a model but its report. Only `status`, `updated_at` and `tracking` ever change.
+
+    Times are UTC; `training_seconds` is the wall time of evaluation and fit. `metrics` is flat
+    (`train_accuracy`, `validation_roc_auc`, …). `message` says in a sentence what the verb did; it is not stored.
+    """
+
+    model_id: str
+    name: str
+    version: int
+    parent_id: str | None = None
+    model_class_key: str
+    hyperparams: dict[str, Any]
+    status: Status = "active"
+    metrics: dict[str, float | None]
+    feature_names: list[str]
+    feature_types: dict[str, FeatureType]
+    classes: list[Label]
+    n_rows: int
+    target: str | None = None
+    tags: list[str] = []
+    warnings: list[ModelWarning] = []
+    evaluation: Evaluation = Evaluation()
+    tracking: Tracking = Tracking()
+    created_at: datetime
+    updated_at: datetime
+    training_seconds: float
+    artifact: Artifact
+    environment: dict[str, str]
+    message: str = ""
+
+
+class ModelPage(Frozen):
+    """One page of models, newest first; `next_cursor` is null on the last one."""
+
+    models: list[ModelMetadata]
+    next_cursor: str | None = None
+
+
+class ModelQuery(Request):
+    """Which models to list: `limit` at most, after `cursor`, newest first."""
+
+    name: str | None = None
+    model_class_key: str | None = None
+    status: StatusFilter = "active"
+    tag: str | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+    cursor: str | None = None
+
+
+class ModelClassInfo(Frozen):
+    """A model class as people and programs choose it; `hyperparams` is a JSON Schema (an object with properties)."""
+
+    key: str
+    title: str
+    description: str
+    import_path: str
+    hyperparams: dict[str, Any]
+
+
+class ConfusionMatrix(Frozen):
+    """`matrix[i][j]` counts rows of class `labels[i]` that were predicted as `labels[j]`."""
+
+    labels: list[Label]
+    matrix: list[list[int]]
+
+
+class Curve(Frozen):
+    """Points of a line; `x` and `y` are of one length."""
+
+    x: list[float | None]
+    y: list[float | None]
+
+
+class LearningCurve(Frozen):
+    """The loss `metric` after each iteration, on the rows fitted and on those held out."""
+
+    metric: str
+    train: list[float]
+    validation: list[float] | None = None
+
+
+class Report(Frozen):
+    """What the evaluation of a model showed; what does not apply is null.
+
+    Curves are keyed by the class label's text. Rows of `per_class` hold `label`, `precision`, `recall`, `f1` and
+    `support`. `columns` profiles each feature of the training table.
+    """
+
+    metrics: dict[str, float | None]
+    confusion_matrix: ConfusionMatrix | None = None
+    roc_curves: dict[str, Curve] | None = None
+    precision_recall_curves: dict[str, Curve] | None = None
+    calibration_curve: dict[str, Curve] | None = None
+    per_class: list[dict[str, Any]] | None = None
+    learning_curve: LearningCurve | None = None
+    feature_importances: dict[str, float] | None = None
+    columns: dict[str, dict[str, Any]]
+    rows: dict[str, int]
+    warnings: list[ModelWarning] = []
+
+
+class Health(Frozen):
+    """How the yard is: `storage` is `ok` or why it cannot be used, `models` the number of active ones."""
+
+    status: Literal["ok", "unavailable"]
+    version: str
+    storage: str
+    models: int
+    uptime_s: float
+
+
+ValueT = TypeVar("ValueT", bound=BaseModel)
+
+
+def parse(kind: type[ValueT], fields: Mapping[str, Any]) -> ValueT:
+    """Build a `kind` from a caller's fields.
+
+    Raises InvalidRequest naming every field that is missing, unknown or of the wrong kind.
+    """
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidRequest.of([_field_error(kind, item) for item in error.errors()]) from None
+
+
+def _field_error(kind: type[BaseModel], item: Any) -> FieldError:
+    loc = tuple(item["loc"])
+    where = ".".join(map(str, loc))
+    if item["type"] == "missing":
+        return FieldError(loc, f"field '{where}' is required")
+    if item["type"] == "extra_forbidden":
+        allowed = ", ".join(kind.model_fields)
+        return FieldError(loc, f"field '{where}' is unknown; known are: {allowed}", item["input"])
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "value_error":
+        return FieldError(loc, message, item["input"])
+    return FieldError(loc, f"field '{where}': {message[0].lower()}{message[1:]}, got {_short(item['input'])}", item["input"])
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

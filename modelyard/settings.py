@@ -1,0 +1,57 @@
+"""The settings: each an environment variable `MODELYARD_*`, read once at start and passed down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+DEFAULT_MISSING_MARKERS = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>")
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Settings(BaseSettings):
+    """How this yard runs. Sizes are in MB (2**20 bytes), times in seconds, port 0 means any free one."""
+
+    model_config = SettingsConfigDict(env_prefix="MODELYARD_", frozen=True, extra="forbid")
+
+    storage_dir: Path = Field(Path("models_storage"), description="the folder that holds everything")
+    host: str = Field("127.0.0.1", description="the address the servers listen on")
+    rest_port: Port = Field(8000, description="REST's port")
+    grpc_port: Port = Field(50051, description="gRPC's port")
+    dashboard_port: Port = Field(8501, description="the dashboard's port")
+    max_body_mb: Annotated[float, Field(gt=0)] = Field(256, description="the largest request body, in MB")
+    model_cache_mb: Annotated[float, Field(gt=0)] = Field(512, description="loaded models kept in memory, in MB")
+    lock_timeout_s: Annotated[float, Field(gt=0)] = Field(10, description="how long a writer waits for the folder's lock")
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="browser origins, beside the server's own, that may call REST; separated by commas"
+    )
+    missing_markers: Annotated[tuple[str, ...], NoDecode] = Field(
+        DEFAULT_MISSING_MARKERS, description="text cells that mean a missing value, separated by commas; empty cells always do"
+    )
+    allow_version_skew: bool = Field(False, description="load models made under other library versions")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
+    log_format: Literal["text", "json"] = Field("text", description="how it is logged")
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("missing_markers", mode="before")
+    @classmethod
+    def _split_markers(cls, value: object) -> object:
+        return ("", *(part for part in value.split(",") if part)) if isinstance(value, str) else value
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The largest request body, in bytes."""
+        return int(self.max_body_mb * 2**20)
+
+    @property
+    def model_cache_bytes(self) -> int:
+        """The bound of the cache of loaded models, in bytes."""
+        return int(self.model_cache_mb * 2**20)

@@ -1,0 +1,74 @@
+"""What a model remembers of its training table, and checks every later table against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import polars as pl
+
+from modelyard.schemas import FeatureType, ModelWarning
+
+MISSING_CATEGORY = "\x00missing"
+"""How the missing category is written in the text columns that estimators see.
+
+No real text can equal it: `escape_category` puts one more NUL before any text that begins with one.
+"""
+
+CategorySource = Literal["text", "numbers", "booleans"]
+
+
+def escape_category(text: str) -> str:
+    """Return `text` as estimators see it, so that no real text equals MISSING_CATEGORY."""
+    return "\x00" + text if text.startswith("\x00") else text
+
+
+@dataclass(frozen=True, slots=True)
+class CategoricalColumn:
+    """The categories seen in training, sorted, in estimators' form (MISSING_CATEGORY among them if it was seen).
+
+    `source` says what the cells were, which decides how a text cell is read later: in a column of numbers
+    the text `1.0` is the category `1`, in a column of text it stays `1.0`.
+    """
+
+    categories: tuple[str, ...]
+    source: CategorySource = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """Names and types of the columns in order, the categories seen, the classes, and the missing markers."""
+
+    feature_types: dict[str, FeatureType]
+    categorical: dict[str, CategoricalColumn]
+    classes: tuple[bool | int | str, ...]
+    missing_markers: tuple[str, ...]
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of the columns, in the order of training."""
+        return tuple(self.feature_types)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A checked table: `frame` has the contract's columns in order and nothing else.
+
+    Numeric columns are Float64 with nulls where missing (no NaN, no infinity), categorical ones String without
+    nulls (MISSING_CATEGORY where missing).
+    """
+
+    frame: pl.DataFrame
+    warnings: tuple[ModelWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTable(Table):
+    """A checked table with its labels: `codes` has one index into `contract.classes` for each row.
+
+    `contract` is what the model will keep; `target` the name of the label column, if it had one.
+    """
+
+    codes: Any = None  # numpy int64 array, shape (n,)
+    contract: Contract | None = None
+    target: str | None = None
