@@ -1,0 +1,73 @@
+"""The verbs: what can be done with a yard. The core and every client have exactly these."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from modelyard.schemas import (
+    Health,
+    ModelClassInfo,
+    ModelMetadata,
+    ModelPage,
+    ModelQuery,
+    Predictions,
+    PredictRequest,
+    Report,
+    RetrainRequest,
+    TrainRequest,
+)
+
+
+class Verbs(Protocol):
+    """One yard, whatever door it is reached by. A `reference` is a model id, a name, or `name:version`.
+
+    Every verb raises the errors of `modelyard.errors`, the same ones behind every door.
+    """
+
+    def train(self, request: TrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
+        """Train a new model. With a key seen in the last 24 hours, answer with that request's model instead."""
+        ...
+
+    def retrain(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
+        """Train the next version of an existing model on a new table."""
+        ...
+
+    def predict(self, request: PredictRequest) -> Predictions:
+        """Predict the label of each row."""
+        ...
+
+    def delete(self, reference: str, *, hard: bool = False) -> ModelMetadata | None:
+        """Retire a model: soft, it can be restored; hard, its artifact is gone for good and None comes back."""
+        ...
+
+    def restore(self, reference: str) -> ModelMetadata:
+        """Make a soft-deleted model active again."""
+        ...
+
+    def list_models(self, query: ModelQuery | None = None) -> ModelPage:
+        """List models, newest first; without a query the 50 newest active ones."""
+        ...
+
+    def get_model(self, reference: str) -> ModelMetadata:
+        """Return what is known of a model."""
+        ...
+
+    def list_model_classes(self) -> list[ModelClassInfo]:
+        """List the algorithms there are, with the schemas of their hyperparams."""
+        ...
+
+    def get_report(self, reference: str) -> Report:
+        """Return what the evaluation of a model showed."""
+        ...
+
+    def get_artifact(self, reference: str) -> bytes:
+        """Return a model's `.pkl`, checked against its SHA-256."""
+        ...
+
+    def health(self) -> Health:
+        """Say whether the yard can serve."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files, connections and memory."""
+        ...
