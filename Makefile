@@ -1,0 +1,70 @@
+# Needs GNU make and a Python 3.11 to 3.13; PYTHON=/path/to/python chooses one. `make` alone explains the targets.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?=
+CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python)
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --all-extras --group build
+
+# The stamps: the locked packages, then the project itself.
+PACKAGES := $(VENV)/.packages
+SETUP := $(VENV)/.project
+
+.PHONY: help
+help: ## Explain the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: setup
+setup: $(SETUP) ## Make .venv with the locked packages (the other targets do it by themselves)
+
+.PHONY: run
+run: $(SETUP) ## Start every server on models_storage/; Ctrl-C stops them (ARGS="--storage DIR ...")
+	@exec $(BIN)/modelyard up $(ARGS)
+
+.PHONY: test
+test: $(SETUP) ## Run every test (ARGS="-k NAME ...")
+	@exec $(BIN)/python -m pytest -n logical --dist worksteal $(ARGS)
+
+.PHONY: check
+check: $(SETUP) ## Check style, types and layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+.PHONY: format
+format: $(SETUP) ## Format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: bench
+bench: $(SETUP) ## Run the benchmarks, as tables
+	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: lock
+lock: $(PACKAGES) ## Write the lock files anew from pyproject.toml (ARGS=--upgrade for the newest versions)
+	$(LOCK) $(ARGS) --output-file requirements/run.txt
+	$(LOCK) $(ARGS) --group dev --constraint requirements/run.txt --output-file requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove what the targets made; models_storage/ stays
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find modelyard tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(SETUP): $(PACKAGES) pyproject.toml modelyard/__init__.py
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# A .venv that works is kept and brought up to date, any other is made anew.
+$(PACKAGES): requirements/dev.txt
+	@python=$$(sh .ci/find-python $(BIN)/python 2>/dev/null) \
+		|| { python=$$(sh .ci/find-python $(CANDIDATES)) && "$$python" -m venv --clear $(VENV); }
+	@echo "Installing the locked packages into $(VENV): a minute or two, only when they change"
+	@$(PIP_INSTALL) --require-hashes --only-binary :all: --requirement requirements/dev.txt
+	@touch $@
