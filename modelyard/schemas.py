@@ -22,6 +22,7 @@ from pydantic import (
     StrictInt,
     StrictStr,
     ValidationError,
+    WithJsonSchema,
 )
 
 from modelyard.errors import FieldError, InvalidRequest
@@ -93,6 +94,36 @@ Name = Annotated[str, AfterValidator(check_name)]
 Tag = Annotated[str, Field(min_length=1, max_length=100)]
 
 
+_CELL = {"anyOf": [{"type": "number"}, {"type": "string"}, {"type": "boolean"}, {"type": "null"}]}
+TableValue = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "title": "X",
+            "description": "rows, records or columns",
+            "anyOf": [
+                {"title": "rows", "type": "array", "items": {"type": "array", "items": _CELL}},
+                {"title": "records", "type": "array", "items": {"type": "object", "additionalProperties": _CELL}},
+                {"title": "columns", "type": "object", "additionalProperties": {"type": "array", "items": _CELL}},
+            ],
+        }
+    ),
+]
+LabelsValue = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "title": "y",
+            "description": "one label a row, all integers, all text or all booleans; or null where `target` names a column",
+            "anyOf": [
+                {"type": "array", "items": {"type": kind}} for kind in ("integer", "string", "boolean")
+            ]
+            + [{"type": "null"}],
+        }
+    ),
+]
+
+
 class TrainRequest(Request):
     """A table, its labels and what to make of them.
 
@@ -101,8 +132,8 @@ class TrainRequest(Request):
     """
 
     model_class_key: str = Field(validation_alias=AliasChoices("model_class_key", "modelclasskey"))
-    X: Any
-    y: Any = None
+    X: TableValue
+    y: LabelsValue = None
     target: str | None = None
     hyperparams: dict[str, Any] = {}
     feature_types: dict[str, FeatureType] | list[FeatureType] | None = Field(
@@ -122,8 +153,8 @@ class RetrainRequest(Request):
     """
 
     model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
-    X: Any
-    y: Any = None
+    X: TableValue
+    y: LabelsValue = None
     target: str | None = None
     hyperparams: dict[str, Any] = {}
     feature_types: dict[str, FeatureType] | list[FeatureType] | None = Field(
@@ -138,7 +169,7 @@ class PredictRequest(Request):
     """A table to predict for, by the model that the reference `model_id` means."""
 
     model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
-    X: Any
+    X: TableValue
     feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
     probabilities: bool = False
 

@@ -1,0 +1,116 @@
+"""What shall be trained, worked out in full: the request checked, the table read, the parent's part filled in."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from modelyard import models_registry
+from modelyard.errors import InvalidHyperparams
+from modelyard.ml_core.training import TrainingPlan
+from modelyard.models_registry import ModelClass, hyperparams
+from modelyard.schemas import ModelMetadata, RetrainRequest, TrainRequest
+from modelyard.tables import TrainingTable, read_training
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOrder:
+    """A plan of training and what its model will be called. `name` is None where one is to be made up."""
+
+    plan: TrainingPlan
+    name: str | None
+    tags: tuple[str, ...]
+    parent_id: str | None = None
+
+    def digest(self) -> str:
+        """Return a SHA-256 in hex that two orders share only if they ask for the same, by whatever door they came."""
+        plan, table = self.plan, self.plan.table
+        said = {
+            "model_class": plan.model_class.key,
+            "hyperparams": plan.hyperparams,
+            "evaluation": plan.evaluation.model_dump(),
+            "feature_types": list(table.contract.feature_types.items()),
+            "classes": table.contract.classes,
+            "target": table.target,
+            "name": self.name,
+            "tags": self.tags,
+            "parent_id": self.parent_id,
+        }
+        digest = hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
+        digest.update(table.codes.tobytes())
+        digest.update(table.frame.hash_rows(seed=0).to_numpy().tobytes())
+        return digest.hexdigest()
+
+
+def order_training(request: TrainRequest, missing_markers: tuple[str, ...]) -> TrainingOrder:
+    """Work out a request to train.
+
+    Raises ModelClassNotFound, InvalidHyperparams, InvalidTable.
+    """
+    model_class = models_registry.model_class(request.model_class_key)
+    checked = check_hyperparams(model_class, request.hyperparams)
+    table = read_training(
+        request.X,
+        request.y,
+        target=request.target,
+        feature_types=request.feature_types,
+        feature_names=request.feature_names,
+        missing_markers=missing_markers,
+    )
+    plan = TrainingPlan(model_class=model_class, hyperparams=checked, evaluation=request.evaluation, table=table)
+    return TrainingOrder(plan=plan, name=request.name, tags=tuple(request.tags))
+
+
+def order_retraining(request: RetrainRequest, parent: ModelMetadata, missing_markers: tuple[str, ...]) -> TrainingOrder:
+    """Work out a request to retrain: what it leaves out is the parent's.
+
+    Raises ModelClassNotFound, InvalidHyperparams, InvalidTable.
+    """
+    model_class = models_registry.model_class(parent.model_class_key)
+    checked = check_hyperparams(model_class, {**parent.hyperparams, **request.hyperparams})
+    table = _read_like_parent(request, parent, missing_markers)
+    plan = TrainingPlan(
+        model_class=model_class,
+        hyperparams=checked,
+        evaluation=request.evaluation or parent.evaluation,
+        table=table,
+    )
+    tags = parent.tags if request.tags is None else request.tags
+    return TrainingOrder(plan=plan, name=parent.name, tags=tuple(tags), parent_id=parent.model_id)
+
+
+def check_hyperparams(model_class: ModelClass, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the hyperparams with defaults filled in. Raises InvalidHyperparams naming all that are wrong."""
+    checked = hyperparams.check(model_class.hyperparams, given)
+    wrong = model_class.rules(checked, None)
+    if wrong:
+        raise InvalidHyperparams.of(wrong)
+    return checked
+
+
+def _read_like_parent(
+    request: RetrainRequest, parent: ModelMetadata, missing_markers: tuple[str, ...]
+) -> TrainingTable:
+    target = request.target
+    if request.y is None and target is None:
+        target = parent.target
+    feature_names = request.feature_names
+    if feature_names is None and _is_rows(request.X):
+        feature_names = parent.feature_names
+    return read_training(
+        request.X,
+        request.y,
+        target=target,
+        feature_types=request.feature_types,
+        feature_names=feature_names,
+        missing_markers=missing_markers,
+        inherited_types=parent.feature_types,
+    )
+
+
+def _is_rows(X: Any) -> bool:
+    return isinstance(X, list | tuple) and len(X) > 0 and isinstance(X[0], list | tuple)
+

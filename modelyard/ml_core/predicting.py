@@ -1,0 +1,44 @@
+"""From a checked table and a loaded model to labels. Few rows go as plain Python values, many as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from modelyard.ml_core.serving import LoadedModel
+from modelyard.schemas import ModelWarning, Predictions
+from modelyard.tables import read_prediction
+
+
+def predict(model: LoadedModel, X: Any, feature_names: list[str] | None, *, probabilities: bool) -> Predictions:
+    """Predict the label of each row of X: the class of the highest probability, the first of equals.
+
+    Raises InvalidTable naming the rows and columns that break the model's contract.
+    """
+    few = model.rows.read(X) if feature_names is None else None
+    if few is not None:
+        rows, warnings = few
+        return _answer(model, model.predictor.few(rows), warnings, probabilities=probabilities)
+    table = read_prediction(X, model.contract, feature_names=feature_names)
+    scores = model.predictor.many(table.frame)
+    classes = model.contract.classes
+    return Predictions(
+        model_id=model.model_id,
+        predictions=[classes[code] for code in scores.argmax(axis=1).tolist()],
+        classes=list(classes),
+        probabilities=scores.tolist() if probabilities else None,
+        warnings=list(table.warnings),
+    )
+
+
+def _answer(
+    model: LoadedModel, scores: list[list[float]], warnings: Sequence[ModelWarning], *, probabilities: bool
+) -> Predictions:
+    classes = model.contract.classes
+    return Predictions(
+        model_id=model.model_id,
+        predictions=[classes[row.index(max(row))] for row in scores],
+        classes=list(classes),
+        probabilities=scores if probabilities else None,
+        warnings=list(warnings),
+    )

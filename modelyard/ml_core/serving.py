@@ -1,0 +1,106 @@
+"""Loaded models: fitted estimators made ready to answer, kept in memory up to a bound of bytes.
+
+Artifacts are immutable and model ids are never used twice, so nothing here ever goes stale; whether a model
+may still be served is asked of the store at every use.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from concurrent.futures import Future
+from dataclasses import dataclass
+from threading import Lock
+
+from modelyard import models_registry
+from modelyard.models_registry.base import Predictor
+from modelyard.storage import ModelRecord, ModelStore
+from modelyard.tables import RowReader, contract_from_json
+from modelyard.tables.contract import Contract
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that can answer at once."""
+
+    model_id: str
+    model_class_key: str
+    contract: Contract
+    rows: RowReader
+    predictor: Predictor
+    size_bytes: int
+
+
+class LoadedModels:
+    """The loaded models, least recently used out first when they outgrow `capacity_bytes`.
+
+    One that is larger than the bound alone is kept until the next one comes. When many ask for a model that is not loaded, it is loaded once.
+    """
+
+    def __init__(self, store: ModelStore, capacity_bytes: int) -> None:
+        self._store = store
+        self._capacity_bytes = capacity_bytes
+        self._loaded: OrderedDict[str, LoadedModel] = OrderedDict()
+        self._loading: dict[str, Future[LoadedModel]] = {}
+        self._size_bytes = 0
+        self._lock = Lock()
+
+    def get(self, reference: str) -> LoadedModel:
+        """Return the active model that `reference` means, loading it where needed.
+
+        Raises ModelNotFound, DataLoss, EnvironmentMismatch.
+        """
+        model_id = self._store.resolve_active(reference)
+        with self._lock:
+            model = self._loaded.get(model_id)
+            if model is not None:
+                self._loaded.move_to_end(model_id)
+                return model
+            waiting = self._loading.get(model_id)
+            if waiting is None:
+                mine: Future[LoadedModel] = Future()
+                self._loading[model_id] = mine
+        if waiting is not None:
+            return waiting.result()
+        return self._load(model_id, mine)
+
+    def has(self, reference: str) -> bool:
+        """Tell whether the model that `reference` means can answer without being loaded first."""
+        return self._store.resolve_active(reference) in self._loaded
+
+    def _load(self, model_id: str, promise: Future[LoadedModel]) -> LoadedModel:
+        try:
+            model = load(self._store, self._store.get_active(model_id))
+        except BaseException as error:
+            with self._lock:
+                del self._loading[model_id]
+            promise.set_exception(error)
+            raise
+        with self._lock:
+            del self._loading[model_id]
+            self._keep(model)
+        promise.set_result(model)
+        return model
+
+    def _keep(self, model: LoadedModel) -> None:
+        while self._loaded and self._size_bytes + model.size_bytes > self._capacity_bytes:
+            _, oldest = self._loaded.popitem(last=False)
+            self._size_bytes -= oldest.size_bytes
+        self._loaded[model.model_id] = model
+        self._size_bytes += model.size_bytes
+
+
+def load(store: ModelStore, record: ModelRecord) -> LoadedModel:
+    """Read a model's artifact and contract and make them ready to answer."""
+    model_class = models_registry.model_class(record.metadata.model_class_key)
+    contract_bytes = store.read_file(record, "contract.json")
+    contract = contract_from_json(contract_bytes)
+    estimator = store.load_estimator(record, model_class.libraries)
+    predictor = model_class.predictor(estimator, contract)
+    return LoadedModel(
+        model_id=record.metadata.model_id,
+        model_class_key=model_class.key,
+        contract=contract,
+        rows=RowReader(contract),
+        predictor=predictor,
+        size_bytes=predictor.size_bytes + 4 * len(contract_bytes),
+    )

@@ -1,0 +1,83 @@
+"""REST: the application. Routes are in `routes/`, what all calls share is in `gate.py`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+import modelyard
+from modelyard import errors, logs
+from modelyard.errors import FieldError, ModelyardError
+from modelyard.ml_core.yard import Yard
+from modelyard.rest_api import openapi, problems
+from modelyard.rest_api.gate import Gate
+from modelyard.rest_api.routes import models, predictions, service, training
+from modelyard.settings import Settings
+
+_DESCRIPTION = "Train, judge, serve and retire tabular classification models."
+
+
+def create_app(yard: Yard, settings: Settings) -> ASGIApp:
+    """Make the REST application of a core. Closing the application closes the core."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        yard.close()
+
+    app = FastAPI(title="Modelyard", version=modelyard.__version__, description=_DESCRIPTION, lifespan=lifespan)
+    for noun in (service, training, predictions, models):
+        app.include_router(noun.router(yard))
+    app.add_exception_handler(ModelyardError, _on_our_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_unexpected_error)
+    if settings.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=settings.allowed_origins, allow_methods=["*"], allow_headers=["*"]
+        )
+    app.openapi = lambda: _openapi_once(app)  # type: ignore[method-assign]
+    return Gate(app, settings)
+
+
+def _openapi_once(app: FastAPI) -> dict[str, object]:
+    if app.openapi_schema is None:
+        app.openapi_schema = openapi.document(app)
+    return app.openapi_schema
+
+
+def _answer(error: ModelyardError, status: int | None = None, headers: dict[str, str] | None = None) -> Response:
+    body = problems.to_problem(error, logs.current_request_id(), status)
+    return Response(body, status or problems.status_of(error), headers, media_type=problems.MEDIA_TYPE)
+
+
+async def _on_our_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ModelyardError)
+    return _answer(error)
+
+
+async def _on_invalid_request(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    wrong = [
+        FieldError(tuple(item["loc"]), f"{'.'.join(map(str, item['loc']))}: {item['msg']}", item.get("input"))
+        for item in error.errors()
+    ]
+    return _answer(errors.InvalidRequest.of(wrong))
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    where = f"{request.method} {request.url.path}"
+    kind = errors.NotFound if error.status_code == 404 else errors.InvalidRequest
+    detail = f"there is no {where}" if error.status_code in (404, 405) else f"{where}: {error.detail}"
+    return _answer(kind(detail), error.status_code, dict(error.headers or {}))
+
+
+async def _on_unexpected_error(_: Request, error: Exception) -> Response:
+    return _answer(errors.Internal(problems.INTERNAL_DETAIL))

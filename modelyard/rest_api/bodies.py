@@ -1,0 +1,95 @@
+"""From bytes to requests: JSON bodies and multipart uploads."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException
+from starlette.requests import Request
+
+from modelyard.errors import InvalidRequest
+from modelyard.schemas import parse
+
+RequestT = TypeVar("RequestT", bound=BaseModel)
+
+_TEXT_FIELDS = frozenset({"model_class_key", "modelclasskey", "model_id", "modelid", "target", "name"})
+"""Form fields whose value is the text itself; the others hold JSON."""
+
+
+async def read_json(request: Request, kind: type[RequestT]) -> RequestT:
+    """Read a JSON body as a `kind`. Raises InvalidRequest, and PayloadTooLarge from the gate."""
+    fields = loads(await request.body(), "the body")
+    if not isinstance(fields, dict):
+        raise InvalidRequest(f"the body must be a JSON object, got {_json_kind(fields)}")
+    return parse(kind, fields)
+
+
+def loads(text: bytes | str, what: str) -> Any:
+    """Parse JSON; raise InvalidRequest saying where it breaks."""
+    if not text or not text.strip():
+        raise InvalidRequest(f"{what} is empty; it must be JSON")
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"{what} is not valid JSON: {error}") from None
+
+
+@asynccontextmanager
+async def read_upload(request: Request, kind: type[RequestT]) -> AsyncIterator[RequestT]:
+    """Read a multipart upload as a `kind` whose X is the path of the uploaded file, while the context lasts."""
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise InvalidRequest("an upload must be multipart/form-data with a part called 'file'")
+    try:
+        form = await request.form(max_files=1, max_fields=100, max_part_size=16 * 2**20)
+    except MultiPartException as error:
+        raise InvalidRequest(f"the upload cannot be read: {error.message}") from None
+    with tempfile.TemporaryDirectory(prefix="modelyard-upload-") as folder:
+        try:
+            path = await run_in_threadpool(_save, _uploaded(form), Path(folder))
+            yield parse(kind, {**_fields(form), "X": path})
+        finally:
+            await form.close()
+
+
+def _uploaded(form: FormData) -> UploadFile:
+    upload = form.get("file")
+    if not isinstance(upload, UploadFile):
+        raise InvalidRequest("the upload needs a file in a part called 'file'")
+    return upload
+
+
+def _fields(form: FormData) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for key, value in form.multi_items():
+        if key == "file":
+            continue
+        if isinstance(value, UploadFile):
+            raise InvalidRequest(f"field '{key}' must be text, got a file; the table goes into the part called 'file'")
+        if key == "X":
+            raise InvalidRequest("field 'X' does not go with an upload: the table is the file")
+        if key in fields:
+            raise InvalidRequest(f"field '{key}' is given twice")
+        fields[key] = value if key in _TEXT_FIELDS else loads(value, f"field '{key}'")
+    return fields
+
+
+def _save(upload: UploadFile, folder: Path) -> Path:
+    suffix = Path(upload.filename or "").suffix[:16]
+    path = folder / f"upload{suffix if suffix.isascii() and '/' not in suffix else ''}"
+    with path.open("wb") as file:
+        shutil.copyfileobj(upload.file, file, 2**20)
+    return path
+
+
+def _json_kind(value: Any) -> str:
+    names = {list: "a list", str: "a text", bool: "a boolean", int: "a number", float: "a number"}
+    return names.get(type(value), "null")

@@ -1,0 +1,133 @@
+"""What OpenAPI says of the routes beyond their answers: request bodies with examples, and the errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from modelyard.rest_api import problems
+from modelyard.rest_api.tables_out import MEDIA_TYPES
+from modelyard.schemas import PredictRequest, RetrainRequest, TrainRequest
+
+_REF = "#/components/schemas/{model}"
+_BODIES: tuple[type[BaseModel], ...] = (TrainRequest, RetrainRequest, PredictRequest)
+
+_X = [{"age": 39, "job": "clerk"}, {"age": 50, "job": None}, {"age": 38, "job": "smith"}, {"age": 53, "job": "clerk"}]
+TRAIN_EXAMPLE: dict[str, Any] = {
+    "model_class_key": "logistic_regression",
+    "name": "credit",
+    "X": _X,
+    "y": ["no", "yes", "no", "yes"],
+    "hyperparams": {"C": 0.5},
+    "evaluation": {"method": "none"},
+}
+RETRAIN_EXAMPLE: dict[str, Any] = {
+    "model_id": "credit",
+    "X": _X,
+    "y": ["no", "yes", "no", "no"],
+    "hyperparams": {"C": 2.0},
+}
+PREDICT_EXAMPLE: dict[str, Any] = {
+    "model_id": "credit",
+    "X": [{"age": 44, "job": "clerk"}],
+    "probabilities": True,
+}
+EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
+    TrainRequest: TRAIN_EXAMPLE,
+    RetrainRequest: RETRAIN_EXAMPLE,
+    PredictRequest: PREDICT_EXAMPLE,
+}
+
+_PROBLEM: dict[str, Any] = {
+    "title": "Problem",
+    "description": "An error as RFC 9457 has it.",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code", "request_id", "errors"],
+    "properties": {
+        "type": {"type": "string", "description": "which error it is"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "what, which value, what is allowed"},
+        "code": {"type": "string", "description": "the canonical code word"},
+        "request_id": {"type": ["string", "null"]},
+        "errors": {
+            "type": "array",
+            "maxItems": 50,
+            "items": {
+                "type": "object",
+                "required": ["loc", "message"],
+                "properties": {
+                    "loc": {"type": "array", "items": {"type": ["string", "integer"]}},
+                    "message": {"type": "string"},
+                    "value": {},
+                },
+            },
+        },
+    },
+}
+
+_WHEN = {
+    400: "the request is wrong: `errors` names the places",
+    403: "a browser's request from elsewhere",
+    404: "no such model or model class, or a deleted model where an active one is needed",
+    409: "the state of things does not allow it",
+    413: "the body is over the limit",
+    500: "stored data does not match its checksum, or something unexpected",
+    503: "the storage cannot be reached or written",
+}
+
+
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the errors of a route."""
+    content = {problems.MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}}
+    return {status: {"description": _WHEN[status], "content": content} for status in (*statuses, 403, 500, 503)}
+
+
+def json_body(kind: type[BaseModel]) -> dict[str, Any]:
+    """Describe a JSON body, with its example."""
+    schema = {"$ref": _REF.format(model=kind.__name__)}
+    content = {"application/json": {"schema": schema, "example": EXAMPLES[kind]}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def upload_body(kind: type[BaseModel]) -> dict[str, Any]:
+    """Describe the multipart form of a body: `file` in the place of X, text fields as they are, the others as JSON."""
+    properties: dict[str, Any] = {
+        "file": {"type": "string", "format": "binary", "description": "CSV, JSON, JSON lines, Parquet or Arrow"}
+    }
+    for name, field in kind.model_fields.items():
+        if name in ("X", "y"):
+            continue
+        is_text = name in ("model_class_key", "model_id", "target", "name")
+        properties[name] = {"type": "string", "description": "text" if is_text else "JSON"}
+        if field.is_required() and name != "X":
+            properties[name]["minLength"] = 1
+    required = ["file", *(name for name, field in kind.model_fields.items() if field.is_required() and name != "X")]
+    schema = {"type": "object", "properties": properties, "required": required}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+def table_answer() -> dict[int | str, dict[str, Any]]:
+    """Describe the formats of predictions as a file beyond JSON."""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    return {200: {"content": {kind: binary for kind in MEDIA_TYPES[1:]}}}
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """Build the OpenAPI document, the request bodies' schemas among its components."""
+    made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    _, bodies = models_json_schema([(kind, "validation") for kind in _BODIES], ref_template=_REF)
+    schemas = made.setdefault("components", {}).setdefault("schemas", {})
+    for name, schema in bodies["$defs"].items():
+        schemas.setdefault(name, schema)
+    schemas["Problem"] = _PROBLEM
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    for path in made["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)
+    return made

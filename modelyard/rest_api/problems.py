@@ -1,0 +1,74 @@
+"""Errors on the wire: RFC 9457 problem documents, each way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from modelyard import errors
+from modelyard.errors import FieldError, ModelyardError
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:modelyard:error:"
+INTERNAL_DETAIL = "something went wrong inside; the log has the reason under this request's id"
+_MAX_VALUE_CHARS = 200
+
+STATUS: dict[type[ModelyardError], int] = {
+    errors.InvalidArgument: 400,
+    errors.Unauthenticated: 401,
+    errors.PermissionDenied: 403,
+    errors.NotFound: 404,
+    errors.AlreadyExists: 409,
+    errors.Aborted: 409,
+    errors.FailedPrecondition: 409,
+    errors.PayloadTooLarge: 413,
+    errors.ResourceExhausted: 429,
+    errors.Cancelled: 409,
+    errors.DeadlineExceeded: 504,
+    errors.Unavailable: 503,
+    errors.DataLoss: 500,
+    errors.Internal: 500,
+    ModelyardError: 500,
+}
+
+
+def status_of(error: ModelyardError) -> int:
+    """Return the HTTP status of the nearest of the error's classes that has one."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def to_problem(error: ModelyardError, request_id: str | None, status: int | None = None) -> bytes:
+    """Write an error as a problem document."""
+    document = {
+        "type": TYPE_PREFIX + type(error).slug(),
+        "title": error.title,
+        "status": status or status_of(error),
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": request_id,
+        "errors": [
+            {"loc": list(wrong.loc), "message": wrong.message, "value": _presentable(wrong.value)}
+            for wrong in error.errors
+        ],
+    }
+    return orjson.dumps(document, default=repr, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS)
+
+
+def from_problem(document: dict[str, Any]) -> ModelyardError:
+    """Build the error that a problem document tells of."""
+    slug = str(document.get("type", "")).removeprefix(TYPE_PREFIX)
+    kind = errors.error_class(slug, document.get("code"))
+    found = [
+        FieldError(tuple(item["loc"]), item["message"], item.get("value")) for item in document.get("errors") or []
+    ]
+    return kind(document.get("detail") or document.get("title") or "no detail", errors=found)
+
+
+def _presentable(value: Any) -> Any:
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < 2**63 else str(value)[:_MAX_VALUE_CHARS]
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= _MAX_VALUE_CHARS else text[: _MAX_VALUE_CHARS - 1] + "…"

@@ -1,0 +1,68 @@
+"""The models there are: list, look, download, retire, bring back."""
+
+from __future__ import annotations
+
+import base64
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from starlette.concurrency import run_in_threadpool
+
+from modelyard.ml_core.yard import Yard
+from modelyard.rest_api.openapi import error_responses
+from modelyard.schemas import ModelMetadata, ModelPage, ModelQuery, Report
+
+PICKLE = "application/octet-stream"
+_DOWNLOAD = {200: {"content": {PICKLE: {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+def router(yard: Yard) -> APIRouter:
+    """Make the routes of models."""
+    routes = APIRouter(prefix="/models", tags=["models"])
+
+    @routes.get("", responses=error_responses(400, 404))
+    async def list_models(query: Annotated[ModelQuery, Query()]) -> ModelPage:
+        """List models, newest first."""
+        return await run_in_threadpool(yard.list_models, query)
+
+    @routes.get("/{reference}", responses=error_responses(400, 404))
+    async def get_model(reference: str) -> ModelMetadata:
+        """What is known of a model; `reference` is a model id, a name (its latest active version) or `name:3`."""
+        return yard.get_model(reference)
+
+    @routes.get("/{reference}/report", responses=error_responses(400, 404))
+    async def get_report(reference: str) -> Report:
+        """What the evaluation of a model showed."""
+        return await run_in_threadpool(yard.get_report, reference)
+
+    @routes.get(
+        "/{reference}/artifact", response_class=Response, responses={**error_responses(400, 404), **_DOWNLOAD}
+    )
+    async def get_artifact(reference: str) -> Response:
+        """The fitted estimator as a `.pkl`, its SHA-256 in `Repr-Digest`."""
+        model = yard.get_model(reference)
+        body = await run_in_threadpool(yard.get_artifact, model.model_id)
+        digest = base64.b64encode(bytes.fromhex(model.artifact.sha256)).decode()
+        headers = {
+            "Repr-Digest": f"sha-256=:{digest}:",
+            "Content-Disposition": f'attachment; filename="{model.name}-{model.version}.pkl"',
+        }
+        return Response(body, media_type=PICKLE, headers=headers)
+
+    @routes.delete(
+        "/{reference}",
+        response_model=ModelMetadata,
+        responses={**error_responses(400, 404), 204: {"description": "deleted for good"}},
+    )
+    async def delete_model(reference: str, hard: bool = False) -> ModelMetadata | Response:
+        """Retire a model: soft, it can be restored; hard, its artifact is gone for good."""
+        model = await run_in_threadpool(partial(yard.delete, reference, hard=hard))
+        return Response(status_code=204) if model is None else model
+
+    @routes.post("/{reference}/restore", responses=error_responses(400, 404, 409))
+    async def restore_model(reference: str) -> ModelMetadata:
+        """Make a soft-deleted model active again."""
+        return await run_in_threadpool(yard.restore, reference)
+
+    return routes
