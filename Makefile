@@ -22,6 +22,7 @@ help: ## Explain the targets
 
 .PHONY: setup
 setup: $(SETUP) ## Make .venv with the locked packages (the other targets do it by themselves)
+	@:
 
 .PHONY: run
 run: $(SETUP) ## Start every server on models_storage/; Ctrl-C stops them (ARGS="--storage DIR ...")

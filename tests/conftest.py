@@ -1,0 +1,105 @@
+"""What tests of every module share: real tables, a folder for a yard, and how Hypothesis and skips behave."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from dataclasses import dataclass
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, settings
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+"""Larger real tables, which stand beside a developer's checkout and nowhere else."""
+
+# A slow machine must not fail a property: no deadlines. In CI the same examples are tried in every run.
+settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("dev"), max_examples=50, derandomize=True, database=None)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@dataclass(frozen=True, slots=True)
+class RealTable:
+    """A real table as a CSV file, missing cells and all, and the column that holds its labels."""
+
+    path: Path
+    target: str
+
+
+def _penguins() -> RealTable:
+    # Found by its distribution: importing the package would import pandas.
+    return RealTable(
+        Path(str(distribution("palmerpenguins").locate_file("palmerpenguins/data/penguins.csv"))), "species"
+    )
+
+
+@pytest.fixture
+def storage_dir(tmp_path: Path) -> Path:
+    """A path for a yard's folder, which does not exist yet."""
+    return tmp_path / "models_storage"
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of `adult.csv`, `titanic.csv` and `penguins.csv`; skips where it is not there."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the larger real tables are not beside this checkout")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session", params=["palmerpenguins", "adult", "penguins", "titanic"])
+def real_table(request: pytest.FixtureRequest) -> RealTable:
+    """Each real table in turn; the one of the `palmerpenguins` package is there everywhere."""
+    if request.param == "palmerpenguins":
+        return _penguins()
+    folder: Path = request.getfixturevalue("data_dir")
+    target = {"adult": "income", "penguins": "species", "titanic": "survived"}[request.param]
+    return RealTable(folder / f"{request.param}.csv", target)
+
+
+@pytest.fixture(scope="session")
+def penguins_csv() -> Path:
+    """344 penguins with missing cells (`NA`): 3 species to tell apart by 5 numbers and 2 categories."""
+    return _penguins().path
+
+
+@pytest.fixture(scope="session")
+def penguins(penguins_csv: Path) -> pl.DataFrame:
+    """The table of `penguins_csv`, its labels in the column `species`."""
+    return pl.read_csv(penguins_csv, null_values="NA")
+
+
+@pytest.fixture(scope="session")
+def breast_cancer() -> pl.DataFrame:
+    """569 tumours, 30 numbers each; the text labels `malignant` and `benign` in the column `target`."""
+    return _labelled("breast_cancer")
+
+
+@pytest.fixture(scope="session")
+def iris() -> pl.DataFrame:
+    """150 flowers, 4 numbers each; 3 species as text in the column `target`."""
+    return _labelled("iris")
+
+
+def _labelled(name: str) -> pl.DataFrame:
+    from sklearn import datasets  # it takes seconds, which most tests need not wait
+
+    bunch: Any = getattr(datasets, f"load_{name}")()
+    frame = pl.DataFrame(bunch.data, schema=[str(name) for name in bunch.feature_names])
+    return frame.with_columns(target=pl.Series(bunch.target_names[bunch.target].tolist()))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI, where every tool has to be there, fail a test that skips itself because it `needs …` one."""
+    report = yield
+    if os.environ.get("CI") and report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if reason.startswith("needs "):
+            report.outcome = "failed"
+            report.longrepr = f"skipped in CI: {reason}"
+    return report

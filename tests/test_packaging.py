@@ -1,0 +1,84 @@
+"""The project's own set-up: the locks, the layers, and what a test may be skipped for."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).resolve().parent.parent
+PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+GROUPS: dict[str, list[str]] = PYPROJECT["dependency-groups"]
+EXTRAS: dict[str, list[str]] = PYPROJECT["project"]["optional-dependencies"]
+
+RUN = [*PYPROJECT["project"]["dependencies"], *(one for extra in EXTRAS.values() for one in extra), *GROUPS["build"]]
+DEV = [*RUN, *GROUPS["dev"]]
+
+
+def locked(lock: str) -> dict[str, set[str]]:
+    """Return the versions of each package in a lock file; there may be one for each version of Python."""
+    versions: dict[str, set[str]] = {}
+    for name, version in re.findall(r"^([\w.-]+)==([^ ]+)", (ROOT / "requirements" / lock).read_text(), re.MULTILINE):
+        versions.setdefault(canonicalize_name(name), set()).add(version)
+    return versions
+
+
+@pytest.mark.parametrize(("lock", "wanted"), [("run.txt", RUN), ("dev.txt", DEV)])
+def test_locks_hold_what_the_project_declares(lock: str, wanted: list[str]) -> None:
+    versions = locked(lock)
+    for requirement in map(Requirement, wanted):
+        if requirement.name == PYPROJECT["project"]["name"]:
+            continue
+        found = versions.get(canonicalize_name(requirement.name), set())
+        assert found, f"{requirement.name} is not in {lock}; run `make lock`"
+        assert all(version in requirement.specifier for version in found), f"{lock} is older than pyproject.toml"
+
+
+def test_development_lock_extends_the_run_time_lock() -> None:
+    development = locked("dev.txt")
+    assert {name: development.get(name) for name in locked("run.txt")} == locked("run.txt")
+
+
+@pytest.mark.parametrize("lock", ["run.txt", "dev.txt"])
+def test_locks_name_no_place_and_hash_every_package(lock: str) -> None:
+    text = (ROOT / "requirements" / lock).read_text()
+    assert not re.search(r"://|^--|^ *-[ef] |^ *# +via +/| @ ", text, re.MULTILINE)
+    packages = re.split(r"^(?=\w)", text, flags=re.MULTILINE)[1:]
+    assert packages
+    assert all("--hash=sha256:" in package for package in packages)
+
+
+def test_every_extra_is_part_of_all() -> None:
+    (everything,) = EXTRAS["all"]
+    assert Requirement(everything).extras == EXTRAS.keys() - {"all"}
+
+
+SKIPPED = """
+import pytest
+
+@pytest.mark.skipif(True, reason="needs a browser")
+def test_marked(): ...
+
+def test_called():
+    pytest.skip("needs a browser")
+
+def test_of_other_data():
+    pytest.skip("the larger real tables are not beside this checkout")
+"""
+
+
+@pytest.mark.parametrize(("ci", "outcomes"), [("true", {"errors": 1, "failed": 1, "skipped": 1}), ("", {"skipped": 3})])
+def test_in_ci_no_test_is_skipped_for_want_of_a_tool(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: str, outcomes: dict[str, int]
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    pytester.makeconftest((ROOT / "tests" / "conftest.py").read_text())
+    pytester.makepyfile(SKIPPED)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:xdist").assert_outcomes(**outcomes)
