@@ -1,1 +1,90 @@
-"""."""
+"""WHICH: the model classes to choose from. The registry is a literal; third parties join by entry point.
+
+A package brings its own model class by an entry point of the group `modelyard.model_classes` that names a `ModelClass`
+subclass or instance. Importing this package imports neither scikit-learn nor CatBoost.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import logging
+from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
+
+from modelyard.errors import ModelClassNotFound
+from modelyard.models_registry.base import ModelClass
+from modelyard.models_registry.catboost_classifier import CatBoostClassifierClass
+from modelyard.models_registry.hyperparams import json_schema
+from modelyard.models_registry.logistic_regression import LogisticRegressionClass
+from modelyard.schemas import ModelClassInfo
+
+ENTRY_POINT_GROUP = "modelyard.model_classes"
+
+BUILT_IN: MappingProxyType[str, ModelClass] = MappingProxyType(
+    {
+        "logistic_regression": LogisticRegressionClass(),
+        "catboost_classifier": CatBoostClassifierClass(),
+    }
+)
+
+logger = logging.getLogger(__name__)
+
+
+def model_classes() -> dict[str, ModelClass]:
+    """Return all model classes by key: the built-in ones, then those of installed plug-ins."""
+    return {**BUILT_IN, **_plug_ins()}
+
+
+def model_class(key: str) -> ModelClass:
+    """Return the model class of a key, whose case, '_' and '-' do not matter. Raises ModelClassNotFound."""
+    known = model_classes()
+    plain = {_plain(name): name for name in known}
+    if _plain(key) in plain:
+        return known[plain[_plain(key)]]
+    near = [plain[name] for name in difflib.get_close_matches(_plain(key), plain, n=3, cutoff=0.5)]
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    shown = key if len(key) <= 80 else key[:77] + "..."
+    raise ModelClassNotFound(f"there is no model class {shown!r}; {hint}known are: {', '.join(map(repr, known))}")
+
+
+def describe(model_class: ModelClass) -> ModelClassInfo:
+    """Return what people and programs need to choose a model class and set its hyperparams."""
+    return ModelClassInfo(
+        key=model_class.key,
+        title=model_class.title,
+        description=model_class.description,
+        import_path=model_class.import_path,
+        hyperparams=json_schema(model_class.hyperparams),
+    )
+
+
+def _plain(key: str) -> str:
+    return key.casefold().replace("_", "").replace("-", "")
+
+
+@functools.cache
+def _plug_ins() -> dict[str, ModelClass]:
+    found: dict[str, ModelClass] = {}
+    for entry_point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda one: (one.name, one.value)):
+        loaded = _load(entry_point)
+        if loaded is None:
+            continue
+        if _plain(loaded.key) in {_plain(key) for key in (*BUILT_IN, *found)}:
+            logger.error("plug-in %s is skipped: the key %r is taken", entry_point.value, loaded.key)
+        else:
+            found[loaded.key] = loaded
+    return found
+
+
+def _load(entry_point: EntryPoint) -> ModelClass | None:
+    try:
+        named = entry_point.load()
+        loaded = named() if isinstance(named, type) else named
+        if isinstance(loaded, ModelClass):
+            describe(loaded)
+            return loaded
+        logger.error("plug-in %s is skipped: it is not a ModelClass", entry_point.value)
+    except Exception:  # a third party's code may raise anything, and must not hide the other model classes
+        logger.exception("plug-in %s is skipped: it cannot be loaded", entry_point.value)
+    return None

@@ -13,6 +13,7 @@ import polars as pl
 
 from modelyard.errors import FieldError
 from modelyard.models_registry.hyperparams import Hyperparam
+from modelyard.models_registry.predictors import EstimatorPredictor
 from modelyard.schemas import LearningCurve, ModelWarning
 from modelyard.tables.contract import Contract
 
@@ -37,8 +38,8 @@ class FitTask:
     """All that a fit needs.
 
     `frame` is a Table's frame (n rows, the contract's columns), `labels` the n labels themselves (int64, bool or
-    object array of str), every class of `classes` among them. `validation` is a held-out frame and its labels, for learning
-    curves and early stopping; without it there is no early stopping.
+    object array of str), every class of `classes` among them. `validation` is a held-out frame and its labels, for
+    learning curves and early stopping; without it there is no early stopping.
     """
 
     frame: pl.DataFrame
@@ -93,7 +94,10 @@ class ModelClass(ABC):
     hyperparams: ClassVar[tuple[Hyperparam, ...]]
 
     def rules(self, hyperparams: Mapping[str, Any], n_classes: int | None) -> list[FieldError]:
-        """Return what is wrong between hyperparams that are each right alone; `n_classes` is None before the labels are known."""
+        """Return what is wrong between hyperparams that are each right alone.
+
+        `n_classes` is None before the labels are known.
+        """
         return []
 
     @abstractmethod
@@ -102,7 +106,7 @@ class ModelClass(ABC):
 
     def predictor(self, estimator: Any, contract: Contract) -> Predictor:
         """Make a fitted estimator ready to answer; by default through its own `predict_proba`."""
-        raise NotImplementedError
+        return EstimatorPredictor(estimator, contract)
 
     def feature_importances(self, estimator: Any, contract: Contract) -> dict[str, float] | None:
         """Return one non-negative importance a column, or None where the algorithm has none."""

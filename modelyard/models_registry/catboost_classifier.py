@@ -1,0 +1,192 @@
+"""Gradient boosting by CatBoost: categories as they are, missing numbers as NaN.
+
+It writes no files, and what it says goes to the log and never to stdout.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from modelyard.errors import InvalidArgument, InvalidTable
+from modelyard.models_registry.base import Fit, FitTask, Labels, ModelClass, OnProgress, Progress
+from modelyard.models_registry.hyperparams import Hyperparam
+from modelyard.schemas import LearningCurve
+from modelyard.tables.contract import Contract
+
+logger = logging.getLogger(__name__)
+
+# CatBoost's streams belong to the process, not to the fit: a second fit that names its own at the same time is refused.
+_ONE_AT_A_TIME = threading.Lock()
+_SOURCE_PLACE = re.compile(r"^\s*\S+\.(?:cpp|h):\d+:\s*")
+_EXACT_INTEGERS = 2**24
+
+
+class CatBoostClassifierClass(ModelClass):
+    """CatBoost's CatBoostClassifier on the table as it is."""
+
+    key = "catboost_classifier"
+    title = "CatBoost classifier"
+    description = (
+        "Gradient boosted trees: usually the more accurate, slower to train. Takes categories and missing cells as "
+        "they are, needs no scaling, finds interactions by itself."
+    )
+    import_path = "catboost.CatBoostClassifier"
+    libraries = ("catboost",)
+    hyperparams = (
+        Hyperparam("iterations", ("int",), 300, "The number of trees.", minimum=1, maximum=1_000_000),
+        Hyperparam(
+            "learning_rate",
+            ("float",),
+            None,
+            "The step of each tree; null: chosen by CatBoost from the number of rows and iterations.",
+            nullable=True,
+            exclusive_minimum=0,
+            maximum=1,
+        ),
+        Hyperparam("depth", ("int",), 6, "The depth of each tree.", minimum=1, maximum=16),
+        Hyperparam(
+            "verbose",
+            ("bool", "int"),
+            False,
+            "Whether CatBoost logs its progress: true: each iteration, a number: every so many, false or 0: never.",
+            minimum=0,
+            maximum=1_000_000,
+        ),
+        Hyperparam("l2_leaf_reg", ("float",), 3.0, "The l2 penalty on the values of the leaves.", minimum=0),
+        Hyperparam("random_seed", ("int",), 0, "The seed of all that is random.", minimum=0, maximum=2**32 - 1),
+        Hyperparam(
+            "auto_class_weights",
+            ("str",),
+            None,
+            "Weighs the rows of rare classes more: so that every class counts the same, or the square root of that.",
+            nullable=True,
+            choices=("Balanced", "SqrtBalanced"),
+        ),
+        Hyperparam(
+            "early_stopping_rounds",
+            ("int",),
+            None,
+            "Stop after so many iterations without a better loss on the held-out rows; null: never.",
+            nullable=True,
+            minimum=1,
+            maximum=1_000_000,
+        ),
+    )
+
+    def fit(self, task: FitTask) -> Fit:
+        """Fit with early stopping if there are held-out rows and the hyperparams ask for it."""
+        from catboost import CatBoostError
+
+        _check_not_all_constant(task.frame)
+        estimator = _estimator(task)
+        try:
+            with _ONE_AT_A_TIME:
+                estimator.fit(task.frame, _labels(task.labels, task.contract), **_fit_arguments(task))
+        except CatBoostError as error:
+            raise InvalidArgument(f"CatBoost could not fit: {_cleaned(error)}") from error
+        curve = _learning_curve(estimator)
+        return Fit(estimator, learning_curve=curve, iterations=_keep_the_best(estimator, task))
+
+    def feature_importances(self, estimator: Any, contract: Contract) -> dict[str, float] | None:
+        """Return CatBoost's PredictionValuesChange: percentages that sum to 100."""
+        values = estimator.get_feature_importance()
+        return dict(zip(contract.feature_names, np.asarray(values).tolist(), strict=True))
+
+
+class _Watch:
+    """CatBoost's callback: reports progress, and ends the fit after `stop_after` iterations."""
+
+    def __init__(self, total: int, stop_after: int, on_progress: OnProgress | None) -> None:
+        self._total = min(total, stop_after)
+        self._on_progress = on_progress
+
+    def after_iteration(self, info: Any) -> bool:
+        if self._on_progress is not None:
+            losses = info.metrics.get("validation", info.metrics["learn"])
+            metric = next(iter(losses.values()))[-1]
+            self._on_progress(Progress(info.iteration, self._total, float(metric)))
+        return bool(info.iteration < self._total)
+
+
+def _estimator(task: FitTask) -> Any:
+    from catboost import CatBoostClassifier
+
+    given = {
+        name: value
+        for name, value in task.hyperparams.items()
+        if value is not None and name not in ("early_stopping_rounds", "verbose")
+    }
+    types = task.contract.feature_types
+    return CatBoostClassifier(
+        **given,
+        verbose=task.hyperparams["verbose"] or False,
+        cat_features=[name for name, feature_type in types.items() if feature_type == "categorical"],
+        allow_writing_files=False,
+    )
+
+
+def _fit_arguments(task: FitTask) -> dict[str, Any]:
+    arguments: dict[str, Any] = {}
+    if task.validation is not None:
+        frame, labels = task.validation
+        # use_best_model would also change the learning rate that CatBoost chooses, so the best is cut out afterwards.
+        arguments |= {"eval_set": (frame, _labels(labels, task.contract)), "use_best_model": False}
+        arguments["early_stopping_rounds"] = task.hyperparams["early_stopping_rounds"]
+    if task.iterations is not None or task.on_progress is not None:
+        # Ending the fit keeps the learning rate of the iterations that were asked for; fewer iterations would raise it.
+        total = task.hyperparams["iterations"]
+        arguments["callbacks"] = [_Watch(total, task.iterations or total, task.on_progress)]
+    if task.hyperparams["verbose"]:
+        arguments |= {"log_cout": _log_line(logging.INFO), "log_cerr": _log_line(logging.WARNING)}
+    return arguments
+
+
+def _log_line(level: int) -> Any:
+    def write(text: str) -> None:
+        if text.strip():
+            logger.log(level, "%s", text.rstrip())
+
+    return write
+
+
+def _labels(labels: Labels, contract: Contract) -> Labels:
+    """Return labels that CatBoost tells apart: it reads integers as float32, so large ones are given as texts."""
+    if any(abs(label) > _EXACT_INTEGERS for label in contract.classes if isinstance(label, int)):
+        return labels.astype(str).astype(object)
+    return labels
+
+
+def _check_not_all_constant(frame: pl.DataFrame) -> None:
+    counts = frame.select(pl.all().n_unique()).row(0)
+    if all(count == 1 for count in counts):
+        names = ", ".join(repr(name) for name in frame.columns[:20])
+        raise InvalidTable(f"X must have a column whose values differ: in the rows to be fitted {names} are constant")
+
+
+def _learning_curve(estimator: Any) -> LearningCurve | None:
+    losses = estimator.get_evals_result()
+    if not losses.get("learn"):
+        return None
+    train = next(iter(losses["learn"].values()))
+    validation = next(iter(losses["validation"].values())) if "validation" in losses else None
+    return LearningCurve(metric="log_loss", train=train, validation=validation)
+
+
+def _keep_the_best(estimator: Any, task: FitTask) -> int | None:
+    """Cut the trees after the best iteration off and return its number, if early stopping was asked for."""
+    if task.validation is None or task.hyperparams["early_stopping_rounds"] is None:
+        return None
+    best = int(estimator.get_best_iteration()) + 1
+    if best < estimator.tree_count_:
+        estimator.shrink(best)
+    return best
+
+
+def _cleaned(error: Exception) -> str:
+    return _SOURCE_PLACE.sub("", str(error)).strip()
