@@ -1,0 +1,91 @@
+"""The curves of a report: ROC, precision-recall and calibration, thinned so that a page can draw them.
+
+Classes are codes; of two classes only the second has curves, of more each one against the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from modelyard.ml_core.metrics import Codes, Probabilities
+from modelyard.schemas import Curve, Label
+
+MAX_POINTS = 200
+CALIBRATION_BINS = 10
+
+Floats = npt.NDArray[np.float64]
+Points = tuple[Floats, Floats]
+
+
+def roc_curves(codes: Codes, probabilities: Probabilities, classes: Sequence[Label]) -> dict[str, Curve]:
+    """Return for each class the true positive rate (y) over the false positive rate (x), from (0, 0) to (1, 1)."""
+    return _curves(_roc, codes, probabilities, classes)
+
+
+def precision_recall_curves(codes: Codes, probabilities: Probabilities, classes: Sequence[Label]) -> dict[str, Curve]:
+    """Return for each class the precision (y) over the recall (x), from recall 0 to recall 1."""
+    return _curves(_precision_recall, codes, probabilities, classes)
+
+
+def calibration_curves(codes: Codes, probabilities: Probabilities, classes: Sequence[Label]) -> dict[str, Curve]:
+    """Return for each class the share of its rows (y) over the mean probability (x) of up to 10 bins.
+
+    The bins hold about as many rows each (quantiles).
+    """
+    return _curves(_calibration, codes, probabilities, classes)
+
+
+def label_text(label: Label) -> str:
+    """Return a label as JSON writes it, text without its quotes."""
+    return str(label).lower() if isinstance(label, bool) else str(label)
+
+
+def _curves(
+    points: Callable[[Any, Floats], Points], codes: Codes, probabilities: Probabilities, classes: Sequence[Label]
+) -> dict[str, Curve]:
+    """Draw each class that has both rows of its own and others; without either no curve is defined."""
+    counts = np.bincount(codes, minlength=len(classes))
+    drawn = [1] if len(classes) == 2 else range(len(classes))
+    curves = {}
+    for code in drawn:
+        if 0 < counts[code] < len(codes):
+            x, y = thin(*points(codes == code, probabilities[:, code]))
+            curves[label_text(classes[code])] = Curve(x=x.tolist(), y=y.tolist())
+    return curves
+
+
+def _roc(truth: Any, scores: Floats) -> Points:
+    from sklearn.metrics import roc_curve
+
+    x, y, _ = roc_curve(truth, scores)
+    return x, y
+
+
+def _precision_recall(truth: Any, scores: Floats) -> Points:
+    from sklearn.metrics import precision_recall_curve
+
+    precision, recall, _ = precision_recall_curve(truth, scores, drop_intermediate=True)
+    return recall[::-1], precision[::-1]
+
+
+def _calibration(truth: Any, scores: Floats) -> Points:
+    from sklearn.calibration import calibration_curve
+
+    share, mean = calibration_curve(truth, scores, n_bins=min(CALIBRATION_BINS, len(scores)), strategy="quantile")
+    return mean, share
+
+
+def thin(x: Floats, y: Floats, limit: int = MAX_POINTS) -> Points:
+    """Return at most `limit` points of a line, evenly along its length, both ends among them."""
+    if len(x) <= limit:
+        return x, y
+    steps = np.abs(np.diff(x)) + np.abs(np.diff(y))
+    length = np.concatenate([[0.0], np.cumsum(steps)])
+    kept = np.searchsorted(length, np.linspace(0, length[-1], limit))
+    kept[0], kept[-1] = 0, len(x) - 1
+    kept = np.unique(kept)
+    return x[kept], y[kept]
