@@ -1,1 +1,39 @@
-"""."""
+"""Tables: rows, records, columns, CSV, JSON, JSON lines, Parquet and Arrow become one checked polars DataFrame.
+
+`read_training` makes the contract a model keeps, `read_prediction` checks against it, `RowReader` does so for a few rows at
+the least cost. Nothing here knows models, storage or doors.
+"""
+
+from modelyard.tables.checking import read_prediction, read_training
+from modelyard.tables.contract import (
+    MISSING_CATEGORY,
+    CategoricalColumn,
+    Contract,
+    Table,
+    TrainingTable,
+    escape_category,
+    unescape_category,
+)
+from modelyard.tables.contract_json import contract_from_json, contract_to_json
+from modelyard.tables.files import read_file
+from modelyard.tables.profile import profile_columns
+from modelyard.tables.rows import FEW_ROWS, RowReader, read_prediction_rows
+
+__all__ = [
+    "FEW_ROWS",
+    "MISSING_CATEGORY",
+    "CategoricalColumn",
+    "Contract",
+    "RowReader",
+    "Table",
+    "TrainingTable",
+    "contract_from_json",
+    "contract_to_json",
+    "escape_category",
+    "profile_columns",
+    "read_file",
+    "read_prediction",
+    "read_prediction_rows",
+    "read_training",
+    "unescape_category",
+]

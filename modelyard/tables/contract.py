@@ -23,6 +23,11 @@ def escape_category(text: str) -> str:
     return "\x00" + text if text.startswith("\x00") else text
 
 
+def unescape_category(text: str) -> str | None:
+    """Return a category as its caller wrote it, None for the missing one."""
+    return None if text == MISSING_CATEGORY else text.removeprefix("\x00")
+
+
 @dataclass(frozen=True, slots=True)
 class CategoricalColumn:
     """The categories seen in training, sorted, in estimators' form (MISSING_CATEGORY among them if it was seen).

@@ -1,0 +1,203 @@
+"""Whole columns: what they hold, and their cells as numbers or as categories.
+
+Each conversion takes a vectorised way first and goes through the cells one by one only where that way fails, to name
+the wrong ones. What a cell means is defined in `cells`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import polars as pl
+
+from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
+from modelyard.tables import cells
+from modelyard.tables.contract import MISSING_CATEGORY, CategorySource
+
+Cells: TypeAlias = "pl.Series | list[Any] | tuple[Any, ...]"
+Content = Literal["numbers", "booleans", "text", "mixed", "missing"]
+
+_TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
+_TIME_TYPES = (pl.Date, pl.Datetime, pl.Time)
+
+
+def content_of(name: str, column: Cells, markers: frozenset[str], *, text_cells: bool) -> Content:
+    """Tell what a column holds beside missing cells; `mixed`: numbers together with text or booleans.
+
+    With `text_cells` (CSV) text that is all numbers, or all `true` and `false`, counts as such. Raises InvalidTable for
+    a column of lists, structs, durations or bytes.
+    """
+    if isinstance(column, pl.Series):
+        return _series_content(name, column, markers, text_cells)
+    kinds = set(map(cells.kind_of, set(map(type, column)))) - {"missing"}
+    if len(kinds) > 1:
+        kinds = {cells.kind_of(type(cell)) for cell in column if not cells.is_missing(cell, markers)}
+    if "number" in kinds:
+        return "numbers" if kinds == {"number"} else "mixed"
+    if not kinds:
+        return "missing"
+    return "booleans" if kinds == {"boolean"} else "text"
+
+
+def numeric_series(
+    name: str, column: Cells, markers: frozenset[str], errors: list[FieldError], *, text_cells: bool = False
+) -> pl.Series:
+    """Return a column as Float64, null where missing; what is no finite number is added to `errors`."""
+    fast = _fast_numbers(name, column, markers, text_cells)
+    if fast is not None:
+        return fast
+    convert = _each(name, column, lambda cell: cells.number(cell, markers, text_cells=text_cells), errors)
+    return pl.Series(name, convert, dtype=pl.Float64)
+
+
+def category_series(
+    name: str, column: Cells, source: CategorySource, markers: frozenset[str], errors: list[FieldError]
+) -> pl.Series:
+    """Return a column as categories in estimators' form, without nulls; what cannot be one is added to `errors`."""
+    fast = _fast_categories(name, column, source, markers)
+    if fast is not None:
+        return fast
+    convert = _each(name, column, lambda cell: cells.category(cell, source, markers), errors)
+    return pl.Series(name, convert, dtype=pl.String).fill_null(MISSING_CATEGORY)
+
+
+def break_of_majority(name: str, column: Cells, markers: frozenset[str]) -> list[FieldError]:
+    """Name the cells of a mixed column that differ from what most of its cells are."""
+    present = [(row, cell) for row, cell in enumerate(column) if not cells.is_missing(cell, markers)]
+    numbers = [cells.kind_of(type(cell)) == "number" for _, cell in present]
+    most = 2 * sum(numbers) >= len(numbers)
+    due = "a number" if most else "text or a boolean"
+    problem = f"must be {due} like the rest of the column (or declare it categorical in feature_types)"
+    wrong = (place for place, is_number in zip(present, numbers, strict=True) if is_number is not most)
+    return [
+        cells.wrong_cell(name, row, problem, cell)
+        for (row, cell), _ in zip(wrong, range(MAX_FIELD_ERRORS), strict=False)
+    ]
+
+
+def _series_content(name: str, series: pl.Series, markers: frozenset[str], text_cells: bool) -> Content:
+    dtype = series.dtype
+    if dtype.is_numeric():
+        return "numbers"
+    if dtype == pl.Boolean:
+        return "booleans"
+    if dtype == pl.Null:
+        return "missing"
+    if dtype in _TEXT_TYPES:
+        return _text_content(_present_text(series, markers)) if text_cells else "text"
+    if dtype in _TIME_TYPES:
+        return "text"
+    raise InvalidTable.of(
+        [
+            FieldError(
+                ("X", name), f"column {name!r} must hold numbers, text, booleans or dates, not {dtype}", str(dtype)
+            )
+        ]
+    )
+
+
+def _text_content(present: pl.Series) -> Content:
+    """Tell what CSV's cells are written as. Infinite numbers count as numbers beside finite ones: they are refused later."""
+    present = present.drop_nulls()
+    if present.is_empty():
+        return "missing"
+    numbers = present.cast(pl.Float64, strict=False)
+    if not numbers.has_nulls() and not numbers.is_nan().any() and numbers.is_finite().any():
+        return "text" if present.str.contains(r"^[+-]?0[0-9]").any() else "numbers"
+    return "booleans" if present.str.to_lowercase().is_in(["true", "false"]).all() else "text"
+
+
+def _present_text(series: pl.Series, markers: frozenset[str]) -> pl.Series:
+    """Return text without surrounding blanks, null where it is missing."""
+    text = series.cast(pl.String).str.strip_chars(cells.BLANKS)
+    return text.set(text.is_in(sorted(markers)), None)
+
+
+def _fast_numbers(name: str, column: Cells, markers: frozenset[str], text_cells: bool) -> pl.Series | None:
+    if not isinstance(column, pl.Series):
+        if not set(map(cells.kind_of, set(map(type, column)))) <= {"number", "missing"}:
+            return None
+        try:
+            array = np.array(column, dtype=np.float64)
+        except OverflowError:
+            return None
+        return None if np.isinf(array).any() else pl.Series(name, array, nan_to_null=True)
+    numbers = column
+    if text_cells and column.dtype in _TEXT_TYPES:
+        present = _present_text(column, markers)
+        numbers = present.cast(pl.Float64, strict=False)
+        if numbers.null_count() != present.null_count() or numbers.is_nan().any():
+            return None
+    elif not column.dtype.is_numeric() and column.dtype != pl.Null:
+        return None
+    numbers = numbers.cast(pl.Float64).fill_nan(None).rename(name)
+    return None if numbers.is_infinite().any() else numbers
+
+
+def _fast_categories(name: str, column: Cells, source: CategorySource, markers: frozenset[str]) -> pl.Series | None:
+    if not isinstance(column, pl.Series):
+        if set(map(type, column)) <= {str, type(None)}:
+            try:
+                return _fast_categories(name, pl.Series(name, column, dtype=pl.String), source, markers)
+            except UnicodeEncodeError:
+                return None
+        return _listed_categories(name, column, source, markers)
+    if column.dtype in _TEXT_TYPES:
+        column = column.cast(pl.String)
+        if source == "text":
+            return _texts(column, markers).rename(name)
+    if column.dtype == pl.Boolean:
+        return column.cast(pl.String).fill_null(MISSING_CATEGORY).rename(name)
+    single = column.dtype == pl.Float32
+    seen = (column.fill_nan(None) if column.dtype.is_float() else column).unique().drop_nulls()
+    values = seen.to_numpy() if single else seen.to_list()
+    try:
+        texts = [cells.category(cell, source, markers) for cell in values]
+    except ValueError:
+        return None
+    return _replaced(column, seen, texts).rename(name)
+
+
+def _texts(text: pl.Series, markers: frozenset[str]) -> pl.Series:
+    missing = text.str.strip_chars(cells.BLANKS).is_in(sorted(markers)).fill_null(True)
+    escaped = text.str.starts_with("\x00").fill_null(False)
+    if escaped.any():
+        text = ("\x00" + text).zip_with(escaped, text)
+    return text.set(missing, MISSING_CATEGORY) if missing.any() else text
+
+
+def _replaced(column: pl.Series, seen: pl.Series, texts: list[str]) -> pl.Series:
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
+    replacement = pl.Series(texts, dtype=pl.String)
+    return column.replace_strict(seen, replacement, default=None, return_dtype=pl.String).fill_null(MISSING_CATEGORY)
+
+
+def _listed_categories(
+    name: str, column: Sequence[Any], source: CategorySource, markers: frozenset[str]
+) -> pl.Series | None:
+    kinds = set(map(cells.kind_of, set(map(type, column))))
+    if not (kinds <= {"number", "missing"} or kinds <= {"boolean", "missing"}):
+        return None
+    try:
+        texts = {cell: cells.category(cell, source, markers) for cell in set(column)}
+    except ValueError:
+        return None
+    return pl.Series(name, list(map(texts.__getitem__, column)), dtype=pl.String)
+
+
+def _each(name: str, column: Cells, convert: Callable[[Any], Any], errors: list[FieldError]) -> list[Any]:
+    """Convert cell by cell; stop where as many are wrong as an error names."""
+    converted: list[Any] = []
+    for row, cell in enumerate(chain(column)):
+        try:
+            converted.append(convert(cell))
+        except ValueError as problem:
+            errors.append(cells.wrong_cell(name, row, str(problem), cell))
+            if len(errors) >= MAX_FIELD_ERRORS:
+                break
+            converted.append(None)
+    return converted

@@ -1,0 +1,149 @@
+"""Files: CSV, JSON, JSON lines, Parquet and Arrow, told apart by their content, then by their extension.
+
+A file becomes named raw columns; `forms` and `columns` take over from there.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+
+from modelyard.errors import InvalidTable
+from modelyard.tables.csv_text import read_csv
+from modelyard.tables.forms import FORMS, RawTable, read_form
+
+_BOM = b"\xef\xbb\xbf"
+_CSV_EXTENSIONS = (".csv", ".tsv", ".txt", ".tab", ".psv")
+_JSON_LINES_EXTENSIONS = (".jsonl", ".ndjson")
+_PREFERRED_DELIMITERS = {".tsv": "\t", ".tab": "\t", ".psv": "|"}
+_BINARY: tuple[tuple[bytes, str, Callable[[io.BytesIO], pl.DataFrame]], ...] = (
+    (b"PAR1", "Parquet", pl.read_parquet),
+    (b"ARROW1", "Arrow", pl.read_ipc),
+    (b"\xff\xff\xff\xff", "Arrow", pl.read_ipc_stream),
+)
+_FOREIGN = (
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a ZIP archive or an Excel workbook"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+    (b"\xff\xfe", "UTF-16 text"),
+    (b"\xfe\xff", "UTF-16 text"),
+)
+_FORMATS = "CSV (in UTF-8), JSON, JSON lines, Parquet or Arrow"
+
+
+def read_file(path: Path, *, filename: str | None = None) -> pl.DataFrame:
+    """Read a file as it is: CSV cells as text, null where empty.
+
+    `filename` is the name the file was sent under, where `path` is a temporary one.
+    To train or predict, hand the path itself to `read_training` and `read_prediction`: they know that CSV's text may
+    be numbers. Raises InvalidTable.
+    """
+    return read_raw_file(path, filename=filename).frame()
+
+
+def read_raw_file(
+    path: Path,
+    *,
+    filename: str | None = None,
+    feature_names: Sequence[str] | None = None,
+    expected: Sequence[str] | None = None,
+) -> RawTable:
+    """Read a file into raw columns; `feature_names` and `expected` as in `read_form`. Raises InvalidTable."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InvalidTable(f"file {path.name!r} cannot be read: {error.strerror}") from None
+    label, extension = f"file {filename or path.name!r}", Path(filename or path.name).suffix.lower()
+    if not data.strip():
+        raise InvalidTable(f"{label} is empty")
+    for magic, name, read in _BINARY:
+        if data.startswith(magic):
+            return read_form(_read_binary(data, f"{label}: not a readable {name} file", read), feature_names, expected)
+    data = _checked_text(data, label)
+    document = _document(data, extension, label)
+    if document is not None:
+        return read_form(document, feature_names, expected)
+    frame = read_csv(data, prefer=_PREFERRED_DELIMITERS.get(extension))
+    raw = read_form(frame, feature_names, expected)
+    return RawTable(raw.columns, raw.height, text_cells=True)
+
+
+def _read_binary(data: bytes, problem: str, read: Callable[[io.BytesIO], pl.DataFrame]) -> pl.DataFrame:
+    try:
+        return read(io.BytesIO(data))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise InvalidTable(f"{problem}: {str(error)[:200]}") from None
+
+
+def _checked_text(data: bytes, label: str) -> bytes:
+    foreign = next((name for magic, name in _FOREIGN if data.startswith(magic)), None)
+    if foreign is None and b"\x00" in data:
+        foreign = "binary"
+    if foreign is not None:
+        raise InvalidTable(f"{label} is {foreign}; it must be {_FORMATS}")
+    data = data.removeprefix(_BOM)
+    if not data.strip():
+        raise InvalidTable(f"{label} is empty")
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InvalidTable(
+            f"{label} is not UTF-8: byte 0x{data[error.start]:02x} in line {line}; save it as UTF-8"
+        ) from None
+    return data
+
+
+def _document(data: bytes, extension: str, label: str) -> Any:
+    """Return JSON's rows, records or columns; None where the text is CSV."""
+    start = data.lstrip()[:1]
+    if extension in _JSON_LINES_EXTENSIONS:
+        return _json_lines(data, label)
+    if start not in (b"{", b"[") and extension != ".json":
+        return None
+    try:
+        return _table_of(orjson.loads(data), label)
+    except orjson.JSONDecodeError as error:
+        if extension in _CSV_EXTENSIONS:
+            return None
+        if extension != ".json" and _is_json(data.lstrip().split(b"\n", 1)[0]):
+            return _json_lines(data, label)
+        raise InvalidTable(f"{label} is not JSON: {error}") from None
+
+
+def _table_of(document: Any, label: str) -> Any:
+    if isinstance(document, dict) and document and not any(isinstance(value, list) for value in document.values()):
+        return [document]
+    if not isinstance(document, (list, dict)):
+        raise InvalidTable(f"{label}: JSON must hold {FORMS}")
+    return document
+
+
+def _json_lines(data: bytes, label: str) -> list[Any]:
+    rows = []
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(orjson.loads(line))
+        except orjson.JSONDecodeError as error:
+            raise InvalidTable(f"{label}, line {number} is not JSON: {error.msg} (column {error.colno})") from None
+    return rows
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return False
+    return True

@@ -1,0 +1,123 @@
+"""Labels: integers, text or booleans, none missing, at least two classes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
+from modelyard.tables import cells
+from modelyard.tables.columns import Cells, content_of
+
+Label = bool | int | str
+_INT64 = range(-(2**63), 2**63)
+
+
+def label_column(y: Any) -> Cells:
+    """Return y as a column; raise InvalidTable where it is no list, tuple, Series or one-dimensional array."""
+    if isinstance(y, pl.Series):
+        return y.to_list() if y.dtype == pl.Object else y
+    if isinstance(y, np.ndarray):
+        if y.ndim != 1:
+            raise InvalidTable(f"y must be a list of labels, got an array of {y.ndim} dimensions")
+        return list(y.tolist())
+    if isinstance(y, (list, tuple)):
+        return y
+    raise InvalidTable(f"y must be a list of labels, got {type(y).__name__}")
+
+
+def read_labels(
+    column: Cells, label: str, markers: frozenset[str], *, text_cells: bool = False
+) -> tuple[npt.NDArray[np.int64], tuple[Label, ...]]:
+    """Return one code for each row and the classes they index, sorted.
+
+    `label` names the labels in messages; with `text_cells` (CSV) text that is all numbers, or all `true` and `false`,
+    is read as such. Raises InvalidTable.
+    """
+    read = _reader(column, label, markers, text_cells)
+    values: Cells = column.to_list() if isinstance(column, pl.Series) else column
+    try:
+        known = {value: read(value) for value in set(values)}
+    except (ValueError, TypeError):
+        raise _wrong_labels(values, label, read) from None
+    classes = sorted(set(known.values()))
+    if len(classes) < 2:
+        raise InvalidTable(f"{label} must hold at least two classes, got only {cells.shown(classes[0])}")
+    code = {value: number for number, value in enumerate(classes)}
+    of_value = {value: code[label] for value, label in known.items()}
+    return np.fromiter(map(of_value.__getitem__, values), dtype=np.int64, count=len(values)), tuple(classes)
+
+
+def _reader(column: Cells, label: str, markers: frozenset[str], text_cells: bool) -> Callable[[Any], Label]:
+    """Return what turns a cell into a label of the column's type, raising ValueError where it cannot be one."""
+    if isinstance(column, pl.Series):
+        content = content_of(label, column, markers, text_cells=text_cells)
+        kind = {"numbers": "number", "booleans": "boolean"}.get(content, "text")
+        from_text = text_cells and kind != "text"
+    else:
+        kinds = [cells.kind_of(type(cell)) for cell in column if not cells.is_missing(cell, markers)]
+        kind = max(dict.fromkeys(kinds), key=kinds.count, default="text")
+        from_text = False
+
+    def read(cell: Any) -> Label:
+        if cells.is_missing(cell, markers):
+            raise ValueError("must not be missing")
+        if from_text:
+            text = cell.strip(cells.BLANKS)
+            return text.lower() == "true" if kind == "boolean" else _whole(text)
+        found = cells.kind_of(type(cell))
+        if found not in ("number", "boolean", "text"):
+            raise ValueError("must be an integer, text or a boolean")
+        if found != kind:
+            raise ValueError(f"must be {_DUE[kind]} like most labels; labels of different types do not go together")
+        if found == "text":
+            return _unicode(cell)
+        return bool(cell) if found == "boolean" else _whole(cell)
+
+    return read
+
+
+_DUE = {"number": "an integer", "boolean": "a boolean", "text": "text"}
+
+
+def _whole(cell: Any) -> int:
+    try:
+        value = int(cell)  # integers, and their text in CSV
+    except (ValueError, OverflowError):
+        value = None
+    if value is None or (not isinstance(cell, str) and value != cell):
+        number = cells.number(cell, frozenset(), text_cells=True)
+        if number is None or not math.isfinite(number) or not number.is_integer():
+            raise ValueError("must be a whole number, text or a boolean; other numbers would be regression")
+        value = int(number)
+    if value not in _INT64:
+        raise ValueError("must be an integer of 64 bits")
+    return value
+
+
+def _unicode(cell: Any) -> str:
+    text = str(cell)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be valid Unicode text") from None
+    return text
+
+
+def _wrong_labels(values: Cells, label: str, read: Callable[[Any], Label]) -> InvalidTable:
+    errors: list[FieldError] = []
+    for row, cell in enumerate(values):
+        try:
+            read(cell)
+        except ValueError as problem:
+            errors.append(
+                FieldError(("y", row), f"{label}, row {row}: {problem}, got {cells.shown(cell)}", cells.plain(cell))
+            )
+            if len(errors) == MAX_FIELD_ERRORS:
+                break
+    return InvalidTable.of(errors)  # type: ignore[return-value]

@@ -1,0 +1,73 @@
+"""What the columns of a training table look like, for the report: JSON-ready, without NaN."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from modelyard.tables.contract import MISSING_CATEGORY, TrainingTable, unescape_category
+
+MAX_BINS = 20
+MAX_TOP = 20
+
+
+def profile_columns(table: TrainingTable) -> dict[str, dict[str, Any]]:
+    """Describe each column: its `type` and the number of `missing` cells, and beyond that
+
+    of numbers `min`, `max`, `mean`, `std`, `median` (null beyond the range of a float) and `histogram`; of categories
+    `n_categories` and the most frequent as `top`, where the value null is the missing category.
+    """
+    return {
+        series.name: _categorical(series) if series.dtype == pl.String else _numeric(series) for series in table.frame
+    }
+
+
+def _numeric(series: pl.Series) -> dict[str, Any]:
+    values = series.drop_nulls().to_numpy()
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+        mean, median = float(np.mean(values)), float(np.median(values))
+    return {
+        "type": "numeric",
+        "missing": series.null_count(),
+        "min": float(values.min()),
+        "max": float(values.max()),
+        "mean": _finite(mean),
+        "std": _finite(spread),
+        "median": _finite(median),
+        "histogram": _histogram(values),
+    }
+
+
+def _histogram(values: npt.NDArray[np.float64]) -> dict[str, list[Any]]:
+    """Count values in up to 20 bins of one width; a bin a value where whole numbers are fewer than that."""
+    low, high = float(values.min()), float(values.max())
+    bins = MAX_BINS
+    if high - low < MAX_BINS and bool((values == np.floor(values)).all()):
+        bins = int(high - low) + 1
+    edges = np.linspace(low, high, bins + 1) if math.isfinite(high - low) else np.array([low, high])
+    if not (np.diff(edges) > 0).all():
+        edges = np.array([low, high])
+    if low == high:
+        return {"edges": [low, high], "counts": [len(values)]}
+    counts, _ = np.histogram(values, bins=edges)
+    return {"edges": edges.tolist(), "counts": counts.tolist()}
+
+
+def _categorical(series: pl.Series) -> dict[str, Any]:
+    counts = series.rename("value").value_counts().sort("count", "value", descending=[True, False])
+    missing = int((series == MISSING_CATEGORY).sum())
+    return {
+        "type": "categorical",
+        "missing": missing,
+        "n_categories": counts.height,
+        "top": [{"value": unescape_category(text), "count": count} for text, count in counts.head(MAX_TOP).iter_rows()],
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
