@@ -31,17 +31,20 @@ def read_training(
     feature_types: Mapping[str, FeatureType] | Sequence[FeatureType] | None,
     feature_names: Sequence[str] | None,
     missing_markers: Iterable[str],
+    inherited_types: Mapping[str, FeatureType] | None = None,
 ) -> TrainingTable:
     """Check a training table of n rows and its labels, and make the contract that its model will keep.
 
     `X` is rows, records, columns, a polars DataFrame or the Path of a file. The labels are `y` or, where that is None, X's
-    column `target`. What `feature_types` (by name, or a list in column order) leaves out is inferred. Raises InvalidTable.
+    column `target`. What `feature_types` (by name, or a list in column order) leaves out is as in `inherited_types`, and
+    what that does not know is inferred. Raises InvalidTable.
     """
     missing_markers = tuple(missing_markers)
     raw = _raw(X, feature_names, None)
     markers = marker_set(missing_markers)
     features, label, labels = _split(raw, y, target)
-    declared = _declared(feature_types, list(features), target if y is None else None)
+    inherited = {name: kind for name, kind in (inherited_types or {}).items() if name in features}
+    declared = {**inherited, **_declared(feature_types, list(features), target if y is None else None)}
     checked, errors = _check_features(features, declared, markers, raw.text_cells)
     if errors:
         raise InvalidTable.of(errors)
