@@ -1,0 +1,121 @@
+"""The files of a model under `artifacts/<model_id>/`: written whole or not at all, never changed, verified when read.
+
+Which models there are is not known here: a folder counts only once the database names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelyard.errors import DataLoss
+from modelyard.storage.files import make_folder, sync_folder, unavailable, write_new_file
+
+log = logging.getLogger("modelyard.storage")
+
+_PROBE_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """What a file must be: its SHA-256 in hex and its size in bytes."""
+
+    sha256: str
+    bytes: int
+
+
+class ArtifactGone(Exception):
+    """A file is not there; whether it should be, the database knows."""
+
+
+class ArtifactFolder:
+    """The folder `artifacts/`, made where it is missing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with unavailable(f"make {path}"):
+            make_folder(path)
+
+    def write(self, model_id: str, contents: Mapping[str, bytes]) -> dict[str, StoredFile]:
+        """Write a model's files down to the disk, all or none. Raises Unavailable."""
+        temporary = self.path / f".{model_id}.tmp-{secrets.token_hex(4)}"
+        with unavailable(f"write {self.path / model_id}"):
+            try:
+                temporary.mkdir()
+                for name, content in contents.items():
+                    write_new_file(temporary / name, content)
+                sync_folder(temporary)
+                temporary.rename(self.path / model_id)
+            except BaseException:
+                shutil.rmtree(temporary, ignore_errors=True)
+                raise
+            try:
+                sync_folder(self.path)
+            except BaseException:
+                self.remove(model_id)
+                raise
+        return {
+            name: StoredFile(hashlib.sha256(content).hexdigest(), len(content)) for name, content in contents.items()
+        }
+
+    def read(self, model_id: str, name: str, expected: StoredFile) -> bytes:
+        """Return a file's bytes. Raises ArtifactGone, DataLoss if they are not the expected ones, Unavailable."""
+        path = self.path / model_id / name
+        with unavailable(f"read {path}"):
+            try:
+                content = path.read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                raise ArtifactGone(str(path)) from None
+        _verify(path, hashlib.sha256(content).hexdigest(), len(content), expected)
+        return content
+
+    def verify(self, model_id: str, name: str, expected: StoredFile) -> Path:
+        """Return a file's path after reading it through. Raises like `read`."""
+        path = self.path / model_id / name
+        with unavailable(f"read {path}"):
+            try:
+                with path.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256")
+                    size = os.fstat(file.fileno()).st_size
+            except (FileNotFoundError, NotADirectoryError):
+                raise ArtifactGone(str(path)) from None
+        _verify(path, digest.hexdigest(), size, expected)
+        return path
+
+    def remove(self, model_id: str) -> None:
+        """Remove a model's files, as far as the system lets us: no document names them, so none is missed."""
+        try:
+            shutil.rmtree(self.path / model_id)
+            sync_folder(self.path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            log.warning("%s could not be removed: %s", self.path / model_id, error.strerror)
+
+    def check(self) -> None:
+        """Raise Unavailable if no file can be written here now."""
+        probe = self.path / f".check-{secrets.token_hex(4)}"
+        with unavailable(f"write in {self.path}"):
+            try:
+                probe.write_bytes(b" " * _PROBE_BYTES)
+            finally:
+                probe.unlink(missing_ok=True)
+
+    def model_ids(self) -> list[str]:
+        """Return the ids that have a folder here, named by the database or not."""
+        with unavailable(f"read {self.path}"):
+            return sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
+
+
+def _verify(path: Path, sha256: str, size: int, expected: StoredFile) -> None:
+    if (sha256, size) != (expected.sha256, expected.bytes):
+        raise DataLoss(
+            f"{path} is damaged: expected {expected.bytes} bytes with SHA-256 {expected.sha256}, "
+            f"found {size} bytes with {sha256}"
+        )

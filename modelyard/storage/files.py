@@ -1,0 +1,61 @@
+"""Durable steps on files, and the system's refusals in the core's words. Knows nothing of what the files hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from modelyard.errors import Unavailable
+
+
+@contextmanager
+def unavailable(doing: str) -> Iterator[None]:
+    """Turn what the system refuses within the block into Unavailable: `doing`, and the system's reason."""
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(f"cannot {doing}: {error.strerror or error}") from error
+
+
+def write_all(file: int, content: bytes, offset: int) -> None:
+    """Write all of `content` at `offset`; a disk that is nearly full takes a part and refuses the rest."""
+    rest = memoryview(content)
+    while rest:
+        written = os.pwrite(file, rest, offset)
+        rest, offset = rest[written:], offset + written
+
+
+def write_new_file(path: Path, content: bytes) -> None:
+    """Write a file that does not exist yet, down to the disk."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        write_all(file, content, 0)
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def sync_folder(path: Path) -> None:
+    """Bring a folder's entries (names made, renamed, removed) down to the disk."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def exists(path: Path) -> bool:
+    """Tell whether a file is there. Raises Unavailable where that cannot be told."""
+    with unavailable(f"read {path}"):
+        return path.exists()
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, where they are missing."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_folder(path.parent)

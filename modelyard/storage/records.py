@@ -1,0 +1,143 @@
+"""What is kept of a model, and the documents it is kept in.
+
+Collections: `models` by model id; `names` by name, with the last version given out; `tombstones` by the id of a model
+deleted for good; `idempotency` by key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from modelyard.errors import DataLoss
+from modelyard.schemas import Artifact, Evaluation, FeatureType, Label, ModelMetadata, ModelWarning, Tracking
+from modelyard.storage.artifacts import StoredFile
+
+MODELS = "models"
+NAMES = "names"
+TOMBSTONES = "tombstones"
+IDEMPOTENCY = "idempotency"
+
+ESTIMATOR_FILE = "model.pkl"
+REPORT_FILE = "report.json"
+CONTRACT_FILE = "contract.json"
+
+REMEMBERED_FOR = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewModel:
+    """A model that is to be stored: its metadata and the contents of its files.
+
+    The store gives the id, the version, a name where there is none, and the description of the artifact.
+    """
+
+    model_class_key: str
+    hyperparams: Mapping[str, Any]
+    metrics: Mapping[str, float | None]
+    feature_types: Mapping[str, FeatureType]
+    classes: Sequence[Label]
+    n_rows: int
+    created_at: datetime
+    training_seconds: float
+    environment: Mapping[str, str]
+    estimator: Any
+    report: bytes
+    contract: bytes
+    name: str | None = None
+    parent_id: str | None = None
+    target: str | None = None
+    tags: Sequence[str] = ()
+    warnings: Sequence[ModelWarning] = ()
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    tracking: Tracking = field(default_factory=Tracking)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """A stored model: its metadata, and what each of its files must be."""
+
+    metadata: ModelMetadata
+    files: Mapping[str, StoredFile]
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyEntry:
+    """An `Idempotency-Key`, the SHA-256 of its request, and what came of it: the store fills in `model_id` and `at`."""
+
+    key: str
+    request_sha256: str
+    model_id: str = ""
+    at: datetime | None = None
+
+
+def new_record(draft: NewModel, model_id: str, name: str, version: int, files: Mapping[str, StoredFile]) -> ModelRecord:
+    """Make the record of a new model."""
+    estimator = files[ESTIMATOR_FILE]
+    metadata = ModelMetadata(
+        model_id=model_id,
+        name=name,
+        version=version,
+        parent_id=draft.parent_id,
+        model_class_key=draft.model_class_key,
+        hyperparams=dict(draft.hyperparams),
+        metrics=dict(draft.metrics),
+        feature_names=list(draft.feature_types),
+        feature_types=dict(draft.feature_types),
+        classes=list(draft.classes),
+        n_rows=draft.n_rows,
+        target=draft.target,
+        tags=list(draft.tags),
+        warnings=list(draft.warnings),
+        evaluation=draft.evaluation,
+        tracking=draft.tracking,
+        created_at=draft.created_at,
+        updated_at=draft.created_at,
+        training_seconds=draft.training_seconds,
+        artifact=Artifact(file=ESTIMATOR_FILE, sha256=estimator.sha256, bytes=estimator.bytes),
+        environment=dict(draft.environment),
+    )
+    return ModelRecord(metadata, dict(files))
+
+
+def model_document(record: ModelRecord) -> dict[str, Any]:
+    """Write a record as a document."""
+    return {
+        "metadata": record.metadata.model_dump(mode="json", exclude={"message"}),
+        "files": {name: {"sha256": file.sha256, "bytes": file.bytes} for name, file in record.files.items()},
+    }
+
+
+def model_record(model_id: str, raw: bytes) -> ModelRecord:
+    """Read a record from a document's JSON. Raises DataLoss where it is none."""
+    try:
+        document = orjson.loads(raw)
+        metadata = ModelMetadata.model_validate(document["metadata"])
+        files = {name: StoredFile(file["sha256"], file["bytes"]) for name, file in document["files"].items()}
+    except (ValidationError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataLoss(f"the document of model {model_id} is damaged: {error}") from error
+    return ModelRecord(metadata, files)
+
+
+def idempotency_document(entry: IdempotencyEntry, model_id: str, now: datetime) -> dict[str, Any]:
+    """Write what came of a key as a document."""
+    return {"request_sha256": entry.request_sha256, "model_id": model_id, "at": now.isoformat()}
+
+
+def idempotency_entry(key: str, document: Mapping[str, Any]) -> IdempotencyEntry:
+    """Read what came of a key. Raises DataLoss where the document is none."""
+    try:
+        at = datetime.fromisoformat(document["at"])
+        return IdempotencyEntry(key, document["request_sha256"], document["model_id"], at)
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataLoss(f"the document of idempotency key {key!r} is damaged: {error}") from error
+
+
+def is_expired(entry: IdempotencyEntry, now: datetime) -> bool:
+    """Tell whether a key is no longer remembered."""
+    return entry.at is None or entry.at + REMEMBERED_FOR <= now
