@@ -59,6 +59,11 @@ def describe(model_class: ModelClass) -> ModelClassInfo:
     )
 
 
+def forget_plug_ins() -> None:
+    """Look for plug-ins anew at the next use: packages were installed or removed meanwhile."""
+    _plug_ins.cache_clear()
+
+
 def _plain(key: str) -> str:
     return key.casefold().replace("_", "").replace("-", "")
 

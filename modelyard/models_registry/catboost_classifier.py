@@ -8,20 +8,22 @@ from __future__ import annotations
 import logging
 import re
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from modelyard.errors import InvalidArgument, InvalidTable
-from modelyard.models_registry.base import Fit, FitTask, Labels, ModelClass, OnProgress, Progress
+from modelyard.models_registry.base import Fit, FitTask, Labels, ModelClass, Predictor, Progress
+from modelyard.models_registry.catboost_predictor import STREAMS, CatBoostPredictor
 from modelyard.models_registry.hyperparams import Hyperparam
 from modelyard.schemas import LearningCurve
 from modelyard.tables.contract import Contract
 
 logger = logging.getLogger(__name__)
 
-# CatBoost's streams belong to the process, not to the fit: a second fit that names its own at the same time is refused.
+# CatBoost's streams belong to the process: two fits at a time would mix theirs. (A fit uses all cores anyhow.)
 _ONE_AT_A_TIME = threading.Lock()
 _SOURCE_PLACE = re.compile(r"^\s*\S+\.(?:cpp|h):\d+:\s*")
 _EXACT_INTEGERS = 2**24
@@ -83,35 +85,51 @@ class CatBoostClassifierClass(ModelClass):
         """Fit with early stopping if there are held-out rows and the hyperparams ask for it."""
         from catboost import CatBoostError
 
-        _check_not_all_constant(task.frame)
         estimator = _estimator(task)
+        watch = _Watch(task)
         try:
-            with _ONE_AT_A_TIME:
-                estimator.fit(task.frame, _labels(task.labels, task.contract), **_fit_arguments(task))
+            with _ONE_AT_A_TIME, _logged(task.hyperparams["verbose"]):
+                estimator.fit(task.frame, _labels(task.labels, task.contract), **_fit_arguments(task, watch))
         except CatBoostError as error:
-            raise InvalidArgument(f"CatBoost could not fit: {_cleaned(error)}") from error
+            if watch.raised is not None:
+                raise watch.raised from None
+            raise _explained(error, task) from error
         curve = _learning_curve(estimator)
         return Fit(estimator, learning_curve=curve, iterations=_keep_the_best(estimator, task))
 
+    def predictor(self, estimator: Any, contract: Contract) -> Predictor:
+        """Take CatBoost's own shortest way."""
+        return CatBoostPredictor(estimator, contract)
+
     def feature_importances(self, estimator: Any, contract: Contract) -> dict[str, float] | None:
         """Return CatBoost's PredictionValuesChange: percentages that sum to 100."""
-        values = estimator.get_feature_importance()
+        with STREAMS:
+            values = estimator.get_feature_importance()
         return dict(zip(contract.feature_names, np.asarray(values).tolist(), strict=True))
 
 
 class _Watch:
-    """CatBoost's callback: reports progress, and ends the fit after `stop_after` iterations."""
+    """CatBoost's callback: reports progress, and ends the fit after the task's iterations."""
 
-    def __init__(self, total: int, stop_after: int, on_progress: OnProgress | None) -> None:
-        self._total = min(total, stop_after)
-        self._on_progress = on_progress
+    def __init__(self, task: FitTask) -> None:
+        self._total = task.iterations or task.hyperparams["iterations"]
+        self._on_progress = task.on_progress
+        self.raised: BaseException | None = None
 
     def after_iteration(self, info: Any) -> bool:
-        if self._on_progress is not None:
-            losses = info.metrics.get("validation", info.metrics["learn"])
-            metric = next(iter(losses.values()))[-1]
-            self._on_progress(Progress(info.iteration, self._total, float(metric)))
+        """Return whether to go on; `info` has the iterations done and all losses so far."""
+        try:
+            if self._on_progress is not None:
+                self._on_progress(Progress(info.iteration, self._total, _last_loss(info.metrics)))
+        except BaseException as error:
+            self.raised = error  # CatBoost makes a text of it; the fit raises it again
+            raise
         return bool(info.iteration < self._total)
+
+
+def _last_loss(metrics: Any) -> float:
+    losses = metrics.get("validation", metrics["learn"])
+    return float(next(iter(losses.values()))[-1])
 
 
 def _estimator(task: FitTask) -> Any:
@@ -131,7 +149,7 @@ def _estimator(task: FitTask) -> Any:
     )
 
 
-def _fit_arguments(task: FitTask) -> dict[str, Any]:
+def _fit_arguments(task: FitTask, watch: _Watch) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
     if task.validation is not None:
         frame, labels = task.validation
@@ -140,14 +158,28 @@ def _fit_arguments(task: FitTask) -> dict[str, Any]:
         arguments["early_stopping_rounds"] = task.hyperparams["early_stopping_rounds"]
     if task.iterations is not None or task.on_progress is not None:
         # Ending the fit keeps the learning rate of the iterations that were asked for; fewer iterations would raise it.
-        total = task.hyperparams["iterations"]
-        arguments["callbacks"] = [_Watch(total, task.iterations or total, task.on_progress)]
-    if task.hyperparams["verbose"]:
-        arguments |= {"log_cout": _log_line(logging.INFO), "log_cerr": _log_line(logging.WARNING)}
+        arguments["callbacks"] = [watch]
     return arguments
 
 
-def _log_line(level: int) -> Any:
+@contextmanager
+def _logged(verbose: bool | int) -> Iterator[None]:
+    """Send what CatBoost says to the log.
+
+    Its logging level, too, belongs to the process, and a prediction in another thread changes it for a moment: a
+    fit that is to be silent may then speak (to the log's DEBUG, not to stdout), and a verbose one lose lines.
+    """
+    from catboost.core import log_fixup
+
+    with ExitStack() as stack:
+        with STREAMS:
+            stack.enter_context(
+                log_fixup(_log_line(logging.INFO if verbose else logging.DEBUG), _log_line(logging.WARNING))
+            )
+        yield
+
+
+def _log_line(level: int) -> Callable[[str], None]:
     def write(text: str) -> None:
         if text.strip():
             logger.log(level, "%s", text.rstrip())
@@ -160,13 +192,6 @@ def _labels(labels: Labels, contract: Contract) -> Labels:
     if any(abs(label) > _EXACT_INTEGERS for label in contract.classes if isinstance(label, int)):
         return labels.astype(str).astype(object)
     return labels
-
-
-def _check_not_all_constant(frame: pl.DataFrame) -> None:
-    counts = frame.select(pl.all().n_unique()).row(0)
-    if all(count == 1 for count in counts):
-        names = ", ".join(repr(name) for name in frame.columns[:20])
-        raise InvalidTable(f"X must have a column whose values differ: in the rows to be fitted {names} are constant")
 
 
 def _learning_curve(estimator: Any) -> LearningCurve | None:
@@ -188,5 +213,12 @@ def _keep_the_best(estimator: Any, task: FitTask) -> int | None:
     return best
 
 
-def _cleaned(error: Exception) -> str:
-    return _SOURCE_PLACE.sub("", str(error)).strip()
+def _explained(error: Exception, task: FitTask) -> InvalidArgument:
+    message = _SOURCE_PLACE.sub("", str(error)).strip()
+    if "constant or ignored" not in message:
+        return InvalidArgument(f"CatBoost could not fit: {message}")
+    names = ", ".join(repr(name) for name in task.frame.columns[:20])
+    return InvalidTable(
+        "X must have a column whose values differ (numbers by more than one part in ten million); in the rows to be "
+        f"fitted these are constant: {names}"
+    )

@@ -81,7 +81,7 @@ class LinearPredictor:
             for i, mean, scale, weight, missing in numbers:
                 x = row[i]
                 # Only NaN differs from itself; math.isnan would cost a third of the row.
-                decision += (x - mean) / scale * weight if x == x else missing  # noqa: PLR0124
+                decision += (x - mean) / scale * weight if x == x else missing
             for i, get in lookups:
                 decision += get(row[i], 0.0)
             positive = 1.0 / (1.0 + exp(-decision)) if decision > -700.0 else exp(max(decision, -1e4))
@@ -97,7 +97,7 @@ class LinearPredictor:
             decisions = intercept
             for i, mean, scale, weights, missing in numbers:
                 x = row[i]
-                if x == x:  # noqa: PLR0124 - only NaN differs from itself
+                if x == x:  # only NaN does not
                     z = (x - mean) / scale
                     decisions = [d + z * w for d, w in zip(decisions, weights, strict=True)]
                 else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -149,8 +149,9 @@ def _solver_and_classes(hyperparams: Mapping[str, Any], n_classes: int | None) -
     return FieldError(("hyperparams", "solver"), message, solver)
 
 
-def _quoted(names: Any) -> str:
-    return " or ".join(repr(name) for name in names)
+def _quoted(names: Iterable[str]) -> str:
+    *others, last = map(repr, names)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _fit_pipeline(task: FitTask) -> Any:

@@ -1,0 +1,94 @@
+"""The quick predictors answer what the libraries' own `predict_proba` answers, to 1e-12, on any checked table."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from modelyard.models_registry import BUILT_IN
+from modelyard.models_registry.predictors import EstimatorPredictor
+from modelyard.tables.contract import MISSING_CATEGORY, escape_category
+from tests.models_registry_tables import LABELS, Sample, fit, mixed, rows_of, sample_of
+
+SCALES = ((0.0, 1.0), (1.7e18, 1e14), (1.7e9, 1.0), (0.0, 1e-12), (-5e5, 1e7), (3.0, 0.0))
+TEXTS = st.sampled_from(["a", "b", "", "1", "é", "nan", MISSING_CATEGORY, escape_category(MISSING_CATEGORY)])
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> tuple[Sample, pl.DataFrame]:
+    """A training sample of any scales, and a frame to predict for with cells that training never saw."""
+    classes = LABELS[draw(st.sampled_from(sorted(LABELS)))]
+    n = draw(st.integers(4, 12)) * len(classes)
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    codes = np.arange(n) % len(classes)
+    trained: dict[str, Any] = {"sure": codes + random.normal(size=n)}
+    asked: dict[str, Any] = {"sure": random.normal(size=n)}
+    for i, (centre, spread) in enumerate(draw(st.lists(st.sampled_from(SCALES), max_size=4))):
+        for columns, factor in ((trained, 1.0), (asked, 3.0)):
+            numbers = pl.Series(centre + spread * factor * random.normal(size=n))
+            columns[f"n{i}"] = numbers.set(pl.Series(random.random(n) < draw(st.sampled_from([0.0, 0.3, 1.0]))), None)
+    for i in range(draw(st.integers(0, 3))):
+        trained[f"c{i}"] = draw(st.lists(TEXTS, min_size=n, max_size=n))
+        asked[f"c{i}"] = draw(st.lists(TEXTS | st.text(max_size=3).map(escape_category), min_size=n, max_size=n))
+    names = draw(st.permutations(sorted(trained)))
+    frames = (pl.DataFrame(columns).select(names) for columns in (trained, asked))
+    sample_frame, asked_frame = (frame.with_columns(pl.col(pl.Null).cast(pl.Float64)) for frame in frames)
+    return sample_of(sample_frame, codes, classes), asked_frame
+
+
+@pytest.mark.parametrize(
+    ("key", "hyperparams"),
+    [
+        ("logistic_regression", {}),
+        ("logistic_regression", {"solver": "newton-cholesky", "penalty": "none"}),
+        ("catboost_classifier", {"iterations": 10, "depth": 3}),
+    ],
+)
+@settings(max_examples=25)
+@given(tables())
+def test_few_and_many_equal_the_library(
+    key: str, hyperparams: dict[str, Any], table: tuple[Sample, pl.DataFrame]
+) -> None:
+    sample, asked = table
+    model_class = BUILT_IN[key]
+    estimator = fit(model_class, sample, hyperparams).estimator
+    expected = EstimatorPredictor(estimator, sample.contract).many(asked)
+    predictor = model_class.predictor(estimator, sample.contract)
+    assert_allclose(predictor.many(asked), expected, rtol=0, atol=1e-12)
+    assert_allclose(predictor.few(rows_of(asked)), expected, rtol=0, atol=1e-12)
+    assert_allclose(predictor.few(rows_of(asked)[:1]), expected[:1], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("classes", [(False, True), (0, 1, 2)])
+def test_numbers_far_outside_the_training_stay_probabilities(classes: tuple[int, ...]) -> None:
+    sample = mixed(classes)
+    for model_class in BUILT_IN.values():
+        estimator = fit(model_class, sample, {"iterations": 5} if "cat" in model_class.key else {}).estimator
+        predictor = model_class.predictor(estimator, sample.contract)
+        for age in (1e300, -1e300, 1e18, -1e18, 1e5, -1e5):
+            asked = sample.frame.head(1).with_columns(age=pl.lit(age))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # the pipeline's own overflows
+                expected = EstimatorPredictor(estimator, sample.contract).many(asked)
+            assert_allclose(predictor.many(asked), expected, rtol=0, atol=1e-12)
+            assert_allclose(predictor.few(rows_of(asked)), expected, rtol=0, atol=1e-12)
+
+
+def test_the_size_grows_with_the_model() -> None:
+    small, large = mixed(), mixed(LABELS["three integers"])
+    texts = [f"text number {i}" for i in range(len(large.frame))]
+    large = sample_of(large.frame.with_columns(many=pl.Series(texts)), np.arange(len(texts)) % 3, (0, 1, 2))
+    for model_class in BUILT_IN.values():
+        given: list[dict[str, Any]] = [{"iterations": 5}, {"iterations": 50}] if "cat" in model_class.key else [{}, {}]
+        sizes = [
+            model_class.predictor(fit(model_class, sample, hyperparams).estimator, sample.contract).size_bytes
+            for sample, hyperparams in zip((small, large), given, strict=True)
+        ]
+        assert 1_000 < sizes[0] < sizes[1] < 10_000_000
