@@ -1,7 +1,7 @@
 """Tables: rows, records, columns, CSV, JSON, JSON lines, Parquet and Arrow become one checked polars DataFrame.
 
-`read_training` makes the contract a model keeps, `read_prediction` checks against it, `RowReader` does so for a few rows at
-the least cost. Nothing here knows models, storage or doors.
+`read_training` makes the contract a model keeps, `read_prediction` checks against it, `RowReader` does so for a few
+rows at the least cost. Nothing here knows models, storage or doors.
 """
 
 from modelyard.tables.checking import read_prediction, read_training

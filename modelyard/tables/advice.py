@@ -15,7 +15,7 @@ _NAMES_SHOWN = 20
 
 
 def identifier_like(frame: pl.DataFrame) -> tuple[ModelWarning, ...]:
-    """Warn of columns whose values nearly all differ (over 90 % of more than 20 rows), and of those that number the rows."""
+    """Warn of columns whose values nearly all differ (over 90 % of more than 20 rows) or number the rows."""
     if frame.height <= IDENTIFIER_ROWS:
         return ()
     found = [_identifier(series) if series.dtype == pl.String else _row_number(series) for series in frame]

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
-from modelyard.schemas import FeatureType, ModelWarning
+from modelyard.schemas import FeatureType
 from modelyard.tables import advice, columns
 from modelyard.tables.cells import marker_set
 from modelyard.tables.columns import Cells
@@ -35,9 +35,9 @@ def read_training(
 ) -> TrainingTable:
     """Check a training table of n rows and its labels, and make the contract that its model will keep.
 
-    `X` is rows, records, columns, a polars DataFrame or the Path of a file. The labels are `y` or, where that is None, X's
-    column `target`. What `feature_types` (by name, or a list in column order) leaves out is as in `inherited_types`, and
-    what that does not know is inferred. Raises InvalidTable.
+    `X` is rows, records, columns, a polars DataFrame or the Path of a file. The labels are `y` or, where that is None,
+    X's column `target`. What `feature_types` (by name, or a list in column order) leaves out is as in
+    `inherited_types`, and what that does not know is inferred. Raises InvalidTable.
     """
     missing_markers = tuple(missing_markers)
     raw = _raw(X, feature_names, None)
@@ -56,7 +56,7 @@ def read_training(
         missing_markers,
     )
     frame = pl.DataFrame([column.series for column in checked.values()])
-    return TrainingTable(frame, advice.identifier_like(frame), codes, contract, target)
+    return TrainingTable(frame, advice.identifier_like(frame), codes=codes, contract=contract, target=target)
 
 
 def read_prediction(X: Any, contract: Contract, *, feature_names: Sequence[str] | None = None) -> Table:
@@ -74,7 +74,7 @@ def read_prediction(X: Any, contract: Contract, *, feature_names: Sequence[str] 
     series: list[pl.Series] = []
     for name, feature_type in contract.feature_types.items():
         column = raw.columns[name]
-        columns.content_of(name, column, markers, text_cells=False)
+        columns.check_dtype(name, column)
         if feature_type == "numeric":
             series.append(columns.numeric_series(name, column, markers, errors, text_cells=raw.text_cells))
         else:
@@ -169,11 +169,16 @@ def _check_features(
     checked: dict[str, _Checked] = {}
     errors: list[FieldError] = []
     for name, column in features.items():
-        content = columns.content_of(name, column, markers, text_cells=text_cells)
+        columns.check_dtype(name, column)
+        content = columns.content_of(column, markers, text_cells=text_cells)
         if content == "mixed" and name not in declared:
             errors.extend(columns.break_of_majority(name, column, markers))
             continue
-        found = _check_feature(name, column, content, declared.get(name), markers, errors, text_cells)
+        kind = declared.get(name) or ("numeric" if content == "numbers" else "categorical")
+        if kind == "numeric":
+            found = _numeric(name, column, markers, errors, text_cells=text_cells)
+        else:
+            found = _categorical(name, column, content, markers, errors)
         if found is not None:
             checked[name] = found
         if len(errors) >= MAX_FIELD_ERRORS:
@@ -181,30 +186,33 @@ def _check_features(
     return checked, errors
 
 
-def _check_feature(
-    name: str,
-    column: Cells,
-    content: columns.Content,
-    declared: FeatureType | None,
-    markers: frozenset[str],
-    errors: list[FieldError],
-    text_cells: bool,
+def _numeric(
+    name: str, column: Cells, markers: frozenset[str], errors: list[FieldError], *, text_cells: bool
 ) -> _Checked | None:
-    feature_type = declared or ("numeric" if content == "numbers" else "categorical")
     before = len(errors)
-    if feature_type == "numeric":
-        series = columns.numeric_series(name, column, markers, errors, text_cells=text_cells)
-        found = _Checked(series, "numeric")
-        empty = series.null_count() == len(series)
-    else:
-        source = content if content in ("numbers", "booleans") else "text"
-        series = columns.category_series(name, column, source, markers, errors)
-        categories = tuple(series.unique().sort().to_list())
-        found = _Checked(series, "categorical", CategoricalColumn(categories, source))
-        empty = categories == (MISSING_CATEGORY,)
+    series = columns.numeric_series(name, column, markers, errors, text_cells=text_cells)
     if len(errors) > before:
         return None
-    if empty:
-        errors.append(FieldError(("X", name), f"column {name!r} is missing in every row; leave it out or fill it"))
+    if series.null_count() == len(series):
+        errors.append(_all_missing(name))
         return None
-    return found
+    return _Checked(series, "numeric")
+
+
+def _categorical(
+    name: str, column: Cells, content: columns.Content, markers: frozenset[str], errors: list[FieldError]
+) -> _Checked | None:
+    before = len(errors)
+    source = content if content in ("numbers", "booleans") else "text"
+    series = columns.category_series(name, column, source, markers, errors)
+    if len(errors) > before:
+        return None
+    categories = tuple(series.unique().sort().to_list())
+    if categories == (MISSING_CATEGORY,):
+        errors.append(_all_missing(name))
+        return None
+    return _Checked(series, "categorical", CategoricalColumn(categories, source))
+
+
+def _all_missing(name: str) -> FieldError:
+    return FieldError(("X", name), f"column {name!r} is missing in every row; leave it out or fill it")

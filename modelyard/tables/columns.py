@@ -21,17 +21,23 @@ Cells: TypeAlias = "pl.Series | list[Any] | tuple[Any, ...]"
 Content = Literal["numbers", "booleans", "text", "mixed", "missing"]
 
 _TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
-_TIME_TYPES = (pl.Date, pl.Datetime, pl.Time)
+_CELL_TYPES = (*_TEXT_TYPES, pl.Boolean, pl.Null, pl.Date, pl.Datetime, pl.Time)
 
 
-def content_of(name: str, column: Cells, markers: frozenset[str], *, text_cells: bool) -> Content:
+def check_dtype(name: str, column: Cells) -> None:
+    """Refuse a polars column of lists, structs, durations, bytes and the like; a list is judged cell by cell."""
+    if isinstance(column, pl.Series) and not (column.dtype.is_numeric() or column.dtype in _CELL_TYPES):
+        message = f"column {name!r} must hold numbers, text, booleans or dates, not {column.dtype}"
+        raise InvalidTable.of([FieldError(("X", name), message, str(column.dtype))])
+
+
+def content_of(column: Cells, markers: frozenset[str], *, text_cells: bool) -> Content:
     """Tell what a column holds beside missing cells; `mixed`: numbers together with text or booleans.
 
-    With `text_cells` (CSV) text that is all numbers, or all `true` and `false`, counts as such. Raises InvalidTable for
-    a column of lists, structs, durations or bytes.
+    With `text_cells` (CSV) text that is all numbers, or all `true` and `false`, counts as such.
     """
     if isinstance(column, pl.Series):
-        return _series_content(name, column, markers, text_cells)
+        return _series_content(column, markers, text_cells)
     kinds = set(map(cells.kind_of, set(map(type, column)))) - {"missing"}
     if len(kinds) > 1:
         kinds = {cells.kind_of(type(cell)) for cell in column if not cells.is_missing(cell, markers)}
@@ -71,14 +77,14 @@ def break_of_majority(name: str, column: Cells, markers: frozenset[str]) -> list
     most = 2 * sum(numbers) >= len(numbers)
     due = "a number" if most else "text or a boolean"
     problem = f"must be {due} like the rest of the column (or declare it categorical in feature_types)"
-    wrong = (place for place, is_number in zip(present, numbers, strict=True) if is_number is not most)
+    wrong = [place for place, is_number in zip(present, numbers, strict=True) if is_number is not most]
     return [
         cells.wrong_cell(name, row, problem, cell)
         for (row, cell), _ in zip(wrong, range(MAX_FIELD_ERRORS), strict=False)
     ]
 
 
-def _series_content(name: str, series: pl.Series, markers: frozenset[str], text_cells: bool) -> Content:
+def _series_content(series: pl.Series, markers: frozenset[str], text_cells: bool) -> Content:
     dtype = series.dtype
     if dtype.is_numeric():
         return "numbers"
@@ -87,21 +93,13 @@ def _series_content(name: str, series: pl.Series, markers: frozenset[str], text_
     if dtype == pl.Null:
         return "missing"
     if dtype in _TEXT_TYPES:
-        return _text_content(_present_text(series, markers)) if text_cells else "text"
-    if dtype in _TIME_TYPES:
-        return "text"
-    raise InvalidTable.of(
-        [
-            FieldError(
-                ("X", name), f"column {name!r} must hold numbers, text, booleans or dates, not {dtype}", str(dtype)
-            )
-        ]
-    )
+        return text_content(series, markers) if text_cells else "text"
+    return "text"
 
 
-def _text_content(present: pl.Series) -> Content:
-    """Tell what CSV's cells are written as. Infinite numbers count as numbers beside finite ones: they are refused later."""
-    present = present.drop_nulls()
+def text_content(series: pl.Series, markers: frozenset[str]) -> Content:
+    """Tell what CSV's cells are written as; infinite numbers count beside finite ones, to be refused later."""
+    present = _present_text(series, markers).drop_nulls()
     if present.is_empty():
         return "missing"
     numbers = present.cast(pl.Float64, strict=False)

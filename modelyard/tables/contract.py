@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from modelyard.schemas import FeatureType, ModelWarning
@@ -67,13 +69,13 @@ class Table:
     warnings: tuple[ModelWarning, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingTable(Table):
     """A checked table with its labels: `codes` has one index into `contract.classes` for each row.
 
     `contract` is what the model will keep; `target` the name of the label column, if it had one.
     """
 
-    codes: Any = None  # numpy int64 array, shape (n,)
-    contract: Contract | None = None
+    codes: npt.NDArray[np.int64]
+    contract: Contract
     target: str | None = None

@@ -86,13 +86,13 @@ def _header(data: bytes, delimiter: str) -> tuple[list[str], int, int]:
 
 
 def _records(body: bytes, names: list[str], delimiter: str, line: int) -> Iterator[list[str]]:
-    """Yield the records of the body, blank lines as empty lists; raise InvalidTable where one has too few or many cells."""
+    """Yield the records, blank lines as empty lists; raise InvalidTable if any has too few or too many cells."""
     reader = csv.reader(io.TextIOWrapper(io.BytesIO(body), "utf-8", newline=""), delimiter=delimiter, strict=True)
     wrong: list[FieldError] = []
     row = 0
     try:
         for record in reader:
-            if not record or (len(record) == 1 and not record[0].strip(BLANKS) and (len(names) > 1 or not record[0])):
+            if not record or (len(record) == 1 and not record[0].strip(BLANKS) and len(names) > 1):
                 yield []
                 continue
             if len(record) != len(names):

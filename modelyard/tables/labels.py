@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.tables import cells
-from modelyard.tables.columns import Cells, content_of
+from modelyard.tables.columns import Cells, Content, text_content
 
 Label = bool | int | str
 _INT64 = range(-(2**63), 2**63)
@@ -39,11 +40,14 @@ def read_labels(
     `label` names the labels in messages; with `text_cells` (CSV) text that is all numbers, or all `true` and `false`,
     is read as such. Raises InvalidTable.
     """
-    read = _reader(column, label, markers, text_cells)
     values: Cells = column.to_list() if isinstance(column, pl.Series) else column
+    kinds = set(map(cells.kind_of, set(map(type, values))))
+    read = _reader(column if text_cells else values, markers, kinds)
+    if len(kinds) > 1 or "other" in kinds:  # a set would take True for 1
+        raise _wrong_labels(values, label, read)
     try:
         known = {value: read(value) for value in set(values)}
-    except (ValueError, TypeError):
+    except ValueError:
         raise _wrong_labels(values, label, read) from None
     classes = sorted(set(known.values()))
     if len(classes) < 2:
@@ -53,21 +57,20 @@ def read_labels(
     return np.fromiter(map(of_value.__getitem__, values), dtype=np.int64, count=len(values)), tuple(classes)
 
 
-def _reader(column: Cells, label: str, markers: frozenset[str], text_cells: bool) -> Callable[[Any], Label]:
-    """Return what turns a cell into a label of the column's type, raising ValueError where it cannot be one."""
-    if isinstance(column, pl.Series):
-        content = content_of(label, column, markers, text_cells=text_cells)
-        kind = {"numbers": "number", "booleans": "boolean"}.get(content, "text")
-        from_text = text_cells and kind != "text"
-    else:
-        kinds = [cells.kind_of(type(cell)) for cell in column if not cells.is_missing(cell, markers)]
-        kind = max(dict.fromkeys(kinds), key=kinds.count, default="text")
-        from_text = False
+def _reader(column: Cells, markers: frozenset[str], kinds: set[cells.Kind]) -> Callable[[Any], Label]:
+    """Return what turns a cell into a label of the column's type, raising ValueError where it cannot be one.
+
+    A column that is still a Series is CSV's.
+    """
+    written = isinstance(column, pl.Series)
+    kind = (
+        _WRITTEN_AS[text_content(column, markers)] if isinstance(column, pl.Series) else _most(column, markers, kinds)
+    )
 
     def read(cell: Any) -> Label:
         if cells.is_missing(cell, markers):
             raise ValueError("must not be missing")
-        if from_text:
+        if written and kind != "text":
             text = cell.strip(cells.BLANKS)
             return text.lower() == "true" if kind == "boolean" else _whole(text)
         found = cells.kind_of(type(cell))
@@ -82,10 +85,20 @@ def _reader(column: Cells, label: str, markers: frozenset[str], text_cells: bool
     return read
 
 
-_DUE = {"number": "an integer", "boolean": "a boolean", "text": "text"}
+def _most(column: Iterable[Any], markers: frozenset[str], kinds: set[cells.Kind]) -> cells.Kind:
+    """Return the kind of most labels that are there."""
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    counts = Counter(cells.kind_of(type(cell)) for cell in column if not cells.is_missing(cell, markers))
+    return max(_DUE, key=lambda kind: counts[kind])
+
+
+_WRITTEN_AS: dict[Content, cells.Kind] = {"numbers": "number", "booleans": "boolean", "text": "text", "missing": "text"}
+_DUE: dict[cells.Kind, str] = {"number": "an integer", "boolean": "a boolean", "text": "text"}
 
 
 def _whole(cell: Any) -> int:
+    value: int | None
     try:
         value = int(cell)  # integers, and their text in CSV
     except (ValueError, OverflowError):

@@ -16,10 +16,10 @@ MAX_TOP = 20
 
 
 def profile_columns(table: TrainingTable) -> dict[str, dict[str, Any]]:
-    """Describe each column: its `type` and the number of `missing` cells, and beyond that
+    """Describe each column by its `type`, its number of `missing` cells and what its type allows.
 
-    of numbers `min`, `max`, `mean`, `std`, `median` (null beyond the range of a float) and `histogram`; of categories
-    `n_categories` and the most frequent as `top`, where the value null is the missing category.
+    Numbers have `min`, `max`, `mean`, `std`, `median` (null beyond the range of a float) and `histogram`; categories
+    have `n_categories` and the most frequent ones as `top`, where the value null is the missing category.
     """
     return {
         series.name: _categorical(series) if series.dtype == pl.String else _numeric(series) for series in table.frame
