@@ -5,26 +5,19 @@ It writes no files, and what it says goes to the log and never to stdout.
 
 from __future__ import annotations
 
-import logging
 import re
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 
 from modelyard.errors import InvalidArgument, InvalidTable
 from modelyard.models_registry.base import Fit, FitTask, Labels, ModelClass, Predictor, Progress
-from modelyard.models_registry.catboost_predictor import STREAMS, CatBoostPredictor
+from modelyard.models_registry.catboost_predictor import CatBoostPredictor
+from modelyard.models_registry.catboost_streams import logged_fit, making_a_pool
 from modelyard.models_registry.hyperparams import Hyperparam
 from modelyard.schemas import LearningCurve
 from modelyard.tables.contract import Contract
 
-logger = logging.getLogger(__name__)
-
-# CatBoost's streams belong to the process: two fits at a time would mix theirs. (A fit uses all cores anyhow.)
-_ONE_AT_A_TIME = threading.Lock()
 _SOURCE_PLACE = re.compile(r"^\s*\S+\.(?:cpp|h):\d+:\s*")
 _EXACT_INTEGERS = 2**24
 
@@ -88,7 +81,7 @@ class CatBoostClassifierClass(ModelClass):
         estimator = _estimator(task)
         watch = _Watch(task)
         try:
-            with _ONE_AT_A_TIME, _logged(task.hyperparams["verbose"]):
+            with logged_fit(task.hyperparams["verbose"]):
                 estimator.fit(task.frame, _labels(task.labels, task.contract), **_fit_arguments(task, watch))
         except CatBoostError as error:
             if watch.raised is not None:
@@ -103,7 +96,7 @@ class CatBoostClassifierClass(ModelClass):
 
     def feature_importances(self, estimator: Any, contract: Contract) -> dict[str, float] | None:
         """Return CatBoost's PredictionValuesChange: percentages that sum to 100."""
-        with STREAMS:
+        with making_a_pool():
             values = estimator.get_feature_importance()
         return dict(zip(contract.feature_names, np.asarray(values).tolist(), strict=True))
 
@@ -160,31 +153,6 @@ def _fit_arguments(task: FitTask, watch: _Watch) -> dict[str, Any]:
         # Ending the fit keeps the learning rate of the iterations that were asked for; fewer iterations would raise it.
         arguments["callbacks"] = [watch]
     return arguments
-
-
-@contextmanager
-def _logged(verbose: bool | int) -> Iterator[None]:
-    """Send what CatBoost says to the log.
-
-    Its logging level, too, belongs to the process, and a prediction in another thread changes it for a moment: a
-    fit that is to be silent may then speak (to the log's DEBUG, not to stdout), and a verbose one lose lines.
-    """
-    from catboost.core import log_fixup
-
-    with ExitStack() as stack:
-        with STREAMS:
-            stack.enter_context(
-                log_fixup(_log_line(logging.INFO if verbose else logging.DEBUG), _log_line(logging.WARNING))
-            )
-        yield
-
-
-def _log_line(level: int) -> Callable[[str], None]:
-    def write(text: str) -> None:
-        if text.strip():
-            logger.log(level, "%s", text.rstrip())
-
-    return write
 
 
 def _labels(labels: Labels, contract: Contract) -> Labels:

@@ -6,7 +6,6 @@ one thread take a fifth of the time of a frame. For many rows CatBoost reads the
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,11 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from modelyard.models_registry.catboost_streams import making_a_pool
 from modelyard.models_registry.predictors import class_order, pickled_size
 from modelyard.tables.contract import Contract
-
-STREAMS = threading.Lock()
-"""CatBoost's output streams belong to the process: naming some is refused while another thread makes a Pool."""
 
 ROWS_FOR_THREADS = 10_000
 """Below this starting threads costs more than they save (measured on two cores, 300 trees, 14 columns)."""
@@ -52,7 +49,7 @@ class CatBoostPredictor:
         return self._probabilities(frame, thread_count=1 if frame.height < ROWS_FOR_THREADS else -1)
 
     def _probabilities(self, data: Any, thread_count: int) -> npt.NDArray[np.float64]:
-        with STREAMS:
+        with making_a_pool():
             pool = self._pool(data, cat_features=self._categorical, thread_count=thread_count)
         answer: npt.NDArray[np.float64] = self._estimator.predict_proba(pool, thread_count=thread_count)
         return answer if self._ordered else answer[:, self._order]

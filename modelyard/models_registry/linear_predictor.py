@@ -67,8 +67,11 @@ class LinearPredictor:
         decision = np.repeat(self._intercept[:, None], frame.height, axis=1)
         for number in self._numeric:
             number.add(frame, decision)
+        codes = frame.select(
+            category.code for category in self._categorical
+        )  # in one go: polars runs them side by side
         for category in self._categorical:
-            category.add(frame, decision)
+            category.add(codes, decision)
         probabilities = _sigmoid(decision[0]) if len(self._order) == 2 else _softmax(decision)
         return np.ascontiguousarray(probabilities[self._order].T)
 
@@ -143,8 +146,9 @@ class _Categorical:
 
     def __init__(self, position: int, name: str, categories: Sequence[str], weights: Weights) -> None:
         self.position, self.name = position, name
-        self.categories = pl.Enum(categories)
         self.texts = list(categories)
+        known = pl.col(name).cast(pl.Enum(categories), strict=False).to_physical()
+        self.code = known.fill_null(len(self.texts))
         unknown = np.zeros((weights.shape[0], 1))
         self.weights = np.concatenate([weights, unknown], axis=1)
         self.size_bytes = 600 + sum(sys.getsizeof(text) + 150 + 56 * weights.shape[0] for text in categories)
@@ -154,10 +158,9 @@ class _Categorical:
         weights = [_scalar_or_tuple(column) for column in self.weights.T[:-1]]
         return self.position, dict(zip(self.texts, weights, strict=True)).get
 
-    def add(self, frame: pl.DataFrame, decision: Weights) -> None:
-        """Add the column's share to `decision`, shape (d, n)."""
-        codes = frame[self.name].cast(self.categories, strict=False).to_physical()
-        taken = codes.fill_null(len(self.texts)).to_numpy()
+    def add(self, codes: pl.DataFrame, decision: Weights) -> None:
+        """Add the share of the column's `codes` to `decision`, shape (d, n)."""
+        taken = codes[self.name].to_numpy()
         for k, weights in enumerate(self.weights):
             decision[k] += weights[taken]
 
