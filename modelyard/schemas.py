@@ -40,7 +40,7 @@ _NAME = re.compile(NAME_PATTERN)
 
 
 class Frozen(BaseModel):
-    """Base of the values below. What an answer has beyond the known fields is passed over: a newer server may say more."""
+    """Base of the values below. Fields beyond the known ones are passed over: a newer server may say more."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=(), populate_by_name=True)
 
@@ -114,10 +114,8 @@ LabelsValue = Annotated[
     WithJsonSchema(
         {
             "title": "y",
-            "description": "one label a row, all integers, all text or all booleans; or null where `target` names a column",
-            "anyOf": [
-                {"type": "array", "items": {"type": kind}} for kind in ("integer", "string", "boolean")
-            ]
+            "description": "one label a row, all integers, text or booleans; null where `target` names a column",
+            "anyOf": [{"type": "array", "items": {"type": kind}} for kind in ("integer", "string", "boolean")]
             + [{"type": "null"}],
         }
     ),
@@ -148,8 +146,8 @@ class TrainRequest(Request):
 class RetrainRequest(Request):
     """A new table for an existing model, and what shall differ from its parent.
 
-    `model_id` is a reference. Left out, `feature_types`, `tags` and `evaluation` are the parent's; `hyperparams` are merged
-    over the parent's.
+    `model_id` is a reference. Left out, `feature_types`, `tags` and `evaluation` are the parent's; `hyperparams` are
+    merged over the parent's.
     """
 
     model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
@@ -176,7 +174,7 @@ class PredictRequest(Request):
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What a model says of each row: n labels, and if asked for n lists of one probability a class, in `classes`' order."""
+    """What a model says of n rows: n labels and, if asked for, n lists of one probability a class in `classes`' order."""
 
     model_id: str
     predictions: list[bool | int | str]
@@ -338,7 +336,9 @@ def _field_error(kind: type[BaseModel], item: Any) -> FieldError:
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "value_error":
         return FieldError(loc, message, item["input"])
-    return FieldError(loc, f"field '{where}': {message[0].lower()}{message[1:]}, got {_short(item['input'])}", item["input"])
+    return FieldError(
+        loc, f"field '{where}': {message[0].lower()}{message[1:]}, got {_short(item['input'])}", item["input"]
+    )
 
 
 def _short(value: Any) -> str:

@@ -25,12 +25,15 @@ class Settings(BaseSettings):
     dashboard_port: Port = Field(8501, description="the dashboard's port")
     max_body_mb: Annotated[float, Field(gt=0)] = Field(256, description="the largest request body, in MB")
     model_cache_mb: Annotated[float, Field(gt=0)] = Field(512, description="loaded models kept in memory, in MB")
-    lock_timeout_s: Annotated[float, Field(gt=0)] = Field(10, description="how long a writer waits for the folder's lock")
+    lock_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        10, description="how long a writer waits for the folder's lock"
+    )
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="browser origins, beside the server's own, that may call REST; separated by commas"
     )
     missing_markers: Annotated[tuple[str, ...], NoDecode] = Field(
-        DEFAULT_MISSING_MARKERS, description="text cells that mean a missing value, separated by commas; empty cells always do"
+        DEFAULT_MISSING_MARKERS,
+        description="text cells that mean a missing value, separated by commas; empty cells always do",
     )
     allow_version_skew: bool = Field(False, description="load models made under other library versions")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")

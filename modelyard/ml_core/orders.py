@@ -11,7 +11,8 @@ import orjson
 from modelyard import models_registry
 from modelyard.errors import InvalidHyperparams
 from modelyard.ml_core.training import TrainingPlan
-from modelyard.models_registry import ModelClass, hyperparams
+from modelyard.models_registry import hyperparams
+from modelyard.models_registry.base import ModelClass
 from modelyard.schemas import ModelMetadata, RetrainRequest, TrainRequest
 from modelyard.tables import TrainingTable, read_training
 
@@ -113,4 +114,3 @@ def _read_like_parent(
 
 def _is_rows(X: Any) -> bool:
     return isinstance(X, list | tuple) and len(X) > 0 and isinstance(X[0], list | tuple)
-

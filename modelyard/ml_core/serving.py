@@ -33,7 +33,8 @@ class LoadedModel:
 class LoadedModels:
     """The loaded models, least recently used out first when they outgrow `capacity_bytes`.
 
-    One that is larger than the bound alone is kept until the next one comes. When many ask for a model that is not loaded, it is loaded once.
+    One that is larger than the bound alone is kept until the next one comes. When many ask for a model that is not
+    loaded, it is loaded once.
     """
 
     def __init__(self, store: ModelStore, capacity_bytes: int) -> None:
@@ -55,13 +56,9 @@ class LoadedModels:
             if model is not None:
                 self._loaded.move_to_end(model_id)
                 return model
-            waiting = self._loading.get(model_id)
-            if waiting is None:
-                mine: Future[LoadedModel] = Future()
-                self._loading[model_id] = mine
-        if waiting is not None:
-            return waiting.result()
-        return self._load(model_id, mine)
+            under_way = self._loading.get(model_id)
+            promise = under_way or self._loading.setdefault(model_id, Future())
+        return promise.result() if under_way else self._load(model_id, promise)
 
     def has(self, reference: str) -> bool:
         """Tell whether the model that `reference` means can answer without being loaded first."""

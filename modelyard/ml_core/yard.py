@@ -1,12 +1,11 @@
 """The core: every verb once, for all doors.
 
-Each reads as: find what is named, check what is given, act, commit. How a request came and how the answer leaves is the doors' business;
-what is behind the store is the store's.
+Each reads as: find what is named, check what is given, act, commit. How a request came and how the answer leaves is
+the doors' business; what is behind the store is the store's.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from datetime import UTC, datetime
 
@@ -31,8 +30,6 @@ from modelyard.schemas import (
 )
 from modelyard.storage import IdempotencyEntry, ModelStore, NewModel, current_environment
 from modelyard.tables import contract_to_json
-
-log = logging.getLogger("modelyard.core")
 
 
 class Yard:
@@ -139,3 +136,40 @@ class Yard:
         if first.request_sha256 != entry.request_sha256:
             raise IdempotencyConflict(f"idempotency key {entry.key!r} was used for another request; use a new key")
         return _say(self._store.get(first.model_id).metadata, "{} was trained by an earlier request of the same key")
+
+    def _train(self, order: TrainingOrder, entry: IdempotencyEntry | None) -> ModelMetadata:
+        created_at = datetime.now(UTC)
+        plan = order.plan
+        trained = run_training(plan)
+        contract = plan.table.contract
+        draft = NewModel(
+            name=order.name,
+            parent_id=order.parent_id,
+            model_class_key=plan.model_class.key,
+            hyperparams=plan.hyperparams,
+            metrics=trained.metrics,
+            feature_types=contract.feature_types,
+            classes=contract.classes,
+            n_rows=plan.table.frame.height,
+            target=plan.table.target,
+            tags=order.tags,
+            warnings=trained.warnings,
+            evaluation=trained.evaluation,
+            created_at=created_at,
+            training_seconds=round(trained.seconds, 6),
+            environment=current_environment(plan.model_class.libraries),
+            estimator=trained.estimator,
+            report=trained.report.model_dump_json().encode(),
+            contract=contract_to_json(contract),
+        )
+        return self._store.add(draft, idempotency=entry).metadata
+
+
+def _say(model: ModelMetadata, sentence: str) -> ModelMetadata:
+    return model.model_copy(update={"message": sentence.format(f"{model.name!r} version {model.version}")})
+
+
+def _how_good(model: ModelMetadata) -> str:
+    measured = "validation_accuracy" if "validation_accuracy" in model.metrics else "train_accuracy"
+    accuracy = model.metrics.get(measured)
+    return "" if accuracy is None else f" with {measured.replace('_', ' ')} {accuracy:.3f}"

@@ -64,7 +64,9 @@ class RestClient:
     def delete(self, reference: str, *, hard: bool = False) -> ModelMetadata | None:
         """Retire a model; None comes back where it was deleted for good."""
         answer = self._call("DELETE", _path(reference), params={"hard": str(hard).lower()})
-        return None if answer.status_code == httpx.codes.NO_CONTENT else ModelMetadata.model_validate_json(answer.content)
+        return (
+            None if answer.status_code == httpx.codes.NO_CONTENT else ModelMetadata.model_validate_json(answer.content)
+        )
 
     def restore(self, reference: str) -> ModelMetadata:
         """Make a soft-deleted model active again."""
@@ -81,7 +83,9 @@ class RestClient:
 
     def list_model_classes(self) -> list[ModelClassInfo]:
         """List the algorithms there are."""
-        return [ModelClassInfo.model_validate(item) for item in orjson.loads(self._call("GET", "/model-classes").content)]
+        return [
+            ModelClassInfo.model_validate(item) for item in orjson.loads(self._call("GET", "/model-classes").content)
+        ]
 
     def get_report(self, reference: str) -> Report:
         """Return what the evaluation of a model showed."""
@@ -92,7 +96,9 @@ class RestClient:
         answer = self._call("GET", _path(reference, "/artifact"))
         digest = answer.headers.get("repr-digest", "")
         if digest != f"sha-256=:{_base64_sha256(answer.content)}:":
-            raise DataLoss(f"the artifact of {reference!r} arrived with another SHA-256 than the server sent ({digest})")
+            raise DataLoss(
+                f"the artifact of {reference!r} arrived with another SHA-256 than the server sent ({digest})"
+            )
         return answer.content
 
     def health(self) -> Health:
@@ -106,7 +112,9 @@ class RestClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _send_table(
@@ -135,7 +143,9 @@ class RestClient:
     def _error(self, answer: httpx.Response) -> ModelyardError:
         if answer.headers.get("content-type", "").startswith("application/problem+json"):
             return from_problem(orjson.loads(answer.content))
-        return Internal(f"{self._url} answered {answer.status_code} without a problem document; is it a Modelyard server?")
+        return Internal(
+            f"{self._url} answered {answer.status_code} without a problem document; is it a Modelyard server?"
+        )
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

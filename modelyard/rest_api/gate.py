@@ -25,14 +25,13 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 class Gate:
     """Middleware around the whole application.
 
-    Refuses what a browser was tricked into sending (an Origin or Host that is not ours) and bodies over the limit, while they
-    arrive; gives every answer its `X-Request-Id`; logs one line a request.
+    Refuses what a browser was tricked into sending (an Origin or Host that is not ours) and bodies over the limit,
+    while they arrive; gives every answer its `X-Request-Id`; logs one line a request.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._max_body_bytes = settings.max_body_bytes
-        self._max_body_mb = settings.max_body_mb
         self._allowed_origins = frozenset(settings.allowed_origins)
         self._loopback_only = settings.host in LOOPBACK
 
@@ -45,7 +44,7 @@ class Gate:
         given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else os.urandom(8).hex()
         with logs.request(request_id) as facts:
-            call = _Call(scope, receive, send, request_id, facts, self._max_body_bytes, self._max_body_mb)
+            call = _Call(scope, receive, send, facts, self._max_body_bytes)
             try:
                 self._check_origin(headers)
                 call.check_declared_size(headers)
@@ -77,25 +76,14 @@ class Gate:
 class _Call:
     """One request on its way: counts its bytes in and out and remembers its status."""
 
-    def __init__(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        request_id: str,
-        facts: dict[str, Any],
-        max_bytes: int,
-        max_mb: float,
-    ) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, facts: dict[str, Any], max_bytes: int) -> None:
         self.scope = scope
         self.facts = facts
         self.started = False
         self._receive = receive
         self._send = send
-        self._id_header = (b"x-request-id", request_id.encode())
-        self._request_id = request_id
+        self._request_id: str = facts["request_id"]
         self._max_bytes = max_bytes
-        self._max_mb = max_mb
         self._bytes_in = 0
         self._bytes_out = 0
         self._status = 0
@@ -118,7 +106,7 @@ class _Call:
         if message["type"] == "http.response.start":
             self.started = True
             self._status = message["status"]
-            message["headers"] = [*message.get("headers", ()), self._id_header]
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self._request_id.encode())]
         else:
             self._bytes_out += len(message.get("body", b""))
         await self._send(message)
@@ -143,7 +131,7 @@ class _Call:
 
     def _too_large(self, got: str) -> PayloadTooLarge:
         return PayloadTooLarge(
-            f"the body must be at most {self._max_mb:g} MB ({self._max_bytes:,} bytes), got {got}; "
+            f"the body must be at most {self._max_bytes / 2**20:g} MB ({self._max_bytes:,} bytes), got {got}; "
             "MODELYARD_MAX_BODY_MB sets the limit"
         )
 

@@ -16,7 +16,12 @@ from modelyard.schemas import PredictRequest, RetrainRequest, TrainRequest
 _REF = "#/components/schemas/{model}"
 _BODIES: tuple[type[BaseModel], ...] = (TrainRequest, RetrainRequest, PredictRequest)
 
-_X = [{"age": 39, "job": "clerk"}, {"age": 50, "job": None}, {"age": 38, "job": "smith"}, {"age": 53, "job": "clerk"}]
+_X = [
+    {"age": 39, "job": "clerk"},
+    {"age": 50, "job": "smith"},
+    {"age": 38, "job": "smith"},
+    {"age": 53, "job": "clerk"},
+]
 TRAIN_EXAMPLE: dict[str, Any] = {
     "model_class_key": "logistic_regression",
     "name": "credit",
@@ -114,7 +119,7 @@ def upload_body(kind: type[BaseModel]) -> dict[str, Any]:
 def table_answer() -> dict[int | str, dict[str, Any]]:
     """Describe the formats of predictions as a file beyond JSON."""
     binary = {"schema": {"type": "string", "format": "binary"}}
-    return {200: {"content": {kind: binary for kind in MEDIA_TYPES[1:]}}}
+    return {200: {"content": dict.fromkeys(MEDIA_TYPES[1:], binary)}}
 
 
 def document(app: FastAPI) -> dict[str, Any]:

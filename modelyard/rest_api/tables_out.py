@@ -41,9 +41,7 @@ def write(found: Predictions, media_type: str) -> bytes:
     columns = [pl.Series("prediction", found.predictions)]
     if found.probabilities is not None:
         scores = pl.DataFrame(found.probabilities, orient="row", schema=[str(i) for i in range(len(found.classes))])
-        columns += [
-            scores.to_series(i).alias(f"probability_{_text(label)}") for i, label in enumerate(found.classes)
-        ]
+        columns += [scores.to_series(i).alias(f"probability_{_text(label)}") for i, label in enumerate(found.classes)]
     frame = pl.DataFrame(columns)
     out = io.BytesIO()
     if media_type == CSV:

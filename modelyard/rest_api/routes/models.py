@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from starlette.concurrency import run_in_threadpool
@@ -14,7 +14,8 @@ from modelyard.rest_api.openapi import error_responses
 from modelyard.schemas import ModelMetadata, ModelPage, ModelQuery, Report
 
 PICKLE = "application/octet-stream"
-_DOWNLOAD = {200: {"content": {PICKLE: {"schema": {"type": "string", "format": "binary"}}}}}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_DOWNLOAD: dict[int | str, dict[str, Any]] = {200: {"content": {PICKLE: _BINARY}}}
 
 
 def router(yard: Yard) -> APIRouter:
@@ -28,19 +29,17 @@ def router(yard: Yard) -> APIRouter:
 
     @routes.get("/{reference}", responses=error_responses(400, 404))
     async def get_model(reference: str) -> ModelMetadata:
-        """What is known of a model; `reference` is a model id, a name (its latest active version) or `name:3`."""
+        """Return what is known of a model, by its id, its name (the latest active version) or `name:3`."""
         return yard.get_model(reference)
 
     @routes.get("/{reference}/report", responses=error_responses(400, 404))
     async def get_report(reference: str) -> Report:
-        """What the evaluation of a model showed."""
+        """Return what the evaluation of a model showed."""
         return await run_in_threadpool(yard.get_report, reference)
 
-    @routes.get(
-        "/{reference}/artifact", response_class=Response, responses={**error_responses(400, 404), **_DOWNLOAD}
-    )
+    @routes.get("/{reference}/artifact", response_class=Response, responses={**error_responses(400, 404), **_DOWNLOAD})
     async def get_artifact(reference: str) -> Response:
-        """The fitted estimator as a `.pkl`, its SHA-256 in `Repr-Digest`."""
+        """Return the fitted estimator as a `.pkl`, its SHA-256 in `Repr-Digest`."""
         model = yard.get_model(reference)
         body = await run_in_threadpool(yard.get_artifact, model.model_id)
         digest = base64.b64encode(bytes.fromhex(model.artifact.sha256)).decode()

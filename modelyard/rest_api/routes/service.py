@@ -17,23 +17,23 @@ def router(yard: Yard) -> APIRouter:
 
     @routes.get("/health", responses=error_responses())
     async def health() -> Health:
-        """How the yard is. Always 200: `status` says whether it can serve."""
+        """Say how the yard is. Always 200: `status` says whether it can serve."""
         return await run_in_threadpool(yard.health)
 
     @routes.get("/health/live", responses=error_responses())
     async def live() -> dict[str, str]:
-        """The process answers."""
+        """Say that the process answers."""
         return {"status": "ok"}
 
     @routes.get("/health/ready", response_model=Health, responses=error_responses())
     async def ready() -> JSONResponse:
-        """The yard can serve; 503 while it cannot."""
+        """Say that the yard can serve; 503 while it cannot."""
         found = await run_in_threadpool(yard.health)
         return JSONResponse(found.model_dump(), status_code=200 if found.status == "ok" else 503)
 
     @routes.get("/model-classes", responses=error_responses())
     async def model_classes() -> list[ModelClassInfo]:
-        """The algorithms there are, with a JSON Schema of their hyperparams."""
+        """List the algorithms there are, with a JSON Schema of their hyperparams."""
         return yard.list_model_classes()
 
     return routes

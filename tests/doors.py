@@ -1,0 +1,84 @@
+"""The doors as tests use them: each a real one, on a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from modelyard.bootstrap import build
+from modelyard.ml_core.yard import Yard
+from modelyard.rest_api.client import RestClient
+from modelyard.settings import Settings
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def core(folder: Path) -> Iterator[Yard]:
+    """Open the core itself."""
+    yard = build(Settings(storage_dir=folder))
+    try:
+        yield yard
+    finally:
+        yard.close()
+
+
+@contextmanager
+def rest_server(folder: Path, **settings: str) -> Iterator[str]:
+    """Start a REST server as a process of its own and yield its address once it answers."""
+    port = free_port()
+    with serving([sys.executable, "-m", "modelyard", "rest"], folder, MODELYARD_REST_PORT=str(port), **settings):
+        url = f"http://127.0.0.1:{port}"
+        wait_until_healthy(url)
+        yield url
+
+
+@contextmanager
+def rest(folder: Path) -> Iterator[RestClient]:
+    """Open a client on a REST server of its own."""
+    with rest_server(folder) as url, RestClient(url) as client:
+        yield client
+
+
+@contextmanager
+def serving(command: list[str], folder: Path, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server on a folder; its log is beside the folder."""
+    environment = {**os.environ, "MODELYARD_STORAGE_DIR": str(folder), **settings}
+    with folder.with_suffix(".log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(15)
+            finally:
+                process.kill()
+
+
+def wait_until_healthy(url: str, seconds: float = 30.0) -> None:
+    """Wait for a REST server's first answer."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            httpx.get(url + "/health/live").raise_for_status()
+        except httpx.HTTPError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return

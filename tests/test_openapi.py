@@ -1,0 +1,45 @@
+"""The server keeps what its OpenAPI document says, whatever it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests import doors
+
+Operation = schemathesis.schemas.APIOperation[Any, Any, Any, Any]
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+@pytest.fixture(scope="module")
+def operations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Operation]]:
+    with doors.rest_server(tmp_path_factory.mktemp("openapi") / "models_storage") as url:
+        schema = schemathesis.openapi.from_url(url + "/openapi.json")
+        yield [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode))
+def test_every_answer_is_as_documented(operations: list[Operation], mode: GenerationMode) -> None:
+    assert len(operations) >= 14
+    for operation in operations:
+        if mode is GenerationMode.NEGATIVE and not [*operation.query, *operation.body]:
+            continue  # any text is a legal path: nothing wrong can be sent
+
+        @given(case=operation.as_strategy(generation_mode=mode))
+        @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+        def keeps_its_word(case: schemathesis.Case[Any]) -> None:
+            case.call_and_validate(checks=CHECKS, headers={"Host": "localhost"})
+
+        keeps_its_word()
