@@ -12,7 +12,7 @@ from modelyard.storage.log_format import HEADER_BYTES, Header, encode_entry, enc
 
 Collections = Mapping[str, Mapping[str, bytes]]
 
-_LINE_BYTES = 1 << 20
+_LINE_BYTES = 1 << 15
 _OVERHEAD_BYTES = len('["",""],')
 
 

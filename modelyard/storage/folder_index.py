@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterable
+from itertools import islice
+from operator import attrgetter
 from sys import intern
 from typing import Any
 
 from modelyard.errors import DataLoss
 from modelyard.schemas import ModelQuery
 from modelyard.storage.records import MODELS, TOMBSTONES
+
+_MODEL_ID = attrgetter("model_id")
 
 
 class IndexEntry:
@@ -21,7 +25,7 @@ class IndexEntry:
         self.model_id = model_id
         self.name: str = metadata["name"]
         self.version: int = metadata["version"]
-        self.active: bool = metadata["status"] == "active"
+        self.active = False
         self.model_class_key: str = intern(metadata["model_class_key"])
         self.tags: tuple[str, ...] = tuple(map(intern, metadata["tags"]))
 
@@ -37,7 +41,7 @@ class FolderIndex:
         self.by_id: dict[str, IndexEntry] = {}
         self.latest_active: dict[str, IndexEntry] = {}
         self.active_count = 0
-        self._ids: list[str] = []
+        self._entries: list[IndexEntry] = []  # by model id, that is by age
         # Most names have one version: a dictionary for each would take more than all else here.
         self._versions: dict[str, IndexEntry | dict[int, IndexEntry]] = {}
         self._gone: dict[tuple[str, int], str] = {}
@@ -46,7 +50,7 @@ class FolderIndex:
         """Take a document that is new or has changed."""
         try:
             if collection == MODELS:
-                self._put_model(IndexEntry(key, document["metadata"]))
+                self._put_model(key, document["metadata"])
             elif collection == TOMBSTONES:
                 self._gone[document["name"], document["version"]] = key
         except (KeyError, TypeError, AttributeError) as error:
@@ -55,7 +59,7 @@ class FolderIndex:
     def remove(self, collection: str, key: str) -> None:
         """Take note that a document is gone."""
         if collection == MODELS and (entry := self.by_id.pop(key, None)) is not None:
-            self._ids.pop(bisect_left(self._ids, key))
+            self._entries.pop(bisect_left(self._entries, key, key=_MODEL_ID))
             self.active_count -= entry.active
             self._remove_version(entry)
             self._choose_latest(entry.name)
@@ -80,44 +84,40 @@ class FolderIndex:
 
     def select(self, query: ModelQuery, before: str | None, count: int) -> list[str]:
         """Return the ids of the newest `count` models that the query means, of those older than the id `before`."""
-        found: list[str] = []
-        for entry in self._newest_first(query.name, before):
-            if _matches(entry, query):
-                found.append(entry.model_id)
-                if len(found) == count:
-                    break
-        return found
+        entries = self._entries if query.name is None else sorted(self.versions(query.name), key=_MODEL_ID)
+        end = len(entries) if before is None else bisect_left(entries, before, key=_MODEL_ID)
+        # One loop at a time: at a hundred thousand models a call for each would take most of the time.
+        found: Iterable[IndexEntry] = reversed(entries[:end])
+        if query.status != "all":
+            active = query.status == "active"
+            found = (entry for entry in found if entry.active is active)
+        if (model_class_key := query.model_class_key) is not None:
+            found = (entry for entry in found if entry.model_class_key == model_class_key)
+        if (tag := query.tag) is not None:
+            found = (entry for entry in found if tag in entry.tags)
+        return [entry.model_id for entry in islice(found, count)]
 
-    def _newest_first(self, name: str | None, before: str | None) -> Iterator[IndexEntry]:
-        if name is not None:
-            entries = sorted(self.versions(name), key=lambda entry: entry.model_id, reverse=True)
-            yield from (entry for entry in entries if before is None or entry.model_id < before)
-            return
-        end = len(self._ids) if before is None else bisect_left(self._ids, before)
-        for position in range(end - 1, -1, -1):
-            yield self.by_id[self._ids[position]]
-
-    def _put_model(self, entry: IndexEntry) -> None:
-        old = self.by_id.get(entry.model_id)
-        if old is None:
-            insort(self._ids, entry.model_id)
+    def _put_model(self, model_id: str, metadata: dict[str, Any]) -> None:
+        entry = self.by_id.get(model_id)
+        if entry is None:
+            entry = self.by_id[model_id] = IndexEntry(model_id, metadata)
+            insort(self._entries, entry, key=_MODEL_ID)
+            self._put_version(entry)
         else:
-            self.active_count -= old.active
-            entry.model_id = old.model_id  # one string, not two
-        self.by_id[entry.model_id] = entry
+            self.active_count -= entry.active
+        entry.active = metadata["status"] == "active"  # nothing else of it ever changes
         self.active_count += entry.active
-        self._put_version(entry)
         latest = self.latest_active.get(entry.name)
-        if entry.active and (latest is None or latest.version <= entry.version):
+        if entry.active and (latest is None or latest.version < entry.version):
             self.latest_active[entry.name] = entry
-        elif not entry.active and latest is not None and latest.version == entry.version:
+        elif latest is entry and not entry.active:
             self._choose_latest(entry.name)
 
     def _put_version(self, entry: IndexEntry) -> None:
         versions = self._versions.get(entry.name)
         if isinstance(versions, dict):
             versions[entry.version] = entry
-        elif versions is None or versions.version == entry.version:
+        elif versions is None:
             self._versions[entry.name] = entry
         else:
             self._versions[entry.name] = {versions.version: versions, entry.version: entry}
@@ -136,11 +136,3 @@ class FolderIndex:
             self.latest_active[name] = max(active, key=lambda entry: entry.version)
         else:
             self.latest_active.pop(name, None)
-
-
-def _matches(entry: IndexEntry, query: ModelQuery) -> bool:
-    return (
-        (query.status == "all" or entry.active == (query.status == "active"))
-        and (query.model_class_key is None or entry.model_class_key == query.model_class_key)
-        and (query.tag is None or query.tag in entry.tags)
-    )

@@ -153,7 +153,8 @@ class Follower:
     def _apply(self, entry: Entry) -> None:
         for collection, key, document in entry.put:
             documents = self.collections.setdefault(collection, {})
-            raw = orjson.dumps(document)
+            # A copy of the right size: what orjson returns keeps its much larger buffer's place in memory.
+            raw = bytes(memoryview(orjson.dumps(document)))
             self.live_bytes += compaction.size_of(collection, key, raw)
             if (old := documents.get(key)) is not None:
                 self.live_bytes -= compaction.size_of(collection, key, old)
