@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -184,7 +185,6 @@ def test_folds_are_scikit_learns_and_hold_each_row_out_once() -> None:
 @pytest.mark.parametrize("method", ["holdout", "cv", "none"])
 def test_final_model_is_fitted_on_all_rows(method: Any) -> None:
     table = noisy_table()
-    assert table.contract is not None
     trained = train(table, Evaluation(method=method))
     direct = direct_fit(table.frame, labels_of(table.codes, table.contract.classes), table.contract, 3)
     cells = matrix(table.frame, table.contract)
@@ -297,6 +297,7 @@ def test_more_folds_than_rows_of_a_class_become_as_many_folds() -> None:
     splits = split_rows(Evaluation(method="cv", folds=5), np.array([0] * 9 + [1] * 3), ["a", "b"])
     assert splits.evaluation.folds == len(splits.parts) == 3
     assert codes_of(splits.warnings) == [FALLBACK]
+    assert "class 'b' has 3" in splits.warnings[0].message
 
 
 def test_hold_out_is_at_least_one_row_of_each_class() -> None:
@@ -317,10 +318,8 @@ def test_rare_class_is_in_both_parts() -> None:
 
 def test_warnings_of_table_evaluation_and_fits_are_all_there_once() -> None:
     table = noisy_table()
-    warned = TrainingTable(
-        table.frame, (ModelWarning(code="table", message="of the table"),), table.codes, table.contract, table.target
-    )
-    trained = train(warned, Evaluation(method="cv", folds=50), talk=True)
+    warned = replace(table, warnings=(ModelWarning(code="table", message="of the table"),))
+    trained = train(warned, Evaluation(method="cv"), talk=True)
     assert codes_of(trained.warnings) == ["table", "said"]
     assert trained.warnings[1].message == "fitted 300 rows"
     assert trained.report.warnings == list(trained.warnings)
@@ -432,7 +431,6 @@ evaluations = st.builds(
 @settings(max_examples=150, deadline=None)
 @given(tiny_tables(), evaluations)
 def test_any_legal_table_trains_with_any_evaluation(table: TrainingTable, evaluation: Evaluation) -> None:
-    assert table.contract is not None
     tree = Tree()
     trained = train(table, evaluation, tree, iterations=2)
     assert tree.tasks[-1].frame.equals(table.frame)

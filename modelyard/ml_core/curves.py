@@ -5,6 +5,7 @@ Classes are codes; of two classes only the second has curves, of more each one a
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -80,12 +81,28 @@ def _calibration(truth: Any, scores: Floats) -> Points:
 
 
 def thin(x: Floats, y: Floats, limit: int = MAX_POINTS) -> Points:
-    """Return at most `limit` points of a line, evenly along its length, both ends among them."""
+    """Return at most `limit` points of a line, both ends among them, that keep its shape.
+
+    From the ends on, the point is added that spans the largest triangle with its neighbours (the way of Douglas and
+    Peucker, by area and to a number of points), so the area under the line hardly changes.
+    """
     if len(x) <= limit:
         return x, y
-    steps = np.abs(np.diff(x)) + np.abs(np.diff(y))
-    length = np.concatenate([[0.0], np.cumsum(steps)])
-    kept = np.searchsorted(length, np.linspace(0, length[-1], limit))
-    kept[0], kept[-1] = 0, len(x) - 1
-    kept = np.unique(kept)
+    kept = [0, len(x) - 1]
+    candidates = [_farthest(x, y, *kept)]
+    while len(kept) < limit and candidates:
+        _, start, between, end = heapq.heappop(candidates)
+        kept.append(between)
+        for half in ((start, between), (between, end)):
+            if half[1] - half[0] > 1:
+                heapq.heappush(candidates, _farthest(x, y, *half))
+    kept.sort()
     return x[kept], y[kept]
+
+
+def _farthest(x: Floats, y: Floats, start: int, end: int) -> tuple[float, int, int, int]:
+    """Return the point between two that strays most from their chord: (-area, start, point, end)."""
+    inner = slice(start + 1, end)
+    area = np.abs((x[end] - x[start]) * (y[inner] - y[start]) - (y[end] - y[start]) * (x[inner] - x[start]))
+    farthest = int(area.argmax())
+    return -float(area[farthest]), start, start + 1 + farthest, end

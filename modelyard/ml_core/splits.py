@@ -54,8 +54,10 @@ def split_rows(evaluation: Evaluation, codes: Rows, classes: Sequence[Label]) ->
         return _no_split(evaluation, [classes[code] for code in single])
     warnings = [_stay([classes[code] for code in single])] if single else []
     rows = np.flatnonzero(~np.isin(codes, single))
-    split = _hold_out if evaluation.method == "holdout" else _fold
-    done, held_out, changed = split(evaluation, codes[rows])
+    if evaluation.method == "holdout":
+        done, held_out, changed = _hold_out(evaluation, codes[rows])
+    else:
+        done, held_out, changed = _fold(evaluation, codes[rows], classes)
     parts = tuple(_part(len(codes), rows[validation]) for validation in held_out)
     return Splits(done, parts, (*warnings, *changed))
 
@@ -89,18 +91,21 @@ def _in_both_parts(held_out: Rows, codes: Rows) -> Rows:
     return np.flatnonzero(out)
 
 
-def _fold(evaluation: Evaluation, codes: Rows) -> tuple[Evaluation, list[Rows], list[ModelWarning]]:
+def _fold(
+    evaluation: Evaluation, codes: Rows, classes: Sequence[Label]
+) -> tuple[Evaluation, list[Rows], list[ModelWarning]]:
     from sklearn.model_selection import StratifiedKFold
 
-    counts = np.bincount(codes)
-    smallest = int(counts[counts > 0].min())
-    folds = min(evaluation.folds, smallest)
+    present, counts = np.unique(codes, return_counts=True)
+    folds = min(evaluation.folds, int(counts.min()))
     splitter = StratifiedKFold(folds, shuffle=True, random_state=evaluation.seed)
     held_out = [validation for _, validation in splitter.split(np.zeros(len(codes)), codes)]
     if folds == evaluation.folds:
         return evaluation, held_out, []
+    smallest = classes[int(present[counts.argmin()])]
     message = (
-        f"{evaluation.folds} folds need as many rows of each class, one class has {smallest}; there are {folds} folds"
+        f"{evaluation.folds} folds need as many rows of each class, but class {smallest!r} has {folds}; "
+        f"there are {folds} folds instead"
     )
     done = evaluation.model_copy(update={"folds": folds})
     return done, held_out, [ModelWarning(code=FALLBACK, message=message, count=folds)]

@@ -57,7 +57,7 @@ def run_training(plan: TrainingPlan, on_progress: OnProgress | None = None) -> T
     """
     started = time.perf_counter()
     check_plan(plan)
-    contract = _contract(plan.table)
+    contract = plan.table.contract
     splits = split_rows(plan.evaluation, plan.table.codes, contract.classes)
     fits = _Fits(plan, contract, _Stream(on_progress, len(splits.parts) + 1))
 
@@ -88,7 +88,7 @@ def check_plan(plan: TrainingPlan) -> None:
     Raises InvalidHyperparams for hyperparams that do not go with each other or with the number of classes, and for
     early stopping without a validation to stop by.
     """
-    errors = plan.model_class.rules(plan.hyperparams, len(_contract(plan.table).classes))
+    errors = plan.model_class.rules(plan.hyperparams, len(plan.table.contract.classes))
     if plan.evaluation.method == "none" and _stops_early(plan):
         value = plan.hyperparams["early_stopping_rounds"]
         message = (
@@ -203,11 +203,6 @@ def labels_of(codes: Codes, classes: Sequence[Label]) -> Labels:
     """Return the labels themselves: int64, bool, or an object array of str."""
     kind = {bool: np.bool_, int: np.int64}.get(type(classes[0]), np.object_)
     return np.array(classes, dtype=kind)[codes]
-
-
-def _contract(table: TrainingTable) -> Contract:
-    assert table.contract is not None
-    return table.contract
 
 
 def _stops_early(plan: TrainingPlan) -> bool:
