@@ -1,0 +1,14 @@
+"""The command line: the verbs on a folder or, with `--url`, on a server, and the commands that start servers.
+
+Each command makes a request, calls one verb and shows the answer; what the verbs do is the core's. What is heavy is
+imported inside the commands, so that `--help` and `--version` answer at once.
+"""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line on this process's arguments and end the process with its exit code."""
+    from modelyard.cli.app import app
+
+    app(prog_name="modelyard")

@@ -1,0 +1,80 @@
+"""The commands put together, and the one place where they end: errors become words and exit codes here."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import modelyard
+from modelyard.cli import exits, model_classes, models, predicting, servers, training
+from modelyard.errors import ModelyardError
+
+_AS_JSON = "modelyard.as_json"
+
+
+class _Commands(TyperGroup):
+    """Ends every command: with its exit code, and nothing but words on standard error."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        # Read before the parser, which may be what fails.
+        ctx.meta[_AS_JSON] = "--json" in args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        as_json: bool = ctx.meta[_AS_JSON]
+        try:
+            answer = super().invoke(ctx)
+            sys.stdout.flush()
+            return answer
+        except ModelyardError as error:
+            exits.report(error, as_json=as_json)
+            raise typer.Exit(exits.exit_code(error)) from None
+        except typer.TyperException as error:
+            if not as_json:
+                raise
+            exits.report_usage(error)
+            raise typer.Exit(error.exit_code) from None
+        except (KeyboardInterrupt, typer.Abort):
+            raise typer.Exit(exits.INTERRUPTED) from None
+        except BrokenPipeError:
+            exits.hush()
+            raise typer.Exit(exits.PIPE_CLOSED) from None
+        except (typer.Exit, SystemExit):
+            raise
+        except Exception as error:  # noqa: BLE001 - a door: nothing foreign gets past it
+            exits.report_unexpected(error, as_json=as_json)
+            raise typer.Exit(exits.EXIT_CODES["INTERNAL"]) from None
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"modelyard {modelyard.__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+    epilog=exits.EXPLANATION,
+)
+
+
+@app.callback()
+def _modelyard(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Train, judge, serve and retire tabular classification models.
+
+    The verbs work on a folder or, with --url, on a server.
+    """
+
+
+for _add in (servers.add_to, training.add_to, predicting.add_to, models.add_to, model_classes.add_to):
+    _add(app)

@@ -1,0 +1,92 @@
+"""The options that every verb has, and the yard that they lead to: a folder, or a server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from modelyard.settings import Settings
+    from modelyard.verbs import Verbs
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url", metavar="URL", help="Work on the server at this address (or MODELYARD_URL).", show_default=False
+    ),
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        metavar="DIR",
+        help="Work on this folder (or MODELYARD_STORAGE_DIR; else models_storage).",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON document; errors as one, too.")]
+
+
+@contextmanager
+def open_yard(url: str | None, storage: str | None) -> Iterator[Verbs]:
+    """Open the yard that the options mean; an option that was written beats the environment."""
+    from modelyard.errors import InvalidRequest
+
+    if url and storage:
+        raise InvalidRequest("--url and --storage exclude each other: a server's folder is its own affair")
+    url = url or (None if storage else os.environ.get("MODELYARD_URL"))
+    yard = _on_server(url) if url else _on_folder(storage)
+    try:
+        yield yard
+    finally:
+        yard.close()
+
+
+def settings_with(**overrides: Any) -> Settings:
+    """Read the settings from the environment, with those options in place that were given.
+
+    Raises InvalidRequest naming each variable or option that is wrong.
+    """
+    from pydantic import ValidationError
+
+    from modelyard.errors import FieldError, InvalidRequest
+    from modelyard.settings import Settings
+
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise InvalidRequest.of(
+            [
+                FieldError(
+                    (name := str(item["loc"][0]),),
+                    f"setting {name if name in given else 'MODELYARD_' + name.upper()}: {item['msg']}, "
+                    f"got {item['input']!r}",
+                    item["input"],
+                )
+                for item in error.errors()
+            ]
+        ) from None
+
+
+def _on_server(url: str) -> Verbs:
+    from modelyard.errors import InvalidRequest
+    from modelyard.rest_api.client import RestClient
+
+    if not url.startswith(("http://", "https://")):
+        raise InvalidRequest(f"URL {url!r} must begin with http:// or https://")
+    return RestClient(url)
+
+
+def _on_folder(storage: str | None) -> Verbs:
+    from modelyard import logs
+    from modelyard.bootstrap import build
+
+    settings = settings_with(storage_dir=storage)
+    if "MODELYARD_LOG_LEVEL" in os.environ:
+        logs.configure(settings.log_level, settings.log_format)
+    return build(settings)

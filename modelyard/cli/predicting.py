@@ -1,0 +1,134 @@
+"""`predict`: the first rows for a person, all rows for a file or a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from modelyard.cli import screen
+from modelyard.cli.connection import AsJson, Storage, Url, open_yard
+
+if TYPE_CHECKING:
+    from modelyard.schemas import Predictions
+
+_FIRST = 10
+_FORMATS = (".csv", ".json", ".parquet")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel="Models")(predict)
+
+
+def predict(
+    ref: Annotated[str, typer.Argument(metavar="REF", help="The model: an id, a name, or name:version.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The table; columns match by name, others are dropped.")],
+    *,
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="Add the probability of each class.")] = False,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write all rows to a .csv, .json or .parquet; - is standard output, as CSV.",
+            show_default=False,
+        ),
+    ] = None,
+    url: Url = None,
+    storage: Storage = None,
+    json: AsJson = False,
+) -> None:
+    """Predict the label of each row of a table.
+
+    Shows the first rows on a terminal; a pipe gets all of them as CSV.
+    """
+    from modelyard.schemas import PredictRequest, parse
+
+    _check_output(output, as_json=json)
+    request = parse(PredictRequest, {"model_id": ref, "X": file, "probabilities": probabilities})
+    with open_yard(url, storage) as yard, screen.busy(f"Predicting {file.name} by {ref}", as_json=json):
+        found = yard.predict(request)
+    if output not in (None, "-"):
+        _write(found, Path(str(output)))
+    if json:
+        screen.show_json(_document(found, output))
+    elif output == "-" or (output is None and not screen.is_terminal()):
+        sys.stdout.write(_encoded(found, ".csv").decode())
+        screen.show_warnings(found.warnings, stderr=True)
+    else:
+        _show(found, output)
+
+
+def _check_output(output: str | None, *, as_json: bool) -> None:
+    """Refuse what could not be written before any work is done."""
+    from modelyard.errors import InvalidRequest
+
+    if output is None:
+        return
+    if output == "-":
+        if as_json:
+            raise InvalidRequest("--json and --output - both want standard output; choose one")
+        return
+    path = Path(output)
+    if path.suffix.lower() not in _FORMATS:
+        raise InvalidRequest(f"--output {output!r} must end in {', '.join(_FORMATS)}, or be -")
+    if not path.parent.is_dir():
+        raise InvalidRequest(f"--output {output!r}: there is no folder '{path.parent}'")
+
+
+def _write(found: Predictions, path: Path) -> None:
+    from modelyard.cli.files import write_whole
+
+    write_whole(path, _encoded(found, path.suffix.lower()))
+
+
+def _encoded(found: Predictions, suffix: str) -> bytes:
+    from modelyard.rest_api import tables_out
+
+    if suffix == ".json":
+        return _document(found, None)
+    return tables_out.write(found, tables_out.CSV if suffix == ".csv" else tables_out.PARQUET)
+
+
+def _document(found: Predictions, output: str | None) -> bytes:
+    """Return the predictions, or where they went, as JSON."""
+    import orjson
+
+    warnings = [warning.model_dump(exclude_none=True) for warning in found.warnings]
+    fields: dict[str, Any] = {"model_id": found.model_id, "classes": found.classes, "warnings": warnings}
+    if output is None:
+        fields |= {"predictions": found.predictions, "probabilities": found.probabilities}
+    else:
+        fields |= {"output": output, "rows": len(found.predictions)}
+    return orjson.dumps(fields)
+
+
+def _show(found: Predictions, output: str | None) -> None:
+    rows = len(found.predictions)
+    if output is None:
+        screen.show(_first_rows(found))
+        if rows > _FIRST:
+            screen.show(f"and {rows - _FIRST:,} more rows; --output FILE writes all")
+    else:
+        screen.show(screen.text(f"Wrote {rows:,} predictions to {output}", "bold green"))
+    counts = ", ".join(f"{_plain(label)}: {count:,}" for label, count in Counter(found.predictions).most_common(10))
+    screen.show(f"{rows:,} rows by model {found.model_id}; {counts}")
+    screen.show_warnings(found.warnings)
+
+
+def _first_rows(found: Predictions) -> Any:
+    shares = [f"p({_plain(label)})" for label in found.classes] if found.probabilities else []
+    made = screen.table("row", "prediction", *(screen.text(share).plain for share in shares), right=["row", *shares])
+    for row, label in enumerate(found.predictions[:_FIRST]):
+        cells = [screen.number(share) for share in found.probabilities[row]] if found.probabilities else []
+        screen.add_row(made, row, _plain(label), *cells)
+    return made
+
+
+def _plain(label: bool | int | str) -> str:
+    return str(label).lower() if isinstance(label, bool) else str(label)

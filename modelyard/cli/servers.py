@@ -1,0 +1,77 @@
+"""`rest` serves one door; `up` starts every door there is, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from modelyard.cli.connection import Storage, settings_with
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+Host = Annotated[
+    str | None, typer.Option("--host", help="The address to listen on (or MODELYARD_HOST).", show_default=False)
+]
+Owned = Annotated[bool, typer.Option("--owned", hidden=True)]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(rich_help_panel="Servers")(up)
+    app.command(rich_help_panel="Servers")(rest)
+
+
+def rest(
+    host: Host = None,
+    port: Annotated[
+        int | None, typer.Option("--port", help="The port (or MODELYARD_REST_PORT).", show_default=False)
+    ] = None,
+    storage: Storage = None,
+    owned: Owned = False,
+) -> None:
+    """Serve REST until Ctrl-C."""
+    from modelyard.bootstrap import serve_rest
+    from modelyard.cli.doors import require_free
+
+    settings = settings_with(host=host, rest_port=port, storage_dir=storage)
+    require_free(settings.host, settings.rest_port, "--port or MODELYARD_REST_PORT")
+    _stop_on_signals(owned=owned)
+    serve_rest(settings)
+
+
+def up(
+    host: Host = None,
+    rest_port: Annotated[
+        int | None,
+        typer.Option("--rest-port", "--port", help="REST's port (or MODELYARD_REST_PORT).", show_default=False),
+    ] = None,
+    storage: Storage = None,
+) -> None:
+    """Start every server; Ctrl-C stops them all."""
+    from modelyard.cli.doors import run_all
+
+    settings = settings_with(host=host, rest_port=rest_port, storage_dir=storage)
+    raise typer.Exit(run_all(settings))
+
+
+def _stop_on_signals(*, owned: bool) -> None:
+    """End well on SIGTERM; a server that `up` owns also ends when `up` is gone, however that came about."""
+    signal.signal(signal.SIGTERM, _end)
+    if owned:
+        threading.Thread(target=_end_with_owner, name="owner", daemon=True).start()
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
+
+
+def _end_with_owner() -> None:
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,139 @@
+"""Models, their metrics and their reports as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from modelyard.cli import screen
+from modelyard.schemas import ConfusionMatrix, ModelMetadata, Report
+
+_MEASURES = (
+    "accuracy",
+    "balanced_accuracy",
+    "roc_auc",
+    "f1",
+    "precision",
+    "recall",
+    "average_precision",
+    "log_loss",
+    "brier",
+)
+"""The order of reading: what is looked at first comes first."""
+
+_BAR = 24
+_TOP = 20
+
+
+def describe(model: ModelMetadata) -> Table:
+    """Return what is known of a model, a line for each fact."""
+    sheet = Table.grid(padding=(0, 2))
+    sheet.add_column(style="bold", no_wrap=True)
+    sheet.add_column(overflow="fold")
+    for label, value in _facts(model):
+        sheet.add_row(screen.text(label), screen.text(value))
+    return sheet
+
+
+def _facts(model: ModelMetadata) -> Iterator[tuple[str, object]]:
+    yield "model", f"{model.name}:{model.version}" + (" (deleted)" if model.status == "deleted" else "")
+    yield "model id", model.model_id
+    if model.parent_id:
+        yield "parent", model.parent_id
+    yield "model class", model.model_class_key
+    yield "hyperparams", ", ".join(f"{name}={_plain(value)}" for name, value in model.hyperparams.items())
+    yield "target", f"{model.target or 'y'}: " + _listed([_plain(label) for label in model.classes], 10)
+    kinds = [f"{list(model.feature_types.values()).count(kind)} {kind}" for kind in ("numeric", "categorical")]
+    yield "table", f"{model.n_rows:,} rows, {len(model.feature_names)} features ({', '.join(kinds)})"
+    yield "evaluation", _spoken_evaluation(model)
+    if model.tags:
+        yield "tags", ", ".join(model.tags)
+    yield "trained", f"{screen.age(model.created_at)}, in {model.training_seconds:.1f} s"
+    yield "artifact", f"{screen.size(model.artifact.bytes)}, sha256 {model.artifact.sha256}"
+    if model.tracking.url:
+        yield "tracked", model.tracking.url
+
+
+def _spoken_evaluation(model: ModelMetadata) -> str:
+    done = model.evaluation
+    if done.method == "holdout":
+        return f"{done.fraction:.0%} of the rows held out (seed {done.seed})"
+    if done.method == "cv":
+        return f"cross-validation in {done.folds} folds (seed {done.seed})"
+    return "none: the training score only"
+
+
+def metrics(values: Mapping[str, float | None]) -> Table:
+    """Return metrics as measures by where they were taken, the ones most looked at first."""
+    measures = {name.removeprefix("validation_").removeprefix("train_").removesuffix("_std") for name in values}
+    known = [name for name in _MEASURES if name in measures]
+    columns = [("validation", "validation_{}"), ("± std", "validation_{}_std"), ("train", "train_{}")]
+    columns = [column for column in columns if any(column[1].format(name) in values for name in measures)]
+    made = screen.table("metric", *(title for title, _ in columns), right=[title for title, _ in columns])
+    for name in [*known, *sorted(measures - set(known))]:
+        cells = [screen.number(values[key]) if (key := form.format(name)) in values else "" for _, form in columns]
+        screen.add_row(made, name.replace("_", " "), *cells, style="bold" if name == "accuracy" else None)
+    return made
+
+
+def report(found: Report) -> Iterator[RenderableType]:
+    """Yield the parts of a report that a terminal can show."""
+    yield metrics(found.metrics)
+    if found.per_class:
+        yield screen.text("\nPer class", "bold")
+        yield _per_class(found.per_class)
+    if found.confusion_matrix:
+        yield screen.text("\nConfusion matrix (rows: true label; columns: predicted)", "bold")
+        yield _confusion(found.confusion_matrix)
+    if found.feature_importances:
+        yield screen.text("\nFeature importances", "bold")
+        yield _importances(found.feature_importances)
+    if found.learning_curve:
+        curve = found.learning_curve
+        held_out = f", held out {curve.validation[-1]:.4f}" if curve.validation else ""
+        yield screen.text(
+            f"\n{curve.metric} after {len(curve.train)} iterations: train {curve.train[-1]:.4f}{held_out}"
+        )
+
+
+def _per_class(rows: list[dict[str, Any]]) -> Table:
+    names = ("precision", "recall", "f1", "support")
+    made = screen.table("label", *names, right=names)
+    for row in rows:
+        cells = [screen.number(row.get(name)) if name != "support" else row.get(name, "") for name in names]
+        screen.add_row(made, _plain(row.get("label")), *cells)
+    return made
+
+
+def _confusion(matrix: ConfusionMatrix) -> Table:
+    labels = [_plain(label) for label in matrix.labels]
+    made = screen.table("", *(screen.text(label).plain for label in labels))
+    for column in made.columns[1:]:
+        column.justify = "right"
+    for label, counts in zip(labels, matrix.matrix, strict=True):
+        screen.add_row(made, label, *counts)
+    return made
+
+
+def _importances(values: Mapping[str, float]) -> Table:
+    ordered = sorted(values.items(), key=lambda pair: -pair[1])
+    largest = max((value for _, value in ordered), default=0.0) or 1.0
+    made = screen.table("feature", "importance", "", right=["importance"])
+    for name, value in ordered[:_TOP]:
+        screen.add_row(made, name, screen.number(value), "#" * round(_BAR * value / largest))
+    if len(ordered) > _TOP:
+        screen.add_row(made, f"and {len(ordered) - _TOP} more", "", "")
+    return made
+
+
+def _listed(texts: list[str], most: int) -> str:
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
+
+
+def _plain(value: object) -> str:
+    """Write a value as JSON has it, without quotes."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

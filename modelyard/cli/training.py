@@ -1,0 +1,190 @@
+"""`train` and `retrain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from modelyard.cli import screen
+from modelyard.cli.connection import AsJson, Storage, Url, open_yard
+
+if TYPE_CHECKING:
+    from modelyard.schemas import ModelMetadata
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The table: CSV, JSON, JSON lines, Parquet or Arrow.")]
+Params = Annotated[
+    list[str] | None,
+    typer.Option("--param", "-p", metavar="NAME=VALUE", help="A hyperparam; again for each.", show_default=False),
+]
+FeatureTypes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--feature-type",
+        metavar="COLUMN=TYPE",
+        help="numeric or categorical, where it is not what the column looks like; again for each.",
+        show_default=False,
+    ),
+]
+Tags = Annotated[
+    list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag; again for each.", show_default=False)
+]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        "--evaluation",
+        metavar="holdout|cv|none",
+        help="How the model is judged; holdout if left out.",
+        show_default=False,
+    ),
+]
+Fraction = Annotated[
+    float | None, typer.Option("--fraction", help="The share of rows held out (0.2).", show_default=False)
+]
+Folds = Annotated[int | None, typer.Option("--folds", help="The folds of a cross-validation (5).", show_default=False)]
+Seed = Annotated[int | None, typer.Option("--seed", help="Decides which rows are held out (0).", show_default=False)]
+IdempotencyKey = Annotated[
+    str | None,
+    typer.Option(
+        "--idempotency-key",
+        metavar="KEY",
+        help="A key used in the last 24 hours answers with the model trained then.",
+        show_default=False,
+    ),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(rich_help_panel="Models")(train)
+    app.command(rich_help_panel="Models")(retrain)
+
+
+def train(
+    file: File,
+    *,
+    target: Annotated[str, typer.Option("--target", "-t", metavar="COLUMN", help="The column of labels.")],
+    model_class: Annotated[
+        str, typer.Option("--model-class", "-m", metavar="KEY", help="The algorithm; see model-classes.")
+    ],
+    param: Params = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", "-n", help="The model's name; a known one gets a new version.", show_default=False),
+    ] = None,
+    tag: Tags = None,
+    feature_type: FeatureTypes = None,
+    evaluation: Method = None,
+    fraction: Fraction = None,
+    folds: Folds = None,
+    seed: Seed = None,
+    idempotency_key: IdempotencyKey = None,
+    url: Url = None,
+    storage: Storage = None,
+    json: AsJson = False,
+) -> None:
+    """Train a new model on a table.
+
+    Example: modelyard train adult.csv --target income --model-class catboost_classifier -p depth=6
+    """
+    from modelyard.cli.texts import pairs, typed
+    from modelyard.schemas import TrainRequest, parse
+
+    given = pairs("--param", param or [])
+    fields = _fields(feature_type, tag, _evaluation(evaluation, fraction, folds, seed))
+    fields |= {"model_class_key": model_class, "X": file, "target": target}
+    if name is not None:
+        fields["name"] = name
+    with open_yard(url, storage) as yard:
+        if given:
+            fields["hyperparams"] = typed(given, model_class, yard.list_model_classes())
+        request = parse(TrainRequest, fields)
+        with screen.busy(f"Training {model_class} on {file.name}", as_json=json):
+            model = yard.train(request, idempotency_key=idempotency_key)
+    _show_trained(model, as_json=json)
+
+
+def retrain(
+    ref: Annotated[str, typer.Argument(metavar="REF", help="The model: an id, a name, or name:version.")],
+    file: File,
+    *,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target", "-t", metavar="COLUMN", help="The column of labels; else as before.", show_default=False
+        ),
+    ] = None,
+    param: Params = None,
+    tag: Tags = None,
+    feature_type: FeatureTypes = None,
+    evaluation: Method = None,
+    fraction: Fraction = None,
+    folds: Folds = None,
+    seed: Seed = None,
+    idempotency_key: IdempotencyKey = None,
+    url: Url = None,
+    storage: Storage = None,
+    json: AsJson = False,
+) -> None:
+    """Train a model's next version on a new table.
+
+    What is left out is as it was in the model that REF means.
+    """
+    from modelyard.cli.texts import pairs, typed
+    from modelyard.schemas import RetrainRequest, parse
+
+    given = pairs("--param", param or [])
+    fields = _fields(feature_type, tag, _evaluation(evaluation, fraction, folds, seed))
+    fields |= {"model_id": ref, "X": file}
+    if target is not None:
+        fields["target"] = target
+    with open_yard(url, storage) as yard:
+        if given:
+            parent = yard.get_model(ref)
+            fields["hyperparams"] = typed(given, parent.model_class_key, yard.list_model_classes())
+        request = parse(RetrainRequest, fields)
+        with screen.busy(f"Training {ref} anew on {file.name}", as_json=json):
+            model = yard.retrain(request, idempotency_key=idempotency_key)
+    _show_trained(model, as_json=json)
+
+
+def _fields(feature_type: list[str] | None, tag: list[str] | None, evaluation: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the fields that were given: one left out must not reach the core as given."""
+    from modelyard.cli.texts import pairs
+
+    fields: dict[str, Any] = {}
+    if feature_type:
+        fields["feature_types"] = pairs("--feature-type", feature_type, split_last=True)
+    if tag:
+        fields["tags"] = tag
+    if evaluation is not None:
+        fields["evaluation"] = evaluation
+    return fields
+
+
+def _evaluation(
+    method: str | None, fraction: float | None, folds: int | None, seed: int | None
+) -> dict[str, Any] | None:
+    """Return the evaluation asked for: `--folds` alone means cv, `--fraction` alone means holdout."""
+    from modelyard.errors import InvalidRequest
+
+    for option, value, belongs_to in (("--folds", folds, "cv"), ("--fraction", fraction, "holdout")):
+        if value is None:
+            continue
+        method = method or belongs_to
+        if method != belongs_to:
+            raise InvalidRequest(f"{option} goes with --evaluation {belongs_to} alone, got {method}")
+    given = {"method": method, "fraction": fraction, "folds": folds, "seed": seed}
+    return {name: value for name, value in given.items() if value is not None} or None
+
+
+def _show_trained(model: ModelMetadata, *, as_json: bool) -> None:
+    if as_json:
+        screen.show_json(model.model_dump_json().encode())
+        return
+    from modelyard.cli.sheets import describe, metrics
+
+    screen.show(screen.text(model.message or f"Trained {model.name}", "bold green"), "", describe(model))
+    screen.show("", metrics(model.metrics))
+    screen.show_warnings(model.warnings)
