@@ -53,7 +53,9 @@ class CatBoostClassifierClass(ModelClass):
             minimum=0,
             maximum=1_000_000,
         ),
-        Hyperparam("l2_leaf_reg", ("float",), 3.0, "The l2 penalty on the values of the leaves.", minimum=0),
+        Hyperparam(
+            "l2_leaf_reg", ("float",), 3.0, "The l2 penalty on the values of the leaves.", minimum=0, maximum=1e30
+        ),
         Hyperparam("random_seed", ("int",), 0, "The seed of all that is random.", minimum=0, maximum=2**32 - 1),
         Hyperparam(
             "auto_class_weights",

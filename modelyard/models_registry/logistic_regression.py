@@ -230,7 +230,7 @@ def _model_warnings(
 
     found: dict[ModelWarning, None] = {}  # a dict, since a solver may say the same thing often
     for warning in caught:
-        text = str(warning.message).strip().split("\n")[0]
+        text = str(warning.message).strip().split("\n")[0].rstrip(":")
         if issubclass(warning.category, ConvergenceWarning):
             found[_not_converged(text, pipeline, hyperparams)] = None
         else:
