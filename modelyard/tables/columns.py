@@ -131,7 +131,9 @@ def _fast_numbers(name: str, column: Cells, markers: frozenset[str], text_cells:
             return None
     elif not column.dtype.is_numeric() and column.dtype != pl.Null:
         return None
-    numbers = numbers.cast(pl.Float64).fill_nan(None).rename(name)
+    numbers = numbers.cast(pl.Float64).rename(name)
+    if numbers.is_nan().any():
+        numbers = numbers.fill_nan(None)
     return None if numbers.is_infinite().any() else numbers
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from modelyard.schemas import ModelWarning
 from modelyard.tables import advice
-from modelyard.tables.cells import category, is_missing, marker_set
+from modelyard.tables.cells import category, is_missing, looks_like_number, marker_set
 from modelyard.tables.checking import read_prediction
 from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, Contract
 
@@ -128,21 +128,11 @@ def _lookup(column: CategoricalColumn, markers: frozenset[str]) -> _Lookup:
     for text in column.categories:
         if text == MISSING_CATEGORY:
             lookup.update(dict.fromkeys(chain([None], markers), MISSING_CATEGORY))
-        elif not text.startswith("\x00"):
+        elif not text.startswith("\x00") and category(text, column.source, markers) == text:
             lookup[text] = text
-            if column.source == "numbers" and text not in ("true", "false"):
-                _add_number(lookup, text)
+            if column.source == "numbers" and looks_like_number(text):
+                lookup[float(text) if "." in text or "e" in text else int(text)] = text
     return lookup
-
-
-def _add_number(lookup: _Lookup, text: str) -> None:
-    """Let the number itself be found; a float equal to an integer finds it too."""
-    try:
-        value: int | float = int(text)
-    except ValueError:
-        value = float(text)
-    if category(value, "numbers", frozenset()) == text:
-        lookup[value] = text
 
 
 def read_prediction_rows(X: Any, contract: Contract) -> CheckedRows | None:

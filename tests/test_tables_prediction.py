@@ -1,0 +1,280 @@
+"""What `read_prediction` and `RowReader` accept and refuse, and that both say the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelyard.errors import DataLoss, FailedPrecondition, InvalidArgument, InvalidTable
+from modelyard.schemas import ModelWarning
+from modelyard.tables import (
+    FEW_ROWS,
+    MISSING_CATEGORY,
+    CategoricalColumn,
+    Contract,
+    RowReader,
+    contract_from_json,
+    contract_to_json,
+    read_prediction,
+    read_prediction_rows,
+)
+
+CONTRACT = Contract(
+    {"age": "numeric", "job": "categorical", "grade": "categorical", "member": "categorical"},
+    {
+        "job": CategoricalColumn((MISSING_CATEGORY, "\x00\x00odd", "1.0", "clerk", "smith")),
+        "grade": CategoricalColumn(("1", "2.5", "none"), "numbers"),
+        "member": CategoricalColumn(("false", "true"), "booleans"),
+    },
+    ("no", "yes"),
+    ("", "?", "NA"),
+)
+ROW = [39, "clerk", 1, True]
+RECORD = dict(zip(CONTRACT.feature_names, ROW, strict=True))
+CHECKED = (39.0, "clerk", "1", "true")
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        [ROW],
+        (tuple(ROW),),
+        [RECORD],
+        [dict(reversed(RECORD.items()))],
+        {name: [cell] for name, cell in RECORD.items()},
+        {name: [cell] for name, cell in reversed(RECORD.items())},
+        pl.DataFrame(RECORD),
+        pl.DataFrame(dict(reversed(RECORD.items()))),
+    ],
+)
+def test_every_form_gives_the_same_row(X: Any) -> None:
+    table = read_prediction(X, CONTRACT)
+    assert table.frame.rows() == [CHECKED]
+    assert table.frame.columns == list(CONTRACT.feature_names)
+    assert table.warnings == ()
+
+
+def test_rows_match_by_feature_names_where_given() -> None:
+    names = ["member", "grade", "job", "age", "extra"]
+    table = read_prediction([[True, 1, "clerk", 39, 0]], CONTRACT, feature_names=names)
+    assert table.frame.rows() == [CHECKED]
+    assert [warning.code for warning in table.warnings] == ["extra_columns"]
+    assert RowReader(CONTRACT).read([[True, 1, "clerk", 39, 0]], feature_names=names) == (
+        [list(CHECKED)],
+        table.warnings,
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "expected"),
+    [
+        ("age", 5, 5.0),
+        ("age", None, None),
+        ("age", math.nan, None),
+        ("age", " ? ", None),
+        ("job", "1.0", "1.0"),
+        ("job", 1.0, "1"),
+        ("job", True, "true"),
+        ("job", "NA", MISSING_CATEGORY),
+        ("job", None, MISSING_CATEGORY),
+        ("job", MISSING_CATEGORY, "\x00" + MISSING_CATEGORY),
+        ("job", "\x00odd", "\x00\x00odd"),
+        ("job", date(2020, 1, 2), "2020-01-02"),
+        ("grade", "1.0", "1"),
+        ("grade", " +1 ", "1"),
+        ("grade", "1e0", "1"),
+        ("grade", "2.50", "2.5"),
+        ("grade", "007", "007"),
+        ("grade", "none", "none"),
+        ("grade", True, "true"),
+        ("member", "TRUE", "true"),
+        ("member", " False ", "false"),
+        ("member", 1, "1"),
+        ("member", "yes", "yes"),
+    ],
+)
+def test_a_cell_is_read_by_the_contract(column: str, cell: Any, expected: Any) -> None:
+    position = CONTRACT.feature_names.index(column)
+    record = {**RECORD, column: cell}
+    for X in ([record], [list(record.values())], [record, RECORD, {**RECORD, "grade": "x"}]):
+        assert read_prediction(X, CONTRACT).frame.row(0)[position] == expected
+        few = read_prediction_rows(X, CONTRACT)
+        assert few is not None
+        found = few[0][0][position]
+        assert found == expected or (expected is None and found != found)
+
+
+def test_extra_columns_are_dropped_and_named() -> None:
+    table = read_prediction([{**RECORD, "id": 1}, {**RECORD, "zip": 2}], CONTRACT)
+    message = "columns that the model does not know were dropped: 'id', 'zip'"
+    assert table.warnings == (ModelWarning(code="extra_columns", message=message, count=2),)
+
+
+def test_unknown_categories_are_counted_by_column() -> None:
+    X = {"age": [1, 2], "job": ["x", "y"], "grade": [1, None], "member": [True, False]}
+    warnings = read_prediction(X, CONTRACT).warnings
+    assert [(w.code, w.column, w.count) for w in warnings] == [
+        ("unknown_categories", "job", 2),
+        ("unknown_categories", "grade", 1),
+    ]
+    assert warnings[0].message == "column 'job': 2 cells hold categories never seen in training, handled as unknown"
+    assert warnings[1].message == "column 'grade': 1 cell holds a category never seen in training, handled as unknown"
+
+
+WITHOUT_JOB = {name: cell for name, cell in RECORD.items() if name != "job"}
+HAS = "X has the columns 'age', 'grade', 'member'"
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ([], "X has no rows"),
+        ({"age": []}, "X has no rows"),
+        ([ROW[:3]], "row 0 has 3 cells, the model has 4 columns"),
+        ([ROW, [*ROW, 1]], "row 1 has 5 cells, the model has 4 columns"),
+        ([WITHOUT_JOB], f"column 'job' is missing; {HAS}"),
+        ({name: [cell] for name, cell in WITHOUT_JOB.items()}, f"column 'job' is missing; {HAS}"),
+        (pl.DataFrame(WITHOUT_JOB), f"column 'job' is missing; {HAS}"),
+        ([RECORD, WITHOUT_JOB], "column 'job', row 1: is not in the record; a missing value is written as null"),
+        ([["x", *ROW[1:]]], "column 'age', row 0: must be a number, got 'x'"),
+        ([["5", *ROW[1:]]], "column 'age', row 0: must be a number, got '5'"),
+        ([[True, *ROW[1:]]], "column 'age', row 0: must be a number (booleans belong in a categorical column), got True"),
+        ([[math.inf, *ROW[1:]]], "column 'age', row 0: must be a finite number, at most about 1.8e308, got inf"),
+        ([[-math.inf, *ROW[1:]]], "column 'age', row 0: must be a finite number, at most about 1.8e308, got -inf"),
+        ([[1, "clerk", math.inf, True]], "column 'grade', row 0: must be a finite number, at most about 1.8e308, got inf"),
+        ([[1, "clerk", "1e999", True]], "column 'grade', row 0: must be a finite number, at most about 1.8e308, got '1e999'"),
+        ([[1, ["clerk"], 1, True]], "column 'job', row 0: must be text, a number or a boolean, got ['clerk']"),
+        ([ROW, RECORD], "row 1 must be a list like the first row, got dict; X is rows"),
+        (RECORD, "column 'age' must be a list of cells, got 39 (int); X must be rows"),
+        (pl.DataFrame({**RECORD, "job": [["x"]]}), "column 'job' must hold numbers, text, booleans or dates, not List(String)"),
+    ],
+)  # fmt: skip
+def test_wrong_tables_are_named(X: Any, message: str) -> None:
+    with pytest.raises(InvalidTable) as caught:
+        read_prediction(X, CONTRACT)
+    assert caught.value.detail.startswith(message)
+    if isinstance(X, list) and X:
+        with pytest.raises(InvalidTable) as few:
+            read_prediction_rows(X, CONTRACT)
+        assert (few.value.detail, few.value.errors) == (caught.value.detail, caught.value.errors)
+
+
+def test_the_short_way_is_for_a_few_rows() -> None:
+    reader = RowReader(CONTRACT)
+    assert reader.read([ROW] * FEW_ROWS) is not None
+    assert reader.read([ROW] * (FEW_ROWS + 1)) is None
+    assert reader.read([]) is None
+    assert reader.read({"age": [1]}) is None
+    assert reader.read(Path("x.csv")) is None
+
+
+def outcome(read: Any) -> Any:
+    try:
+        return read()
+    except InvalidArgument as error:
+        return type(error), error.detail, [(e.loc, e.message) for e in error.errors]
+
+
+def plain_rows(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    return [[None if cell != cell else cell for cell in row] for row in rows]
+
+
+CELLS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 3),
+    st.integers(),
+    st.floats(),
+    st.sampled_from(
+        ["1", "1.0", " 2.5", "clerk", "TRUE", "true", "", "?", "\x00missing", "\x00\x00odd", "1e999", "none"]
+    ),
+    st.text(max_size=3),
+    st.sampled_from([10**400, 2.5, 1.0, [1], date(2020, 1, 1), "\ud800"]),
+)
+TAME = st.tuples(
+    st.one_of(st.none(), st.floats(allow_infinity=False), st.integers(-5, 5), st.just("NA")),
+    st.sampled_from(["clerk", "smith", None, "?", "1.0", 1, "\x00odd", "new"]),
+    st.sampled_from([1, 1.0, 2.5, "1", "none", None, True, 7]),
+    st.sampled_from([True, False, "True", "x", None, 1]),
+)
+WILD = st.tuples(CELLS, CELLS, CELLS, CELLS)
+TABLES = st.lists(st.one_of(TAME, TAME, WILD), min_size=1, max_size=4)
+
+
+@given(TABLES, st.sampled_from(["rows", "records"]), st.booleans())
+def test_few_rows_are_read_like_many(rows: list[tuple[Any, ...]], form: str, extra: bool) -> None:
+    X: list[Any] = [list(row) for row in rows]
+    if form == "records":
+        X = [dict(zip(CONTRACT.feature_names, row, strict=True)) | ({"id": 0} if extra else {}) for row in rows]
+
+    def many() -> Any:
+        table = read_prediction(X, CONTRACT)
+        return [list(row) for row in table.frame.rows()], table.warnings
+
+    def few() -> Any:
+        found = read_prediction_rows(X, CONTRACT)
+        assert found is not None
+        return plain_rows(found[0]), found[1]
+
+    assert outcome(few) == outcome(many)
+
+
+@given(TABLES)
+def test_a_row_is_read_the_same_alone_and_among_others(rows: list[tuple[Any, ...]]) -> None:
+    together = outcome(lambda: read_prediction(rows, CONTRACT).frame.rows())
+    alone = [outcome(lambda row=row: read_prediction([row], CONTRACT).frame.row(0)) for row in rows]
+    refused = [found for found in alone if found and found[0] is InvalidTable]
+    if refused:
+        assert together[0] is InvalidTable
+    else:
+        assert together == alone
+
+
+CATEGORIES = st.one_of(
+    st.just(MISSING_CATEGORY), st.text().map(lambda text: "\x00" + text if text[:1] == "\x00" else text)
+)
+COLUMNS = st.builds(
+    CategoricalColumn,
+    st.lists(CATEGORIES, unique=True).map(lambda found: tuple(sorted(found))),
+    st.sampled_from(["text", "numbers", "booleans"]),
+)
+
+
+@given(
+    st.dictionaries(st.text(min_size=1), COLUMNS),
+    st.lists(st.text(min_size=1)),
+    st.one_of(
+        st.just((False, True)),
+        st.lists(st.integers(-(2**63), 2**63 - 1)).map(tuple),
+        st.lists(st.text()).map(tuple),
+    ),
+)
+def test_a_contract_survives_json(categorical: dict[str, Any], numeric: list[str], classes: tuple[Any, ...]) -> None:
+    types: dict[str, Any] = dict.fromkeys(numeric, "numeric") | dict.fromkeys(categorical, "categorical")
+    contract = Contract(types, categorical, classes, ("", "?"))
+    again = contract_from_json(contract_to_json(contract))
+    assert again == contract
+    assert again.feature_names == contract.feature_names
+    assert list(map(type, again.classes)) == list(map(type, classes))
+
+
+def test_the_missing_category_is_null_in_json() -> None:
+    assert b'"categories":[null,"\\u0000odd","1.0","clerk","smith"]' in contract_to_json(CONTRACT)
+    assert contract_to_json(CONTRACT).startswith(b'{"format":1,')
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [(b"", DataLoss), (b"[]", DataLoss), (b'{"format":1}', DataLoss), (b'{"format":2}', FailedPrecondition)],
+)
+def test_a_contract_that_cannot_be_read_is_refused(data: bytes, error: type[InvalidArgument]) -> None:
+    with pytest.raises(error):
+        contract_from_json(data)
