@@ -184,10 +184,13 @@ def test_any_text_is_read_or_refused(hyperparam: Hyperparam, text: str) -> None:
 @pytest.mark.parametrize("hyperparam", EVERY, ids=lambda one: one.name)
 def test_counter_examples_reach_every_bound(hyperparam: Hyperparam) -> None:
     wrong = list(examples_of_wrong_values(hyperparam))
+    numbers = [value for value in wrong if isinstance(value, int | float) and math.isfinite(value)]
     if hyperparam.minimum is not None:
-        assert hyperparam.minimum - 1 in wrong
+        assert min(numbers) < hyperparam.minimum
+    if hyperparam.exclusive_minimum is not None:
+        assert hyperparam.exclusive_minimum in numbers
     if hyperparam.maximum is not None:
-        assert hyperparam.maximum + 1 in wrong
+        assert max(numbers) > hyperparam.maximum
     assert (None in wrong) != hyperparam.nullable
     for value in wrong:
         with pytest.raises(InvalidHyperparams):

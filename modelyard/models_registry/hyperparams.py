@@ -114,9 +114,9 @@ def examples_of_wrong_values(hyperparam: Hyperparam) -> Iterator[Any]:
 
 def _outside(hyperparam: Hyperparam) -> Iterator[float]:
     if hyperparam.minimum is not None:
-        yield hyperparam.minimum - 1
+        yield hyperparam.minimum - max(1, abs(hyperparam.minimum))
     if hyperparam.maximum is not None:
-        yield hyperparam.maximum + 1
+        yield hyperparam.maximum + max(1, abs(hyperparam.maximum))  # a large one plus 1 is itself
     if hyperparam.exclusive_minimum is not None:
         yield hyperparam.exclusive_minimum
     if hyperparam.exclusive_maximum is not None:
