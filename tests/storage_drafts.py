@@ -1,0 +1,47 @@
+"""Models to be stored, for the tests of the storage; and other processes that use the same folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from modelyard.storage import NewModel, current_environment
+
+ROOT = Path(__file__).parent.parent
+LIBRARIES = ("scikit-learn",)
+
+
+def new_model(**changed: Any) -> NewModel:
+    """Return a model to be stored, with what shall differ."""
+    draft = NewModel(
+        model_class_key="logistic_regression",
+        hyperparams={"C": 1.0},
+        metrics={"train_accuracy": 0.9},
+        feature_types={"age": "numeric", "sex": "categorical"},
+        classes=["no", "yes"],
+        n_rows=10,
+        created_at=datetime.now(UTC),
+        training_seconds=0.1,
+        environment=current_environment(LIBRARIES),
+        estimator={"weights": [1.0, 2.0]},
+        report=b'{"metrics":{}}',
+        contract=b'{"classes":["no","yes"]}',
+    )
+    return replace(draft, **changed)
+
+
+def start_process(code: str, *arguments: object) -> subprocess.Popen[str]:
+    """Run Python code in a process of its own; `arguments` are its `sys.argv[1:]`."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """Wait for a process to end well and return what it printed."""
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    return output
