@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ CONTRACT = Contract(
     ("no", "yes"),
     ("", "?", "NA"),
 )
+INFINITE = "must be a finite number, at most about 1.8e308"
 ROW = [39, "clerk", 1, True]
 RECORD = dict(zip(CONTRACT.feature_names, ROW, strict=True))
 CHECKED = (39.0, "clerk", "1", "true")
@@ -146,17 +148,23 @@ HAS = "X has the columns 'age', 'grade', 'member'"
         ([RECORD, WITHOUT_JOB], "column 'job', row 1: is not in the record; a missing value is written as null"),
         ([["x", *ROW[1:]]], "column 'age', row 0: must be a number, got 'x'"),
         ([["5", *ROW[1:]]], "column 'age', row 0: must be a number, got '5'"),
-        ([[True, *ROW[1:]]], "column 'age', row 0: must be a number (booleans belong in a categorical column), got True"),
-        ([[math.inf, *ROW[1:]]], "column 'age', row 0: must be a finite number, at most about 1.8e308, got inf"),
-        ([[-math.inf, *ROW[1:]]], "column 'age', row 0: must be a finite number, at most about 1.8e308, got -inf"),
-        ([[1, "clerk", math.inf, True]], "column 'grade', row 0: must be a finite number, at most about 1.8e308, got inf"),
-        ([[1, "clerk", "1e999", True]], "column 'grade', row 0: must be a finite number, at most about 1.8e308, got '1e999'"),
+        (
+            [[True, *ROW[1:]]],
+            "column 'age', row 0: must be a number (booleans belong in a categorical column), got True",
+        ),
+        ([[math.inf, *ROW[1:]]], f"column 'age', row 0: {INFINITE}, got inf"),
+        ([[-math.inf, *ROW[1:]]], f"column 'age', row 0: {INFINITE}, got -inf"),
+        ([[1, "clerk", math.inf, True]], f"column 'grade', row 0: {INFINITE}, got inf"),
+        ([[1, "clerk", "1e999", True]], f"column 'grade', row 0: {INFINITE}, got '1e999'"),
         ([[1, ["clerk"], 1, True]], "column 'job', row 0: must be text, a number or a boolean, got ['clerk']"),
         ([ROW, RECORD], "row 1 must be a list like the first row, got dict; X is rows"),
         (RECORD, "column 'age' must be a list of cells, got 39 (int); X must be rows"),
-        (pl.DataFrame({**RECORD, "job": [["x"]]}), "column 'job' must hold numbers, text, booleans or dates, not List(String)"),
+        (
+            pl.DataFrame({**RECORD, "job": [["x"]]}),
+            "column 'job' must hold numbers, text, booleans or dates, not List(String)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_wrong_tables_are_named(X: Any, message: str) -> None:
     with pytest.raises(InvalidTable) as caught:
         read_prediction(X, CONTRACT)
@@ -181,6 +189,14 @@ def outcome(read: Any) -> Any:
         return read()
     except InvalidArgument as error:
         return type(error), error.detail, [(e.loc, e.message) for e in error.errors]
+
+
+def all_rows(X: Any) -> Any:
+    return read_prediction(X, CONTRACT).frame.rows()
+
+
+def first_row(X: Any) -> Any:
+    return all_rows(X)[0]
 
 
 def plain_rows(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
@@ -229,8 +245,8 @@ def test_few_rows_are_read_like_many(rows: list[tuple[Any, ...]], form: str, ext
 
 @given(TABLES)
 def test_a_row_is_read_the_same_alone_and_among_others(rows: list[tuple[Any, ...]]) -> None:
-    together = outcome(lambda: read_prediction(rows, CONTRACT).frame.rows())
-    alone = [outcome(lambda row=row: read_prediction([row], CONTRACT).frame.row(0)) for row in rows]
+    together = outcome(partial(all_rows, rows))
+    alone = [outcome(partial(first_row, [row])) for row in rows]
     refused = [found for found in alone if found and found[0] is InvalidTable]
     if refused:
         assert together[0] is InvalidTable

@@ -17,6 +17,8 @@ from modelyard.settings import DEFAULT_MISSING_MARKERS
 from modelyard.tables import MISSING_CATEGORY, TrainingTable, read_training
 
 Y2 = ["a", "b"]
+INFINITE = "must be a finite number, at most about 1.8e308"
+MIXED = "labels of different types do not go together"
 
 
 def train(X: Any, y: Any = None, **options: Any) -> TrainingTable:
@@ -181,15 +183,15 @@ def test_labels_become_sorted_classes(y: Any, classes: tuple[Any, ...], codes: l
         (["a", "NA"], "y, row 1: must not be missing, got 'NA'"),
         ([1.0, math.nan], "y, row 1: must not be missing, got nan"),
         ([1.0, 2.5], "y, row 1: must be a whole number, text or a boolean; other numbers would be regression, got 2.5"),
-        ([1, math.inf], "y, row 1: must be a finite number, at most about 1.8e308, got inf"),
+        ([1, math.inf], f"y, row 1: {INFINITE}, got inf"),
         ([1, 2**63], f"y, row 1: must be an integer of 64 bits, got {2**63}"),
         (
             [1, True],
-            "y, row 1: must be an integer like most labels; labels of different types do not go together, got True",
+            f"y, row 1: must be an integer like most labels; {MIXED}, got True",
         ),
         (
             [1, "a"],
-            "y, row 1: must be an integer like most labels; labels of different types do not go together, got 'a'",
+            f"y, row 1: must be an integer like most labels; {MIXED}, got 'a'",
         ),
         ([[1], [2]], "y, row 0: must be an integer, text or a boolean, got [1] (and 1 more)"),
         (
@@ -234,12 +236,20 @@ KINDS = "rows ([[39, 'x'], ...]), records ([{'age': 39, ...}, ...]) or columns (
         ({"a": 1}, {}, f"column 'a' must be a list of cells, got 1 (int); X must be {KINDS}"),
         ([[1, 2], [3]], {}, "row 1 has 1 cell, row 0 has 2"),
         ([[1], [2]], {"feature_names": ["a", "b"]}, "row 0 has 1 cell, feature_names has 2 (and 1 more)"),
-        ([[1, 2], [1, 2]], {"feature_names": ["a", "a"]}, "feature_names: column name 'a' is given twice; names must differ"),
+        (
+            [[1, 2], [1, 2]],
+            {"feature_names": ["a", "a"]},
+            "feature_names: column name 'a' is given twice; names must differ",
+        ),
         ([[1], [2]], {"feature_names": [""]}, NO_NAME.replace("X", "feature_names", 1) + "''"),
         ({" ": [1, 2]}, {}, NO_NAME + "' '"),
         ({1: [1, 2]}, {}, NO_NAME + "1"),
         ({"a": [1, 2], "b": [1]}, {}, "column 'b' has 1 cell, column 'a' has 2"),
-        ([{"a": 1, "b": 2}, {"a": 1}], {}, "column 'b', row 1: is not in the record; a missing value is written as null"),
+        (
+            [{"a": 1, "b": 2}, {"a": 1}],
+            {},
+            "column 'b', row 1: is not in the record; a missing value is written as null",
+        ),
         ([{"a": 1}, {"a": 1, "b": 2}], {}, "column 'b', row 1: the first record has no such column"),
         ([{"a": 1}, {"b": 2}], {}, "column 'b', row 1: the first record has no such column"),
         ({"a": [1, 2]}, {"feature_names": ["b"]}, "column 'b' is missing; X has the columns 'a'"),
@@ -251,31 +261,43 @@ KINDS = "rows ([[39, 'x'], ...]), records ([{'age': 39, ...}, ...]) or columns (
             "column 'a', row 1: must be a number (booleans belong in a categorical column), got True",
         ),
         ({"a": [1, [2]]}, {"feature_types": ["numeric"]}, "column 'a', row 1: must be a number, got [2]"),
-        ({"a": [1, math.inf]}, {}, "column 'a', row 1: must be a finite number, at most about 1.8e308, got inf"),
-        (pl.DataFrame({"a": [1.0, math.inf]}), {}, "column 'a', row 1: must be a finite number, at most about 1.8e308, got inf"),
-        ({"a": [1, 10**400]}, {}, "column 'a', row 1: must be a finite number, at most about 1.8e308, got 1" + "0" * 76 + "..."),
+        ({"a": [1, math.inf]}, {}, f"column 'a', row 1: {INFINITE}, got inf"),
+        (pl.DataFrame({"a": [1.0, math.inf]}), {}, f"column 'a', row 1: {INFINITE}, got inf"),
+        ({"a": [1, 10**400]}, {}, f"column 'a', row 1: {INFINITE}, got 1" + "0" * 76 + "..."),
         (
             {"a": ["x", math.inf]},
             {"feature_types": ["categorical"]},
-            "column 'a', row 1: must be a finite number, at most about 1.8e308, got inf",
+            f"column 'a', row 1: {INFINITE}, got inf",
         ),
         ({"a": ["x", [1]]}, {}, "column 'a', row 1: must be text, a number or a boolean, got [1]"),
         ({"a": ["x", "\ud800"]}, {}, "column 'a', row 1: must be valid Unicode text, got '\\ud800'"),
         (pl.DataFrame({"a": [[1], [2]]}), {}, "column 'a' must hold numbers, text, booleans or dates, not List(Int64)"),
-        (pl.DataFrame({"a": ["x", "y"]}), {"feature_types": ["numeric"]}, "column 'a', row 0: must be a number, got 'x' (and 1 more)"),
+        (
+            pl.DataFrame({"a": ["x", "y"]}),
+            {"feature_types": ["numeric"]},
+            "column 'a', row 0: must be a number, got 'x' (and 1 more)",
+        ),
         ({"a": [None, "?"]}, {}, "column 'a' is missing in every row; leave it out or fill it"),
         ({"a": [None, math.nan]}, {}, "column 'a' is missing in every row; leave it out or fill it"),
         (pl.DataFrame({"a": [None, None]}), {}, "column 'a' is missing in every row; leave it out or fill it"),
         ({"a": [1, 2]}, {"feature_types": ["numeric"] * 2}, "feature_types has 2 types, X has 1 columns (a)"),
-        ({"age": [1, 2]}, {"feature_types": {"agee": "numeric"}}, "feature_types: column 'agee' is not in X; did you mean 'age'?"),
-        ({"age": [1, 2]}, {"feature_types": {"zzz": "numeric"}}, "feature_types: column 'zzz' is not in X; known are 'age'"),
+        (
+            {"age": [1, 2]},
+            {"feature_types": {"agee": "numeric"}},
+            "feature_types: column 'agee' is not in X; did you mean 'age'?",
+        ),
+        (
+            {"age": [1, 2]},
+            {"feature_types": {"zzz": "numeric"}},
+            "feature_types: column 'zzz' is not in X; known are 'age'",
+        ),
         (
             {"a": [1, 2]},
             {"feature_types": {"a": "number"}},
             "feature_types: column 'a' must be 'numeric' or 'categorical', got 'number'",
         ),
     ],
-)  # fmt: skip
+)
 def test_wrong_tables_are_named(X: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidTable) as caught:
         train(X, Y2, **options)

@@ -46,14 +46,14 @@ def _numeric(series: pl.Series) -> dict[str, Any]:
 def _histogram(values: npt.NDArray[np.float64]) -> dict[str, list[Any]]:
     """Count values in up to 20 bins of one width; a bin a value where whole numbers are fewer than that."""
     low, high = float(values.min()), float(values.max())
+    if low == high:
+        return {"edges": [low, high], "counts": [len(values)]}
     bins = MAX_BINS
     if high - low < MAX_BINS and bool((values == np.floor(values)).all()):
         bins = int(high - low) + 1
     edges = np.linspace(low, high, bins + 1) if math.isfinite(high - low) else np.array([low, high])
-    if not (np.diff(edges) > 0).all():
+    if bool((edges[1:] <= edges[:-1]).any()):  # too narrow a range for so many floats
         edges = np.array([low, high])
-    if low == high:
-        return {"edges": [low, high], "counts": [len(values)]}
     counts, _ = np.histogram(values, bins=edges)
     return {"edges": edges.tolist(), "counts": counts.tolist()}
 
