@@ -81,12 +81,12 @@ def test_a_line_without_its_newline_is_committed_and_finished_by_the_next_write(
 
 def test_a_torn_line_is_dropped_at_the_next_write(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     content = fill(path)
-    path.write_bytes(content + b'{"seq":4,"put":[["models","4",')
+    path.write_bytes(content + b'{"seq":4,"put":[["models","4",' + b"x" * 470)
     database = Database(path)
     assert database.ids("models") == ["1", "2", "3"]
     with database.transaction() as transaction:
         transaction.put("models", "5", {})
-    assert "dropping 30 bytes" in caplog.text
+    assert "dropping 500 bytes" in caplog.text
     assert list(read(path)) == ["1", "2", "3", "5"]
 
 
