@@ -87,6 +87,7 @@ def test_a_torn_line_is_dropped_at_the_next_write(path: Path, caplog: pytest.Log
     with database.transaction() as transaction:
         transaction.put("models", "5", {})
     assert "dropping 500 bytes" in caplog.text
+    assert b"xxx" not in path.read_bytes()
     assert list(read(path)) == ["1", "2", "3", "5"]
 
 
