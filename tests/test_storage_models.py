@@ -248,7 +248,7 @@ def test_check_says_why_the_folder_cannot_be_used_and_recovers(store: ModelStore
 
 def test_a_document_that_is_no_model_is_data_loss(store: ModelStore) -> None:
     record = store.add(new_model(name="churn"))
-    with store._database.transaction() as transaction:
+    with store.database.transaction() as transaction:
         document = transaction.get("models", record.metadata.model_id) or {}
         document["metadata"]["n_rows"] = "many"
         transaction.put("models", record.metadata.model_id, document)

@@ -3,12 +3,13 @@
 from modelyard.storage.artifacts import StoredFile
 from modelyard.storage.database import Database, Transaction
 from modelyard.storage.environment import check_environment, current_environment
-from modelyard.storage.models import ModelStore
+from modelyard.storage.models import ModelStore, write_model_files
 from modelyard.storage.records import (
     CONTRACT_FILE,
     ESTIMATOR_FILE,
     REPORT_FILE,
     IdempotencyEntry,
+    ModelDescription,
     ModelRecord,
     NewModel,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "REPORT_FILE",
     "Database",
     "IdempotencyEntry",
+    "ModelDescription",
     "ModelRecord",
     "ModelStore",
     "NewModel",
@@ -26,4 +28,5 @@ __all__ = [
     "Transaction",
     "check_environment",
     "current_environment",
+    "write_model_files",
 ]

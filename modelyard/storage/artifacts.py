@@ -34,6 +34,15 @@ class ArtifactGone(Exception):
     """A file is not there; whether it should be, the database knows."""
 
 
+def write_files(folder: Path, contents: Mapping[str, bytes]) -> dict[str, StoredFile]:
+    """Write files down to the disk, into a folder that is made for them. Raises OSError."""
+    folder.mkdir()
+    for name, content in contents.items():
+        write_new_file(folder / name, content)
+    sync_folder(folder)
+    return {name: StoredFile(hashlib.sha256(content).hexdigest(), len(content)) for name, content in contents.items()}
+
+
 class ArtifactFolder:
     """The folder `artifacts/`, made where it is missing."""
 
@@ -47,22 +56,22 @@ class ArtifactFolder:
         temporary = self.path / f".{model_id}.tmp-{secrets.token_hex(4)}"
         with unavailable(f"write {self.path / model_id}"):
             try:
-                temporary.mkdir()
-                for name, content in contents.items():
-                    write_new_file(temporary / name, content)
-                sync_folder(temporary)
-                temporary.rename(self.path / model_id)
+                files = write_files(temporary, contents)
+                self.take(model_id, temporary)
             except BaseException:
                 shutil.rmtree(temporary, ignore_errors=True)
                 raise
+        return files
+
+    def take(self, model_id: str, folder: Path) -> None:
+        """Move a folder of files, which are on the disk of the same file system, to a model. Raises Unavailable."""
+        with unavailable(f"write {self.path / model_id}"):
+            folder.rename(self.path / model_id)
             try:
                 sync_folder(self.path)
             except BaseException:
                 self.remove(model_id)
                 raise
-        return {
-            name: StoredFile(hashlib.sha256(content).hexdigest(), len(content)) for name, content in contents.items()
-        }
 
     def read(self, model_id: str, name: str, expected: StoredFile) -> bytes:
         """Return a file's bytes. Raises ArtifactGone, DataLoss if they are not the expected ones, Unavailable."""

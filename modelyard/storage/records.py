@@ -31,8 +31,8 @@ REMEMBERED_FOR = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewModel:
-    """A model that is to be stored: its metadata and the contents of its files.
+class ModelDescription:
+    """What is said of a model that is to be stored.
 
     The store gives the id, the version, a name where there is none, and the description of the artifact.
     """
@@ -46,9 +46,6 @@ class NewModel:
     created_at: datetime
     training_seconds: float
     environment: Mapping[str, str]
-    estimator: Any
-    report: bytes
-    contract: bytes
     name: str | None = None
     parent_id: str | None = None
     target: str | None = None
@@ -56,6 +53,15 @@ class NewModel:
     warnings: Sequence[ModelWarning] = ()
     evaluation: Evaluation = field(default_factory=Evaluation)
     tracking: Tracking = field(default_factory=Tracking)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewModel(ModelDescription):
+    """A model that is to be stored: its description and the contents of its files."""
+
+    estimator: Any
+    report: bytes
+    contract: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,9 @@ class IdempotencyEntry:
     at: datetime | None = None
 
 
-def new_record(draft: NewModel, model_id: str, name: str, version: int, files: Mapping[str, StoredFile]) -> ModelRecord:
+def new_record(
+    draft: ModelDescription, model_id: str, name: str, version: int, files: Mapping[str, StoredFile]
+) -> ModelRecord:
     """Make the record of a new model."""
     estimator = files[ESTIMATOR_FILE]
     metadata = ModelMetadata(
