@@ -6,9 +6,14 @@ imported inside the commands, so that `--help` and `--version` answer at once.
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """Run the command line on this process's arguments and end the process with its exit code."""
-    from modelyard.cli.app import app
+    try:
+        from modelyard.cli.app import app
 
-    app(prog_name="modelyard")
+        app(prog_name="modelyard")
+    except KeyboardInterrupt:  # before or after what `app` watches over
+        sys.exit(130)

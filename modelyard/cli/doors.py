@@ -17,7 +17,6 @@ from signal import SIGINT, SIGTERM, Signals, signal
 from typing import TYPE_CHECKING
 
 from modelyard.cli import screen
-from modelyard.cli.exits import INTERRUPTED
 from modelyard.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def run_all(settings: Settings) -> int:
         finally:
             _stop(running, events)
     if isinstance(event, Signals):
-        return INTERRUPTED if event is SIGINT else 0
+        return 0  # a server's ordinary end
     screen.console(stderr=True).print(screen.text(f"{event.door.title} ended with exit code {event.exit_code}", "red"))
     return event.exit_code
 

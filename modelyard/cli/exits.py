@@ -36,7 +36,7 @@ PIPE_CLOSED = 141
 EXPLANATION = (
     "Exit codes: 0 done; 2 the request or a table is not valid; 3 no such model or model class; 4 a conflict; "
     "5 the storage or the server cannot be reached; 6 stored data is damaged; 7 a limit is reached; "
-    "8 cancelled or too late; 9 not allowed; 1 anything else; 130 stopped by Ctrl-C."
+    "8 cancelled or too late; 9 not allowed; 1 anything else; 130 stopped by Ctrl-C (a server: 0)."
 )
 
 _UNEXPECTED = "something went wrong inside"

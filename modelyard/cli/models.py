@@ -75,17 +75,6 @@ def _every_page(yard: Verbs, query: ModelQuery) -> ModelPage:
     return page.model_copy(update={"models": models})
 
 
-_COLUMNS: dict[str, Callable[[ModelMetadata], str]] = {
-    "model": lambda model: f"{model.name}:{model.version}",
-    "model id": lambda model: model.model_id,
-    "model class": lambda model: model.model_class_key,
-    "accuracy": lambda model: _score(model),
-    "rows": lambda model: f"{model.n_rows:,}",
-    "trained": lambda model: screen.age(model.created_at),
-    "status": lambda model: model.status,
-}
-
-
 def _score(model: ModelMetadata) -> str:
     """Return the accuracy that tells most, marked where it is only the training's."""
     held_out = model.metrics.get("validation_accuracy")
@@ -93,6 +82,17 @@ def _score(model: ModelMetadata) -> str:
         return screen.number(held_out)
     trained = model.metrics.get("train_accuracy")
     return "-" if trained is None else f"{screen.number(trained)} (train)"
+
+
+_COLUMNS: dict[str, Callable[[ModelMetadata], str]] = {
+    "model": lambda model: f"{model.name}:{model.version}",
+    "model id": lambda model: model.model_id,
+    "model class": lambda model: model.model_class_key,
+    "accuracy": _score,
+    "rows": lambda model: f"{model.n_rows:,}",
+    "trained": lambda model: screen.age(model.created_at),
+    "status": lambda model: model.status,
+}
 
 
 def _show_page(page: ModelPage, *, with_status: bool) -> None:

@@ -1,0 +1,192 @@
+"""The command line as processes: terminals, pipes, signals, and the commands that serve."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import modelyard
+from modelyard.errors import ModelNotFound
+from tests import doors
+
+MODELYARD = [sys.executable, "-m", "modelyard"]
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.csv"
+    path.write_text("size,bought\n" + "".join(f"{n},{'yes' if n > 6 else 'no'}\n" for n in range(1, 13)))
+    return path
+
+
+def call(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [*MODELYARD, *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_version_is_said(tmp_path: Path) -> None:
+    answer = call("--version", cwd=tmp_path)
+    assert (answer.returncode, answer.stdout) == (0, f"modelyard {modelyard.__version__}\n")
+
+
+def test_help_waits_for_nothing_heavy() -> None:
+    code = (
+        "import sys; import modelyard.cli.app; "
+        "heavy = {'polars', 'sklearn', 'catboost', 'numpy', 'pydantic', 'fastapi', 'uvicorn', 'httpx', 'orjson'}; "
+        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stderr) == (0, "")
+
+
+def test_pipes_terminals_and_questions(small: Path, tmp_path: Path) -> None:
+    trained = call(
+        "train", small, "--target", "bought", "--model-class", "logistic_regression", "--name", "asked", cwd=tmp_path
+    )
+    assert (trained.returncode, trained.stderr) == (0, "")
+    assert "\x1b" not in trained.stdout
+    model_id = UUID.search(trained.stdout)
+    assert model_id is not None
+
+    code, seen = on_terminal(["list"], tmp_path)
+    assert code == 0
+    assert "\x1b[" in seen
+    assert model_id[0] in seen
+
+    code, seen = on_terminal(["delete", "asked", "--hard"], tmp_path, answer=("for good?", "n\n"))
+    assert (code, "nothing was deleted" in seen) == (8, True)
+    code, seen = on_terminal(["delete", "asked", "--hard"], tmp_path, answer=("for good?", "y\n"))
+    assert (code, "deleted for good" in seen) == (0, True)
+    with doors.core(tmp_path / "models_storage") as yard, pytest.raises(ModelNotFound):
+        yard.get_model("asked")
+
+
+def test_a_closed_pipe_is_quiet(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [*MODELYARD, "model-classes", "--json"]
+        answer = subprocess.run(command, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False)
+    finally:
+        os.close(writing)
+    assert (answer.returncode, answer.stderr) == (141, b"")
+
+
+def test_ctrl_c_is_quiet(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    os.mkfifo(table)
+    command = [*MODELYARD, "train", table.name, "--target", "y", "--model-class", "logistic_regression"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        with table.open("wb"):  # returns when the command has begun to read, and ends that read when it closes
+            process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, b"")
+
+
+def test_rest_serves_until_it_is_told_to_stop(storage_dir: Path) -> None:
+    port = doors.free_port()
+    with doors.serving([*MODELYARD, "rest", "--port", str(port)], storage_dir) as process:
+        doors.wait_until_healthy(f"http://127.0.0.1:{port}")
+        taken = call("rest", "--port", port, cwd=storage_dir.parent)
+        assert (taken.returncode, "Address already in use" in taken.stderr) == (5, True)
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+@contextlib.contextmanager
+def up(storage_dir: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Start every door and yield once the addresses are shown; the port is REST's."""
+    port = doors.free_port()
+    command = [*MODELYARD, "up", "--rest-port", str(port), "--storage", str(storage_dir)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        try:
+            shown = iter(process.stdout.readline, "")
+            assert any(f"http://127.0.0.1:{port}" in line for line in shown)
+            yield process, port
+        finally:
+            process.terminate()
+
+
+def test_up_shows_the_addresses_and_a_signal_stops_every_door(storage_dir: Path) -> None:
+    with up(storage_dir) as (process, port):
+        doors.wait_until_healthy(f"http://127.0.0.1:{port}")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+        assert not listens(port)
+
+
+def test_a_door_that_dies_stops_the_others_with_its_exit_code(storage_dir: Path) -> None:
+    with up(storage_dir) as (process, _):
+        for child in children(process.pid):
+            os.kill(child, signal.SIGKILL)
+        assert process.wait(30) == 128 + signal.SIGKILL
+
+
+def test_doors_end_when_their_owner_is_killed(storage_dir: Path) -> None:
+    with up(storage_dir) as (process, port):
+        process.kill()
+        process.wait(30)
+        deadline = time.monotonic() + 30
+        while listens(port):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def test_up_refuses_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        answer = call("up", "--rest-port", other.getsockname()[1], cwd=tmp_path)
+    assert answer.returncode == 5
+    assert "MODELYARD_REST_PORT" in answer.stderr
+    assert not (tmp_path / "models_storage").exists()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def on_terminal(arguments: list[str], cwd: Path, *, answer: tuple[str, str] | None = None) -> tuple[int, str]:
+    """Run a command on a terminal of its own, answering its question; return its exit code and what was seen."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    environment.pop("NO_COLOR", None)
+    command = [*MODELYARD, *arguments]
+    with subprocess.Popen(
+        command, cwd=cwd, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, process_group=0
+    ) as process:
+        os.close(theirs)
+        seen = ""
+        while (read := _read(ours)) is not None:
+            seen += read
+            if answer is not None and answer[0] in seen:
+                os.write(ours, answer[1].encode())
+                answer = None
+        process.wait(60)
+    os.close(ours)
+    return process.returncode, seen
+
+
+def _read(terminal: int) -> str | None:
+    assert select.select([terminal], [], [], 60)[0], "the command fell silent"
+    try:
+        return os.read(terminal, 65536).decode() or None
+    except OSError:  # Linux's way of saying that the other side is closed
+        return None
