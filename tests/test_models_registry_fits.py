@@ -167,6 +167,24 @@ def test_numbers_too_large_to_standardise_are_refused_by_column() -> None:
     assert [error.loc for error in caught.value.errors] == [("X", "age")]
 
 
+def test_numbers_whose_median_would_overflow_are_refused_too() -> None:
+    frame = pl.DataFrame({"n": [None, 8.98846567431158e307] * 4}, schema={"n": pl.Float64})
+    with pytest.raises(InvalidTable, match="column 'n' has numbers too large"):
+        fit(LOGISTIC, sample_of(frame, np.array([0, 1] * 4), ("no", "yes")))
+
+
+def test_catboost_chooses_a_learning_rate_where_none_is_given() -> None:
+    estimator = fit(CATBOOST, mixed(), {"iterations": 20}).estimator
+    assert estimator.get_all_params()["learning_rate"] > 0.05  # left to itself it has 0.03 only where it cannot choose
+
+
+def test_early_stopping_on_a_column_missing_throughout_stops() -> None:
+    empty = sample_of(pl.DataFrame({"n": [None, None]}, schema={"n": pl.Float64}), np.array([0, 1]), ("no", "yes"))
+    held_out = (pl.DataFrame({"n": [None, 0.0]}, schema={"n": pl.Float64}), empty.labels)
+    fitted = fit(CATBOOST, empty, {"iterations": 3, "early_stopping_rounds": 1}, validation=held_out)
+    assert fitted.iterations == 1
+
+
 def test_a_missing_category_is_a_category_of_its_own() -> None:
     texts = ["", MISSING_CATEGORY, "nan"] * 40
     codes = np.array([text == MISSING_CATEGORY for text in texts], dtype=np.int64)

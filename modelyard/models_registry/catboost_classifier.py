@@ -6,6 +6,7 @@ It writes no files, and what it says goes to the log and never to stdout.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from modelyard.schemas import LearningCurve
 from modelyard.tables.contract import Contract
 
 _SOURCE_PLACE = re.compile(r"^\s*\S+\.(?:cpp|h):\d+:\s*")
+DEFAULT_L2_LEAF_REG = 3.0
 _EXACT_INTEGERS = 2**24
 
 
@@ -54,7 +56,12 @@ class CatBoostClassifierClass(ModelClass):
             maximum=1_000_000,
         ),
         Hyperparam(
-            "l2_leaf_reg", ("float",), 3.0, "The l2 penalty on the values of the leaves.", minimum=0, maximum=1e30
+            "l2_leaf_reg",
+            ("float",),
+            DEFAULT_L2_LEAF_REG,
+            "The l2 penalty on the values of the leaves.",
+            minimum=0,
+            maximum=1e30,
         ),
         Hyperparam("random_seed", ("int",), 0, "The seed of all that is random.", minimum=0, maximum=2**32 - 1),
         Hyperparam(
@@ -135,6 +142,8 @@ def _estimator(task: FitTask) -> Any:
         for name, value in task.hyperparams.items()
         if value is not None and name not in ("early_stopping_rounds", "verbose")
     }
+    if given.get("l2_leaf_reg") == DEFAULT_L2_LEAF_REG:
+        del given["l2_leaf_reg"]  # CatBoost chooses a learning rate only where this is not given
     types = task.contract.feature_types
     return CatBoostClassifier(
         **given,
@@ -177,9 +186,15 @@ def _keep_the_best(estimator: Any, task: FitTask) -> int | None:
     """Cut the trees after the best iteration off and return its number, if early stopping was asked for."""
     if task.validation is None or task.hyperparams["early_stopping_rounds"] is None:
         return None
-    best = int(estimator.get_best_iteration()) + 1
+    from catboost import CatBoostError
+
+    best_iteration = estimator.get_best_iteration()
+    if best_iteration is None:  # no iteration could be judged
+        return None
+    best = int(best_iteration) + 1
     if best < estimator.tree_count_:
-        estimator.shrink(best)
+        with suppress(CatBoostError):  # trees that split nothing are counted, but not kept: none is left to cut off
+            estimator.shrink(best)
     return best
 
 

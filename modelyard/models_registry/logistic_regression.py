@@ -28,6 +28,9 @@ PENALTIES_OF_SOLVER = {
     "saga": ("l2", "l1", "elasticnet", "none"),
 }
 BINARY_SOLVERS = frozenset({"liblinear"})
+LARGEST_NUMBER = 1e150
+"""Above it squares, which a deviation is made of, leave the range of a float."""
+
 _STAGES = 3
 
 
@@ -158,9 +161,9 @@ def _fit_pipeline(task: FitTask) -> Any:
     from sklearn.pipeline import Pipeline
 
     _report(task.on_progress, 0)
+    _check_scale(task)
     columns = _columns(task.contract)
     features = columns.fit_transform(task.frame)
-    _check_scale(columns, task.contract)
     _report(task.on_progress, 1)
     classifier = _classifier(task.hyperparams).fit(features, task.labels)
     _report(task.on_progress, 2)
@@ -192,18 +195,14 @@ def _columns(contract: Contract) -> Any:
     return ColumnTransformer([(kind, steps[kind], names) for kind, names in of_type.items() if names])
 
 
-def _check_scale(columns: Any, contract: Contract) -> None:
-    """Refuse columns whose numbers are so large that their mean or deviation is not a number any more."""
-    if "numeric" not in columns.named_transformers_:
-        return
-    scaler = columns.named_transformers_["numeric"].named_steps["scaler"]
-    names = [name for name, feature_type in contract.feature_types.items() if feature_type == "numeric"]
-    finite = np.isfinite(scaler.mean_) & np.isfinite(scaler.scale_)
-    errors = [
-        FieldError(("X", name), f"column {name!r} has numbers too large to be standardised; scale it down")
-        for name, fine in zip(names, finite, strict=True)
-        if not fine
-    ]
+def _check_scale(task: FitTask) -> None:
+    """Refuse columns whose numbers are so large that their median, mean or deviation would not be a number."""
+    errors = []
+    for name, feature_type in task.contract.feature_types.items():
+        largest = task.frame[name].abs().max() if feature_type == "numeric" else None
+        if isinstance(largest, float) and largest > LARGEST_NUMBER:
+            message = f"column {name!r} has numbers too large to be standardised; scale it down to {LARGEST_NUMBER:g}"
+            errors.append(FieldError(("X", name), f"{message}, got {largest:g}", largest))
     if errors:
         raise InvalidTable.of(errors)
 
