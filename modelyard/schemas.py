@@ -7,7 +7,7 @@ decided further up, in `tables`, `models_registry` and `ml_core`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import (
     AfterValidator,
     AliasChoices,
+    BeforeValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -90,6 +91,17 @@ def is_model_id(reference: str) -> bool:
     return _MODEL_ID.fullmatch(reference) is not None
 
 
+def _types_by_name_or_in_order(value: object) -> object:
+    kinds = value.values() if isinstance(value, Mapping) else value
+    if value is None or (isinstance(kinds, Iterable) and all(isinstance(kind, str) for kind in kinds)):
+        return value
+    raise ValueError(
+        "feature_types must be an object of column names and types, or a list of types in column order; "
+        f"a type is 'numeric' or 'categorical', got {_short(value)}"
+    )
+
+
+FeatureTypes = Annotated[dict[str, str] | list[str], BeforeValidator(_types_by_name_or_in_order)]
 Name = Annotated[str, AfterValidator(check_name)]
 Tag = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -134,9 +146,7 @@ class TrainRequest(Request):
     y: LabelsValue = None
     target: str | None = None
     hyperparams: dict[str, Any] = {}
-    feature_types: dict[str, FeatureType] | list[FeatureType] | None = Field(
-        None, validation_alias=AliasChoices("feature_types", "featuretypes")
-    )
+    feature_types: FeatureTypes | None = Field(None, validation_alias=AliasChoices("feature_types", "featuretypes"))
     feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
     name: Name | None = None
     tags: list[Tag] = Field([], max_length=50)
@@ -155,9 +165,7 @@ class RetrainRequest(Request):
     y: LabelsValue = None
     target: str | None = None
     hyperparams: dict[str, Any] = {}
-    feature_types: dict[str, FeatureType] | list[FeatureType] | None = Field(
-        None, validation_alias=AliasChoices("feature_types", "featuretypes")
-    )
+    feature_types: FeatureTypes | None = Field(None, validation_alias=AliasChoices("feature_types", "featuretypes"))
     feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
     tags: list[Tag] | None = Field(None, max_length=50)
     evaluation: Evaluation | None = None

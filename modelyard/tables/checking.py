@@ -28,7 +28,7 @@ def read_training(
     y: Any,
     *,
     target: str | None,
-    feature_types: Mapping[str, FeatureType] | Sequence[FeatureType] | None,
+    feature_types: Mapping[str, str] | Sequence[str] | None,
     feature_names: Sequence[str] | None,
     missing_markers: Iterable[str],
     inherited_types: Mapping[str, FeatureType] | None = None,
@@ -125,7 +125,7 @@ def _split(raw: RawTable, y: Any, target: str | None) -> tuple[dict[str, Cells],
 
 
 def _declared(
-    feature_types: Mapping[str, FeatureType] | Sequence[FeatureType] | None, names: list[str], target: str | None
+    feature_types: Mapping[str, str] | Sequence[str] | None, names: list[str], target: str | None
 ) -> dict[str, FeatureType]:
     """Return the declared types by name, checked."""
     if feature_types is None:
@@ -143,7 +143,7 @@ def _declared(
     wrong = [error for error in errors if error is not None]
     if wrong:
         raise InvalidTable.of(wrong)
-    return declared
+    return {name: "numeric" if given == "numeric" else "categorical" for name, given in declared.items()}
 
 
 def _type_error(name: str, given: str, names: list[str], target: str | None) -> FieldError | None:
