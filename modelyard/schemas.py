@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import (
     AfterValidator,
     AliasChoices,
-    BeforeValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -182,7 +182,7 @@ class PredictRequest(Request):
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What a model says of n rows: n labels and, if asked for, n lists of one probability a class in `classes`' order."""
+    """What a model says of n rows: n labels and, if asked for, n lists of one probability a class of `classes`."""
 
     model_id: str
     predictions: list[bool | int | str]
