@@ -105,6 +105,13 @@ class Database:
                 writer.try_to_grow(offset)
             self._write_failed = False
 
+    def compact(self) -> None:
+        """Write the file anew without what is superseded, small as that may be; where that fails the old one goes on."""
+        with self._lock.held():
+            with self._state.mutex:
+                self._state.catch_up()
+            self._compact()
+
     def close(self) -> None:
         """Let go of the file."""
         with self._state.mutex:
@@ -120,9 +127,8 @@ class Database:
         """Repair the end of the file; return the line to be written, and where."""
         state = self._state
         with state.mutex:
-            state.catch_up()
-            writer.repair(state.reader)
-            state.catch_up()
+            if writer.repair(state.reader):
+                state.catch_up()
             reader = state.reader
             put = [(collection, key, raw) for (collection, key), raw in changes.items() if raw is not None]
             removed = [place for place, raw in changes.items() if raw is None]

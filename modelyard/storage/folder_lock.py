@@ -1,14 +1,18 @@
-"""The writers' lock of a folder: one writer at a time among all threads and processes."""
+"""The writers' lock of a folder: one writer at a time among all threads and processes.
+
+It is `flock` itself rather than the `filelock` library, whose bookkeeping takes as long as the fsync of a commit; the
+two exclude each other.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from modelyard.errors import Unavailable
 
@@ -18,7 +22,8 @@ _POLL_INTERVAL_S = 0.005
 class FolderLock:
     """A lock file of its own, so that what it guards can be replaced while it is held.
 
-    Threads of this process queue before one of them asks for the file, which is waited for by polling.
+    Threads of this process queue before one of them asks for the file, which is waited for by polling. The system frees
+    it when its holder dies. The file is never removed: who waits for it and who made it anew would both hold it.
     """
 
     def __init__(self, path: Path, timeout_s: float) -> None:
@@ -34,37 +39,59 @@ class FolderLock:
         if not self._threads.acquire(timeout=timeout_s):
             raise self._timed_out(timeout_s)
         try:
-            with self._held_file(max(0.0, deadline - time.monotonic()), timeout_s):
+            file = self._acquire(deadline, timeout_s)
+            try:
                 yield
+            finally:
+                _release(file)
         finally:
             self._threads.release()
 
     def is_free(self) -> bool:
         """Tell whether no writer is at work now; where the lock file cannot be used, none can be seen."""
         try:
-            # A new object each time: one that a fork inherited refuses to be used.
-            with FileLock(self._path, blocking=False):
-                return True
-        except Timeout:
-            return False
+            file = self._try()
         except OSError:
             return True
+        if file is None:
+            return False
+        _release(file)
+        return True
 
-    @contextmanager
-    def _held_file(self, wait_s: float, timeout_s: float) -> Iterator[None]:
-        if not self._path.parent.is_dir():  # FileLock would make it, in the way of the one that may come back
-            raise Unavailable(f"cannot lock {self._path}: the folder is gone")
-        lock = FileLock(self._path, timeout=wait_s, poll_interval=_POLL_INTERVAL_S)
+    def _acquire(self, deadline: float, timeout_s: float) -> int:
+        while True:
+            try:
+                file = self._try()
+            except FileNotFoundError:
+                raise Unavailable(f"cannot lock {self._path}: the folder is gone") from None
+            except OSError as error:
+                raise Unavailable(f"cannot lock {self._path}: {error.strerror or error}") from error
+            if file is not None:
+                return file
+            if time.monotonic() >= deadline:
+                raise self._timed_out(timeout_s)
+            time.sleep(_POLL_INTERVAL_S)
+
+    def _try(self) -> int | None:
+        """Return the locked file, None where another holds it."""
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            lock.acquire()
-        except Timeout:
-            raise self._timed_out(timeout_s) from None
-        except OSError as error:
-            raise Unavailable(f"cannot lock {self._path}: {error.strerror or error}") from error
-        try:
-            yield
-        finally:
-            lock.release()
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A folder that was moved away and put back in between has another file under this name.
+            if os.path.samestat(os.fstat(file), os.stat(self._path)):  # noqa: PTH116 -- at every commit
+                return file
+        except BlockingIOError:
+            pass
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)
+        return None
 
     def _timed_out(self, timeout_s: float) -> Unavailable:
         return Unavailable(f"the storage is busy: lock {self._path} was not free within {timeout_s:g} s")
+
+
+def _release(file: int) -> None:
+    fcntl.flock(file, fcntl.LOCK_UN)  # before closing: a child that was forked meanwhile has the file open, too
+    os.close(file)

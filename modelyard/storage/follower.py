@@ -61,19 +61,20 @@ class Follower:
 
         Raises Unavailable where it cannot be read, DataLoss where it is damaged, FailedPrecondition where it is newer.
         """
+        self._bring_up(self._is_settled)
+
+    def catch_up(self) -> None:
+        """Bring the state up to the file for a writer, who has the lock: whole lines count. Raises like `look`."""
+        self._bring_up(_always)
+
+    def _bring_up(self, is_settled: Callable[[], bool]) -> None:
         try:
             status = os.stat(self._path)  # noqa: PTH116 -- a third of the time of Path.stat, at every prediction
         except OSError as error:
             raise Unavailable(f"cannot read {self._path}: {error.strerror or error}") from error
         reader = self._reader
         if reader is None or reader.offset != status.st_size or reader.identity != (status.st_dev, status.st_ino):
-            self._catch_up(status, self._is_settled)
-
-    def catch_up(self) -> None:
-        """Bring the state up to the file for a writer, who has the lock: whole lines count. Raises like `look`."""
-        with unavailable(f"read {self._path}"):
-            status = self._path.stat()
-        self._catch_up(status, lambda: True)
+            self._catch_up(status, is_settled)
 
     def close(self) -> None:
         """Let go of the file; the next use reads it anew."""
@@ -107,7 +108,7 @@ class Follower:
         try:
             if replaced:
                 # Nobody writes to a file that was replaced: its last lines are the last of its time.
-                self._read_on(reader, lambda: True)
+                self._read_on(reader, _always)
                 reader = self._move_on(reader)
             self._read_on(reader, is_settled)
         except DataLoss:
@@ -167,3 +168,7 @@ class Follower:
                 self.live_bytes -= compaction.size_of(collection, key, old)
                 for observer in self._observers:
                     observer.remove(collection, key)
+
+
+def _always() -> bool:
+    return True

@@ -26,17 +26,23 @@ class LogWriter:
         self.is_taken_back = True
         """Whether nothing that `append` wrote can be in the file, now or after a power cut."""
 
-    def repair(self, reader: LogReader) -> None:
-        """Leave the file at the end of what is committed: drop a torn line, finish one without its newline."""
+    def repair(self, reader: LogReader) -> bool:
+        """Leave the file at the end of what is committed: drop a torn line, finish one without its newline.
+
+        Tell whether there is more to read for it.
+        """
         size = os.fstat(self._file).st_size
         if size > reader.offset:
             log.warning("%s: dropping %d bytes of a write that was cut short", self._path, size - reader.offset)
             os.ftruncate(self._file, reader.offset)
-        if line := reader.open_line():
-            # Written again, not only fsynced: after a failed fsync the system takes its pages for clean.
-            write_all(self._file, line, reader.offset - len(line))
-            os.fsync(self._file)
-            write_all(self._file, b"\n", reader.offset)
+        if not reader.open_line_bytes:
+            return False
+        line = reader.open_line()
+        # Written again, not only fsynced: after a failed fsync the system takes its pages for clean.
+        write_all(self._file, line, reader.offset - len(line))
+        os.fsync(self._file)
+        write_all(self._file, b"\n", reader.offset)
+        return True
 
     def append(self, line: bytes, offset: int) -> None:
         """Write a line at the end of the file and down to the disk.
