@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from modelyard import logs
+from modelyard.jobs import JobIndex, Jobs, Limits
+from modelyard.ml_core import running
 from modelyard.ml_core.yard import Yard
 from modelyard.settings import Settings
 from modelyard.storage import ModelStore
@@ -13,12 +15,22 @@ def build(settings: Settings) -> Yard:
 
     Raises Unavailable where the folder cannot be used, DataLoss where its database is damaged.
     """
+    index = JobIndex()
     store = ModelStore(
         settings.storage_dir,
         lock_timeout_s=settings.lock_timeout_s,
         allow_version_skew=settings.allow_version_skew,
+        observers=[index],
     )
-    return Yard(store, missing_markers=settings.missing_markers, model_cache_bytes=settings.model_cache_bytes)
+    limits = Limits(
+        workers=settings.train_workers,
+        queue=settings.queue_limit,
+        timeout_s=settings.train_timeout_s,
+        memory_bytes=settings.train_memory_bytes,
+        grace_s=settings.train_grace_s,
+    )
+    jobs = Jobs(settings.storage_dir, store, index, limits, target=running.TARGET, preload=running.PRELOAD)
+    return Yard(store, jobs, missing_markers=settings.missing_markers, model_cache_bytes=settings.model_cache_bytes)
 
 
 def serve_rest(settings: Settings) -> None:

@@ -26,7 +26,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from modelyard.errors import FieldError, InvalidRequest
+from modelyard.errors import FieldError, InvalidRequest, ModelyardError, error_class
 
 Label = StrictBool | StrictInt | StrictStr
 FeatureType = Literal["numeric", "categorical"]
@@ -267,6 +267,86 @@ class ModelClassInfo(Frozen):
     hyperparams: dict[str, Any]
 
 
+class JobProgress(Frozen):
+    """How far a job is: `fraction` of 1; after `step` of `total` steps the loss was `metric`, if there is one."""
+
+    fraction: float = 0.0
+    step: int | None = None
+    total: int | None = None
+    metric: float | None = None
+
+
+class WrongPlace(Frozen):
+    """One wrong place in a request, as in a problem document."""
+
+    loc: list[str | int]
+    message: str
+    value: Any = None
+
+
+class JobError(Frozen):
+    """Why a job has no model: the code word, the error's slug, and its words."""
+
+    code: str
+    type: str
+    detail: str
+    errors: list[WrongPlace] = []
+
+    @classmethod
+    def of(cls, error: ModelyardError) -> JobError:
+        """Write an error down."""
+        places = [
+            WrongPlace(loc=list(wrong.loc), message=wrong.message, value=_storable(wrong.value))
+            for wrong in error.errors
+        ]
+        return cls(code=error.code, type=type(error).slug(), detail=error.detail, errors=places)
+
+    def exception(self) -> ModelyardError:
+        """Return the error that was written down."""
+        places = [FieldError(tuple(wrong.loc), wrong.message, wrong.value) for wrong in self.errors]
+        return error_class(self.type, self.code)(self.detail, errors=places)
+
+
+class Job(Frozen):
+    """One training run, from the request to its end. Times are UTC.
+
+    `name` is the model's, None where it is made up at the end; `model_id` is there once it has succeeded, `error` where
+    it ended in any other way.
+    """
+
+    job_id: str
+    status: JobStatus
+    model_class_key: str
+    name: str | None = None
+    parent_id: str | None = None
+    progress: JobProgress = JobProgress()
+    model_id: str | None = None
+    error: JobError | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it will change any more."""
+        return self.status not in ("queued", "running")
+
+
+class JobPage(Frozen):
+    """One page of jobs, newest first; `next_cursor` is null on the last one."""
+
+    jobs: list[Job]
+    next_cursor: str | None = None
+
+
+class JobQuery(Request):
+    """Which jobs to list: `limit` at most, after `cursor`, newest first."""
+
+    status: JobStatus | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+    cursor: str | None = None
+
+
 class ConfusionMatrix(Frozen):
     """`matrix[i][j]` counts rows of class `labels[i]` that were predicted as `labels[j]`."""
 
@@ -347,6 +427,13 @@ def _field_error(kind: type[BaseModel], item: Any) -> FieldError:
     return FieldError(
         loc, f"field '{where}': {message[0].lower()}{message[1:]}, got {_short(item['input'])}", item["input"]
     )
+
+
+def _storable(value: Any) -> Any:
+    """Return a value as JSON can hold it: itself, or its text."""
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**63):
+        return value
+    return value[:200] if isinstance(value, str) else repr(value)[:200]
 
 
 def _short(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +12,13 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 DEFAULT_MISSING_MARKERS = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class Settings(BaseSettings):
@@ -35,6 +43,18 @@ class Settings(BaseSettings):
         DEFAULT_MISSING_MARKERS,
         description="text cells that mean a missing value, separated by commas; empty cells always do",
     )
+    train_workers: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default_factory=lambda: max(1, usable_cores() - 1),
+        description="trainings at a time in the folder, whoever runs them; by default the cores but one",
+    )
+    train_timeout_s: Annotated[float, Field(ge=0)] = Field(0, description="how long a training may take; 0: any time")
+    train_memory_mb: Annotated[float, Field(ge=0)] = Field(
+        0, description="the resident memory a training may take, in MB; 0: any amount"
+    )
+    train_grace_s: Annotated[float, Field(ge=0)] = Field(
+        10, description="how long trainings may go on when their server is stopped"
+    )
+    queue_limit: Annotated[int, Field(ge=0)] = Field(100, description="trainings that may wait for their turn")
     allow_version_skew: bool = Field(False, description="load models made under other library versions")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
     log_format: Literal["text", "json"] = Field("text", description="how it is logged")
@@ -53,6 +73,11 @@ class Settings(BaseSettings):
     def max_body_bytes(self) -> int:
         """The largest request body, in bytes."""
         return int(self.max_body_mb * 2**20)
+
+    @property
+    def train_memory_bytes(self) -> int:
+        """The resident memory a training may take, in bytes; 0: any amount."""
+        return int(self.train_memory_mb * 2**20)
 
     @property
     def model_cache_bytes(self) -> int:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from modelyard.schemas import (
     Health,
+    Job,
+    JobPage,
+    JobQuery,
     ModelClassInfo,
     ModelMetadata,
     ModelPage,
@@ -30,6 +34,30 @@ class Verbs(Protocol):
 
     def retrain(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
         """Train the next version of an existing model on a new table."""
+        ...
+
+    def submit_training(self, request: TrainRequest, *, idempotency_key: str | None = None) -> Job:
+        """Order a new model and return its job at once; with a key seen in the last 24 hours, that request's job."""
+        ...
+
+    def submit_retraining(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> Job:
+        """Order the next version of an existing model and return its job at once."""
+        ...
+
+    def get_job(self, job_id: str) -> Job:
+        """Return a job as it is now, with its progress."""
+        ...
+
+    def list_jobs(self, query: JobQuery | None = None) -> JobPage:
+        """List jobs, newest first; without a query the 50 newest."""
+        ...
+
+    def cancel_job(self, job_id: str) -> Job:
+        """Cancel a job that has not ended, whichever process runs it: it will have no model."""
+        ...
+
+    def watch_job(self, job_id: str) -> Iterator[Job]:
+        """Yield a job as it is now, and again whenever it has changed, until it has ended."""
         ...
 
     def predict(self, request: PredictRequest) -> Predictions:

@@ -7,17 +7,23 @@ the doors' business; what is behind the store is the store's.
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
 
 import modelyard
 from modelyard import logs, models_registry
-from modelyard.errors import IdempotencyConflict, Unavailable
+from modelyard.errors import FailedPrecondition, Unavailable
+from modelyard.jobs import Jobs, NewJob
 from modelyard.ml_core import predicting
 from modelyard.ml_core.orders import TrainingOrder, order_retraining, order_training
+from modelyard.ml_core.running import write_order
 from modelyard.ml_core.serving import LoadedModels
-from modelyard.ml_core.training import run_training
+from modelyard.ml_core.training import check_plan
 from modelyard.schemas import (
     Health,
+    Job,
+    JobPage,
+    JobQuery,
     ModelClassInfo,
     ModelMetadata,
     ModelPage,
@@ -28,27 +34,78 @@ from modelyard.schemas import (
     RetrainRequest,
     TrainRequest,
 )
-from modelyard.storage import IdempotencyEntry, ModelStore, NewModel, current_environment
-from modelyard.tables import contract_to_json
+from modelyard.storage import ModelStore
 
 
 class Yard:
     """The core of one folder. It satisfies `modelyard.verbs.Verbs`, where the verbs are described."""
 
-    def __init__(self, store: ModelStore, *, missing_markers: tuple[str, ...], model_cache_bytes: int) -> None:
+    def __init__(
+        self, store: ModelStore, jobs: Jobs, *, missing_markers: tuple[str, ...], model_cache_bytes: int
+    ) -> None:
         self._store = store
+        self._jobs = jobs
         self._missing_markers = missing_markers
         self._loaded = LoadedModels(store, model_cache_bytes)
         self._started = time.monotonic()
 
     def train(self, request: TrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
         """Train a new model. See `Verbs.train`."""
-        return self._carry_out(order_training(request, self._missing_markers), idempotency_key)
+        return self._wait_for_model(self.submit_training(request, idempotency_key=idempotency_key))
 
     def retrain(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
         """Train the next version of a model. See `Verbs.retrain`."""
+        return self._wait_for_model(self.submit_retraining(request, idempotency_key=idempotency_key))
+
+    def submit_training(self, request: TrainRequest, *, idempotency_key: str | None = None) -> Job:
+        """Order a new model. See `Verbs.submit_training`."""
+        return self._order(order_training(request, self._missing_markers), idempotency_key)
+
+    def submit_retraining(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> Job:
+        """Order the next version of a model. See `Verbs.submit_retraining`."""
         parent = self._store.get_active(request.model_id).metadata
-        return self._carry_out(order_retraining(request, parent, self._missing_markers), idempotency_key)
+        return self._order(order_retraining(request, parent, self._missing_markers), idempotency_key)
+
+    def get_job(self, job_id: str) -> Job:
+        """Return a job as it is now. See `Verbs.get_job`."""
+        return self._jobs.get(job_id)
+
+    def list_jobs(self, query: JobQuery | None = None) -> JobPage:
+        """List jobs, newest first. See `Verbs.list_jobs`."""
+        return self._jobs.page(query or JobQuery())
+
+    def cancel_job(self, job_id: str) -> Job:
+        """Cancel a job. See `Verbs.cancel_job`."""
+        return self._jobs.cancel(job_id)
+
+    def watch_job(self, job_id: str) -> Iterator[Job]:
+        """Follow a job to its end. See `Verbs.watch_job`."""
+        return self._jobs.watch(job_id)
+
+    def trained(self, ordered: Job, ended: Job) -> ModelMetadata:
+        """Return the model of a job, as it was when it was ordered and at its end. Raises why there is none."""
+        if ended.model_id is None:
+            assert ended.error is not None
+            raise ended.error.exception()
+        model = self._store.get(ended.model_id).metadata
+        logs.note(model_id=model.model_id)
+        earlier = ordered.status == "succeeded"
+        return _say(
+            model,
+            "{} was trained by an earlier request of the same key" if earlier else "trained {}" + _how_good(model),
+        )
+
+    def serve(self) -> None:
+        """Get ready to train, and take up what others have left queued. For servers, once they answer."""
+        self._jobs.serve()
+
+    def listening(self, callback: Callable[[], None]) -> AbstractContextManager[None]:
+        """Within the block, call back in another thread whenever anything has happened to any job."""
+        return self._jobs.listening(callback)
+
+    def drain(self) -> None:
+        """Start no more trainings; those that run get their grace period. Safe in a signal handler."""
+        self._jobs.drain()
 
     def predict(self, request: PredictRequest) -> Predictions:
         """Predict the label of each row. See `Verbs.predict`."""
@@ -117,52 +174,31 @@ class Yard:
         )
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Let go of the folder. Trainings that still run get their grace period, then they are interrupted."""
+        self._jobs.close()
         self._store.close()
 
-    def _carry_out(self, order: TrainingOrder, idempotency_key: str | None) -> ModelMetadata:
+    def _order(self, order: TrainingOrder, idempotency_key: str | None) -> Job:
         logs.note(model_class=order.plan.model_class.key, rows=order.plan.table.frame.height)
-        entry = None if idempotency_key is None else IdempotencyEntry(idempotency_key, order.digest())
-        if entry is not None and (seen := self._seen_before(entry)) is not None:
-            return seen
-        model = self._train(order, entry)
-        logs.note(model_id=model.model_id)
-        return _say(model, "trained {}" + _how_good(model))
-
-    def _seen_before(self, entry: IdempotencyEntry) -> ModelMetadata | None:
-        first = self._store.remembered(entry.key)
-        if first is None:
-            return None
-        if first.request_sha256 != entry.request_sha256:
-            raise IdempotencyConflict(f"idempotency key {entry.key!r} was used for another request; use a new key")
-        return _say(self._store.get(first.model_id).metadata, "{} was trained by an earlier request of the same key")
-
-    def _train(self, order: TrainingOrder, entry: IdempotencyEntry | None) -> ModelMetadata:
-        created_at = datetime.now(UTC)
-        plan = order.plan
-        trained = run_training(plan)
-        contract = plan.table.contract
-        draft = NewModel(
+        check_plan(order.plan)
+        new = NewJob(
+            model_class_key=order.plan.model_class.key,
             name=order.name,
             parent_id=order.parent_id,
-            model_class_key=plan.model_class.key,
-            hyperparams=plan.hyperparams,
-            metrics=trained.metrics,
-            feature_types=contract.feature_types,
-            classes=contract.classes,
-            n_rows=plan.table.frame.height,
-            target=plan.table.target,
-            tags=order.tags,
-            warnings=trained.warnings,
-            evaluation=trained.evaluation,
-            created_at=created_at,
-            training_seconds=round(trained.seconds, 6),
-            environment=current_environment(plan.model_class.libraries),
-            estimator=trained.estimator,
-            report=trained.report.model_dump_json().encode(),
-            contract=contract_to_json(contract),
+            idempotency_key=idempotency_key,
+            request_sha256=None if idempotency_key is None else order.digest(),
         )
-        return self._store.add(draft, idempotency=entry).metadata
+        job = self._jobs.order(new, lambda folder: write_order(folder, order))
+        logs.note(job_id=job.job_id)
+        return job
+
+    def _wait_for_model(self, job: Job) -> ModelMetadata:
+        try:
+            return self.trained(job, self._jobs.wait(job.job_id))
+        except KeyboardInterrupt:  # who trains at a terminal and leaves wants no model any more
+            with suppress(FailedPrecondition):
+                self._jobs.cancel(job.job_id)
+            raise
 
 
 def _say(model: ModelMetadata, sentence: str) -> ModelMetadata:

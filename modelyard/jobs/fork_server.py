@@ -1,0 +1,193 @@
+"""The fork server: a process that holds the libraries that fits need, and forks itself for every run.
+
+It is started with one end of a socket, over which its owner (`launcher`) says what to start and to kill, in lines of
+JSON, and hears what became of it. It has one thread, so that its forks are sound, and it does nothing itself: what a
+run does is in `run_process`.
+
+It ends, and all its runs with it, when the owner's end of the socket is closed, however that came about.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import selectors
+import signal
+import socket
+import sys
+import traceback
+import warnings
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import orjson
+
+from modelyard.jobs import run_process
+
+_MESSAGE_BYTES = 1 << 16
+_MOST_FILES = 64
+_LOOK_INTERVAL_S = 0.2
+IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""They are for the owner, who decides what becomes of its runs."""
+
+
+def main(file: int, target: str, preload: Sequence[str]) -> NoReturn:
+    """Serve the owner at the other end of the socket `file` until it is gone. Runs call the function `target` names."""
+    for number in IGNORED_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    run_process.yield_to_servers()
+    os.chdir("/")
+    os.set_inheritable(file, False)
+    channel = socket.socket(fileno=file)
+    try:
+        function = _load(channel, target, preload)
+    except BaseException:
+        _send(channel, {"problem": traceback.format_exc()})
+        raise
+    _Server(channel, function).serve()
+
+
+def _load(channel: socket.socket, target: str, preload: Sequence[str]) -> run_process.RunFunction:
+    """Import what runs need; meanwhile an alarm looks whether the owner is still there."""
+    signal.signal(signal.SIGALRM, lambda *_: _end_without_owner(channel))
+    signal.setitimer(signal.ITIMER_REAL, _LOOK_INTERVAL_S, _LOOK_INTERVAL_S)
+    for name in preload:
+        importlib.import_module(name)
+    module, _, name = target.partition(":")
+    function: run_process.RunFunction = getattr(importlib.import_module(module), name)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    gc.collect()
+    gc.freeze()  # what is here now is shared with all runs; their collectors shall not touch it
+    return function
+
+
+def _end_without_owner(channel: socket.socket) -> None:
+    with selectors.DefaultSelector() as selector:
+        selector.register(channel, selectors.EVENT_READ)
+        if selector.select(0) and not channel.recv(1, socket.MSG_PEEK):
+            os._exit(0)
+
+
+class _Server:
+    """The loop of the process."""
+
+    def __init__(self, channel: socket.socket, function: run_process.RunFunction) -> None:
+        self._channel = channel
+        self._function = function
+        self._text = b""
+        self._files: deque[int] = deque()
+        self._runs: dict[int, str] = {}
+        self._lifeline = os.pipe()  # it closes when this process ends, which runs take as their end
+        self._children = os.pipe()
+        for end in self._children:
+            os.set_blocking(end, False)
+
+    def serve(self) -> NoReturn:
+        """Do what the owner says."""
+        signal.set_wakeup_fd(self._children[1])
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        selector = selectors.DefaultSelector()
+        selector.register(self._channel, selectors.EVENT_READ)
+        selector.register(self._children[0], selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is self._channel:
+                    self._listen()
+                else:
+                    os.read(self._children[0], _MESSAGE_BYTES)
+            self._reap()
+
+    def _listen(self) -> None:
+        try:
+            text, files, _, _ = socket.recv_fds(self._channel, _MESSAGE_BYTES, _MOST_FILES)
+        except ConnectionError:
+            text, files = b"", []
+        if not text:
+            self._end()
+        self._files.extend(files)
+        *lines, self._text = (self._text + text).split(b"\n")
+        for line in lines:
+            message = orjson.loads(line)
+            if "start" in message:
+                self._start(message["start"], message["folder"], self._files.popleft())
+            else:
+                self._kill(message["kill"])
+
+    def _start(self, job_id: str, folder: str, slot: int) -> None:
+        try:
+            with warnings.catch_warnings():
+                # Python warns of the threads of native libraries; those mend themselves after a fork.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                pid = os.fork()
+        except OSError as error:
+            os.close(slot)
+            _send(self._channel, {"ended": job_id, "status": None, "reason": f"cannot fork: {error.strerror}"})
+            return
+        if pid == 0:
+            self._become_run(folder, slot)
+        os.close(slot)
+        _own_group(pid)
+        self._runs[pid] = job_id
+        _send(self._channel, {"started": job_id, "pid": pid})
+
+    def _become_run(self, folder: str, slot: int) -> NoReturn:
+        """Be the run, to its end. It keeps `slot` and the lifeline open, and nothing else of the server's."""
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            _own_group(0)
+            for file in (*self._children, self._lifeline[1], *self._files):
+                os.close(file)
+            self._channel.close()
+            os.set_inheritable(slot, False)
+            run_process.end_with(self._lifeline[0])
+            run_process.carry_out(Path(folder), self._function)
+            os._exit(0)
+        finally:
+            os._exit(1)
+
+    def _kill(self, job_id: str) -> None:
+        for pid, found in self._runs.items():
+            if found == job_id:
+                _kill_group(pid)
+
+    def _reap(self) -> None:
+        for pid in list(self._runs):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                _kill_group(pid)  # what it may have started itself
+                _send(self._channel, {"ended": self._runs.pop(pid), "status": status})
+
+    def _end(self) -> NoReturn:
+        for pid in self._runs:
+            _kill_group(pid)
+        os._exit(0)
+
+
+def _own_group(pid: int) -> None:
+    """Take a run out of the terminal's group; not out of its session, or its low priority would count for nothing.
+
+    Linux weighs priorities within a session only (autogroup). The run and its parent both do it, whoever comes first.
+    """
+    try:
+        os.setpgid(pid, pid)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def _send(channel: socket.socket, message: dict[str, Any]) -> None:
+    try:
+        channel.sendall(orjson.dumps(message) + b"\n")
+    except OSError:
+        sys.exit(0)

@@ -1,0 +1,179 @@
+"""Jobs: order one, look at it, wait for it, cancel it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uuid_utils
+
+from modelyard.errors import Unavailable
+from modelyard.jobs import endings, launcher, locks
+from modelyard.jobs.dispatcher import Dispatcher, Limits
+from modelyard.jobs.documents import JobDocuments
+from modelyard.jobs.index import JobEntry, JobIndex
+from modelyard.jobs.records import JobRecord
+from modelyard.jobs.spool import Spool
+from modelyard.schemas import Job, JobPage, JobQuery
+from modelyard.storage import ModelStore
+from modelyard.storage.files import make_folder, unavailable
+
+log = logging.getLogger("modelyard.jobs")
+
+_WATCH_INTERVAL_S = 0.1
+_LIVENESS_INTERVAL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What is known of a job before it is ordered; the key and the SHA-256 of its request go together."""
+
+    model_class_key: str
+    name: str | None = None
+    parent_id: str | None = None
+    idempotency_key: str | None = None
+    request_sha256: str | None = None
+
+
+class Jobs:
+    """The jobs of one folder. Runs call the function that `target` names (`module:function`), with `preload` imported.
+
+    `index` observes the store's database. Every use raises Unavailable where the folder cannot be used.
+    """
+
+    def __init__(
+        self, root: Path, store: ModelStore, index: JobIndex, limits: Limits, *, target: str, preload: Sequence[str]
+    ) -> None:
+        self._folder = root / "jobs"
+        self._limits = limits
+        self._documents = JobDocuments(store.database, index)
+        self._target = target
+        self._launcher = launcher.share(target, preload)
+        self._dispatcher = Dispatcher(self._folder, store, self._documents, self._launcher, limits)
+
+    def serve(self) -> None:
+        """Get ready to run, and run what other processes have left queued."""
+        self._launcher.prepare()
+        self._dispatcher.serve()
+
+    def order(self, new: NewJob, write_order: Callable[[Path], None]) -> Job:
+        """Put a new job into the queue; with the idempotency key of an earlier one, return that one as it is.
+
+        `write_order` writes what the run will read into the run's folder. Raises TooManyRequests where the queue is
+        full, IdempotencyConflict where the key stands for another request, Unavailable while stopping.
+        """
+        earlier = self._documents.of_key(new.idempotency_key, new.request_sha256)
+        if earlier is not None:
+            return earlier
+        if self._dispatcher.stops:
+            raise Unavailable("this server is shutting down and starts no training; try again later")
+        owner = self._dispatcher.owner_id()
+        job = Job(
+            job_id=str(uuid_utils.uuid7()),
+            status="queued",
+            model_class_key=new.model_class_key,
+            name=new.name,
+            parent_id=new.parent_id,
+            created_at=datetime.now(UTC),
+        )
+        spool = Spool(self._folder / job.job_id)
+        record = JobRecord(job, owner, new.idempotency_key, new.request_sha256)
+        kept = job
+        try:
+            with unavailable(f"write {spool.path}"):
+                make_folder(spool.path)
+                write_order(spool.path)
+            kept = self._documents.add(record, workers=self._limits.workers, queue_limit=self._limits.queue)
+        except BaseException:
+            spool.remove()
+            raise
+        if kept.job_id != job.job_id:
+            spool.remove()
+        self._dispatcher.look_now()
+        return kept
+
+    def get(self, job_id: str) -> Job:
+        """Return a job as it is now. Raises JobNotFound."""
+        record = self._documents.get(job_id)
+        if record.job.status == "running" and self._is_orphan(record):
+            self._dispatcher.interrupt_orphan(JobEntry(job_id, "running", record.owner))
+            record = self._documents.get(job_id)
+        return self._with_progress(record.job)
+
+    def page(self, query: JobQuery) -> JobPage:
+        """Return a page of jobs, newest first. Raises InvalidRequest for a cursor that is none."""
+        for entry in self._documents.alive():
+            if entry.status == "running":
+                self._dispatcher.interrupt_orphan(entry)
+        jobs, cursor = self._documents.page(query)
+        return JobPage(jobs=[self._with_progress(job) for job in jobs], next_cursor=cursor)
+
+    def cancel(self, job_id: str) -> Job:
+        """Cancel a job, whichever process runs it. Raises JobNotFound, FailedPrecondition where it has ended."""
+        spool = Spool(self._folder / job_id)
+        before = self._documents.end(
+            self._documents.get(job_id).job.job_id, "cancelled", endings.cancelled(job_id), progress=spool.progress()
+        )
+        self._dispatcher.look_now()
+        if before.job.status == "queued":
+            spool.remove()
+        log.info("job %s was cancelled", job_id)
+        return self._documents.get(job_id).job
+
+    def wait(self, job_id: str) -> Job:
+        """Return a job when it has ended. Raises JobNotFound, Unavailable where this process stops before its turn."""
+        changed = threading.Event()
+        with self.listening(changed.set):
+            while True:
+                changed.clear()
+                job = self.get(job_id)
+                if job.ended:
+                    return job
+                self.check_will_run(job)
+                changed.wait(_LIVENESS_INTERVAL_S)
+
+    def watch(self, job_id: str) -> Iterator[Job]:
+        """Yield a job as it is now, and again whenever anything of it has changed, until it has ended."""
+        changed = threading.Event()
+        last: Job | None = None
+        with self.listening(changed.set):
+            while last is None or not last.ended:
+                changed.clear()
+                job = self.get(job_id)
+                if job != last:
+                    last = job
+                    yield job
+                if not job.ended:
+                    self.check_will_run(job)
+                    changed.wait(_WATCH_INTERVAL_S)
+
+    def listening(self, callback: Callable[[], None]) -> AbstractContextManager[None]:
+        """Within the block, call back (in a thread of this class's) whenever anything has happened to any job."""
+        return self._dispatcher.listening(callback)
+
+    def check_will_run(self, job: Job) -> None:
+        """Raise Unavailable where a job waits for its turn, but this process stops."""
+        if job.status == "queued" and self._dispatcher.stops:
+            raise Unavailable(f"this server is shutting down; job {job.job_id} stays in the queue")
+
+    def drain(self) -> None:
+        """Start nothing more; what runs gets its grace period, then it is interrupted. Safe in a signal handler."""
+        self._dispatcher.drain()
+
+    def close(self) -> None:
+        """Drain, wait for what runs, let go of what is queued, and leave no process behind."""
+        self._dispatcher.close()
+        launcher.release(self._target)
+
+    def _is_orphan(self, record: JobRecord) -> bool:
+        return record.owner is None or not locks.is_alive(self._folder, record.owner)
+
+    def _with_progress(self, job: Job) -> Job:
+        if job.status != "running":
+            return job
+        return job.model_copy(update={"progress": Spool(self._folder / job.job_id).progress()})

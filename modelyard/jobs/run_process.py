@@ -1,0 +1,80 @@
+"""What every run does in its own process, around the function that trains."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from modelyard.errors import Internal, ModelyardError, ResourceExhausted
+from modelyard.jobs.spool import Finished, ProgressReporter, Spool
+
+log = logging.getLogger("modelyard.jobs")
+
+RunFunction = Callable[[Path, ProgressReporter], Finished]
+"""What trains: it reads its order from the run's folder, leaves files in its folder `result`, and says what it made."""
+
+UNEXPECTED = "something went wrong inside; the log has the reason under this job's id"
+_NICENESS = 10
+_FIRST_TO_BE_KILLED = b"1000"
+_PR_SET_PDEATHSIG = 1
+
+
+def yield_to_servers() -> None:
+    """Give this process, and those it starts, a lower priority than those that serve."""
+    os.nice(_NICENESS)
+    if hasattr(os, "SCHED_BATCH"):
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
+def end_with(lifeline: int) -> None:
+    """End this process when its parent ends: the other end of the pipe `lifeline` is the parent's alone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_end_at_close, args=(lifeline,), name="lifeline", daemon=True).start()
+
+
+def carry_out(folder: Path, function: RunFunction) -> None:
+    """Run the function for the order in `folder` and leave there what came of it."""
+    spool = Spool(folder)
+    _be_first_to_be_killed()
+    _speak_to(spool.log)
+    try:
+        spool.write_finished(function(folder, ProgressReporter(spool)))
+    except ModelyardError as error:
+        spool.write_error(error)
+    except MemoryError:
+        spool.write_error(ResourceExhausted("the training needs more memory than there is"))
+    except Exception:  # the job's caller is told that it failed, its log why
+        log.exception("unexpected error")
+        spool.write_error(Internal(UNEXPECTED))
+
+
+def _end_at_close(lifeline: int) -> None:
+    os.read(lifeline, 1)
+    os._exit(1)
+
+
+def _be_first_to_be_killed() -> None:
+    """Tell the system to end this process before any other when memory runs out."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_bytes(_FIRST_TO_BE_KILLED)
+
+
+def _speak_to(path: Path) -> None:
+    """Send standard output, standard error and the log to a file: the owner reads it when the run has ended."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.close(file)
+    handler = logging.StreamHandler(os.fdopen(os.dup(2), "w", buffering=1))
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)

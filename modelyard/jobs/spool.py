@@ -1,0 +1,114 @@
+"""The folder of one run, `jobs/<job_id>/`: what it is to do, how far it is, what it said and what it made.
+
+The order's files are their writer's affair. All else stands here: `progress.json`, `log.txt`, `outcome.json` and the
+folder `result/` with the model's files.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from modelyard.errors import Internal, ModelyardError
+from modelyard.schemas import JobError, JobProgress
+from modelyard.storage import ModelDescription, StoredFile
+
+_LOG_TAIL_BYTES = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a run has made: a model's description, and the files that it wrote into its folder `result`."""
+
+    description: ModelDescription
+    files: Mapping[str, StoredFile]
+
+
+_FINISHED = TypeAdapter(Finished)
+
+
+class Spool:
+    """One run's folder. It need not exist: reading what is not there gives nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.result = path / "result"
+        self.log = path / "log.txt"
+        self._progress = path / "progress.json"
+        self._outcome = path / "outcome.json"
+
+    def write_progress(self, progress: JobProgress) -> None:
+        """Say how far the run is."""
+        _replace(self._progress, progress.model_dump_json().encode())
+
+    def progress(self) -> JobProgress:
+        """Return how far the run is."""
+        try:
+            return JobProgress.model_validate_json(self._progress.read_bytes())
+        except (OSError, ValidationError):
+            return JobProgress()
+
+    def write_finished(self, finished: Finished) -> None:
+        """Say what the run has made."""
+        _replace(self._outcome, orjson.dumps({"finished": _FINISHED.dump_python(finished, mode="json")}))
+
+    def write_error(self, error: ModelyardError) -> None:
+        """Say why the run has made nothing."""
+        document = {"error": JobError.of(error).model_dump()}
+        _replace(self._outcome, orjson.dumps(document, default=repr, option=orjson.OPT_NON_STR_KEYS))
+
+    def outcome(self) -> Finished | JobError | None:
+        """Return what came of the run; None where it ended without a word."""
+        try:
+            document = orjson.loads(self._outcome.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, orjson.JSONDecodeError) as error:
+            return JobError.of(Internal(f"what the run said at its end cannot be read: {error}"))
+        if "error" in document:
+            return JobError.model_validate(document["error"])
+        return _FINISHED.validate_python(document["finished"])
+
+    def log_tail(self) -> str:
+        """Return the end of what the run said."""
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_TAIL_BYTES))
+                return file.read().decode(errors="replace").strip()
+        except OSError:
+            return ""
+
+    def remove(self) -> None:
+        """Remove the folder and all that is in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+class ProgressReporter:
+    """What a run calls as it goes on, as often as it likes: it is written down every 100 ms at most."""
+
+    def __init__(self, spool: Spool, interval_s: float = 0.1) -> None:
+        self._spool = spool
+        self._interval_s = interval_s
+        self._next = 0.0
+
+    def __call__(self, step: int, total: int, metric: float | None) -> None:
+        """Take note of `step` of `total` steps, and of the loss there."""
+        now = time.monotonic()
+        if now < self._next and step < total:
+            return
+        self._next = now + self._interval_s
+        progress = JobProgress(fraction=step / max(total, 1), step=step, total=total, metric=metric)
+        self._spool.write_progress(progress)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_suffix(".new")
+    temporary.write_bytes(content)
+    temporary.replace(path)

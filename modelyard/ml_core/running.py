@@ -1,0 +1,141 @@
+"""A training in a process of its own: the order on its way there as files, and what the process makes of it.
+
+`run` is what `jobs` calls in the process; this module is named there by `TARGET`.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import orjson
+import polars as pl
+
+from modelyard import models_registry
+from modelyard.jobs import Finished, ProgressReporter
+from modelyard.ml_core.orders import TrainingOrder
+from modelyard.ml_core.training import Trained, TrainingPlan, run_training
+from modelyard.models_registry.base import Progress
+from modelyard.schemas import Evaluation, ModelWarning
+from modelyard.storage import ModelDescription, current_environment, write_model_files
+from modelyard.storage.files import sync_folder, write_new_file
+from modelyard.tables import contract_from_json, contract_to_json
+from modelyard.tables.contract import TrainingTable
+
+TARGET = f"{__name__}:run"
+
+PRELOAD = (
+    "catboost",
+    "joblib",
+    "polars",
+    "sklearn.calibration",
+    "sklearn.compose",
+    "sklearn.exceptions",
+    "sklearn.impute",
+    "sklearn.linear_model",
+    "sklearn.metrics",
+    "sklearn.model_selection",
+    "sklearn.pipeline",
+    "sklearn.preprocessing",
+)
+"""What fits and evaluations import when they come to it, imported once for all runs."""
+
+_ORDER = "order.json"
+_CONTRACT = "contract.json"
+_TABLE = "table.arrow"
+
+
+def write_order(folder: Path, order: TrainingOrder) -> None:
+    """Write an order into a run's folder, down to the disk. Raises OSError."""
+    plan, table = order.plan, order.plan.table
+    said = {
+        "model_class_key": plan.model_class.key,
+        "hyperparams": plan.hyperparams,
+        "evaluation": plan.evaluation.model_dump(),
+        "target": table.target,
+        "warnings": [warning.model_dump() for warning in table.warnings],
+        "name": order.name,
+        "tags": order.tags,
+        "parent_id": order.parent_id,
+    }
+    write_new_file(folder / _ORDER, orjson.dumps(said))
+    write_new_file(folder / _CONTRACT, contract_to_json(table.contract))
+    codes = pl.Series(_new_name(table.frame), table.codes)
+    with (folder / _TABLE).open("xb") as file:
+        table.frame.with_columns(codes).write_ipc(file, compression="uncompressed")
+        file.flush()
+        os.fsync(file.fileno())
+    sync_folder(folder)
+
+
+def read_order(folder: Path) -> TrainingOrder:
+    """Read what `write_order` wrote."""
+    said = orjson.loads((folder / _ORDER).read_bytes())
+    frame = pl.read_ipc(folder / _TABLE)
+    table = TrainingTable(
+        frame=frame[:, :-1],
+        warnings=tuple(ModelWarning.model_validate(item) for item in said["warnings"]),
+        codes=frame[:, -1].to_numpy().astype(np.int64),
+        contract=contract_from_json((folder / _CONTRACT).read_bytes()),
+        target=said["target"],
+    )
+    plan = TrainingPlan(
+        model_class=models_registry.model_class(said["model_class_key"]),
+        hyperparams=said["hyperparams"],
+        evaluation=Evaluation.model_validate(said["evaluation"]),
+        table=table,
+    )
+    return TrainingOrder(plan=plan, name=said["name"], tags=tuple(said["tags"]), parent_id=said["parent_id"])
+
+
+def run(folder: Path, report: ProgressReporter) -> Finished:
+    """Train what is ordered in `folder`, and leave the model's files in its folder `result`.
+
+    Raises what `run_training` raises.
+    """
+    order = read_order(folder)
+    trained = run_training(order.plan, lambda progress: _pass_on(progress, report))
+    contract = order.plan.table.contract
+    files = write_model_files(
+        folder / "result",
+        trained.estimator,
+        trained.report.model_dump_json().encode(),
+        contract_to_json(contract),
+    )
+    return Finished(describe(order, trained), files)
+
+
+def describe(order: TrainingOrder, trained: Trained) -> ModelDescription:
+    """Put together what is said of the model that was made of an order."""
+    plan = order.plan
+    contract = plan.table.contract
+    return ModelDescription(
+        name=order.name,
+        parent_id=order.parent_id,
+        model_class_key=plan.model_class.key,
+        hyperparams=plan.hyperparams,
+        metrics=trained.metrics,
+        feature_types=contract.feature_types,
+        classes=contract.classes,
+        n_rows=plan.table.frame.height,
+        target=plan.table.target,
+        tags=order.tags,
+        warnings=trained.warnings,
+        evaluation=trained.evaluation,
+        created_at=datetime.now(UTC),
+        training_seconds=round(trained.seconds, 6),
+        environment=current_environment(plan.model_class.libraries),
+    )
+
+
+def _pass_on(progress: Progress, report: ProgressReporter) -> None:
+    report(progress.step, progress.total, progress.metric)
+
+
+def _new_name(frame: pl.DataFrame) -> str:
+    name = "codes"
+    while name in frame.columns:
+        name += "_"
+    return name
