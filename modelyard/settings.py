@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     grpc_port: Port = Field(50051, description="gRPC's port")
     dashboard_port: Port = Field(8501, description="the dashboard's port")
     max_body_mb: Annotated[float, Field(gt=0)] = Field(256, description="the largest request body, in MB")
+    grpc_max_message_mb: Annotated[float, Field(gt=0, le=1023)] = Field(
+        64, description="the largest gRPC message, in MB; larger tables are streamed"
+    )
     model_cache_mb: Annotated[float, Field(gt=0)] = Field(512, description="loaded models kept in memory, in MB")
     lock_timeout_s: Annotated[float, Field(gt=0)] = Field(
         10, description="how long a writer waits for the folder's lock"
@@ -78,6 +81,11 @@ class Settings(BaseSettings):
     def train_memory_bytes(self) -> int:
         """The resident memory a training may take, in bytes; 0: any amount."""
         return int(self.train_memory_mb * 2**20)
+
+    @property
+    def grpc_max_message_bytes(self) -> int:
+        """The largest gRPC message, in bytes."""
+        return int(self.grpc_max_message_mb * 2**20)
 
     @property
     def model_cache_bytes(self) -> int:
