@@ -246,6 +246,30 @@ class ModelPage(Frozen):
     next_cursor: str | None = None
 
 
+EventVerb = Literal["train", "retrain", "delete", "restore", "gc", "repair"]
+
+
+class ModelEvent(Frozen):
+    """One thing that happened to a model: by which verb, when (UTC), and the status that it left the model in.
+
+    `gone`: deleted for good. `gc` deletes for good what was deleted long ago; `repair` is what `doctor` did.
+    """
+
+    verb: EventVerb
+    at: datetime
+    status: Literal["active", "deleted", "gone"]
+
+
+class ModelHistory(Frozen):
+    """What happened to a model, the first thing first."""
+
+    model_id: str
+    name: str
+    version: int
+    parent_id: str | None = None
+    events: list[ModelEvent]
+
+
 class ModelQuery(Request):
     """Which models to list: `limit` at most, after `cursor`, newest first."""
 

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
-import orjson
 import pytest
 
 from modelyard.errors import (
     DataLoss,
-    IdempotencyConflict,
     InvalidRequest,
     ModelGone,
     ModelNotFound,
     Unavailable,
 )
 from modelyard.schemas import ModelQuery, is_model_id
-from modelyard.storage import IdempotencyEntry, ModelStore
+from modelyard.storage import ModelStore
 from tests.storage_drafts import new_model
 
 
@@ -179,41 +177,6 @@ def test_pages_are_filtered(store: ModelStore) -> None:
 def test_a_cursor_that_is_none_is_refused(store: ModelStore, cursor: str) -> None:
     with pytest.raises(InvalidRequest, match="cursor"):
         store.page(ModelQuery(cursor=cursor))
-
-
-def test_a_key_is_remembered_with_the_model_in_one_transaction(store: ModelStore, storage_dir: Path) -> None:
-    assert store.remembered("key") is None
-    record = store.add(new_model(), idempotency=IdempotencyEntry("key", "a" * 64))
-    entry = ModelStore(storage_dir).remembered("key")
-    assert entry is not None
-    assert (entry.request_sha256, entry.model_id) == ("a" * 64, record.metadata.model_id)
-    assert len((storage_dir / "db.jsonl").read_bytes().splitlines()) == 2
-
-
-def test_of_two_requests_with_one_key_one_is_stored(storage_dir: Path) -> None:
-    stores = [ModelStore(storage_dir), ModelStore(storage_dir)]
-    entry = IdempotencyEntry("key", "a" * 64)
-    with ThreadPoolExecutor(4) as pool:
-        added = list(pool.map(lambda n: stores[n % 2].add(new_model(name="churn"), idempotency=entry), range(4)))
-    assert len({record.metadata.model_id for record in added}) == 1
-    assert listed(stores[0]) == ["churn:1"]
-    assert len(list((storage_dir / "artifacts").iterdir())) == 1
-    with pytest.raises(IdempotencyConflict, match="'key' was used for another request"):
-        stores[0].add(new_model(name="churn"), idempotency=IdempotencyEntry("key", "b" * 64))
-    assert len(list((storage_dir / "artifacts").iterdir())) == 1
-
-
-def test_a_key_is_forgotten_after_a_day_and_removed_by_the_next(
-    store: ModelStore, storage_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store.add(new_model(name="churn"), idempotency=IdempotencyEntry("old", "a" * 64))
-    monkeypatch.setattr("modelyard.storage.records.REMEMBERED_FOR", timedelta(0))
-    assert store.remembered("old") is None
-    store.add(new_model(name="churn"), idempotency=IdempotencyEntry("new", "b" * 64))
-    last = orjson.loads((storage_dir / "db.jsonl").read_bytes().splitlines()[-1])
-    assert last["remove"] == [["idempotency", "old"]]
-    store.add(new_model(name="churn"), idempotency=IdempotencyEntry("new", "c" * 64))
-    assert store.get("churn").metadata.version == 3
 
 
 def test_a_database_that_is_gone_from_its_models_is_not_made_anew(store: ModelStore, storage_dir: Path) -> None:

@@ -19,6 +19,12 @@ from modelyard.storage.files import make_folder, sync_folder, unavailable, write
 
 log = logging.getLogger("modelyard.storage")
 
+DESCRIPTION_FILE = "model.json"
+"""What the database says of a model but its version, with a checksum of its own: for the day when it is lost there."""
+
+TEMPORARY = ".tmp-"
+"""How the names of folders begin that are not a model's yet."""
+
 _PROBE_BYTES = 4096
 
 
@@ -51,17 +57,21 @@ class ArtifactFolder:
         with unavailable(f"make {path}"):
             make_folder(path)
 
-    def write(self, model_id: str, contents: Mapping[str, bytes]) -> dict[str, StoredFile]:
-        """Write a model's files down to the disk, all or none. Raises Unavailable."""
-        temporary = self.path / f".{model_id}.tmp-{secrets.token_hex(4)}"
-        with unavailable(f"write {self.path / model_id}"):
-            try:
-                files = write_files(temporary, contents)
-                self.take(model_id, temporary)
-            except BaseException:
-                shutil.rmtree(temporary, ignore_errors=True)
-                raise
-        return files
+    def temporary(self) -> Path:
+        """Return the path for a folder of files that are to become a model's."""
+        return self.path / f"{TEMPORARY}{secrets.token_hex(8)}"
+
+    def discard(self, folder: Path) -> None:
+        """Remove a `temporary` folder where it is still there."""
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def complete(self, folder: Path, description: bytes) -> None:
+        """Write a model's description beside its files, down to the disk. Raises Unavailable."""
+        path = folder / DESCRIPTION_FILE
+        with unavailable(f"write {path}"):
+            path.unlink(missing_ok=True)
+            write_new_file(path, description)
+            sync_folder(folder)
 
     def take(self, model_id: str, folder: Path) -> None:
         """Move a folder of files, which are on the disk of the same file system, to a model. Raises Unavailable."""

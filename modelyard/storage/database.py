@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -106,7 +106,7 @@ class Database:
             self._write_failed = False
 
     def compact(self) -> None:
-        """Write the file anew without what is superseded, small as that may be; where that fails the old one goes on."""
+        """Write the file anew without what is superseded; where that fails the old one goes on."""
         with self._lock.held():
             with self._state.mutex:
                 self._state.catch_up()
@@ -202,6 +202,7 @@ class Transaction:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._changes: Changes = {}
+        self._steps: list[Callable[[], None]] = []
         self.may_be_stored = False
 
     def get(self, collection: str, key: str) -> dict[str, Any] | None:
@@ -220,6 +221,13 @@ class Transaction:
     def remove(self, collection: str, key: str) -> None:
         """Remove a document; it need not exist."""
         self._changes[collection, key] = None
+
+    def before_commit(self, step: Callable[[], None]) -> None:
+        """Take a step at the end of the block, under the lock still, while readers go on.
+
+        Where it raises, nothing is committed.
+        """
+        self._steps.append(step)
 
     def __enter__(self) -> Self:
         database = self._database
@@ -240,6 +248,8 @@ class Transaction:
         with self._held:
             self._reading.close()  # readers go on while the disk is waited for
             if kind is None and self._changes:
+                for step in self._steps:
+                    step()
                 self._commit()
 
     def _commit(self) -> None:

@@ -100,7 +100,7 @@ def encode_entry(
         "put": [(collection, key, orjson.Fragment(document)) for collection, key, document in put],
         "remove": list(removed),
     }
-    return _sealed(orjson.dumps(fields)[:-1], generation.encode())
+    return seal(orjson.dumps(fields), generation.encode())
 
 
 def decode_entry(line: bytes, source: str) -> Entry:
@@ -110,6 +110,11 @@ def decode_entry(line: bytes, source: str) -> Entry:
         return Entry(fields["seq"], fields["time"], fields["put"], fields["remove"])
     except (ValueError, TypeError, KeyError) as error:
         raise DataLoss(f"{source}: not a transaction: {error}") from error
+
+
+def seal(document: bytes, key: bytes) -> bytes:
+    """Add the checksum, under a key, to a JSON object that is not empty."""
+    return _sealed(document[:-1], key)
 
 
 def is_sealed(line: bytes, key: bytes) -> bool:

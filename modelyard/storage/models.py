@@ -1,68 +1,43 @@
-"""The store of models: ids, names, versions, references, status; files first, then the transaction that names them."""
+"""The store of models: ids, names, versions, status; files first, then the transaction that names them."""
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from io import BytesIO
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import joblib
 import uuid_utils
 
-from modelyard.errors import (
-    DataLoss,
-    EnvironmentMismatch,
-    IdempotencyConflict,
-    InvalidRequest,
-    ModelGone,
-    ModelNotFound,
-    Unavailable,
-)
-from modelyard.schemas import ModelPage, ModelQuery, Status, check_name
+from modelyard.errors import DataLoss, InvalidRequest, ModelGone, ModelNotFound, Unavailable
+from modelyard.schemas import ModelHistory, ModelPage, ModelQuery, Status, check_name
+from modelyard.storage import estimators, history
 from modelyard.storage.artifacts import ArtifactFolder, ArtifactGone, StoredFile, write_files
 from modelyard.storage.cursors import decode_cursor, encode_cursor
 from modelyard.storage.database import Database, Transaction
 from modelyard.storage.environment import check_environment
 from modelyard.storage.files import exists, make_folder, unavailable
-from modelyard.storage.folder_index import FolderIndex, IndexEntry
+from modelyard.storage.folder_index import FolderIndex
 from modelyard.storage.follower import Observer
 from modelyard.storage.records import (
     CONTRACT_FILE,
     ESTIMATOR_FILE,
-    IDEMPOTENCY,
     MODELS,
     NAMES,
     REPORT_FILE,
-    TOMBSTONES,
-    IdempotencyEntry,
     ModelDescription,
     ModelRecord,
     NewModel,
-    idempotency_document,
-    idempotency_entry,
-    is_expired,
+    description_file,
     model_document,
     model_record,
     new_record,
 )
-from modelyard.storage.references import NameReference, parse_reference
+from modelyard.storage.references import parse_reference
+from modelyard.storage.resolving import Resolver
 
 _CHECK_LOCK_TIMEOUT_S = 1.0
-_EXPIRED_AT_ONCE = 64
-_UNPICKLING_ERRORS = (
-    pickle.UnpicklingError,
-    ImportError,
-    AttributeError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    ValueError,
-)
 
 
 class ModelStore:
@@ -96,28 +71,17 @@ class ModelStore:
             raise DataLoss(f"{database} is gone, but models are in {self._artifacts.path}: restore it from a backup")
         self._index = FolderIndex()
         self.database = Database(database, lock_timeout_s=lock_timeout_s, observers=[self._index, *observers])
+        self._resolver = Resolver(self.database, self._index)
+        self._damaged: dict[str, str] = {}
 
-    def add(self, draft: NewModel, *, idempotency: IdempotencyEntry | None = None) -> ModelRecord:
-        """Store a new model as the next version of its name, which is made from its class and id where it has none.
-
-        With an idempotency key that another request of the same content used meanwhile, nothing is stored and that
-        one's model is returned; raises IdempotencyConflict where the content was another.
-        """
-        model_id = str(uuid_utils.uuid7())
-        name = _checked_name(draft, model_id)
-        files = self._artifacts.write(model_id, _contents(draft.estimator, draft.report, draft.contract))
-        transaction = self.database.transaction()
+    def add(self, draft: NewModel) -> ModelRecord:
+        """Store a new model as the next version of its name, which is made from its class and id where it has none."""
+        folder = self._artifacts.temporary()
         try:
-            with transaction:
-                record = None if idempotency is None else self._made_meanwhile(transaction, idempotency)
-                if record is None:
-                    record = _put_new(transaction, draft, model_id, name, files)
-                    if idempotency is not None:
-                        self._remember(transaction, idempotency, model_id)
-            return record
+            files = write_model_files(folder, draft.estimator, draft.report, draft.contract)
+            return self.publish(draft, folder, files)
         finally:
-            if not transaction.may_be_stored:
-                self._artifacts.remove(model_id)
+            self._artifacts.discard(folder)
 
     def publish(
         self,
@@ -125,7 +89,7 @@ class ModelStore:
         folder: Path,
         files: Mapping[str, StoredFile],
         *,
-        also: Callable[[Transaction, ModelRecord], None],
+        also: Callable[[Transaction, ModelRecord], None] | None = None,
     ) -> ModelRecord:
         """Store a new model, as `add` does, whose files `write_model_files` wrote: their folder becomes the model's.
 
@@ -133,12 +97,16 @@ class ModelStore:
         """
         model_id = str(uuid_utils.uuid7())
         name = _checked_name(draft, model_id)
-        self._artifacts.take(model_id, folder)
+        description = description_file(new_record(draft, model_id, name, 0, files))
+        self._artifacts.complete(folder, description)
         transaction = self.database.transaction()
         try:
             with transaction:
-                record = _put_new(transaction, draft, model_id, name, files)
-                also(transaction, record)
+                record = new_record(draft, model_id, name, next_version(transaction, name), files)
+                transaction.put(MODELS, model_id, model_document(record))
+                if also is not None:
+                    also(transaction, record)
+                transaction.before_commit(lambda: self._artifacts.take(model_id, folder))
             return record
         finally:
             if not transaction.may_be_stored:
@@ -147,21 +115,17 @@ class ModelStore:
     def get(self, reference: str) -> ModelRecord:
         """Return a model, whatever its status (a bare name means the latest active version)."""
         with self.database.reading():
-            entry = self._find(parse_reference(reference))
-            raw = self.database.raw(MODELS, entry.model_id)
-        return _record(entry.model_id, raw)
+            return self._record(self._resolver.find(parse_reference(reference)).model_id)
 
     def get_active(self, reference: str) -> ModelRecord:
         """Return an active model. Raises ModelNotFound where it is deleted, saying how to restore it."""
         with self.database.reading():
-            entry = self._find_active(reference)
-            raw = self.database.raw(MODELS, entry.model_id)
-        return _record(entry.model_id, raw)
+            return self._record(self._resolver.find_active(reference).model_id)
 
     def resolve_active(self, reference: str) -> str:
         """Return the id of the active model that is meant, in microseconds. Raises like `get_active`."""
         with self.database.reading():
-            return self._find_active(reference).model_id
+            return self._resolver.find_active(reference).model_id
 
     def page(self, query: ModelQuery) -> ModelPage:
         """Return a page of models, newest first. Raises InvalidRequest for a cursor that is none."""
@@ -185,43 +149,43 @@ class ModelStore:
         """
         with self.database.transaction() as transaction:
             meant = parse_reference(reference)
-            if status == "active" and (gone := self._tombstone_id(meant)) is not None:
+            if status == "active" and (gone := self._resolver.gone(meant)) is not None:
                 raise ModelGone(f"model {gone} was deleted for good; it cannot be restored")
-            entry = self._find(meant)
-            record = _record(entry.model_id, self.database.raw(MODELS, entry.model_id))
+            record = self._record(self._resolver.find(meant).model_id)
             if record.metadata.status != status:
-                changed = {"status": status, "updated_at": datetime.now(UTC)}
-                record = ModelRecord(record.metadata.model_copy(update=changed), record.files)
-                transaction.put(MODELS, entry.model_id, model_document(record))
+                now = datetime.now(UTC)
+                record = record.with_metadata(status=status, updated_at=now)
+                transaction.put(MODELS, record.metadata.model_id, model_document(record))
+                history.note(transaction, record, "restore" if status == "active" else "delete", now)
         return record
 
     def delete_for_good(self, reference: str) -> None:
         """Remove a model, whatever its status, and then its files. Its id and version are never used again."""
         with self.database.transaction() as transaction:
-            entry = self._find(parse_reference(reference))
-            now = datetime.now(UTC).isoformat()
-            transaction.remove(MODELS, entry.model_id)
-            transaction.put(
-                TOMBSTONES, entry.model_id, {"name": entry.name, "version": entry.version, "deleted_at": now}
-            )
-        self._artifacts.remove(entry.model_id)
+            record = self._record(self._resolver.find(parse_reference(reference)).model_id)
+            history.bury(transaction, record, "delete", datetime.now(UTC))
+        self._artifacts.remove(record.metadata.model_id)
+
+    def history(self, reference: str) -> ModelHistory:
+        """Return what happened to a model, of one deleted for good too (by its id or `name:version`)."""
+        with self.database.reading():
+            meant = parse_reference(reference)
+            gone = self._resolver.gone(meant)
+            model_id = self._resolver.find(meant).model_id if gone is None else gone
+            return history.read(self.database, model_id)
 
     def read_file(self, record: ModelRecord, file: str) -> bytes:
         """Return the content of one of a model's files, after its checksum held.
 
         Raises ModelNotFound where the model was deleted for good meanwhile.
         """
-        try:
+        with self._noting_damage(record):
             return self._artifacts.read(record.metadata.model_id, file, _stored_file(record, file))
-        except ArtifactGone as gone:
-            raise self._missing(record, str(gone)) from None
 
     def file_path(self, record: ModelRecord, file: str) -> Path:
         """Return the path of one of a model's files, after its checksum held. Raises like `read_file`."""
-        try:
+        with self._noting_damage(record):
             return self._artifacts.verify(record.metadata.model_id, file, _stored_file(record, file))
-        except ArtifactGone as gone:
-            raise self._missing(record, str(gone)) from None
 
     def load_estimator(self, record: ModelRecord, libraries: tuple[str, ...]) -> Any:
         """Return a model's fitted estimator, whose class comes from these distributions.
@@ -229,21 +193,14 @@ class ModelStore:
         It is unpickled only after its environment and its checksum were found right. Raises EnvironmentMismatch.
         """
         model = f"model {record.metadata.model_id}"
-        skew = self._allow_version_skew
-        check_environment(model, record.metadata.environment, libraries, allow_version_skew=skew)
-        content = self.read_file(record, ESTIMATOR_FILE)
-        try:
-            return joblib.load(BytesIO(content))
-        except _UNPICKLING_ERRORS as error:
-            raise EnvironmentMismatch(
-                f"{model} cannot be loaded in this environment ({type(error).__name__}: {error}): retrain it"
-            ) from error
+        made_in = record.metadata.environment
+        check_environment(model, made_in, libraries, allow_version_skew=self._allow_version_skew)
+        return estimators.unpickle(self.read_file(record, ESTIMATOR_FILE), model)
 
-    def remembered(self, key: str) -> IdempotencyEntry | None:
-        """Return what came of an idempotency key within the last 24 hours."""
-        document = self.database.get(IDEMPOTENCY, key)
-        entry = None if document is None else idempotency_entry(key, document)
-        return None if entry is None or is_expired(entry, datetime.now(UTC)) else entry
+    def damaged(self) -> list[str]:
+        """Return what was found damaged in reading models that are still named, in words."""
+        with self.database.reading():
+            return [what for model_id, what in list(self._damaged.items()) if model_id in self._index.by_id]
 
     def check(self) -> None:
         """Raise Unavailable with the reason if the folder cannot be read or written now."""
@@ -257,76 +214,29 @@ class ModelStore:
         """Let go of the folder."""
         self.database.close()
 
-    def _find(self, meant: str | NameReference) -> IndexEntry:
-        """Return the index's entry of the model that is meant, of any status."""
-        index = self._index
-        if isinstance(meant, str):
-            entry = index.by_id.get(meant)
-        elif meant.version is None:
-            entry = index.latest_active.get(meant.name)
-        else:
-            entry = index.version(meant.name, meant.version)
-        if entry is None:
-            raise self._not_found(meant)
-        return entry
+    def _record(self, model_id: str) -> ModelRecord:
+        return _record(model_id, self.database.raw(MODELS, model_id))
 
-    def _find_active(self, reference: str) -> IndexEntry:
-        index = self._index
-        # First what is asked at every prediction; no reference is both an id and a name.
-        entry = index.by_id.get(reference) or index.latest_active.get(reference)
-        if entry is None:
-            entry = self._find(parse_reference(reference))
-        if not entry.active:
-            raise ModelNotFound(
-                f"model {entry.model_id} ({entry.name} version {entry.version}) is deleted; restore it to use it again"
-            )
-        return entry
-
-    def _not_found(self, meant: str | NameReference) -> ModelNotFound:
-        if (gone := self._tombstone_id(meant)) is not None:
-            return ModelNotFound(f"model {gone} was deleted for good")
-        if isinstance(meant, str):
-            return ModelNotFound(f"there is no model with id {meant}")
-        deleted = [entry.version for entry in self._index.versions(meant.name)]
-        if not deleted:
-            return ModelNotFound(f"there is no model named {meant.name!r}")
-        if meant.version is not None:
-            return ModelNotFound(f"there is no version {meant.version} of {meant.name!r}")
-        newest = f"{meant.name}:{max(deleted)}"
-        return ModelNotFound(f"all versions of {meant.name!r} are deleted; restore one to use it again, as {newest!r}")
-
-    def _tombstone_id(self, meant: str | NameReference) -> str | None:
-        if isinstance(meant, str):
-            return None if self.database.raw(TOMBSTONES, meant) is None else meant
-        return None if meant.version is None else self._index.gone(meant.name, meant.version)
-
-    def _missing(self, record: ModelRecord, path: str) -> ModelNotFound | DataLoss:
+    @contextmanager
+    def _noting_damage(self, record: ModelRecord) -> Iterator[None]:
         model_id = record.metadata.model_id
+        try:
+            yield
+        except ArtifactGone as gone:
+            error = self._missing(model_id, str(gone))
+            if isinstance(error, DataLoss):
+                self._damaged[model_id] = error.detail
+            raise error from None
+        except DataLoss as error:
+            self._damaged[model_id] = error.detail
+            raise
+        self._damaged.pop(model_id, None)
+
+    def _missing(self, model_id: str, path: str) -> ModelNotFound | DataLoss:
         with self.database.reading():
             if model_id in self._index.by_id:
                 return DataLoss(f"{path} is missing, which model {model_id} needs")
-            return self._not_found(model_id)
-
-    def _made_meanwhile(self, transaction: Transaction, mine: IdempotencyEntry) -> ModelRecord | None:
-        document = transaction.get(IDEMPOTENCY, mine.key)
-        first = None if document is None else idempotency_entry(mine.key, document)
-        if first is None or is_expired(first, datetime.now(UTC)):
-            return None
-        if first.request_sha256 != mine.request_sha256:
-            raise IdempotencyConflict(f"idempotency key {mine.key!r} was used for another request; use a new key")
-        return _record(first.model_id, self.database.raw(MODELS, self._find(first.model_id).model_id))
-
-    def _remember(self, transaction: Transaction, entry: IdempotencyEntry, model_id: str) -> None:
-        now = datetime.now(UTC)
-        for key in self._expired_keys(transaction, now):
-            transaction.remove(IDEMPOTENCY, key)
-        transaction.put(IDEMPOTENCY, entry.key, idempotency_document(entry, model_id, now))
-
-    def _expired_keys(self, transaction: Transaction, now: datetime) -> list[str]:
-        # They stand about in the order in which they came: a few at a time are enough to keep up.
-        oldest = [key for key, _ in islice(self.database.documents(IDEMPOTENCY), _EXPIRED_AT_ONCE)]
-        documents = [(key, transaction.get(IDEMPOTENCY, key)) for key in oldest]
-        return [key for key, document in documents if document and is_expired(idempotency_entry(key, document), now)]
+            return self._resolver.not_found(model_id)
 
 
 def write_model_files(folder: Path, estimator: Any, report: bytes, contract: bytes) -> dict[str, StoredFile]:
@@ -334,19 +244,17 @@ def write_model_files(folder: Path, estimator: Any, report: bytes, contract: byt
 
     The folder is on the store's file system. Raises Unavailable.
     """
+    contents = {ESTIMATOR_FILE: estimators.pickled(estimator), REPORT_FILE: report, CONTRACT_FILE: contract}
     with unavailable(f"write {folder}"):
-        return write_files(folder, _contents(estimator, report, contract))
+        return write_files(folder, contents)
 
 
-def _put_new(
-    transaction: Transaction, draft: ModelDescription, model_id: str, name: str, files: Mapping[str, StoredFile]
-) -> ModelRecord:
+def next_version(transaction: Transaction, name: str) -> int:
+    """Take the next number of a name."""
     counter = transaction.get(NAMES, name)
-    version = 1 if counter is None else counter["last_version"] + 1
-    record = new_record(draft, model_id, name, version, files)
+    version: int = 1 if counter is None else counter["last_version"] + 1
     transaction.put(NAMES, name, {"last_version": version})
-    transaction.put(MODELS, model_id, model_document(record))
-    return record
+    return version
 
 
 def _record(model_id: str, raw: bytes | None) -> ModelRecord:
@@ -369,13 +277,3 @@ def _checked_name(draft: ModelDescription, model_id: str) -> str:
         return check_name(draft.name)
     except ValueError as error:
         raise InvalidRequest(str(error)) from None
-
-
-def _contents(estimator: Any, report: bytes, contract: bytes) -> dict[str, bytes]:
-    return {ESTIMATOR_FILE: _pickled(estimator), REPORT_FILE: report, CONTRACT_FILE: contract}
-
-
-def _pickled(estimator: Any) -> bytes:
-    buffer = BytesIO()
-    joblib.dump(estimator, buffer)
-    return buffer.getvalue()

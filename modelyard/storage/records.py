@@ -1,14 +1,14 @@
 """What is kept of a model, and the documents it is kept in.
 
 Collections: `models` by model id; `names` by name, with the last version given out; `tombstones` by the id of a model
-deleted for good; `idempotency` by key.
+deleted for good; `events` by model id and number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -16,18 +16,17 @@ from pydantic import ValidationError
 
 from modelyard.errors import DataLoss
 from modelyard.schemas import Artifact, Evaluation, FeatureType, Label, ModelMetadata, ModelWarning, Tracking
-from modelyard.storage.artifacts import StoredFile
+from modelyard.storage.artifacts import DESCRIPTION_FILE, StoredFile
+from modelyard.storage.log_format import is_sealed, seal
 
 MODELS = "models"
 NAMES = "names"
 TOMBSTONES = "tombstones"
-IDEMPOTENCY = "idempotency"
+EVENTS = "events"
 
 ESTIMATOR_FILE = "model.pkl"
 REPORT_FILE = "report.json"
 CONTRACT_FILE = "contract.json"
-
-REMEMBERED_FOR = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,15 +70,9 @@ class ModelRecord:
     metadata: ModelMetadata
     files: Mapping[str, StoredFile]
 
-
-@dataclass(frozen=True, slots=True)
-class IdempotencyEntry:
-    """An `Idempotency-Key`, the SHA-256 of its request, and what came of it: the store fills in `model_id` and `at`."""
-
-    key: str
-    request_sha256: str
-    model_id: str = ""
-    at: datetime | None = None
+    def with_metadata(self, **changed: Any) -> ModelRecord:
+        """Return the record with some of its metadata changed."""
+        return ModelRecord(self.metadata.model_copy(update=changed), self.files)
 
 
 def new_record(
@@ -132,20 +125,13 @@ def model_record(model_id: str, raw: bytes) -> ModelRecord:
     return ModelRecord(metadata, files)
 
 
-def idempotency_document(entry: IdempotencyEntry, model_id: str, now: datetime) -> dict[str, Any]:
-    """Write what came of a key as a document."""
-    return {"request_sha256": entry.request_sha256, "model_id": model_id, "at": now.isoformat()}
+def description_file(record: ModelRecord) -> bytes:
+    """Write a record as the content of the model's `model.json`, where the version is 0."""
+    return seal(orjson.dumps(model_document(record)), record.metadata.model_id.encode())
 
 
-def idempotency_entry(key: str, document: Mapping[str, Any]) -> IdempotencyEntry:
-    """Read what came of a key. Raises DataLoss where the document is none."""
-    try:
-        at = datetime.fromisoformat(document["at"])
-        return IdempotencyEntry(key, document["request_sha256"], document["model_id"], at)
-    except (ValueError, TypeError, KeyError) as error:
-        raise DataLoss(f"the document of idempotency key {key!r} is damaged: {error}") from error
-
-
-def is_expired(entry: IdempotencyEntry, now: datetime) -> bool:
-    """Tell whether a key is no longer remembered."""
-    return entry.at is None or entry.at + REMEMBERED_FOR <= now
+def described_record(model_id: str, content: bytes) -> ModelRecord:
+    """Read the content of a model's `model.json`. Raises DataLoss where it is damaged or another model's."""
+    if not is_sealed(content, model_id.encode()):
+        raise DataLoss(f"the {DESCRIPTION_FILE} of model {model_id} is damaged: its checksum does not hold")
+    return model_record(model_id, content)

@@ -1,0 +1,87 @@
+"""What happened to each model: written in the transaction of the change, so it survives compaction and deletion.
+
+The training itself is not written down once more: it is in the model's document and, once that is gone, in its
+tombstone. Every later event is a document of its own, `<model_id>/1`, `/2` …, so that none is ever rewritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import count
+from typing import Any
+
+import orjson
+
+from modelyard.errors import DataLoss
+from modelyard.schemas import EventVerb, ModelEvent, ModelHistory
+from modelyard.storage.database import Database, Transaction
+from modelyard.storage.records import EVENTS, MODELS, TOMBSTONES, ModelRecord, model_record
+
+
+def note(transaction: Transaction, record: ModelRecord, verb: EventVerb, at: datetime) -> None:
+    """Add to a model's history that `verb` left it as `record` says."""
+    model_id = record.metadata.model_id
+    number = next(number for number in count(1) if transaction.get(EVENTS, _key(model_id, number)) is None)
+    event = {"verb": verb, "at": at.isoformat(), "status": record.metadata.status}
+    transaction.put(EVENTS, _key(model_id, number), event)
+
+
+def bury(transaction: Transaction, record: ModelRecord, verb: EventVerb, at: datetime) -> None:
+    """Remove a model for good, leaving its tombstone, by which its id and version are known for ever."""
+    model = record.metadata
+    transaction.remove(MODELS, model.model_id)
+    tombstone = {
+        "name": model.name,
+        "version": model.version,
+        "parent_id": model.parent_id,
+        "created_at": model.created_at.isoformat(),
+        "deleted_at": at.isoformat(),
+        "verb": verb,
+    }
+    transaction.put(TOMBSTONES, model.model_id, tombstone)
+
+
+def read(database: Database, model_id: str) -> ModelHistory:
+    """Return the history of a model that there is or was, within a `reading`."""
+    tombstone = _document(database, TOMBSTONES, model_id)
+    if tombstone is None:
+        raw = database.raw(MODELS, model_id)
+        assert raw is not None
+        known: dict[str, Any] = model_record(model_id, raw).metadata.model_dump()
+    else:
+        known = tombstone
+    try:
+        return ModelHistory(
+            model_id=model_id,
+            name=known["name"],
+            version=known["version"],
+            parent_id=known["parent_id"],
+            events=list(_events(database, model_id, known)),
+        )
+    except (KeyError, ValueError) as error:
+        raise DataLoss(f"the history of model {model_id} is damaged: {error}") from error
+
+
+def _events(database: Database, model_id: str, known: dict[str, Any]) -> Iterator[ModelEvent]:
+    verb = "train" if known["parent_id"] is None else "retrain"
+    yield ModelEvent(verb=verb, at=known["created_at"], status="active")
+    for number in count(1):
+        event = _document(database, EVENTS, _key(model_id, number))
+        if event is None:
+            break
+        yield ModelEvent.model_validate(event)
+    if "deleted_at" in known:
+        yield ModelEvent(verb=known["verb"], at=known["deleted_at"], status="gone")
+
+
+def _document(database: Database, collection: str, key: str) -> dict[str, Any] | None:
+    raw = database.raw(collection, key)
+    if raw is None:
+        return None
+    document: dict[str, Any] = orjson.loads(raw)
+    return document
+
+
+def _key(model_id: str, number: int) -> str:
+    return f"{model_id}/{number}"
