@@ -16,6 +16,7 @@ import pytest
 from modelyard import errors
 from modelyard.schemas import (
     Evaluation,
+    JobQuery,
     ModelMetadata,
     ModelQuery,
     PredictRequest,
@@ -253,6 +254,72 @@ def test_an_idempotency_key_trains_once(yard: Verbs, name: str) -> None:
     assert len(yard.list_models(ModelQuery(name=name)).models) == 1
     with pytest.raises(errors.IdempotencyConflict):
         yard.train(order(name, hyperparams={"C": 2.0}), idempotency_key=key)
+
+
+def test_a_training_can_be_ordered_and_followed_to_its_end(yard: Verbs, name: str) -> None:
+    fields: dict[str, Any] = {"model_class_key": "catboost_classifier", "hyperparams": {"iterations": 200}}
+    job = yard.submit_training(order(name, **fields))
+    assert (job.status, job.model_class_key, job.name) == ("queued", "catboost_classifier", name)
+    seen = list(yard.watch_job(job.job_id))
+    assert seen[-1].status == "succeeded"
+    assert [state.ended for state in seen] == [False] * (len(seen) - 1) + [True]
+    fractions = [state.progress.fraction for state in seen]
+    assert fractions == sorted(fractions)
+    assert (seen[-1].progress.fraction, seen[-1].progress.step) == (1.0, seen[-1].progress.total)
+    assert seen[-1].progress.metric is not None
+    assert seen[-1].created_at <= (seen[-1].started_at or seen[-1].created_at) <= (seen[-1].ended_at or job.created_at)
+    assert yard.get_job(job.job_id) == seen[-1]
+    model = yard.get_model(name)
+    assert model.model_id == seen[-1].model_id
+    retraining = yard.submit_retraining(RetrainRequest(model_id=name, X=RECORDS, y=LABELS))
+    *_, ended = yard.watch_job(retraining.job_id)
+    assert (ended.parent_id, yard.get_model(name).parent_id) == (model.model_id, model.model_id)
+    listed = yard.list_jobs(JobQuery(limit=1))
+    assert [found.job_id for found in listed.jobs] == [ended.job_id]
+    assert listed.next_cursor is not None
+    older = yard.list_jobs(JobQuery(limit=1, cursor=listed.next_cursor, status="succeeded"))
+    assert [found.job_id for found in older.jobs] == [job.job_id]
+
+
+LONG: dict[str, Any] = {
+    "model_class_key": "catboost_classifier",
+    "hyperparams": {"iterations": 1_000_000},
+    "evaluation": Evaluation(method="none"),
+}
+
+
+def test_a_cancelled_job_has_no_model(yard: Verbs, name: str) -> None:
+    running = yard.submit_training(order(name, **LONG))
+    assert any(state.status == "running" for state in yard.watch_job(running.job_id) if not state.ended)
+    for job in (running, yard.submit_training(order(name, **LONG))):
+        assert yard.cancel_job(job.job_id).status == "cancelled"
+        *_, ended = yard.watch_job(job.job_id)
+        assert (ended.status, ended.model_id) == ("cancelled", None)
+        assert ended.error is not None
+        assert isinstance(ended.error.exception(), errors.Cancelled)
+        with pytest.raises(errors.FailedPrecondition, match="cancelled already"):
+            yard.cancel_job(job.job_id)
+    assert yard.list_models(ModelQuery(name=name, status="all")).models == []
+
+
+def test_a_job_that_does_not_exist_is_not_found(yard: Verbs) -> None:
+    for job_id in ("nobody", "0190163d-8694-739b-aea5-966c26f8ad90"):
+        with pytest.raises(errors.JobNotFound):
+            yard.get_job(job_id)
+        with pytest.raises(errors.JobNotFound):
+            yard.cancel_job(job_id)
+        with pytest.raises(errors.JobNotFound):
+            list(yard.watch_job(job_id))
+
+
+def test_a_key_stands_for_one_job(yard: Verbs, name: str) -> None:
+    key = uuid4().hex
+    first = yard.submit_training(order(name), idempotency_key=key)
+    assert yard.submit_training(order(name), idempotency_key=key).job_id == first.job_id
+    model = yard.train(order(name), idempotency_key=key)
+    assert yard.get_job(first.job_id).model_id == model.model_id
+    with pytest.raises(errors.IdempotencyConflict):
+        yard.submit_training(order(name, tags=["other"]), idempotency_key=key)
 
 
 def test_missing_cells_and_new_categories_are_legal_and_told_of(yard: Verbs, model: ModelMetadata) -> None:

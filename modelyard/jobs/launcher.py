@@ -49,11 +49,13 @@ class Launcher:
         self._preload = tuple(preload)
         self._lock = threading.Lock()
         self._server: _Server | None = None
+        self._is_closed = False
 
     def prepare(self) -> None:
         """Start the fork server, where there is none, without waiting for it to be ready."""
         with self._lock:
-            self._running()
+            if not self._is_closed:
+                self._running()
 
     def start(self, job_id: str, folder: Path, slot: int, events: RunEvents) -> None:
         """Start a run, which holds the file `slot` open as long as it lives; the caller's copy is closed."""
@@ -75,6 +77,7 @@ class Launcher:
     def close(self) -> None:
         """End the fork server, and all its runs."""
         with self._lock:
+            self._is_closed = True
             server, self._server = self._server, None
         if server is not None:
             server.close()

@@ -103,6 +103,12 @@ class Yard:
         """Within the block, call back in another thread whenever anything has happened to any job."""
         return self._jobs.listening(callback)
 
+    def job_to_wait_for(self, job_id: str) -> Job:
+        """Return a job as `get_job` does. Raises Unavailable where it waits for its turn, but this process stops."""
+        job = self._jobs.get(job_id)
+        self._jobs.check_will_run(job)
+        return job
+
     def drain(self) -> None:
         """Start no more trainings; those that run get their grace period. Safe in a signal handler."""
         self._jobs.drain()

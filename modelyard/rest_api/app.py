@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
@@ -17,8 +20,14 @@ from modelyard.errors import FieldError, ModelyardError
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api import openapi, problems
 from modelyard.rest_api.gate import Gate
-from modelyard.rest_api.routes import models, predictions, service, training
+from modelyard.rest_api.routes import jobs, models, predictions, service, training
 from modelyard.settings import Settings
+
+log = logging.getLogger("modelyard.rest")
+
+_RETRY_AFTER_S = 5
+_PREPARE_AFTER_S = 0.5
+"""Getting ready to train is left until the first callers have their answers."""
 
 _DESCRIPTION = "Train, judge, serve and retire tabular classification models."
 
@@ -28,11 +37,15 @@ def create_app(yard: Yard, settings: Settings) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        preparing = threading.Timer(_PREPARE_AFTER_S, _prepare, [yard])
+        preparing.daemon = True
+        preparing.start()
         yield
-        yard.close()
+        preparing.cancel()
+        await run_in_threadpool(yard.close)
 
     app = FastAPI(title="Modelyard", version=modelyard.__version__, description=_DESCRIPTION, lifespan=lifespan)
-    for noun in (service, training, predictions, models):
+    for noun in (service, training, predictions, models, jobs):
         app.include_router(noun.router(yard))
     app.add_exception_handler(ModelyardError, _on_our_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
@@ -46,6 +59,13 @@ def create_app(yard: Yard, settings: Settings) -> ASGIApp:
     return Gate(app, settings)
 
 
+def _prepare(yard: Yard) -> None:
+    try:
+        yard.serve()
+    except ModelyardError as error:
+        log.warning("not ready to train yet: %s", error.detail)
+
+
 def _openapi_once(app: FastAPI) -> dict[str, object]:
     if app.openapi_schema is None:
         app.openapi_schema = openapi.document(app)
@@ -54,6 +74,8 @@ def _openapi_once(app: FastAPI) -> dict[str, object]:
 
 def _answer(error: ModelyardError, status: int | None = None, headers: dict[str, str] | None = None) -> Response:
     body = problems.to_problem(error, logs.current_request_id(), status)
+    if isinstance(error, errors.TooManyRequests):
+        headers = {**(headers or {}), "Retry-After": str(_RETRY_AFTER_S)}
     return Response(body, status or problems.status_of(error), headers, media_type=problems.MEDIA_TYPE)
 
 

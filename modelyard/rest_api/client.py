@@ -21,6 +21,9 @@ from modelyard.errors import DataLoss, DeadlineExceeded, FieldError, Internal, I
 from modelyard.rest_api.problems import from_problem
 from modelyard.schemas import (
     Health,
+    Job,
+    JobPage,
+    JobQuery,
     ModelClassInfo,
     ModelMetadata,
     ModelPage,
@@ -54,6 +57,41 @@ class RestClient:
     def retrain(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
         """Train the next version of a model."""
         return ModelMetadata.model_validate(self._send_table("/retrain", request, idempotency_key))
+
+    def submit_training(self, request: TrainRequest, *, idempotency_key: str | None = None) -> Job:
+        """Order a new model and return its job at once."""
+        return Job.model_validate(self._send_table("/train", request, idempotency_key, wait=False))
+
+    def submit_retraining(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> Job:
+        """Order the next version of a model and return its job at once."""
+        return Job.model_validate(self._send_table("/retrain", request, idempotency_key, wait=False))
+
+    def get_job(self, job_id: str) -> Job:
+        """Return a job as it is now."""
+        return Job.model_validate_json(self._call("GET", _job_path(job_id)).content)
+
+    def list_jobs(self, query: JobQuery | None = None) -> JobPage:
+        """List jobs, newest first."""
+        params = (query or JobQuery()).model_dump(exclude_none=True)
+        return JobPage.model_validate_json(self._call("GET", "/jobs", params=params).content)
+
+    def cancel_job(self, job_id: str) -> Job:
+        """Cancel a job that has not ended."""
+        return Job.model_validate_json(self._call("DELETE", _job_path(job_id)).content)
+
+    def watch_job(self, job_id: str) -> Iterator[Job]:
+        """Yield a job whenever it has changed, until it has ended. Raises Unavailable where the server ends before."""
+        job: Job | None = None
+        with self._translated(), self._http.stream("GET", _job_path(job_id) + "/events") as answer:
+            if not answer.is_success:
+                answer.read()
+                raise self._error(answer)
+            for line in answer.iter_lines():
+                if line.startswith("data:"):
+                    job = Job.model_validate_json(line.removeprefix("data:"))
+                    yield job
+        if job is None or not job.ended:
+            raise Unavailable(f"{self._url} ended before job {job_id}")
 
     def predict(self, request: PredictRequest) -> Predictions:
         """Predict the label of each row."""
@@ -118,18 +156,26 @@ class RestClient:
         self.close()
 
     def _send_table(
-        self, path: str, request: TrainRequest | RetrainRequest | PredictRequest, idempotency_key: str | None
+        self,
+        path: str,
+        request: TrainRequest | RetrainRequest | PredictRequest,
+        idempotency_key: str | None,
+        *,
+        wait: bool = True,
     ) -> dict[str, Any]:
+        params = {} if wait else {"wait": "false"}
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         fields = {name: value for name, value in request if name != "X" and name in request.model_fields_set}
         if isinstance(request.X, Path | pl.DataFrame):
             with _as_file(request.X) as file:
-                answer = self._call("POST", path + "/file", headers=headers, data=_form(fields), files={"file": file})
+                answer = self._call(
+                    "POST", path + "/file", params=params, headers=headers, data=_form(fields), files={"file": file}
+                )
         else:
             _refuse_infinite(request.X)
             body = _dumps({**fields, "X": request.X})
             headers["Content-Type"] = "application/json"
-            answer = self._call("POST", path, headers=headers, content=body)
+            answer = self._call("POST", path, params=params, headers=headers, content=body)
         loaded: dict[str, Any] = orjson.loads(answer.content)
         return loaded
 
@@ -161,6 +207,10 @@ class RestClient:
 
 def _path(reference: str, rest: str = "") -> str:
     return "/models/" + quote(reference, safe="") + rest
+
+
+def _job_path(job_id: str) -> str:
+    return "/jobs/" + quote(job_id, safe="")
 
 
 def _dumps(value: Any) -> bytes:

@@ -78,11 +78,13 @@ _PROBLEM: dict[str, Any] = {
 _WHEN = {
     400: "the request is wrong: `errors` names the places",
     403: "a browser's request from elsewhere",
-    404: "no such model or model class, or a deleted model where an active one is needed",
+    404: "no such model, model class or job, or a deleted model where an active one is needed",
     409: "the state of things does not allow it",
     413: "the body is over the limit",
+    429: "too many trainings wait already (`Retry-After` says when to come back), or one took too much memory",
     500: "stored data does not match its checksum, or something unexpected",
-    503: "the storage cannot be reached or written",
+    503: "the storage cannot be reached or written, or the server is stopping",
+    504: "the training took too long",
 }
 
 

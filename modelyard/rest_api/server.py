@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
+import math
+import sys
+from contextlib import suppress
+from types import FrameType
+
 import uvicorn
 
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.app import create_app
 from modelyard.settings import Settings
 
-GRACE_S = 10
-"""How long requests under way may go on after SIGTERM."""
+_NOT_STARTED = 3
+_MARGIN_S = 2
+"""What answers may take after the trainings they wait for have ended, or were ended."""
 
 
 def serve(yard: Yard, settings: Settings) -> None:
-    """Serve until SIGTERM or Ctrl-C; requests under way are finished first."""
-    uvicorn.run(
+    """Serve until SIGTERM or Ctrl-C; requests under way are finished first, trainings within their grace period."""
+    config = uvicorn.Config(
         create_app(yard, settings),
         host=settings.host,
         port=settings.rest_port,
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_graceful_shutdown=math.ceil(settings.train_grace_s) + _MARGIN_S,
         timeout_keep_alive=75,
     )
+    server = _Server(config, yard)
+    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again when all is done
+        server.run()
+    if not server.started:
+        sys.exit(_NOT_STARTED)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which tells the core at once that it is to stop."""
+
+    def __init__(self, config: uvicorn.Config, yard: Yard) -> None:
+        super().__init__(config)
+        self._yard = yard
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal to stop."""
+        self._yard.drain()
+        super().handle_exit(sig, frame)

@@ -1,51 +1,76 @@
-"""Training and retraining, from JSON and from files."""
+"""Training and retraining, from JSON and from files. Each is a job, whose end the answer waits for or not."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.bodies import read_json, read_upload
 from modelyard.rest_api.openapi import error_responses, json_body, upload_body
-from modelyard.schemas import ModelMetadata, RetrainRequest, TrainRequest
+from modelyard.rest_api.routes.jobs import end_of
+from modelyard.schemas import Job, ModelMetadata, RetrainRequest, TrainRequest
 
 IdempotencyKey = Annotated[
     str | None,
     Header(min_length=1, max_length=200, description="a key of your own; the same key trains only once in 24 hours"),
 ]
-_ERRORS = error_responses(400, 404, 409, 413)
+Wait = Annotated[bool, Query(description="false: answer 202 with the job at once, instead of 201 with the model")]
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    **error_responses(400, 404, 409, 413, 429, 504),
+    202: {"model": Job, "description": "the job that trains the model, where `wait` is false"},
+}
+
+_OPTIONS: dict[str, Any] = {"status_code": 201, "response_model": ModelMetadata, "responses": _ANSWERS}
 
 
 def router(yard: Yard) -> APIRouter:
     """Make the routes that train."""
     routes = APIRouter(tags=["training"])
 
-    @routes.post("/train", status_code=201, responses=_ERRORS, openapi_extra=json_body(TrainRequest))
-    async def train(request: Request, idempotency_key: IdempotencyKey = None) -> ModelMetadata:
+    async def answer(job: Job, *, wait: bool) -> ModelMetadata | Response:
+        if not wait:
+            return JSONResponse(job.model_dump(mode="json"), 202, headers={"Location": f"/jobs/{job.job_id}"})
+        return yard.trained(job, await end_of(yard, job.job_id))
+
+    @routes.post("/train", **_OPTIONS, openapi_extra=json_body(TrainRequest))
+    async def train(
+        request: Request, wait: Wait = True, idempotency_key: IdempotencyKey = None
+    ) -> ModelMetadata | Response:
         """Train a model on a table."""
         asked = await read_json(request, TrainRequest)
-        return await run_in_threadpool(partial(yard.train, asked, idempotency_key=idempotency_key))
+        job = await run_in_threadpool(partial(yard.submit_training, asked, idempotency_key=idempotency_key))
+        return await answer(job, wait=wait)
 
-    @routes.post("/train/file", status_code=201, responses=_ERRORS, openapi_extra=upload_body(TrainRequest))
-    async def train_file(request: Request, idempotency_key: IdempotencyKey = None) -> ModelMetadata:
+    @routes.post("/train/file", **_OPTIONS, openapi_extra=upload_body(TrainRequest))
+    async def train_file(
+        request: Request, wait: Wait = True, idempotency_key: IdempotencyKey = None
+    ) -> ModelMetadata | Response:
         """Train a model on an uploaded table."""
         async with read_upload(request, TrainRequest) as asked:
-            return await run_in_threadpool(partial(yard.train, asked, idempotency_key=idempotency_key))
+            job = await run_in_threadpool(partial(yard.submit_training, asked, idempotency_key=idempotency_key))
+        return await answer(job, wait=wait)
 
-    @routes.post("/retrain", status_code=201, responses=_ERRORS, openapi_extra=json_body(RetrainRequest))
-    async def retrain(request: Request, idempotency_key: IdempotencyKey = None) -> ModelMetadata:
+    @routes.post("/retrain", **_OPTIONS, openapi_extra=json_body(RetrainRequest))
+    async def retrain(
+        request: Request, wait: Wait = True, idempotency_key: IdempotencyKey = None
+    ) -> ModelMetadata | Response:
         """Train the next version of a model on a new table."""
         asked = await read_json(request, RetrainRequest)
-        return await run_in_threadpool(partial(yard.retrain, asked, idempotency_key=idempotency_key))
+        job = await run_in_threadpool(partial(yard.submit_retraining, asked, idempotency_key=idempotency_key))
+        return await answer(job, wait=wait)
 
-    @routes.post("/retrain/file", status_code=201, responses=_ERRORS, openapi_extra=upload_body(RetrainRequest))
-    async def retrain_file(request: Request, idempotency_key: IdempotencyKey = None) -> ModelMetadata:
+    @routes.post("/retrain/file", **_OPTIONS, openapi_extra=upload_body(RetrainRequest))
+    async def retrain_file(
+        request: Request, wait: Wait = True, idempotency_key: IdempotencyKey = None
+    ) -> ModelMetadata | Response:
         """Train the next version of a model on an uploaded table."""
         async with read_upload(request, RetrainRequest) as asked:
-            return await run_in_threadpool(partial(yard.retrain, asked, idempotency_key=idempotency_key))
+            job = await run_in_threadpool(partial(yard.submit_retraining, asked, idempotency_key=idempotency_key))
+        return await answer(job, wait=wait)
 
     return routes

@@ -1,0 +1,96 @@
+"""Jobs: list, look at, follow, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from modelyard.errors import Unavailable
+from modelyard.ml_core.yard import Yard
+from modelyard.rest_api.openapi import error_responses
+from modelyard.schemas import Job, JobPage, JobQuery
+
+EVENTS = "text/event-stream"
+_LOOK_INTERVAL_S = 0.1
+_SILENCE_S = 15.0
+"""A stream says something at least so often: what is between here and the client may close one that is silent."""
+
+
+def router(yard: Yard) -> APIRouter:
+    """Make the routes of jobs."""
+    routes = APIRouter(prefix="/jobs", tags=["jobs"])
+
+    @routes.get("", responses=error_responses(400))
+    async def list_jobs(query: Annotated[JobQuery, Query()]) -> JobPage:
+        """List jobs, newest first."""
+        return await run_in_threadpool(yard.list_jobs, query)
+
+    @routes.get("/{job_id}", responses=error_responses(404))
+    async def get_job(job_id: str) -> Job:
+        """Return a job as it is now, with its progress."""
+        return await run_in_threadpool(yard.get_job, job_id)
+
+    @routes.delete("/{job_id}", status_code=202, responses=error_responses(404, 409))
+    async def cancel_job(job_id: str) -> Job:
+        """Cancel a job that has not ended, whichever server runs it: it will have no model."""
+        return await run_in_threadpool(yard.cancel_job, job_id)
+
+    @routes.get(
+        "/{job_id}/events",
+        response_class=Response,
+        responses={**error_responses(404), 200: {"content": {EVENTS: {"schema": {"type": "string"}}}}},
+    )
+    async def job_events(job_id: str) -> StreamingResponse:
+        """Follow a job by server-sent events `job`, each the whole job as JSON, until it has ended."""
+        await run_in_threadpool(yard.get_job, job_id)
+        return StreamingResponse(_events(yard, job_id), media_type=EVENTS, headers={"Cache-Control": "no-cache"})
+
+    return routes
+
+
+async def states(yard: Yard, job_id: str) -> AsyncIterator[Job | None]:
+    """Yield a job whenever it has changed, until it has ended; None where nothing happened for a while.
+
+    No thread waits meanwhile. Raises Unavailable where the job waits for its turn, but this server stops.
+    """
+    loop = asyncio.get_running_loop()
+    changed = asyncio.Event()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+            loop.call_soon_threadsafe(changed.set)
+
+    last: Job | None = None
+    silent_until = loop.time() + _SILENCE_S
+    with yard.listening(wake):
+        while last is None or not last.ended:
+            changed.clear()
+            job = yard.job_to_wait_for(job_id)
+            if job != last or loop.time() > silent_until:
+                silent_until = loop.time() + _SILENCE_S
+                yield job if job != last else None
+                last = job
+            if not job.ended:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), _LOOK_INTERVAL_S)
+
+
+async def end_of(yard: Yard, job_id: str) -> Job:
+    """Return a job when it has ended. Raises like `states`."""
+    last: Job | None = None
+    async for job in states(yard, job_id):
+        last = job or last
+    assert last is not None
+    return last
+
+
+async def _events(yard: Yard, job_id: str) -> AsyncIterator[str]:
+    with suppress(Unavailable):  # the stream ends without the job's end
+        async for job in states(yard, job_id):
+            yield ":\n\n" if job is None else f"event: job\ndata: {job.model_dump_json()}\n\n"
