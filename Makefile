@@ -12,6 +12,12 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-ver
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --all-extras --group build
 
+# PROTO_OUT is where the generated package modelyard/grpc_server/pb goes: here, or for the check elsewhere.
+PROTO_OUT ?= .
+PROTOC = $(BIN)/python -m grpc_tools.protoc --proto_path=modelyard/grpc_server/pb=modelyard/grpc_server \
+	--plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --python_out=$(PROTO_OUT) --grpc_python_out=$(PROTO_OUT) \
+	--mypy_out=quiet:$(PROTO_OUT) modelyard/grpc_server/pb/modelyard.proto
+
 # The stamps: the locked packages, then the project itself.
 PACKAGES := $(VENV)/.packages
 SETUP := $(VENV)/.project
@@ -38,6 +44,18 @@ check: $(SETUP) ## Check style, types and layers
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(MAKE) proto-check
+
+.PHONY: proto
+proto: $(SETUP) ## Generate modelyard/grpc_server/pb from modelyard.proto
+	$(PROTOC)
+
+.PHONY: proto-check
+proto-check: $(SETUP)
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(MAKE) proto PROTO_OUT="$$fresh" >/dev/null \
+		&& for file in modelyard_pb2.py modelyard_pb2.pyi modelyard_pb2_grpc.py; do \
+			cmp "$$fresh/modelyard/grpc_server/pb/$$file" "modelyard/grpc_server/pb/$$file" \
+				|| { echo "generated code is out of date: run make proto" >&2; exit 1; }; done
 
 .PHONY: format
 format: $(SETUP) ## Format the code and mend what ruff can mend

@@ -39,3 +39,11 @@ def serve_rest(settings: Settings) -> None:
 
     logs.configure(settings.log_level, settings.log_format)
     serve(build(settings), settings)
+
+
+def serve_grpc(settings: Settings) -> None:
+    """Serve gRPC until SIGTERM or Ctrl-C."""
+    from modelyard.grpc_server.server import serve
+
+    logs.configure(settings.log_level, settings.log_format)
+    serve(build(settings), settings)

@@ -1,0 +1,182 @@
+"""Requests from messages, predictions into messages. Tables are in `tables_in`, metadata in `messages`."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+import orjson
+
+from modelyard import models_registry
+from modelyard.errors import FieldError, InvalidTable
+from modelyard.grpc_server import messages
+from modelyard.grpc_server.pb import modelyard_pb2 as pb
+from modelyard.grpc_server.tables_in import Sent
+from modelyard.grpc_server.values import NoValue, read_value, write_values
+from modelyard.models_registry import hyperparams
+from modelyard.schemas import (
+    JobQuery,
+    ModelClassInfo,
+    ModelMetadata,
+    ModelQuery,
+    ModelWarning,
+    Predictions,
+    PredictRequest,
+    RetrainRequest,
+    TrainRequest,
+    parse,
+)
+from modelyard.verbs import Verbs
+
+TrainingT = TypeVar("TrainingT", TrainRequest, RetrainRequest)
+
+
+def read_train(message: pb.TrainRequest, sent: Sent, y: Iterable[pb.Value]) -> TrainRequest:
+    """Read a request to train on a table that was read before. Raises InvalidRequest, InvalidHyperparams."""
+    fields = _training_fields(message, sent, y)
+    fields |= _given(model_class_key=message.model_class_key, name=message.name, tags=list(message.tags))
+    request = parse(TrainRequest, fields)
+    return _with_typed_hyperparams(request, request.model_class_key)
+
+
+def read_retrain(message: pb.RetrainRequest, sent: Sent, y: Iterable[pb.Value], yard: Verbs) -> RetrainRequest:
+    """Read a request to retrain; hyperparams mean what the parent's model class says. Raises ModelNotFound, too."""
+    fields = _training_fields(message, sent, y) | _given(model_id=message.model_id)
+    if message.HasField("tags"):
+        fields["tags"] = list(message.tags.values)
+    request = parse(RetrainRequest, fields)
+    if not request.hyperparams:
+        return request
+    return _with_typed_hyperparams(request, yard.get_model(request.model_id).model_class_key)
+
+
+def read_predict(message: pb.PredictRequest, sent: Sent) -> PredictRequest:
+    """Read a request to predict for a table that was read before. Raises InvalidRequest."""
+    fields = {"X": sent.X, "probabilities": message.probabilities} | _given(model_id=message.model_id)
+    names = sent.feature_names or message.feature_names
+    return parse(PredictRequest, fields | _given(feature_names=list(names)))
+
+
+def read_query(message: pb.ListTrainedModelsRequest) -> ModelQuery:
+    """Read which models to list. Raises InvalidRequest."""
+    return parse(ModelQuery, {name: value for name, value in messages.read_fields(message).items() if value != ""})
+
+
+def read_job_query(message: pb.ListJobsRequest) -> JobQuery:
+    """Read which jobs to list. Raises InvalidRequest."""
+    return parse(JobQuery, {name: value for name, value in messages.read_fields(message).items() if value != ""})
+
+
+def write_predictions(found: Predictions) -> bytes:
+    """Write predictions as a serialized PredictResponse.
+
+    Protocol buffers may be concatenated: each label is written once and its bytes are repeated for every row, which
+    takes a tenth of the time that as many messages take.
+    """
+    response = pb.PredictResponse(
+        model_id=found.model_id,
+        classes=write_values(found.classes),
+        warnings=[messages.write(pb.Warning, warning) for warning in found.warnings],
+    )
+    parts = [response.SerializeToString()]
+    pieces = {
+        label: pb.PredictResponse(predictions=[value]).SerializeToString()
+        for label, value in zip(found.classes, response.classes, strict=True)
+    }
+    parts += map(pieces.__getitem__, found.predictions)
+    if found.probabilities is not None:
+        parts += _probabilities(found.probabilities, len(found.classes))
+    return b"".join(parts)
+
+
+def read_predictions(message: pb.PredictResponse, *, probabilities: bool) -> Predictions:
+    """Read predictions; `probabilities`: they were asked for."""
+    return Predictions(
+        model_id=message.model_id,
+        predictions=_labels(message.predictions),
+        classes=_labels(message.classes),
+        probabilities=[list(row.values) for row in message.probabilities] if probabilities else None,
+        warnings=[messages.read(ModelWarning, warning) for warning in message.warnings],
+    )
+
+
+def read_model(message: pb.Model) -> ModelMetadata:
+    """Read a model, its feature types in the order of the columns, which a map on the wire does not keep."""
+    fields = messages.read_fields(message)
+    fields["feature_types"] = {name: message.feature_types[name] for name in message.feature_names}
+    return ModelMetadata.model_validate(fields)
+
+
+def write_model_class(info: ModelClassInfo) -> pb.ModelClass:
+    """Write a model class; the JSON Schema of its hyperparams stays JSON."""
+    fields = info.model_dump()
+    return pb.ModelClass(**{**fields, "hyperparams": orjson.dumps(fields["hyperparams"]).decode()})
+
+
+def read_model_class(message: pb.ModelClass) -> ModelClassInfo:
+    """Read a model class."""
+    return ModelClassInfo(**{**messages.read_fields(message), "hyperparams": orjson.loads(message.hyperparams)})
+
+
+def hyperparams_as_text(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return hyperparams as the texts that the model class's schema reads back."""
+    return {name: _as_text(value) for name, value in given.items()}
+
+
+def _probabilities(rows: list[list[float]], width: int) -> Iterable[bytes]:
+    first = pb.PredictResponse(probabilities=[pb.Probabilities(values=[0.0] * width)]).SerializeToString()
+    head = first[: len(first) - 8 * width]  # tag and length, the same for every row
+    pack = struct.Struct(f"<{width}d").pack
+    return (head + pack(*row) for row in rows)
+
+
+def _labels(values: Iterable[pb.Value]) -> list[Any]:
+    return [read_value(value) for value in values]
+
+
+def _training_fields(message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y: Iterable[pb.Value]) -> dict[str, Any]:
+    fields: dict[str, Any] = {"X": sent.X} | _given(
+        y=_read_labels(y),
+        target=message.target,
+        hyperparams=dict(sorted(message.hyperparams.items())),
+        feature_types=dict(sorted(message.feature_types.items())),
+        feature_names=list(sent.feature_names or message.feature_names),
+    )
+    if message.HasField("evaluation"):
+        fields["evaluation"] = messages.read_fields(message.evaluation)
+    if message.HasField("feature_type_list"):
+        fields["feature_types"] = list(message.feature_type_list.values)
+    return fields
+
+
+def _read_labels(y: Iterable[pb.Value]) -> list[Any]:
+    try:
+        return _labels(y)
+    except NoValue:
+        wrong = [
+            FieldError(("y", row), f"y, row {row}: a value of no kind") for row, v in enumerate(y) if not v.ByteSize()
+        ]
+        raise InvalidTable.of(wrong) from None
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    """Leave out what is empty: in proto3 that is how a field is left out."""
+    return {name: value for name, value in fields.items() if value}
+
+
+def _with_typed_hyperparams(request: TrainingT, model_class_key: str) -> TrainingT:
+    if not request.hyperparams:
+        return request
+    declared = models_registry.model_class(model_class_key).hyperparams
+    return request.model_copy(update={"hyperparams": hyperparams.from_text(declared, request.hyperparams)})
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value.item() if hasattr(value, "item") else value)

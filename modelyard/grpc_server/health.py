@@ -1,0 +1,25 @@
+"""The standard `grpc.health.v1.Health`: SERVING while the yard can serve, as /health/ready says it over REST."""
+
+from __future__ import annotations
+
+import asyncio
+
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health import aio
+
+from modelyard.grpc_server.workers import Workers
+from modelyard.ml_core.yard import Yard
+
+LOOK_AGAIN_S = 2.0
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def follow(yard: Yard, workers: Workers, servicer: aio.HealthServicer, names: tuple[str, ...]) -> None:
+    """Keep what the health service says in step with the yard's health, until cancelled."""
+    while True:
+        found = await workers.run(yard.health)
+        for name in names:
+            await servicer.set(name, _SERVING if found.status == "ok" else _NOT_SERVING)
+        await asyncio.sleep(LOOK_AGAIN_S)

@@ -1,0 +1,113 @@
+"""Serve the gRPC service: the listening socket, health, reflection, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+import signal
+from collections.abc import AsyncIterator
+
+import grpc
+import uvloop
+from grpc_health.v1 import health as health_service
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from modelyard.errors import Unavailable
+from modelyard.grpc_server import health
+from modelyard.grpc_server.gate import TRANSPORT_FACTOR, Gate
+from modelyard.grpc_server.pb import modelyard_pb2 as pb
+from modelyard.grpc_server.service import ModelService
+from modelyard.grpc_server.workers import Workers
+from modelyard.ml_core.yard import Yard
+from modelyard.settings import Settings
+
+log = logging.getLogger("modelyard.grpc")
+
+SERVICE = pb.DESCRIPTOR.services_by_name["ModelService"]
+NAMES = (SERVICE.full_name, "")
+AFTER_TRAININGS_S = 2.0
+"""How much longer than trainings calls may go on after SIGTERM: those that wait for one are told how it ended."""
+
+
+def serve(yard: Yard, settings: Settings) -> None:
+    """Serve until SIGTERM or Ctrl-C; calls under way are finished first. Closes the core."""
+    uvloop.run(_serve_until_signal(yard, settings))
+
+
+async def _serve_until_signal(yard: Yard, settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with running(yard, settings) as port:
+        log.info("serving gRPC on %s:%d", settings.host, port)
+        await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def running(yard: Yard, settings: Settings) -> AsyncIterator[int]:
+    """Serve while the context lasts; its value is the port.
+
+    At its end health says NOT_SERVING, then no call is let in any more, and those under way are finished. Closes the
+    core. Raises Unavailable where the port is taken.
+    """
+    workers = Workers()
+    gate = Gate(settings.grpc_max_message_bytes)
+    service = ModelService(yard, workers, max_body_bytes=settings.max_body_bytes)
+    standard_health = health_service.aio.HealthServicer()
+    server = grpc.aio.server(options=_options(settings))
+    server.add_generic_rpc_handlers((handlers(service, gate),))
+    health_pb2_grpc.add_HealthServicer_to_server(standard_health, server)
+    reflection.enable_server_reflection(
+        (SERVICE.full_name, health_service.SERVICE_NAME, reflection.SERVICE_NAME), server
+    )
+    port = _listen(server, settings)
+    await server.start()
+    await workers.run(yard.serve)
+    following = asyncio.create_task(health.follow(yard, workers, standard_health, NAMES))
+    try:
+        yield port
+    finally:
+        following.cancel()
+        await standard_health.enter_graceful_shutdown()
+        yard.drain()
+        grace_s = settings.train_grace_s + AFTER_TRAININGS_S
+        try:
+            async with asyncio.timeout(grace_s):
+                await gate.close()
+        except TimeoutError:
+            log.warning("calls were still under way after %g s", grace_s)
+        await server.stop(None)
+        yard.close()
+
+
+def handlers(service: ModelService, gate: Gate) -> grpc.GenericRpcHandler:
+    """Join every method of the service's descriptor with what it does. Raises AttributeError where one does nothing."""
+    return grpc.method_handlers_generic_handler(
+        SERVICE.full_name,
+        {method.name: gate.handler(method, getattr(service, snake_case(method.name))) for method in SERVICE.methods},
+    )
+
+
+def snake_case(name: str) -> str:
+    """Return a method's name as Python writes it."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _options(settings: Settings) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", min(TRANSPORT_FACTOR * settings.grpc_max_message_bytes, 2**31 - 1)),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.so_reuseport", 0),  # two servers on one port would share its calls at random
+    ]
+
+
+def _listen(server: grpc.aio.Server, settings: Settings) -> int:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    try:
+        port: int = server.add_insecure_port(f"{host}:{settings.grpc_port}")
+    except RuntimeError as error:
+        raise Unavailable(f"cannot listen on {host}:{settings.grpc_port}: {error}") from None
+    return port

@@ -1,0 +1,257 @@
+"""The methods of the service: each decodes, calls one verb of the core and encodes. What all share is in `gate`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from modelyard import logs
+from modelyard.errors import FieldError, InvalidArgument, InvalidRequest
+from modelyard.grpc_server import codec, messages
+from modelyard.grpc_server.gate import Call
+from modelyard.grpc_server.pb import modelyard_pb2 as pb
+from modelyard.grpc_server.spool import Spool
+from modelyard.grpc_server.tables_in import Sent, opened, read_table
+from modelyard.grpc_server.workers import Workers
+from modelyard.ml_core.yard import Yard
+from modelyard.schemas import Job, ModelMetadata, Predictions
+
+SMALL_BYTES = 16 * 1024
+"""Below it a prediction takes less time than handing it to a thread and back saves."""
+
+ARTIFACT_CHUNK_BYTES = 2**20
+MAX_KEY_CHARS = 200
+
+
+class ModelService:
+    """One method for each of `modelyard.v1.ModelService`, named alike in snake case."""
+
+    def __init__(self, yard: Yard, workers: Workers, *, max_body_bytes: int) -> None:
+        self._yard = yard
+        self._workers = workers
+        self._max_body_bytes = max_body_bytes
+
+    async def train(self, call: Call) -> pb.Model:
+        """Train a model, as a job that goes on when the caller leaves."""
+        key = idempotency_key(call)
+        return await self._workers.wait_for(self._train, call.message(), key)
+
+    async def retrain(self, call: Call) -> pb.Model:
+        """Retrain a model, as a job that goes on when the caller leaves."""
+        key = idempotency_key(call)
+        return await self._workers.wait_for(self._train, call.message(), key)
+
+    async def train_stream(self, call: Call) -> pb.Model:
+        """Keep the chunks on disk until all are there, then train."""
+        key = idempotency_key(call)
+        received = call.messages()
+        header = await _header(received, ("train", "retrain"))
+        spool = await self._workers.run(Spool, self._max_body_bytes)
+        try:
+            async for message in received:
+                await self._workers.run(spool.append, _chunk(message))
+        except BaseException:
+            spool.close()
+            raise
+        return await self._workers.wait_for(self._train_spooled, header, spool, key)
+
+    async def predict(self, call: Call) -> bytes:
+        """Predict: a few rows here and now, many in a thread."""
+        message = call.message()
+        if call.bytes_in <= SMALL_BYTES and message.X.WhichOneof("data") == "rows":
+            found = self._yard.predict_at_once(codec.read_predict(message, read_table(message.X)))
+            if found is not None:
+                return codec.write_predictions(found)
+        return await self._write(await self._predict(message, message.X))
+
+    async def predict_stream(self, call: Call) -> None:
+        """Answer each chunk before the next one is read; pieces of a file are put together on disk first."""
+        received = call.messages()
+        header = await _header(received, ("predict",))
+        header.model_id = self._yard.get_model(header.model_id).model_id
+        first_row = 0
+        async for message in received:
+            chunk = _chunk(message)
+            if chunk.WhichOneof("data") == "file":
+                await self._predict_file(call, header, chunk, received)
+                return
+            with _counted_from(first_row):
+                found = await self._predict(header, chunk)
+            first_row += len(found.predictions)
+            logs.note(rows=first_row)
+            await call.send(await self._write(found))
+
+    async def list_available_models(self, call: Call) -> pb.ListAvailableModelsResponse:
+        """List the algorithms there are."""
+        call.message()
+        found = await self._workers.run(self._yard.list_model_classes)
+        return pb.ListAvailableModelsResponse(model_classes=map(codec.write_model_class, found))
+
+    async def list_trained_models(self, call: Call) -> pb.ListTrainedModelsResponse:
+        """List models, newest first."""
+        page = await self._workers.run(self._yard.list_models, codec.read_query(call.message()))
+        return messages.write(pb.ListTrainedModelsResponse, page)
+
+    async def get_model_info(self, call: Call) -> pb.Model:
+        """Return what is known of a model."""
+        return _model(self._yard.get_model(_reference(call.message())))
+
+    async def get_report(self, call: Call) -> pb.Report:
+        """Return what the evaluation of a model showed."""
+        return messages.write(pb.Report, await self._workers.run(self._yard.get_report, _reference(call.message())))
+
+    async def get_artifact(self, call: Call) -> None:
+        """Send a model's file in chunks."""
+        model = self._yard.get_model(_reference(call.message()))
+        content = await self._workers.run(self._yard.get_artifact, model.model_id)
+        call.trailers = (("sha256", model.artifact.sha256),)
+        for start in range(0, len(content), ARTIFACT_CHUNK_BYTES):
+            await call.send(pb.ArtifactChunk(content=content[start : start + ARTIFACT_CHUNK_BYTES]))
+
+    async def delete_model(self, call: Call) -> pb.Model:
+        """Retire a model; after a hard deletion there is nothing left to tell of it but its id."""
+        message = call.message()
+        wanted = _reference(message)
+        if message.hard:
+            wanted = self._yard.get_model(wanted).model_id
+        deleted = await self._workers.run(self._yard.delete, wanted, hard=message.hard)
+        if deleted is not None:
+            return _model(deleted)
+        return pb.Model(model_id=wanted, status="deleted", message="deleted for good")
+
+    async def restore_model(self, call: Call) -> pb.Model:
+        """Make a soft-deleted model active again."""
+        return _model(await self._workers.run(self._yard.restore, _reference(call.message())))
+
+    async def get_job(self, call: Call) -> pb.Job:
+        """Return a job as it is now."""
+        return _job(await self._workers.run(self._yard.get_job, call.message().job_id))
+
+    async def list_jobs(self, call: Call) -> pb.ListJobsResponse:
+        """List jobs, newest first."""
+        page = await self._workers.run(self._yard.list_jobs, codec.read_job_query(call.message()))
+        return messages.write(pb.ListJobsResponse, page)
+
+    async def cancel_job(self, call: Call) -> pb.Job:
+        """Cancel a job."""
+        return _job(await self._workers.run(self._yard.cancel_job, call.message().job_id))
+
+    async def watch_job(self, call: Call) -> None:
+        """Send a job whenever it has changed, until it has ended."""
+        states = self._yard.watch_job(call.message().job_id)
+        while (job := await self._workers.wait_for(next, states, None)) is not None:
+            await call.send(_job(job))
+
+    async def health_check(self, call: Call) -> pb.HealthCheckResponse:
+        """Say how the yard is."""
+        call.message()
+        return messages.write(pb.HealthCheckResponse, await self._workers.run(self._yard.health))
+
+    def _train(self, message: pb.TrainRequest | pb.RetrainRequest, key: str | None) -> pb.Model:
+        with opened(message.X) as sent:
+            return self._train_on(message, sent, message.y, key)
+
+    def _train_spooled(self, header: pb.TrainRequest | pb.RetrainRequest, spool: Spool, key: str | None) -> pb.Model:
+        with spool:
+            sent, labels = spool.table()
+            return self._train_on(header, sent, labels, key)
+
+    def _train_on(
+        self, message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y: Iterable[pb.Value], key: str | None
+    ) -> pb.Model:
+        waits = message.wait or not message.HasField("wait")
+        if isinstance(message, pb.TrainRequest):
+            order = codec.read_train(message, sent, y)
+            if waits:
+                return _model(self._yard.train(order, idempotency_key=key))
+            return pb.Model(job=_job(self._yard.submit_training(order, idempotency_key=key)))
+        again = codec.read_retrain(message, sent, y, self._yard)
+        if waits:
+            return _model(self._yard.retrain(again, idempotency_key=key))
+        return pb.Model(job=_job(self._yard.submit_retraining(again, idempotency_key=key)))
+
+    async def _predict(self, message: pb.PredictRequest, table: pb.Table) -> Predictions:
+        """Predict in threads, a step at a time: what its caller has left goes no further."""
+        with contextlib.ExitStack() as files:
+            sent = await self._workers.run(files.enter_context, opened(table))
+            return await self._workers.run(self._yard.predict, codec.read_predict(message, sent))
+
+    async def _predict_file(
+        self, call: Call, header: pb.PredictRequest, first: pb.Table, received: AsyncIterator[Any]
+    ) -> None:
+        with Spool(self._max_body_bytes) as spool:
+            await self._workers.run(spool.append, pb.TrainChunk(X=first))
+            async for message in received:
+                await self._workers.run(spool.append, pb.TrainChunk(X=_chunk(message)))
+            sent, _ = spool.table()
+            found = await self._workers.run(self._yard.predict, codec.read_predict(header, sent))
+        await call.send(await self._write(found))
+
+    async def _write(self, found: Predictions) -> bytes:
+        return await self._workers.run(codec.write_predictions, found)
+
+
+def _reference(message: Any) -> str:
+    """Return the reference that a request names. Raises InvalidRequest where it names none."""
+    wanted: str = message.model_id
+    if not wanted:
+        raise InvalidRequest.of([FieldError(("model_id",), "field 'model_id' is required")])
+    return wanted
+
+
+def idempotency_key(call: Call) -> str | None:
+    """Return the key that a call's metadata carries. Raises InvalidRequest."""
+    key: str | None = call.metadata.get("idempotency-key")
+    if key is not None and not 1 <= len(key) <= MAX_KEY_CHARS:
+        raise InvalidRequest(f"the metadata idempotency-key must have 1 to {MAX_KEY_CHARS} characters, got {len(key)}")
+    return key
+
+
+def _model(model: ModelMetadata) -> pb.Model:
+    return messages.write(pb.Model, model)
+
+
+def _job(job: Job) -> pb.Job:
+    return messages.write(pb.Job, job)
+
+
+async def _header(received: AsyncIterator[Any], kinds: tuple[str, ...]) -> Any:
+    """Return the request that a stream begins with."""
+    due = " or ".join(kinds)
+    message = await anext(received, None)
+    if message is None:
+        raise InvalidRequest(f"the stream is empty; its first message must be {due}, the others chunks of the table")
+    kind = message.WhichOneof("part")
+    if kind not in kinds:
+        raise InvalidRequest(f"the first message must be {due}, got {kind or 'nothing'}")
+    header = getattr(message, kind)
+    if header.HasField("X") or (kind != "predict" and header.y):
+        raise InvalidRequest("the first message must not hold X or y; they come in the chunks after it")
+    return header
+
+
+def _chunk(message: Any) -> Any:
+    if message.WhichOneof("part") != "chunk":
+        raise InvalidRequest(f"after the first message only chunks may come, got {message.WhichOneof('part')}")
+    return message.chunk
+
+
+@contextlib.contextmanager
+def _counted_from(first_row: int) -> Iterator[None]:
+    """Name wrong cells by their rows in the whole stream."""
+    try:
+        yield
+    except InvalidArgument as error:
+        if not first_row:
+            raise
+        note = f" (its row 0 is row {first_row} of the stream)"
+        wrong = [replace(one, loc=_moved(one.loc, first_row), message=one.message + note) for one in error.errors]
+        raise type(error)(error.detail + note, errors=wrong) from None
+
+
+def _moved(loc: tuple[str | int, ...], first_row: int) -> tuple[str | int, ...]:
+    if len(loc) > 1 and loc[0] == "X" and isinstance(loc[1], int):
+        return ("X", loc[1] + first_row, *loc[2:])
+    return loc
