@@ -167,6 +167,15 @@ def test_retraining_keeps_what_is_not_changed(yard: Verbs, name: str) -> None:
     assert (child.n_rows, child.tags) == (50, ["t"])
 
 
+def test_a_retraining_asks_for_the_evaluation_its_parent_had_too_few_rows_for(yard: Verbs, name: str) -> None:
+    rows = [RECORDS[0], RECORDS[-1]]
+    parent = yard.train(order(name, X=rows, y=["no", "yes"]))
+    assert "validation_accuracy" not in parent.metrics
+    assert [warning.code for warning in parent.warnings] == ["evaluation_fallback"]
+    child = yard.retrain(RetrainRequest(model_id=name, X=RECORDS, y=LABELS))
+    assert "validation_accuracy" in child.metrics
+
+
 def test_a_reference_is_an_id_a_name_or_a_version(yard: Verbs, name: str) -> None:
     first, second = yard.train(order(name)), yard.train(order(name))
     assert yard.get_model(name).model_id == second.model_id

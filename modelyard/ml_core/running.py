@@ -123,7 +123,7 @@ def describe(order: TrainingOrder, trained: Trained) -> ModelDescription:
         target=plan.table.target,
         tags=order.tags,
         warnings=trained.warnings,
-        evaluation=trained.evaluation,
+        evaluation=plan.evaluation,  # as asked for, so that a retraining on more rows asks for it again
         created_at=datetime.now(UTC),
         training_seconds=round(trained.seconds, 6),
         environment=current_environment(plan.model_class.libraries),
