@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 import orjson
@@ -33,6 +34,12 @@ def note(**facts: Any) -> None:
         known.update(facts)
 
 
+def emit(logger: logging.Logger, level: int, message: str, facts: dict[str, Any]) -> None:
+    """Log a message with its facts, without looking for the place in the code that says so."""
+    if logger.isEnabledFor(level):
+        logger.handle(logger.makeRecord(logger.name, level, "", 0, message, (), None, extra={"facts": facts}))
+
+
 def current_request_id() -> str | None:
     """Return the id of the request under way."""
     facts = _facts.get()
@@ -44,8 +51,9 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line (and its traceback)."""
-        time = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        facts = "".join(f" {key}={value}" for key, value in _facts_of(record).items())
+        facts = "".join([f" {key}={value}" for key, value in _facts_of(record).items()])
+        second, fraction = divmod(record.created, 1)
+        time = f"{_written(int(second))}.{int(fraction * 1e6):06d}Z"
         line = f"{time} {record.levelname} {record.name}: {record.getMessage()}{facts}"
         return line + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")
 
@@ -67,6 +75,12 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(fields, default=str).decode()
 
 
+@lru_cache(maxsize=2)
+def _written(second: int) -> str:
+    """Write a time without its fraction: many lines a second share it."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def _facts_of(record: logging.LogRecord) -> dict[str, Any]:
     facts = getattr(record, "facts", None)
     if facts is None:
@@ -77,6 +91,9 @@ def _facts_of(record: logging.LogRecord) -> dict[str, Any]:
 
 def configure(level: str, style: Literal["text", "json"]) -> None:
     """Send this process's log to standard error in one style. Servers call it once, libraries never."""
+    # What no line shows need not be found out at each.
+    for name in ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks"):
+        setattr(logging, name, False)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)

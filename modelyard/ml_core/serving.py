@@ -60,9 +60,14 @@ class LoadedModels:
             promise = under_way or self._loading.setdefault(model_id, Future())
         return promise.result() if under_way else self._load(model_id, promise)
 
-    def has(self, reference: str) -> bool:
-        """Tell whether the model that `reference` means can answer without being loaded first."""
-        return self._store.resolve_active(reference) in self._loaded
+    def get_loaded(self, reference: str) -> LoadedModel | None:
+        """Return the active model that is meant, None where it would have to be loaded first. Raises ModelNotFound."""
+        model_id = self._store.resolve_active(reference)
+        with self._lock:
+            model = self._loaded.get(model_id)
+            if model is not None:
+                self._loaded.move_to_end(model_id)
+        return model
 
     def _load(self, model_id: str, promise: Future[LoadedModel]) -> LoadedModel:
         try:

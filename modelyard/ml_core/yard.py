@@ -17,7 +17,7 @@ from modelyard.jobs import Jobs, NewJob
 from modelyard.ml_core import predicting
 from modelyard.ml_core.orders import TrainingOrder, order_retraining, order_training
 from modelyard.ml_core.running import write_order
-from modelyard.ml_core.serving import LoadedModels
+from modelyard.ml_core.serving import LoadedModel, LoadedModels
 from modelyard.ml_core.training import check_plan
 from modelyard.schemas import (
     Health,
@@ -115,15 +115,18 @@ class Yard:
 
     def predict(self, request: PredictRequest) -> Predictions:
         """Predict the label of each row. See `Verbs.predict`."""
-        model = self._loaded.get(request.model_id)
+        return self._predict(self._loaded.get(request.model_id), request)
+
+    def predict_at_once(self, request: PredictRequest) -> Predictions | None:
+        """Predict as `predict` does; None, and at once, where the model would first have to be read from disk."""
+        model = self._loaded.get_loaded(request.model_id)
+        return None if model is None else self._predict(model, request)
+
+    def _predict(self, model: LoadedModel, request: PredictRequest) -> Predictions:
         logs.note(model_id=model.model_id, model_class=model.model_class_key)
         found = predicting.predict(model, request.X, request.feature_names, probabilities=request.probabilities)
         logs.note(rows=len(found.predictions))
         return found
-
-    def is_loaded(self, reference: str) -> bool:
-        """Tell whether a model can answer without being read from disk first. Raises ModelNotFound."""
-        return self._loaded.has(reference)
 
     def delete(self, reference: str, *, hard: bool = False) -> ModelMetadata | None:
         """Retire a model. See `Verbs.delete`."""

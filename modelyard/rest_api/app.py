@@ -21,6 +21,7 @@ from modelyard.ml_core.yard import Yard
 from modelyard.rest_api import openapi, problems
 from modelyard.rest_api.gate import Gate
 from modelyard.rest_api.routes import jobs, models, predictions, service, training
+from modelyard.rest_api.short_way import ShortWay
 from modelyard.settings import Settings
 
 log = logging.getLogger("modelyard.rest")
@@ -56,7 +57,7 @@ def create_app(yard: Yard, settings: Settings) -> ASGIApp:
             CORSMiddleware, allow_origins=settings.allowed_origins, allow_methods=["*"], allow_headers=["*"]
         )
     app.openapi = lambda: _openapi_once(app)  # type: ignore[method-assign]
-    return Gate(app, settings)
+    return Gate(ShortWay(app, yard, cross_origin=bool(settings.allowed_origins)), settings)
 
 
 def _prepare(yard: Yard) -> None:

@@ -27,7 +27,12 @@ _TEXT_FIELDS = frozenset({"model_class_key", "modelclasskey", "model_id", "model
 
 async def read_json(request: Request, kind: type[RequestT]) -> RequestT:
     """Read a JSON body as a `kind`. Raises InvalidRequest, and PayloadTooLarge from the gate."""
-    fields = loads(await request.body(), "the body")
+    return parse_json(await request.body(), kind)
+
+
+def parse_json(body: bytes, kind: type[RequestT]) -> RequestT:
+    """Turn the bytes of a JSON body into a `kind`. Raises InvalidRequest."""
+    fields = loads(body, "the body")
     if not isinstance(fields, dict):
         raise InvalidRequest(f"the body must be a JSON object, got {_json_kind(fields)}")
     return parse(kind, fields)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
+import random
 import re
 import time
+from functools import lru_cache
 from typing import Any
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelyard import logs
@@ -19,7 +19,11 @@ from modelyard.settings import Settings
 log = logging.getLogger("modelyard.rest")
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_HEADERS = frozenset({b"host", b"origin", b"x-request-id", b"content-length"})
+_ids = random.Random()  # noqa: S311 - they tell requests apart and keep no secret
+
+Headers = dict[bytes, bytes]
 
 
 class Gate:
@@ -32,7 +36,7 @@ class Gate:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._max_body_bytes = settings.max_body_bytes
-        self._allowed_origins = frozenset(settings.allowed_origins)
+        self._allowed_origins = frozenset(origin.encode("latin-1", "replace") for origin in settings.allowed_origins)
         self._loopback_only = settings.host in LOOPBACK
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,41 +44,45 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        given = headers.get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else os.urandom(8).hex()
-        with logs.request(request_id) as facts:
+        # The first of equal names counts.
+        headers: Headers = {name: value for name, value in reversed(scope["headers"]) if name in _HEADERS}
+        with logs.request(_request_id(headers.get(b"x-request-id"))) as facts:
             call = _Call(scope, receive, send, facts, self._max_body_bytes)
             try:
                 self._check_origin(headers)
                 call.check_declared_size(headers)
-            except ModelyardError as error:
-                await call.refuse(error)
-            else:
-                await self._pass_on(call)
+                await self._app(scope, call.receive, call.send)
+            except Exception as error:  # noqa: BLE001 - logged and answered
+                await _answer_error(call, error)
             call.log()
 
-    async def _pass_on(self, call: _Call) -> None:
-        try:
-            await self._app(call.scope, call.receive, call.send)
-        except Exception:
-            log.exception("unexpected error", extra={"facts": call.facts})
-            if not call.started:
-                await call.refuse(ModelyardError(problems.INTERNAL_DETAIL))
-
     def _check_origin(self, headers: Headers) -> None:
-        host = headers.get("host", "")
-        if self._loopback_only and host and _without_port(host) not in LOOPBACK:
-            raise PermissionDenied(f"host {host[:200]!r} is not this server; it listens on this machine only")
-        origin = headers.get("origin")
+        host = headers.get(b"host", b"")
+        if self._loopback_only and not _is_loopback(host):
+            raise PermissionDenied(f"host {_shown(host)} is not this server; it listens on this machine only")
+        origin = headers.get(b"origin")
         if origin is None or origin in self._allowed_origins:
             return
-        if origin.partition("://")[2] != host:
-            raise PermissionDenied(f"origin {origin[:200]!r} may not call this server; see MODELYARD_ALLOWED_ORIGINS")
+        if origin.partition(b"://")[2] != host:
+            raise PermissionDenied(f"origin {_shown(origin)} may not call this server; see MODELYARD_ALLOWED_ORIGINS")
 
 
 class _Call:
     """One request on its way: counts its bytes in and out and remembers its status."""
+
+    __slots__ = (
+        "_began",
+        "_bytes_in",
+        "_bytes_out",
+        "_max_bytes",
+        "_receive",
+        "_send",
+        "_status",
+        "_whole",
+        "facts",
+        "scope",
+        "started",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, facts: dict[str, Any], max_bytes: int) -> None:
         self.scope = scope
@@ -82,15 +90,15 @@ class _Call:
         self.started = False
         self._receive = receive
         self._send = send
-        self._request_id: str = facts["request_id"]
         self._max_bytes = max_bytes
         self._bytes_in = 0
         self._bytes_out = 0
+        self._whole = False
         self._status = 0
         self._began = time.perf_counter()
 
     def check_declared_size(self, headers: Headers) -> None:
-        declared = headers.get("content-length", "")
+        declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > self._max_bytes:
             raise self._too_large(f"{int(declared):,} bytes")
 
@@ -100,24 +108,23 @@ class _Call:
             self._bytes_in += len(message.get("body", b""))
             if self._bytes_in > self._max_bytes:
                 raise self._too_large("more")
+            self._whole = not message.get("more_body", False)
         return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.started = True
             self._status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self._request_id.encode())]
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.facts["request_id"].encode())]
         else:
             self._bytes_out += len(message.get("body", b""))
         await self._send(message)
 
     async def refuse(self, error: ModelyardError) -> None:
-        body = problems.to_problem(error, self._request_id)
-        headers = [
-            (b"content-type", problems.MEDIA_TYPE.encode()),
-            (b"content-length", str(len(body)).encode()),
-            (b"connection", b"close"),
-        ]
+        body = problems.to_problem(error, self.facts["request_id"])
+        headers = [(b"content-length", b"%d" % len(body)), (b"content-type", problems.MEDIA_TYPE.encode())]
+        if not self._whole:  # the rest of the body would be taken for the next request
+            headers.append((b"connection", b"close"))
         await self.send({"type": "http.response.start", "status": problems.status_of(error), "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
@@ -127,7 +134,7 @@ class _Call:
             return
         ms = round((time.perf_counter() - self._began) * 1000, 3)
         sizes = {"status": self._status, "bytes_in": self._bytes_in, "bytes_out": self._bytes_out, "ms": ms}
-        log.log(level, "%s %s", self.scope["method"], self.scope["path"], extra={"facts": {**self.facts, **sizes}})
+        logs.emit(log, level, f"{self.scope['method']} {self.scope['path']}", {**self.facts, **sizes})
 
     def _too_large(self, got: str) -> PayloadTooLarge:
         return PayloadTooLarge(
@@ -136,7 +143,28 @@ class _Call:
         )
 
 
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0].lower()
+async def _answer_error(call: _Call, error: Exception) -> None:
+    if isinstance(error, ModelyardError) and not call.started:
+        await call.refuse(error)
+        return
+    log.error("unexpected error", exc_info=error, extra={"facts": call.facts})
+    if not call.started:
+        await call.refuse(ModelyardError(problems.INTERNAL_DETAIL))
+
+
+def _request_id(given: bytes | None) -> str:
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given.decode()
+    return f"{_ids.getrandbits(64):016x}"
+
+
+@lru_cache(maxsize=256)
+def _is_loopback(host: bytes) -> bool:
+    """Tell whether a Host header names this machine; none at all does."""
+    name = host.decode("latin-1")
+    without_port = name.partition("]")[0] + "]" if name.startswith("[") else name.partition(":")[0].lower()
+    return not name or without_port in LOOPBACK
+
+
+def _shown(header: bytes) -> str:
+    return repr(header[:200].decode("latin-1"))

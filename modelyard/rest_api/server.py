@@ -11,6 +11,7 @@ import uvicorn
 
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.app import create_app
+from modelyard.rest_api.one_write import OneWriteProtocol
 from modelyard.settings import Settings
 
 _NOT_STARTED = 3
@@ -27,6 +28,8 @@ def serve(yard: Yard, settings: Settings) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        http=OneWriteProtocol,
+        proxy_headers=False,  # nothing asks for the caller's address
         timeout_graceful_shutdown=math.ceil(settings.train_grace_s) + _MARGIN_S,
         timeout_keep_alive=75,
     )

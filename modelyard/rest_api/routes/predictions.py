@@ -1,22 +1,18 @@
-"""Predicting, from JSON and from files. Small requests to a loaded model are answered where they are read."""
+"""Predicting, from JSON and from files."""
 
 from __future__ import annotations
 
-import time
-from typing import Any
+from time import perf_counter
 
-import orjson
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api import tables_out
-from modelyard.rest_api.bodies import read_json, read_upload
+from modelyard.rest_api.bodies import read_upload
 from modelyard.rest_api.openapi import error_responses, json_body, table_answer, upload_body
+from modelyard.rest_api.predicting import answer, encode, timing
 from modelyard.schemas import ModelWarning, Predictions, PredictRequest
-
-SMALL_BODY_BYTES = 16 * 1024
-"""Below it a prediction takes less time than handing it to a thread and back saves."""
 
 _MAX_HEADER_CHARS = 4000
 _ERRORS = error_responses(400, 404, 409, 413)
@@ -29,15 +25,8 @@ def router(yard: Yard) -> APIRouter:
     @routes.post("/predict", response_model=Predictions, responses=_ERRORS, openapi_extra=json_body(PredictRequest))
     async def predict(request: Request) -> Response:
         """Predict the label of each row."""
-        clock = Clock()
-        asked = await read_json(request, PredictRequest)
-        clock.lap("parse")
-        small = len(await request.body()) <= SMALL_BODY_BYTES and yard.is_loaded(asked.model_id)
-        found = yard.predict(asked) if small else await run_in_threadpool(yard.predict, asked)
-        clock.lap("predict")
-        body = encode(found)
-        clock.lap("encode")
-        return Response(body, media_type=tables_out.JSON, headers={"Server-Timing": clock.header()})
+        content, laps = await answer(yard, await request.body())
+        return Response(content, media_type=tables_out.JSON, headers={"Server-Timing": laps})
 
     @routes.post(
         "/predict/file",
@@ -47,54 +36,22 @@ def router(yard: Yard) -> APIRouter:
     )
     async def predict_file(request: Request) -> Response:
         """Predict the label of each row of an uploaded table, answered in the format of `Accept`."""
-        clock = Clock()
+        began = perf_counter()
         media_type = tables_out.choose(request.headers.get("accept"))
         async with read_upload(request, PredictRequest) as asked:
-            clock.lap("parse")
+            parsed = perf_counter()
             found = await run_in_threadpool(yard.predict, asked)
-            clock.lap("predict")
-        write = encode if media_type == tables_out.JSON else tables_out.write
-        body = await run_in_threadpool(write, found, media_type)
-        clock.lap("encode")
-        headers = {"Server-Timing": clock.header(), "X-Model-Id": found.model_id, **_in_header(found.warnings)}
+        predicted = perf_counter()
+        body = await run_in_threadpool(_write, found, media_type)
+        laps = timing(parse=parsed - began, predict=predicted - parsed, encode=perf_counter() - predicted)
+        headers = {"Server-Timing": laps, "X-Model-Id": found.model_id, **_in_header(found.warnings)}
         return Response(body, media_type=media_type, headers=headers)
 
     return routes
 
 
-class Clock:
-    """Laps of one request, as a Server-Timing header tells them (in milliseconds)."""
-
-    def __init__(self) -> None:
-        self._last = time.perf_counter()
-        self._laps: list[str] = []
-
-    def lap(self, name: str) -> None:
-        """End a lap."""
-        now = time.perf_counter()
-        self._laps.append(f"{name};dur={(now - self._last) * 1000:.3f}")
-        self._last = now
-
-    def header(self) -> str:
-        """Return the laps so far."""
-        return ", ".join(self._laps)
-
-
-def encode(found: Predictions, media_type: str = tables_out.JSON) -> bytes:
-    """Write predictions as JSON."""
-    return orjson.dumps(
-        {
-            "model_id": found.model_id,
-            "predictions": found.predictions,
-            "classes": found.classes,
-            "probabilities": found.probabilities,
-            "warnings": [_warning(warning) for warning in found.warnings],
-        }
-    )
-
-
-def _warning(warning: ModelWarning) -> dict[str, Any]:
-    return warning.model_dump(exclude_none=True)
+def _write(found: Predictions, media_type: str) -> bytes:
+    return encode(found) if media_type == tables_out.JSON else tables_out.write(found, media_type)
 
 
 def _in_header(warnings: list[ModelWarning]) -> dict[str, str]:
