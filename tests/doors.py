@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from grpc import channel_ready_future, insecure_channel
 
 from modelyard.bootstrap import build
+from modelyard.grpc_server.client import GrpcClient
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.client import RestClient
 from modelyard.settings import Settings
@@ -51,6 +53,23 @@ def rest_server(folder: Path, **settings: str) -> Iterator[str]:
 def rest(folder: Path) -> Iterator[RestClient]:
     """Open a client on a REST server of its own."""
     with rest_server(folder) as url, RestClient(url) as client:
+        yield client
+
+
+@contextmanager
+def grpc_server(folder: Path, **settings: str) -> Iterator[str]:
+    """Start a gRPC server as a process of its own and yield its address once it answers."""
+    port = free_port()
+    with serving([sys.executable, "-m", "modelyard", "grpc"], folder, MODELYARD_GRPC_PORT=str(port), **settings):
+        with insecure_channel(f"127.0.0.1:{port}") as channel:
+            channel_ready_future(channel).result(30)
+        yield f"127.0.0.1:{port}"
+
+
+@contextmanager
+def grpc(folder: Path) -> Iterator[GrpcClient]:
+    """Open a client on a gRPC server of its own."""
+    with grpc_server(folder) as target, GrpcClient(target) as client:
         yield client
 
 

@@ -27,7 +27,11 @@ from modelyard.schemas import (
 from modelyard.verbs import Verbs
 from tests import doors
 
-DOORS: dict[str, Callable[[Path], AbstractContextManager[Verbs]]] = {"core": doors.core, "rest": doors.rest}
+DOORS: dict[str, Callable[[Path], AbstractContextManager[Verbs]]] = {
+    "core": doors.core,
+    "rest": doors.rest,
+    "grpc": doors.grpc,
+}
 
 RECORDS: list[dict[str, Any]] = [
     {"age": 20 + i % 40, "income": 1000.5 * (i % 7), "job": ["clerk", "smith", None][i % 3], "member": i % 2 == 0}

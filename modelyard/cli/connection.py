@@ -75,11 +75,16 @@ def settings_with(**overrides: Any) -> Settings:
 
 def _on_server(url: str) -> Verbs:
     from modelyard.errors import InvalidRequest
-    from modelyard.rest_api.client import RestClient
 
-    if not url.startswith(("http://", "https://")):
-        raise InvalidRequest(f"URL {url!r} must begin with http:// or https://")
-    return RestClient(url)
+    if url.startswith("grpc://"):
+        from modelyard.grpc_server.client import GrpcClient
+
+        return GrpcClient(url)
+    if url.startswith(("http://", "https://")):
+        from modelyard.rest_api.client import RestClient
+
+        return RestClient(url)
+    raise InvalidRequest(f"URL {url!r} must begin with http://, https:// or grpc://")
 
 
 def _on_folder(storage: str | None) -> Verbs:

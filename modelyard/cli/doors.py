@@ -46,7 +46,10 @@ class Door:
 
 def doors_of(settings: Settings) -> tuple[Door, ...]:
     """Return the doors there are."""
-    return (Door("rest", "REST", settings.rest_port, "http://{} (documentation: http://{}/docs)"),)
+    return (
+        Door("rest", "REST", settings.rest_port, "http://{} (documentation: http://{}/docs)"),
+        Door("grpc", "gRPC", settings.grpc_port, "{} (modelyard.v1.ModelService, with reflection)"),
+    )
 
 
 def run_all(settings: Settings) -> int:

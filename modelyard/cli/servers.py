@@ -1,4 +1,4 @@
-"""`rest` serves one door; `up` starts every door there is, each in a process of its own."""
+"""`rest` and `grpc` serve one door each; `up` starts every door there is, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(rich_help_panel="Servers")(up)
     app.command(rich_help_panel="Servers")(rest)
+    app.command(rich_help_panel="Servers")(grpc)
 
 
 def rest(
@@ -45,18 +46,39 @@ def rest(
     serve_rest(settings)
 
 
+def grpc(
+    host: Host = None,
+    port: Annotated[
+        int | None, typer.Option("--port", help="The port (or MODELYARD_GRPC_PORT).", show_default=False)
+    ] = None,
+    storage: Storage = None,
+    owned: Owned = False,
+) -> None:
+    """Serve gRPC until Ctrl-C."""
+    from modelyard.bootstrap import serve_grpc
+    from modelyard.cli.doors import require_free
+
+    settings = settings_with(host=host, grpc_port=port, storage_dir=storage)
+    require_free(settings.host, settings.grpc_port, "--port or MODELYARD_GRPC_PORT")
+    _stop_on_signals(owned=owned)
+    serve_grpc(settings)
+
+
 def up(
     host: Host = None,
     rest_port: Annotated[
         int | None,
         typer.Option("--rest-port", "--port", help="REST's port (or MODELYARD_REST_PORT).", show_default=False),
     ] = None,
+    grpc_port: Annotated[
+        int | None, typer.Option("--grpc-port", help="gRPC's port (or MODELYARD_GRPC_PORT).", show_default=False)
+    ] = None,
     storage: Storage = None,
 ) -> None:
     """Start every server; Ctrl-C stops them all."""
     from modelyard.cli.doors import run_all
 
-    settings = settings_with(host=host, rest_port=rest_port, storage_dir=storage)
+    settings = settings_with(host=host, rest_port=rest_port, grpc_port=grpc_port, storage_dir=storage)
     raise typer.Exit(run_all(settings))
 
 
