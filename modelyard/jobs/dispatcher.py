@@ -69,6 +69,7 @@ class Dispatcher:
         self._runs: dict[str, _Run] = {}
         self._ends: deque[tuple[str, RunEnd]] = deque()
         self._listeners: list[Callable[[], None]] = []
+        self._waits = False
         self._seen_changes = -1
         self._serves = False
         self._stop_at: float | None = None
@@ -152,7 +153,7 @@ class Dispatcher:
                 return
 
     def _pause(self) -> float | None:
-        if self._runs or self._ends or self._listeners or self.stops:
+        if self._runs or self._ends or self._waits or self._listeners or self.stops:
             return _LOOK_INTERVAL_S
         return _IDLE_INTERVAL_S
 
@@ -165,8 +166,10 @@ class Dispatcher:
         for entry in alive:
             if entry.status == "running" and entry.job_id not in self._runs:
                 self.interrupt_orphan(entry)
+        queued = [entry for entry in alive if entry.status == "queued"]
         if not self.stops:
-            self._start_those_whose_turn_it_is([entry for entry in alive if entry.status == "queued"])
+            self._start_those_whose_turn_it_is(queued)
+        self._waits = bool(queued)
         changes = self._documents.changes
         if changes != self._seen_changes:
             self._seen_changes = changes

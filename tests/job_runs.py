@@ -1,0 +1,161 @@
+"""What runs do in the tests of jobs: the run's order is a word, and each word is another way to end, or not to."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from modelyard.errors import FieldError, InvalidTable
+from modelyard.jobs import Finished, JobIndex, Jobs, Limits, NewJob, ProgressReporter
+from modelyard.schemas import Job
+from modelyard.storage import ModelDescription, ModelStore, write_model_files
+from tests.storage_drafts import new_model
+
+TARGET = f"{__name__}:run"
+WRONG = InvalidTable.of([FieldError(("X", 3, "age"), "column 'age', row 3: too old", 1e3)])
+
+
+def run(folder: Path, report: ProgressReporter) -> Finished:
+    """Do what the order says; without another end, make a model."""
+    what, *arguments = (folder / "order").read_text().split()
+    ACTIONS[what](folder, report, *arguments)
+    model = new_model()
+    files = write_model_files(folder / "result", model.estimator, model.report, model.contract)
+    fields = {name: getattr(model, name) for name in ModelDescription.__dataclass_fields__}
+    return Finished(ModelDescription(**fields), files)
+
+
+def _finish(_: Path, report: ProgressReporter) -> None:
+    report(2, 2, 0.25)
+
+
+def _pass(folder: Path, _: ProgressReporter, path: str) -> None:
+    """Leave a line in a file."""
+    with Path(path).open("a") as file:
+        file.write(folder.name + "\n")
+
+
+def _meet(folder: Path, _: ProgressReporter, path: str) -> None:
+    """Say that it runs, and go on when it is told to."""
+    (Path(path) / folder.name).touch()
+    while not (Path(path) / "go").exists():
+        time.sleep(0.01)
+
+
+def _wait(_: Path, report: ProgressReporter) -> None:
+    report(1, 10, 0.5)
+    signal.pause()
+
+
+def _spin(_: Path, report: ProgressReporter) -> None:
+    report(1, 10, 0.5)
+    while True:
+        pass
+
+
+def _child(_: Path, report: ProgressReporter) -> None:
+    """Start a process of its own."""
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    report(1, 10, None)
+    signal.pause()
+
+
+def _steps(_: Path, report: ProgressReporter) -> None:
+    for step in range(1, 6):
+        report(step, 10, 1 / step)
+        time.sleep(0.12)
+    signal.pause()
+
+
+def _hog(_: Path, report: ProgressReporter) -> None:
+    hoard = [os.urandom(1 << 20) for _ in range(600)]
+    report(1, len(hoard), None)
+    signal.pause()
+
+
+def _die_by_signal(_: Path, __: ProgressReporter, number: str) -> None:
+    sys.stderr.write("the last words\n")
+    os.kill(os.getpid(), int(number))
+
+
+def _exit(_: Path, __: ProgressReporter, code: str) -> None:
+    os._exit(int(code))
+
+
+def _wrong(_: Path, __: ProgressReporter) -> None:
+    raise WRONG
+
+
+def _unexpected(_: Path, __: ProgressReporter) -> None:
+    raise LookupError("secret")
+
+
+def _no_memory(_: Path, __: ProgressReporter) -> None:
+    raise MemoryError
+
+
+NO_GRACE = Limits(grace_s=0.0)
+
+ACTIONS: dict[str, Callable[..., None]] = {
+    "finish": _finish,
+    "pass": _pass,
+    "meet": _meet,
+    "wait": _wait,
+    "spin": _spin,
+    "child": _child,
+    "steps": _steps,
+    "hog": _hog,
+    "signal": _die_by_signal,
+    "exit": _exit,
+    "wrong": _wrong,
+    "unexpected": _unexpected,
+    "no-memory": _no_memory,
+}
+
+
+@contextmanager
+def opened(root: Path, limits: Limits = NO_GRACE) -> Iterator[Jobs]:
+    """Open the jobs of a folder, as a server of their own would."""
+    index = JobIndex()
+    store = ModelStore(root, observers=[index])
+    jobs = Jobs(root, store, index, limits, target=TARGET, preload=())
+    try:
+        yield jobs
+    finally:
+        jobs.close()
+        store.close()
+
+
+def order(jobs: Jobs, what: str, key: str | None = None, sha256: str = "a") -> Job:
+    """Order a run."""
+    new = NewJob("logistic_regression", idempotency_key=key, request_sha256=key and sha256)
+    return jobs.order(new, lambda folder: _write(folder / "order", what))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def serve(root: str, workers: str, preload: str = "") -> None:
+    """Be a server in a process of its own: order what standard input says, a line each, and answer with job ids."""
+    index = JobIndex()
+    store = ModelStore(Path(root), observers=[index])
+    limits = Limits(workers=int(workers), grace_s=0.0)
+    jobs = Jobs(Path(root), store, index, limits, target=TARGET, preload=preload.split())
+    jobs.serve()
+    _say("ready")
+    for line in sys.stdin:
+        what, _, key = line.strip().partition("|")
+        _say(order(jobs, what, key or None).job_id)
+    jobs.close()
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,40 @@
+"""What tests ask the system about processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def parents() -> dict[int, int]:
+    """Return the parent of every process that is alive; one that is dead but not yet reaped is not."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if state not in "ZX":
+            found[int(path.parent.name)] = int(parent)
+    return found
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the processes below one."""
+    family = parents()
+    found: set[int] = set()
+    level = {pid}
+    while level:
+        level = {child for child, parent in family.items() if parent in level} - found
+        found |= level
+    return found
+
+
+def seconds_until(reached: Callable[[], bool], timeout_s: float = 20.0) -> float:
+    """Wait until something is so, and return how long it took."""
+    began = time.monotonic()
+    while not reached():
+        assert time.monotonic() - began < timeout_s, "it took too long"
+        time.sleep(0.005)
+    return time.monotonic() - began

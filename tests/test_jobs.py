@@ -1,0 +1,332 @@
+"""Jobs in one process: their order, their limits, their cancelling, and every way in which a run can end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from modelyard import errors
+from modelyard.jobs import Jobs, launcher
+from modelyard.jobs.spool import Spool
+from modelyard.schemas import Job, JobQuery
+from tests import job_runs
+from tests.job_runs import NO_GRACE, opened, order
+from tests.processes import descendants, parents, seconds_until
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fork_server() -> Iterator[None]:
+    """Keep one fork server for all tests of this module."""
+    launcher.share(job_runs.TARGET, ()).prepare()
+    yield
+    launcher.release(job_runs.TARGET)
+
+
+@pytest.fixture
+def jobs(storage_dir: Path) -> Iterator[Jobs]:
+    with opened(storage_dir) as made:
+        yield made
+
+
+def until_running(jobs: Jobs, job: Job) -> Job:
+    """Wait until a run has said that it is at work."""
+    return next(state for state in jobs.watch(job.job_id) if state.progress.step)
+
+
+def run_pids() -> set[int]:
+    """Return the processes of the runs."""
+    (server,) = (pid for pid, parent in parents().items() if parent == os.getpid() and _is_python(pid))
+    return descendants(server)
+
+
+def _is_python(pid: int) -> bool:
+    return b"fork_server" in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def leftovers(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "jobs").iterdir() if path.suffix != ".lock")
+
+
+def test_a_job_that_succeeds_has_its_model_and_leaves_nothing(jobs: Jobs, storage_dir: Path) -> None:
+    job = order(jobs, "finish")
+    assert (job.status, job.progress.fraction, job.started_at) == ("queued", 0.0, None)
+    ended = jobs.wait(job.job_id)
+    assert (ended.status, ended.error) == ("succeeded", None)
+    assert (ended.progress.fraction, ended.progress.step, ended.progress.metric) == (1.0, 2, 0.25)
+    assert [path.name for path in (storage_dir / "artifacts").iterdir()] == [ended.model_id]
+    seconds_until(lambda: leftovers(storage_dir) == [])
+
+
+ENDINGS: dict[str, tuple[type[errors.ModelyardError], str]] = {
+    "wrong": (errors.InvalidTable, "column 'age', row 3: too old"),
+    "unexpected": (errors.Internal, "something went wrong inside"),
+    "no-memory": (errors.ResourceExhausted, "more memory than there is"),
+    "exit 3": (errors.Internal, "exit code 3"),
+    "exit 0": (errors.Internal, "without a result"),
+    f"signal {signal.SIGSEGV:d}": (errors.Internal, "SIGSEGV"),
+    f"signal {signal.SIGKILL:d}": (errors.Internal, "killed by the system .* memory ran out"),
+}
+
+
+@pytest.mark.parametrize("what", list(ENDINGS))
+def test_a_run_that_ends_badly_fails_alone_and_says_why(jobs: Jobs, storage_dir: Path, what: str) -> None:
+    kind, words = ENDINGS[what]
+    failed = jobs.wait(order(jobs, what).job_id)
+    assert (failed.status, failed.model_id) == ("failed", None)
+    assert failed.error is not None
+    with pytest.raises(kind, match=words) as caught:
+        raise failed.error.exception()
+    assert type(caught.value) is kind
+    assert "secret" not in str(caught.value)
+    assert caught.value.errors == (job_runs.WRONG.errors if what == "wrong" else ())
+    assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
+    seconds_until(lambda: leftovers(storage_dir) == [])
+
+
+@pytest.mark.parametrize(("what", "words"), [("signal 11", "the last words"), ("unexpected", "LookupError: secret")])
+def test_the_log_has_what_a_failed_run_said(
+    jobs: Jobs, caplog: pytest.LogCaptureFixture, what: str, words: str
+) -> None:
+    with caplog.at_level(logging.INFO, "modelyard.jobs"):
+        jobs.wait(order(jobs, what).job_id)
+    assert words in caplog.text
+
+
+def test_progress_is_seen_while_the_run_goes_on(jobs: Jobs) -> None:
+    job = order(jobs, "steps")
+    steps: list[int] = []
+    for state in jobs.watch(job.job_id):
+        if state.progress.step is not None and state.progress.step not in steps:
+            steps.append(state.progress.step)
+            assert state.progress.fraction == state.progress.step / 10
+            assert state.progress.metric == 1 / state.progress.step
+        if state.progress.step == 5 and not state.ended:
+            jobs.cancel(job.job_id)
+    assert steps == sorted(steps)
+    assert len(steps) >= 3
+    assert jobs.get(job.job_id).progress.step == 5
+
+
+def test_a_running_job_that_is_cancelled_is_killed_at_once(jobs: Jobs, storage_dir: Path) -> None:
+    job = until_running(jobs, order(jobs, "child"))
+    pids = run_pids()
+    assert len(pids) == 2
+    cancelled = jobs.cancel(job.job_id)
+    assert cancelled.status == "cancelled"
+    assert cancelled.ended_at is not None
+    assert seconds_until(lambda: not pids & parents().keys()) < 0.25
+    seconds_until(lambda: leftovers(storage_dir) == [])
+    assert jobs.wait(job.job_id) == cancelled
+    assert list((storage_dir / "artifacts").iterdir()) == []
+    with pytest.raises(errors.FailedPrecondition, match="cancelled already"):
+        jobs.cancel(job.job_id)
+
+
+def test_a_queued_job_that_is_cancelled_never_runs(jobs: Jobs, storage_dir: Path, tmp_path: Path) -> None:
+    running = until_running(jobs, order(jobs, "wait"))
+    queued = order(jobs, f"pass {tmp_path / 'passed'}")
+    assert jobs.cancel(queued.job_id).started_at is None
+    jobs.cancel(running.job_id)
+    jobs.wait(order(jobs, "finish").job_id)
+    assert not (tmp_path / "passed").exists()
+    seconds_until(lambda: leftovers(storage_dir) == [])
+
+
+def test_a_cancel_beats_a_run_that_has_just_finished(
+    jobs: Jobs, storage_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancel between the run's end and the transaction that would store its model."""
+    read = Spool.outcome
+
+    def cancel_first(spool: Spool) -> object:
+        jobs.cancel(spool.path.name)
+        return read(spool)
+
+    monkeypatch.setattr(Spool, "outcome", cancel_first)
+    job = order(jobs, "finish")
+    assert jobs.wait(job.job_id).status == "cancelled"
+    seconds_until(lambda: leftovers(storage_dir) == [])
+    assert list((storage_dir / "artifacts").iterdir()) == []
+
+
+def test_a_run_over_its_time_ends_alone(storage_dir: Path) -> None:
+    with opened(storage_dir, replace(NO_GRACE, timeout_s=0.3, workers=2)) as jobs:
+        late = order(jobs, "spin")
+        assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
+        ended = jobs.wait(late.job_id)
+        assert ended.status == "failed"
+        assert ended.error is not None
+        with pytest.raises(errors.DeadlineExceeded, match=r"longer than 0.3 s.*MODELYARD_TRAIN_TIMEOUT_S"):
+            raise ended.error.exception()
+        assert seconds_until(lambda: run_pids() == set()) < 1
+
+
+def test_a_run_over_its_memory_ends_alone(storage_dir: Path) -> None:
+    with opened(storage_dir, replace(NO_GRACE, memory_bytes=300 << 20, workers=2)) as jobs:
+        large = order(jobs, "hog")
+        assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
+        ended = jobs.wait(large.job_id)
+        assert ended.status == "failed"
+        assert ended.error is not None
+        with pytest.raises(errors.ResourceExhausted, match=r"MODELYARD_TRAIN_MEMORY_MB allows, 300 MB"):
+            raise ended.error.exception()
+        assert seconds_until(lambda: run_pids() == set()) < 1
+
+
+def test_jobs_take_turns_in_the_order_in_which_they_came(jobs: Jobs, tmp_path: Path) -> None:
+    passed = tmp_path / "passed"
+    ordered = [order(jobs, f"pass {passed}").job_id for _ in range(5)]
+    for job_id in ordered:
+        jobs.wait(job_id)
+    assert passed.read_text().split() == ordered
+
+
+def test_as_many_run_at_a_time_as_there_are_slots(storage_dir: Path, tmp_path: Path) -> None:
+    with opened(storage_dir, replace(NO_GRACE, workers=2)) as jobs:
+        ordered = [order(jobs, f"meet {tmp_path}").job_id for _ in range(3)]
+        seconds_until(lambda: len(list(tmp_path.iterdir())) >= 3)  # two runs and the storage folder
+        assert [jobs.get(job_id).status for job_id in ordered] == ["running", "running", "queued"]
+        (tmp_path / "go").touch()
+        assert [jobs.wait(job_id).status for job_id in ordered] == ["succeeded"] * 3
+
+
+def test_a_full_queue_refuses_more(storage_dir: Path) -> None:
+    with opened(storage_dir, replace(NO_GRACE, queue=1)) as jobs:
+        running, queued = order(jobs, "wait"), order(jobs, "wait")
+        with pytest.raises(errors.TooManyRequests, match="2 trainings run or wait"):
+            order(jobs, "wait")
+        jobs.cancel(queued.job_id)
+        jobs.cancel(order(jobs, "wait").job_id)
+        jobs.cancel(running.job_id)
+        seconds_until(lambda: leftovers(storage_dir) == [])
+
+
+def test_a_key_stands_for_one_job_and_one_request(jobs: Jobs) -> None:
+    first = order(jobs, "finish", key="k")
+    assert order(jobs, "finish", key="k").job_id == first.job_id
+    assert jobs.wait(first.job_id).status == "succeeded"
+    assert order(jobs, "finish", key="k") == jobs.get(first.job_id)
+    with pytest.raises(errors.IdempotencyConflict, match="'k' was used for another request"):
+        order(jobs, "finish", key="k", sha256="b")
+    assert len(jobs.page(JobQuery()).jobs) == 1
+
+
+def test_of_many_requests_with_one_key_at_once_one_is_trained(jobs: Jobs) -> None:
+    found: list[str] = []
+    barrier = threading.Barrier(6)
+
+    def ask() -> None:
+        barrier.wait()
+        found.append(order(jobs, "finish", key="k").job_id)
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 1
+    assert len(jobs.page(JobQuery()).jobs) == 1
+
+
+def test_jobs_are_listed_newest_first_by_pages_and_by_status(jobs: Jobs) -> None:
+    ids = [jobs.wait(order(jobs, what).job_id).job_id for what in ("finish", "wrong", "finish")]
+    first = jobs.page(JobQuery(limit=2))
+    assert [job.job_id for job in first.jobs] == ids[:0:-1]
+    last = jobs.page(JobQuery(limit=2, cursor=first.next_cursor))
+    assert ([job.job_id for job in last.jobs], last.next_cursor) == (ids[:1], None)
+    assert [job.job_id for job in jobs.page(JobQuery(status="failed")).jobs] == [ids[1]]
+    with pytest.raises(errors.InvalidRequest, match="cursor"):
+        jobs.page(JobQuery(cursor="nonsense"))
+
+
+def test_a_fork_server_that_dies_takes_its_runs_along_and_is_replaced(jobs: Jobs, storage_dir: Path) -> None:
+    job = until_running(jobs, order(jobs, "wait"))
+    (server,) = (pid for pid, parent in parents().items() if parent == os.getpid() and _is_python(pid))
+    runs = descendants(server)
+    os.kill(server, signal.SIGKILL)
+    ended = jobs.wait(job.job_id)
+    assert ended.error is not None
+    assert (ended.status, ended.error.code) == ("failed", "INTERNAL")
+    assert seconds_until(lambda: not runs & parents().keys()) < 2
+    assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
+
+
+def test_a_run_is_nicer_than_its_server_and_first_to_go_when_memory_runs_out(jobs: Jobs) -> None:
+    until_running(jobs, order(jobs, "wait"))
+    (run,) = run_pids()
+    assert os.getpriority(os.PRIO_PROCESS, run) == os.getpriority(os.PRIO_PROCESS, 0) + 10
+    assert Path(f"/proc/{run}/oom_score_adj").read_text().strip() == "1000"
+    assert os.getpgid(run) == run
+    assert os.getsid(run) == os.getsid(0)
+
+
+def test_a_run_holds_nothing_of_its_server_but_its_slot(jobs: Jobs, storage_dir: Path) -> None:
+    until_running(jobs, order(jobs, "wait"))
+    (run,) = run_pids()
+    held = {str(path.readlink()) for path in Path(f"/proc/{run}/fd").iterdir()}
+    files = {Path(name).name for name in held if name.startswith("/") and not name.startswith("/dev")}
+    assert files == {"slot-0.lock", "log.txt"}
+    assert not any(name.startswith("socket") for name in held)
+
+
+def test_a_yard_that_closes_gives_its_runs_their_grace(storage_dir: Path, tmp_path: Path) -> None:
+    with opened(storage_dir, replace(NO_GRACE, grace_s=20.0)) as jobs:
+        job = order(jobs, f"meet {tmp_path}")
+        queued = order(jobs, "finish")
+        seconds_until((tmp_path / job.job_id).exists)
+        jobs.drain()
+        with pytest.raises(errors.Unavailable, match="shutting down"):
+            order(jobs, "finish")
+        with pytest.raises(errors.Unavailable, match="stays in the queue"):
+            jobs.wait(queued.job_id)
+        (tmp_path / "go").touch()
+    with opened(storage_dir) as jobs:
+        assert [jobs.get(found).status for found in (job.job_id, queued.job_id)] == ["succeeded", "queued"]
+
+
+def test_a_run_that_outlasts_its_grace_is_interrupted(storage_dir: Path) -> None:
+    with opened(storage_dir, replace(NO_GRACE, grace_s=0.1)) as jobs:
+        job = until_running(jobs, order(jobs, "wait"))
+    with opened(storage_dir) as jobs:
+        ended = jobs.get(job.job_id)
+        assert ended.status == "interrupted"
+        assert ended.error is not None
+        assert isinstance(ended.error.exception(), errors.Unavailable)
+        assert ended.progress.step == 1
+    assert leftovers(storage_dir) == []
+    assert run_pids() == set()
+
+
+def test_what_was_left_queued_is_taken_up_by_the_next_server(storage_dir: Path, tmp_path: Path) -> None:
+    with opened(storage_dir) as jobs:
+        running = until_running(jobs, order(jobs, "wait"))
+        left = [order(jobs, f"pass {tmp_path / 'passed'}").job_id for _ in range(2)]
+    with opened(storage_dir) as jobs:
+        assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
+        assert [jobs.get(job_id).status for job_id in left] == ["queued", "queued"]
+        jobs.serve()
+        assert [jobs.wait(job_id).status for job_id in left] == ["succeeded", "succeeded"]
+        assert jobs.get(running.job_id).status == "interrupted"
+    assert (tmp_path / "passed").read_text().split() == left
+
+
+def test_after_an_interruption_the_same_key_trains_again(storage_dir: Path) -> None:
+    with opened(storage_dir) as jobs:
+        first = until_running(jobs, order(jobs, "wait", key="k"))
+    with opened(storage_dir) as jobs:
+        again = order(jobs, "finish", key="k")
+        assert again.job_id != first.job_id
+        assert jobs.wait(again.job_id).status == "succeeded"
+        assert order(jobs, "finish", key="k").job_id == again.job_id
+
+
+def test_a_failed_run_is_not_run_again_by_its_key(jobs: Jobs) -> None:
+    failed = jobs.wait(order(jobs, "wrong", key="k").job_id)
+    assert order(jobs, "wrong", key="k") == failed
