@@ -122,9 +122,10 @@ def is_sealed(line: bytes, key: bytes) -> bool:
     return line[-_TAIL_BYTES:] == _tail(line[:-_TAIL_BYTES], key)
 
 
-def begins_with_sealed(line: bytes, key: bytes) -> bool:
-    """Tell whether a whole line stands at the beginning of `line`, which goes on behind it."""
-    return any(is_sealed(line[: found.end()], key) for found in _SUM.finditer(line) if found.end() < len(line))
+def sealed_beginning(line: bytes, key: bytes) -> bytes:
+    """Return the whole line that stands at the beginning of `line`, nothing where there is none."""
+    ends = (found.end() for found in _SUM.finditer(line))
+    return next((line[:end] for end in ends if is_sealed(line[:end], key)), b"")
 
 
 def _sealed(body: bytes, key: bytes) -> bytes:

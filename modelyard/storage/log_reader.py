@@ -11,10 +11,10 @@ from modelyard.storage.log_format import (
     HEADER_BYTES,
     Entry,
     Header,
-    begins_with_sealed,
     decode_entry,
     decode_header,
     is_sealed,
+    sealed_beginning,
 )
 
 _CHUNK_BYTES = 1 << 17
@@ -65,8 +65,8 @@ class LogReader:
                     self.open_line_bytes = 0
                     continue
                 yield self._committed(line, newline=1)
-        if rest and self._is_whole(rest) and is_settled():
-            yield self._committed(rest, newline=0)
+        if (line := self._without_newline(rest)) and is_settled():
+            yield self._committed(line, newline=0)
         if self.seq < self.header.seq + self.header.snapshot_lines:
             raise DataLoss(f"{self.path} line {self._line + 1}: the file was cut short there")
 
@@ -109,10 +109,14 @@ class LogReader:
         self.open_line_bytes = 0 if newline else len(line)
         return entry
 
-    def _is_whole(self, rest: bytes) -> bool:
-        """Tell a whole line from a torn one, at the end of the file without a newline."""
-        generation = self.header.generation.encode()
-        if self.open_line_bytes or begins_with_sealed(rest, generation):
+    def _without_newline(self, rest: bytes) -> bytes:
+        """Return the whole line, if there is one, of the end of the file, which has no newline.
+
+        A zero where its newline should be is one that a power cut lost, from under the next line's torn beginning.
+        """
+        whole = b"" if self.open_line_bytes else sealed_beginning(rest, self.header.generation.encode())
+        behind = rest[len(whole) : len(whole) + 1]
+        if (whole or self.open_line_bytes) and behind not in (b"", b"\0"):
             line = self._line + (0 if self.open_line_bytes else 1)
             raise DataLoss(f"{self.path} line {line}: its end is damaged: no newline follows it")
-        return is_sealed(rest, generation)
+        return whole
