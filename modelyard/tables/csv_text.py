@@ -14,7 +14,7 @@ import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.tables.cells import BLANKS
-from modelyard.tables.forms import check_names
+from modelyard.tables.forms import cell_count, check_names
 
 DELIMITERS = ",;\t|"
 _SAMPLE_BYTES = 64 * 1024
@@ -22,9 +22,10 @@ _SAMPLE_RECORDS = 50
 
 
 def read_csv(data: bytes, *, prefer: str | None = None) -> pl.DataFrame:
-    """Read UTF-8 CSV into text columns, null where a cell is empty; blank lines are skipped.
+    """Read UTF-8 CSV into text columns, null where a cell is empty.
 
-    `prefer` is the delimiter where several would do. Raises InvalidTable.
+    Blank lines are skipped; after the header of a single column they are its missing cells, as writers of CSV mean
+    them. `prefer` is the delimiter where several would do. Raises InvalidTable.
     """
     if b"\n" not in data and b"\r" in data:
         data = data.replace(b"\r", b"\n")  # line ends of the old Macintosh, which Excel still offers
@@ -86,20 +87,24 @@ def _header(data: bytes, delimiter: str) -> tuple[list[str], int, int]:
 
 
 def _records(body: bytes, names: list[str], delimiter: str, line: int) -> Iterator[list[str]]:
-    """Yield the records, blank lines as empty lists; raise InvalidTable if any has too few or too many cells."""
+    """Yield the records, a blank line as an empty list or, in a single column, as a missing cell.
+
+    Raises InvalidTable if any record has too few or too many cells.
+    """
     reader = csv.reader(io.TextIOWrapper(io.BytesIO(body), "utf-8", newline=""), delimiter=delimiter, strict=True)
     wrong: list[FieldError] = []
     row = 0
     try:
-        for record in reader:
-            if not record or (len(record) == 1 and not record[0].strip(BLANKS) and len(names) > 1):
+        for found in reader:
+            blank = not found or (len(found) == 1 and not found[0].strip(BLANKS))
+            if blank and len(names) > 1:
                 yield []
                 continue
+            record = [""] if blank else found
             if len(record) != len(names):
                 place = f"row {row} (line {line + reader.line_num})"
-                wrong.append(
-                    FieldError(("X", row), f"{place} has {len(record)} cells, the header has {len(names)}", len(record))
-                )
+                message = f"{place} has {cell_count(len(record))}, the header has {len(names)}"
+                wrong.append(FieldError(("X", row), message, len(record)))
                 if len(wrong) >= MAX_FIELD_ERRORS:
                     break
             row += 1

@@ -80,7 +80,7 @@ def _of_rows(X: Sequence[Any], feature_names: Sequence[str] | None, expected: Se
         wrong = ((row, len(cells)) for row, cells in enumerate(X) if len(cells) != width)
         raise InvalidTable.of(
             [
-                FieldError(("X", row), f"row {row} has {_count(found)}, {due or f'row 0 has {width}'}", found)
+                FieldError(("X", row), f"row {row} has {cell_count(found)}, {due or f'row 0 has {width}'}", found)
                 for (row, found), _ in zip(wrong, range(MAX_FIELD_ERRORS), strict=False)
             ]
         )
@@ -153,7 +153,7 @@ def _of_columns(X: dict[str, Any]) -> RawTable:
     heights = {name: len(column) for name, column in columns.items()}
     first, height = next(iter(heights.items()))
     wrong = [
-        FieldError(("X", name), f"column {name!r} has {_count(found)}, column {first!r} has {height}", found)
+        FieldError(("X", name), f"column {name!r} has {cell_count(found)}, column {first!r} has {height}", found)
         for name, found in heights.items()
         if found != height
     ]
@@ -209,7 +209,8 @@ def _series(name: str, column: Cells) -> pl.Series:
         return pl.Series(name, column, dtype=pl.Object)
 
 
-def _count(cells: int) -> str:
+def cell_count(cells: int) -> str:
+    """Say how many cells there are."""
     return "1 cell" if cells == 1 else f"{cells} cells"
 
 
