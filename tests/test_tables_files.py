@@ -220,7 +220,52 @@ def test_csv_is_read_as_people_write_it(content: str, rows: list[Any], tmp_path:
 
 
 def test_a_single_column_needs_no_delimiter(tmp_path: Path) -> None:
-    assert read_file(write(tmp_path, "a\nx\n\ny\n")).rows() == [("x",), ("y",)]
+    assert read_file(write(tmp_path, "a\nx\ny\n")).rows() == [("x",), ("y",)]
+
+
+@pytest.mark.parametrize("cells", [[1, None, 3], [None, 1, 2], [1, 2, None], ["x", None, "y"], [None, None, 1]])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_blank_line_of_a_single_column_is_a_missing_cell(cells: list[Any], line_end: str, tmp_path: Path) -> None:
+    """Skipped, it would leave predictions without their rows."""
+    frame = pl.DataFrame({"a": cells})
+    path = write(tmp_path, frame.write_csv(line_terminator=line_end))
+    assert read_file(path).equals(frame.cast(pl.String))
+
+
+@pytest.mark.parametrize(
+    ("cells", "strays"),
+    [
+        (["1", "2", "x", "4"], [2]),
+        (["1", "", "x", "2"], [2]),
+        (["x", *map(str, range(20)), "y"], [0, 21]),
+        (["1", "2", "x", "y"], None),
+        (["1", "x", "?", ""], None),
+        (["01", "02", "x"], None),
+        (["1", "2", "3"], None),
+    ],
+)
+def test_text_among_numbers_of_csv_is_warned_of(cells: list[str], strays: list[int] | None, tmp_path: Path) -> None:
+    path = write(tmp_path, "a,b,y\n" + "".join(f"{cell},k,{row % 2}\n" for row, cell in enumerate(cells)))
+    warnings = [found for found in train(path).warnings if found.code == "numbers_with_text"]
+    assert [(found.column, found.count) for found in warnings] == ([("a", len(strays))] if strays else [])
+    assert all(
+        f"({'row' if len(strays) == 1 else 'rows'} {', '.join(map(str, strays))})" in found.message
+        for found in warnings
+        if strays
+    )
+    assert not [
+        found for found in train(path, feature_types={"a": "categorical"}).warnings if found.code == "numbers_with_text"
+    ]
+
+
+def test_json_lines_may_be_called_json(tmp_path: Path) -> None:
+    path = write(tmp_path, '{"a": 1}\n{"a": 2}\n', "lines.json")
+    assert read_file(path).rows() == [(1,), (2,)]
+
+
+def test_a_path_without_a_name_is_shown_as_it_is() -> None:
+    with pytest.raises(InvalidTable, match=r"file '\.' cannot be read: Is a directory"):
+        read_file(Path())
 
 
 @pytest.mark.parametrize(
@@ -238,7 +283,7 @@ def test_a_single_column_needs_no_delimiter(tmp_path: Path) -> None:
         (b"a,b\n1,\x00\n", "t.csv", "file 't.csv' is binary; it must be CSV"),
         ("a,b\n1,2\n".encode("utf-16"), "t.csv", "file 't.csv' is UTF-16 text; it must be CSV"),
         ("a,b\n1,é\n".encode("latin-1"), "t.csv", "file 't.csv' is not UTF-8: byte 0xe9 in line 2; save it as UTF-8"),
-        (b"a,b\n1,2\n3\n4,5\n", "t.csv", "row 1 (line 3) has 1 cells, the header has 2"),
+        (b"a,b\n1,2\n3\n4,5\n", "t.csv", "row 1 (line 3) has 1 cell, the header has 2"),
         (b"a,b\n\n1,2,3\n3\n", "t.csv", "row 0 (line 3) has 3 cells, the header has 2 (and 1 more)"),
         (b'a,b\n1,"2\n3,4\n', "t.csv", "the CSV cannot be read at row 0 (line 3): unexpected end of data"),
         (b'"a,b\n', "t.csv", "the CSV header cannot be read: unexpected end of data"),

@@ -12,6 +12,7 @@ from modelyard.tables.contract import MISSING_CATEGORY, Contract
 IDENTIFIER_SHARE = 0.9
 IDENTIFIER_ROWS = 20
 _NAMES_SHOWN = 20
+_ROWS_SHOWN = 5
 
 
 def identifier_like(frame: pl.DataFrame) -> tuple[ModelWarning, ...]:
@@ -20,6 +21,19 @@ def identifier_like(frame: pl.DataFrame) -> tuple[ModelWarning, ...]:
         return ()
     found = [_identifier(series) if series.dtype == pl.String else _row_number(series) for series in frame]
     return tuple(warning for warning in found if warning is not None)
+
+
+def strays_among_numbers(name: str, strays: pl.Series) -> ModelWarning:
+    """Warn of a column that is categorical only because the cells of these rows are no numbers."""
+    rows = ", ".join(map(str, strays.head(_ROWS_SHOWN).to_list())) + (", ..." if len(strays) > _ROWS_SHOWN else "")
+    count = (
+        f"{len(strays)} of its cells are no numbers (rows" if len(strays) > 1 else "1 of its cells is no number (row"
+    )
+    message = (
+        f"column {name!r} was taken for categorical, since {count} {rows}); "
+        "if it is numeric, say so in feature_types, and what is no number will be refused"
+    )
+    return ModelWarning(code="numbers_with_text", message=message, column=name, count=len(strays))
 
 
 def extra_columns(names: Sequence[str]) -> tuple[ModelWarning, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
-from modelyard.schemas import FeatureType
+from modelyard.schemas import FeatureType, ModelWarning
 from modelyard.tables import advice, columns
 from modelyard.tables.cells import marker_set
 from modelyard.tables.columns import Cells
@@ -56,7 +56,9 @@ def read_training(
         missing_markers,
     )
     frame = pl.DataFrame([column.series for column in checked.values()])
-    return TrainingTable(frame, advice.identifier_like(frame), codes=codes, contract=contract, target=target)
+    strays = _strays(features, declared, markers) if raw.text_cells else ()
+    warnings = (*advice.identifier_like(frame), *strays)
+    return TrainingTable(frame, warnings, codes=codes, contract=contract, target=target)
 
 
 def read_prediction(X: Any, contract: Contract, *, feature_names: Sequence[str] | None = None) -> Table:
@@ -161,6 +163,17 @@ def _type_error(name: str, given: str, names: list[str], target: str | None) -> 
             loc, f"feature_types: column {name!r} must be 'numeric' or 'categorical', got {given!r}", given
         )
     return None
+
+
+def _strays(
+    features: Mapping[str, Cells], declared: Mapping[str, FeatureType], markers: frozenset[str]
+) -> Iterator[ModelWarning]:
+    """Warn of CSV's columns that few cells, perhaps wrong ones, have made categorical without a word."""
+    for name, column in features.items():
+        if name not in declared:
+            strays = columns.strays_among_numbers(column, markers)
+            if len(strays):
+                yield advice.strays_among_numbers(name, strays)
 
 
 def _check_features(

@@ -20,6 +20,7 @@ from modelyard.tables.contract import MISSING_CATEGORY, CategorySource
 Cells: TypeAlias = "pl.Series | list[Any] | tuple[Any, ...]"
 Content = Literal["numbers", "booleans", "text", "mixed", "missing"]
 
+_LEADING_ZERO = r"^[+-]?0[0-9]"
 _TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
 _CELL_TYPES = (*_TEXT_TYPES, pl.Boolean, pl.Null, pl.Date, pl.Datetime, pl.Time)
 
@@ -104,8 +105,25 @@ def text_content(series: pl.Series, markers: frozenset[str]) -> Content:
         return "missing"
     numbers = present.cast(pl.Float64, strict=False)
     if not numbers.has_nulls() and not numbers.is_nan().any() and numbers.is_finite().any():
-        return "text" if present.str.contains(r"^[+-]?0[0-9]").any() else "numbers"
+        return "text" if present.str.contains(_LEADING_ZERO).any() else "numbers"
     return "booleans" if present.str.to_lowercase().is_in(["true", "false"]).all() else "text"
+
+
+def strays_among_numbers(column: Cells, markers: frozenset[str]) -> pl.Series:
+    """Return the rows of CSV's cells that are no numbers, in a column where nearly all others are; else none.
+
+    Nearly all: nine of ten, or all but one. Numbers with leading zeros are codes, so their column is none of numbers.
+    """
+    none = pl.Series(dtype=pl.UInt32)
+    if not isinstance(column, pl.Series) or column.dtype not in _TEXT_TYPES:
+        return none
+    present = _present_text(column, markers)
+    numbers = present.cast(pl.Float64, strict=False).is_not_null()
+    strays = (~numbers & present.is_not_null()).arg_true()
+    count = int(numbers.sum())
+    if count < 2 or (len(strays) > 1 and 9 * len(strays) > count) or present.str.contains(_LEADING_ZERO).any():
+        return none
+    return strays
 
 
 def _present_text(series: pl.Series, markers: frozenset[str]) -> pl.Series:

@@ -59,16 +59,17 @@ def read_raw_file(
     expected: Sequence[str] | None = None,
 ) -> RawTable:
     """Read a file into raw columns; `feature_names` and `expected` as in `read_form`. Raises InvalidTable."""
+    name = filename or path.name or str(path)
+    label, extension = f"file {name!r}", Path(name).suffix.lower()
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InvalidTable(f"file {path.name!r} cannot be read: {error.strerror}") from None
-    label, extension = f"file {filename or path.name!r}", Path(filename or path.name).suffix.lower()
+        raise InvalidTable(f"{label} cannot be read: {error.strerror}") from None
     if not data.strip():
         raise InvalidTable(f"{label} is empty")
-    for magic, name, read in _BINARY:
+    for magic, kind, read in _BINARY:
         if data.startswith(magic):
-            return read_form(_read_binary(data, f"{label}: not a readable {name} file", read), feature_names, expected)
+            return read_form(_read_binary(data, f"{label}: not a readable {kind} file", read), feature_names, expected)
     data = _checked_text(data, label)
     document = _document(data, extension, label)
     if document is not None:
@@ -116,7 +117,7 @@ def _document(data: bytes, extension: str, label: str) -> Any:
     except orjson.JSONDecodeError as error:
         if extension in _CSV_EXTENSIONS:
             return None
-        if extension != ".json" and _is_json(data.lstrip().split(b"\n", 1)[0]):
+        if _is_json(data.lstrip().split(b"\n", 1)[0]):  # what many tools write as .json
             return _json_lines(data, label)
         raise InvalidTable(f"{label} is not JSON: {error}") from None
 
