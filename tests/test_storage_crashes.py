@@ -16,6 +16,8 @@ import pytest
 from modelyard.errors import DataLoss
 from modelyard.schemas import ModelQuery
 from modelyard.storage import ModelStore, write_model_files
+from modelyard.storage.garbage import collect
+from modelyard.storage.repair import repair
 from tests import simulated_disk
 from tests.simulated_disk import Disk
 from tests.storage_drafts import new_model
@@ -87,6 +89,10 @@ SCENARIOS = {
     "compact": Scenario(
         (add(), add(), lambda store: store.delete_for_good("churn:1"), put_much, put_much), (compact, add(), compact)
     ),
+    "gc": Scenario(
+        (add(), add(), lambda store: store.set_status("churn:1", "deleted")),
+        (lambda store: collect(store.root, retention_days=0), add()),
+    ),
     "compact by itself": Scenario((add(), *[put_much] * 3), (put_much, add())),
 }
 
@@ -128,6 +134,39 @@ def record(scenario: Scenario, root: Path) -> tuple[Disk, list[Seen]]:
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_crash_at_any_moment_keeps_what_was_answered(name: str, power_cut: bool, memory_path: Path) -> None:
     assert check_every_state(SCENARIOS[name], memory_path, power_cut=power_cut) > 5
+
+
+def test_a_repair_cut_short_is_finished_by_the_next(memory_path: Path) -> None:
+    root = memory_path / "recorded"
+    store = ModelStore(root)
+    records = [store.add(new_model(name="churn", estimator=n)) for n in range(5)]
+    store.close()
+    files = [root / "artifacts" / record.metadata.model_id for record in records]
+    (files[0] / "model.pkl").write_bytes(b"damaged")
+    (files[1] / "report.json").unlink()
+    (files[2] / "model.json").write_bytes(b"damaged")
+    lines = (root / "db.jsonl").read_bytes().splitlines(keepends=True)
+    lines[3] = lines[3].replace(b"logistic", b"logostic")
+    (root / "db.jsonl").write_bytes(b"".join(lines[:-1]))
+    with simulated_disk.recording(root) as disk:
+        assert repair(root).is_sound
+    expected = [(record.metadata.model_id, status) for record, status in zip(records, STATUS_AFTER_REPAIR, strict=True)]
+    for power_cut in (False, True):
+        for _, what, survived in disk.states(power_cut=power_cut):
+            folder = memory_path / "crashed"
+            disk.write_to(folder, survived)
+            with mock.patch("os.fsync"):
+                assert repair(folder).is_sound, what
+                store = ModelStore(folder)
+                found = {found[0]: found[3] for found in look(store)[0]}
+                store.close()
+            assert [(model_id, found.get(model_id)) for model_id, _ in expected] == expected, what
+            assert any(path.read_bytes() == b"damaged" for path in folder.rglob("quarantine/**/model.pkl")), what
+            shutil.rmtree(folder)
+
+
+STATUS_AFTER_REPAIR = (None, "active", None, "active", "deleted")
+"""The first one's artifact is damaged; the third one's line and its own description both are; the last has no line."""
 
 
 class WithoutFsync:

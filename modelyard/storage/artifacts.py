@@ -10,6 +10,7 @@ import logging
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,13 +41,18 @@ class ArtifactGone(Exception):
     """A file is not there; whether it should be, the database knows."""
 
 
+def stored(content: bytes) -> StoredFile:
+    """Say what a file of this content must be."""
+    return StoredFile(hashlib.sha256(content).hexdigest(), len(content))
+
+
 def write_files(folder: Path, contents: Mapping[str, bytes]) -> dict[str, StoredFile]:
     """Write files down to the disk, into a folder that is made for them. Raises OSError."""
     folder.mkdir()
     for name, content in contents.items():
         write_new_file(folder / name, content)
     sync_folder(folder)
-    return {name: StoredFile(hashlib.sha256(content).hexdigest(), len(content)) for name, content in contents.items()}
+    return {name: stored(content) for name, content in contents.items()}
 
 
 class ArtifactFolder:
@@ -85,14 +91,18 @@ class ArtifactFolder:
 
     def read(self, model_id: str, name: str, expected: StoredFile) -> bytes:
         """Return a file's bytes. Raises ArtifactGone, DataLoss if they are not the expected ones, Unavailable."""
+        content = self.content(model_id, name)
+        _verify(self.path / model_id / name, hashlib.sha256(content).hexdigest(), len(content), expected)
+        return content
+
+    def content(self, model_id: str, name: str) -> bytes:
+        """Return a file's bytes, whatever they are. Raises ArtifactGone, Unavailable."""
         path = self.path / model_id / name
         with unavailable(f"read {path}"):
             try:
-                content = path.read_bytes()
+                return path.read_bytes()
             except (FileNotFoundError, NotADirectoryError):
                 raise ArtifactGone(str(path)) from None
-        _verify(path, hashlib.sha256(content).hexdigest(), len(content), expected)
-        return content
 
     def verify(self, model_id: str, name: str, expected: StoredFile) -> Path:
         """Return a file's path after reading it through. Raises like `read`."""
@@ -130,6 +140,18 @@ class ArtifactFolder:
         """Return the ids that have a folder here, named by the database or not."""
         with unavailable(f"read {self.path}"):
             return sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
+
+    def temporaries(self, older_than_s: float = 3600.0) -> list[Path]:
+        """Return the `temporary` folders that nobody has written to for so long: a crash left them."""
+        with unavailable(f"read {self.path}"):
+            return [path for path in sorted(self.path.glob(f"{TEMPORARY}*")) if _age_s(path) > older_than_s]
+
+
+def _age_s(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _verify(path: Path, sha256: str, size: int, expected: StoredFile) -> None:

@@ -84,6 +84,11 @@ class Database:
         """Iterate a collection's ids and JSON, the first put first, within a `reading` or a transaction."""
         return self._state.collections.get(collection, {}).items()
 
+    def snapshot(self) -> tuple[dict[str, dict[str, bytes]], int]:
+        """Return all documents as they are at one moment, by collection and id, and the last transaction's number."""
+        with self.reading():
+            return {name: dict(found) for name, found in self._state.collections.items()}, self._state.reader.seq
+
     def transaction(self) -> Transaction:
         """Begin a transaction: a `with` block that commits at its end, and changes nothing where it raises."""
         return Transaction(self)

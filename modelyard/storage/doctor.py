@@ -1,0 +1,182 @@
+"""Looking a folder through: its database, every file of every model, and what no line of the database names.
+
+It reads and reports. What can be done about it is done in `repair`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from modelyard.errors import DataLoss
+from modelyard.storage.artifacts import DESCRIPTION_FILE, ArtifactFolder, ArtifactGone
+from modelyard.storage.files import exists
+from modelyard.storage.folder_lock import FolderLock
+from modelyard.storage.records import (
+    MODELS,
+    NAMES,
+    REPORT_FILE,
+    TOMBSTONES,
+    ModelRecord,
+    described_record,
+    model_record,
+)
+from modelyard.storage.salvage import Salvaged, salvage
+
+Kind = Literal["database", "document", "number", "model", "report", "description", "orphan", "leftover"]
+Documents = Mapping[str, Mapping[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    `what` names it (a path below the folder, a name, a model id). `harmless` is what a crash leaves and `gc` removes.
+    `done` says what a repair did about it.
+    """
+
+    kind: Kind
+    what: str
+    problem: str
+    model_id: str | None = None
+    harmless: bool = False
+    done: str | None = None
+
+    def mended(self, done: str) -> Finding:
+        """Return the finding with what was done about it."""
+        return replace(self, done=done)
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What was looked at, and what was found."""
+
+    models: int
+    findings: list[Finding]
+
+    @property
+    def is_sound(self) -> bool:
+        """Tell whether nothing is damaged or lost, or is so no longer."""
+        return all(finding.harmless or finding.done for finding in self.findings)
+
+
+def examine(root: Path, *, lock_timeout_s: float = 10.0) -> Examination:
+    """Look a folder through; servers go on meanwhile.
+
+    Raises Unavailable where it cannot be read, FailedPrecondition where a newer release wrote it.
+    """
+    with FolderLock(root / "db.lock", lock_timeout_s).held():
+        # Folders are named and moved under the lock: what stands there unnamed now belongs to nobody.
+        database = read_database(root)
+        artifacts = ArtifactFolder(root / "artifacts")
+        folders = artifacts.model_ids()
+    documents = database.collections
+    findings = [Finding("database", "db.jsonl", problem) for problem in database.damage]
+    findings += _numbers(documents)
+    for model_id, raw in documents.get(MODELS, {}).items():
+        findings += _model(artifacts, model_id, raw)
+    gone = [finding.model_id for finding in findings if finding.kind == "model"]
+    if gone:
+        findings = _without_deleted(root, findings, lock_timeout_s)
+    findings += _unnamed(artifacts, folders, documents)
+    return Examination(len(documents.get(MODELS, {})), findings)
+
+
+def read_database(root: Path) -> Salvaged:
+    """Read what can be read of a folder's database, under its lock."""
+    path = root / "db.jsonl"
+    if not exists(path):
+        return Salvaged(damage=[f"{path} is gone"])
+    return salvage(path)
+
+
+def orphan(artifacts: ArtifactFolder, model_id: str) -> ModelRecord:
+    """Return what an unnamed model's own folder says of it, after its files were found right. Raises DataLoss."""
+    try:
+        content = artifacts.content(model_id, DESCRIPTION_FILE)
+        record = described_record(model_id, content)
+        for name, expected in record.files.items():
+            artifacts.verify(model_id, name, expected)
+    except ArtifactGone as gone:
+        raise DataLoss(f"{gone} is missing") from None
+    return record
+
+
+def _numbers(documents: Documents) -> Iterator[Finding]:
+    """Find names whose counter would give a number out twice, and numbers that were."""
+    counters = {name: orjson.loads(raw).get("last_version", 0) for name, raw in documents.get(NAMES, {}).items()}
+    taken: dict[tuple[str, int], str] = {}
+    for model_id, known in known_models(documents):
+        name, version = known["name"], known["version"]
+        if version > counters.get(name, 0):
+            counters[name] = version
+            yield Finding("number", name, f"its counter is behind its version {version}")
+        if (other := taken.setdefault((name, version), model_id)) != model_id:
+            yield Finding("number", f"{name}:{version}", f"is the number of both {other} and {model_id}")
+
+
+def known_models(documents: Documents) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the id, and with it at least the name and version, of every model that there is or was."""
+    for model_id, raw in documents.get(MODELS, {}).items():
+        try:
+            yield model_id, model_record(model_id, raw).metadata.model_dump(include={"name", "version"})
+        except DataLoss:
+            continue
+    for model_id, raw in documents.get(TOMBSTONES, {}).items():
+        yield model_id, orjson.loads(raw)
+
+
+def _model(artifacts: ArtifactFolder, model_id: str, raw: bytes) -> Iterator[Finding]:
+    try:
+        record = model_record(model_id, raw)
+    except DataLoss as error:
+        yield Finding("document", f"models/{model_id}", error.detail, model_id)
+        return
+    for name, expected in record.files.items():
+        try:
+            artifacts.verify(model_id, name, expected)
+        except (ArtifactGone, DataLoss) as error:
+            kind: Kind = "report" if name == REPORT_FILE else "model"
+            yield Finding(kind, _path(model_id, name), _problem(error), model_id)
+    try:
+        described_record(model_id, artifacts.content(model_id, DESCRIPTION_FILE))
+    except (ArtifactGone, DataLoss) as error:
+        yield Finding("description", _path(model_id, DESCRIPTION_FILE), _problem(error), model_id)
+
+
+def _without_deleted(root: Path, findings: list[Finding], lock_timeout_s: float) -> list[Finding]:
+    """Leave out models that were deleted for good while their files were read."""
+    with FolderLock(root / "db.lock", lock_timeout_s).held():
+        models = read_database(root).collections.get(MODELS, {})
+    return [finding for finding in findings if finding.model_id is None or finding.model_id in models]
+
+
+def _unnamed(artifacts: ArtifactFolder, folders: list[str], documents: Documents) -> Iterator[Finding]:
+    for model_id in folders:
+        if model_id in documents.get(MODELS, {}):
+            continue
+        if model_id in documents.get(TOMBSTONES, {}):
+            yield Finding("leftover", _path(model_id), "left of a model deleted for good", model_id, harmless=True)
+            continue
+        try:
+            record = orphan(artifacts, model_id)
+            problem = f"a whole model of {record.metadata.name!r} that no line of the database names"
+        except DataLoss as error:
+            problem = f"named by no line of the database, and {error.detail}"
+        yield Finding("orphan", _path(model_id), problem, model_id)
+    for folder in artifacts.temporaries():
+        yield Finding("leftover", f"artifacts/{folder.name}", "files that never became a model's", harmless=True)
+
+
+def _path(model_id: str, *name: str) -> str:
+    return "/".join(("artifacts", model_id, *name))
+
+
+def _problem(error: ArtifactGone | DataLoss) -> str:
+    return (
+        "is missing" if isinstance(error, ArtifactGone) else error.detail.partition(" is damaged: ")[2] or error.detail
+    )

@@ -1,0 +1,128 @@
+"""Collecting garbage: models deleted long enough ago, and files that no document names.
+
+A whole model that no line names is kept unless asked for: it may be what a cut database lost (see `doctor`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from modelyard.errors import DataLoss
+from modelyard.storage import doctor, history
+from modelyard.storage.artifacts import ArtifactFolder
+from modelyard.storage.database import Database
+from modelyard.storage.files import unavailable
+from modelyard.storage.records import MODELS, TOMBSTONES, ModelRecord, model_record
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """Something that is of no use: its path below the folder, why, and its size in bytes. What is `kept` stays."""
+
+    kind: Literal["deleted", "leftover", "orphan"]
+    what: str
+    why: str
+    bytes: int
+    kept: bool = False
+
+
+def collect(
+    root: Path,
+    *,
+    retention_days: float | None = None,
+    orphans: bool = False,
+    dry_run: bool = False,
+    lock_timeout_s: float = 10.0,
+) -> list[Garbage]:
+    """Remove models soft-deleted `retention_days` ago or earlier (None: never) and files of no model; servers go on.
+
+    With `orphans` also whole models that no line of the database names. With `dry_run` only say what would go.
+    """
+    database = Database(root / "db.jsonl", lock_timeout_s=lock_timeout_s)
+    collector = _Collector(root, database, dry_run=dry_run)
+    try:
+        found: list[Garbage] = []
+        if retention_days is not None:
+            found += collector.deleted_before(datetime.now(UTC) - timedelta(days=retention_days))
+        return [*found, *collector.unnamed(orphans=orphans), *collector.temporaries()]
+    finally:
+        database.close()
+
+
+class _Collector:
+    def __init__(self, root: Path, database: Database, *, dry_run: bool) -> None:
+        self._root = root
+        self._database = database
+        self._dry_run = dry_run
+        self._artifacts = ArtifactFolder(root / "artifacts")
+
+    def deleted_before(self, limit: datetime) -> Iterator[Garbage]:
+        with self._database.reading():
+            documents = list(self._database.documents(MODELS))
+        for model_id, raw in documents:
+            record = model_record(model_id, raw)
+            if record.metadata.status == "deleted" and self._deleted_at(record) <= limit:
+                yield from self._bury(model_id, limit)
+
+    def unnamed(self, *, orphans: bool) -> Iterator[Garbage]:
+        for model_id in self._artifacts.model_ids():
+            # One transaction each: folders get and lose their names under the lock.
+            with self._database.transaction():
+                path = f"artifacts/{model_id}"
+                if self._database.raw(MODELS, model_id) is not None:
+                    continue
+                if self._database.raw(TOMBSTONES, model_id) is not None:
+                    found = Garbage("leftover", path, "left of a model deleted for good", self._size(path))
+                else:
+                    kept = not orphans
+                    found = Garbage("orphan", path, self._orphan(model_id), self._size(path), kept=kept)
+                if not found.kept:
+                    self._remove(partial(self._artifacts.remove, model_id))
+            yield found
+
+    def temporaries(self) -> Iterator[Garbage]:
+        for folder in self._artifacts.temporaries():
+            path = f"artifacts/{folder.name}"
+            found = Garbage("leftover", path, "files that never became a model's", self._size(path))
+            self._remove(partial(self._artifacts.discard, folder))
+            yield found
+
+    def _bury(self, model_id: str, limit: datetime) -> Iterator[Garbage]:
+        with self._database.transaction() as transaction:
+            raw = self._database.raw(MODELS, model_id)
+            record = None if raw is None else model_record(model_id, raw)
+            # It may have been restored or deleted for good meanwhile.
+            if record is None or record.metadata.status != "deleted" or self._deleted_at(record) > limit:
+                return
+            at = self._deleted_at(record)
+            if not self._dry_run:
+                history.bury(transaction, record, "gc", datetime.now(UTC))
+        model, path = record.metadata, f"artifacts/{model_id}"
+        found = Garbage("deleted", path, f"{model.name}:{model.version}, deleted {at:%Y-%m-%d %H:%M}", self._size(path))
+        self._remove(partial(self._artifacts.remove, model_id))
+        yield found
+
+    def _deleted_at(self, record: ModelRecord) -> datetime:
+        with self._database.reading():
+            events = history.read(self._database, record.metadata.model_id).events
+        return events[-1].at
+
+    def _orphan(self, model_id: str) -> str:
+        try:
+            name = doctor.orphan(self._artifacts, model_id).metadata.name
+        except DataLoss as error:
+            return f"named by no line of the database, and {error.detail}"
+        return f"a whole model of {name!r} that no line of the database names"
+
+    def _size(self, path: str) -> int:
+        with unavailable(f"read {self._root / path}"):
+            return sum(file.stat().st_size for file in (self._root / path).rglob("*") if file.is_file())
+
+    def _remove(self, step: Callable[[], None]) -> None:
+        if not self._dry_run:
+            step()

@@ -1,0 +1,110 @@
+"""Reading a `db.jsonl` that may be damaged: every transaction that is whole, and what is wrong with the rest.
+
+Unlike `log_reader`, which refuses. Nothing is guessed: a line counts only where its checksum holds. Writes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+
+from modelyard.errors import DataLoss
+from modelyard.storage.files import unavailable
+from modelyard.storage.log_format import (
+    HEADER_BYTES,
+    Entry,
+    Header,
+    decode_entry,
+    decode_header,
+    is_sealed,
+    sealed_beginning,
+)
+
+_GENERATION = re.compile(rb'"generation":"([0-9a-f]{32})"')
+
+
+@dataclass(slots=True)
+class Salvaged:
+    """The documents of all whole transactions in order, the last one's number, and what is damaged, in words."""
+
+    collections: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    seq: int = 0
+    damage: list[str] = field(default_factory=list)
+
+
+def salvage(path: Path) -> Salvaged:
+    """Read what can be read of a database file, whose writers' lock is held by the caller.
+
+    A torn end is not damage. Raises Unavailable, FailedPrecondition where a newer release wrote the file.
+    """
+    found = Salvaged()
+    with unavailable(f"read {path}"):
+        content = path.read_bytes()
+    header = _header(content, path, found)
+    found.seq = header.seq
+    entries = _entries(content, header, found)
+    expected = header.seq + 1
+    for seq in sorted(entries):
+        if seq > expected:
+            found.damage.append(_missing(expected, seq - 1))
+        _apply(entries[seq], found.collections)
+        found.seq, expected = seq, seq + 1
+    if expected <= header.seq + header.snapshot_lines:
+        found.damage.append(_missing(expected, header.seq + header.snapshot_lines))
+    return found
+
+
+def _header(content: bytes, path: Path, found: Salvaged) -> Header:
+    line, newline, _ = content[: 16 * HEADER_BYTES].partition(b"\n")
+    if not newline:
+        found.damage.append("line 1: the header is missing or cut short")
+    else:
+        try:
+            return decode_header(line, path.name)
+        except DataLoss as error:
+            found.damage.append(error.detail)
+    generation = _GENERATION.search(line)
+    return Header("" if generation is None else generation[1].decode())
+
+
+def _entries(content: bytes, header: Header, found: Salvaged) -> dict[int, Entry]:
+    key = header.generation.encode()
+    entries: dict[int, Entry] = {}
+    _, *lines = content.split(b"\n")
+    last, newest = len(lines), 0
+    for number, line in enumerate(lines, 1):
+        whole = line if is_sealed(line, key) else b""
+        if number == last and not whole:
+            whole = sealed_beginning(line, key)  # the last line has no newline: what is not whole was torn
+            if not whole:
+                break
+        where = f"line {number + 1}"
+        try:
+            entry = decode_entry(whole, where) if whole else None
+        except DataLoss as error:
+            found.damage.append(error.detail)
+            continue
+        if entry is None:
+            found.damage.append(f"{where} is damaged: its checksum does not hold")
+        elif entry.seq in entries or entry.seq <= header.seq:
+            found.damage.append(f"{where} repeats transaction {entry.seq}")
+        else:
+            if entry.seq < newest:
+                found.damage.append(f"{where} is out of order: transaction {entry.seq}")
+            newest = max(newest, entry.seq)
+            entries[entry.seq] = entry
+    return entries
+
+
+def _apply(entry: Entry, collections: dict[str, dict[str, bytes]]) -> None:
+    for collection, key, document in entry.put:
+        collections.setdefault(collection, {})[key] = orjson.dumps(document)
+    for collection, key in entry.removed:
+        collections.get(collection, {}).pop(key, None)
+
+
+def _missing(first: int, last: int) -> str:
+    return f"transaction {first} is missing" if first == last else f"transactions {first} to {last} are missing"
