@@ -414,7 +414,10 @@ class Report(Frozen):
 
 
 class Health(Frozen):
-    """How the yard is: `storage` is `ok` or why it cannot be used, `models` the number of active ones."""
+    """How the yard is: `storage` is `ok` or why it cannot be used, `models` the number of active ones.
+
+    Where models were found damaged in reading them, `storage` names them while `status` is `ok`: the rest is served.
+    """
 
     status: Literal["ok", "unavailable"]
     version: str

@@ -58,6 +58,9 @@ class Settings(BaseSettings):
         10, description="how long trainings may go on when their server is stopped"
     )
     queue_limit: Annotated[int, Field(ge=0)] = Field(100, description="trainings that may wait for their turn")
+    deleted_retention_days: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="how long `modelyard gc` keeps a deleted model that can be restored; none: for ever"
+    )
     allow_version_skew: bool = Field(False, description="load models made under other library versions")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
     log_format: Literal["text", "json"] = Field("text", description="how it is logged")

@@ -11,6 +11,7 @@ from modelyard.schemas import (
     JobPage,
     JobQuery,
     ModelClassInfo,
+    ModelHistory,
     ModelMetadata,
     ModelPage,
     ModelQuery,
@@ -86,6 +87,10 @@ class Verbs(Protocol):
 
     def get_report(self, reference: str) -> Report:
         """Return what the evaluation of a model showed."""
+        ...
+
+    def get_history(self, reference: str) -> ModelHistory:
+        """Return what happened to a model, when and by which verb; of one deleted for good, too."""
         ...
 
     def get_artifact(self, reference: str) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
+from typing import Literal
 
 import modelyard
 from modelyard import logs, models_registry
@@ -25,6 +26,7 @@ from modelyard.schemas import (
     JobPage,
     JobQuery,
     ModelClassInfo,
+    ModelHistory,
     ModelMetadata,
     ModelPage,
     ModelQuery,
@@ -160,6 +162,10 @@ class Yard:
         record = self._store.get(reference)
         return Report.model_validate_json(self._store.read_file(record, "report.json"))
 
+    def get_history(self, reference: str) -> ModelHistory:
+        """Return what happened to a model. See `Verbs.get_history`."""
+        return self._store.history(reference)
+
     def get_artifact(self, reference: str) -> bytes:
         """Return a model's `.pkl`. See `Verbs.get_artifact`."""
         record = self._store.get(reference)
@@ -167,15 +173,17 @@ class Yard:
 
     def health(self) -> Health:
         """Say whether the yard can serve. See `Verbs.health`."""
-        storage = "ok"
+        status: Literal["ok", "unavailable"] = "ok"
         models = 0
         try:
             self._store.check()
             models = self._store.count_active()
+            damaged = self._store.damaged()
+            storage = f"ok, but damaged: {'; '.join(damaged[:5])}; see `modelyard doctor`" if damaged else "ok"
         except Unavailable as error:
-            storage = error.detail
+            status, storage = "unavailable", error.detail
         return Health(
-            status="ok" if storage == "ok" else "unavailable",
+            status=status,
             version=modelyard.__version__,
             storage=storage,
             models=models,

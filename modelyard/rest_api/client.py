@@ -25,6 +25,7 @@ from modelyard.schemas import (
     JobPage,
     JobQuery,
     ModelClassInfo,
+    ModelHistory,
     ModelMetadata,
     ModelPage,
     ModelQuery,
@@ -128,6 +129,10 @@ class RestClient:
     def get_report(self, reference: str) -> Report:
         """Return what the evaluation of a model showed."""
         return Report.model_validate_json(self._call("GET", _path(reference, "/report")).content)
+
+    def get_history(self, reference: str) -> ModelHistory:
+        """Return what happened to a model."""
+        return ModelHistory.model_validate_json(self._call("GET", _path(reference, "/history")).content)
 
     def get_artifact(self, reference: str) -> bytes:
         """Return a model's `.pkl`. Raises DataLoss where it was damaged on the way."""

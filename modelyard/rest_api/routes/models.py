@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.openapi import error_responses
-from modelyard.schemas import ModelMetadata, ModelPage, ModelQuery, Report
+from modelyard.schemas import ModelHistory, ModelMetadata, ModelPage, ModelQuery, Report
 
 PICKLE = "application/octet-stream"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -36,6 +36,11 @@ def router(yard: Yard) -> APIRouter:
     async def get_report(reference: str) -> Report:
         """Return what the evaluation of a model showed."""
         return await run_in_threadpool(yard.get_report, reference)
+
+    @routes.get("/{reference}/history", responses=error_responses(400, 404))
+    async def get_history(reference: str) -> ModelHistory:
+        """Return what happened to a model, when and by which verb; of one deleted for good, too."""
+        return await run_in_threadpool(yard.get_history, reference)
 
     @routes.get("/{reference}/artifact", response_class=Response, responses={**error_responses(400, 404), **_DOWNLOAD})
     async def get_artifact(reference: str) -> Response:
