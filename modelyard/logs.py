@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import orjson
 
@@ -35,9 +36,14 @@ def note(**facts: Any) -> None:
 
 
 def emit(logger: logging.Logger, level: int, message: str, facts: dict[str, Any]) -> None:
-    """Log a message with its facts, without looking for the place in the code that says so."""
-    if logger.isEnabledFor(level):
-        logger.handle(logger.makeRecord(logger.name, level, "", 0, message, (), None, extra={"facts": facts}))
+    """Log a message with its facts; in a server without a record made of it first, for there is one a request."""
+    if not logger.isEnabledFor(level):
+        return
+    if _to_stderr is None:
+        logger.log(level, message, extra={"facts": facts})
+    else:
+        name = logging.getLevelName(level)
+        sys.stderr.write(_to_stderr(message, facts, created=time.time(), level=name, logger=logger.name) + "\n")
 
 
 def current_request_id() -> str | None:
@@ -46,39 +52,59 @@ def current_request_id() -> str | None:
     return None if facts is None else facts["request_id"]
 
 
-class TextFormatter(logging.Formatter):
-    """`time level logger: message key=value …`, with any traceback below."""
+class Style(Protocol):
+    """How a line of the log is written."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as one line (and its traceback)."""
-        facts = "".join([f" {key}={value}" for key, value in _facts_of(record).items()])
-        second, fraction = divmod(record.created, 1)
-        time = f"{_written(int(second))}.{int(fraction * 1e6):06d}Z"
-        line = f"{time} {record.levelname} {record.name}: {record.getMessage()}{facts}"
-        return line + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")
+    def __call__(
+        self, message: str, facts: dict[str, Any], *, created: float, level: str, logger: str, traceback: str = ""
+    ) -> str: ...
 
 
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+def text_line(
+    message: str, facts: dict[str, Any], *, created: float, level: str, logger: str, traceback: str = ""
+) -> str:
+    """Return `time level logger: message key=value …`, with any traceback below."""
+    second, fraction = divmod(created, 1)
+    known = "".join([f" {key}={value}" for key, value in facts.items()])
+    line = f"{_to_the_second(int(second))}.{int(fraction * 1e6):06d}Z {level} {logger}: {message}{known}"
+    return f"{line}\n{traceback}" if traceback else line
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as a JSON object."""
-        fields: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-            **_facts_of(record),
-        }
-        if record.exc_info:
-            fields["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(fields, default=str).decode()
+
+def json_line(
+    message: str, facts: dict[str, Any], *, created: float, level: str, logger: str, traceback: str = ""
+) -> str:
+    """Return one JSON object a line."""
+    time = datetime.fromtimestamp(created, UTC)
+    fields = {"time": time, "level": level, "logger": logger, "message": message, **facts}
+    if traceback:
+        fields["traceback"] = traceback
+    return orjson.dumps(fields, default=str).decode()
 
 
 @lru_cache(maxsize=2)
-def _written(second: int) -> str:
-    """Write a time without its fraction: many lines a second share it."""
+def _to_the_second(second: int) -> str:
+    """Write a time without its fraction: many lines share it."""
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+class LineFormatter(logging.Formatter):
+    """The standard library's records in one of the styles above."""
+
+    def __init__(self, style: Style) -> None:
+        super().__init__()
+        self.style = style
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line (and its traceback)."""
+        traceback = self.formatException(record.exc_info) if record.exc_info else ""
+        return self.style(
+            record.getMessage(),
+            _facts_of(record),
+            created=record.created,
+            level=record.levelname,
+            logger=record.name,
+            traceback=traceback,
+        )
 
 
 def _facts_of(record: logging.LogRecord) -> dict[str, Any]:
@@ -89,11 +115,13 @@ def _facts_of(record: logging.LogRecord) -> dict[str, Any]:
     return dict(facts)
 
 
+_to_stderr: Style | None = None
+
+
 def configure(level: str, style: Literal["text", "json"]) -> None:
     """Send this process's log to standard error in one style. Servers call it once, libraries never."""
-    # What no line shows need not be found out at each.
-    for name in ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks"):
-        setattr(logging, name, False)
+    global _to_stderr  # noqa: PLW0603 - the log belongs to the process
+    _to_stderr = json_line if style == "json" else text_line
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
+    handler.setFormatter(LineFormatter(_to_stderr))
     logging.basicConfig(level=level, handlers=[handler], force=True)
