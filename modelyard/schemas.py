@@ -7,10 +7,10 @@ decided further up, in `tables`, `models_registry` and `ml_core`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -70,9 +70,9 @@ class Evaluation(Request):
     """
 
     method: Literal["holdout", "cv", "none"] = "holdout"
-    fraction: Annotated[float, Field(ge=0.01, le=0.9, allow_inf_nan=False)] = 0.2
-    folds: Annotated[int, Field(ge=2, le=50)] = 5
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    fraction: Annotated[float, Field(ge=0.01, le=0.9, allow_inf_nan=False, strict=True)] = 0.2
+    folds: Annotated[int, Field(ge=2, le=50, strict=True)] = 5
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1, strict=True)] = 0
 
 
 def check_name(name: str) -> str:
@@ -177,7 +177,7 @@ class PredictRequest(Request):
     model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
     X: TableValue
     feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
-    probabilities: bool = False
+    probabilities: StrictBool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,6 +429,10 @@ class Health(Frozen):
 ValueT = TypeVar("ValueT", bound=BaseModel)
 
 
+_OBJECTS = ("dict_type", "model_type")
+"""What pydantic calls the errors where an object of JSON is due."""
+
+
 def parse(kind: type[ValueT], fields: Mapping[str, Any]) -> ValueT:
     """Build a `kind` from a caller's fields.
 
@@ -446,9 +450,9 @@ def _field_error(kind: type[BaseModel], item: Any) -> FieldError:
     if item["type"] == "missing":
         return FieldError(loc, f"field '{where}' is required")
     if item["type"] == "extra_forbidden":
-        allowed = ", ".join(kind.model_fields)
-        return FieldError(loc, f"field '{where}' is unknown; known are: {allowed}", item["input"])
-    message = item["msg"].removeprefix("Value error, ")
+        known = ", ".join(_model_at(kind, loc[:-1]).model_fields)
+        return FieldError(loc, f"field '{where}' is unknown; known are: {known}", item["input"])
+    message = "must be an object" if item["type"] in _OBJECTS else item["msg"].removeprefix("Value error, ")
     if item["type"] == "value_error":
         return FieldError(loc, message, item["input"])
     return FieldError(
@@ -461,6 +465,15 @@ def _storable(value: Any) -> Any:
     if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**63):
         return value
     return value[:200] if isinstance(value, str) else repr(value)[:200]
+
+
+def _model_at(kind: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:
+    """Return the model that a path of field names leads to."""
+    for name in path:
+        annotation = kind.model_fields[str(name)].annotation
+        choices = (annotation, *get_args(annotation))
+        kind = next(choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel))
+    return kind
 
 
 def _short(value: Any) -> str:

@@ -1,0 +1,51 @@
+"""What a caller's fields must be, and in which words they are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from modelyard.errors import InvalidRequest
+from modelyard.schemas import PredictRequest, RetrainRequest, TrainRequest, parse
+
+TRAIN: dict[str, Any] = {"model_class_key": "logistic_regression", "X": [[1], [2]], "y": ["a", "b"]}
+EVALUATION = "method, fraction, folds, seed"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"evaluation": {"fold": 3}}, f"field 'evaluation.fold' is unknown; known are: {EVALUATION}"),
+        ({"evaluation": "cv"}, "field 'evaluation': must be an object, got 'cv'"),
+        ({"evaluation": {"folds": "5"}}, "field 'evaluation.folds': input should be a valid integer, got '5'"),
+        ({"evaluation": {"fraction": "0.3"}}, "field 'evaluation.fraction': input should be a valid number, got '0.3'"),
+        ({"evaluation": {"seed": True}}, "field 'evaluation.seed': input should be a valid integer, got True"),
+        ({"hyperparams": [1]}, "field 'hyperparams': must be an object, got [1]"),
+        ({"hyperparams": None}, "field 'hyperparams': must be an object, got None"),
+        ({"name": "a/b"}, "name 'a/b' must be 1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit"),
+    ],
+)
+def test_a_wrong_field_is_refused_in_clear_words(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse(TrainRequest, {**TRAIN, **fields})
+    assert caught.value.detail == message
+    assert len(caught.value.errors) == 1
+
+
+def test_an_unknown_field_is_told_what_is_known_where_it_stands() -> None:
+    with pytest.raises(InvalidRequest, match=f"'evaluation.x' is unknown; known are: {EVALUATION}$"):
+        parse(RetrainRequest, {"model_id": "m", "X": [[1]], "evaluation": {"x": 1}})
+    with pytest.raises(InvalidRequest, match="'x' is unknown; known are: model_id, X, "):
+        parse(RetrainRequest, {"model_id": "m", "X": [[1]], "x": 1})
+
+
+@pytest.mark.parametrize("given", ["yes", 1, "true"])
+def test_a_flag_is_a_boolean_and_nothing_like_one(given: object) -> None:
+    with pytest.raises(InvalidRequest, match="field 'probabilities': input should be a valid boolean, got "):
+        parse(PredictRequest, {"model_id": "m", "X": [[1]], "probabilities": given})
+
+
+def test_a_whole_fraction_of_an_evaluation_is_still_a_number() -> None:
+    with pytest.raises(InvalidRequest, match=r"field 'evaluation.fraction': input should be less than or equal to 0.9"):
+        parse(TrainRequest, {**TRAIN, "evaluation": {"fraction": 1}})
