@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 import modelyard
-from modelyard.cli import exits, model_classes, models, predicting, servers, training
+from modelyard.cli import exits, history, model_classes, models, predicting, servers, training, upkeep
 from modelyard.errors import ModelyardError
 
 _AS_JSON = "modelyard.as_json"
@@ -76,5 +76,13 @@ def _modelyard(
     """
 
 
-for _add in (servers.add_to, training.add_to, predicting.add_to, models.add_to, model_classes.add_to):
+for _add in (
+    servers.add_to,
+    training.add_to,
+    predicting.add_to,
+    models.add_to,
+    history.add_to,
+    model_classes.add_to,
+    upkeep.add_to,
+):
     _add(app)

@@ -10,7 +10,7 @@ from typing import Any
 
 import uuid_utils
 
-from modelyard.errors import DataLoss, InvalidRequest, ModelGone, ModelNotFound, Unavailable
+from modelyard.errors import DataLoss, FailedPrecondition, InvalidRequest, ModelGone, ModelNotFound, Unavailable
 from modelyard.schemas import ModelHistory, ModelPage, ModelQuery, Status, check_name
 from modelyard.storage import estimators, history
 from modelyard.storage.artifacts import ArtifactFolder, ArtifactGone, StoredFile, write_files
@@ -206,7 +206,7 @@ class ModelStore:
         """Raise Unavailable with the reason if the folder cannot be read or written now."""
         try:
             self.database.check(min(self._lock_timeout_s, _CHECK_LOCK_TIMEOUT_S))
-        except DataLoss as error:
+        except (DataLoss, FailedPrecondition) as error:
             raise Unavailable(error.detail) from error
         self._artifacts.check()
 

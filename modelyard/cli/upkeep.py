@@ -1,0 +1,167 @@
+"""Looking after a folder, served or not: `doctor`, `gc`, `backup create`, `backup load`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from modelyard.cli import exits, screen
+from modelyard.cli.connection import AsJson, Storage, settings_with
+
+if TYPE_CHECKING:
+    from modelyard.storage.backup import Backup
+    from modelyard.storage.doctor import Examination
+    from modelyard.storage.garbage import Garbage
+
+_PANEL = "Upkeep"
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The archive: a tar, compressed where it ends in .gz.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(rich_help_panel=_PANEL)(doctor)
+    app.command(rich_help_panel=_PANEL)(gc)
+    backup = typer.Typer(no_args_is_help=True, help="Write all models to one file, or load them from one.")
+    backup.command("create")(create_backup)
+    backup.command("load")(load_backup)
+    app.add_typer(backup, name="backup", rich_help_panel=_PANEL)
+
+
+def doctor(
+    *,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Set broken things aside in quarantine/, rebuild what can be rebuilt.")
+    ] = False,
+    storage: Storage = None,
+    json: AsJson = False,
+) -> None:
+    """Verify the database and every file of every model.
+
+    Ends with exit code 6 where something is damaged or lost and not mended. Nothing is ever deleted.
+    """
+    from modelyard.storage import doctor as examining
+    from modelyard.storage import repair as repairing
+
+    settings = settings_with(storage_dir=storage)
+    look = repairing.repair if repair else examining.examine
+    with screen.busy("Reading every file", as_json=json):
+        found = look(settings.storage_dir, lock_timeout_s=settings.lock_timeout_s)
+    if json:
+        _show_json({"sound": found.is_sound, "models": found.models, "findings": found.findings})
+    else:
+        _show_examination(found)
+    if not found.is_sound:
+        raise typer.Exit(exits.EXIT_CODES["DATA_LOSS"])
+
+
+def _show_examination(found: Examination) -> None:
+    models = f"{found.models:,} model{'' if found.models == 1 else 's'}"
+    if not found.findings:
+        screen.show(f"All is well: {models}, every checksum holds.")
+        return
+    columns = ["what", "problem"] + ["done"] * any(finding.done for finding in found.findings)
+    made = screen.table(*columns)
+    for finding in found.findings:
+        cells = [finding.what, finding.problem, finding.done or ""]
+        screen.add_row(made, *cells[: len(columns)], style="dim" if finding.harmless or finding.done else "red")
+    screen.show(made)
+    open_ones = [finding for finding in found.findings if not (finding.harmless or finding.done)]
+    if open_ones:
+        mendable = "" if any(finding.done for finding in found.findings) else " `modelyard doctor --repair` mends them."
+        screen.show(f"{models}; {len(open_ones)} of these are not mended.{mendable}")
+    else:
+        screen.show(f"{models}, and nothing is damaged any more; `modelyard gc` removes what is only left over.")
+
+
+def gc(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    retention_days: Annotated[
+        float | None,
+        typer.Option(
+            "--retention-days",
+            help="Models deleted so long ago go for good (or MODELYARD_DELETED_RETENTION_DAYS; else none does).",
+            show_default=False,
+        ),
+    ] = None,
+    orphans: Annotated[
+        bool, typer.Option("--orphans", help="Whole models that no line of the database names go, too (see doctor).")
+    ] = False,
+    storage: Storage = None,
+    json: AsJson = False,
+) -> None:
+    """Remove what is of no use: models deleted long ago, and files of no model."""
+    from modelyard.storage import garbage
+
+    settings = settings_with(storage_dir=storage, deleted_retention_days=retention_days)
+    _require_yard(settings.storage_dir)
+    found = garbage.collect(
+        settings.storage_dir,
+        retention_days=settings.deleted_retention_days,
+        orphans=orphans,
+        dry_run=dry_run,
+        lock_timeout_s=settings.lock_timeout_s,
+    )
+    if json:
+        _show_json({"dry_run": dry_run, "garbage": found})
+    else:
+        _show_garbage(found, dry_run=dry_run)
+
+
+def _show_garbage(found: list[Garbage], *, dry_run: bool) -> None:
+    if not found:
+        screen.show("There is nothing to remove.")
+        return
+    made = screen.table("what", "why", "size", "", right=["size"])
+    for one in found:
+        fate = "kept: `doctor --repair` brings it back" if one.kept else "would go" if dry_run else "removed"
+        screen.add_row(made, one.what, one.why, screen.size(one.bytes), fate)
+    going = [one for one in found if not one.kept]
+    total = screen.size(sum(one.bytes for one in going))
+    screen.show(made, f"{len(going)} {'would be' if dry_run else ''} removed, {total}".replace("  ", " "))
+
+
+def create_backup(file: File, storage: Storage = None, json: AsJson = False) -> None:
+    """Write all models, as they are at one moment, to a new file; servers go on meanwhile."""
+    from modelyard.storage import backup
+
+    settings = settings_with(storage_dir=storage)
+    _require_yard(settings.storage_dir)
+    with screen.busy(f"Writing {file}", as_json=json):
+        made = backup.create(settings.storage_dir, file, lock_timeout_s=settings.lock_timeout_s)
+    _show_backup(made, "Wrote {models} to {file} ({size})", json=json)
+
+
+def load_backup(file: File, storage: Storage = None, json: AsJson = False) -> None:
+    """Make an empty folder what a backup holds, after verifying every file."""
+    from modelyard.storage import backup
+
+    settings = settings_with(storage_dir=storage)
+    with screen.busy(f"Reading {file}", as_json=json):
+        loaded = backup.load(file, settings.storage_dir, lock_timeout_s=settings.lock_timeout_s)
+    _show_backup(loaded, f"Loaded {{models}} from {{file}} into {settings.storage_dir}", json=json)
+
+
+def _show_backup(made: Backup, sentence: str, *, json: bool) -> None:
+    if json:
+        _show_json({"file": str(made.file), "models": made.models, "bytes": made.bytes})
+    else:
+        models = f"{made.models:,} model{'' if made.models == 1 else 's'}"
+        screen.show(sentence.format(models=models, file=made.file, size=screen.size(made.bytes)))
+
+
+def _require_yard(folder: Path) -> None:
+    """Refuse a folder that is no yard, rather than make it one."""
+    from modelyard.errors import InvalidRequest
+
+    if not folder.is_dir() or not any((folder / name).exists() for name in ("db.jsonl", "artifacts")):
+        raise InvalidRequest(f"{folder} holds no models; give the folder with --storage or MODELYARD_STORAGE_DIR")
+
+
+def _show_json(document: dict[str, Any]) -> None:
+    import orjson
+
+    screen.show_json(orjson.dumps(document))
