@@ -40,10 +40,9 @@ def status_code(error: ModelyardError) -> grpc.StatusCode:
 
 def to_status(error: ModelyardError, request_id: str, max_bytes: int = DEFAULT_ERROR_BYTES) -> Status:
     """Write an error as a google.rpc.Status of about `max_bytes` at most, its detail included."""
-    status = Status(code=Code.Value(error.code), message=_cut(error.detail, max_bytes // 4))
+    status = Status(code=Code.Value(error.code), message=_cut(error.detail, max_bytes // 8))
     info = ErrorInfo(reason=type(error).slug().replace("-", "_").upper(), domain=DOMAIN)
-    # The message stands in the trailers twice: as grpc-message, percent-encoded, and in the details.
-    room = max_bytes - 4 * len(status.message) - 300
+    room = max_bytes - _bytes_of_detail(status.message) - 300
     places = BadRequest()
     values: list[bytes] = []
     for wrong in error.errors:
@@ -98,6 +97,12 @@ def from_call(error: Any, target: str) -> ModelyardError:
             return errors.PayloadTooLarge(f"{said}; larger tables go by TrainStream and PredictStream")
         case code:
             return errors.Internal(f"{target} answered {code.name} ({said}); is it a Modelyard server?")
+
+
+def _bytes_of_detail(detail: str) -> int:
+    """Count a detail's bytes in the trailers: once in the details, and once as grpc-message, percent-encoded."""
+    content = detail.encode()
+    return 2 * len(content) + 2 * sum(not 32 <= byte <= 126 or byte == ord("%") for byte in content)
 
 
 def presentable(value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelyard import logs
 from modelyard.errors import FieldError, InvalidArgument, InvalidRequest
@@ -64,7 +64,7 @@ class ModelService:
             found = self._yard.predict_at_once(codec.read_predict(message, read_table(message.X)))
             if found is not None:
                 return codec.write_predictions(found)
-        return await self._write(await self._predict(message, message.X))
+        return (await self._predict(message, message.X)).data
 
     async def predict_stream(self, call: Call) -> None:
         """Answer each chunk before the next one is read; pieces of a file are put together on disk first."""
@@ -79,9 +79,9 @@ class ModelService:
                 return
             with _counted_from(first_row):
                 found = await self._predict(header, chunk)
-            first_row += len(found.predictions)
+            first_row += found.rows
             logs.note(rows=first_row)
-            await call.send(await self._write(found))
+            await call.send(found.data)
 
     async def list_available_models(self, call: Call) -> pb.ListAvailableModelsResponse:
         """List the algorithms there are."""
@@ -172,11 +172,15 @@ class ModelService:
             return _model(self._yard.retrain(again, idempotency_key=key))
         return pb.Model(job=_job(self._yard.submit_retraining(again, idempotency_key=key)))
 
-    async def _predict(self, message: pb.PredictRequest, table: pb.Table) -> Predictions:
-        """Predict in threads, a step at a time: what its caller has left goes no further."""
+    async def _predict(self, message: pb.PredictRequest, table: pb.Table) -> _Answer:
+        """Predict in a thread, a step at a time: what its caller has left goes no further."""
         with contextlib.ExitStack() as files:
-            sent = await self._workers.run(files.enter_context, opened(table))
-            return await self._workers.run(self._yard.predict, codec.read_predict(message, sent))
+            found: _Answer = await self._workers.run_steps(
+                lambda _: files.enter_context(opened(table)),
+                lambda sent: self._yard.predict(codec.read_predict(message, sent)),
+                _Answer.of,
+            )
+        return found
 
     async def _predict_file(
         self, call: Call, header: pb.PredictRequest, first: pb.Table, received: AsyncIterator[Any]
@@ -186,11 +190,20 @@ class ModelService:
             async for message in received:
                 await self._workers.run(spool.append, pb.TrainChunk(X=_chunk(message)))
             sent, _ = spool.table()
-            found = await self._workers.run(self._yard.predict, codec.read_predict(header, sent))
-        await call.send(await self._write(found))
+            request = codec.read_predict(header, sent)
+            found = await self._workers.run_steps(lambda _: self._yard.predict(request), _Answer.of)
+        await call.send(found.data)
 
-    async def _write(self, found: Predictions) -> bytes:
-        return await self._workers.run(codec.write_predictions, found)
+
+class _Answer(NamedTuple):
+    """Predictions as they are sent, and for how many rows."""
+
+    data: bytes
+    rows: int
+
+    @classmethod
+    def of(cls, found: Predictions) -> _Answer:
+        return cls(codec.write_predictions(found), len(found.predictions))
 
 
 def _reference(message: Any) -> str:

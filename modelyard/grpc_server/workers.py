@@ -7,8 +7,8 @@ import contextvars
 import logging
 import os
 import threading
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 log = logging.getLogger("modelyard.grpc")
 
@@ -31,9 +31,26 @@ class Workers:
         future.add_done_callback(lambda _: self._free.release())  # when the thread is done, not when its caller left
         return await asyncio.shield(future)
 
+    async def run_steps(self, *steps: Callable[[Any], Any]) -> Any:
+        """Run steps in one thread, each on what the one before returned; those after its caller left are not begun."""
+        left = threading.Event()
+        try:
+            return await self.run(_walk, steps, left)
+        finally:
+            left.set()
+
     async def wait_for(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what mostly waits, a job to end say: in a thread beside those that work."""
         return await asyncio.shield(_start(function, *args, **kwargs))
+
+
+def _walk(steps: Sequence[Callable[[Any], Any]], left: threading.Event) -> Any:
+    value = None
+    for step in steps:
+        if left.is_set():
+            return None
+        value = step(value)
+    return value
 
 
 def _start(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
