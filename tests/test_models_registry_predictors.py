@@ -92,3 +92,23 @@ def test_the_size_grows_with_the_model() -> None:
             for sample, hyperparams in zip((small, large), given, strict=True)
         ]
         assert 1_000 < sizes[0] < sizes[1] < 10_000_000
+
+
+@pytest.mark.parametrize("classes", ["two", "three"])
+def test_numbers_far_out_still_have_probabilities(classes: str) -> None:
+    """Their shares are infinite and cancel to NaN, or meet a weight of 0; the largest share then decides."""
+    random = np.random.default_rng(0)
+    k = 2 if classes == "two" else 3
+    codes = np.arange(120) % k
+    frame = pl.DataFrame({"a": codes + random.normal(size=120), "b": 2.0 * codes + random.normal(size=120)})
+    sample = sample_of(frame, codes, tuple(range(k)))
+    model_class = BUILT_IN["logistic_regression"]
+    predictor = model_class.predictor(fit(model_class, sample).estimator, sample.contract)
+    far = pl.DataFrame({"a": [1e308, -1e308, 1e308, None, 0.5], "b": [-1e308, 1e308, 1e308, 1e308, 0.5]})
+    many = predictor.many(far)
+    few = predictor.few(rows_of(far))
+    assert np.isfinite(many).all()
+    assert_allclose(many.sum(axis=1), 1.0)
+    assert_allclose(few, many, atol=1e-12)
+    assert many[2].argmax() == many[3].argmax() == k - 1
+    assert_allclose(many[4], predictor.many(far.tail(1))[0], atol=1e-12)

@@ -20,6 +20,9 @@ from modelyard.tables.contract import Contract
 
 Weights = npt.NDArray[np.float64]
 
+LARGEST_Z = 1e100
+"""Where a sum of shares was not finite they are cut off here, far beyond where a probability still changes."""
+
 
 def column_weights(pipeline: Any) -> dict[str, Weights]:
     """Return each column's weights, shape (d, w): d decision values (1 for two classes), w features of the column."""
@@ -65,15 +68,35 @@ class LinearPredictor:
     def many(self, frame: pl.DataFrame) -> Weights:
         """Return the probabilities of a checked frame's n rows, shape (n, k)."""
         decision = np.repeat(self._intercept[:, None], frame.height, axis=1)
-        for number in self._numeric:
-            number.add(frame, decision)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is looked at below
+            for number in self._numeric:
+                number.add(frame, decision)
         codes = frame.select(
             category.code for category in self._categorical
         )  # in one go: polars runs them side by side
         for category in self._categorical:
             category.add(codes, decision)
+        for at in np.flatnonzero(~np.isfinite(decision).all(axis=0)).tolist():
+            decision[:, at] = self._bounded_decision(frame.row(at))
+        return self._probabilities(decision)
+
+    def _probabilities(self, decision: Weights) -> Weights:
+        """Return probabilities, shape (n, k), of decision values, shape (d, n)."""
         probabilities = _sigmoid(decision[0]) if len(self._order) == 2 else _softmax(decision)
         return np.ascontiguousarray(probabilities[self._order].T)
+
+    def _bounded_decision(self, row: Sequence[Any]) -> Weights:
+        """Return the decision values, shape (d), of a row whose numbers are so far out that their sum was none."""
+        decision = self._intercept.copy()
+        for number in self._numeric:
+            decision += number.bounded_z(row[number.position]) * number.weights
+        for i, get in self._lookups:
+            decision += get(row[i], 0.0)
+        return decision
+
+    def _bounded(self, row: Sequence[Any]) -> list[float]:
+        answer: list[float] = self._probabilities(self._bounded_decision(row)[:, None])[0].tolist()
+        return answer
 
     def _few_binary(self, rows: Sequence[Sequence[Any]]) -> list[list[float]]:
         numbers, lookups, intercept = self._numbers, self._lookups, float(self._intercept[0])
@@ -87,13 +110,16 @@ class LinearPredictor:
                 decision += (x - mean) / scale * weight if x == x else missing
             for i, get in lookups:
                 decision += get(row[i], 0.0)
+            if decision - decision != 0.0:  # neither infinite nor NaN gives 0
+                answer.append(self._bounded(row))
+                continue
             positive = 1.0 / (1.0 + exp(-decision)) if decision > -700.0 else exp(max(decision, -1e4))
             answer.append([1.0 - positive, positive] if positive_last else [positive, 1.0 - positive])
         return answer
 
     def _few_multiclass(self, rows: Sequence[Sequence[Any]]) -> list[list[float]]:
         numbers, lookups, intercept = self._numbers, self._lookups, self._intercept.tolist()
-        order, exp = self._order, math.exp
+        order, exp, isfinite = self._order, math.exp, math.isfinite
         none = (0.0,) * len(order)
         answer = []
         for row in rows:
@@ -107,6 +133,9 @@ class LinearPredictor:
                     decisions = [d + w for d, w in zip(decisions, missing, strict=True)]
             for i, get in lookups:
                 decisions = [d + w for d, w in zip(decisions, get(row[i], none), strict=True)]
+            if not all(map(isfinite, decisions)):
+                answer.append(self._bounded(row))
+                continue
             largest = max(decisions)
             shares = [exp(d - largest) for d in decisions]
             total = sum(shares)
@@ -139,6 +168,12 @@ class _Numeric:
             z[missing] = self.missing_z
         for k, weight in enumerate(self.weights.tolist()):
             decision[k] += z * weight
+
+    def bounded_z(self, x: float | None) -> float:
+        """Return the standardised value of a cell (None or NaN where missing), cut off far beyond all that matters."""
+        if x is None or x != x:
+            return self.missing_z
+        return min(max((x - self.mean) / self.scale, -LARGEST_Z), LARGEST_Z)
 
 
 class _Categorical:
@@ -195,6 +230,7 @@ def _sigmoid(decision: Weights) -> Weights:
 
 
 def _softmax(decision: Weights) -> Weights:
-    shares: Weights = np.exp(decision - decision.max(axis=0))
+    with np.errstate(over="ignore"):  # a difference beyond all floats is -inf, and exp(-inf) the right answer
+        shares: Weights = np.exp(decision - decision.max(axis=0))
     total: Weights = shares.sum(axis=0)
     return shares / total
