@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -201,12 +202,19 @@ def test_folds_alone_mean_cross_validation(here: Run, small: Path) -> None:
     assert here("train", small, *LOGISTIC, "--folds", 3, "--evaluation", "holdout").exit_code == 2
 
 
+def test_one_feature_is_counted_as_one(here: Run, tmp_path: Path) -> None:
+    table = tmp_path / "one.csv"
+    table.write_text("size,bought\n1,no\n2,yes\n3,no\n4,yes\n")
+    assert "4 rows, 1 feature (1 numeric, 0 categorical)" in here("train", table, *LOGISTIC).out
+
+
 def test_model_classes_show_every_hyperparam(on: Run) -> None:
     infos = on("model-classes", "--json").document
     assert {"logistic_regression", "catboost_classifier"} <= {info["key"] for info in infos}
     for info in infos:
         table = on("model-classes", info["key"]).out
         assert all(name in table for name in info["hyperparams"]["properties"])
+        assert re.search(r"\d{17}", table) is None, "a bound of so many digits is not readable"
     assert on("model-classes", "CatBoost-Classifier", "--json").document["key"] == "catboost_classifier"
     unknown = on("model-classes", "catbost")
     assert unknown.exit_code == 3

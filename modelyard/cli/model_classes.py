@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from modelyard.schemas import ModelClassInfo
 
 
+_WRITTEN_OUT = 1e15
+"""Larger bounds are written with an exponent."""
+
+
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
     app.command("model-classes", rich_help_panel="Models")(list_model_classes)
@@ -82,7 +86,7 @@ def _allowed(schema: Mapping[str, Any]) -> str:
 
 
 def _bound(value: float) -> str:
-    return str(int(value)) if value == int(value) else f"{value:g}"
+    return str(int(value)) if value == int(value) and abs(value) < _WRITTEN_OUT else f"{value:g}"
 
 
 def _plain(value: object) -> str:

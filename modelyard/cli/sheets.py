@@ -47,7 +47,8 @@ def _facts(model: ModelMetadata) -> Iterator[tuple[str, object]]:
     yield "hyperparams", ", ".join(f"{name}={_plain(value)}" for name, value in model.hyperparams.items())
     yield "target", f"{model.target or 'y'}: " + _listed([_plain(label) for label in model.classes], 10)
     kinds = [f"{list(model.feature_types.values()).count(kind)} {kind}" for kind in ("numeric", "categorical")]
-    yield "table", f"{model.n_rows:,} rows, {len(model.feature_names)} features ({', '.join(kinds)})"
+    features = "1 feature" if len(model.feature_names) == 1 else f"{len(model.feature_names)} features"
+    yield "table", f"{model.n_rows:,} rows, {features} ({', '.join(kinds)})"
     yield "evaluation", _spoken_evaluation(model)
     if model.tags:
         yield "tags", ", ".join(model.tags)
