@@ -27,6 +27,7 @@ def build(settings: Settings) -> Yard:
         queue=settings.queue_limit,
         timeout_s=settings.train_timeout_s,
         memory_bytes=settings.train_memory_bytes,
+        niceness=settings.train_niceness,
         grace_s=settings.train_grace_s,
     )
     jobs = Jobs(settings.storage_dir, store, index, limits, target=running.TARGET, preload=running.PRELOAD)

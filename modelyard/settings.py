@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     train_memory_mb: Annotated[float, Field(ge=0)] = Field(
         0, description="the resident memory a training may take, in MB; 0: any amount"
     )
+    train_niceness: Annotated[int, Field(ge=0, le=19)] = Field(
+        10, description="how far trainings stand back behind everything else that wants the cores; 0: not at all"
+    )
     train_grace_s: Annotated[float, Field(ge=0)] = Field(
         10, description="how long trainings may go on when their server is stopped"
     )

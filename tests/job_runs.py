@@ -100,7 +100,7 @@ def _no_memory(_: Path, __: ProgressReporter) -> None:
     raise MemoryError
 
 
-NO_GRACE = Limits(grace_s=0.0)
+NO_GRACE = Limits(niceness=0, grace_s=0.0)
 
 ACTIONS: dict[str, Callable[..., None]] = {
     "finish": _finish,
@@ -146,7 +146,7 @@ def serve(root: str, workers: str, preload: str = "") -> None:
     """Be a server in a process of its own: order what standard input says, a line each, and answer with job ids."""
     index = JobIndex()
     store = ModelStore(Path(root), observers=[index])
-    limits = Limits(workers=int(workers), grace_s=0.0)
+    limits = Limits(workers=int(workers), niceness=0, grace_s=0.0)
     jobs = Jobs(Path(root), store, index, limits, target=TARGET, preload=preload.split())
     jobs.serve()
     _say("ready")

@@ -31,10 +31,10 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
-def seconds_until(reached: Callable[[], bool], timeout_s: float = 20.0) -> float:
+def seconds_until(reached: Callable[[], bool], timeout_s: float = 60.0) -> float:
     """Wait until something is so, and return how long it took."""
     began = time.monotonic()
     while not reached():
         assert time.monotonic() - began < timeout_s, "it took too long"
-        time.sleep(0.005)
+        time.sleep(0.02)
     return time.monotonic() - began

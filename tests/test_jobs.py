@@ -24,7 +24,7 @@ from tests.processes import descendants, parents, seconds_until
 @pytest.fixture(scope="module", autouse=True)
 def fork_server() -> Iterator[None]:
     """Keep one fork server for all tests of this module."""
-    launcher.share(job_runs.TARGET, ()).prepare()
+    launcher.share(job_runs.TARGET, ()).prepare(0)
     yield
     launcher.release(job_runs.TARGET)
 
@@ -258,13 +258,14 @@ def test_a_fork_server_that_dies_takes_its_runs_along_and_is_replaced(jobs: Jobs
     assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
 
 
-def test_a_run_is_nicer_than_its_server_and_first_to_go_when_memory_runs_out(jobs: Jobs) -> None:
-    until_running(jobs, order(jobs, "wait"))
-    (run,) = run_pids()
-    assert os.getpriority(os.PRIO_PROCESS, run) == os.getpriority(os.PRIO_PROCESS, 0) + 10
-    assert Path(f"/proc/{run}/oom_score_adj").read_text().strip() == "1000"
-    assert os.getpgid(run) == run
-    assert os.getsid(run) == os.getsid(0)
+def test_a_run_is_nicer_than_its_server_and_first_to_go_when_memory_runs_out(storage_dir: Path) -> None:
+    with opened(storage_dir, replace(NO_GRACE, niceness=12)) as jobs:
+        until_running(jobs, order(jobs, "wait"))
+        (run,) = run_pids()
+        assert os.getpriority(os.PRIO_PROCESS, run) == 12
+        assert Path(f"/proc/{run}/oom_score_adj").read_text().strip() == "1000"
+        assert os.getpgid(run) == run
+        assert os.getsid(run) == os.getsid(0)  # or its niceness would count for nothing
 
 
 def test_a_run_holds_nothing_of_its_server_but_its_slot(jobs: Jobs, storage_dir: Path) -> None:

@@ -35,13 +35,14 @@ _IDLE_INTERVAL_S = 1.0
 class Limits:
     """What the runs of a process may take: `workers` at a time in the folder; seconds and bytes each, 0 for any.
 
-    `grace_s` is how long they may go on when the process is told to stop.
+    `niceness` is what they are run with; `grace_s` is how long they may go on when the process is told to stop.
     """
 
     workers: int = 1
     queue: int = 100
     timeout_s: float = 0.0
     memory_bytes: int = 0
+    niceness: int = 10
     grace_s: float = 10.0
 
 
@@ -212,7 +213,7 @@ class Dispatcher:
             return
         run = self._runs[entry.job_id] = _Run(spool)
         events = RunEvents(lambda pid: self._started(run, pid), lambda end: self._ended(entry.job_id, end))
-        self._launcher.start(entry.job_id, spool.path, slot, events)
+        self._launcher.start(entry.job_id, spool.path, slot, self._limits.niceness, events)
         log.info("job %s begins", entry.job_id)
 
     # Called in the launcher's thread.

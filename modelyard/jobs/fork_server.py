@@ -34,11 +34,14 @@ IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """They are for the owner, who decides what becomes of its runs."""
 
 
-def main(file: int, target: str, preload: Sequence[str]) -> NoReturn:
-    """Serve the owner at the other end of the socket `file` until it is gone. Runs call the function `target` names."""
+def main(file: int, target: str, preload: Sequence[str], niceness: int) -> NoReturn:
+    """Serve the owner at the other end of the socket `file` until it is gone. Runs call the function `target` names.
+
+    `niceness` is its own; runs have theirs.
+    """
     for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    run_process.yield_to_servers()
+    run_process.be_nice(niceness)
     os.chdir("/")
     os.set_inheritable(file, False)
     channel = socket.socket(fileno=file)
@@ -113,11 +116,12 @@ class _Server:
         for line in lines:
             message = orjson.loads(line)
             if "start" in message:
-                self._start(message["start"], message["folder"], self._files.popleft())
+                self._start(message, self._files.popleft())
             else:
                 self._kill(message["kill"])
 
-    def _start(self, job_id: str, folder: str, slot: int) -> None:
+    def _start(self, message: dict[str, Any], slot: int) -> None:
+        job_id = message["start"]
         try:
             with warnings.catch_warnings():
                 # Python warns of the threads of native libraries; those mend themselves after a fork.
@@ -128,24 +132,25 @@ class _Server:
             _send(self._channel, {"ended": job_id, "status": None, "reason": f"cannot fork: {error.strerror}"})
             return
         if pid == 0:
-            self._become_run(folder, slot)
+            self._become_run(message, slot)
         os.close(slot)
         _own_group(pid)
         self._runs[pid] = job_id
         _send(self._channel, {"started": job_id, "pid": pid})
 
-    def _become_run(self, folder: str, slot: int) -> NoReturn:
+    def _become_run(self, message: dict[str, Any], slot: int) -> NoReturn:
         """Be the run, to its end. It keeps `slot` and the lifeline open, and nothing else of the server's."""
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             _own_group(0)
+            run_process.be_nice(message["niceness"])
             for file in (*self._children, self._lifeline[1], *self._files):
                 os.close(file)
             self._channel.close()
             os.set_inheritable(slot, False)
             run_process.end_with(self._lifeline[0])
-            run_process.carry_out(Path(folder), self._function)
+            run_process.carry_out(Path(message["folder"]), self._function)
             os._exit(0)
         finally:
             os._exit(1)

@@ -58,7 +58,7 @@ class Jobs:
 
     def serve(self) -> None:
         """Get ready to run, and run what other processes have left queued."""
-        self._launcher.prepare()
+        self._launcher.prepare(self._limits.niceness)
         self._dispatcher.serve()
 
     def order(self, new: NewJob, write_order: Callable[[Path], None]) -> Job:

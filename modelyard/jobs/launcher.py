@@ -21,7 +21,7 @@ import orjson
 
 log = logging.getLogger("modelyard.jobs")
 
-_COMMAND = "import sys; sys.path[:] = {path!r}; from modelyard.jobs.fork_server import main; main({arguments})"
+_COMMAND = "import sys; sys.path[:] = {path!r}; from modelyard.jobs.fork_server import main; {call}"
 _END_TIMEOUT_S = 10.0
 
 
@@ -51,13 +51,13 @@ class Launcher:
         self._server: _Server | None = None
         self._is_closed = False
 
-    def prepare(self) -> None:
-        """Start the fork server, where there is none, without waiting for it to be ready."""
+    def prepare(self, niceness: int) -> None:
+        """Have the fork server get ready, where there is none, with as much niceness, since no run waits for it."""
         with self._lock:
             if not self._is_closed:
-                self._running()
+                self._running(niceness)
 
-    def start(self, job_id: str, folder: Path, slot: int, events: RunEvents) -> None:
+    def start(self, job_id: str, folder: Path, slot: int, niceness: int, events: RunEvents) -> None:
         """Start a run, which holds the file `slot` open as long as it lives; the caller's copy is closed."""
         with self._lock:
             try:
@@ -66,7 +66,7 @@ class Launcher:
                 os.close(slot)
                 events.ended(RunEnd(None, f"the fork server cannot be started: {error.strerror}"))
                 return
-            server.start(job_id, folder, slot, events)
+            server.start(job_id, folder, slot, niceness, events)
 
     def kill(self, job_id: str) -> None:
         """Kill a run. It may have ended already; its end is told in any case."""
@@ -89,26 +89,29 @@ class Launcher:
             self._server.forget()
             self._server = None
 
-    def _running(self) -> _Server:
+    def _running(self, niceness: int = 0) -> _Server:
         if self._server is None or self._server.is_gone:
-            self._server = _Server(self._target, self._preload)
+            self._server = _Server(self._target, self._preload, niceness)
         return self._server
 
 
 class _Server:
     """One fork server process, and the thread that hears what it says."""
 
-    def __init__(self, target: str, preload: Sequence[str]) -> None:
+    def __init__(self, target: str, preload: Sequence[str], niceness: int) -> None:
         self.is_gone = False
         self._runs: dict[str, RunEvents] = {}
         self._channel, theirs = socket.socketpair()
         with theirs:
-            self._process = _start_process(theirs.fileno(), target, preload)
+            self._process = _start_process(
+                f"main({theirs.fileno()}, {target!r}, {list(preload)!r}, {niceness})",
+                theirs.fileno(),
+            )
         threading.Thread(target=self._hear, name="runs", daemon=True).start()
 
-    def start(self, job_id: str, folder: Path, slot: int, events: RunEvents) -> None:
+    def start(self, job_id: str, folder: Path, slot: int, niceness: int, events: RunEvents) -> None:
         self._runs[job_id] = events
-        message = orjson.dumps({"start": job_id, "folder": str(folder.absolute())}) + b"\n"
+        message = orjson.dumps({"start": job_id, "folder": str(folder.absolute()), "niceness": niceness}) + b"\n"
         try:
             socket.send_fds(self._channel, [message], [slot])
         except OSError as error:
@@ -156,9 +159,9 @@ class _Server:
             events.ended(end)
 
 
-def _start_process(file: int, target: str, preload: Sequence[str]) -> subprocess.Popen[bytes]:
+def _start_process(call: str, file: int) -> subprocess.Popen[bytes]:
     path = [str(Path(entry or ".").absolute()) for entry in sys.path]
-    command = _COMMAND.format(path=path, arguments=f"{file}, {target!r}, {list(preload)!r}")
+    command = _COMMAND.format(path=path, call=call)
     return subprocess.Popen(  # noqa: S603 - this very Python
         [sys.executable, "-P", "-c", command],
         stdin=subprocess.DEVNULL,

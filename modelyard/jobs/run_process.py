@@ -21,14 +21,14 @@ RunFunction = Callable[[Path, ProgressReporter], Finished]
 """What trains: it reads its order from the run's folder, leaves files in its folder `result`, and says what it made."""
 
 UNEXPECTED = "something went wrong inside; the log has the reason under this job's id"
-_NICENESS = 10
 _FIRST_TO_BE_KILLED = b"1000"
 _PR_SET_PDEATHSIG = 1
 
 
-def yield_to_servers() -> None:
-    """Give this process, and those it starts, a lower priority than those that serve."""
-    os.nice(_NICENESS)
+def be_nice(niceness: int) -> None:
+    """Give this process, and those it starts, a lower priority: at least this niceness."""
+    if niceness > os.getpriority(os.PRIO_PROCESS, 0):
+        os.setpriority(os.PRIO_PROCESS, 0, niceness)
     if hasattr(os, "SCHED_BATCH"):
         with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
