@@ -6,16 +6,22 @@ may still be served is asked of the store at every use.
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Lock
+from threading import Event, Lock
 
 from modelyard import models_registry
+from modelyard.errors import ModelyardError
 from modelyard.models_registry.base import Predictor
+from modelyard.schemas import ModelMetadata, ModelQuery
 from modelyard.storage import ModelRecord, ModelStore
 from modelyard.tables import RowReader, contract_from_json
 from modelyard.tables.contract import Contract
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,21 @@ class LoadedModels:
                 self._loaded.move_to_end(model_id)
         return model
 
+    def warm_up(self, stop: Event) -> None:
+        """Load the latest active version of each name, newest first, while they fit the bound; until `stop` is set.
+
+        What cannot be loaded is logged, and raised to whoever asks for it.
+        """
+        for model in latest_of_each_name(self._store):
+            if stop.is_set():
+                return
+            if self._size_bytes + model.artifact.bytes > self._capacity_bytes:
+                continue
+            try:
+                self.get(model.model_id)
+            except ModelyardError as error:
+                log.warning("model %s cannot be warmed up: %s", model.model_id, error.detail)
+
     def _load(self, model_id: str, promise: Future[LoadedModel]) -> LoadedModel:
         try:
             model = load(self._store, self._store.get_active(model_id))
@@ -89,6 +110,19 @@ class LoadedModels:
             self._size_bytes -= oldest.size_bytes
         self._loaded[model.model_id] = model
         self._size_bytes += model.size_bytes
+
+
+def latest_of_each_name(store: ModelStore) -> Iterator[ModelMetadata]:
+    """Yield the latest active version of each name, the newest model first."""
+    seen: set[str] = set()
+    cursor: str | None = ""
+    while cursor is not None:
+        page = store.page(ModelQuery(limit=100, cursor=cursor or None))
+        for model in page.models:
+            if model.name not in seen:
+                seen.add(model.name)
+                yield model
+        cursor = page.next_cursor
 
 
 def load(store: ModelStore, record: ModelRecord) -> LoadedModel:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
+from threading import Event, Thread
 from typing import Literal
 
 import modelyard
@@ -49,6 +50,7 @@ class Yard:
         self._jobs = jobs
         self._missing_markers = missing_markers
         self._loaded = LoadedModels(store, model_cache_bytes)
+        self._closing = Event()
         self._started = time.monotonic()
 
     def train(self, request: TrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
@@ -124,6 +126,10 @@ class Yard:
         model = self._loaded.get_loaded(request.model_id)
         return None if model is None else self._predict(model, request)
 
+    def warm_up(self) -> None:
+        """Load the latest models in a thread, so that the first to ask need not wait; ends with `close`."""
+        Thread(target=self._loaded.warm_up, args=(self._closing,), name="warm-up", daemon=True).start()
+
     def _predict(self, model: LoadedModel, request: PredictRequest) -> Predictions:
         logs.note(model_id=model.model_id, model_class=model.model_class_key)
         found = predicting.predict(model, request.X, request.feature_names, probabilities=request.probabilities)
@@ -192,6 +198,7 @@ class Yard:
 
     def close(self) -> None:
         """Let go of the folder. Trainings that still run get their grace period, then they are interrupted."""
+        self._closing.set()
         self._jobs.close()
         self._store.close()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ import polars as pl
 
 from modelyard.models_registry.catboost_streams import making_a_pool
 from modelyard.models_registry.predictors import class_order, pickled_size
-from modelyard.tables.contract import Contract
+from modelyard.tables.contract import MISSING_CATEGORY, Contract
 
 ROWS_FOR_THREADS = 10_000
 """Below this starting threads costs more than they save (measured on two cores, 300 trees, 14 columns)."""
@@ -37,6 +37,7 @@ class CatBoostPredictor:
         self._categorical = [i for i, feature_type in enumerate(types) if feature_type == "categorical"]
         self._order = class_order(estimator.classes_, contract)
         self._knows_link = loss in ("Logloss", "MultiClass")
+        self._make_pool = self._quickest_pool(contract)
         self._ordered = self._order == list(range(len(self._order)))
 
     def few(self, rows: Sequence[Sequence[float | str]]) -> list[list[float]]:
@@ -47,9 +48,31 @@ class CatBoostPredictor:
             answer: list[list[float]] = self._probabilities(list(rows), thread_count=1).tolist()
             return answer
         with making_a_pool():
-            pool = self._pool(list(rows), cat_features=self._categorical, thread_count=1)
+            pool = self._make_pool(rows)
         raw = self._estimator.predict(pool, prediction_type="RawFormulaVal", thread_count=1).tolist()
         return self._linked(raw)
+
+    def _public_pool(self, rows: Sequence[Sequence[float | str]]) -> Any:
+        return self._pool(list(rows), cat_features=self._categorical, thread_count=1)
+
+    def _short_pool(self, rows: Sequence[Sequence[float | str]]) -> Any:
+        """Make a Pool without the checks of its constructor, which take longer than the making."""
+        pool = self._pool.__new__(self._pool)
+        pool._init_pool(np.array(rows, dtype=object), None, self._categorical, *(None,) * 14, 1)
+        return pool
+
+    def _quickest_pool(self, contract: Contract) -> Callable[[Sequence[Sequence[float | str]]], Any]:
+        """Return the short way to a Pool if this release of CatBoost has it and it leads to the same answer."""
+        kinds = contract.feature_types.values()
+        row: list[float | str] = [0.5 if kind == "numeric" else MISSING_CATEGORY for kind in kinds]
+        with making_a_pool():
+            public = self._public_pool([row])
+            try:
+                short = self._short_pool([row])
+            except (AttributeError, TypeError, ValueError):
+                return self._public_pool
+        same = self._estimator.predict(public) == self._estimator.predict(short)
+        return self._short_pool if same.all() else self._public_pool
 
     def many(self, frame: pl.DataFrame) -> npt.NDArray[np.float64]:
         """Return the probabilities of a checked frame's n rows, shape (n, k)."""
