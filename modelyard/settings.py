@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     rest_port: Port = Field(8000, description="REST's port")
     grpc_port: Port = Field(50051, description="gRPC's port")
     dashboard_port: Port = Field(8501, description="the dashboard's port")
+    dashboard_rest_url: str = Field("", description="where the dashboard finds REST; by default on this machine")
+    dashboard_grpc_target: str = Field("", description="where the dashboard finds gRPC; by default on this machine")
     max_body_mb: Annotated[float, Field(gt=0)] = Field(256, description="the largest request body, in MB")
     grpc_max_message_mb: Annotated[float, Field(gt=0, le=1023)] = Field(
         64, description="the largest gRPC message, in MB; larger tables are streamed"

@@ -110,7 +110,18 @@ def test_rest_serves_until_it_is_told_to_stop(storage_dir: Path) -> None:
 def up(storage_dir: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """Start every door and yield once the addresses are shown; the port is REST's."""
     port = doors.free_port()
-    command = [*MODELYARD, "up", "--rest-port", str(port), "--grpc-port", "0", "--storage", str(storage_dir)]
+    command = [
+        *MODELYARD,
+        "up",
+        "--rest-port",
+        str(port),
+        "--grpc-port",
+        "0",
+        "--dashboard-port",
+        "0",
+        "--storage",
+        str(storage_dir),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         try:
@@ -148,7 +159,9 @@ def test_doors_end_when_their_owner_is_killed(storage_dir: Path) -> None:
 
 def test_up_refuses_a_port_that_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        answer = call("up", "--rest-port", other.getsockname()[1], "--grpc-port", 0, cwd=tmp_path)
+        answer = call(
+            "up", "--rest-port", other.getsockname()[1], "--grpc-port", 0, "--dashboard-port", 0, cwd=tmp_path
+        )
     assert answer.returncode == 5
     assert "MODELYARD_REST_PORT" in answer.stderr
     assert not (tmp_path / "models_storage").exists()

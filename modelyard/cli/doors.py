@@ -5,6 +5,7 @@ Where one ends by itself the others are stopped and its exit code is the whole's
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -49,6 +50,7 @@ def doors_of(settings: Settings) -> tuple[Door, ...]:
     return (
         Door("rest", "REST", settings.rest_port, "http://{} (documentation: http://{}/docs)"),
         Door("grpc", "gRPC", settings.grpc_port, "{} (modelyard.v1.ModelService, with reflection)"),
+        Door("dashboard", "Dashboard", settings.dashboard_port, "http://{}"),
     )
 
 
@@ -57,7 +59,8 @@ def run_all(settings: Settings) -> int:
     doors = [_with_port(door, settings.host) for door in doors_of(settings)]
     events: SimpleQueue[Ended | Signals] = SimpleQueue()
     with _signals_into(events):
-        running = [_Running(door, _start(door, settings), events) for door in doors]
+        ports = {door.variable: str(door.port) for door in doors}  # the dashboard has to find the others
+        running = [_Running(door, _start(door, settings, ports), events) for door in doors]
         try:
             event = _wait(running, settings, events)
         finally:
@@ -92,12 +95,15 @@ class _Running:
         self.events.put(Ended(self.door, 128 - code if code < 0 else code))
 
 
-def _start(door: Door, settings: Settings) -> subprocess.Popen[bytes]:
+def _start(door: Door, settings: Settings, ports: dict[str, str]) -> subprocess.Popen[bytes]:
     # A group of its own: a terminal's Ctrl-C comes to this process alone, which stops each door once. Its standard
     # input is never written to; it closes when this process is gone, and the door ends.
     command = [sys.executable, "-m", "modelyard", door.command, "--owned"]
     command += ["--host", settings.host, "--port", str(door.port), "--storage", str(settings.storage_dir)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)  # noqa: S603 - our own command
+    environment = {**os.environ, **ports}
+    return subprocess.Popen(  # noqa: S603 - our own command
+        command, stdin=subprocess.PIPE, process_group=0, env=environment
+    )
 
 
 def _wait(running: list[_Running], settings: Settings, events: SimpleQueue[Ended | Signals]) -> Ended | Signals:
@@ -136,7 +142,7 @@ def _stop(running: list[_Running], events: SimpleQueue[Ended | Signals]) -> None
 def _show_addresses(doors: list[Door], settings: Settings) -> None:
     made = screen.table("server", "address")
     for door in doors:
-        address = _address(settings.host, door.port)
+        address = address_of(settings.host, door.port)
         screen.add_row(made, door.title, door.shown.replace("{}", address))
     screen.show(made, f"Storage: {settings.storage_dir.resolve()}. Ctrl-C stops everything.")
     sys.stdout.flush()
@@ -186,7 +192,8 @@ def _answers(host: str, port: int) -> bool:
         return False
 
 
-def _address(host: str, port: int) -> str:
+def address_of(host: str, port: int) -> str:
+    """Return where a server that listens on `host` is found from this machine."""
     return _joined(_EVERYWHERE.get(host, host), port)
 
 

@@ -26,6 +26,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(rich_help_panel="Servers")(up)
     app.command(rich_help_panel="Servers")(rest)
     app.command(rich_help_panel="Servers")(grpc)
+    app.command(rich_help_panel="Servers")(dashboard)
 
 
 def rest(
@@ -64,6 +65,29 @@ def grpc(
     serve_grpc(settings)
 
 
+def dashboard(
+    host: Host = None,
+    port: Annotated[
+        int | None, typer.Option("--port", help="The port (or MODELYARD_DASHBOARD_PORT).", show_default=False)
+    ] = None,
+    storage: Annotated[str | None, typer.Option("--storage", hidden=True)] = None,
+    owned: Owned = False,
+) -> None:
+    """Serve the dashboard until Ctrl-C; it works on the servers, REST and gRPC."""
+    from modelyard.cli.doors import address_of, require_free
+    from modelyard.dashboard.doors import Doors
+    from modelyard.dashboard.server import serve
+
+    settings = settings_with(host=host, dashboard_port=port, storage_dir=storage)
+    require_free(settings.host, settings.dashboard_port, "--port or MODELYARD_DASHBOARD_PORT")
+    _stop_on_signals(owned=owned)
+    doors = Doors(
+        settings.dashboard_rest_url or f"http://{address_of(settings.host, settings.rest_port)}",
+        settings.dashboard_grpc_target or address_of(settings.host, settings.grpc_port),
+    )
+    serve(doors, host=settings.host, port=settings.dashboard_port, max_upload_mb=settings.max_body_mb)
+
+
 def up(
     host: Host = None,
     rest_port: Annotated[
@@ -73,12 +97,20 @@ def up(
     grpc_port: Annotated[
         int | None, typer.Option("--grpc-port", help="gRPC's port (or MODELYARD_GRPC_PORT).", show_default=False)
     ] = None,
+    dashboard_port: Annotated[
+        int | None,
+        typer.Option(
+            "--dashboard-port", help="The dashboard's port (or MODELYARD_DASHBOARD_PORT).", show_default=False
+        ),
+    ] = None,
     storage: Storage = None,
 ) -> None:
     """Start every server; Ctrl-C stops them all."""
     from modelyard.cli.doors import run_all
 
-    settings = settings_with(host=host, rest_port=rest_port, grpc_port=grpc_port, storage_dir=storage)
+    settings = settings_with(
+        host=host, rest_port=rest_port, grpc_port=grpc_port, dashboard_port=dashboard_port, storage_dir=storage
+    )
     raise typer.Exit(run_all(settings))
 
 

@@ -1,0 +1,80 @@
+"""The frame around every page: navigation, the language, the door; and the one place where errors end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from modelyard.dashboard import session, trouble
+from modelyard.dashboard.doors import DOOR_NAMES, DOOR_TITLES, DoorName, Doors
+from modelyard.dashboard.pages import compare, jobs, model, models, overview, predict, train
+from modelyard.dashboard.session import Session
+from modelyard.dashboard.texts import LANGUAGES, first_language, t
+
+_ART = Path(__file__).parent / "art"
+_PAGES = {
+    "overview": (overview.show, ":material/home:"),
+    "train": (train.show, ":material/model_training:"),
+    "predict": (predict.show, ":material/online_prediction:"),
+    "models": (models.show, ":material/inventory_2:"),
+    "compare": (compare.show, ":material/compare_arrows:"),
+    "jobs": (jobs.show, ":material/pending_actions:"),
+    "model": (model.show, ":material/inventory_2:"),
+}
+_HIDDEN = ("model",)
+
+
+def main(doors: Doors, *, start: str = "overview") -> None:
+    """Show the page that the address names, or the one to start with."""
+    st.set_page_config(page_title="Modelyard", page_icon=str(_ART / "icon.svg"), layout="wide")
+    st.logo(str(_ART / "logo.svg"), size="large", icon_image=str(_ART / "icon.svg"))
+    here = session.begin(doors)
+    if "lang" not in st.session_state:
+        st.session_state["lang"] = st.query_params.get("lang", first_language(st.context.locale))
+    here.pages = {
+        name: st.Page(
+            show,
+            title=t(f"page.{name}"),
+            icon=icon,
+            url_path=name,
+            default=name == start,
+            visibility="hidden" if name in _HIDDEN else "visible",
+        )
+        for name, (show, icon) in _PAGES.items()
+    }
+    page = st.navigation(list(here.pages.values()))
+    _show_switches(here)
+    with trouble.shown_in_place():
+        page.run()
+
+
+def _show_switches(here: Session) -> None:
+    with st.sidebar:
+        st.space("small")
+        st.segmented_control(
+            t("shell.language"),
+            list(LANGUAGES),
+            required=True,
+            format_func=lambda code: LANGUAGES[code],
+            key="lang",
+            bind="query-params",
+            persist_state="session",
+        )
+        if "door" not in st.session_state or st.session_state["door"] != here.door:
+            st.session_state["door"] = here.door
+        st.segmented_control(
+            t("shell.door"),
+            DOOR_NAMES,
+            required=True,
+            format_func=lambda name: DOOR_TITLES[name],
+            key="door",
+            on_change=lambda: _take_door(here),
+            help=t("shell.door_help"),
+        )
+        st.caption(f":small[{here.doors.address(here.door)}]")
+
+
+def _take_door(here: Session) -> None:
+    chosen: DoorName = st.session_state["door"]
+    here.door = chosen

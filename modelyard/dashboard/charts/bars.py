@@ -1,0 +1,133 @@
+"""Bars and cells: importances, confusion, how predictions are distributed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import altair as alt
+import polars as pl
+
+from modelyard.dashboard.charts import Drawing, inks
+from modelyard.dashboard.formats import label
+from modelyard.dashboard.texts import t
+from modelyard.schemas import ConfusionMatrix
+
+MAX_BARS = 15
+_MAX_WRITTEN_CELLS = 12
+
+
+def importances(values: Mapping[str, float]) -> Drawing:
+    """Draw the features that count most, as shares of all importance."""
+    whole = sum(abs(value) for value in values.values()) or 1.0
+    top = sorted(values, key=lambda name: -abs(values[name]))[:MAX_BARS]
+    frame = pl.DataFrame({"feature": top, "share": [abs(values[name]) / whole for name in top]})
+    base = alt.Chart(frame, height=alt.Step(26)).encode(
+        x=alt.X("share:Q", title=t("chart.importance"), axis=alt.Axis(format="%", tickCount=5), scale=_from_zero()),
+        y=alt.Y("feature:N", title=None, sort=top, axis=alt.Axis(labelLimit=180, labelOverlap=False)),
+        tooltip=[
+            alt.Tooltip("feature:N", title=t("chart.feature")),
+            alt.Tooltip("share:Q", title=t("chart.importance"), format=".1%"),
+        ],
+    )
+    ink, _ = inks()
+    shares = base.mark_text(align="left", dx=5, color=ink).encode(text=alt.Text("share:Q", format=".1%"))
+    return base.mark_bar(cornerRadiusEnd=3, height={"band": 0.7}) + shares
+
+
+def confusion(matrix: ConfusionMatrix) -> Drawing:
+    """Draw how many rows of each class were predicted as each; the colour is the share of the true class."""
+    names = [label(value) for value in matrix.labels]
+    rows = [
+        {"actual": names[i], "predicted": names[j], "rows": cell, "share": cell / (sum(counts) or 1)}
+        for i, counts in enumerate(matrix.matrix)
+        for j, cell in enumerate(counts)
+    ]
+    step = 44 if len(names) <= _MAX_WRITTEN_CELLS else max(8, 400 // len(names))
+    base = alt.Chart(pl.DataFrame(rows), height=alt.Step(max(step, 240 // len(names)))).encode(
+        x=alt.X(
+            "predicted:N",
+            title=t("chart.predicted"),
+            sort=names,
+            axis=alt.Axis(labelAngle=0, labelLimit=110, labelFlush=False),
+        ),
+        y=alt.Y("actual:N", title=t("chart.actual"), sort=names, axis=alt.Axis(labelLimit=110)),
+        tooltip=[
+            alt.Tooltip("actual:N", title=t("chart.actual")),
+            alt.Tooltip("predicted:N", title=t("chart.predicted")),
+            alt.Tooltip("rows:Q", title=t("chart.rows"), format=","),
+            alt.Tooltip("share:Q", title=t("chart.share_of_class"), format=".1%"),
+        ],
+    )
+    scale = alt.Scale(domain=[0, 1])
+    cells = base.mark_rect(cornerRadius=3).encode(color=alt.Color("share:Q", legend=None, scale=scale))
+    if len(names) > _MAX_WRITTEN_CELLS:
+        return alt.layer(cells)
+    ink, ground = inks()
+    ink_on_cell = alt.condition(alt.datum.share > 0.5, alt.value(ground), alt.value(ink))
+    return cells + base.mark_text(fontSize=14, fontWeight=600).encode(
+        text=alt.Text("rows:Q", format=","), color=ink_on_cell
+    )
+
+
+def counts_of_labels(counts: Mapping[str, int]) -> Drawing:
+    """Draw how often each class was predicted."""
+    frame = pl.DataFrame({"class": list(counts), "rows": list(counts.values())}).head(MAX_BARS)
+    base = alt.Chart(frame, height=alt.Step(30)).encode(
+        x=alt.X("rows:Q", title=t("chart.rows"), scale=_from_zero(), axis=alt.Axis(tickMinStep=1, tickCount=5)),
+        y=alt.Y("class:N", title=None, sort=list(counts), axis=alt.Axis(labelLimit=140)),
+    )
+    ink, _ = inks()
+    numbers = base.mark_text(align="left", dx=5, color=ink).encode(text=alt.Text("rows:Q", format=","))
+    return base.mark_bar(cornerRadiusEnd=3, height={"band": 0.7}) + numbers
+
+
+def histogram_of_certainty(certainties: pl.Series) -> Drawing:
+    """Draw how many rows were predicted with which probability of the class that was chosen."""
+    edges = [step / 20 for step in range(21)]
+    counts = certainties.cut(edges[1:-1], labels=[str(index) for index in range(20)]).value_counts(name="rows")
+    by_bin = dict(zip(counts[certainties.name].cast(pl.String).to_list(), counts["rows"].to_list(), strict=True))
+    frame = pl.DataFrame(
+        {"low": edges[:-1], "high": edges[1:], "rows": [by_bin.get(str(index), 0) for index in range(20)]}
+    )
+    return (
+        alt.Chart(frame, height=220)
+        .mark_bar(cornerRadiusEnd=2)
+        .encode(
+            x=alt.X("low:Q", title=t("chart.certainty"), axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
+            x2="high:Q",
+            y=alt.Y("rows:Q", title=t("chart.rows"), axis=alt.Axis(tickMinStep=1), scale=_from_zero()),
+            y2=alt.datum(0),
+        )
+    )
+
+
+def probabilities(classes: Sequence[str], shares: Sequence[float]) -> Drawing:
+    """Draw the probability of each class for one row."""
+    order = sorted(range(len(classes)), key=lambda index: -shares[index])[:MAX_BARS]
+    names = [classes[index] for index in order]
+    frame = pl.DataFrame({"class": names, "share": [shares[index] for index in order]})
+    base = alt.Chart(frame, height=alt.Step(32)).encode(
+        x=alt.X("share:Q", title=t("chart.probability"), axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
+        y=alt.Y("class:N", title=None, sort=names, axis=alt.Axis(labelLimit=140)),
+    )
+    ink, _ = inks()
+    written = base.mark_text(align="left", dx=5, color=ink, clip=False).encode(text=alt.Text("share:Q", format=".1%"))
+    return base.mark_bar(cornerRadiusEnd=3, height={"band": 0.7}) + written
+
+
+def versions(points: Sequence[tuple[int, float, str]], metric: str) -> Drawing:
+    """Draw a metric by version."""
+    frame = pl.DataFrame(points, schema={"version": pl.Int64, "value": pl.Float64, "status": pl.String}, orient="row")
+    base = alt.Chart(frame, height=200).encode(
+        x=alt.X("version:O", title=t("chart.version"), axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False), axis=alt.Axis(format="%", tickCount=4)),
+        tooltip=[
+            alt.Tooltip("version:O", title=t("chart.version")),
+            alt.Tooltip("value:Q", title=metric, format=".1%"),
+        ],
+    )
+    return base.mark_line(strokeWidth=2) + base.mark_point(size=70, filled=True, opacity=1)
+
+
+def _from_zero() -> alt.Scale:
+    return alt.Scale(zero=True, domainMin=0)

@@ -1,0 +1,114 @@
+"""Lines: ROC, precision and recall, calibration, learning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import altair as alt
+import polars as pl
+
+from modelyard.dashboard.charts import Drawing, inks
+from modelyard.dashboard.texts import t
+from modelyard.schemas import Curve, LearningCurve
+
+MAX_LINES = 8
+_UNIT = alt.Scale(domain=[0, 1], nice=False, clamp=True)
+_HEIGHT = 300
+
+
+def unit_curves(
+    curves: Mapping[str, Curve], x_title: str, y_title: str, *, diagonal: bool = False, points: bool = False
+) -> Drawing:
+    """Draw curves within the unit square, one colour each; the first few where there are many."""
+    shown = dict(list(curves.items())[:MAX_LINES])
+    frame = pl.DataFrame(
+        [
+            {"line": name, "x": x, "y": y, "order": order}
+            for name, curve in shown.items()
+            for order, (x, y) in enumerate(zip(curve.x, curve.y, strict=True))
+            if x is not None and y is not None
+        ],
+        schema={"line": pl.String, "x": pl.Float64, "y": pl.Float64, "order": pl.Int64},
+    )
+    lines = (
+        alt.Chart(frame, height=_HEIGHT)
+        .mark_line(strokeWidth=2, point=points, interpolate="linear", clip=False)
+        .encode(
+            x=alt.X("x:Q", title=x_title, scale=_UNIT, axis=alt.Axis(format="%", tickCount=5)),
+            y=alt.Y("y:Q", title=y_title, scale=_UNIT, axis=alt.Axis(format="%", tickCount=5)),
+            color=alt.Color("line:N", title=None, sort=list(shown), legend=_legend(len(shown))),
+            order="order:Q",
+            tooltip=[
+                alt.Tooltip("line:N", title=t("chart.line")),
+                alt.Tooltip("x:Q", title=x_title, format=".1%"),
+                alt.Tooltip("y:Q", title=y_title, format=".1%"),
+            ],
+        )
+    )
+    return _diagonal() + lines if diagonal else alt.layer(lines)
+
+
+def learning(curve: LearningCurve) -> Drawing:
+    """Draw the loss by iteration, with the best iteration on the held-out rows marked."""
+    series = {t("chart.training_rows"): curve.train}
+    if curve.validation:
+        series[t("chart.held_out_rows")] = curve.validation
+    chart = alt.layer(_losses(series, curve.metric))
+    if not curve.validation:
+        return chart
+    best = min(range(len(curve.validation)), key=curve.validation.__getitem__)
+    mark = pl.DataFrame({"step": [best + 1], "loss": [curve.validation[best]], "text": [t("chart.best", n=best + 1)]})
+    ink, _ = inks()
+    base = alt.Chart(mark).encode(x="step:Q", y="loss:Q")
+    return (
+        chart
+        + base.mark_point(size=70, filled=True, color=ink)
+        + base.mark_text(dy=-12, color=ink).encode(text="text:N")
+    )
+
+
+def live(losses: Mapping[int, float], total: int | None) -> Drawing:
+    """Draw the loss of a training under way, by step."""
+    frame = pl.DataFrame({"step": list(losses), "loss": list(losses.values())})
+    scale = alt.Scale(domain=[0, total], nice=False) if total else alt.Scale(zero=True)
+    return alt.layer(
+        alt.Chart(frame, height=220)
+        .mark_line(strokeWidth=2, point=len(losses) < 30)
+        .encode(
+            x=alt.X("step:Q", title=t("chart.iteration"), scale=scale),
+            y=alt.Y("loss:Q", title=t("chart.loss"), scale=alt.Scale(zero=False)),
+        )
+    )
+
+
+def _losses(series: Mapping[str, Sequence[float]], metric: str) -> Drawing:
+    frame = pl.DataFrame(
+        [
+            {"line": name, "step": step, "loss": loss}
+            for name, losses in series.items()
+            for step, loss in enumerate(losses, start=1)
+        ]
+    )
+    return (
+        alt.Chart(frame, height=_HEIGHT)
+        .mark_line(strokeWidth=2)
+        .encode(
+            x=alt.X("step:Q", title=t("chart.iteration"), scale=alt.Scale(nice=False)),
+            y=alt.Y("loss:Q", title=metric.replace("_", " "), scale=alt.Scale(zero=True)),
+            color=alt.Color("line:N", title=None, sort=list(series), legend=_legend(len(series))),
+            tooltip=[
+                alt.Tooltip("line:N", title=t("chart.line")),
+                alt.Tooltip("step:Q", title=t("chart.iteration")),
+                alt.Tooltip("loss:Q", title=t("chart.loss"), format=".4f"),
+            ],
+        )
+    )
+
+
+def _diagonal() -> Drawing:
+    ends = pl.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0]})
+    return alt.Chart(ends).mark_line(strokeDash=[4, 4], strokeWidth=1, color="#8A9AA1").encode(x="x:Q", y="y:Q")
+
+
+def _legend(lines: int) -> alt.Legend | None:
+    return alt.Legend(orient="top", columns=4, labelLimit=140) if lines > 1 else None

@@ -1,0 +1,107 @@
+"""Which column holds the labels, and what each of the others is: numeric, categorical or left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import polars as pl
+import streamlit as st
+
+from modelyard.dashboard.formats import count
+from modelyard.dashboard.tables import HEAD_ROWS, Table
+from modelyard.dashboard.texts import t
+from modelyard.schemas import FeatureType, ModelMetadata
+
+_PREVIEW_ROWS = 8
+_ROW_PX, _MOST_ROWS = 35, 14
+_SAMPLE_TARGETS = {"penguins.csv": "species"}
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """What the visitor decided about columns: types other than those inferred, and columns left out."""
+
+    feature_types: dict[str, FeatureType] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+
+def ask_target(table: Table, parent: ModelMetadata | None) -> str | None:
+    """Ask for the column of labels, the first rows beside it."""
+    if not table.columns:
+        return st.text_input(t("columns.target"), parent.target if parent else None, key="target-name") or None
+    st.dataframe(table.head.head(_PREVIEW_ROWS), hide_index=True, height=38 + _ROW_PX * 5)
+    names = table.names
+    expected = parent.target if parent else _SAMPLE_TARGETS.get(table.name)
+    st.subheader(t("columns.title"), anchor=False)
+    target = st.selectbox(
+        t("columns.target"),
+        names,
+        names.index(expected) if expected in names else None,
+        placeholder=t("columns.target_hint"),
+        key=f"target-{table.path.name}-{parent.model_id if parent else ''}",
+        help=t("columns.target_help"),
+        persist_state="session",
+    )
+    look = next((column for column in table.columns if column.name == target), None)
+    if look is not None:
+        st.caption(t("columns.labels", n=count(look.distinct), typical=look.typical))
+    return target
+
+
+def map_columns(table: Table, target: str, parent: ModelMetadata | None) -> Mapping:
+    """Show each column with a small profile and ask what it is."""
+    kinds: dict[FeatureType | None, str] = {
+        "numeric": t("columns.numeric"),
+        "categorical": t("columns.categorical"),
+        None: t("columns.left_out"),
+    }
+    looks = [column for column in table.columns if column.name != target]
+    known = parent.feature_types if parent else {}
+    start = [
+        known.get(column.name, None if parent and column.name not in known else column.feature_type) for column in looks
+    ]
+    seen = max(1, table.head.height)
+    frame = pl.DataFrame(
+        {
+            "name": [column.name for column in looks],
+            "kind": [kinds[kind] for kind in start],
+            "spread": [list(column.spread) for column in looks],
+            "typical": [column.typical for column in looks],
+            "distinct": [column.distinct for column in looks],
+            "missing": [column.missing / seen for column in looks],
+        },
+        schema_overrides={"spread": pl.List(pl.Int64), "missing": pl.Float64},
+    )
+    chosen = _edit(frame, list(kinds.values()), f"columns-{table.path.name}-{target}")
+    if table.rows is not None and table.rows > HEAD_ROWS:
+        st.caption(t("columns.from_head", n=count(HEAD_ROWS)))
+    by_text = {text: kind for kind, text in kinds.items()}
+    now = [by_text.get(text) for text in chosen["kind"].to_list()]
+    changed = {
+        column.name: kind
+        for column, kind, before in zip(looks, now, start, strict=True)
+        if kind is not None and kind != before
+    }
+    return Mapping(changed, [column.name for column, kind in zip(looks, now, strict=True) if kind is None])
+
+
+def _edit(frame: pl.DataFrame, kinds: list[str], key: str) -> pl.DataFrame:
+    config = st.column_config
+    edited: pl.DataFrame = st.data_editor(
+        frame,
+        key=key,
+        hide_index=True,
+        height=38 + _ROW_PX * min(max(1, frame.height), _MOST_ROWS),
+        disabled=["name", "spread", "typical", "distinct", "missing"],
+        column_config={
+            "name": config.TextColumn(t("columns.column"), width="medium"),
+            "kind": config.SelectboxColumn(
+                t("columns.kind"), options=kinds, required=True, width="small", help=t("columns.kind_help")
+            ),
+            "spread": config.BarChartColumn(t("columns.spread"), width="small", color="primary", y_min=0),
+            "typical": config.TextColumn(t("columns.typical"), width="medium"),
+            "distinct": config.NumberColumn(t("columns.distinct"), format="localized", width="small"),
+            "missing": config.NumberColumn(t("columns.missing"), format="percent", width="small"),
+        },
+    )
+    return edited

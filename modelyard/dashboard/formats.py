@@ -1,0 +1,102 @@
+"""Numbers, times and sizes as people read them, in the session's language."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+
+from modelyard.dashboard.texts import language, t
+from modelyard.schemas import Label
+
+_LOSSES = ("log_loss", "brier")
+_APART = "\N{NARROW NO-BREAK SPACE}"
+NOTHING = "\N{EN DASH}"
+
+
+def percent(share: float | None) -> str:
+    """Write a share of 1: `98.6 %`. What is not all, or not nothing, is not rounded to it."""
+    if share is None or math.isnan(share):
+        return NOTHING
+    if share in (0, 1):
+        return f"{share:.0%}".replace("%", " %")
+    return f"{min(max(share, 0.001), 0.999) * 100:.1f} %"
+
+
+def is_loss(metric: str) -> bool:
+    """Tell whether less is better."""
+    return metric.removesuffix("_std").endswith(_LOSSES)
+
+
+def metric_value(metric: str, value: float | None) -> str:
+    """Write a metric: losses as numbers, all others as shares of 100 %."""
+    if value is None:
+        return NOTHING
+    return number(value, 3) if is_loss(metric) else percent(value)
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Write a number with that many significant digits, whole ones with all of theirs."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    if float(value).is_integer() and abs(value) < 1e15:
+        return count(int(value))
+    if abs(value) >= 1e6 or abs(value) < 1e-4:
+        return f"{value:.{digits - 1}e}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    text = f"{value:.{decimals}f}" if abs(value) < 10_000 else f"{value:,.{decimals}f}".replace(",", _APART)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def count(value: int) -> str:
+    """Write a whole number, its thousands apart from five digits on."""
+    return str(value) if abs(value) < 10_000 else f"{value:,}".replace(",", _APART)
+
+
+def size(n_bytes: int) -> str:
+    """Write a size in bytes."""
+    amount = float(n_bytes)
+    for unit in ("B", "KB", "MB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 10 else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} GB"
+
+
+def duration(seconds: float) -> str:
+    """Write how long something took."""
+    if seconds < 1:
+        return t("time.ms", n=max(1, round(seconds * 1000)))
+    if seconds < 10:
+        return t("time.s", n=f"{seconds:.1f}")
+    if seconds < 60:
+        return t("time.s", n=round(seconds))
+    return t("time.min_s", minutes=int(seconds // 60), seconds=int(seconds % 60))
+
+
+def ago(moment: datetime, now: datetime | None = None) -> str:
+    """Write how long ago a moment was."""
+    past = (now or datetime.now(UTC)) - moment
+    if past < timedelta(minutes=1):
+        return t("time.just_now")
+    if past < timedelta(hours=1):
+        return t("time.minutes_ago", n=int(past.total_seconds() // 60))
+    if past < timedelta(days=1):
+        return t("time.hours_ago", n=int(past.total_seconds() // 3600))
+    return t("time.days_ago", n=past.days)
+
+
+def moment_format() -> str:
+    """Return how columns of moments are shown: how long ago, which Streamlit says in English only, or the date."""
+    return "distance" if language() == "en" else "DD.MM.YYYY HH:mm"
+
+
+def label(value: Label | None) -> str:
+    """Write a class label: booleans as JSON has them."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return NOTHING if value is None else str(value)
+
+
+def escaped(text: str) -> str:
+    """Return text that Markdown shows as it is."""
+    return "".join("\\" + char if char in "\\`*_{}[]()#+-!|~$<>:" else char for char in text)

@@ -1,0 +1,65 @@
+"""A model's line of versions: from parent to child, their metrics side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+import streamlit as st
+
+from modelyard.dashboard import session
+from modelyard.dashboard.charts import bars, draw
+from modelyard.dashboard.formats import moment_format
+from modelyard.dashboard.listing import every_model, key_metric
+from modelyard.dashboard.report import metric_title
+from modelyard.dashboard.texts import t
+from modelyard.schemas import ModelMetadata
+
+_METRICS = ("accuracy", "balanced_accuracy", "f1", "roc_auc")
+
+
+def show_versions(model: ModelMetadata) -> None:
+    """Show every version of the model's name; picking one opens it."""
+    line = sorted(every_model("all", name=model.name), key=lambda one: one.version)
+    points = [(one.version, value, one.status) for one in line if (value := key_metric(one)) is not None]
+    if len(points) > 1:
+        draw(bars.versions(points, metric_title("accuracy")), t("model.versions"))
+    picked = _table(line)
+    if picked is not None and picked.model_id != model.model_id:
+        session.go("model", id=picked.model_id)
+    if len(line) == 1:
+        st.caption(t("model.one_version"))
+
+
+def _table(line: Sequence[ModelMetadata]) -> ModelMetadata | None:
+    versions = {one.model_id: one.version for one in line}
+    shown = list(reversed(line))
+    metrics = [name for name in _METRICS if any(f"validation_{name}" in one.metrics for one in shown)]
+    frame = pl.DataFrame(
+        {
+            "version": [one.version for one in shown],
+            "parent": [versions.get(one.parent_id or "") for one in shown],
+            **{name: [one.metrics.get(f"validation_{name}") for one in shown] for name in metrics},
+            "rows": [one.n_rows for one in shown],
+            "made": [one.created_at for one in shown],
+            "status": [t(f"status.{one.status}") for one in shown],
+        },
+        schema_overrides={"parent": pl.Int64, **dict.fromkeys(metrics, pl.Float64)},
+    )
+    config = st.column_config
+    event = st.dataframe(
+        frame,
+        key="versions",
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={
+            "version": config.NumberColumn(t("column.version"), format="v%d", width="small"),
+            "parent": config.NumberColumn(t("column.parent"), format="v%d", width="small"),
+            **{name: config.NumberColumn(metric_title(name), format="percent", width="small") for name in metrics},
+            "rows": config.NumberColumn(t("column.rows"), format="localized", width="small"),
+            "made": config.DatetimeColumn(t("column.made"), format=moment_format(), width=130),
+            "status": config.TextColumn(t("column.status"), width="small"),
+        },
+    )
+    return next((shown[row] for row in event.selection.rows if row < len(shown)), None)

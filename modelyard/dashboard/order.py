@@ -1,0 +1,158 @@
+"""What a visitor orders: the algorithm and its hyperparams, how to judge it, its name; and the request made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import streamlit as st
+
+from modelyard.dashboard import session
+from modelyard.dashboard.columns import Mapping
+from modelyard.dashboard.formats import escaped
+from modelyard.dashboard.forms import ask_hyperparams
+from modelyard.dashboard.listing import classes
+from modelyard.dashboard.tables import Table, without
+from modelyard.dashboard.texts import t
+from modelyard.schemas import Evaluation, ModelClassInfo, ModelMetadata, RetrainRequest, TrainRequest, parse
+
+_METHODS: tuple[Literal["holdout", "cv", "none"], ...] = ("holdout", "cv", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """A model class and the hyperparams that differ from where the form began."""
+
+    key: str
+    hyperparams: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """All that the form says."""
+
+    algorithm: Algorithm
+    evaluation: Evaluation
+    name: str | None
+    tags: list[str]
+    mapping: Mapping
+    target: str | None
+
+    def table_to_send(self, table: Table, folder: Path) -> Path:
+        """Return the file to send: the table's own where no column is left out."""
+        return without(table, self.mapping.left_out, folder) if self.mapping.left_out else table.path
+
+    def training(self, path: Path) -> TrainRequest:
+        """Write the order as a request. Raises InvalidRequest."""
+        fields = {"model_class_key": self.algorithm.key, "name": self.name, **self._common(path)}
+        return parse(TrainRequest, {key: value for key, value in fields.items() if value is not None})
+
+    def retraining(self, path: Path, parent: ModelMetadata) -> RetrainRequest:
+        """Write the order as a request for the next version of a model. Raises InvalidRequest."""
+        fields = {"model_id": parent.model_id, **self._common(path)}
+        return parse(RetrainRequest, {key: value for key, value in fields.items() if value is not None})
+
+    def _common(self, path: Path) -> dict[str, Any]:
+        return {
+            "X": path,
+            "target": self.target,
+            "hyperparams": self.algorithm.hyperparams,
+            "feature_types": dict(self.mapping.feature_types) or None,
+            "tags": self.tags,
+            "evaluation": self.evaluation,
+        }
+
+
+def ask_algorithm(parent: ModelMetadata | None) -> Algorithm:
+    """Ask for a model class, a card each, and for its hyperparams; a retraining keeps its parent's class."""
+    st.subheader(t("train.algorithm"), anchor=False)
+    infos = {info.key: info for info in classes()}
+    if parent is not None:
+        info = infos[parent.model_class_key]
+        st.markdown(t("train.algorithm_kept", title=escaped(info.title)))
+        return _ask_hyperparams(info, parent)
+    here = session.current()
+    chosen = here.kept.get("model_class")
+    if chosen not in infos:
+        chosen = next(iter(infos))
+    cells = st.columns(min(3, len(infos)))
+    for index, info in enumerate(infos.values()):
+        with cells[index % len(cells)]:
+            _show_card(info, chosen=info.key == chosen)
+    return _ask_hyperparams(infos[chosen], None)
+
+
+def ask_evaluation(parent: ModelMetadata | None) -> Evaluation:
+    """Ask how the training is to be judged."""
+    st.subheader(t("train.evaluation"), anchor=False)
+    start = parent.evaluation if parent else Evaluation()
+    key = f"evaluation-{parent.model_id if parent else ''}"
+    method_cell, size_cell, seed_cell = st.columns([3, 2, 1], vertical_alignment="bottom")
+    method = method_cell.segmented_control(
+        t("train.method"),
+        _METHODS,
+        default=start.method,
+        required=True,
+        format_func=lambda name: t(f"evaluation.{name}"),
+        key=f"{key}-method",
+        persist_state="session",
+    )
+    fraction, folds = start.fraction, start.folds
+    if method == "holdout":
+        share = size_cell.slider(
+            t("train.fraction"), 5, 50, round(fraction * 100), 5, format="%d %%", key=f"{key}-fraction"
+        )
+        fraction = fraction if share == round(fraction * 100) else share / 100
+    elif method == "cv":
+        folds = size_cell.slider(t("train.folds"), 2, 20, folds, key=f"{key}-folds")
+    seed = seed_cell.number_input(
+        t("train.seed"), 0, 2**32 - 1, start.seed, key=f"{key}-seed", help=t("train.seed_help"), persist_state="session"
+    )
+    st.caption(t(f"evaluation.{method}_help"))
+    return Evaluation(method=method, fraction=fraction, folds=folds, seed=int(seed))
+
+
+def ask_name(parent: ModelMetadata | None) -> tuple[str | None, list[str]]:
+    """Ask for a name, which a retraining keeps, and for tags."""
+    st.subheader(t("train.name_and_tags"), anchor=False)
+    name_cell, tags_cell = st.columns(2)
+    name = name_cell.text_input(
+        t("train.name"),
+        parent.name if parent else "",
+        max_chars=100,
+        disabled=parent is not None,
+        placeholder=t("train.name_hint"),
+        help=t("train.name_help"),
+        key=f"name-{parent.model_id if parent else ''}",
+    )
+    tags = tags_cell.multiselect(
+        t("train.tags"),
+        parent.tags if parent else [],
+        parent.tags if parent else [],
+        accept_new_options=True,
+        placeholder=t("train.tags_hint"),
+        key=f"tags-{parent.model_id if parent else ''}",
+        persist_state="session",
+    )
+    return name.strip() or None, list(tags)
+
+
+def _ask_hyperparams(info: ModelClassInfo, parent: ModelMetadata | None) -> Algorithm:
+    st.markdown(f"**{t('train.hyperparams')}**")
+    key = f"hyperparams-{info.key}-{parent.model_id if parent else ''}"
+    return Algorithm(info.key, ask_hyperparams(key, info.hyperparams, parent.hyperparams if parent else None))
+
+
+def _show_card(info: ModelClassInfo, *, chosen: bool) -> None:
+    with st.container(border=True, height="stretch"):
+        st.markdown(f"**{escaped(info.title)}**  \n:small[{escaped(info.description)}]")
+        st.caption(f":small[`{info.import_path}`]")
+        if st.button(
+            t("train.chosen") if chosen else t("train.choose"),
+            key=f"class-{info.key}",
+            icon=":material/check:" if chosen else None,
+            type="primary" if chosen else "secondary",
+        ):
+            session.current().kept["model_class"] = info.key
+            st.rerun()

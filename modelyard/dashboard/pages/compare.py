@@ -1,0 +1,152 @@
+"""Compare: two to four models side by side, their metrics, the hyperparams that differ, their curves in one chart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from modelyard.dashboard import formats, session
+from modelyard.dashboard.charts import curves, draw
+from modelyard.dashboard.forms import difference, shown
+from modelyard.dashboard.listing import class_titles, classes, entry, every_model, title
+from modelyard.dashboard.pages.models import MOST_COMPARED
+from modelyard.dashboard.report import metric_title
+from modelyard.dashboard.texts import t
+from modelyard.schemas import Curve, ModelMetadata
+
+
+def show() -> None:
+    """Show the page."""
+    st.title(t("page.compare"), anchor=False)
+    models = _pick()
+    if len(models) < 2:
+        st.info(t("compare.pick"), icon=":material/compare_arrows:")
+        return
+    if len({(model.target, model.n_rows) for model in models}) > 1:
+        st.warning(t("compare.other_tables"), icon=":material/info:")
+    st.subheader(t("compare.metrics"), anchor=False)
+    _show_metrics(models)
+    st.subheader(t("compare.hyperparams"), anchor=False)
+    _show_hyperparams(models)
+    _show_curves({model.model_id: model for model in models})
+
+
+def _pick() -> Sequence[ModelMetadata]:
+    here = session.current()
+    by_id = {model.model_id: model for model in every_model("all")}
+    start = [model_id for model_id in here.compared if model_id in by_id] or list(by_id)[:2]
+    here.compared = st.multiselect(
+        t("compare.models"),
+        list(by_id),
+        start,
+        format_func=lambda model_id: entry(by_id[model_id]),
+        max_selections=MOST_COMPARED,
+        select_all=False,
+        key="compared",
+        persist_state="session",
+    )
+    return [by_id[model_id] for model_id in here.compared]
+
+
+def _names(models: Sequence[ModelMetadata]) -> list[str]:
+    return [formats.escaped(title(model)) for model in models]
+
+
+def _show_metrics(models: Sequence[ModelMetadata]) -> None:
+    titles = class_titles()
+    rows: list[tuple[str, list[str]]] = [
+        (t("column.class"), [formats.escaped(titles.get(m.model_class_key, m.model_class_key)) for m in models]),
+        (t("column.rows"), [formats.count(model.n_rows) for model in models]),
+    ]
+    names = [name for name in models[0].metrics if not name.endswith("_std")]
+    for name in names:
+        values = [model.metrics.get(name) for model in models]
+        rows.append((metric_title(name), _best_marked(name, values)))
+    _table(t("report.metric"), rows, models)
+
+
+def _best_marked(metric: str, values: Sequence[float | None]) -> list[str]:
+    """Write the values, the best one bold; none where all are as good."""
+    present = [value for value in values if value is not None]
+    best = (min if formats.is_loss(metric) else max)(present, default=None)
+    several = len(set(present)) > 1 and not metric.startswith("train_")  # learning by heart is no merit
+    return [
+        f"**{formats.metric_value(metric, value)}**"
+        if several and value is not None and value == best
+        else formats.metric_value(metric, value)
+        for value in values
+    ]
+
+
+def _show_hyperparams(models: Sequence[ModelMetadata]) -> None:
+    names = _names_worth_showing(models)
+    missing = object()
+    rows = [
+        (
+            formats.escaped(name),
+            [
+                formats.escaped(shown(model.hyperparams[name])) if name in model.hyperparams else formats.NOTHING
+                for model in models
+            ],
+        )
+        for name in names
+        if len({repr(model.hyperparams.get(name, missing)) for model in models}) > 1
+    ]
+    if not rows:
+        st.caption(t("compare.same_hyperparams"))
+        return
+    if len({model.model_class_key for model in models}) > 1:
+        st.caption(t("compare.other_classes"))
+    _table(t("model.hyperparam"), rows, models)
+
+
+def _names_worth_showing(models: Sequence[ModelMetadata]) -> list[str]:
+    """Return all hyperparams of models of one class; of several, those that someone has set."""
+    if len({model.model_class_key for model in models}) == 1:
+        return list(dict.fromkeys(name for model in models for name in model.hyperparams))
+    schemas = {info.key: info.hyperparams for info in classes()}
+    return list(
+        dict.fromkeys(
+            name for model in models for name in difference(schemas.get(model.model_class_key, {}), model.hyperparams)
+        )
+    )
+
+
+def _table(first: str, rows: Sequence[tuple[str, list[str]]], models: Sequence[ModelMetadata]) -> None:
+    columns = {first: [name for name, _ in rows]}
+    for index, name in enumerate(_names(models)):
+        columns[name] = [values[index] for _, values in rows]
+    st.table(columns, hide_index=True, border="horizontal")
+
+
+def _show_curves(models: Mapping[str, ModelMetadata]) -> None:
+    yard = session.yard()
+    reports = {model_id: yard.get_report(model_id) for model_id in models}
+    classes = dict.fromkeys(name for report in reports.values() for name in report.roc_curves or {})
+    if not classes:
+        return
+    st.subheader(t("compare.curves"), anchor=False)
+    of_class = st.selectbox(t("compare.class"), list(classes), key="compare-class")
+    left, right = st.columns(2, gap="large")
+    roc = {title(models[key]): _curve(report.roc_curves, of_class) for key, report in reports.items()}
+    pr = {title(models[key]): _curve(report.precision_recall_curves, of_class) for key, report in reports.items()}
+    with left:
+        st.markdown(f"**{t('report.roc')}**")
+        draw(
+            curves.unit_curves(
+                _present(roc), t("chart.false_positive_rate"), t("chart.true_positive_rate"), diagonal=True
+            ),
+            t("report.roc"),
+        )
+    with right:
+        st.markdown(f"**{t('report.pr')}**")
+        draw(curves.unit_curves(_present(pr), t("chart.recall"), t("chart.precision")), t("report.pr"))
+
+
+def _curve(found: Mapping[str, Curve] | None, of_class: str) -> Curve | None:
+    return (found or {}).get(of_class)
+
+
+def _present(found: Mapping[str, Curve | None]) -> dict[str, Curve]:
+    return {name: curve for name, curve in found.items() if curve is not None}

@@ -1,0 +1,80 @@
+"""Jobs: what runs and waits, with progress and cancel; what has ended, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+import streamlit as st
+
+from modelyard.dashboard import formats, running, session, trouble
+from modelyard.dashboard.listing import class_titles
+from modelyard.dashboard.texts import t
+from modelyard.errors import ModelyardError
+from modelyard.schemas import Job
+
+
+def show() -> None:
+    """Show the page."""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.title(t("page.jobs"), anchor=False)
+        st.button(t("shell.refresh"), icon=":material/refresh:", key="refresh")
+    jobs = running.recent_jobs()
+    if not jobs:
+        st.info(t("jobs.none"), icon=":material/pending_actions:")
+    elif all(job.ended for job in jobs):
+        st.caption(t("jobs.nothing_runs"))
+    running.show_under_way([job.job_id for job in jobs if not job.ended])
+    ended = [job for job in jobs if job.ended]
+    if ended:
+        st.subheader(t("jobs.ended"), anchor=False)
+        _show_ended(ended)
+
+
+def _show_ended(jobs: Sequence[Job]) -> None:
+    titles = class_titles()
+    frame = pl.DataFrame(
+        {
+            "status": [t(f"job.{job.status}") for job in jobs],
+            "name": [running.job_title(job) for job in jobs],
+            "class": [titles.get(job.model_class_key, job.model_class_key) for job in jobs],
+            "took": [_took(job) for job in jobs],
+            "ended": [job.ended_at for job in jobs],
+            "why": [job.error.detail if job.error else "" for job in jobs],
+        }
+    )
+    config = st.column_config
+    event = st.dataframe(
+        frame if any(job.error for job in jobs) else frame.drop("why"),
+        key="ended-jobs",
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={
+            "status": config.TextColumn(t("column.status"), width=95),
+            "name": config.TextColumn(t("column.name"), width=150),
+            "class": config.TextColumn(t("column.class"), width=150),
+            "took": config.TextColumn(t("column.took"), width=80),
+            "ended": config.DatetimeColumn(t("column.ended"), format=formats.moment_format(), width=130),
+            "why": config.TextColumn(t("column.why"), width="large"),
+        },
+    )
+    for row in event.selection.rows:
+        if row < len(jobs):
+            _show_one(jobs[row])
+
+
+def _show_one(job: Job) -> None:
+    if job.error is not None:
+        error: ModelyardError = job.error.exception()
+        trouble.show_error(error)
+    elif job.model_id is not None and st.button(
+        t("jobs.open_model"), type="primary", icon=":material/inventory_2:", key="open-model"
+    ):
+        session.go("model", id=job.model_id)
+
+
+def _took(job: Job) -> str:
+    if job.started_at is None or job.ended_at is None:
+        return formats.NOTHING
+    return formats.duration((job.ended_at - job.started_at).total_seconds())

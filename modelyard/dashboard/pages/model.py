@@ -1,0 +1,118 @@
+"""One model: how good it is, its line of versions, its metadata; download, predict, retrain, delete, restore."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from modelyard.dashboard import formats, session, trouble
+from modelyard.dashboard.formats import escaped
+from modelyard.dashboard.lineage import show_versions
+from modelyard.dashboard.listing import class_titles, title
+from modelyard.dashboard.pages import train
+from modelyard.dashboard.particulars import show_particulars
+from modelyard.dashboard.report import show_metrics, show_report
+from modelyard.dashboard.texts import t
+from modelyard.schemas import ModelMetadata
+
+
+def show() -> None:
+    """Show the page."""
+    here = session.current()
+    reference = st.query_params.get("id") or here.model
+    if reference is None:
+        session.go("models")
+        return
+    model = here.yard.get_model(reference)
+    here.model = model.model_id
+    _show_head(model)
+    _show_actions(model)
+    show_metrics(model)
+    report_tab, versions_tab, particulars_tab = st.tabs(
+        [t("model.report"), t("model.versions"), t("model.particulars")], key="model-tabs"
+    )
+    with report_tab, trouble.shown_in_place():
+        show_report(model, here.yard.get_report(model.model_id))
+    with versions_tab, trouble.shown_in_place():
+        show_versions(model)
+    with particulars_tab, trouble.shown_in_place():
+        show_particulars(model)
+
+
+def _show_head(model: ModelMetadata) -> None:
+    if st.button(t("page.models"), type="tertiary", icon=":material/arrow_back:", key="back"):
+        session.go("models")
+    st.title(escaped(title(model)), anchor=False)
+    kind = class_titles().get(model.model_class_key, model.model_class_key)
+    color = "green" if model.status == "active" else "gray"
+    badges = [f":{color}-badge[{t(f'status.{model.status}')}]", f":primary-badge[{escaped(kind)}]"]
+    badges += [f":gray-badge[:material/sell: {escaped(tag)}]" for tag in model.tags]
+    made = t("model.made", ago=formats.ago(model.created_at), took=formats.duration(model.training_seconds))
+    st.markdown(" ".join(badges) + f" &nbsp; :small[{made}]")
+
+
+def _show_actions(model: ModelMetadata) -> None:
+    with st.container(horizontal=True):
+        if model.status == "active":
+            if st.button(t("model.predict"), type="primary", icon=":material/online_prediction:", key="predict"):
+                session.go("predict")
+            if st.button(t("model.retrain"), icon=":material/replay:", key="retrain"):
+                train.begin_again(parent=model.model_id)
+        _offer_downloads(model)
+        if model.status == "active":
+            _offer_deletion(model)
+        elif st.button(t("model.restore"), type="primary", icon=":material/restore_from_trash:", key="restore"):
+            with trouble.shown_in_place():
+                session.yard().restore(model.model_id)
+                st.rerun()
+        if model.status == "deleted":
+            _offer_end(model)
+
+
+def _offer_downloads(model: ModelMetadata) -> None:
+    yard = session.yard()
+    stem = f"{model.name}-v{model.version}"
+    st.download_button(
+        t("model.artifact", size=formats.size(model.artifact.bytes)),
+        lambda: yard.get_artifact(model.model_id),
+        f"{stem}.pkl",
+        on_click="ignore",
+        icon=":material/download:",
+        key="artifact",
+        disabled=model.status == "deleted",
+    )
+    st.download_button(
+        t("model.report_json"),
+        lambda: yard.get_report(model.model_id).model_dump_json(indent=2),
+        f"{stem}-report.json",
+        on_click="ignore",
+        icon=":material/data_object:",
+        key="report-json",
+    )
+
+
+def _offer_deletion(model: ModelMetadata) -> None:
+    with st.popover(t("model.delete"), icon=":material/delete:"):
+        st.markdown(t("model.delete_soft_help"))
+        if st.button(t("model.delete_soft"), icon=":material/delete:", key="delete-soft"):
+            with trouble.shown_in_place():
+                session.yard().delete(model.model_id)
+                st.rerun()
+        st.divider()
+        _ask_for_end(model)
+
+
+def _offer_end(model: ModelMetadata) -> None:
+    with st.popover(t("model.delete_hard"), icon=":material/delete_forever:"):
+        _ask_for_end(model)
+
+
+def _ask_for_end(model: ModelMetadata) -> None:
+    st.markdown(t("model.delete_hard_help", name=escaped(model.name)))
+    typed = st.text_input(t("model.type_name"), key="typed-name", live=True)
+    if st.button(
+        t("model.delete_hard"), icon=":material/delete_forever:", key="delete-hard", disabled=typed != model.name
+    ):
+        with trouble.shown_in_place():
+            session.yard().delete(model.model_id, hard=True)
+            session.current().model = None
+            session.go("models")

@@ -1,0 +1,112 @@
+"""Overview: how the doors are, what there is, what was made last, what runs; the first steps while there is nothing.
+
+What moves by itself stands in fragments without a way to another page: a fragment's own rerun can swallow the turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import streamlit as st
+
+from modelyard.dashboard import formats, running, session, trouble, uploads
+from modelyard.dashboard.doors import DOOR_NAMES, DOOR_TITLES
+from modelyard.dashboard.listing import models_table
+from modelyard.dashboard.texts import t
+from modelyard.errors import Unavailable
+from modelyard.schemas import ModelMetadata, ModelQuery
+
+_LATEST = 6
+_LOOK_EVERY_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the page was made for; it is made anew once this has changed."""
+
+    models: int
+    under_way: tuple[str, ...]
+
+
+def show() -> None:
+    """Show the page."""
+    st.title(t("overview.title"), anchor=False)
+    st.caption(t("overview.lead"))
+    numbers, seen = st.container(), None
+    with trouble.shown_in_place():
+        seen = _look()
+        latest = session.yard().list_models(ModelQuery(limit=_LATEST)).models
+        if latest or seen.under_way:
+            _show_latest(latest)
+            _show_jobs(seen)
+        else:
+            _show_first_steps()
+    with numbers:
+        _show_numbers(seen)
+
+
+def _look() -> _Seen:
+    jobs = running.recent_jobs()
+    return _Seen(session.yard().health().models, tuple(job.job_id for job in jobs if not job.ended))
+
+
+@st.fragment(run_every=_LOOK_EVERY_S)
+def _show_numbers(seen: _Seen | None) -> None:
+    now = None
+    with suppress(Unavailable):  # shown as the door's state
+        now = _look()
+    if now != seen:
+        st.rerun()
+    cards = [
+        (t("overview.models"), formats.count(now.models) if now else formats.NOTHING, ":material/inventory_2:", ""),
+        (
+            t("overview.running"),
+            formats.count(len(now.under_way)) if now else formats.NOTHING,
+            ":material/pending_actions:",
+            "",
+        ),
+    ]
+    for look in (session.current().doors.look(name) for name in DOOR_NAMES):
+        answer = formats.duration(look.seconds) if look.well else t("overview.down")
+        icon = ":material/check_circle:" if look.well else ":material/cloud_off:"
+        cards.append((DOOR_TITLES[look.name], answer, icon, look.problem or t("overview.latency")))
+    with st.container(horizontal=True):
+        for title, value, icon, help_text in cards:
+            st.metric(title, value, border=True, icon=icon, help=formats.escaped(help_text) or None)
+
+
+def _show_first_steps() -> None:
+    with st.container(border=True):
+        st.subheader(t("first.title"), anchor=False)
+        st.markdown(t("first.lead"))
+        for number, cell in enumerate(st.columns(3), start=1):
+            cell.markdown(f"**{number}. {t(f'first.step_{number}')}**  \n{t(f'first.step_{number}_help')}")
+        with st.container(horizontal=True):
+            if uploads.penguins() is not None and st.button(
+                t("first.sample"), type="primary", icon=":material/science:", key="first-sample"
+            ):
+                uploads.take_sample("train")
+                session.go("train")
+            if st.button(t("first.own"), icon=":material/upload_file:", key="first-own"):
+                session.go("train")
+
+
+def _show_latest(latest: Sequence[ModelMetadata]) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.subheader(t("overview.latest"), anchor=False)
+        if st.button(t("overview.train"), type="primary", icon=":material/add:", key="overview-train"):
+            session.go("train")
+    if not latest:
+        st.caption(t("models.none"))
+        return
+    picked = models_table(latest, key="latest", selection="single-row")
+    if picked:
+        session.go("model", id=picked[0].model_id)
+
+
+def _show_jobs(seen: _Seen) -> None:
+    if seen.under_way:
+        st.subheader(t("overview.jobs"), anchor=False)
+        running.show_under_way(seen.under_way)

@@ -1,0 +1,78 @@
+"""Predict: for a table or for one row typed in; with the true labels in the table, how often it was right."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from modelyard.dashboard import session, trouble, uploads
+from modelyard.dashboard.charts import bars, draw
+from modelyard.dashboard.formats import escaped, label, percent
+from modelyard.dashboard.listing import pick_model, title
+from modelyard.dashboard.predicted import Predicted, predict_table, show_predicted
+from modelyard.dashboard.row_form import ask_row
+from modelyard.dashboard.texts import t
+from modelyard.schemas import ModelMetadata, PredictRequest
+
+PURPOSE = "predict"
+
+
+def show() -> None:
+    """Show the page."""
+    st.title(t("page.predict"), anchor=False)
+    model = pick_model(t("predict.model"), "predict-model")
+    if model is None:
+        st.info(t("models.none"), icon=":material/inventory_2:")
+        if st.button(t("overview.train"), type="primary", icon=":material/add:", key="predict-train"):
+            session.go("train")
+        return
+    way = st.segmented_control(
+        t("predict.way"),
+        ["table", "row"],
+        default="table",
+        required=True,
+        format_func=lambda name: t(f"predict.{name}"),
+        key="predict-way",
+        label_visibility="collapsed",
+        persist_state="session",
+    )
+    with trouble.shown_in_place():
+        if way == "table":
+            _for_table(model)
+        else:
+            _for_row(model)
+
+
+def _for_table(model: ModelMetadata) -> None:
+    st.caption(t("predict.table_help", columns=", ".join(escaped(name) for name in model.feature_names[:12])))
+    table = uploads.ask_for_table(PURPOSE, sample=True)
+    if table is None:
+        return
+    if st.button(t("predict.go"), type="primary", icon=":material/play_arrow:", key="predict-go"):
+        with trouble.shown_in_place(), st.spinner(t("predict.asking")):
+            session.current().kept["predicted"] = predict_table(model, table)
+    predicted = session.current().kept.get("predicted")
+    if isinstance(predicted, Predicted) and predicted.belongs_to(model, table):
+        show_predicted(predicted, model)
+
+
+def _for_row(model: ModelMetadata) -> None:
+    yard = session.yard()
+    row = ask_row(model, yard.get_report(model.model_id))
+    if row is None:
+        return
+    answer = yard.predict(PredictRequest(model_id=model.model_id, X=[row], probabilities=True))
+    trouble.show_warnings(answer.warnings)
+    shares = (answer.probabilities or [[]])[0]
+    with st.container(border=True):
+        left, right = st.columns([1, 2], vertical_alignment="center")
+        target = escaped(model.target or t("predict.prediction"))
+        left.metric(
+            target,
+            label(answer.predictions[0]),
+            percent(max(shares, default=None)),
+            delta_color="off",
+            delta_arrow="off",
+        )
+        left.caption(t("predict.by", model=escaped(title(model))))
+        with right:
+            draw(bars.probabilities([label(name) for name in answer.classes], shares), t("chart.probability"))

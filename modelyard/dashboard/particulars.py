@@ -1,0 +1,115 @@
+"""A model's metadata: hyperparams, columns, what it was made of and where."""
+
+from __future__ import annotations
+
+import polars as pl
+import streamlit as st
+
+from modelyard.dashboard import formats, session
+from modelyard.dashboard.forms import shown
+from modelyard.dashboard.listing import classes
+from modelyard.dashboard.texts import t
+from modelyard.schemas import ModelMetadata
+
+
+def show_particulars(model: ModelMetadata) -> None:
+    """Show all that is known of a model but its report."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader(t("model.hyperparams"), anchor=False)
+        _show_hyperparams(model)
+    with right:
+        st.subheader(t("model.made_of"), anchor=False)
+        _show_origin(model)
+    st.subheader(t("model.columns"), anchor=False)
+    _show_columns(model)
+
+
+def _show_hyperparams(model: ModelMetadata) -> None:
+    schema = next((info.hyperparams for info in classes() if info.key == model.model_class_key), {})
+    fields = schema.get("properties", {})
+    rows = {
+        fields.get(name, {}).get("title", name): (shown(value), shown(fields.get(name, {}).get("default")))
+        for name, value in model.hyperparams.items()
+    }
+    st.table(
+        {
+            t("model.hyperparam"): [formats.escaped(name) for name in rows],
+            t("report.value"): [
+                f"**{formats.escaped(value)}**" if value != default else formats.escaped(value)
+                for value, default in rows.values()
+            ],
+            t("model.default"): [formats.escaped(default) for _, default in rows.values()],
+        },
+        hide_index=True,
+        border="horizontal",
+    )
+
+
+def _show_origin(model: ModelMetadata) -> None:
+    labels = ", ".join(formats.label(value) for value in model.classes[:10])
+    facts = {
+        t("column.rows"): formats.count(model.n_rows),
+        t("columns.target"): model.target or formats.NOTHING,
+        t("model.classes", n=len(model.classes)): labels + (" …" if len(model.classes) > 10 else ""),
+        t("model.trained_at"): f"{model.created_at:%Y-%m-%d %H:%M} UTC",
+        t("model.libraries"): ", ".join(f"{name} {version}" for name, version in model.environment.items()),
+        t("model.id"): f"`{model.model_id}`",
+        t("model.sha"): f"`{model.artifact.sha256[:16]}…`",
+    }
+    if model.tracking.url:
+        facts[t("model.tracking")] = model.tracking.url
+    st.table(
+        {
+            t("model.what"): list(facts),
+            " ": [value if value.startswith("`") else formats.escaped(value) for value in facts.values()],
+        },
+        hide_index=True,
+        hide_header=True,
+        border="horizontal",
+    )
+
+
+def _show_columns(model: ModelMetadata) -> None:
+    found = session.yard().get_report(model.model_id).columns
+    profiles = [found.get(name, {}) for name in model.feature_names]
+    rows = max(1, model.n_rows)
+    kinds = {"numeric": t("columns.numeric"), "categorical": t("columns.categorical")}
+    frame = pl.DataFrame(
+        {
+            "name": model.feature_names,
+            "kind": [kinds[model.feature_types[name]] for name in model.feature_names],
+            "spread": [_spread(profile) for profile in profiles],
+            "typical": [_typical(profile) for profile in profiles],
+            "missing": [profile.get("missing", 0) / rows for profile in profiles],
+        },
+        schema_overrides={"spread": pl.List(pl.Int64), "missing": pl.Float64},
+    )
+    config = st.column_config
+    st.dataframe(
+        frame,
+        hide_index=True,
+        column_config={
+            "name": config.TextColumn(t("columns.column"), width="medium"),
+            "kind": config.TextColumn(t("columns.type"), width=90),
+            "spread": config.BarChartColumn(t("columns.spread"), width="small", color="primary", y_min=0),
+            "typical": config.TextColumn(t("columns.typical"), width="large"),
+            "missing": config.NumberColumn(t("columns.missing"), format="percent", width="small"),
+        },
+    )
+
+
+def _spread(profile: dict[str, object]) -> list[int]:
+    histogram, top = profile.get("histogram"), profile.get("top")
+    if isinstance(histogram, dict):
+        return list(histogram["counts"])
+    return [item["count"] for item in top] if isinstance(top, list) else []
+
+
+def _typical(profile: dict[str, object]) -> str:
+    top, low, high = profile.get("top"), profile.get("min"), profile.get("max")
+    if isinstance(top, list):
+        return ", ".join(formats.NOTHING if item["value"] is None else str(item["value"]) for item in top[:4])
+    if isinstance(low, int | float) and isinstance(high, int | float):
+        return f"{formats.number(low)} … {formats.number(high)}"
+    return ""

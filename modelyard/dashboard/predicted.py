@@ -1,0 +1,180 @@
+"""Predictions for a whole table: rows with their labels, how they are distributed, how often they are right."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import streamlit as st
+
+from modelyard.dashboard import session, trouble
+from modelyard.dashboard.charts import bars, draw
+from modelyard.dashboard.formats import count, label, percent
+from modelyard.dashboard.report import metric_title
+from modelyard.dashboard.tables import Table
+from modelyard.dashboard.texts import t
+from modelyard.schemas import ConfusionMatrix, ModelMetadata, ModelWarning, PredictRequest
+
+SHOWN_ROWS = 1_000
+_PREDICTION = "prediction"
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """The predictions for a table: `frame` holds the label and each class's probability, a row each."""
+
+    model_id: str
+    table: Table
+    frame: pl.DataFrame
+    classes: tuple[str, ...]
+    warnings: tuple[ModelWarning, ...]
+
+    def belongs_to(self, model: ModelMetadata, table: Table) -> bool:
+        """Tell whether this is what that model said of that table."""
+        return self.model_id == model.model_id and self.table.path == table.path
+
+    @property
+    def certainty(self) -> pl.Series:
+        """The probability of the class that was chosen, a row each."""
+        return self.frame.select(pl.max_horizontal(self.frame.columns[1:])).to_series().rename("certainty")
+
+
+def predict_table(model: ModelMetadata, table: Table) -> Predicted:
+    """Send a table as a file and keep the answer as columns."""
+    request = PredictRequest(model_id=model.model_id, X=table.path, probabilities=True)
+    answer = session.yard().predict(request)
+    classes = tuple(label(name) for name in answer.classes)
+    labels = pl.Series(_PREDICTION, [label(value) for value in answer.predictions], dtype=pl.String)
+    shares = pl.DataFrame(
+        answer.probabilities or [], schema=[(f"probability {name}", pl.Float64) for name in classes], orient="row"
+    )
+    frame = pl.concat([labels.to_frame(), shares], how="horizontal")
+    return Predicted(answer.model_id, table, frame, classes, tuple(answer.warnings))
+
+
+def show_predicted(predicted: Predicted, model: ModelMetadata) -> None:
+    """Show predictions: warnings, the truth where it is known, the distribution, the rows."""
+    trouble.show_warnings(
+        [warning for warning in predicted.warnings if not _only_the_target(warning, predicted, model)]
+    )
+    _show_truth(predicted, model)
+    left, right = st.columns(2, gap="large")
+    counts = predicted.frame[_PREDICTION].value_counts(sort=True, name="rows")
+    with left:
+        st.subheader(t("predict.distribution"), anchor=False)
+        draw(
+            bars.counts_of_labels(dict(zip(counts[_PREDICTION], counts["rows"], strict=True))),
+            t("predict.distribution"),
+        )
+    with right:
+        st.subheader(t("predict.certainty"), anchor=False)
+        draw(bars.histogram_of_certainty(predicted.certainty), t("predict.certainty"))
+    _show_rows(predicted)
+
+
+def _only_the_target(warning: ModelWarning, predicted: Predicted, model: ModelMetadata) -> bool:
+    """Tell whether the one column that was dropped is the one of the labels, which is no news."""
+    extra = [name for name in predicted.table.names if name not in model.feature_names]
+    return warning.code == "extra_columns" and extra == [model.target]
+
+
+def _show_truth(predicted: Predicted, model: ModelMetadata) -> None:
+    table = predicted.table
+    others = [name for name in table.names if name not in model.feature_names]
+    if not others:
+        return
+    known = others.index(model.target) if model.target in others else None
+    column = st.selectbox(
+        t("predict.truth"),
+        others,
+        known,
+        placeholder=t("predict.truth_hint"),
+        key=f"truth-{table.path.name}",
+        help=t("predict.truth_help"),
+    )
+    if column is None:
+        return
+    truth = _as_labels(table, column)
+    if len(truth) != predicted.frame.height:
+        st.caption(t("predict.truth_rows"))
+        return
+    pairs = pl.DataFrame({"actual": truth, "predicted": predicted.frame[_PREDICTION]}).drop_nulls()
+    left, right = st.columns([1, 2], gap="large", vertical_alignment="center")
+    right_ones = pairs.filter(pl.col("actual") == pl.col("predicted")).height
+    with left:
+        st.metric(metric_title("accuracy"), percent(right_ones / pairs.height if pairs.height else None), border=True)
+        st.caption(t("predict.right_ones", right=count(right_ones), rows=count(pairs.height)))
+    with right:
+        draw(bars.confusion(_confusion(pairs, predicted.classes)), t("report.confusion"))
+
+
+def _as_labels(table: Table, column: str) -> pl.Series:
+    """Read a column as labels are written: whole numbers without a point, null where missing."""
+    values = table.scan().select(column).collect().to_series().rename("actual")
+    if values.dtype.is_float():
+        values = values.cast(pl.Int64, strict=False)
+    text = values.cast(pl.String).str.strip_chars()
+    return text.str.replace(r"^([+-]?\d+)\.0+$", "$1").replace({"": None, "NA": None, "?": None})
+
+
+def _confusion(pairs: pl.DataFrame, classes: tuple[str, ...]) -> ConfusionMatrix:
+    counted = pairs.group_by("actual", "predicted").len().rows()
+    labels = [*classes, *sorted({actual for actual, _, _ in counted if actual not in classes})]
+    cells = {(actual, predicted): number for actual, predicted, number in counted}
+    matrix = [[cells.get((actual, predicted), 0) for predicted in labels] for actual in labels]
+    return ConfusionMatrix(labels=list(labels), matrix=matrix)
+
+
+def _show_rows(predicted: Predicted) -> None:
+    table, frame = predicted.table, predicted.frame
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.subheader(t("predict.rows"), anchor=False)
+        st.download_button(
+            t("predict.download"),
+            lambda: _as_csv(predicted, session_folder),
+            f"{Path(table.name).stem}-predictions.csv",
+            "text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+            key="download-predictions",
+        )
+    session_folder = session.current().scratch
+    shown = frame.head(SHOWN_ROWS)
+    head = table.head.head(SHOWN_ROWS)
+    if head.height == shown.height:
+        taken = [name for name in head.columns if name in shown.columns]
+        shown = pl.concat([shown, head.drop(taken)], how="horizontal")
+    config = st.column_config
+    st.dataframe(
+        shown,
+        hide_index=True,
+        column_config={
+            _PREDICTION: config.TextColumn(t("predict.prediction")),
+            **{
+                f"probability {name}": config.ProgressColumn(
+                    t("predict.probability", name=name), format="percent", min_value=0, max_value=1, color="primary"
+                )
+                for name in predicted.classes
+            },
+        },
+    )
+    if frame.height > SHOWN_ROWS:
+        st.caption(t("predict.first_rows", shown=count(SHOWN_ROWS), rows=count(frame.height)))
+
+
+def _as_csv(predicted: Predicted, folder: Path) -> bytes:
+    """Write the table with its predictions, streamed through a file."""
+    table, frame = predicted.table, predicted.frame
+    path = folder / f"{uuid.uuid4().hex}.csv"
+    try:
+        if table.rows == frame.height:
+            own = table.scan()
+            taken = [name for name in table.names if name in frame.columns]
+            pl.concat([own.drop(taken), frame.lazy()], how="horizontal").sink_csv(path)
+        else:
+            frame.write_csv(path)
+        return path.read_bytes()
+    finally:
+        path.unlink(missing_ok=True)

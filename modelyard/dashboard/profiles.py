@@ -1,0 +1,84 @@
+"""A small profile of each column, for the eye: what it seems to hold, what is missing, how its values are spread.
+
+The server infers feature types from the whole table; this looks at its first rows and never decides anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from modelyard.dashboard.formats import number
+from modelyard.schemas import FeatureType
+
+# The server's defaults (MODELYARD_MISSING_MARKERS).
+_MISSING = ["", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>"]
+_PADDED_NUMBER = r"^[+-]?0\d"
+_BINS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnLook:
+    """One column at a glance.
+
+    `missing` and `distinct` count the rows looked at; `typical` is the range of numbers or the most frequent texts,
+    `spread` the counts of a histogram or of the most frequent values.
+    """
+
+    name: str
+    feature_type: FeatureType
+    missing: int
+    distinct: int
+    typical: str
+    spread: tuple[int, ...]
+
+
+def look_at(column: pl.Series) -> ColumnLook:
+    """Profile a column."""
+    present = _present(column)
+    numbers = _numbers(present)
+    missing = len(column) - len(present)
+    distinct = present.n_unique() if len(present) else 0
+    if numbers is None or not len(numbers):
+        typical, spread = _frequent(present)
+        return ColumnLook(column.name, "categorical", missing, distinct, typical, spread)
+    typical, spread = _range(numbers)
+    return ColumnLook(column.name, "numeric", missing, distinct, typical, spread)
+
+
+def _present(column: pl.Series) -> pl.Series:
+    column = column.drop_nulls()
+    if column.dtype == pl.String:
+        stripped = column.str.strip_chars()
+        return stripped.filter(~stripped.is_in(_MISSING))
+    return column.drop_nans() if column.dtype.is_float() else column
+
+
+def _numbers(column: pl.Series) -> pl.Series | None:
+    if column.dtype.is_numeric():
+        return column.cast(pl.Float64)
+    if column.dtype != pl.String or column.str.contains(_PADDED_NUMBER).any():
+        return None
+    numbers = column.cast(pl.Float64, strict=False)
+    return None if numbers.has_nulls() else numbers
+
+
+def _range(numbers: pl.Series) -> tuple[str, tuple[int, ...]]:
+    numbers = numbers.filter(numbers.is_finite())
+    if not len(numbers):
+        return "", ()
+    low, high = float(numbers.min()), float(numbers.max())  # type: ignore[arg-type]
+    if low == high:
+        return number(low), (len(numbers),)
+    bins = min(_BINS, numbers.n_unique())
+    counts = numbers.hist(bin_count=bins)["count"].to_list()
+    return f"{number(low)} … {number(high)}", tuple(counts)
+
+
+def _frequent(column: pl.Series) -> tuple[str, tuple[int, ...]]:
+    if not len(column):
+        return "", ()
+    counts = column.cast(pl.String, strict=False).value_counts(sort=True, name="count").head(_BINS)
+    values = [str(value) for value in counts[column.name].head(3).to_list()]
+    return ", ".join(values), tuple(counts["count"].to_list())

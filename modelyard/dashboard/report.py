@@ -1,0 +1,164 @@
+"""A report in charts: metrics, confusion, curves, importances, learning, calibration, one class at a time."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from modelyard.dashboard import formats, trouble
+from modelyard.dashboard.charts import bars, curves, draw
+from modelyard.dashboard.texts import known, t
+from modelyard.schemas import ModelMetadata, Report
+
+_HEADLINE = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "log_loss")
+
+
+def show_metrics(model: ModelMetadata) -> None:
+    """Show what counts most, as numbers."""
+    metrics = model.metrics
+    held_out = [name for name in _HEADLINE if f"validation_{name}" in metrics]
+    shown = [(metric_title(name), f"validation_{name}") for name in held_out]
+    if not shown:
+        shown = [(metric_title("train_accuracy"), "train_accuracy")]
+    with st.container(horizontal=True):
+        for title, key in shown:
+            deviation = metrics.get(f"{key}_std")
+            st.metric(
+                title,
+                formats.metric_value(key, metrics.get(key)),
+                None if deviation is None else f"± {formats.metric_value(key, deviation)}",
+                delta_color="off",
+                delta_arrow="off",
+                border=True,
+                help=_explained(key),
+            )
+    st.caption(judged_by(model))
+
+
+def judged_by(model: ModelMetadata) -> str:
+    """Say in a sentence where the metrics come from."""
+    evaluation = model.evaluation
+    if not any(name.startswith("validation_") for name in model.metrics):
+        return t("report.by_none", rows=formats.count(model.n_rows))
+    if evaluation.method == "cv":
+        return t("report.by_cv", folds=evaluation.folds, rows=formats.count(model.n_rows))
+    return t("report.by_holdout", share=f"{evaluation.fraction * 100:g} %", rows=formats.count(model.n_rows))
+
+
+def show_report(model: ModelMetadata, report: Report) -> None:
+    """Show a whole report."""
+    trouble.show_warnings(report.warnings)
+    left, right = st.columns(2, gap="large")
+    with left:
+        _show_confusion(report)
+    with right:
+        _show_importances(report)
+    _show_curves(report)
+    if report.learning_curve is not None:
+        st.subheader(t("report.learning"), anchor=False)
+        st.caption(t("report.learning_help"))
+        draw(curves.learning(report.learning_curve), t("report.learning"))
+    _show_details(model, report)
+
+
+def metric_title(metric: str) -> str:
+    """Name a metric."""
+    bare = metric.removeprefix("validation_")
+    return t(f"metric.{bare}") if known(f"metric.{bare}") else bare.replace("_", " ")
+
+
+def _explained(metric: str) -> str | None:
+    key = f"metric_help.{metric.removeprefix('validation_')}"
+    return t(key) if known(key) else None
+
+
+def _show_confusion(report: Report) -> None:
+    if report.confusion_matrix is None:
+        return
+    st.subheader(t("report.confusion"), anchor=False)
+    st.caption(t("report.confusion_help"))
+    draw(bars.confusion(report.confusion_matrix), t("report.confusion"))
+
+
+def _show_importances(report: Report) -> None:
+    if not report.feature_importances:
+        return
+    st.subheader(t("report.importances"), anchor=False)
+    st.caption(t("report.importances_help"))
+    draw(bars.importances(report.feature_importances), t("report.importances"))
+    hidden = len(report.feature_importances) - bars.MAX_BARS
+    if hidden > 0:
+        st.caption(t("report.more_features", n=hidden))
+
+
+def _show_curves(report: Report) -> None:
+    left, right = st.columns(2, gap="large")
+    if report.roc_curves:
+        with left:
+            st.subheader(t("report.roc"), anchor=False)
+            st.caption(t("report.roc_help"))
+            chart = curves.unit_curves(
+                report.roc_curves, t("chart.false_positive_rate"), t("chart.true_positive_rate"), diagonal=True
+            )
+            draw(chart, t("report.roc"))
+    if report.precision_recall_curves:
+        with right:
+            st.subheader(t("report.pr"), anchor=False)
+            st.caption(t("report.pr_help"))
+            draw(
+                curves.unit_curves(report.precision_recall_curves, t("chart.recall"), t("chart.precision")),
+                t("report.pr"),
+            )
+    hidden = len(report.roc_curves or {}) - curves.MAX_LINES
+    if hidden > 0:
+        st.caption(t("report.more_classes", n=hidden))
+
+
+def _show_details(model: ModelMetadata, report: Report) -> None:
+    left, right = st.columns(2, gap="large")
+    with left:
+        if report.per_class:
+            st.subheader(t("report.per_class"), anchor=False)
+            st.caption(t("report.per_class_help"))
+            _show_per_class(report)
+    with right:
+        if report.calibration_curve:
+            st.subheader(t("report.calibration"), anchor=False)
+            st.caption(t("report.calibration_help"))
+            chart = curves.unit_curves(
+                report.calibration_curve,
+                t("chart.predicted_probability"),
+                t("chart.actual_share"),
+                diagonal=True,
+                points=True,
+            )
+            draw(chart, t("report.calibration"))
+    with st.expander(t("report.all_metrics")):
+        st.table(
+            {
+                t("report.metric"): [_full_title(name) for name in model.metrics],
+                t("report.value"): [formats.metric_value(name, value) for name, value in model.metrics.items()],
+            },
+            hide_index=True,
+            border="horizontal",
+        )
+
+
+def _full_title(metric: str) -> str:
+    if metric.endswith("_std"):
+        return t("report.deviation", metric=metric_title(metric.removesuffix("_std")))
+    return metric_title(metric)
+
+
+def _show_per_class(report: Report) -> None:
+    rows = report.per_class or []
+    shares = {name: [row[name] for row in rows] for name in ("precision", "recall", "f1")}
+    share_column = {metric_title(name): st.column_config.NumberColumn(format="percent", width=80) for name in shares}
+    st.dataframe(
+        {
+            t("report.class"): [formats.label(row["label"]) for row in rows],
+            **{metric_title(name): values for name, values in shares.items()},
+            t("chart.rows"): [row["support"] for row in rows],
+        },
+        column_config=share_column,
+        hide_index=True,
+    )

@@ -1,0 +1,45 @@
+"""Serve the dashboard with Streamlit: its address, limits and looks, and nothing sent to anyone."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from pathlib import Path
+from typing import Any
+
+from streamlit.web import bootstrap
+
+from modelyard.dashboard.doors import Doors
+from modelyard.dashboard.theme import THEME
+
+SCRIPT = Path(__file__).parent / "entry" / "app.py"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def serve(doors: Doors, *, host: str, port: int, max_upload_mb: float) -> None:
+    """Serve until SIGTERM or Ctrl-C; uploads may be as large as the doors take them."""
+    importlib.import_module("modelyard.dashboard.app")  # now, so that the first visitor need not wait for it
+    options = _options(host, port, max_upload_mb)
+    bootstrap.load_config_options(options)
+    bootstrap.run(str(SCRIPT), False, doors.as_arguments(), options)
+
+
+def _options(host: str, port: int, max_upload_mb: float) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "server.address": host,
+        "server.port": port,
+        "server.headless": True,
+        "server.maxUploadSize": math.ceil(max_upload_mb),
+        "server.fileWatcherType": "none",
+        "server.showEmailPrompt": False,
+        # A page that a browser was tricked into opening must not reach a yard on this machine.
+        "server.allowedHosts": list(_LOOPBACK) if host in _LOOPBACK else ["*"],
+        "browser.gatherUsageStats": False,
+        "client.toolbarMode": "viewer",
+        "client.showErrorDetails": "none",
+        "client.showErrorLinks": False,
+        "runner.magicEnabled": False,
+        "logger.hideWelcomeMessage": True,
+        "logger.level": "warning",
+    }
+    return options | {f"theme.{name}": value for name, value in THEME.items()}

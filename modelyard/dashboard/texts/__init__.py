@@ -1,0 +1,41 @@
+"""Every word that the dashboard shows, in English and Russian: one catalogue, a file for each part of the screen.
+
+What the server says (descriptions of hyperparams, details of errors, names) is shown as it comes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import streamlit as st
+
+from modelyard.dashboard.texts.charts import CHARTS
+from modelyard.dashboard.texts.models import MODELS
+from modelyard.dashboard.texts.predictions import PREDICTIONS
+from modelyard.dashboard.texts.shell import SHELL
+from modelyard.dashboard.texts.training import TRAINING
+
+LANGUAGES: Final = {"en": "English", "ru": "Русский"}
+CATALOGUE: Final[dict[str, tuple[str, str]]] = SHELL | TRAINING | MODELS | PREDICTIONS | CHARTS
+
+
+def t(key: str, **values: Any) -> str:
+    """Return a text in the session's language, with `values` in its places."""
+    english, russian = CATALOGUE[key]
+    text = russian if language() == "ru" else english
+    return text.format(**values) if values else text
+
+
+def known(key: str) -> bool:
+    """Tell whether the catalogue has a text."""
+    return key in CATALOGUE
+
+
+def language() -> str:
+    """Return the session's language."""
+    return str(st.session_state.get("lang", "en"))
+
+
+def first_language(locale: str | None) -> str:
+    """Return the language to begin with, by the browser's."""
+    return "ru" if (locale or "").lower().startswith("ru") else "en"

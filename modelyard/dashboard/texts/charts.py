@@ -1,0 +1,25 @@
+"""Axes and marks of charts."""
+
+CHARTS: dict[str, tuple[str, str]] = {
+    "chart.actual": ("True class", "Истинный класс"),
+    "chart.predicted": ("Predicted class", "Предсказанный класс"),
+    "chart.rows": ("Rows", "Строк"),
+    "chart.share_of_class": ("Share of the true class", "Доля истинного класса"),
+    "chart.importance": ("Share of all importance", "Доля важности"),
+    "chart.feature": ("Column", "Столбец"),
+    "chart.line": ("Line", "Линия"),
+    "chart.false_positive_rate": ("False positive rate", "Доля ложных срабатываний"),
+    "chart.true_positive_rate": ("True positive rate", "Доля найденных"),
+    "chart.recall": ("Recall", "Полнота"),
+    "chart.precision": ("Precision", "Точность"),
+    "chart.predicted_probability": ("Predicted probability", "Предсказанная вероятность"),
+    "chart.actual_share": ("How often it was so", "Как часто так и было"),
+    "chart.probability": ("Probability", "Вероятность"),
+    "chart.certainty": ("Probability of the predicted class", "Вероятность предсказанного класса"),
+    "chart.iteration": ("Iteration", "Итерация"),
+    "chart.loss": ("Loss", "Потери"),
+    "chart.training_rows": ("rows fitted", "обучающие строки"),
+    "chart.held_out_rows": ("rows held out", "отложенные строки"),
+    "chart.best": ("best: {n}", "лучшая: {n}"),
+    "chart.version": ("Version", "Версия"),
+}

@@ -1,0 +1,46 @@
+"""The page that predicts."""
+
+PREDICTIONS: dict[str, tuple[str, str]] = {
+    "predict.model": ("Model", "Модель"),
+    "predict.way": ("What to predict for", "Для чего предсказывать"),
+    "predict.table": ("A table", "Таблица"),
+    "predict.row": ("One row", "Одна строка"),
+    "predict.table_help": (
+        "The table needs these columns, in any order: {columns}",
+        "В таблице нужны эти столбцы, в любом порядке: {columns}",
+    ),
+    "predict.go": ("Predict", "Предсказать"),
+    "predict.asking": ("Asking the model", "Спрашиваю модель"),
+    "predict.prediction": ("Prediction", "Предсказание"),
+    "predict.probability": ("P({name})", "P({name})"),
+    "predict.by": ("says {model}", "по мнению {model}"),
+    "predict.distribution": ("What was predicted", "Что предсказано"),
+    "predict.certainty": ("How sure it is", "Насколько уверенно"),
+    "predict.rows": ("Row by row", "По строкам"),
+    "predict.download": ("Download as CSV", "Скачать CSV"),
+    "predict.first_rows": (
+        "The first {shown} of {rows} rows; the download has all.",
+        "Первые {shown} из {rows} строк; в файле — все.",
+    ),
+    "predict.truth": ("Column with the true labels", "Столбец с верными ответами"),
+    "predict.truth_hint": ("none", "нет"),
+    "predict.truth_help": (
+        "If the table knows the answers, see at once how often the model is right.",
+        "Если в таблице есть ответы, сразу видно, как часто модель права.",
+    ),
+    "predict.truth_rows": (
+        "The true labels cannot be lined up with the predictions: the number of rows differs.",
+        "Ответы не удаётся сопоставить с предсказаниями: число строк различается.",
+    ),
+    "predict.right_ones": ("{right} of {rows} rows are right", "Верно строк: {right} из {rows}"),
+    "row.help": (
+        "Filled in with what is typical. An empty field is a missing value, which is allowed.",
+        "Заполнено типичными значениями. Пустое поле — пропуск, это допустимо.",
+    ),
+    "row.seen": ("In training: {low} to {high}.", "При обучении: от {low} до {high}."),
+    "row.categories": (
+        "Seen in training: {n} values. Others can be typed in.",
+        "При обучении встречалось значений: {n}. Можно ввести и другое.",
+    ),
+    "row.missing": ("missing", "пропуск"),
+}

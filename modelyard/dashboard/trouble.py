@@ -1,0 +1,89 @@
+"""Errors where they happen, in words: what is wrong, in which row and column, what can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from modelyard.dashboard import session
+from modelyard.dashboard.doors import DOOR_NAMES, DOOR_TITLES
+from modelyard.dashboard.formats import escaped
+from modelyard.dashboard.texts import known, t
+from modelyard.errors import FieldError, ModelyardError, Unavailable
+from modelyard.schemas import ModelWarning
+
+
+class shown_in_place:  # noqa: N801 - reads as what it does
+    """Show the errors of the verbs called within, instead of what would have come after."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, Unavailable):
+            _show_unavailable(error)
+        elif isinstance(error, ModelyardError):
+            show_error(error)
+        return isinstance(error, ModelyardError)
+
+
+def show_error(error: ModelyardError) -> None:
+    """Show one error, its places as a table where there are several."""
+    title = t(f"error.{error.code}") if known(f"error.{error.code}") else error.title
+    st.error(f"**{escaped(title)}**  \n{escaped(error.detail)}", icon=":material/error:")
+    if len(error.errors) > 1:
+        _show_places(error.errors)
+
+
+def show_warnings(warnings: Sequence[ModelWarning]) -> None:
+    """Show what is legal but worth knowing, in plain words."""
+    if not warnings:
+        return
+    lines = [f"- {_in_words(warning)}" for warning in warnings]
+    st.warning("\n".join([f"**{t('warnings.title')}**", "", *lines]), icon=":material/info:")
+
+
+def _in_words(warning: ModelWarning) -> str:
+    key = f"warning.{warning.code}"
+    if warning.column is not None and warning.count is not None and known(key):
+        return t(key, column=escaped(warning.column), n=warning.count)
+    return escaped(warning.message)
+
+
+def _show_unavailable(error: Unavailable) -> None:
+    here = session.current()
+    title = DOOR_TITLES[here.door]
+    st.error(
+        f"**{t('door.down', door=title)}**  \n{escaped(error.detail)}",
+        icon=":material/cloud_off:",
+    )
+    with st.container(horizontal=True):
+        if st.button(t("door.try_again"), icon=":material/refresh:", type="primary", key="try-again"):
+            st.rerun()
+        for other in DOOR_NAMES:
+            if other != here.door and here.doors.look(other).well:
+                st.button(
+                    t("door.use_other", door=DOOR_TITLES[other]),
+                    icon=":material/swap_horiz:",
+                    key=f"use-{other}",
+                    on_click=lambda name=other: setattr(here, "door", name),
+                )
+
+
+def _show_places(places: Sequence[FieldError]) -> None:
+    rows = [_place(wrong) for wrong in places]
+    columns = [t("error.row"), t("error.column"), t("error.value"), t("error.message")]
+    with st.expander(t("error.places", n=len(places)), expanded=True):
+        st.dataframe(
+            {name: [row[index] for row in rows] for index, name in enumerate(columns)},
+            hide_index=True,
+            height=min(38 + 35 * len(rows), 300),
+        )
+
+
+def _place(wrong: FieldError) -> tuple[str, str, str, str]:
+    """Split a place: tables have rows and columns, other requests a path."""
+    row = next((str(part) for part in wrong.loc if isinstance(part, int)), "")
+    texts = [part for part in wrong.loc if isinstance(part, str) and part not in ("X", "y", "hyperparams")]
+    return row, ".".join(texts), "" if wrong.value is None else str(wrong.value), wrong.message
