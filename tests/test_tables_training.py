@@ -387,3 +387,11 @@ def test_clean_columns_are_not_copied() -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidTable, match=r"file 'no\.csv' cannot be read"):
         train(tmp_path / "no.csv", Y2)
+
+
+def test_a_target_in_x_beside_y_is_refused() -> None:
+    """As a feature it would give the labels away."""
+    X = {"a": [1, 2], "label": ["u", "v"]}
+    with pytest.raises(InvalidTable, match="target 'label' is a column of X, and y is given, too: leave one of them"):
+        train(X, Y2, target="label")
+    assert train({"a": [1, 2]}, Y2, target="label").target == "label"

@@ -112,6 +112,9 @@ def _split(raw: RawTable, y: Any, target: str | None) -> tuple[dict[str, Cells],
             raise InvalidTable.of(
                 [FieldError(("y",), f"y has {len(labels)} labels, X has {raw.height} rows", len(labels))]
             )
+        if target in raw.columns:  # left among the features it would give the labels away
+            message = f"target {target!r} is a column of X, and y is given, too: leave one of them out"
+            raise InvalidTable.of([FieldError(("target",), message, target)])
         return raw.columns, "y", labels
     if target is None:
         raise InvalidTable("the labels are missing: give y, or target with the name of the label column of X")
