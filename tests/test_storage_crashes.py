@@ -93,7 +93,7 @@ SCENARIOS = {
         (add(), add(), lambda store: store.set_status("churn:1", "deleted")),
         (lambda store: collect(store.root, retention_days=0), add()),
     ),
-    "compact by itself": Scenario((add(), *[put_much] * 3), (put_much, add())),
+    "compact by itself": Scenario((add(), put_much), (put_much, put_much, add())),
 }
 
 
@@ -167,6 +167,12 @@ def test_a_repair_cut_short_is_finished_by_the_next(memory_path: Path) -> None:
 
 STATUS_AFTER_REPAIR = (None, "active", None, "active", "deleted")
 """The first one's artifact is damaged; the third one's line and its own description both are; the last has no line."""
+
+
+def test_the_scenario_of_a_compaction_by_itself_has_one(memory_path: Path) -> None:
+    with mock.patch("modelyard.storage.database.COMPACT_ABOVE_BYTES", 4096):
+        disk, _ = record(SCENARIOS["compact by itself"], memory_path / "recorded")
+    assert any(isinstance(done, simulated_disk.Rename) and done.to_name == "db.jsonl" for done in disk.operations)
 
 
 class WithoutFsync:

@@ -45,10 +45,10 @@ class Database:
         *,
         lock_timeout_s: float = 10.0,
         observers: Sequence[Observer] = (),
-        compact_above_bytes: int = COMPACT_ABOVE_BYTES,
+        compact_above_bytes: int | None = None,
     ) -> None:
         self._path = path
-        self._compact_above_bytes = compact_above_bytes
+        self._compact_above_bytes = COMPACT_ABOVE_BYTES if compact_above_bytes is None else compact_above_bytes
         self._lock = FolderLock(path.with_suffix(".lock"), lock_timeout_s)
         self._state = Follower(path, observers, self._lock.is_free)
         self._write_failed = False
