@@ -14,13 +14,14 @@ import numpy as np
 from modelyard.errors import InvalidArgument, InvalidTable
 from modelyard.models_registry.base import Fit, FitTask, Labels, ModelClass, Predictor, Progress
 from modelyard.models_registry.catboost_predictor import CatBoostPredictor
-from modelyard.models_registry.catboost_streams import logged_fit, making_a_pool
+from modelyard.models_registry.catboost_streams import fit_heard_by, log_fit, making_a_pool
 from modelyard.models_registry.hyperparams import Hyperparam
 from modelyard.schemas import LearningCurve
 from modelyard.tables.contract import Contract
 
 _SOURCE_PLACE = re.compile(r"^\s*\S+\.(?:cpp|h):\d+:\s*")
 DEFAULT_L2_LEAF_REG = 3.0
+_ITERATION = re.compile(r"(?P<iteration>\d+):\t(?:learn: (?P<learn>\S+))?(?:\ttest: (?P<test>\S+))?")
 _EXACT_INTEGERS = 2**24
 
 
@@ -88,14 +89,15 @@ class CatBoostClassifierClass(ModelClass):
         from catboost import CatBoostError
 
         estimator = _estimator(task)
-        watch = _Watch(task)
+        listener = _Listener(task)
         try:
-            with logged_fit(task.hyperparams["verbose"]):
-                estimator.fit(task.frame, _labels(task.labels, task.contract), **_fit_arguments(task, watch))
+            with fit_heard_by(listener.take):
+                estimator.fit(
+                    task.frame, _labels(task.labels, task.contract), verbose=listener.speaks, **_fit_arguments(task)
+                )
         except CatBoostError as error:
-            if watch.raised is not None:
-                raise watch.raised from None
             raise _explained(error, task) from error
+        listener.end()
         curve = _learning_curve(estimator)
         return Fit(estimator, learning_curve=curve, iterations=_keep_the_best(estimator, task))
 
@@ -110,28 +112,62 @@ class CatBoostClassifierClass(ModelClass):
         return dict(zip(contract.feature_names, np.asarray(values).tolist(), strict=True))
 
 
-class _Watch:
-    """CatBoost's callback: reports progress, and ends the fit after the task's iterations."""
+class _EndAfter:
+    """CatBoost's callback that ends a fit after some iterations.
+
+    That keeps the learning rate of the iterations that were asked for; to ask for fewer would raise it. Before each
+    call CatBoost makes Python lists of all losses so far: from some thousand iterations on that costs seconds.
+    """
+
+    def __init__(self, iterations: int) -> None:
+        self._iterations = iterations
+
+    def after_iteration(self, info: Any) -> bool:
+        """Return whether to go on."""
+        return bool(info.iteration < self._iterations)
+
+
+class _Listener:
+    """What CatBoost says, a line each iteration: reports progress, and passes on to the log what shall be there."""
 
     def __init__(self, task: FitTask) -> None:
         self._total = task.iterations or task.hyperparams["iterations"]
         self._on_progress = task.on_progress
+        self._log_period = int(task.hyperparams["verbose"])
+        self._said = Progress(0, self._total)
         self.raised: BaseException | None = None
 
-    def after_iteration(self, info: Any) -> bool:
-        """Return whether to go on; `info` has the iterations done and all losses so far."""
-        try:
-            if self._on_progress is not None:
-                self._on_progress(Progress(info.iteration, self._total, _last_loss(info.metrics)))
-        except BaseException as error:
-            self.raised = error  # CatBoost makes a text of it; the fit raises it again
-            raise
-        return bool(info.iteration < self._total)
+    @property
+    def speaks(self) -> bool:
+        """Whether anybody listens."""
+        return self._on_progress is not None or self._log_period > 0
 
+    def take(self, line: str) -> None:
+        """Take a line."""
+        found = _ITERATION.match(line)
+        if found is None:
+            log_fit(line)
+            return
+        iteration = int(found["iteration"])
+        if self._log_period and (iteration % self._log_period == 0 or iteration + 1 == self._total):
+            log_fit(line)
+        loss = found["test"] or found["learn"]
+        self._report(Progress(iteration + 1, self._total, None if loss is None else float(loss)))
 
-def _last_loss(metrics: Any) -> float:
-    losses = metrics.get("validation", metrics["learn"])
-    return float(next(iter(losses.values()))[-1])
+    def end(self) -> None:
+        """Report the end of the fit where its last line was lost, and raise what the listener raised."""
+        if self._said.step < self._total:
+            self._report(Progress(self._total, self._total, self._said.metric))
+        if self.raised is not None:
+            raise self.raised
+
+    def _report(self, progress: Progress) -> None:
+        self._said = progress
+        if self._on_progress is not None and self.raised is None:
+            try:
+                self._on_progress(progress)
+            except BaseException as error:  # noqa: BLE001 - CatBoost would pass over it; the fit raises it at its end
+                self.raised = error
 
 
 def _estimator(task: FitTask) -> Any:
@@ -147,22 +183,21 @@ def _estimator(task: FitTask) -> Any:
     types = task.contract.feature_types
     return CatBoostClassifier(
         **given,
-        verbose=task.hyperparams["verbose"] or False,
+        verbose=False,
         cat_features=[name for name, feature_type in types.items() if feature_type == "categorical"],
         allow_writing_files=False,
     )
 
 
-def _fit_arguments(task: FitTask, watch: _Watch) -> dict[str, Any]:
+def _fit_arguments(task: FitTask) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
     if task.validation is not None:
         frame, labels = task.validation
         # use_best_model would also change the learning rate that CatBoost chooses, so the best is cut out afterwards.
         arguments |= {"eval_set": (frame, _labels(labels, task.contract)), "use_best_model": False}
         arguments["early_stopping_rounds"] = task.hyperparams["early_stopping_rounds"]
-    if task.iterations is not None or task.on_progress is not None:
-        # Ending the fit keeps the learning rate of the iterations that were asked for; fewer iterations would raise it.
-        arguments["callbacks"] = [watch]
+    if task.iterations is not None:
+        arguments["callbacks"] = [_EndAfter(task.iterations)]
     return arguments
 
 

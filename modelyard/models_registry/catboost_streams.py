@@ -35,18 +35,17 @@ def making_a_pool() -> Iterator[None]:
 
 
 @contextmanager
-def logged_fit(verbose: bool | int) -> Iterator[None]:
-    """Let one fit at a time have the streams, and send what it says to the log.
+def fit_heard_by(take_line: Callable[[str], None]) -> Iterator[None]:
+    """Let one fit at a time have the streams, and call back with each line that it says.
 
     CatBoost's logging level, too, belongs to the process, and a prediction in another thread changes it for a moment: a
-    fit that is to be silent may then speak (to the log's DEBUG, not to stdout), and a verbose one lose lines.
+    fit that is to be silent may then speak, and one that is not may lose lines.
     """
     from catboost.core import log_fixup
 
-    say = _log_line(logging.INFO if verbose else logging.DEBUG)
     with _ONE_FIT, ExitStack() as streams:
         with _no_pools():
-            streams.enter_context(log_fixup(say, _log_line(logging.WARNING)))
+            streams.enter_context(log_fixup(take_line, _log_line(logging.WARNING)))
         yield
 
 
@@ -61,6 +60,11 @@ def _no_pools() -> Iterator[None]:
         finally:
             _fit_waits = False
             _changed.notify_all()
+
+
+def log_fit(text: str) -> None:
+    """Write what a fit says to the log."""
+    _log_line(logging.INFO)(text)
 
 
 def _log_line(level: int) -> Callable[[str], None]:
