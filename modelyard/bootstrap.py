@@ -34,12 +34,12 @@ def build(settings: Settings) -> Yard:
     return Yard(store, jobs, missing_markers=settings.missing_markers, model_cache_bytes=settings.model_cache_bytes)
 
 
-def serve_rest(settings: Settings) -> None:
-    """Serve REST until SIGTERM or Ctrl-C."""
+def serve_rest(settings: Settings, socket: int | None = None) -> None:
+    """Serve REST until SIGTERM or Ctrl-C, on a socket that listens already (its descriptor) where there is one."""
     from modelyard.rest_api.server import serve
 
     logs.configure(settings.log_level, settings.log_format)
-    serve(build(settings), settings)
+    serve(build(settings), settings, socket)
 
 
 def serve_grpc(settings: Settings) -> None:

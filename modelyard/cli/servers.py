@@ -29,22 +29,28 @@ def add_to(app: typer.Typer) -> None:
     app.command(rich_help_panel="Servers")(dashboard)
 
 
-def rest(
+def rest(  # noqa: PLR0917 - typer calls it by name
     host: Host = None,
     port: Annotated[
         int | None, typer.Option("--port", help="The port (or MODELYARD_REST_PORT).", show_default=False)
     ] = None,
     storage: Storage = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes that share the port.")] = 1,
     owned: Owned = False,
+    socket: Annotated[int | None, typer.Option("--socket", hidden=True)] = None,
 ) -> None:
     """Serve REST until Ctrl-C."""
     from modelyard.bootstrap import serve_rest
     from modelyard.cli.doors import require_free
+    from modelyard.cli.workers import run_workers
 
     settings = settings_with(host=host, rest_port=port, storage_dir=storage)
-    require_free(settings.host, settings.rest_port, "--port or MODELYARD_REST_PORT")
+    if socket is None:
+        require_free(settings.host, settings.rest_port, "--port or MODELYARD_REST_PORT")
+    if workers > 1:
+        raise typer.Exit(run_workers(settings, workers))
     _stop_on_signals(owned=owned)
-    serve_rest(settings)
+    serve_rest(settings, socket)
 
 
 def grpc(

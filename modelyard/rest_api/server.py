@@ -21,8 +21,11 @@ _MARGIN_S = 2
 """What answers may take after the trainings they wait for have ended, or were ended."""
 
 
-def serve(yard: Yard, settings: Settings) -> None:
-    """Serve until SIGTERM or Ctrl-C; requests under way are finished first, trainings within their grace period."""
+def serve(yard: Yard, settings: Settings, listening: int | None = None) -> None:
+    """Serve until SIGTERM or Ctrl-C; requests under way are finished first, trainings within their grace period.
+
+    `listening` is the descriptor of a socket that listens already, which several processes may share.
+    """
     config = uvicorn.Config(
         create_app(yard, settings),
         host=settings.host,
@@ -37,7 +40,7 @@ def serve(yard: Yard, settings: Settings) -> None:
     )
     server = _Server(config, yard)
     with suppress(KeyboardInterrupt):  # uvicorn raises the signal again when all is done
-        server.run()
+        server.run(None if listening is None else [socket.socket(fileno=listening)])
     if not server.started:
         sys.exit(_NOT_STARTED)
 
