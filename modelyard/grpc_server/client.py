@@ -24,6 +24,7 @@ from modelyard.schemas import (
     JobPage,
     JobQuery,
     ModelClassInfo,
+    ModelHistory,
     ModelMetadata,
     ModelPage,
     ModelQuery,
@@ -134,6 +135,10 @@ class GrpcClient:
     def get_report(self, reference: str) -> Report:
         """Return what the evaluation of a model showed."""
         return messages.read(Report, self._call("GetReport", pb.GetReportRequest(model_id=reference)))
+
+    def get_history(self, reference: str) -> ModelHistory:
+        """Return what happened to a model."""
+        return messages.read(ModelHistory, self._call("GetHistory", pb.GetHistoryRequest(model_id=reference)))
 
     def get_artifact(self, reference: str) -> bytes:
         """Return a model's `.pkl`. Raises DataLoss where it was damaged on the way."""

@@ -75,7 +75,7 @@ def write_predictions(found: Predictions) -> bytes:
     Protocol buffers may be concatenated: what a model always says and each of its labels are written once, and their
     bytes are put together for every answer, which takes a tenth of the time that as many messages take.
     """
-    head, pieces = _of_model(found.model_id, tuple(found.classes))
+    head, pieces = _of_model(found.model_id, tuple(found.classes), type(found.classes[0]).__name__)
     parts = [head, *map(pieces.__getitem__, found.predictions)]
     if found.probabilities is not None:
         parts += _probabilities(found.probabilities, len(found.classes))
@@ -86,8 +86,13 @@ def write_predictions(found: Predictions) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _of_model(model_id: str, classes: tuple[bool | int | str, ...]) -> tuple[bytes, dict[bool | int | str, bytes]]:
-    """Return the bytes of a model's id and classes, and of each class as a prediction."""
+def _of_model(
+    model_id: str, classes: tuple[bool | int | str, ...], _label_type: str
+) -> tuple[bytes, dict[bool | int | str, bytes]]:
+    """Return the bytes of a model's id and classes, and of each class as a prediction.
+
+    The labels' type is part of what is remembered by: True equals 1.
+    """
     values = write_values(classes)
     head = pb.PredictResponse(model_id=model_id, classes=values).SerializeToString()
     pieces = [pb.PredictResponse(predictions=[value]).SerializeToString() for value in values]

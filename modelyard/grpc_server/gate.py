@@ -58,6 +58,10 @@ class Call:
         """Yield the request messages as they come; the next one is not read before the last is done with."""
         async for data in self._messages:
             yield self._parse(data)
+        if not self.bytes_out:
+            # A stream that its caller broke off ends like one that is complete, only a moment before the cancellation
+            # comes in. What is sent now is answered after it, so half a table is never taken for a whole one.
+            await self._context.send_initial_metadata(())
 
     async def send(self, answer: Message | bytes) -> None:
         """Send one of several answers; waits where the caller does not keep up."""

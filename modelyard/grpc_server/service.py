@@ -102,6 +102,11 @@ class ModelService:
         """Return what the evaluation of a model showed."""
         return messages.write(pb.Report, await self._workers.run(self._yard.get_report, _reference(call.message())))
 
+    async def get_history(self, call: Call) -> pb.ModelHistory:
+        """Return what happened to a model."""
+        found = await self._workers.run(self._yard.get_history, _reference(call.message()))
+        return messages.write(pb.ModelHistory, found)
+
     async def get_artifact(self, call: Call) -> None:
         """Send a model's file in chunks."""
         model = self._yard.get_model(_reference(call.message()))

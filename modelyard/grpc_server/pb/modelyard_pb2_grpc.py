@@ -79,6 +79,11 @@ class ModelServiceStub:
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetReportRequest.SerializeToString,
                 response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Report.FromString,
                 _registered_method=True)
+        self.GetHistory = channel.unary_unary(
+                '/modelyard.v1.ModelService/GetHistory',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetHistoryRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ModelHistory.FromString,
+                _registered_method=True)
         self.GetArtifact = channel.unary_stream(
                 '/modelyard.v1.ModelService/GetArtifact',
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetArtifactRequest.SerializeToString,
@@ -188,6 +193,13 @@ class ModelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetHistory(self, request, context):
+        """Returns what happened to a model, when and by which verb; of one deleted for good, too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetArtifact(self, request, context):
         """Returns a model's .pkl file in chunks. The trailer `sha256` is its SHA-256 in hex.
         """
@@ -291,6 +303,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.GetReport,
                     request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetReportRequest.FromString,
                     response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Report.SerializeToString,
+            ),
+            'GetHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetHistory,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetHistoryRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ModelHistory.SerializeToString,
             ),
             'GetArtifact': grpc.unary_stream_rpc_method_handler(
                     servicer.GetArtifact,
@@ -576,6 +593,33 @@ class ModelService:
             '/modelyard.v1.ModelService/GetReport',
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetReportRequest.SerializeToString,
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Report.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/GetHistory',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetHistoryRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ModelHistory.FromString,
             options,
             channel_credentials,
             insecure,
