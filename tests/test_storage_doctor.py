@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from modelyard.schemas import ModelQuery
 from modelyard.storage import Database, ModelRecord, ModelStore
 from modelyard.storage.doctor import Examination, examine
 from modelyard.storage.log_format import Header, encode_header
+from modelyard.storage.records import described_record
 from modelyard.storage.repair import repair
 from tests.storage_drafts import new_model
 
@@ -263,3 +265,32 @@ def test_a_server_goes_on_through_a_repair(storage_dir: Path, records: list[Mode
     assert serving.count_active() == 1
     assert serving.get("churn:4").metadata.model_id == records[0].metadata.model_id
     assert serving.add(new_model(name="churn")).metadata.version == 5
+
+
+def test_every_flipped_byte_of_a_description_is_seen(storage_dir: Path, records: list[ModelRecord]) -> None:
+    path = path_of(storage_dir, records[0], "model.json")
+    content = path.read_bytes()
+    for position in range(len(content)):
+        with pytest.raises(DataLoss, match=r"model\.json of model .* is damaged"):
+            described_record(path.parent.name, _flipped(content, position))
+    with pytest.raises(DataLoss):
+        described_record(records[1].metadata.model_id, content)
+
+
+def test_no_flipped_byte_of_the_database_loses_a_model(storage_dir: Path, records: list[ModelRecord]) -> None:
+    path = storage_dir / "db.jsonl"
+    content = path.read_bytes()
+    ids = {record.metadata.model_id for record in records}
+    step = 1 if os.environ.get("MODELYARD_TEST_EVERY_BYTE") else 41
+    for position in range(0, len(content), step):
+        path.write_bytes(_flipped(content, position))
+        assert not examine(storage_dir).is_sound
+        assert repair(storage_dir).is_sound
+        store = ModelStore(storage_dir)
+        assert {model.model_id for model in store.page(ModelQuery(status="all")).models} == ids
+        store.close()
+        shutil.rmtree(storage_dir / "quarantine")
+
+
+def _flipped(content: bytes, position: int) -> bytes:
+    return content[:position] + bytes([content[position] ^ (1 << position % 8)]) + content[position + 1 :]
