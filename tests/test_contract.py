@@ -202,6 +202,28 @@ def test_a_soft_deleted_model_does_not_predict_until_restored(yard: Verbs, model
     assert yard.predict(PredictRequest(model_id=model.model_id, X=RECORDS[:1])).predictions
 
 
+def test_the_history_of_a_model_is_told_by_every_door(yard: Verbs, model: ModelMetadata) -> None:
+    second = yard.retrain(RetrainRequest(model_id=model.model_id, X=RECORDS, y=LABELS))
+    yard.delete(second.model_id)
+    yard.restore(second.model_id)
+    yard.delete(second.model_id, hard=True)
+    for reference in (second.model_id, f"{model.name}:2"):
+        history = yard.get_history(reference)
+        assert (history.model_id, history.name, history.version) == (second.model_id, model.name, 2)
+        assert history.parent_id == model.model_id
+        assert [(event.verb, event.status) for event in history.events] == [
+            ("retrain", "active"),
+            ("delete", "deleted"),
+            ("restore", "active"),
+            ("delete", "gone"),
+        ]
+        assert [event.at for event in history.events] == sorted(event.at for event in history.events)
+    first = yard.get_history(model.name)
+    assert (first.version, first.parent_id, first.events[0].at) == (1, None, model.created_at)
+    with pytest.raises(errors.ModelNotFound):
+        yard.get_history("nothing-of-that-name")
+
+
 def test_a_hard_deleted_model_is_gone_for_good(yard: Verbs, model: ModelMetadata) -> None:
     assert yard.delete(model.model_id, hard=True) is None
     with pytest.raises(errors.ModelNotFound):
