@@ -1,7 +1,7 @@
 """Several processes of the REST server behind one socket: started together, replaced when one dies, stopped together.
 
-The parent only holds the socket and watches; each worker builds its own core on the folder. A worker that does not come
-up ends the whole.
+The parent only holds the socket and watches; each worker builds its own core on the folder. A worker that is killed is
+replaced; one that gives up by itself, for the folder cannot be used say, ends the whole.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from modelyard.settings import Settings
 
 _BACKLOG = 2048
-_SHORT_LIFE_S = 2.0
-"""A worker that lived shorter than this will not live longer the next time."""
+_PAUSE_S = 1.0
+"""Workers that are killed as soon as they start are not replaced more often than this."""
 _MARGIN_S = 5.0
 
 
@@ -63,8 +63,9 @@ def _keep_running(
         workers.remove(event)
         code = event.process.returncode
         screen.console(stderr=True).print(screen.text(f"a REST worker ended with exit code {code}", "red"))
-        if time.monotonic() - event.began < _SHORT_LIFE_S and code > 0:
+        if code > 0:
             return code
+        time.sleep(max(0.0, _PAUSE_S - (time.monotonic() - event.began)))
         workers.append(_start(settings, shared, events))
     return 0
 

@@ -75,6 +75,11 @@ class LoadedModels:
                 self._loaded.move_to_end(model_id)
         return model
 
+    @property
+    def size_bytes(self) -> int:
+        """The memory that the loaded models take."""
+        return self._size_bytes
+
     def warm_up(self, stop: Event) -> None:
         """Load the latest active version of each name, newest first, while they fit the bound; until `stop` is set.
 

@@ -1,0 +1,95 @@
+"""The REST server as processes: how soon it answers, how much it takes, and several workers behind one port."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests import doors
+
+REST = [sys.executable, "-m", "modelyard", "rest"]
+START_S = 15.0
+"""Six times what it takes on an idle machine."""
+IDLE_MIB = 200
+
+
+def test_a_server_answers_soon_and_takes_little(tmp_path: Path) -> None:
+    began = time.monotonic()
+    port = doors.free_port()
+    with doors.serving(REST, tmp_path / "yard", MODELYARD_REST_PORT=str(port)) as process:
+        doors.wait_until_healthy(f"http://127.0.0.1:{port}")
+        assert time.monotonic() - began < START_S
+        loaded = Path(f"/proc/{process.pid}/maps").read_text()
+        assert memory_mib(process.pid) < IDLE_MIB
+    assert "_catboost" not in loaded
+    assert "sklearn" not in loaded
+
+
+def memory_mib(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def test_workers_share_a_port_and_a_dead_one_is_replaced(tmp_path: Path) -> None:
+    port = doors.free_port()
+    url = f"http://127.0.0.1:{port}"
+    with doors.serving([*REST, "--workers", "2"], tmp_path / "yard", MODELYARD_REST_PORT=str(port)) as parent:
+        doors.wait_until_healthy(url)
+        first = wait_for_children(parent.pid, 2)
+        os.kill(first[0], signal.SIGKILL)
+        second = wait_for_children(parent.pid, 2, without=first[0])
+        assert first[1] in second
+        doors.wait_until_healthy(url)
+        parent.terminate()
+        assert parent.wait(30) == 0
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(url)
+
+
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    port = doors.free_port()
+    with doors.serving([*REST, "--workers", "2"], tmp_path / "yard", MODELYARD_REST_PORT=str(port)) as parent:
+        doors.wait_until_healthy(f"http://127.0.0.1:{port}")
+        workers = wait_for_children(parent.pid, 2)
+        parent.kill()
+        parent.wait()
+        wait_until_gone(workers)
+
+
+def test_a_worker_that_cannot_start_ends_the_whole(tmp_path: Path) -> None:
+    (tmp_path / "yard").mkdir()
+    (tmp_path / "yard" / "db.jsonl").write_text("not a database\n")
+    port = str(doors.free_port())
+    with doors.serving([*REST, "--workers", "2"], tmp_path / "yard", MODELYARD_REST_PORT=port) as parent:
+        assert parent.wait(60) != 0
+
+
+def wait_for_children(pid: int, count: int, *, without: int = 0, seconds: float = 30.0) -> list[int]:
+    deadline = time.monotonic() + seconds
+    while True:
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        found = [child for child in children if child != without]
+        if len(found) >= count:
+            return found
+        assert time.monotonic() < deadline, f"{found} of {count}"
+        time.sleep(0.02)
+
+
+def wait_until_gone(pids: list[int], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while any(is_running(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
