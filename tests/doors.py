@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,8 @@ from grpc import channel_ready_future, insecure_channel
 
 from modelyard.bootstrap import build
 from modelyard.grpc_server.client import GrpcClient
+from modelyard.jobs import launcher
+from modelyard.ml_core import running
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.client import RestClient
 from modelyard.settings import Settings
@@ -29,9 +32,16 @@ def free_port() -> int:
         return port
 
 
+@cache
+def keep_fork_server() -> None:
+    """Let all cores of this process share one fork server, to its end: it takes seconds to get ready."""
+    launcher.share(running.TARGET, running.PRELOAD)
+
+
 @contextmanager
 def core(folder: Path) -> Iterator[Yard]:
     """Open the core itself."""
+    keep_fork_server()
     yard = build(Settings(storage_dir=folder))
     try:
         yield yard

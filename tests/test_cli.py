@@ -56,6 +56,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def yards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[str, ...]]]:
     """The options that lead to a folder, and to a server on another."""
     folder = tmp_path_factory.mktemp("yards")
+    doors.keep_fork_server()
     with doors.rest_server(folder / "served") as url:
         yield {"folder": ("--storage", str(folder / "local")), "server": ("--url", url)}
 
@@ -188,6 +189,20 @@ def test_one_idempotency_key_trains_once(on: Run, small: Path) -> None:
     assert again["model_id"] == first["model_id"]
     other = on("train", small, *LOGISTIC, "--name", "other", "--idempotency-key", "k1")
     assert (other.exit_code, "k1" in other.err) == (4, True)
+
+
+def test_jobs_are_listed_shown_and_watched(on: Run, small: Path) -> None:
+    model = train(on, small, "--name", "by-a-job")
+    (job,) = on("jobs", "list", "--limit", 1, "--json").document["jobs"]
+    assert (job["status"], job["model_id"], job["name"]) == ("succeeded", model["model_id"], "by-a-job")
+    assert on("jobs", "show", job["job_id"], "--json").document == job
+    assert on("jobs", "watch", job["job_id"], "--json").document == job
+    for said in (on("jobs", "show", job["job_id"]).out, on("jobs", "list").out):
+        assert job["job_id"] in said
+        assert "succeeded" in said
+    too_late = on("jobs", "cancel", job["job_id"])
+    assert (too_late.exit_code, "succeeded already" in too_late.err) == (4, True)
+    assert on("jobs", "show", "nobody").exit_code == 3
 
 
 def test_a_feature_type_can_be_declared(on: Run, small: Path) -> None:

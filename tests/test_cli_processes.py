@@ -15,11 +15,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import modelyard
 from modelyard.errors import ModelNotFound
 from tests import doors
+from tests.processes import descendants, parents, seconds_until
 
 MODELYARD = [sys.executable, "-m", "modelyard"]
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -94,6 +96,26 @@ def test_ctrl_c_is_quiet(tmp_path: Path) -> None:
             process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, b"")
+
+
+def test_ctrl_c_cancels_a_training_on_a_folder(tmp_path: Path, storage_dir: Path) -> None:
+    pl.DataFrame({"a": range(40), "y": ["no", "yes"] * 20}).write_csv(tmp_path / "table.csv")
+    command = [*MODELYARD, "train", "table.csv", "--target", "y", "--model-class", "catboost_classifier"]
+    command += ["-p", "iterations=1000000", "--evaluation", "none", "--storage", str(storage_dir)]
+    with (
+        doors.core(storage_dir) as yard,
+        subprocess.Popen(
+            [*command, *options], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process,
+    ):
+        seconds_until(lambda: any(job.progress.step for job in yard.list_jobs().jobs))
+        family = descendants(process.pid)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+        assert (process.returncode, out) == (130, b"")
+        assert [job.status for job in yard.list_jobs().jobs] == ["cancelled"]
+        assert seconds_until(lambda: not family & parents().keys()) < 2
+        assert not any(path.is_dir() for path in (storage_dir / "jobs").iterdir())
 
 
 def test_rest_serves_until_it_is_told_to_stop(storage_dir: Path) -> None:

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 import modelyard
-from modelyard.cli import exits, history, model_classes, models, predicting, servers, training, upkeep
+from modelyard.cli import exits, history, jobs, model_classes, models, predicting, servers, training, upkeep
 from modelyard.errors import ModelyardError
 
 _AS_JSON = "modelyard.as_json"
@@ -81,6 +81,7 @@ for _add in (
     training.add_to,
     predicting.add_to,
     models.add_to,
+    jobs.add_to,
     history.add_to,
     model_classes.add_to,
     upkeep.add_to,

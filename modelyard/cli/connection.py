@@ -38,12 +38,21 @@ def open_yard(url: str | None, storage: str | None) -> Iterator[Verbs]:
 
     if url and storage:
         raise InvalidRequest("--url and --storage exclude each other: a server's folder is its own affair")
-    url = url or (None if storage else os.environ.get("MODELYARD_URL"))
+    url = _url(url, storage)
     yard = _on_server(url) if url else _on_folder(storage)
     try:
         yield yard
     finally:
         yard.close()
+
+
+def leads_to_server(url: str | None, storage: str | None) -> bool:
+    """Tell whether the options mean a server."""
+    return bool(_url(url, storage))
+
+
+def _url(url: str | None, storage: str | None) -> str | None:
+    return url or (None if storage else os.environ.get("MODELYARD_URL"))
 
 
 def settings_with(**overrides: Any) -> Settings:

@@ -101,10 +101,28 @@ def show_json(document: bytes) -> None:
     sys.stdout.write(document.decode() + "\n")
 
 
+def show_aside(line: str) -> None:
+    """Print a line to standard error."""
+    console(stderr=True).print(text(line))
+
+
+def sheet() -> Table:
+    """Return an empty sheet for facts, a line each: what it is, and the value."""
+    made = Table.grid(padding=(0, 2))
+    made.add_column(style="bold", no_wrap=True)
+    made.add_column(overflow="fold")
+    return made
+
+
+def is_watched(*, as_json: bool) -> bool:
+    """Tell whether a person looks on while a command works."""
+    return not as_json and is_terminal() and sys.stderr.isatty()
+
+
 @contextmanager
 def busy(doing: str, *, as_json: bool) -> Iterator[None]:
     """Show that work goes on and for how long, where a person looks on."""
-    if as_json or not is_terminal() or not sys.stderr.isatty():
+    if not is_watched(as_json=as_json):
         yield
         return
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

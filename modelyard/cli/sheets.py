@@ -30,9 +30,7 @@ _TOP = 20
 
 def describe(model: ModelMetadata) -> Table:
     """Return what is known of a model, a line for each fact."""
-    sheet = Table.grid(padding=(0, 2))
-    sheet.add_column(style="bold", no_wrap=True)
-    sheet.add_column(overflow="fold")
+    sheet = screen.sheet()
     for label, value in _facts(model):
         sheet.add_row(screen.text(label), screen.text(value))
     return sheet

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modelyard.cli import screen
+from modelyard.cli import jobs, screen
 from modelyard.cli.connection import AsJson, Storage, Url, open_yard
 
 if TYPE_CHECKING:
@@ -100,8 +100,9 @@ def train(
         if given:
             fields["hyperparams"] = typed(given, model_class, yard.list_model_classes())
         request = parse(TrainRequest, fields)
-        with screen.busy(f"Training {model_class} on {file.name}", as_json=json):
-            model = yard.train(request, idempotency_key=idempotency_key)
+        job = yard.submit_training(request, idempotency_key=idempotency_key)
+        doing = f"Training {model_class} on {file.name}"
+        model = jobs.train(yard, job, doing, url=url, storage=storage, as_json=json)
     _show_trained(model, as_json=json)
 
 
@@ -144,8 +145,9 @@ def retrain(
             parent = yard.get_model(ref)
             fields["hyperparams"] = typed(given, parent.model_class_key, yard.list_model_classes())
         request = parse(RetrainRequest, fields)
-        with screen.busy(f"Training {ref} anew on {file.name}", as_json=json):
-            model = yard.retrain(request, idempotency_key=idempotency_key)
+        job = yard.submit_retraining(request, idempotency_key=idempotency_key)
+        doing = f"Training {ref} anew on {file.name}"
+        model = jobs.train(yard, job, doing, url=url, storage=storage, as_json=json)
     _show_trained(model, as_json=json)
 
 
@@ -185,6 +187,6 @@ def _show_trained(model: ModelMetadata, *, as_json: bool) -> None:
         return
     from modelyard.cli.sheets import describe, metrics
 
-    screen.show(screen.text(model.message or f"Trained {model.name}", "bold green"), "", describe(model))
+    screen.show(screen.text(model.message, "bold green"), "", describe(model))
     screen.show("", metrics(model.metrics))
     screen.show_warnings(model.warnings)

@@ -19,6 +19,7 @@ from modelyard.jobs import Jobs, NewJob
 from modelyard.ml_core import predicting
 from modelyard.ml_core.orders import TrainingOrder, order_retraining, order_training
 from modelyard.ml_core.running import write_order
+from modelyard.ml_core.sentences import say, say_trained
 from modelyard.ml_core.serving import LoadedModel, LoadedModels
 from modelyard.ml_core.training import check_plan
 from modelyard.schemas import (
@@ -93,11 +94,9 @@ class Yard:
             raise ended.error.exception()
         model = self._store.get(ended.model_id).metadata
         logs.note(model_id=model.model_id)
-        earlier = ordered.status == "succeeded"
-        return _say(
-            model,
-            "{} was trained by an earlier request of the same key" if earlier else "trained {}" + _how_good(model),
-        )
+        if ordered.status == "succeeded":
+            return say(model, "{} was trained by an earlier request of the same key")
+        return say_trained(model)
 
     def serve(self) -> None:
         """Get ready to train, and take up what others have left queued. For servers, once they answer."""
@@ -141,11 +140,11 @@ class Yard:
         if hard:
             self._store.delete_for_good(reference)
             return None
-        return _say(self._store.set_status(reference, "deleted").metadata, "deleted {}; it can be restored")
+        return say(self._store.set_status(reference, "deleted").metadata, "deleted {}; it can be restored")
 
     def restore(self, reference: str) -> ModelMetadata:
         """Make a soft-deleted model active again. See `Verbs.restore`."""
-        return _say(self._store.set_status(reference, "active").metadata, "{} is active")
+        return say(self._store.set_status(reference, "active").metadata, "{} is active")
 
     def list_models(self, query: ModelQuery | None = None) -> ModelPage:
         """List models, newest first. See `Verbs.list_models`."""
@@ -223,13 +222,3 @@ class Yard:
             with suppress(FailedPrecondition):
                 self._jobs.cancel(job.job_id)
             raise
-
-
-def _say(model: ModelMetadata, sentence: str) -> ModelMetadata:
-    return model.model_copy(update={"message": sentence.format(f"{model.name!r} version {model.version}")})
-
-
-def _how_good(model: ModelMetadata) -> str:
-    measured = "validation_accuracy" if "validation_accuracy" in model.metrics else "train_accuracy"
-    accuracy = model.metrics.get(measured)
-    return "" if accuracy is None else f" with {measured.replace('_', ' ')} {accuracy:.3f}"

@@ -1,0 +1,179 @@
+"""`jobs list`, `show`, `watch` and `cancel`; and how `train` follows its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modelyard.cli import screen
+from modelyard.cli.connection import AsJson, Storage, Url, leads_to_server, open_yard
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from modelyard.schemas import Job, ModelMetadata
+    from modelyard.verbs import Verbs
+
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id; see jobs list.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    jobs = typer.Typer(no_args_is_help=True)
+    jobs.command("list")(list_jobs)
+    for command in (show, watch, cancel):
+        jobs.command()(command)
+    app.add_typer(jobs, name="jobs", help="Trainings under way and past: list, show, watch, cancel.")
+
+
+def list_jobs(
+    *,
+    status: Annotated[
+        str | None,
+        typer.Option(
+            "--status", metavar="queued|running|succeeded|failed|cancelled|interrupted", help="Of this status."
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", help="At most so many (1 to 1000).")] = 50,
+    cursor: Annotated[
+        str | None, typer.Option("--cursor", help="Go on where another list ended.", show_default=False)
+    ] = None,
+    url: Url = None,
+    storage: Storage = None,
+    json: AsJson = False,
+) -> None:
+    """List jobs, newest first."""
+    from modelyard.schemas import JobQuery, parse
+
+    query = parse(JobQuery, {"status": status, "limit": limit, "cursor": cursor})
+    with open_yard(url, storage) as yard:
+        page = yard.list_jobs(query)
+    if json:
+        screen.show_json(page.model_dump_json().encode())
+        return
+    if not page.jobs:
+        screen.show("No jobs.")
+        return
+    made = screen.table("job", "status", "progress", "model class", "name", "ordered", whole=["job", "status"])
+    for job in page.jobs:
+        progress = f"{job.progress.fraction:.0%}"
+        screen.add_row(
+            made, job.job_id, job.status, progress, job.model_class_key, job.name or "", screen.age(job.created_at)
+        )
+    screen.show(made)
+    if page.next_cursor is not None:
+        screen.show(f"There are more: --cursor {page.next_cursor}")
+
+
+def show(job_id: JobId, *, url: Url = None, storage: Storage = None, json: AsJson = False) -> None:
+    """Show a job."""
+    with open_yard(url, storage) as yard:
+        _show(yard.get_job(job_id), as_json=json)
+
+
+def watch(job_id: JobId, *, url: Url = None, storage: Storage = None, json: AsJson = False) -> None:
+    """Follow a job to its end; Ctrl-C ends the watching, not the job."""
+    with open_yard(url, storage) as yard:
+        _show(follow(yard, yard.get_job(job_id), f"Job {job_id}", as_json=json), as_json=json)
+
+
+def cancel(job_id: JobId, *, url: Url = None, storage: Storage = None, json: AsJson = False) -> None:
+    """Cancel a job that has not ended, whichever process runs it."""
+    with open_yard(url, storage) as yard:
+        _show(yard.cancel_job(job_id), as_json=json)
+
+
+def train(yard: Verbs, job: Job, doing: str, *, url: str | None, storage: str | None, as_json: bool) -> ModelMetadata:
+    """Return the model that a job makes, or raise why there is none.
+
+    Ctrl-C cancels the job on a folder; on a server it goes on.
+    """
+    from modelyard.errors import FailedPrecondition
+    from modelyard.ml_core.sentences import say_trained
+
+    try:
+        ended = follow(yard, job, doing, as_json=as_json)
+    except KeyboardInterrupt:
+        if leads_to_server(url, storage):
+            screen.show_aside(f"Job {job.job_id} goes on; `modelyard jobs cancel {job.job_id}` ends it.")
+            raise
+        try:
+            yard.cancel_job(job.job_id)
+        except FailedPrecondition as error:  # it has ended in this very moment
+            screen.show_aside(error.detail)
+        raise
+    if ended.model_id is None:
+        assert ended.error is not None
+        raise ended.error.exception()
+    return say_trained(yard.get_model(ended.model_id))
+
+
+def follow(yard: Verbs, job: Job, doing: str, *, as_json: bool) -> Job:
+    """Return a job when it has ended; meanwhile its progress is shown where a person looks on."""
+    with _bar(doing, as_json=as_json) as bar:
+        for state in yard.watch_job(job.job_id):
+            job = state
+            bar(job)
+    return job
+
+
+@contextmanager
+def _bar(doing: str, *, as_json: bool) -> Iterator[Callable[[Job], None]]:
+    if not screen.is_watched(as_json=as_json):
+        yield lambda job: None
+        return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[loss]}", markup=False),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=screen.console(stderr=True), transient=True) as progress:
+        task = progress.add_task(screen.text(doing).plain, total=1.0, loss="")
+
+        def move(job: Job) -> None:
+            loss = "waits for its turn" if job.status == "queued" else ""
+            if job.progress.metric is not None:
+                loss = f"loss {job.progress.metric:.4f}"
+            progress.update(task, completed=job.progress.fraction, loss=loss)
+
+        yield move
+
+
+def _show(job: Job, *, as_json: bool) -> None:
+    if as_json:
+        screen.show_json(job.model_dump_json().encode())
+    else:
+        screen.show(_sheet(job))
+
+
+def _sheet(job: Job) -> Table:
+    made = screen.sheet()
+    for label, value in _facts(job):
+        made.add_row(screen.text(label), screen.text(value))
+    return made
+
+
+def _facts(job: Job) -> Iterator[tuple[str, object]]:
+    yield "job", job.job_id
+    yield "status", job.status
+    progress = job.progress
+    steps = "" if progress.step is None else f", step {progress.step:,} of {progress.total:,}"
+    loss = "" if progress.metric is None else f", loss {progress.metric:.4f}"
+    yield "progress", f"{progress.fraction:.0%}{steps}{loss}"
+    yield "model class", job.model_class_key
+    if job.name:
+        yield "name", job.name
+    if job.model_id:
+        yield "model id", job.model_id
+    if job.error:
+        yield "error", job.error.detail
+    yield "ordered", screen.age(job.created_at)
+    if job.started_at and job.ended_at:
+        yield "took", f"{(job.ended_at - job.started_at).total_seconds():.1f} s"

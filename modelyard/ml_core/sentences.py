@@ -1,0 +1,21 @@
+"""What a verb did, in a sentence: the `message` of the model that it answers with."""
+
+from __future__ import annotations
+
+from modelyard.schemas import ModelMetadata
+
+
+def say(model: ModelMetadata, sentence: str) -> ModelMetadata:
+    """Return the model with a sentence, in which `{}` is its name and version."""
+    return model.model_copy(update={"message": sentence.format(f"{model.name!r} version {model.version}")})
+
+
+def say_trained(model: ModelMetadata) -> ModelMetadata:
+    """Return the model with the sentence that it was trained, and how good it is."""
+    return say(model, "trained {}" + _how_good(model))
+
+
+def _how_good(model: ModelMetadata) -> str:
+    measured = "validation_accuracy" if "validation_accuracy" in model.metrics else "train_accuracy"
+    accuracy = model.metrics.get(measured)
+    return "" if accuracy is None else f" with {measured.replace('_', ' ')} {accuracy:.3f}"
