@@ -27,7 +27,9 @@ _HIDDEN = ("model",)
 
 def main(doors: Doors, *, start: str = "overview") -> None:
     """Show the page that the address names, or the one to start with."""
-    st.set_page_config(page_title="Modelyard", page_icon=str(_ART / "icon.svg"), layout="wide")
+    st.set_page_config(
+        page_title="Modelyard", page_icon=str(_ART / "icon.svg"), layout="wide", initial_sidebar_state=250
+    )
     st.logo(str(_ART / "logo.svg"), size="large", icon_image=str(_ART / "icon.svg"))
     here = session.begin(doors)
     if "lang" not in st.session_state:

@@ -25,12 +25,10 @@ def ask_hyperparams(key: str, schema: Schema, initial: Mapping[str, Any] | None 
     start = {name: (initial or {}).get(name, field.get("default")) for name, field in fields.items()}
     version = st.session_state.setdefault(f"{key}-version", 0)
     chosen: dict[str, Any] = {}
-    names = list(fields)
-    for line in range(0, len(names), _FIELDS_A_LINE):
-        cells = st.columns(_FIELDS_A_LINE)
-        for name, cell in zip(names[line : line + _FIELDS_A_LINE], cells, strict=False):
-            with cell:
-                chosen[name] = _ask(f"{key}-{version}-{name}", name, fields[name], start[name])
+    grid = st.grid(_FIELDS_A_LINE, min_column_width=170)
+    for name, field in fields.items():
+        with grid.cell():
+            chosen[name] = _ask(f"{key}-{version}-{name}", name, field, start[name])
     changed = {name: value for name, value in chosen.items() if not _same(value, start[name])}
     _offer_defaults(key, [_title(name, fields[name]) for name in changed])
     return changed

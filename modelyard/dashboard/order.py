@@ -76,9 +76,9 @@ def ask_algorithm(parent: ModelMetadata | None) -> Algorithm:
     chosen = here.kept.get("model_class")
     if chosen not in infos:
         chosen = next(iter(infos))
-    cells = st.columns(min(3, len(infos)))
-    for index, info in enumerate(infos.values()):
-        with cells[index % len(cells)]:
+    cards = st.grid(min(3, len(infos)), min_column_width=230, border=True)
+    for info in infos.values():
+        with cards.cell():
             _show_card(info, chosen=info.key == chosen)
     return _ask_hyperparams(infos[chosen], None)
 
@@ -88,8 +88,7 @@ def ask_evaluation(parent: ModelMetadata | None) -> Evaluation:
     st.subheader(t("train.evaluation"), anchor=False)
     start = parent.evaluation if parent else Evaluation()
     key = f"evaluation-{parent.model_id if parent else ''}"
-    method_cell, size_cell, seed_cell = st.columns([3, 2, 1], vertical_alignment="bottom")
-    method = method_cell.segmented_control(
+    method = st.segmented_control(
         t("train.method"),
         _METHODS,
         default=start.method,
@@ -98,15 +97,14 @@ def ask_evaluation(parent: ModelMetadata | None) -> Evaluation:
         key=f"{key}-method",
         persist_state="session",
     )
+    grid = st.grid(2, min_column_width=200)
     fraction, folds = start.fraction, start.folds
     if method == "holdout":
-        share = size_cell.slider(
-            t("train.fraction"), 5, 50, round(fraction * 100), 5, format="%d %%", key=f"{key}-fraction"
-        )
+        share = grid.slider(t("train.fraction"), 5, 50, round(fraction * 100), 5, format="%d %%", key=f"{key}-fraction")
         fraction = fraction if share == round(fraction * 100) else share / 100
     elif method == "cv":
-        folds = size_cell.slider(t("train.folds"), 2, 20, folds, key=f"{key}-folds")
-    seed = seed_cell.number_input(
+        folds = grid.slider(t("train.folds"), 2, 20, folds, key=f"{key}-folds")
+    seed = grid.number_input(
         t("train.seed"), 0, 2**32 - 1, start.seed, key=f"{key}-seed", help=t("train.seed_help"), persist_state="session"
     )
     st.caption(t(f"evaluation.{method}_help"))
@@ -145,14 +143,13 @@ def _ask_hyperparams(info: ModelClassInfo, parent: ModelMetadata | None) -> Algo
 
 
 def _show_card(info: ModelClassInfo, *, chosen: bool) -> None:
-    with st.container(border=True, height="stretch"):
-        st.markdown(f"**{escaped(info.title)}**  \n:small[{escaped(info.description)}]")
-        st.caption(f":small[`{info.import_path}`]")
-        if st.button(
-            t("train.chosen") if chosen else t("train.choose"),
-            key=f"class-{info.key}",
-            icon=":material/check:" if chosen else None,
-            type="primary" if chosen else "secondary",
-        ):
-            session.current().kept["model_class"] = info.key
-            st.rerun()
+    st.markdown(f"**{escaped(info.title)}**  \n:small[{escaped(info.description)}]")
+    st.caption(f":small[`{info.import_path}`]")
+    if st.button(
+        t("train.chosen") if chosen else t("train.choose"),
+        key=f"class-{info.key}",
+        icon=":material/check:" if chosen else None,
+        type="primary" if chosen else "secondary",
+    ):
+        session.current().kept["model_class"] = info.key
+        st.rerun()

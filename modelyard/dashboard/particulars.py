@@ -6,6 +6,7 @@ import polars as pl
 import streamlit as st
 
 from modelyard.dashboard import formats, session
+from modelyard.dashboard.charts import side_by_side
 from modelyard.dashboard.forms import shown
 from modelyard.dashboard.listing import classes
 from modelyard.dashboard.texts import t
@@ -14,11 +15,11 @@ from modelyard.schemas import ModelMetadata
 
 def show_particulars(model: ModelMetadata) -> None:
     """Show all that is known of a model but its report."""
-    left, right = st.columns(2, gap="large")
-    with left:
+    pair = side_by_side()
+    with pair.cell():
         st.subheader(t("model.hyperparams"), anchor=False)
         _show_hyperparams(model)
-    with right:
+    with pair.cell():
         st.subheader(t("model.made_of"), anchor=False)
         _show_origin(model)
     st.subheader(t("model.columns"), anchor=False)

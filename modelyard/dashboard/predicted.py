@@ -10,7 +10,7 @@ import polars as pl
 import streamlit as st
 
 from modelyard.dashboard import session, trouble
-from modelyard.dashboard.charts import bars, draw
+from modelyard.dashboard.charts import bars, draw, side_by_side
 from modelyard.dashboard.formats import count, label, percent
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.tables import Table
@@ -60,15 +60,15 @@ def show_predicted(predicted: Predicted, model: ModelMetadata) -> None:
         [warning for warning in predicted.warnings if not _only_the_target(warning, predicted, model)]
     )
     _show_truth(predicted, model)
-    left, right = st.columns(2, gap="large")
+    pair = side_by_side()
     counts = predicted.frame[_PREDICTION].value_counts(sort=True, name="rows")
-    with left:
+    with pair.cell():
         st.subheader(t("predict.distribution"), anchor=False)
         draw(
             bars.counts_of_labels(dict(zip(counts[_PREDICTION], counts["rows"], strict=True))),
             t("predict.distribution"),
         )
-    with right:
+    with pair.cell():
         st.subheader(t("predict.certainty"), anchor=False)
         draw(bars.histogram_of_certainty(predicted.certainty), t("predict.certainty"))
     _show_rows(predicted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from modelyard.dashboard import formats, trouble
-from modelyard.dashboard.charts import bars, curves, draw
+from modelyard.dashboard.charts import bars, curves, draw, side_by_side
 from modelyard.dashboard.texts import known, t
 from modelyard.schemas import ModelMetadata, Report
 
@@ -47,10 +47,10 @@ def judged_by(model: ModelMetadata) -> str:
 def show_report(model: ModelMetadata, report: Report) -> None:
     """Show a whole report."""
     trouble.show_warnings(report.warnings)
-    left, right = st.columns(2, gap="large")
-    with left:
+    pair = side_by_side()
+    with pair.cell():
         _show_confusion(report)
-    with right:
+    with pair.cell():
         _show_importances(report)
     _show_curves(report)
     if report.learning_curve is not None:
@@ -91,9 +91,9 @@ def _show_importances(report: Report) -> None:
 
 
 def _show_curves(report: Report) -> None:
-    left, right = st.columns(2, gap="large")
+    pair = side_by_side()
     if report.roc_curves:
-        with left:
+        with pair.cell():
             st.subheader(t("report.roc"), anchor=False)
             st.caption(t("report.roc_help"))
             chart = curves.unit_curves(
@@ -101,7 +101,7 @@ def _show_curves(report: Report) -> None:
             )
             draw(chart, t("report.roc"))
     if report.precision_recall_curves:
-        with right:
+        with pair.cell():
             st.subheader(t("report.pr"), anchor=False)
             st.caption(t("report.pr_help"))
             draw(
@@ -114,13 +114,13 @@ def _show_curves(report: Report) -> None:
 
 
 def _show_details(model: ModelMetadata, report: Report) -> None:
-    left, right = st.columns(2, gap="large")
-    with left:
+    pair = side_by_side()
+    with pair.cell():
         if report.per_class:
             st.subheader(t("report.per_class"), anchor=False)
             st.caption(t("report.per_class_help"))
             _show_per_class(report)
-    with right:
+    with pair.cell():
         if report.calibration_curve:
             st.subheader(t("report.calibration"), anchor=False)
             st.caption(t("report.calibration_help"))

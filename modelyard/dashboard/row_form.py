@@ -18,12 +18,10 @@ def ask_row(model: ModelMetadata, report: Report) -> dict[str, Any] | None:
     with st.form(f"row-{model.model_id}"):
         st.caption(t("row.help"))
         row: dict[str, Any] = {}
-        names = model.feature_names
-        for line in range(0, len(names), _FIELDS_A_LINE):
-            cells = st.columns(_FIELDS_A_LINE)
-            for name, cell in zip(names[line : line + _FIELDS_A_LINE], cells, strict=False):
-                with cell:
-                    row[name] = _ask(model, name, report.columns.get(name, {}))
+        grid = st.grid(_FIELDS_A_LINE, min_column_width=160)
+        for name in model.feature_names:
+            with grid.cell():
+                row[name] = _ask(model, name, report.columns.get(name, {}))
         sent = st.form_submit_button(t("predict.go"), type="primary", icon=":material/play_arrow:", key="row-go")
     return row if sent else None
 

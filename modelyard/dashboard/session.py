@@ -5,7 +5,9 @@ Streamlit forgets a widget's value when its page is left; what must stay is kept
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 _KEY = "modelyard"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Session:
     """The state of one visitor.
 
@@ -41,20 +43,16 @@ class Session:
     losses: dict[str, dict[int, float]] = field(default_factory=dict)
     compared: list[str] = field(default_factory=list)
     kept: dict[str, Any] = field(default_factory=dict)
-    # Removed with the session.
-    folder: tempfile.TemporaryDirectory[str] = field(
-        default_factory=lambda: tempfile.TemporaryDirectory(prefix="modelyard-dashboard-", ignore_cleanup_errors=True)
-    )
+    scratch: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="modelyard-dashboard-")))
+
+    def __post_init__(self) -> None:
+        # A folder for this session's files, gone with it.
+        weakref.finalize(self, shutil.rmtree, self.scratch, ignore_errors=True)
 
     @property
     def yard(self) -> Verbs:
         """The yard, through the door that was chosen."""
         return self.doors.client(self.door)
-
-    @property
-    def scratch(self) -> Path:
-        """A folder for this session's files."""
-        return Path(self.folder.name)
 
 
 def begin(doors: Doors) -> Session:

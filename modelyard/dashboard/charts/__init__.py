@@ -5,9 +5,12 @@ Each function takes values and returns an Altair chart; `draw` puts it on the pa
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
+
+if TYPE_CHECKING:
+    from streamlit.elements.lib.grid_container import GridContainer
 
 Drawing = Any
 """A chart of altair's, whose own annotations lose on the way which kind it is."""
@@ -16,6 +19,11 @@ Drawing = Any
 def draw(chart: Drawing, words: str) -> None:
     """Put a chart on the page; `words` say what it shows."""
     st.altair_chart(chart.configure_view(stroke=None), alt=words)
+
+
+def side_by_side() -> GridContainer:
+    """Return a row of two cells, one below the other where the page is narrow."""
+    return st.grid(2, min_column_width=340, gap=("small", "medium"))
 
 
 def inks() -> tuple[str, str]:

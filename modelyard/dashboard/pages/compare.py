@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from modelyard.dashboard import formats, session
-from modelyard.dashboard.charts import curves, draw
+from modelyard.dashboard.charts import curves, draw, side_by_side
 from modelyard.dashboard.forms import difference, shown
 from modelyard.dashboard.listing import class_titles, classes, entry, every_model, title
 from modelyard.dashboard.pages.models import MOST_COMPARED
@@ -128,10 +128,10 @@ def _show_curves(models: Mapping[str, ModelMetadata]) -> None:
         return
     st.subheader(t("compare.curves"), anchor=False)
     of_class = st.selectbox(t("compare.class"), list(classes), key="compare-class")
-    left, right = st.columns(2, gap="large")
+    pair = side_by_side()
     roc = {title(models[key]): _curve(report.roc_curves, of_class) for key, report in reports.items()}
     pr = {title(models[key]): _curve(report.precision_recall_curves, of_class) for key, report in reports.items()}
-    with left:
+    with pair.cell():
         st.markdown(f"**{t('report.roc')}**")
         draw(
             curves.unit_curves(
@@ -139,7 +139,7 @@ def _show_curves(models: Mapping[str, ModelMetadata]) -> None:
             ),
             t("report.roc"),
         )
-    with right:
+    with pair.cell():
         st.markdown(f"**{t('report.pr')}**")
         draw(curves.unit_curves(_present(pr), t("chart.recall"), t("chart.precision")), t("report.pr"))
 

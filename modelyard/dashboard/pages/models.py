@@ -31,18 +31,18 @@ def show() -> None:
 
 def _filtered() -> Sequence[ModelMetadata]:
     titles = class_titles()
-    words_cell, class_cell, status_cell = st.columns([2, 2, 2], vertical_alignment="bottom")
-    words = words_cell.text_input(
+    grid = st.grid(3, min_column_width=220)
+    words = grid.text_input(
         t("models.search"), key="models-search", placeholder=t("models.search_hint"), icon=":material/search:"
     )
-    model_class = class_cell.selectbox(
+    model_class = grid.selectbox(
         t("column.class"),
         [None, *titles],
         format_func=lambda key: t("models.any_class") if key is None else titles[key],
         key="models-class",
         persist_state="session",
     )
-    status = status_cell.segmented_control(
+    status = grid.segmented_control(
         t("column.status"),
         _STATUSES,
         default="active",

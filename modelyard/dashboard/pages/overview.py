@@ -81,8 +81,9 @@ def _show_first_steps() -> None:
     with st.container(border=True):
         st.subheader(t("first.title"), anchor=False)
         st.markdown(t("first.lead"))
-        for number, cell in enumerate(st.columns(3), start=1):
-            cell.markdown(f"**{number}. {t(f'first.step_{number}')}**  \n{t(f'first.step_{number}_help')}")
+        steps = st.grid(3, min_column_width=200)
+        for number in (1, 2, 3):
+            steps.markdown(f"**{number}. {t(f'first.step_{number}')}**  \n{t(f'first.step_{number}_help')}")
         with st.container(horizontal=True):
             if uploads.penguins() is not None and st.button(
                 t("first.sample"), type="primary", icon=":material/science:", key="first-sample"

@@ -15,7 +15,7 @@ CHARTS: dict[str, tuple[str, str]] = {
     "chart.predicted_probability": ("Predicted probability", "Предсказанная вероятность"),
     "chart.actual_share": ("How often it was so", "Как часто так и было"),
     "chart.probability": ("Probability", "Вероятность"),
-    "chart.certainty": ("Probability of the predicted class", "Вероятность предсказанного класса"),
+    "chart.certainty": ("Probability of the predicted class", "Вероятность выбранного класса"),
     "chart.iteration": ("Iteration", "Итерация"),
     "chart.loss": ("Loss", "Потери"),
     "chart.training_rows": ("rows fitted", "обучающие строки"),

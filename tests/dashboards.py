@@ -1,0 +1,80 @@
+"""The dashboard as tests use it: a real one in front of real servers, and a browser for it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests import doors
+
+CHROMIUM = Path("/usr/bin/chromium")
+_QUIET = ("no-sandbox", "disable-gpu", "disable-background-networking", "no-first-run", "disable-sync")
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """A dashboard that answers at `url`, and the servers that it works on."""
+
+    url: str
+    rest_url: str
+    grpc_target: str
+    pid: int
+
+    def resident_mb(self) -> float:
+        """Return the memory that it holds."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return float(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+@contextmanager
+def dashboard(folder: Path) -> Iterator[Dashboard]:
+    """Start REST, gRPC and a dashboard on a folder."""
+    with ExitStack() as stack:
+        rest_url = stack.enter_context(doors.rest_server(folder))
+        grpc_target = stack.enter_context(doors.grpc_server(folder))
+        yield stack.enter_context(dashboard_on(rest_url, grpc_target, folder))
+
+
+@contextmanager
+def dashboard_on(rest_url: str, grpc_target: str, folder: Path) -> Iterator[Dashboard]:
+    """Start a dashboard for servers, whether or not they run."""
+    port = doors.free_port()
+    places = {"MODELYARD_DASHBOARD_REST_URL": rest_url, "MODELYARD_DASHBOARD_GRPC_TARGET": grpc_target}
+    command = [sys.executable, "-m", "modelyard", "dashboard", "--port", str(port)]
+    with doors.serving(command, folder.with_name("dashboard"), **places) as process:
+        url = f"http://127.0.0.1:{port}"
+        wait_until_healthy(url)
+        yield Dashboard(url, rest_url, grpc_target, process.pid)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Open the system's Chromium; skips where there is none."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"needs Chromium at {CHROMIUM}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=[f"--{flag}" for flag in _QUIET])
+        yield browser
+        browser.close()
+
+
+def wait_until_healthy(url: str, seconds: float = 30.0) -> None:
+    """Wait for a dashboard's first answer."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            httpx.get(url + "/_stcore/health").raise_for_status()
+        except httpx.HTTPError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return

@@ -1,0 +1,214 @@
+"""The pages' logic, run by Streamlit's own test harness against real servers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from modelyard.rest_api.client import RestClient
+from modelyard.schemas import ModelMetadata, ModelQuery, TrainRequest
+from tests import doors
+
+pytestmark = pytest.mark.filterwarnings("default")  # Streamlit's own
+
+
+@dataclass(frozen=True, slots=True)
+class Yard:
+    """Two servers on one folder, and a client on the first."""
+
+    rest_url: str
+    grpc_target: str
+    client: RestClient
+
+    def open(self, page: str, **query: str) -> AppTest:
+        """Open a page as a new visitor."""
+        script = (
+            "from modelyard.dashboard.app import main\n"
+            "from modelyard.dashboard.doors import Doors\n"
+            f"main(Doors({self.rest_url!r}, {self.grpc_target!r}), start={page!r})\n"
+        )
+        app = AppTest.from_string(script, default_timeout=30)
+        for name, value in query.items():
+            app.query_params[name] = value
+        return app.run()
+
+
+@pytest.fixture(scope="module")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    folder = tmp_path_factory.mktemp("pages") / "models_storage"
+    with ExitStack() as stack:
+        rest_url = stack.enter_context(doors.rest_server(folder))
+        grpc_target = stack.enter_context(doors.grpc_server(folder))
+        yield Yard(rest_url, grpc_target, stack.enter_context(RestClient(rest_url)))
+
+
+@pytest.fixture(scope="module")
+def penguin_model(yard: Yard, penguins_csv: Path) -> ModelMetadata:
+    request = TrainRequest(model_class_key="logistic_regression", X=penguins_csv, target="species", name="birds")
+    return yard.client.train(request)
+
+
+def texts(app: AppTest) -> str:
+    """Return all that a visitor reads on the page."""
+    kinds = ("title", "subheader", "markdown", "caption", "error", "warning", "success", "info")
+    return "\n".join(str(element.value) for kind in kinds for element in getattr(app, kind))
+
+
+def button(app: AppTest, key: str) -> Any:
+    return app.button(key=key)
+
+
+def wait_for_model(app: AppTest) -> AppTest:
+    """Rerun the page until its training has ended: each look of its own is one such rerun."""
+    for _ in range(600):
+        if app.success or app.error:
+            return app
+        app.run()
+    raise AssertionError(texts(app))
+
+
+def test_an_empty_yard_offers_the_first_steps_and_the_sample(tmp_path: Path) -> None:
+    with doors.rest_server(tmp_path / "models_storage") as url, RestClient(url) as client:
+        app = Yard(url, "127.0.0.1:1", client).open("overview")
+        assert not app.exception
+        assert "Your first model in a minute" in texts(app)
+        app = button(app, "first-sample").click().run()
+        assert "penguins.csv" in texts(app)
+        assert app.selectbox[0].value == "species"
+
+
+@pytest.mark.parametrize("page", ["overview", "train", "predict", "models", "compare", "jobs", "model"])
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_every_page_opens_in_both_languages(yard: Yard, penguin_model: ModelMetadata, page: str, language: str) -> None:
+    app = yard.open(page, lang=language, id=penguin_model.model_id)
+    assert not app.exception
+    assert not app.error
+    assert bool(re.search("[\u0400-\u04ff]", texts(app))) == (language == "ru")
+
+
+def test_a_model_is_trained_as_a_job_and_the_choice_survives_reruns(yard: Yard) -> None:
+    app = yard.open("train")
+    app = app.button[-1].click().run()
+    app = app.text_input[0].set_value("from-the-form").run()
+    app = wait_for_model(button(app, "train-go").click().run())
+    assert "from\\-the\\-form · v1" in app.success[0].value
+    again = app.run()
+    assert "from\\-the\\-form · v1" in again.success[0].value
+    trained = yard.client.get_model("from-the-form")
+    assert trained.target == "species"
+    assert trained.feature_types["island"] == "categorical"
+    assert button(again, "predict-with-it").click().run().selectbox(key="predict-model").value == trained.model_id
+
+
+def test_only_hyperparams_that_were_changed_are_sent(yard: Yard) -> None:
+    app = yard.open("train")
+    app = app.button[-1].click().run()
+    app = app.text_input[0].set_value("changed").run()
+    key = next(field.key for field in app.number_input if field.label == "C")
+    app = app.number_input(key=key).set_value(0.25).run()
+    assert "Changed: C" in texts(app)
+    wait_for_model(button(app, "train-go").click().run())
+    assert yard.client.get_model("changed").hyperparams["C"] == 0.25
+
+
+def test_one_click_brings_the_defaults_back(yard: Yard) -> None:
+    app = yard.open("train")
+    app = app.button[-1].click().run()
+    key = next(field.key for field in app.number_input if field.label == "C")
+    app = app.number_input(key=key).set_value(0.25).run()
+    app = button(app, "hyperparams-logistic_regression--defaults").click().run()
+    assert next(field.value for field in app.number_input if field.label == "C") == 1.0
+    assert "Changed" not in texts(app)
+
+
+def test_an_error_is_shown_in_place_in_words(yard: Yard) -> None:
+    app = yard.open("train")
+    app = app.button[-1].click().run()
+    app = app.text_input[0].set_value("not a name").run()
+    app = button(app, "train-go").click().run()
+    assert "Something in the request is not valid" in app.error[0].value
+    assert "letters, digits" in app.error[0].value
+    assert app.text_input[0].value == "not a name"
+
+
+def test_a_reference_that_means_nothing_is_said(yard: Yard, penguin_model: ModelMetadata) -> None:
+    app = yard.open("model", id="nobody")
+    assert "There is no such thing" in app.error[0].value
+    assert "nobody" in app.error[0].value
+
+
+def test_a_retraining_starts_from_its_parent(yard: Yard, penguins_csv: Path) -> None:
+    request = TrainRequest(
+        model_class_key="logistic_regression", X=penguins_csv, target="species", name="parent", hyperparams={"C": 0.5}
+    )
+    parent = yard.client.train(request)
+    app = yard.open("train", parent=parent.model_id)
+    app = next(one for one in app.button if "sample" in one.label).click().run()
+    assert next(field.value for field in app.number_input if field.label == "C") == 0.5
+    wait_for_model(button(app, "train-go").click().run())
+    child = yard.client.get_model("parent")
+    assert (child.version, child.parent_id, child.hyperparams["C"]) == (2, parent.model_id, 0.5)
+
+
+def test_a_model_is_deleted_and_restored(yard: Yard, penguins_csv: Path) -> None:
+    request = TrainRequest(model_class_key="logistic_regression", X=penguins_csv, target="species", name="retired")
+    model = yard.client.train(request)
+    app = yard.open("model", id=model.model_id)
+    app = button(app, "delete-soft").click().run()
+    assert yard.client.get_model(model.model_id).status == "deleted"
+    button(app, "restore").click().run()
+    assert yard.client.get_model(model.model_id).status == "active"
+
+
+def test_deleting_for_good_needs_the_name_typed_in(yard: Yard, penguins_csv: Path) -> None:
+    request = TrainRequest(model_class_key="logistic_regression", X=penguins_csv, target="species", name="gone")
+    model = yard.client.train(request)
+    app = yard.open("model", id=model.model_id)
+    assert button(app, "delete-hard").disabled
+    app = app.text_input(key="typed-name").set_value("gone").run()
+    button(app, "delete-hard").click().run()
+    assert all(one.name != "gone" for one in yard.client.list_models(ModelQuery(status="all")).models)
+
+
+def test_one_row_is_predicted_from_a_form_of_the_models_columns(yard: Yard, penguin_model: ModelMetadata) -> None:
+    app = yard.open("predict")
+    app = app.selectbox(key="predict-model").set_value(penguin_model.model_id).run()
+    app = app.segmented_control(key="predict-way").set_value("row").run()
+    labels = [field.label.replace("\\", "") for field in [*app.number_input, *app.selectbox]]
+    assert set(penguin_model.feature_names) <= set(labels)
+    app = button(app, "row-go").click().run()
+    assert app.metric[0].value in penguin_model.classes
+
+
+def test_a_table_with_true_labels_shows_the_accuracy_at_once(yard: Yard, penguin_model: ModelMetadata) -> None:
+    app = yard.open("predict")
+    app = app.selectbox(key="predict-model").set_value(penguin_model.model_id).run()
+    app = next(one for one in app.button if "sample" in one.label).click().run()
+    app = button(app, "predict-go").click().run()
+    assert app.metric[0].label == "Accuracy"
+    assert float(app.metric[0].value.split()[0]) > 95
+    assert "of 344 rows are right" in texts(app)
+
+
+def test_a_door_that_is_down_is_said_and_the_other_offered(yard: Yard, penguin_model: ModelMetadata) -> None:
+    down = Yard(f"http://127.0.0.1:{doors.free_port()}", yard.grpc_target, yard.client)
+    app = down.open("models")
+    assert "REST does not answer" in app.error[0].value
+    app = button(app, "use-grpc").click().run()
+    assert not app.error
+    assert app.dataframe[0].value.shape[0] >= 1
+
+
+def test_the_same_over_grpc(yard: Yard, penguin_model: ModelMetadata) -> None:
+    app = yard.open("models")
+    app = app.segmented_control(key="door").set_value("grpc").run()
+    assert not app.exception
+    assert not app.error
+    assert app.dataframe[0].value.shape[0] >= 1

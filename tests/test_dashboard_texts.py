@@ -1,0 +1,131 @@
+"""The catalogue: two languages with the same places, nothing visible outside of it, nothing in it that is not used."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+import modelyard.dashboard
+from modelyard.dashboard.texts import CATALOGUE, first_language
+from modelyard.dashboard.texts.charts import CHARTS
+from modelyard.dashboard.texts.models import MODELS
+from modelyard.dashboard.texts.predictions import PREDICTIONS
+from modelyard.dashboard.texts.shell import SHELL
+from modelyard.dashboard.texts.training import TRAINING
+from modelyard.errors import Unavailable, tree
+
+FOLDER = Path(modelyard.dashboard.__file__).parent
+SOURCES = [path for path in sorted(FOLDER.rglob("*.py")) if "texts" not in path.parts]
+
+# Calls whose first text a visitor reads, and arguments that are read wherever they stand.
+VISIBLE_CALLS = {
+    "badge", "button", "caption", "dataframe", "download_button", "error", "expander", "file_uploader", "header",
+    "info", "markdown", "metric", "multiselect", "number_input", "popover", "progress", "segmented_control",
+    "selectbox", "slider", "spinner", "subheader", "success", "text_input", "title", "toggle", "warning", "write",
+    "form_submit_button", "TextColumn", "NumberColumn", "ProgressColumn", "DatetimeColumn", "SelectboxColumn",
+    "BarChartColumn",
+}  # fmt: skip
+VISIBLE_ARGUMENTS = {"help", "label", "placeholder", "title", "text"}
+PRODUCT = {"Modelyard"}
+ENCODING = re.compile(r"\w+:[NOQ]")  # a chart's column
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+def used_keys() -> Iterator[str]:
+    """Yield the keys of `t(…)` and `known(…)`; of a composed one, as a pattern."""
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("t", "known") and node.args:
+                yield from keys_of(node.args[0])
+            elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "key":
+                yield from (key for key in keys_of(node.value) if "." in key)
+
+
+def keys_of(node: ast.expr) -> Iterator[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield re.escape(node.value)
+    elif isinstance(node, ast.IfExp):
+        yield from keys_of(node.body)
+        yield from keys_of(node.orelse)
+    elif isinstance(node, ast.JoinedStr):
+        yield "".join(re.escape(part.value) if isinstance(part, ast.Constant) else r"\w+" for part in node.values)
+
+
+def visible_literals(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute | ast.Name):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+        seen = [node.args[0]] if name in VISIBLE_CALLS and node.args else []
+        seen += [keyword.value for keyword in node.keywords if keyword.arg in VISIBLE_ARGUMENTS]
+        for argument in seen:
+            for part in parts_of(argument):
+                words = re.sub(r":[\w/]+:|:[\w-]+\[|&nbsp;|P\(|\\\w", "", part)
+                if re.search(r"[^\W\d_]{2,}", words) and part not in PRODUCT and not ENCODING.fullmatch(part):
+                    yield node.lineno, part
+
+
+def parts_of(node: ast.expr) -> Iterator[str]:
+    """Yield the literal texts of an argument; what stands in the places of an f-string is not literal."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.JoinedStr):
+        yield from (str(part.value) for part in node.values if isinstance(part, ast.Constant))
+    elif isinstance(node, ast.BinOp):
+        yield from parts_of(node.left)
+        yield from parts_of(node.right)
+    elif isinstance(node, ast.IfExp):
+        yield from parts_of(node.body)
+        yield from parts_of(node.orelse)
+
+
+@pytest.mark.parametrize("key", CATALOGUE)
+def test_both_languages_say_it_with_the_same_places(key: str) -> None:
+    english, russian = CATALOGUE[key]
+    assert english.strip()
+    assert russian.strip()
+    assert placeholders(english) == placeholders(russian)
+    assert not re.search("[\u0400-\u04ff]", english)
+
+
+def test_no_key_stands_in_two_parts_of_the_catalogue() -> None:
+    assert len(CATALOGUE) == sum(map(len, (SHELL, TRAINING, MODELS, PREDICTIONS, CHARTS)))
+
+
+def test_every_key_that_is_used_exists() -> None:
+    for pattern in used_keys():
+        assert any(re.fullmatch(pattern, key) for key in CATALOGUE), pattern
+
+
+def test_every_text_is_used() -> None:
+    patterns = [re.compile(pattern) for pattern in used_keys()]
+    unused = [key for key in CATALOGUE if not any(pattern.fullmatch(key) for pattern in patterns)]
+    assert unused == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(FOLDER)))
+def test_no_visible_text_is_outside_of_the_catalogue(path: Path) -> None:
+    assert list(visible_literals(ast.parse(path.read_text()))) == []
+
+
+def test_a_visible_text_outside_of_the_catalogue_would_be_found() -> None:
+    found = visible_literals(ast.parse("st.button('Press me'); st.metric(t('a'), 1, help=f'so many {n}')"))
+    assert [text for _, text in found] == ["Press me", "so many "]
+
+
+def test_every_code_word_of_an_error_has_its_words() -> None:
+    codes = {kind.code for kind in tree()} - {Unavailable.code}  # which is said by the door
+    assert {f"error.{code}" for code in codes} <= set(CATALOGUE)
+
+
+@pytest.mark.parametrize(("locale", "language"), [("ru-RU", "ru"), ("ru", "ru"), ("de-DE", "en"), (None, "en")])
+def test_the_first_language_is_the_browsers(locale: str | None, language: str) -> None:
+    assert first_language(locale) == language
