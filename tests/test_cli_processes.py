@@ -104,9 +104,7 @@ def test_ctrl_c_cancels_a_training_on_a_folder(tmp_path: Path, storage_dir: Path
     command += ["-p", "iterations=1000000", "--evaluation", "none", "--storage", str(storage_dir)]
     with (
         doors.core(storage_dir) as yard,
-        subprocess.Popen(
-            [*command, *options], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        ) as process,
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process,
     ):
         seconds_until(lambda: any(job.progress.step for job in yard.list_jobs().jobs))
         family = descendants(process.pid)
