@@ -101,7 +101,10 @@ class FolderIndex:
         entry = self.by_id.get(model_id)
         if entry is None:
             entry = self.by_id[model_id] = IndexEntry(model_id, metadata)
-            insort(self._entries, entry, key=_MODEL_ID)
+            if self._entries and model_id < self._entries[-1].model_id:
+                insort(self._entries, entry, key=_MODEL_ID)
+            else:
+                self._entries.append(entry)
             self._put_version(entry)
         else:
             self.active_count -= entry.active

@@ -5,9 +5,11 @@ Documents are kept as JSON. State is guarded by `mutex`, which callers hold arou
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -131,7 +133,8 @@ class Follower:
         reader = LogReader(self._path)
         self._hold(reader)
         self._clear()
-        self._read_on(reader, is_settled)
+        with _without_garbage_collection():
+            self._read_on(reader, is_settled)
         if self._seen is not None and self._seen[0] == reader.header.generation and reader.seq < self._seen[1]:
             raise DataLoss(
                 f"{self._path} is cut short: it ends with transaction {reader.seq}, but had {self._seen[1]} before"
@@ -153,12 +156,16 @@ class Follower:
 
     def _apply(self, entry: Entry) -> None:
         for collection, key, document in entry.put:
-            documents = self.collections.setdefault(collection, {})
+            documents = self.collections.get(collection)
+            if documents is None:
+                documents = self.collections[collection] = {}
             # A copy of the right size: what orjson returns keeps its much larger buffer's place in memory.
             raw = bytes(memoryview(orjson.dumps(document)))
-            self.live_bytes += compaction.size_of(collection, key, raw)
-            if (old := documents.get(key)) is not None:
-                self.live_bytes -= compaction.size_of(collection, key, old)
+            old = documents.get(key)
+            if old is None:
+                self.live_bytes += compaction.size_of(collection, key, raw)
+            else:
+                self.live_bytes += len(raw) - len(old)
             documents[key] = raw
             for observer in self._observers:
                 observer.put(collection, key, document)
@@ -168,6 +175,19 @@ class Follower:
                 self.live_bytes -= compaction.size_of(collection, key, old)
                 for observer in self._observers:
                     observer.remove(collection, key)
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Let Python not look for cycles in what is read: there are none, and it would take a fifth of the time."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _always() -> bool:

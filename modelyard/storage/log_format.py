@@ -119,7 +119,7 @@ def seal(document: bytes, key: bytes) -> bytes:
 
 def is_sealed(line: bytes, key: bytes) -> bool:
     """Tell whether a line without its newline is whole and as it was written."""
-    return line[-_TAIL_BYTES:] == _tail(line[:-_TAIL_BYTES], key)
+    return line.endswith(_tail(memoryview(line)[:-_TAIL_BYTES], key))
 
 
 def sealed_beginning(line: bytes, key: bytes) -> bytes:
@@ -132,5 +132,5 @@ def _sealed(body: bytes, key: bytes) -> bytes:
     return body + _tail(body, key)
 
 
-def _tail(body: bytes, key: bytes) -> bytes:
+def _tail(body: bytes | memoryview, key: bytes) -> bytes:
     return b',"sum":"%b"}' % hashlib.blake2b(body, key=key, digest_size=16).hexdigest().encode()
