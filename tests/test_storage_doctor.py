@@ -281,8 +281,9 @@ def test_no_flipped_byte_of_the_database_loses_a_model(storage_dir: Path, record
     path = storage_dir / "db.jsonl"
     content = path.read_bytes()
     ids = {record.metadata.model_id for record in records}
-    step = 1 if os.environ.get("MODELYARD_TEST_EVERY_BYTE") else 41
-    for position in range(0, len(content), step):
+    step = 1 if os.environ.get("MODELYARD_TEST_EVERY_BYTE") else 61
+    newlines = [position for position, byte in enumerate(content) if byte == 0x0A]
+    for position in sorted({*newlines, *range(0, len(content), step)}):
         path.write_bytes(_flipped(content, position))
         assert not examine(storage_dir).is_sound
         assert repair(storage_dir).is_sound

@@ -64,6 +64,7 @@ class _Repair:
             }
             # Twice: a document that was dropped leaves a folder that may be brought back.
             for _ in range(2):
+                done += self._mend_numbers()  # before numbers are given out
                 found = doctor.examine(self._root, lock_timeout_s=self._lock_timeout_s)
                 set_aside: set[str | None] = set()
                 for finding in found.findings:
@@ -71,7 +72,6 @@ class _Repair:
                         done.append(steps[finding.kind](finding))
                         if finding.kind == "model":
                             set_aside.add(finding.model_id)
-            done += self._mend_numbers()
             left = doctor.examine(self._root, lock_timeout_s=self._lock_timeout_s)
             return Examination(left.models, [*done, *left.findings])
         finally:
