@@ -54,9 +54,12 @@ def read_retrain(message: pb.RetrainRequest, sent: Sent, y: Iterable[pb.Value], 
 
 def read_predict(message: pb.PredictRequest, sent: Sent) -> PredictRequest:
     """Read a request to predict for a table that was read before. Raises InvalidRequest."""
-    fields = {"X": sent.X, "probabilities": message.probabilities} | _given(model_id=message.model_id)
-    names = sent.feature_names or message.feature_names
-    return parse(PredictRequest, fields | _given(feature_names=list(names)))
+    fields: dict[str, Any] = {"X": sent.X, "probabilities": message.probabilities}
+    if message.model_id:
+        fields["model_id"] = message.model_id
+    if names := sent.feature_names or message.feature_names:
+        fields["feature_names"] = list(names)
+    return parse(PredictRequest, fields)
 
 
 def read_query(message: pb.ListTrainedModelsRequest) -> ModelQuery:
