@@ -6,6 +6,7 @@ Unlike `log_reader`, which refuses. Nothing is guessed: a line counts only where
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,32 +72,41 @@ def _header(content: bytes, path: Path, found: Salvaged) -> Header:
 
 
 def _entries(content: bytes, header: Header, found: Salvaged) -> dict[int, Entry]:
-    key = header.generation.encode()
     entries: dict[int, Entry] = {}
-    _, *lines = content.split(b"\n")
-    last, newest = len(lines), 0
-    for number, line in enumerate(lines, 1):
-        whole = line if is_sealed(line, key) else b""
-        if number == last and not whole:
-            whole = sealed_beginning(line, key)  # the last line has no newline: what is not whole was torn
-            if not whole:
-                break
-        where = f"line {number + 1}"
+    newest = 0
+    for where, line in _whole_lines(content, header.generation.encode(), found):
         try:
-            entry = decode_entry(whole, where) if whole else None
+            entry = decode_entry(line, where)
         except DataLoss as error:
             found.damage.append(error.detail)
             continue
-        if entry is None:
-            found.damage.append(f"{where} is damaged: its checksum does not hold")
-        elif entry.seq in entries or entry.seq <= header.seq:
+        if entry.seq in entries or entry.seq <= header.seq:
             found.damage.append(f"{where} repeats transaction {entry.seq}")
-        else:
-            if entry.seq < newest:
-                found.damage.append(f"{where} is out of order: transaction {entry.seq}")
-            newest = max(newest, entry.seq)
-            entries[entry.seq] = entry
+            continue
+        if entry.seq < newest:
+            found.damage.append(f"{where} is out of order: transaction {entry.seq}")
+        newest = max(newest, entry.seq)
+        entries[entry.seq] = entry
     return entries
+
+
+def _whole_lines(content: bytes, key: bytes, found: Salvaged) -> Iterator[tuple[str, bytes]]:
+    """Yield the lines whose checksums hold, and where they are; those too whose newline is damaged."""
+    _, *lines = content.split(b"\n")
+    for number, line in enumerate(lines, 2):
+        where, is_last = f"line {number}", number == len(lines) + 1
+        if is_sealed(line, key):
+            yield where, line
+            continue
+        rest = line
+        while whole := sealed_beginning(rest, key):
+            yield where, whole
+            rest = rest[len(whole) :]
+            if not is_last or rest[:1] not in (b"", b"\0"):
+                found.damage.append(f"{where}: its end is damaged: no newline follows it")
+            rest = rest[1:]
+        if rest and not is_last:  # what is not whole at the very end was torn
+            found.damage.append(f"{where} is damaged: its checksum does not hold")
 
 
 def _apply(entry: Entry, collections: dict[str, dict[str, bytes]]) -> None:
