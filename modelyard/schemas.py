@@ -52,13 +52,17 @@ class Request(Frozen):
     model_config = ConfigDict(extra="forbid")
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class ModelWarning(Frozen):
     """Something that is legal but worth knowing; `count` is the number of cells or rows concerned."""
 
     code: str
     message: str
-    column: str | None = None
-    count: int | None = None
+    column: str | None = Field(None, exclude_if=_is_none)
+    count: int | None = Field(None, exclude_if=_is_none)
 
 
 class Evaluation(Request):
@@ -441,17 +445,18 @@ def parse(kind: type[ValueT], fields: Mapping[str, Any]) -> ValueT:
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        raise InvalidRequest.of([_field_error(kind, item) for item in error.errors()]) from None
+        raise InvalidRequest.of([field_error(item, kind) for item in error.errors()]) from None
 
 
-def _field_error(kind: type[BaseModel], item: Any) -> FieldError:
+def field_error(item: Mapping[str, Any], kind: type[BaseModel] | None = None) -> FieldError:
+    """Say in our words what pydantic found; `kind` is what was to be built, if that is known."""
     loc = tuple(item["loc"])
     where = ".".join(map(str, loc))
     if item["type"] == "missing":
         return FieldError(loc, f"field '{where}' is required")
     if item["type"] == "extra_forbidden":
-        known = ", ".join(_model_at(kind, loc[:-1]).model_fields)
-        return FieldError(loc, f"field '{where}' is unknown; known are: {known}", item["input"])
+        known = "" if kind is None else f"; known are: {', '.join(_model_at(kind, loc[:-1]).model_fields)}"
+        return FieldError(loc, f"field '{where}' is unknown{known}", item["input"])
     message = "must be an object" if item["type"] in _OBJECTS else item["msg"].removeprefix("Value error, ")
     if item["type"] == "value_error":
         return FieldError(loc, message, item["input"])

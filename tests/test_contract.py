@@ -357,6 +357,29 @@ def test_a_key_stands_for_one_job(yard: Verbs, name: str) -> None:
         yard.submit_training(order(name, tags=["other"]), idempotency_key=key)
 
 
+def test_a_retraining_sent_again_is_the_same_one_whatever_its_parents_name_means_by_now(
+    yard: Verbs, model: ModelMetadata
+) -> None:
+    key = uuid4().hex
+    again = RetrainRequest(model_id=model.name, X=RECORDS, y=LABELS, hyperparams={"C": 0.1})
+    first = yard.retrain(again, idempotency_key=key)
+    yard.delete(model.model_id)
+    assert yard.retrain(again, idempotency_key=key).model_id == first.model_id
+    with pytest.raises(errors.IdempotencyConflict):
+        yard.retrain(again.model_copy(update={"hyperparams": {"C": 0.2}}), idempotency_key=key)
+
+
+def test_a_retraining_on_other_columns_says_so_and_takes_no_target_for_a_feature(yard: Verbs, name: str) -> None:
+    table = pl.DataFrame(RECORDS).with_columns(outcome=pl.Series(LABELS))
+    parent = yard.train(TrainRequest(model_class_key="logistic_regression", X=table, target="outcome", name=name))
+    child = yard.retrain(RetrainRequest(model_id=name, X=table.drop("job").with_columns(new=pl.lit(1.5))))
+    assert [warning.code for warning in child.warnings] == ["columns_changed"]
+    assert "'new'" in child.warnings[0].message
+    assert "'job'" in child.warnings[0].message
+    with pytest.raises(errors.InvalidTable, match="'outcome'"):
+        yard.retrain(RetrainRequest(model_id=parent.model_id, X=table, y=LABELS))
+
+
 def test_missing_cells_and_new_categories_are_legal_and_told_of(yard: Verbs, model: ModelMetadata) -> None:
     rows = [{"age": None, "income": None, "job": None, "member": None}, {**RECORDS[0], "job": "pilot"}]
     found = yard.predict(PredictRequest(model_id=model.model_id, X=rows))

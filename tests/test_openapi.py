@@ -25,7 +25,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 @pytest.fixture(scope="module")
 def operations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Operation]]:
-    with doors.rest_server(tmp_path_factory.mktemp("openapi") / "models_storage") as url:
+    with doors.rest_server(tmp_path_factory.mktemp("openapi") / "models_storage", MODELYARD_QUEUE_LIMIT="3") as url:
         schema = schemathesis.openapi.from_url(url + "/openapi.json")
         yield [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
 
@@ -40,6 +40,6 @@ def test_every_answer_is_as_documented(operations: list[Operation], mode: Genera
         @given(case=operation.as_strategy(generation_mode=mode))
         @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
         def keeps_its_word(case: schemathesis.Case[Any]) -> None:
-            case.call_and_validate(checks=CHECKS, headers={"Host": "localhost"})
+            case.call_and_validate(checks=CHECKS, headers={"Host": "localhost"}, timeout=60)
 
         keeps_its_word()

@@ -303,6 +303,33 @@ def test_unknown_paths_and_methods_are_problems_too(http: httpx.Client) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+def test_a_wrong_query_names_the_field_and_the_value(http: httpx.Client, name: str) -> None:
+    problem = refusal(http.get("/models?limit=1001"), 400, "INVALID_ARGUMENT")
+    assert problem["detail"] == "field 'limit': input should be less than or equal to 1000, got '1001'"
+    assert problem["errors"][0]["loc"] == ["limit"]
+    refusal(http.delete(f"/models/{name}?hardd=true"), 400, "INVALID_ARGUMENT")
+    assert http.get(f"/models/{name}").json()["status"] == "active"
+    refusal(http.post("/train?waiit=false", json={}), 400, "INVALID_ARGUMENT")
+
+
+def test_an_upload_is_named_in_errors_as_its_sender_named_it(http: httpx.Client) -> None:
+    for name, shown in {"../people 2.csv": "people 2.csv", "C:\\x\\a.csv": "a.csv", "..": "upload"}.items():
+        fields = {"model_class_key": "logistic_regression", "target": "y"}
+        answer = http.post("/train/file", data=fields, files={"file": (name, b"\x89PNG\r\n\x1a\n")})
+        assert f"file '{shown}'" in refusal(answer, 400, "INVALID_ARGUMENT")["detail"]
+
+
+def test_a_path_with_a_slash_at_its_end_is_a_problem_too(http: httpx.Client) -> None:
+    refusal(http.get("/models/"), 404, "NOT_FOUND")
+
+
+def test_a_warning_has_only_what_applies(http: httpx.Client) -> None:
+    body = {"model_class_key": "logistic_regression", "X": X, "y": Y, "hyperparams": {"max_iter": 1}}
+    model = http.post("/train", json=body).json()
+    assert "not_converged" in {warning["code"] for warning in model["warnings"]}
+    assert all(value is not None for warning in model["warnings"] for value in warning.values())
+
+
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "status=gone", "cursor=%00", "unknown=1"])
 def test_a_wrong_query_is_a_400(http: httpx.Client, query: str) -> None:
     refusal(http.get(f"/models?{query}"), 400, "INVALID_ARGUMENT")
@@ -322,15 +349,26 @@ def test_openapi_has_a_working_example_for_each_body(http: httpx.Client) -> None
     assert "422" not in json.dumps(document)
 
 
+def _hang_up(url: str) -> None:
+    """Promise a body and leave before it is sent."""
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.sendall(b"POST /train HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{")
+
+
 def test_the_log_tells_of_requests_but_not_of_their_data(tmp_path: Path) -> None:
     folder = tmp_path / "models_storage"
     with doors.rest_server(folder, MODELYARD_LOG_FORMAT="json") as url:
         body = {"model_class_key": "logistic_regression", "X": [[i, "secret-cell"] for i in range(30)], "y": Y}
         trained = httpx.post(url + "/train", json=body, headers={"X-Request-Id": "the-one"}, timeout=60).json()
-        httpx.post(url + "/predict", json={"model_id": trained["model_id"], "X": [["secret-cell", 1]]})
+        httpx.post(url + "/predict", json={"model_id": trained["model_id"], "X": [["secret-cell", 1]]}, timeout=60)
+        httpx.get(url + "/models/a%0aforged", timeout=60)
+        _hang_up(url)
     text = folder.with_suffix(".log").read_text()
     assert "secret-cell" not in text
     lines = [json.loads(line) for line in text.splitlines()]
+    assert not any(line["message"].startswith("forged") for line in lines)
+    assert not any("Traceback" in line.get("traceback", "") for line in lines)
     (line,) = [line for line in lines if line.get("request_id") == "the-one" and "status" in line]
     assert (line["message"], line["status"], line["model_id"]) == ("POST /train", 201, trained["model_id"])
     assert (line["model_class"], line["rows"]) == ("logistic_regression", 30)

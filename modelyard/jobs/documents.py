@@ -60,18 +60,23 @@ class JobDocuments:
         One that was interrupted does not count: its request may run again. Raises IdempotencyConflict where the key
         stands for another request.
         """
-        if key is None:
-            return None
-        with self._database.reading():
-            job_id = self._index.by_key.get(key)
-        if job_id is None:
-            return None
-        record = self.get(job_id)
-        if record.job.status == "interrupted" or record.job.created_at + REMEMBERED_FOR <= datetime.now(UTC):
+        record = self.remembered(key)
+        if record is None or record.job.status == "interrupted":
             return None
         if record.request_sha256 != request_sha256:
             raise IdempotencyConflict(f"idempotency key {key!r} was used for another request; use a new key")
         return record.job
+
+    def remembered(self, key: str | None) -> JobRecord | None:
+        """Return the newest job of an idempotency key, if there was one within 24 hours."""
+        if key is None:
+            return None
+        with self._database.reading():
+            job_id = self._index.by_key.get(key)
+        record = None if job_id is None else self.get(job_id)
+        if record is None or record.job.created_at + REMEMBERED_FOR <= datetime.now(UTC):
+            return None
+        return record
 
     def add(self, record: JobRecord, *, workers: int, queue_limit: int) -> Job:
         """Put a new job, or return the one that its idempotency key stands for.

@@ -97,6 +97,11 @@ class Jobs:
         self._dispatcher.look_now()
         return kept
 
+    def parent_of_key(self, idempotency_key: str | None) -> str | None:
+        """Return the id of the model that the job of an idempotency key retrains, if there is one."""
+        record = self._documents.remembered(idempotency_key)
+        return None if record is None else record.job.parent_id
+
     def get(self, job_id: str) -> Job:
         """Return a job as it is now. Raises JobNotFound."""
         record = self._documents.get(job_id)

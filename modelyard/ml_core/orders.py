@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -13,18 +13,22 @@ from modelyard.errors import InvalidHyperparams
 from modelyard.ml_core.training import TrainingPlan
 from modelyard.models_registry import hyperparams
 from modelyard.models_registry.base import ModelClass
-from modelyard.schemas import ModelMetadata, RetrainRequest, TrainRequest
+from modelyard.schemas import ModelMetadata, ModelWarning, RetrainRequest, TrainRequest
 from modelyard.tables import TrainingTable, read_training
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingOrder:
-    """A plan of training and what its model will be called. `name` is None where one is to be made up."""
+    """A plan of training and what its model will be called.
+
+    `name` is None where one is to be made up. `parent_reference` is how the caller named the model `parent_id`.
+    """
 
     plan: TrainingPlan
     name: str | None
     tags: tuple[str, ...]
     parent_id: str | None = None
+    parent_reference: str | None = None
 
     def digest(self) -> str:
         """Return a SHA-256 in hex that two orders share only if they ask for the same, by whatever door they came."""
@@ -38,7 +42,7 @@ class TrainingOrder:
             "target": table.target,
             "name": self.name,
             "tags": self.tags,
-            "parent_id": self.parent_id,
+            "parent": self.parent_reference,  # as written: a name means another model after each retraining
         }
         digest = hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
         digest.update(table.codes.tobytes())
@@ -80,7 +84,13 @@ def order_retraining(request: RetrainRequest, parent: ModelMetadata, missing_mar
         table=table,
     )
     tags = parent.tags if request.tags is None else request.tags
-    return TrainingOrder(plan=plan, name=parent.name, tags=tuple(tags), parent_id=parent.model_id)
+    return TrainingOrder(
+        plan=plan,
+        name=parent.name,
+        tags=tuple(tags),
+        parent_id=parent.model_id,
+        parent_reference=request.model_id,
+    )
 
 
 def check_hyperparams(model_class: ModelClass, given: dict[str, Any]) -> dict[str, Any]:
@@ -95,21 +105,29 @@ def check_hyperparams(model_class: ModelClass, given: dict[str, Any]) -> dict[st
 def _read_like_parent(
     request: RetrainRequest, parent: ModelMetadata, missing_markers: tuple[str, ...]
 ) -> TrainingTable:
-    target = request.target
-    if request.y is None and target is None:
-        target = parent.target
     feature_names = request.feature_names
     if feature_names is None and _is_rows(request.X):
         feature_names = parent.feature_names
-    return read_training(
+    table = read_training(
         request.X,
         request.y,
-        target=target,
+        target=parent.target if request.target is None else request.target,
         feature_types=request.feature_types,
         feature_names=feature_names,
         missing_markers=missing_markers,
         inherited_types=parent.feature_types,
     )
+    return replace(table, warnings=(*table.warnings, *_changed_columns(parent, table)))
+
+
+def _changed_columns(parent: ModelMetadata, table: TrainingTable) -> list[ModelWarning]:
+    new = [name for name in table.frame.columns if name not in parent.feature_types]
+    gone = [name for name in parent.feature_names if name not in table.frame.columns]
+    if not new and not gone:
+        return []
+    told = [f"{what} {', '.join(map(repr, names[:20]))}" for what, names in (("new:", new), ("gone:", gone)) if names]
+    message = f"the columns are not those of the parent model; {'; '.join(told)}"
+    return [ModelWarning(code="columns_changed", message=message, count=len(new) + len(gone))]
 
 
 def _is_rows(X: Any) -> bool:

@@ -68,8 +68,11 @@ class Yard:
 
     def submit_retraining(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> Job:
         """Order the next version of a model. See `Verbs.submit_retraining`."""
-        parent = self._store.get_active(request.model_id).metadata
-        return self._order(order_retraining(request, parent, self._missing_markers), idempotency_key)
+        # Sent again, the same request has the parent it had, whatever became of that or of its name meanwhile.
+        parent_id = self._jobs.parent_of_key(idempotency_key)
+        parent = self._store.get_active(request.model_id) if parent_id is None else self._store.get(parent_id)
+        order = order_retraining(request, parent.metadata, self._missing_markers)
+        return self._order(order, idempotency_key)
 
     def get_job(self, job_id: str) -> Job:
         """Return a job as it is now. See `Verbs.get_job`."""

@@ -16,12 +16,13 @@ from starlette.types import ASGIApp
 
 import modelyard
 from modelyard import errors, logs
-from modelyard.errors import FieldError, ModelyardError
+from modelyard.errors import ModelyardError
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api import openapi, problems
 from modelyard.rest_api.gate import Gate
 from modelyard.rest_api.routes import jobs, models, predictions, service, training
 from modelyard.rest_api.short_way import ShortWay
+from modelyard.schemas import field_error
 from modelyard.settings import Settings
 
 log = logging.getLogger("modelyard.rest")
@@ -46,6 +47,7 @@ def create_app(yard: Yard, settings: Settings) -> ASGIApp:
         await run_in_threadpool(yard.close)
 
     app = FastAPI(title="Modelyard", version=modelyard.__version__, description=_DESCRIPTION, lifespan=lifespan)
+    app.router.redirect_slashes = False
     for noun in (service, training, predictions, models, jobs):
         app.include_router(noun.router(yard))
     app.add_exception_handler(ModelyardError, _on_our_error)
@@ -87,11 +89,8 @@ async def _on_our_error(_: Request, error: Exception) -> Response:
 
 async def _on_invalid_request(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    wrong = [
-        FieldError(tuple(item["loc"]), f"{'.'.join(map(str, item['loc']))}: {item['msg']}", item.get("input"))
-        for item in error.errors()
-    ]
-    return _answer(errors.InvalidRequest.of(wrong))
+    # The first word of a place says where it was (query, header, path); the name alone is what the caller knows.
+    return _answer(errors.InvalidRequest.of([field_error({**item, "loc": item["loc"][1:]}) for item in error.errors()]))
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -18,6 +19,9 @@ from starlette.requests import Request
 
 from modelyard.errors import InvalidRequest
 from modelyard.schemas import parse
+
+_MAX_NAME_CHARS = 80
+_UNSAFE = re.compile(r"[^\w. ()+-]")
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 
@@ -88,8 +92,8 @@ def _fields(form: FormData) -> dict[str, Any]:
 
 
 def _save(upload: UploadFile, folder: Path) -> Path:
-    suffix = Path(upload.filename or "").suffix[:16]
-    path = folder / f"upload{suffix if suffix.isascii() and '/' not in suffix else ''}"
+    name = _UNSAFE.sub("_", (upload.filename or "").replace("\\", "/").rpartition("/")[2])[-_MAX_NAME_CHARS:]
+    path = folder / (name if name.strip(". ") else "upload")
     with path.open("wb") as file:
         shutil.copyfileobj(upload.file, file, 2**20)
     return path

@@ -9,6 +9,7 @@ import time
 from functools import lru_cache
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelyard import logs
@@ -19,6 +20,9 @@ from modelyard.settings import Settings
 log = logging.getLogger("modelyard.rest")
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
+HUNG_UP = 499
+"""What the log has for a status where the caller hung up before there was one (nginx's word for it)."""
+
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _HEADERS = frozenset({b"host", b"origin", b"x-request-id", b"content-length"})
 _ids = random.Random()  # noqa: S311 - they tell requests apart and keep no secret
@@ -128,13 +132,17 @@ class _Call:
         await self.send({"type": "http.response.start", "status": problems.status_of(error), "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
+    def hung_up(self) -> None:
+        self._status = HUNG_UP
+
     def log(self) -> None:
         level = logging.WARNING if self._status >= 500 else logging.INFO
         if not log.isEnabledFor(level):
             return
         ms = round((time.perf_counter() - self._began) * 1000, 3)
         sizes = {"status": self._status, "bytes_in": self._bytes_in, "bytes_out": self._bytes_out, "ms": ms}
-        logs.emit(log, level, f"{self.scope['method']} {self.scope['path']}", {**self.facts, **sizes})
+        path = self.scope["raw_path"].decode("latin-1")  # as it came: decoded, it may hold line ends
+        logs.emit(log, level, f"{self.scope['method']} {path}", {**self.facts, **sizes})
 
     def _too_large(self, got: str) -> PayloadTooLarge:
         return PayloadTooLarge(
@@ -144,6 +152,9 @@ class _Call:
 
 
 async def _answer_error(call: _Call, error: Exception) -> None:
+    if isinstance(error, ClientDisconnect):
+        call.hung_up()
+        return
     if isinstance(error, ModelyardError) and not call.started:
         await call.refuse(error)
         return

@@ -26,7 +26,9 @@ def choose(accept: str | None) -> str:
     for part in (accept or "*/*").split(","):
         kind, *params = (piece.strip() for piece in part.lower().split(";"))
         wanted.append((_quality(params), kind))
-    for _, kind in sorted(wanted, key=lambda pair: -pair[0]):
+    for quality, kind in sorted(wanted, key=lambda pair: -pair[0]):
+        if quality <= 0:
+            break
         if kind in ("*/*", "", "application/*"):
             return JSON
         if kind in MEDIA_TYPES:

@@ -7,15 +7,22 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.openapi import error_responses
-from modelyard.schemas import ModelHistory, ModelMetadata, ModelPage, ModelQuery, Report
+from modelyard.schemas import ModelHistory, ModelMetadata, ModelPage, ModelQuery, Report, Request
 
 PICKLE = "application/octet-stream"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _DOWNLOAD: dict[int | str, dict[str, Any]] = {200: {"content": {PICKLE: _BINARY}}}
+
+
+class DeleteQuery(Request):
+    """How a model is deleted."""
+
+    hard: bool = Field(False, description="for good: its artifact is gone, and it cannot be restored")
 
 
 def router(yard: Yard) -> APIRouter:
@@ -59,9 +66,9 @@ def router(yard: Yard) -> APIRouter:
         response_model=ModelMetadata,
         responses={**error_responses(400, 404), 204: {"description": "deleted for good"}},
     )
-    async def delete_model(reference: str, hard: bool = False) -> ModelMetadata | Response:
+    async def delete_model(reference: str, query: Annotated[DeleteQuery, Query()]) -> ModelMetadata | Response:
         """Retire a model: soft, it can be restored; hard, its artifact is gone for good."""
-        model = await run_in_threadpool(partial(yard.delete, reference, hard=hard))
+        model = await run_in_threadpool(partial(yard.delete, reference, hard=query.hard))
         return Response(status_code=204) if model is None else model
 
     @routes.post("/{reference}/restore", responses=error_responses(400, 404, 409))

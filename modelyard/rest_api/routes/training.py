@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
+from modelyard import schemas
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.bodies import read_json, read_upload
 from modelyard.rest_api.openapi import error_responses, json_body, upload_body
@@ -19,7 +21,15 @@ IdempotencyKey = Annotated[
     str | None,
     Header(min_length=1, max_length=200, description="a key of your own; the same key trains only once in 24 hours"),
 ]
-Wait = Annotated[bool, Query(description="false: answer 202 with the job at once, instead of 201 with the model")]
+
+
+class TrainQuery(schemas.Request):
+    """How a training is answered."""
+
+    wait: bool = Field(True, description="false: answer 202 with the job at once, instead of 201 with the model")
+
+
+Asked = Annotated[TrainQuery, Query()]
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     **error_responses(400, 404, 409, 413, 429, 504),
     202: {"model": Job, "description": "the job that trains the model, where `wait` is false"},
@@ -38,39 +48,37 @@ def router(yard: Yard) -> APIRouter:
         return yard.trained(job, await end_of(yard, job.job_id))
 
     @routes.post("/train", **_OPTIONS, openapi_extra=json_body(TrainRequest))
-    async def train(
-        request: Request, wait: Wait = True, idempotency_key: IdempotencyKey = None
-    ) -> ModelMetadata | Response:
+    async def train(request: Request, query: Asked, idempotency_key: IdempotencyKey = None) -> ModelMetadata | Response:
         """Train a model on a table."""
         asked = await read_json(request, TrainRequest)
         job = await run_in_threadpool(partial(yard.submit_training, asked, idempotency_key=idempotency_key))
-        return await answer(job, wait=wait)
+        return await answer(job, wait=query.wait)
 
     @routes.post("/train/file", **_OPTIONS, openapi_extra=upload_body(TrainRequest))
     async def train_file(
-        request: Request, wait: Wait = True, idempotency_key: IdempotencyKey = None
+        request: Request, query: Asked, idempotency_key: IdempotencyKey = None
     ) -> ModelMetadata | Response:
         """Train a model on an uploaded table."""
         async with read_upload(request, TrainRequest) as asked:
             job = await run_in_threadpool(partial(yard.submit_training, asked, idempotency_key=idempotency_key))
-        return await answer(job, wait=wait)
+        return await answer(job, wait=query.wait)
 
     @routes.post("/retrain", **_OPTIONS, openapi_extra=json_body(RetrainRequest))
     async def retrain(
-        request: Request, wait: Wait = True, idempotency_key: IdempotencyKey = None
+        request: Request, query: Asked, idempotency_key: IdempotencyKey = None
     ) -> ModelMetadata | Response:
         """Train the next version of a model on a new table."""
         asked = await read_json(request, RetrainRequest)
         job = await run_in_threadpool(partial(yard.submit_retraining, asked, idempotency_key=idempotency_key))
-        return await answer(job, wait=wait)
+        return await answer(job, wait=query.wait)
 
     @routes.post("/retrain/file", **_OPTIONS, openapi_extra=upload_body(RetrainRequest))
     async def retrain_file(
-        request: Request, wait: Wait = True, idempotency_key: IdempotencyKey = None
+        request: Request, query: Asked, idempotency_key: IdempotencyKey = None
     ) -> ModelMetadata | Response:
         """Train the next version of a model on an uploaded table."""
         async with read_upload(request, RetrainRequest) as asked:
             job = await run_in_threadpool(partial(yard.submit_retraining, asked, idempotency_key=idempotency_key))
-        return await answer(job, wait=wait)
+        return await answer(job, wait=query.wait)
 
     return routes
