@@ -56,7 +56,11 @@ class LogReader:
         """
         rest = b""
         position = self.offset
-        while chunk := os.pread(self._file, max(_CHUNK_BYTES, len(rest)), position):
+        end = os.fstat(self._file).st_size
+        while position < end:
+            size = min(max(_CHUNK_BYTES, len(rest)), end - position)
+            if not (chunk := os.pread(self._file, size, position)):
+                break
             position += len(chunk)
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
@@ -65,7 +69,7 @@ class LogReader:
                     self.open_line_bytes = 0
                     continue
                 yield self._committed(line, newline=1)
-        if (line := self._without_newline(rest)) and is_settled():
+        if rest and (line := self._without_newline(rest)) and is_settled():
             yield self._committed(line, newline=0)
         if self.seq < self.header.seq + self.header.snapshot_lines:
             raise DataLoss(f"{self.path} line {self._line + 1}: the file was cut short there")

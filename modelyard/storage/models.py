@@ -11,6 +11,7 @@ from typing import Any
 import uuid_utils
 
 from modelyard.errors import DataLoss, FailedPrecondition, InvalidRequest, ModelGone, ModelNotFound, Unavailable
+from modelyard.references import parse_reference
 from modelyard.schemas import ModelHistory, ModelPage, ModelQuery, Status, check_name
 from modelyard.storage import estimators, history
 from modelyard.storage.artifacts import ArtifactFolder, ArtifactGone, StoredFile, write_files
@@ -34,7 +35,6 @@ from modelyard.storage.records import (
     model_record,
     new_record,
 )
-from modelyard.storage.references import parse_reference
 from modelyard.storage.resolving import Resolver
 
 _CHECK_LOCK_TIMEOUT_S = 1.0

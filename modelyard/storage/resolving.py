@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from modelyard.errors import ModelNotFound
+from modelyard.references import NameReference, parse_reference
 from modelyard.storage.database import Database
 from modelyard.storage.folder_index import FolderIndex, IndexEntry
 from modelyard.storage.records import TOMBSTONES
-from modelyard.storage.references import NameReference, parse_reference
 
 
 class Resolver:
