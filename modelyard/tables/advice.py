@@ -45,10 +45,13 @@ def extra_columns(names: Sequence[str]) -> tuple[ModelWarning, ...]:
     return (ModelWarning(code="extra_columns", message=message, count=len(names)),)
 
 
-def unknown_categories(frame: pl.DataFrame, contract: Contract) -> tuple[ModelWarning, ...]:
-    """Warn of cells whose category training never saw, column by column."""
+def unknown_categories(frame: pl.DataFrame, contract: Contract, counted: Mapping[str, int]) -> tuple[ModelWarning, ...]:
+    """Warn of cells whose category training never saw, column by column; some columns are `counted` already."""
     counts = {}
     for name, column in contract.categorical.items():
+        if name in counted:
+            counts[name] = counted[name]
+            continue
         seen = pl.Series(column.categories, dtype=pl.String)
         counts[name] = int((~frame[name].is_in(seen.implode())).sum())
     return unknown_category_warnings(counts)

@@ -18,6 +18,7 @@ from modelyard.tables.columns import Cells
 from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, Contract, Table, TrainingTable
 from modelyard.tables.files import read_raw_file
 from modelyard.tables.forms import RawTable, missing_columns, read_form
+from modelyard.tables.known_texts import read_texts
 from modelyard.tables.labels import label_column, read_labels
 
 FEATURE_TYPES: tuple[FeatureType, ...] = ("numeric", "categorical")
@@ -74,21 +75,28 @@ def read_prediction(X: Any, contract: Contract, *, feature_names: Sequence[str] 
     markers = marker_set(contract.missing_markers)
     errors: list[FieldError] = []
     series: list[pl.Series] = []
+    unknown: dict[str, int] = {}
     for name, feature_type in contract.feature_types.items():
         column = raw.columns[name]
         columns.check_dtype(name, column)
         if feature_type == "numeric":
             series.append(columns.numeric_series(name, column, markers, errors, text_cells=raw.text_cells))
         else:
-            source = contract.categorical[name].source
-            series.append(columns.category_series(name, column, source, markers, errors))
+            read = (
+                None if isinstance(column, pl.Series) else read_texts(name, column, contract.categorical[name], markers)
+            )
+            if read is not None:
+                found, unknown[name] = read
+            else:
+                found = columns.category_series(name, column, contract.categorical[name].source, markers, errors)
+            series.append(found)
         if len(errors) >= MAX_FIELD_ERRORS:
             break
     if errors:
         raise InvalidTable.of(errors)
     extra = (*(name for name in raw.columns if name not in contract.feature_types), *raw.dropped)
     frame = pl.DataFrame(series)
-    return Table(frame, (*advice.extra_columns(extra), *advice.unknown_categories(frame, contract)))
+    return Table(frame, (*advice.extra_columns(extra), *advice.unknown_categories(frame, contract, unknown)))
 
 
 @dataclass(frozen=True, slots=True)
