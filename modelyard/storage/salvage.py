@@ -98,15 +98,21 @@ def _whole_lines(content: bytes, key: bytes, found: Salvaged) -> Iterator[tuple[
         if is_sealed(line, key):
             yield where, line
             continue
-        rest = line
-        while whole := sealed_beginning(rest, key):
-            yield where, whole
-            rest = rest[len(whole) :]
-            if not is_last or rest[:1] not in (b"", b"\0"):
-                found.damage.append(f"{where}: its end is damaged: no newline follows it")
-            rest = rest[1:]
-        if rest and not is_last:  # what is not whole at the very end was torn
-            found.damage.append(f"{where} is damaged: its checksum does not hold")
+        yield from _between_damaged_newlines(line, where, key, found, is_last=is_last)
+
+
+def _between_damaged_newlines(
+    line: bytes, where: str, key: bytes, found: Salvaged, *, is_last: bool
+) -> Iterator[tuple[str, bytes]]:
+    rest = line
+    while whole := sealed_beginning(rest, key):
+        yield where, whole
+        behind, rest = rest[len(whole) : len(whole) + 1], rest[len(whole) + 1 :]
+        if is_last and behind in (b"", b"\0"):
+            return  # as `log_reader` has it: what stands behind was never answered
+        found.damage.append(f"{where}: its end is damaged: no newline follows it")
+    if rest and not is_last:  # what is not whole at the very end was torn
+        found.damage.append(f"{where} is damaged: its checksum does not hold")
 
 
 def _apply(entry: Entry, collections: dict[str, dict[str, bytes]]) -> None:
