@@ -24,7 +24,7 @@ SETUP := $(VENV)/.project
 
 .PHONY: help
 help: ## Explain the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
 setup: $(SETUP) ## Make .venv with the locked packages (the other targets do it by themselves)
@@ -65,6 +65,10 @@ format: $(SETUP) ## Format the code and mend what ruff can mend
 .PHONY: bench
 bench: $(SETUP) ## Run the benchmarks, as tables
 	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: $(SETUP) ## Install the peers beside the project, and measure them on the same models
+	@exec $(BIN)/python -m benchmarks peers_serving
 
 .PHONY: lock
 lock: $(PACKAGES) ## Write the lock files anew from pyproject.toml (ARGS=--upgrade for the newest versions)

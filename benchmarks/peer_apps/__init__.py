@@ -1,0 +1,1 @@
+"""The peers' applications. They run in the peers' own environments and import nothing of Modelyard."""
