@@ -52,7 +52,7 @@ def install(peer: Peer) -> None:
     shutil.rmtree(peer.home, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", peer.home], check=True)
     same = [f"{name}=={version(name)}" for name in _SAME]
-    pip = [peer.home / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(peer.home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, peer.requirement, "pandas", *same], check=True, capture_output=True, text=True)
     stamp.touch()
 

@@ -1,6 +1,6 @@
 """Put the results of the serving benchmarks into `benchmarks/README.md` and draw the picture of them.
 
-`python -m benchmarks.serving_report` after `rest_serving` and `peers_serving`; it reads their JSON and measures nothing.
+Run it after `rest_serving` and `peers_serving`: it reads their JSON and measures nothing.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def draw(bars: list[tuple[str, float, str]]) -> str:
     longest = max(length for _, length, _ in bars)
     height = len(bars) * (_BAR + 8) + 46
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" font-family="sans-serif" '
-        'font-size="13" role="img" fill="#777">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img">',
+        '<g font-family="sans-serif" font-size="13" fill="#777">',
         '<text x="0" y="18" font-size="15">One row over REST, 16 connections: requests a second</text>',
     ]
     for i, (name, length, words) in enumerate(bars):
@@ -51,7 +51,7 @@ def draw(bars: list[tuple[str, float, str]]) -> str:
             f'<rect x="{_LEFT}" y="{y}" width="{width:.1f}" height="{_BAR}" fill="{color}"/>',
             f'<text x="{_LEFT + width + 8:.1f}" y="{y + 16}">{escape(words)}</text>',
         ]
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    return "\n".join([*parts, "</g>", "</svg>"]) + "\n"
 
 
 def _bars(measured: dict[str, Any]) -> list[tuple[str, float, str]]:
