@@ -15,7 +15,7 @@ import pytest
 
 from modelyard.errors import DataLoss
 from modelyard.schemas import ModelQuery
-from modelyard.storage import ModelStore, write_model_files
+from modelyard.storage import ModelStore, backup, write_model_files
 from modelyard.storage.garbage import collect
 from modelyard.storage.repair import repair
 from tests import simulated_disk
@@ -163,6 +163,24 @@ def test_a_repair_cut_short_is_finished_by_the_next(memory_path: Path) -> None:
             assert [(model_id, found.get(model_id)) for model_id, _ in expected] == expected, what
             assert any(path.read_bytes() == b"damaged" for path in folder.rglob("quarantine/**/model.pkl")), what
             shutil.rmtree(folder)
+
+
+def test_a_backup_that_was_loaded_is_on_the_disk(memory_path: Path) -> None:
+    store = ModelStore(memory_path / "yard")
+    for step in (add(), add(), lambda store: store.delete_for_good("churn:1")):
+        step(store)
+    backup.create(store.root, memory_path / "yard.tar")
+    root = memory_path / "recorded"
+    root.mkdir()
+    with simulated_disk.recording(root) as disk:
+        backup.load(memory_path / "yard.tar", root)
+        disk.acknowledge()
+    expected = look(store)
+    for moment, what, survived in disk.states(power_cut=True):
+        if disk.acknowledged(moment):
+            disk.write_to(memory_path / "crashed", survived)
+            check_it_goes_on(memory_path / "crashed", [expected], what)
+            shutil.rmtree(memory_path / "crashed")
 
 
 STATUS_AFTER_REPAIR = (None, "active", None, "active", "deleted")
