@@ -1,0 +1,243 @@
+"""What a training costs beyond its fit, and what it takes from those who are being served meanwhile.
+
+Run as `python -m benchmarks.training [TABLE TARGET]`; without a table, on one of 32,000 rows that is made here.
+"""
+
+from __future__ import annotations
+
+import http.client
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+
+from benchmarks.servers import Server, answers, serving
+from benchmarks.tables_made import make_table
+from modelyard.bootstrap import build
+from modelyard.jobs import Finished, JobIndex, Jobs, Limits, NewJob, ProgressReporter
+from modelyard.ml_core.orders import order_training
+from modelyard.ml_core.training import labels_of
+from modelyard.ml_core.yard import Yard
+from modelyard.models_registry.base import FitTask
+from modelyard.schemas import Evaluation, TrainRequest
+from modelyard.settings import DEFAULT_MISSING_MARKERS, Settings
+from modelyard.storage import ModelStore
+
+RUNS = 5
+ITERATIONS = 20_000
+_NONE = Evaluation(method="none")
+_SMALL: dict[str, Any] = {
+    "X": {"a": [float(i % 17) for i in range(150)], "b": ["xyz"[i % 3] for i in range(150)]},
+    "y": ["no", "yes"] * 75,
+}
+
+
+def run(table: Path | None = None, target: str = "label") -> Iterator[str]:
+    """Measure, and yield table after table."""
+    with tempfile.TemporaryDirectory(prefix="modelyard-bench-") as name:
+        folder = Path(name)
+        table = table or _made(folder)
+        frame = pl.read_csv(table, null_values="?") if table.suffix == ".csv" else pl.read_parquet(table)
+        yield _starts(folder)
+        yield _served(folder, frame, target)
+        yield _overheads(folder, frame, target)
+
+
+# From the order to the run, and what a run costs beyond its fit.
+
+
+def nothing(folder: Path, _: ProgressReporter) -> Finished:
+    """Be the run that only says when it began."""
+    (folder.parent.parent / "began").write_text(repr(time.time()))
+    raise SystemExit
+
+
+def _starts(folder: Path) -> str:
+    root = folder / "starts"
+    index = JobIndex()
+    store = ModelStore(root, observers=[index])
+    jobs = Jobs(root, store, index, Limits(), target="benchmarks.training:nothing", preload=("sklearn.metrics",))
+    taken = []
+    for _ in range(RUNS + 1):
+        ordered = time.time()
+        jobs.wait(jobs.order(NewJob("none"), lambda path: (path / "order").touch()).job_id)
+        taken.append((float((root / "began").read_text()) - ordered) * 1000)
+    jobs.close()
+    store.close()
+    return _table("From the order to the run", "ms", {"median": statistics.median(taken[1:]), "first": taken[0]})
+
+
+def _overheads(folder: Path, frame: pl.DataFrame, target: str) -> str:
+    files = {f".{kind}": folder / f"table.{kind}" for kind in ("parquet", "arrow", "csv")}
+    frame.write_parquet(files[".parquet"])
+    frame.write_ipc(files[".arrow"], compression="uncompressed")
+    frame.write_csv(files[".csv"])
+    orders: dict[str, dict[str, Any]] = {"small table": _SMALL}
+    orders |= {f"{frame.height:,} rows as {kind[1:]}": {"X": path, "target": target} for kind, path in files.items()}
+    lines = []
+    with _yard(folder / "overheads") as yard:
+        yard.train(TrainRequest(model_class_key="logistic_regression", **_SMALL, evaluation=_NONE))
+        for key in ("logistic_regression", "catboost_classifier"):
+            for what, fields in orders.items():
+                request = TrainRequest(model_class_key=key, **fields, evaluation=_NONE)
+                pairs = [(_seconds(_bare_fit(request)), _seconds(lambda: yard.train(request))) for _ in range(RUNS)]  # noqa: B023
+                bare = statistics.median(pair[0] for pair in pairs)
+                more = statistics.median(pair[1] - pair[0] for pair in pairs)
+                lines.append(f"| {key}, {what} | {bare:.3f} | {more * 1000:.0f} | {more / bare:.1%} |\n")
+    head = "| `train` against the bare fit | fit, s | more, ms | more |\n| --- | ---: | ---: | ---: |\n"
+    return head + "".join(lines)
+
+
+def _bare_fit(request: TrainRequest) -> Callable[[], object]:
+    plan = order_training(request, DEFAULT_MISSING_MARKERS).plan
+    table = plan.table
+    labels = labels_of(table.codes, table.contract.classes)
+    task = FitTask(frame=table.frame, labels=labels, contract=table.contract, hyperparams=plan.hyperparams)
+    return lambda: plan.model_class.fit(task)
+
+
+# What a training takes from those who are being served.
+
+
+def _served(folder: Path, frame: pl.DataFrame, target: str) -> str:
+    root = folder / "served"
+    path = folder / "served.parquet"
+    frame.write_parquet(path)
+    X = frame.drop(target).head(1).rows()
+    with _yard(root) as yard:
+        model = yard.train(
+            TrainRequest(model_class_key="logistic_regression", X=path, target=target, evaluation=_NONE)
+        ).model_id
+    question = orjson.dumps({"model_id": model, "X": X})
+    command = [sys.executable, "-m", "modelyard", "rest", "--storage", str(root), "--port"]
+    with (
+        serving(lambda port: [*command, str(port)], answers("/health"), log=folder / "log") as server,
+        _yard(root) as other,
+    ):
+        idle = _latencies(server, question)
+        job = _order(server, path, target)
+        next(state for state in other.watch_job(job) if state.progress.step)
+        busy = _latencies(server, question)
+        here = _cancel(server, lambda: _call(server, "DELETE", f"/jobs/{job}"))
+        job = _order(server, path, target)
+        next(state for state in other.watch_job(job) if state.progress.step)
+        elsewhere = _cancel(server, lambda: other.cancel_job(job))
+    rows = {
+        "one-row prediction, idle, p50": idle[0],
+        "one-row prediction, idle, p99": idle[1],
+        f"while {ITERATIONS:,} iterations train, p50": busy[0],
+        f"while {ITERATIONS:,} iterations train, p99": busy[1],
+        "cancel by its server: answered": here[0],
+        "cancel by its server: the run is gone": here[1],
+        "cancel by another process: answered": elsewhere[0],
+        "cancel by another process: the run is gone": elsewhere[1],
+    }
+    return _table("Served meanwhile", "ms", rows)
+
+
+def _order(server: Server, path: Path, target: str) -> str:
+    fields = {
+        "model_class_key": "catboost_classifier",
+        "target": target,
+        "hyperparams": f'{{"iterations": {ITERATIONS}}}',
+        "evaluation": '{"method": "none"}',
+    }
+    boundary = "modelyard"
+    parts = "".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    )
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="t.parquet"\r\n\r\n'
+    body = parts.encode() + head.encode() + path.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
+    kind = f"multipart/form-data; boundary={boundary}"
+    job_id: str = orjson.loads(_call(server, "POST", "/train/file?wait=false", body, kind))["job_id"]
+    return job_id
+
+
+def _latencies(server: Server, question: bytes, count: int = 3000) -> tuple[float, float]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    taken = []
+    for _ in range(count):
+        began = time.perf_counter()
+        connection.request("POST", "/predict", question, {"Content-Type": "application/json"})
+        connection.getresponse().read()
+        taken.append((time.perf_counter() - began) * 1000)
+    connection.close()
+    taken.sort()
+    return taken[count // 2], taken[count * 99 // 100]
+
+
+def _cancel(server: Server, cancel: Callable[[], object]) -> tuple[float, float]:
+    """Return how long the answer took, and until no process of the run was left, in ms."""
+    runs = {run for fork_server in _children(server.process.pid) for run in _children(fork_server)}
+    assert runs
+    began = time.perf_counter()
+    cancel()
+    answered = time.perf_counter()
+    while any(_is_alive(pid) for pid in runs):
+        time.sleep(0.001)
+    return (answered - began) * 1000, (time.perf_counter() - began) * 1000
+
+
+def _children(pid: int) -> set[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return {int(child) for task in tasks for child in (task / "children").read_text().split()}
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def _call(server: Server, method: str, path: str, body: bytes | None = None, kind: str = "") -> bytes:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    connection.request(method, path, body, {"Content-Type": kind} if kind else {})
+    answer = connection.getresponse()
+    content = answer.read()
+    assert answer.status == 202, content
+    connection.close()
+    return content
+
+
+# The rest.
+
+
+@contextmanager
+def _yard(root: Path) -> Iterator[Yard]:
+    yard = build(Settings(storage_dir=root, train_niceness=0))  # a fit in this process is not nicer either
+    try:
+        yield yard
+    finally:
+        yard.close()
+
+
+def _made(folder: Path) -> Path:
+    X, y = make_table()
+    path = folder / "made.parquet"
+    X.with_columns(y).write_parquet(path)
+    return path
+
+
+def _seconds(doing: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    doing()
+    return time.perf_counter() - began
+
+
+def _table(title: str, unit: str, rows: dict[str, float]) -> str:
+    lines = "".join(f"| {name} | {value:.1f} |\n" for name, value in rows.items())
+    return f"| {title} | {unit} |\n| --- | ---: |\n{lines}"
+
+
+if __name__ == "__main__":
+    for part in run(*(Path(sys.argv[1]), *sys.argv[2:3]) if sys.argv[1:] else ()):
+        print(part, flush=True)
