@@ -1,4 +1,4 @@
-"""`make bench` lists the benchmarks, `make bench ARGS="grpc_serving"` runs one of them (several: one after the other)."""
+"""`make bench` lists the benchmarks, `make bench ARGS="grpc_serving"` runs one of them; several run in turn."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ENTRY = 'if __name__ == "__main__":'
 
 def names() -> list[str]:
     """Return the benchmarks: the modules here that measure when they are run, and are no server themselves."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
+    files = sorted(Path(__file__).parent.glob("[a-z]*.py"))
     return [file.stem for file in files if _ENTRY in file.read_text() and "def run(" in file.read_text()]
 
 
