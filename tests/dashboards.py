@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -28,10 +29,10 @@ class Dashboard:
     grpc_target: str
     pid: int
 
-    def resident_mb(self) -> float:
-        """Return the memory that it holds."""
+    def peak_mb(self) -> float:
+        """Return the most memory that it has held, in MiB."""
         status = Path(f"/proc/{self.pid}/status").read_text()
-        return float(status.split("VmRSS:")[1].split()[0]) / 1024
+        return float(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 @contextmanager
@@ -53,6 +54,15 @@ def dashboard_on(rest_url: str, grpc_target: str, folder: Path) -> Iterator[Dash
         url = f"http://127.0.0.1:{port}"
         wait_until_healthy(url)
         yield Dashboard(url, rest_url, grpc_target, process.pid)
+
+
+@contextmanager
+def rest_on(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a REST server on a port and yield its process once it answers."""
+    command = [sys.executable, "-m", "modelyard", "rest", "--port", str(port)]
+    with doors.serving(command, folder) as process:
+        doors.wait_until_healthy(f"http://127.0.0.1:{port}")
+        yield process
 
 
 @contextmanager

@@ -65,6 +65,10 @@ def button(app: AppTest, key: str) -> Any:
     return app.button(key=key)
 
 
+def field(app: AppTest, label: str) -> Any:
+    return next(one for one in app.number_input if one.label == label)
+
+
 def wait_for_model(app: AppTest) -> AppTest:
     """Rerun the page until its training has ended: each look of its own is one such rerun."""
     for _ in range(600):
@@ -111,8 +115,7 @@ def test_only_hyperparams_that_were_changed_are_sent(yard: Yard) -> None:
     app = yard.open("train")
     app = app.button[-1].click().run()
     app = app.text_input[0].set_value("changed").run()
-    key = next(field.key for field in app.number_input if field.label == "C")
-    app = app.number_input(key=key).set_value(0.25).run()
+    app = field(app, "C").set_value(0.25).run()
     assert "Changed: C" in texts(app)
     wait_for_model(button(app, "train-go").click().run())
     assert yard.client.get_model("changed").hyperparams["C"] == 0.25
@@ -121,10 +124,9 @@ def test_only_hyperparams_that_were_changed_are_sent(yard: Yard) -> None:
 def test_one_click_brings_the_defaults_back(yard: Yard) -> None:
     app = yard.open("train")
     app = app.button[-1].click().run()
-    key = next(field.key for field in app.number_input if field.label == "C")
-    app = app.number_input(key=key).set_value(0.25).run()
+    app = field(app, "C").set_value(0.25).run()
     app = button(app, "hyperparams-logistic_regression--defaults").click().run()
-    assert next(field.value for field in app.number_input if field.label == "C") == 1.0
+    assert field(app, "C").value == 1.0
     assert "Changed" not in texts(app)
 
 
@@ -151,7 +153,7 @@ def test_a_retraining_starts_from_its_parent(yard: Yard, penguins_csv: Path) -> 
     parent = yard.client.train(request)
     app = yard.open("train", parent=parent.model_id)
     app = next(one for one in app.button if "sample" in one.label).click().run()
-    assert next(field.value for field in app.number_input if field.label == "C") == 0.5
+    assert field(app, "C").value == 0.5
     wait_for_model(button(app, "train-go").click().run())
     child = yard.client.get_model("parent")
     assert (child.version, child.parent_id, child.hyperparams["C"]) == (2, parent.model_id, 0.5)

@@ -56,7 +56,7 @@ def keys_of(node: ast.expr) -> Iterator[str]:
         yield from keys_of(node.body)
         yield from keys_of(node.orelse)
     elif isinstance(node, ast.JoinedStr):
-        yield "".join(re.escape(part.value) if isinstance(part, ast.Constant) else r"\w+" for part in node.values)
+        yield "".join(re.escape(str(part.value)) if isinstance(part, ast.Constant) else r"\w+" for part in node.values)
 
 
 def visible_literals(tree: ast.AST) -> Iterator[tuple[int, str]]:

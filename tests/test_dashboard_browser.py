@@ -1,0 +1,201 @@
+"""Journeys through the dashboard in a real browser, over both doors."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from modelyard.rest_api.client import RestClient
+from modelyard.schemas import ModelQuery
+from tests import dashboards, doors
+from tests.dashboards import Dashboard
+
+TRAINING_MS = 60_000
+expect.set_options(timeout=20_000)
+UPLOAD = '[data-testid="stFileUploaderDropzoneInput"]'
+
+
+@pytest.fixture(scope="module")
+def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    with dashboards.dashboard(tmp_path_factory.mktemp("browser") / "models_storage") as dashboard:
+        yield dashboard
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with dashboards.chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    yield page
+    context.close()
+
+
+def press(page: Page, name: str, timeout: float | None = None) -> None:
+    page.get_by_role("button", name=name, exact=True).click(timeout=timeout)
+
+
+def turn_to(page: Page, name: str) -> None:
+    page.get_by_role("link", name=name, exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_role("combobox", name=re.compile(label)).click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def train(page: Page, table: Path, target: str, name: str) -> None:
+    turn_to(page, "Train")
+    page.locator(UPLOAD).set_input_files(table)
+    choose(page, "Column to predict", target)
+    page.get_by_role("textbox", name="Name", exact=True).fill(name)
+    page.keyboard.press("Tab")
+    press(page, "Train")
+    expect(page.get_by_text(f"{name} · v1 is ready")).to_be_visible(timeout=TRAINING_MS)
+
+
+def test_the_first_page_is_there_within_two_seconds(dashboard: Dashboard, browser: Browser) -> None:
+    took = []
+    for _ in range(3):  # other processes may hold the machine for a moment
+        context = browser.new_context()
+        page = context.new_page()
+        began = time.monotonic()
+        page.goto(dashboard.url)
+        page.get_by_text("Active models").wait_for()
+        took.append(time.monotonic() - began)
+        context.close()
+        if took[-1] < 2:
+            break
+    assert min(took) < 2
+
+
+@pytest.mark.parametrize("door", ["REST", "gRPC"])
+def test_the_life_of_a_model(dashboard: Dashboard, page: Page, penguins_csv: Path, tmp_path: Path, door: str) -> None:
+    name = f"birds-{door.lower()}"
+    page.goto(dashboard.url)
+    page.get_by_role("radio", name=door).click()
+    train(page, penguins_csv, "species", name)
+    for part in ("Confusion matrix", "What counts", "ROC", "Calibration"):
+        expect(page.get_by_role("heading", name=part, exact=True)).to_be_visible()
+
+    press(page, "Predict with it")
+    page.locator(UPLOAD).set_input_files(penguins_csv)
+    press(page, "Predict")
+    expect(page.get_by_text("of 344 rows are right")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_test_id("stDownloadButton").get_by_role("button").click()
+    download.value.save_as(tmp_path / "labels.csv")
+    labels = pl.read_csv(tmp_path / "labels.csv", null_values="NA")
+    assert (labels.height, labels["species"].to_list()[:3]) == (344, labels["prediction"].to_list()[:3])
+    page.get_by_role("radio", name="One row").click()
+    expect(page.get_by_role("spinbutton", name="bill_length_mm")).to_be_visible()
+    press(page, "Predict")
+    expect(page.get_by_text(f"says {name} · v1")).to_be_visible()
+
+    turn_to(page, "Train")  # what was trained last is still there
+    press(page, "Open its page")
+    press(page, "Retrain")
+    press(page, "Train the new version")
+    expect(page.get_by_text(f"{name} · v2 is ready")).to_be_visible(timeout=TRAINING_MS)
+
+    turn_to(page, "Compare")
+    expect(page.get_by_role("columnheader", name=f"{name} · v2")).to_be_visible()
+    expect(page.get_by_role("columnheader", name=f"{name} · v1")).to_be_visible()
+
+    turn_to(page, "Train")
+    press(page, "Open its page")
+    press(page, "Delete")
+    press(page, "Delete, restorable")
+    press(page, "Restore")
+    expect(page.get_by_role("button", name="Retrain", exact=True)).to_be_visible()
+    with RestClient(dashboard.rest_url) as client:
+        assert [model.version for model in client.list_models(ModelQuery(name=name)).models] == [2, 1]
+
+
+def test_a_training_is_watched_and_cancelled(dashboard: Dashboard, page: Page, penguins_csv: Path) -> None:
+    page.goto(dashboard.url)
+    turn_to(page, "Train")
+    page.locator(UPLOAD).set_input_files(penguins_csv)
+    choose(page, "Column to predict", "species")
+    press(page, "Choose")
+    page.get_by_role("spinbutton", name="Iterations").fill("1000000")
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Changed: Iterations")).to_be_visible()
+    press(page, "Train")
+    expect(page.get_by_text(re.compile(r"step \d+ of "))).to_be_visible(timeout=TRAINING_MS)
+    press(page, "Cancel")
+    expect(page.get_by_text("cancelled")).to_be_visible()
+    turn_to(page, "Jobs")
+    expect(page.get_by_text("Nothing is running at the moment")).to_be_visible()
+
+
+def test_a_wrong_cell_is_named_with_its_row_and_column(dashboard: Dashboard, page: Page, tmp_path: Path) -> None:
+    table = tmp_path / "table.jsonl"
+    table.write_text("".join(f'{{"a": {i}, "b": {i % 7}, "y": {i % 2}}}\n' for i in range(50)))
+    page.goto(dashboard.url)
+    train(page, table, "y", "numbers")
+    press(page, "Predict with it")
+    wrong = tmp_path / "wrong.jsonl"
+    wrong.write_text('{"a": 1, "b": 2}\n{"a": "high", "b": 2}\n{"a": 2, "b": "low"}\n')
+    page.locator(UPLOAD).set_input_files(wrong)
+    press(page, "Predict")
+    expect(page.get_by_text("column 'a', row 1")).to_be_visible()
+    expect(page.get_by_text("All 2 places")).to_be_visible()
+
+
+def test_a_server_that_was_killed_is_said_and_found_again(page: Page, tmp_path: Path) -> None:
+    port = doors.free_port()
+    folder, url = tmp_path / "models_storage", f"http://127.0.0.1:{port}"
+    with dashboards.dashboard_on(url, "127.0.0.1:1", tmp_path / "other") as other:
+        with dashboards.rest_on(port, folder) as process:
+            page.goto(other.url)
+            expect(page.get_by_text("Your first model in a minute")).to_be_visible()
+            turn_to(page, "Models")
+            expect(page.get_by_text("There are no models here yet")).to_be_visible()
+            process.kill()
+            process.wait()
+            press(page, "Refresh")
+            expect(page.get_by_text("REST does not answer")).to_be_visible()
+        with dashboards.rest_on(port, folder):
+            press(page, "Try again")
+            expect(page.get_by_text("There are no models here yet")).to_be_visible()
+
+
+def test_a_table_of_50_mb_is_sent_on_without_being_held(dashboard: Dashboard, page: Page, tmp_path: Path) -> None:
+    table = tmp_path / "large.csv"
+    write_large(table, 50 * 2**20)
+    page.goto(dashboard.url)
+    turn_to(page, "Train")
+    page.locator(UPLOAD).set_input_files(table)
+    choose(page, "Column to predict", "y")
+    page.get_by_role("radio", name="None").click()
+    page.get_by_role("textbox", name="Name", exact=True).fill("large")
+    page.keyboard.press("Tab")
+    press(page, "Train")
+    expect(page.get_by_text("large · v1 is ready")).to_be_visible(timeout=TRAINING_MS)
+    press(page, "Predict with it")
+    page.locator(UPLOAD).set_input_files(table)
+    press(page, "Predict")
+    expect(page.get_by_text(re.compile("rows are right"))).to_be_visible(timeout=TRAINING_MS)
+    assert dashboard.peak_mb() < 700
+
+
+def write_large(path: Path, n_bytes: int) -> None:
+    """Write a table whose texts are long, so that it is large with few rows to fit."""
+    row = pl.int_range(n_bytes // 178)
+    texts = [pl.lit(pl.Series([letter * 56 for letter in "abcde"])).gather(row // step % 5) for step in (1, 3, 7)]
+    frame = pl.select(a=row % 997, b=row % 89, t=texts[0], u=texts[1], v=texts[2], y=row // 5 % 2)
+    frame.write_csv(path)
+    assert path.stat().st_size >= n_bytes
