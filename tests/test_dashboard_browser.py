@@ -16,6 +16,8 @@ from modelyard.schemas import ModelQuery
 from tests import dashboards, doors
 from tests.dashboards import Dashboard
 
+pytestmark = pytest.mark.timeout(300)  # a browser, three servers and trainings, on a machine that others use too
+
 TRAINING_MS = 60_000
 expect.set_options(timeout=20_000)
 UPLOAD = '[data-testid="stFileUploaderDropzoneInput"]'

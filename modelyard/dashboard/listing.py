@@ -37,7 +37,7 @@ def classes() -> list[ModelClassInfo]:
 
 
 @st.cache_data(ttl=60, show_spinner=False)
-def _classes(_address: str, _here: session.Session) -> list[ModelClassInfo]:
+def _classes(address: str, _here: session.Session) -> list[ModelClassInfo]:
     return _here.yard.list_model_classes()
 
 

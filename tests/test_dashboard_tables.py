@@ -1,0 +1,123 @@
+"""A table as the dashboard looks at it: formats, previews, profiles, columns left out."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from modelyard.dashboard import formats
+from modelyard.dashboard.forms import difference
+from modelyard.dashboard.predicted import _as_labels
+from modelyard.dashboard.profiles import look_at
+from modelyard.dashboard.tables import HEAD_ROWS, open_table, without
+
+ROWS = [{"age": 39, "job": "clerk", "paid": "no"}, {"age": None, "job": "smith", "paid": "yes"}]
+
+
+def write(folder: Path, name: str) -> Path:
+    path, frame = folder / name, pl.DataFrame(ROWS)
+    match path.suffix:
+        case ".csv":
+            path.write_text("age;job;paid\n39;clerk;no\n;smith;yes\n")
+        case ".json":
+            path.write_text(json.dumps(ROWS))
+        case ".columns":
+            path.write_text(json.dumps(frame.to_dict(as_series=False)))
+        case ".jsonl":
+            path.write_text("\n".join(map(json.dumps, ROWS)))
+        case ".parquet":
+            frame.write_parquet(path)
+        case ".arrow":
+            frame.write_ipc(path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.json", "t.columns", "t.jsonl", "t.parquet", "t.arrow"])
+def test_every_format_is_previewed(tmp_path: Path, name: str) -> None:
+    table = open_table(write(tmp_path, name), name)
+    assert (table.problem, table.rows, table.names) == ("", 2, ["age", "job", "paid"])
+    assert [column.feature_type for column in table.columns] == ["numeric", "categorical", "categorical"]
+    assert table.columns[0].missing == 1
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.json", "t.jsonl", "t.parquet", "t.arrow"])
+def test_columns_left_out_are_gone_and_the_cells_of_the_others_as_they_were(tmp_path: Path, name: str) -> None:
+    table = open_table(write(tmp_path, name), name)
+    rest = open_table(without(table, ["job"], tmp_path), name)
+    assert (rest.names, rest.rows) == (["age", "paid"], 2)
+    assert rest.head["paid"].to_list() == ["no", "yes"]
+    assert rest.head["age"].to_list() == table.head["age"].to_list()
+
+
+def test_the_preview_of_a_long_table_holds_its_first_rows_alone(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    pl.select(n=pl.int_range(3 * HEAD_ROWS)).write_csv(path)
+    table = open_table(path, path.name)
+    assert (table.rows, table.head.height) == (3 * HEAD_ROWS, HEAD_ROWS)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": [1, 2', b"PAR1 and nothing else"])
+def test_a_file_that_cannot_be_read_has_no_preview_but_a_reason(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.bin"
+    path.write_bytes(content)
+    table = open_table(path, path.name)
+    assert (table.rows, table.columns) == (None, ())
+    assert table.problem
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "missing"),
+    [
+        (["1", "2.5", "NA", ""], "numeric", 2),
+        (["007", "008"], "categorical", 0),
+        (["a", "1", None], "categorical", 1),
+        ([True, False, None], "categorical", 1),
+        ([1.0, float("nan"), 3.0], "numeric", 1),
+        ([None, None], "categorical", 2),
+    ],
+)
+def test_a_profile_says_what_a_column_seems_to_hold(values: list[object], kind: str, missing: int) -> None:
+    look = look_at(pl.Series("column", values))
+    assert (look.feature_type, look.missing) == (kind, missing)
+
+
+def test_true_labels_are_read_as_predictions_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("y,z\n1.0,true\n 0 ,false\nNA,\n")
+    table = open_table(path, path.name)
+    assert _as_labels(table, "y").to_list() == ["1", "0", None]
+    assert _as_labels(table, "z").to_list() == ["true", "false", None]
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.98550724, "98.6 %"), (0.99999, "99.9 %"), (1.0, "100 %"), (0.0, "0 %"), (1e-9, "0.1 %")]
+)
+def test_a_share_is_never_rounded_to_all_or_nothing(share: float, text: str) -> None:
+    assert formats.percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.051375868, "0.05138"), (2007, "2007"), (43.9219, "43.92"), (12345.0, "12\u202f345"), (0, "0")],
+)
+def test_numbers_have_the_digits_that_matter(value: float, text: str) -> None:
+    assert formats.number(value) == text
+
+
+@pytest.mark.parametrize(("minutes", "text"), [(0, "just now"), (5, "5 min ago"), (125, "2 h ago"), (3000, "2 d ago")])
+def test_a_moment_is_told_by_how_long_ago_it_was(minutes: int, text: str) -> None:
+    now = datetime(2026, 1, 31, tzinfo=UTC)
+    assert formats.ago(now - timedelta(minutes=minutes), now) == text
+
+
+def test_a_names_markdown_is_not_taken_for_markdown() -> None:
+    assert formats.escaped("a_b*[x](y)") == r"a\_b\*\[x\]\(y\)"
+
+
+def test_true_is_not_one_among_hyperparams() -> None:
+    schema = {"properties": {"verbose": {"default": False}, "C": {"default": 1.0}}}
+    assert difference(schema, {"verbose": 0, "C": 1}) == {"verbose": 0}
