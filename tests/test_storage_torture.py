@@ -26,7 +26,7 @@ from modelyard.storage import ModelStore
 from modelyard.storage.doctor import examine
 from tests import doors
 
-SECONDS = float(os.environ.get("MODELYARD_TEST_TORTURE_S", "5"))
+SECONDS = float(os.environ.get("MODELYARD_TEST_TORTURE_S", "3"))
 ROOT = Path(__file__).parent.parent
 
 AFTER = {"add": "active", "restore": "active", "delete": "deleted", "gone": "gone"}
@@ -190,7 +190,7 @@ def test_servers_killed_at_random_lose_no_model(storage_dir: Path) -> None:
     with Server(storage_dir, 0) as one, Server(storage_dir, 1) as other, ThreadPoolExecutor(2) as pool:
         servers = (one, other)
         for server in servers:
-            doors.wait_until_healthy(server.url)
+            doors.wait_until_healthy(server.url, 90)
         callers = [
             pool.submit(train_and_delete, server.url, ended, number, answers[number])
             for number, server in enumerate(servers)
@@ -198,7 +198,7 @@ def test_servers_killed_at_random_lose_no_model(storage_dir: Path) -> None:
         try:
             deadline = time.monotonic() + SECONDS
             for killed in itertools.cycle((0, 1)):
-                assert answers[killed].acquire(timeout=60)
+                assert answers[killed].acquire(timeout=100)
                 time.sleep(chance.uniform(0.0, 0.3))  # so that it dies at any point of what comes next
                 servers[killed].kill()
                 servers[killed].start()
