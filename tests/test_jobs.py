@@ -9,11 +9,13 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from modelyard import errors
 from modelyard.jobs import Jobs, launcher
+from modelyard.jobs.documents import JobDocuments
 from modelyard.jobs.spool import Spool
 from modelyard.schemas import Job, JobQuery
 from tests import job_runs
@@ -331,3 +333,49 @@ def test_after_an_interruption_the_same_key_trains_again(storage_dir: Path) -> N
 def test_a_failed_run_is_not_run_again_by_its_key(jobs: Jobs) -> None:
     failed = jobs.wait(order(jobs, "wrong", key="k").job_id)
     assert order(jobs, "wrong", key="k") == failed
+
+
+def test_a_server_removes_what_was_left_of_runs_long_ago(storage_dir: Path) -> None:
+    old, new = (storage_dir / "jobs" / name for name in ("old", "new"))
+    for path in (old, new):
+        path.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    (storage_dir / "jobs" / "owner-gone.lock").touch()
+    with opened(storage_dir) as jobs:
+        jobs.serve()
+        assert leftovers(storage_dir) == ["new"]
+        assert not (storage_dir / "jobs" / "owner-gone.lock").exists()
+
+
+def test_a_run_whose_result_nobody_can_read_fails(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Spool.outcome
+
+    def tear(spool: Spool) -> object:
+        (spool.path / "outcome.json").write_text('{"finished": {}}')
+        return read(spool)
+
+    monkeypatch.setattr(Spool, "outcome", tear)
+    failed = jobs.wait(order(jobs, "finish").job_id)
+    assert failed.error is not None
+    assert (failed.status, failed.error.code) == ("failed", "INTERNAL")
+
+
+def test_a_disk_that_cannot_be_written_for_a_while_loses_no_end(
+    jobs: Jobs, storage_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelyard.jobs.dispatcher._RETRY_INTERVAL_S", 0.05)
+    job = until_running(jobs, order(jobs, "wait"))
+    tries: list[str] = []
+    end = JobDocuments.end
+
+    def refuse_first(documents: JobDocuments, *arguments: Any, **options: Any) -> object:
+        tries.append(arguments[0])
+        if len(tries) < 3:
+            raise errors.Unavailable("no space left on the device")
+        return end(documents, *arguments, **options)
+
+    monkeypatch.setattr(JobDocuments, "end", refuse_first)
+    (run,) = run_pids()
+    os.kill(run, signal.SIGKILL)
+    assert jobs.wait(job.job_id).status == "failed"
+    assert tries == [job.job_id] * 3

@@ -29,6 +29,9 @@ log = logging.getLogger("modelyard.jobs")
 
 _LOOK_INTERVAL_S = 0.05
 _IDLE_INTERVAL_S = 1.0
+_RETRY_INTERVAL_S = 1.0
+_LEFTOVER_AFTER_S = 3600.0
+"""A run's folder that no living job names is somebody's who was killed before he had ordered, or after all was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +96,13 @@ class Dispatcher:
 
     def serve(self) -> None:
         """From now on run what others have left queued, and look for it about every second."""
+        if self.stops:
+            return
         self._serves = True
         self.owner_id()
         with suppress(OSError):
             locks.remove_free_locks(self._folder)
+            self._remove_leftovers()
         self.look_now()
 
     def look_now(self) -> None:
@@ -148,7 +154,10 @@ class Dispatcher:
                 self._look()
             except ModelyardError as error:
                 log.warning("jobs cannot be looked after now: %s", error.detail)
-                self._wake.wait(_LOOK_INTERVAL_S)
+                self._wake.wait(_RETRY_INTERVAL_S)
+            except Exception:  # without this thread no job would ever end
+                log.exception("jobs cannot be looked after now")
+                self._wake.wait(_RETRY_INTERVAL_S)
             if self.stops and not self._runs:
                 self._tell()
                 return
@@ -185,6 +194,12 @@ class Dispatcher:
     def _release_queued(self) -> None:
         if self._owner is not None:
             self._documents.release(self._owner.owner_id)
+
+    def _remove_leftovers(self) -> None:
+        alive = {entry.job_id for entry in self._documents.alive()}
+        for path in self._folder.iterdir():
+            if path.is_dir() and path.name not in alive and path.stat().st_mtime < time.time() - _LEFTOVER_AFTER_S:
+                Spool(path).remove()
 
     # Starting.
 

@@ -29,34 +29,27 @@ from modelyard.jobs import run_process
 
 _MESSAGE_BYTES = 1 << 16
 _MOST_FILES = 64
-_LOOK_INTERVAL_S = 0.2
 IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """They are for the owner, who decides what becomes of its runs."""
 
 
-def main(file: int, target: str, preload: Sequence[str], niceness: int) -> NoReturn:
-    """Serve the owner at the other end of the socket `file` until it is gone. Runs call the function `target` names.
-
-    `niceness` is its own; runs have theirs.
-    """
+def main(file: int, target: str, preload: Sequence[str]) -> NoReturn:
+    """Serve the owner at the other end of the socket `file` until it is gone. Runs call the function `target` names."""
     for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    run_process.be_nice(niceness)
     os.chdir("/")
     os.set_inheritable(file, False)
     channel = socket.socket(fileno=file)
     try:
-        function = _load(channel, target, preload)
+        function = _load(target, preload)
     except BaseException:
         _send(channel, {"problem": traceback.format_exc()})
         raise
     _Server(channel, function).serve()
 
 
-def _load(channel: socket.socket, target: str, preload: Sequence[str]) -> run_process.RunFunction:
-    """Import what runs need; meanwhile an alarm looks whether the owner is still there."""
-    signal.signal(signal.SIGALRM, lambda *_: _end_without_owner(channel))
-    signal.setitimer(signal.ITIMER_REAL, _LOOK_INTERVAL_S, _LOOK_INTERVAL_S)
+def _load(target: str, preload: Sequence[str]) -> run_process.RunFunction:
+    """Import what runs need. Then the alarm by which the launcher had this process look for its owner is over."""
     for name in preload:
         importlib.import_module(name)
     module, _, name = target.partition(":")
@@ -66,13 +59,6 @@ def _load(channel: socket.socket, target: str, preload: Sequence[str]) -> run_pr
     gc.collect()
     gc.freeze()  # what is here now is shared with all runs; their collectors shall not touch it
     return function
-
-
-def _end_without_owner(channel: socket.socket) -> None:
-    with selectors.DefaultSelector() as selector:
-        selector.register(channel, selectors.EVENT_READ)
-        if selector.select(0) and not channel.recv(1, socket.MSG_PEEK):
-            os._exit(0)
 
 
 class _Server:

@@ -21,7 +21,19 @@ import orjson
 
 log = logging.getLogger("modelyard.jobs")
 
-_COMMAND = "import sys; sys.path[:] = {path!r}; from modelyard.jobs.fork_server import main; {call}"
+_CODE = """
+import os, select, signal, sys
+os.nice(max(0, {niceness} - os.getpriority(os.PRIO_PROCESS, 0)))
+owner = select.poll()
+owner.register({file}, select.POLLHUP)
+signal.signal(signal.SIGALRM, lambda *_: owner.poll(0) and os._exit(0))
+signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
+sys.path[:] = {path!r}
+from modelyard.jobs.fork_server import main
+main({file}, {target!r}, {preload!r})
+"""
+"""What the fork server's Python runs. Until it is ready, which takes seconds, an alarm has it look for its owner."""
+
 _END_TIMEOUT_S = 10.0
 
 
@@ -103,10 +115,11 @@ class _Server:
         self._runs: dict[str, RunEvents] = {}
         self._channel, theirs = socket.socketpair()
         with theirs:
-            self._process = _start_process(
-                f"main({theirs.fileno()}, {target!r}, {list(preload)!r}, {niceness})",
-                theirs.fileno(),
+            path = [str(Path(entry or ".").absolute()) for entry in sys.path]
+            code = _CODE.format(
+                file=theirs.fileno(), path=path, target=target, preload=list(preload), niceness=niceness
             )
+            self._process = _start_python(code, theirs.fileno())
         threading.Thread(target=self._hear, name="runs", daemon=True).start()
 
     def start(self, job_id: str, folder: Path, slot: int, niceness: int, events: RunEvents) -> None:
@@ -159,11 +172,10 @@ class _Server:
             events.ended(end)
 
 
-def _start_process(call: str, file: int) -> subprocess.Popen[bytes]:
-    path = [str(Path(entry or ".").absolute()) for entry in sys.path]
-    command = _COMMAND.format(path=path, call=call)
+def _start_python(code: str, file: int) -> subprocess.Popen[bytes]:
+    """Start this Python on some code, with one more file open, out of the terminal's reach."""
     return subprocess.Popen(  # noqa: S603 - this very Python
-        [sys.executable, "-P", "-c", command],
+        [sys.executable, "-P", "-c", code],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

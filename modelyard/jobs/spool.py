@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
@@ -72,9 +73,7 @@ class Spool:
             return None
         except (OSError, orjson.JSONDecodeError) as error:
             return JobError.of(Internal(f"what the run said at its end cannot be read: {error}"))
-        if "error" in document:
-            return JobError.model_validate(document["error"])
-        return _FINISHED.validate_python(document["finished"])
+        return JobError.model_validate(document["error"]) if "error" in document else _finished(document["finished"])
 
     def log_tail(self) -> str:
         """Return the end of what the run said."""
@@ -106,6 +105,13 @@ class ProgressReporter:
         self._next = now + self._interval_s
         progress = JobProgress(fraction=step / max(total, 1), step=step, total=total, metric=metric)
         self._spool.write_progress(progress)
+
+
+def _finished(document: Any) -> Finished | JobError:
+    try:
+        return _FINISHED.validate_python(document)
+    except ValidationError as error:
+        return JobError.of(Internal(f"what the run has made is not described as it should be: {error}"))
 
 
 def _replace(path: Path, content: bytes) -> None:

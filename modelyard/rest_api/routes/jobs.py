@@ -18,6 +18,7 @@ from modelyard.schemas import Job, JobPage, JobQuery
 
 EVENTS = "text/event-stream"
 _LOOK_INTERVAL_S = 0.1
+_LIVENESS_INTERVAL_S = 1.0
 _SILENCE_S = 15.0
 """A stream says something at least so often: what is between here and the client may close one that is silent."""
 
@@ -54,10 +55,11 @@ def router(yard: Yard) -> APIRouter:
     return routes
 
 
-async def states(yard: Yard, job_id: str) -> AsyncIterator[Job | None]:
+async def states(yard: Yard, job_id: str, interval_s: float = _LOOK_INTERVAL_S) -> AsyncIterator[Job | None]:
     """Yield a job whenever it has changed, until it has ended; None where nothing happened for a while.
 
-    No thread waits meanwhile. Raises Unavailable where the job waits for its turn, but this server stops.
+    Its end is seen at once, its progress every `interval_s`. No thread waits meanwhile. Raises Unavailable where the
+    job waits for its turn, but this server stops.
     """
     loop = asyncio.get_running_loop()
     changed = asyncio.Event()
@@ -78,13 +80,13 @@ async def states(yard: Yard, job_id: str) -> AsyncIterator[Job | None]:
                 last = job
             if not job.ended:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), _LOOK_INTERVAL_S)
+                    await asyncio.wait_for(changed.wait(), interval_s)
 
 
 async def end_of(yard: Yard, job_id: str) -> Job:
     """Return a job when it has ended. Raises like `states`."""
     last: Job | None = None
-    async for job in states(yard, job_id):
+    async for job in states(yard, job_id, _LIVENESS_INTERVAL_S):
         last = job or last
     assert last is not None
     return last
