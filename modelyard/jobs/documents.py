@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from modelyard.errors import FailedPrecondition, IdempotencyConflict, JobNotFound, ModelyardError, TooManyRequests
+from modelyard.errors import FailedPrecondition, IdempotencyConflict, ModelyardError, TooManyRequests
 from modelyard.jobs.index import JobEntry, JobIndex
 from modelyard.jobs.records import JOBS, JobRecord, job_document, job_record
+from modelyard.references import no_such_job
 from modelyard.schemas import Job, JobError, JobProgress, JobQuery, JobStatus
 from modelyard.storage import Database, Transaction
 from modelyard.storage.cursors import decode_cursor, encode_cursor
@@ -43,7 +44,7 @@ class JobDocuments:
         """Return a job. Raises JobNotFound."""
         document = self._database.get(JOBS, job_id)
         if document is None:
-            raise _not_found(job_id)
+            raise no_such_job(job_id)
         return job_record(job_id, document)
 
     def page(self, query: JobQuery) -> tuple[list[Job], str | None]:
@@ -154,7 +155,7 @@ class JobDocuments:
 def _read(transaction: Transaction, job_id: str) -> JobRecord:
     document = transaction.get(JOBS, job_id)
     if document is None:
-        raise _not_found(job_id)
+        raise no_such_job(job_id)
     return job_record(job_id, document)
 
 
@@ -163,7 +164,3 @@ def _change(transaction: Transaction, record: JobRecord, changed: dict[str, obje
     new = JobRecord(job, owner, record.idempotency_key, record.request_sha256)
     transaction.put(JOBS, job.job_id, job_document(new))
     return new
-
-
-def _not_found(job_id: str) -> JobNotFound:
-    return JobNotFound(f"there is no job {job_id[:80]!r}")
