@@ -38,6 +38,8 @@ MODEL_ID_PATTERN = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _MODEL_ID = re.compile(MODEL_ID_PATTERN, re.IGNORECASE)
 _NAME = re.compile(NAME_PATTERN)
+IDEMPOTENCY_KEY_PATTERN = r"[!-~]{1,200}"
+_IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY_PATTERN)
 
 
 class Frozen(BaseModel):
@@ -88,6 +90,14 @@ def check_name(name: str) -> str:
     if is_model_id(name):
         raise ValueError(f"name {name!r} looks like a model id; choose one that does not")
     return name
+
+
+def check_idempotency_key(key: str | None) -> None:
+    """Refuse an idempotency key that not every door could carry. Raises InvalidRequest."""
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise InvalidRequest(
+            f"an idempotency key must be 1 to 200 visible ASCII characters, got {key[:80]!r} ({len(key)} characters)"
+        )
 
 
 def is_model_id(reference: str) -> bool:

@@ -16,13 +16,12 @@ from modelyard.grpc_server.spool import Spool
 from modelyard.grpc_server.tables_in import Sent, opened, read_table
 from modelyard.grpc_server.workers import Workers
 from modelyard.ml_core.yard import Yard
-from modelyard.schemas import Job, ModelMetadata, Predictions
+from modelyard.schemas import Job, ModelMetadata, Predictions, check_idempotency_key
 
 SMALL_BYTES = 16 * 1024
 """Below it a prediction takes less time than handing it to a thread and back saves."""
 
 ARTIFACT_CHUNK_BYTES = 2**20
-MAX_KEY_CHARS = 200
 
 
 class ModelService:
@@ -222,8 +221,7 @@ def _reference(message: Any) -> str:
 def idempotency_key(call: Call) -> str | None:
     """Return the key that a call's metadata carries. Raises InvalidRequest."""
     key: str | None = call.metadata.get("idempotency-key")
-    if key is not None and not 1 <= len(key) <= MAX_KEY_CHARS:
-        raise InvalidRequest(f"the metadata idempotency-key must have 1 to {MAX_KEY_CHARS} characters, got {len(key)}")
+    check_idempotency_key(key)
     return key
 
 

@@ -37,6 +37,7 @@ from modelyard.schemas import (
     Report,
     RetrainRequest,
     TrainRequest,
+    check_idempotency_key,
 )
 from modelyard.storage import ModelStore
 
@@ -64,10 +65,12 @@ class Yard:
 
     def submit_training(self, request: TrainRequest, *, idempotency_key: str | None = None) -> Job:
         """Order a new model. See `Verbs.submit_training`."""
+        check_idempotency_key(idempotency_key)
         return self._order(order_training(request, self._missing_markers), idempotency_key)
 
     def submit_retraining(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> Job:
         """Order the next version of a model. See `Verbs.submit_retraining`."""
+        check_idempotency_key(idempotency_key)
         # Sent again, the same request has the parent it had, whatever became of that or of its name meanwhile.
         parent_id = self._jobs.parent_of_key(idempotency_key)
         parent = self._store.get_active(request.model_id) if parent_id is None else self._store.get(parent_id)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 from starlette.concurrency import run_in_threadpool
 
 from modelyard import schemas
@@ -17,9 +17,17 @@ from modelyard.rest_api.openapi import error_responses, json_body, upload_body
 from modelyard.rest_api.routes.jobs import end_of
 from modelyard.schemas import Job, ModelMetadata, RetrainRequest, TrainRequest
 
+
+def _checked_key(key: str | None) -> str | None:
+    schemas.check_idempotency_key(key)
+    return key
+
+
 IdempotencyKey = Annotated[
     str | None,
-    Header(min_length=1, max_length=200, description="a key of your own; the same key trains only once in 24 hours"),
+    Header(description="a key of your own; the same key trains only once in 24 hours"),
+    AfterValidator(_checked_key),
+    WithJsonSchema({"type": "string", "pattern": f"^{schemas.IDEMPOTENCY_KEY_PATTERN}$"}),
 ]
 
 
