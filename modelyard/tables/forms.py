@@ -59,13 +59,15 @@ def read_form(X: Any, feature_names: Sequence[str] | None, expected: Sequence[st
 
 
 def check_names(names: Iterable[Any], where: str) -> None:
-    """Refuse column names that are no text, empty or given twice."""
+    """Refuse column names that are no valid text, empty or given twice."""
     seen: set[str] = set()
     for position, name in enumerate(names):
         if not isinstance(name, str) or not name.strip():
             raise InvalidTable(
                 f"{where}: the name of column {position} must be text that is not empty, got {shown(name)}"
             )
+        if not name.isascii() and any("\ud800" <= char <= "\udfff" for char in name):
+            raise InvalidTable(f"{where}: the name of column {position} must be valid Unicode text, got {shown(name)}")
         if name in seen:
             raise InvalidTable(f"{where}: column name {name!r} is given twice; names must differ")
         seen.add(name)
