@@ -6,19 +6,29 @@ import base64
 import contextlib
 import hashlib
 import io
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
 import orjson
-import polars as pl
+from pydantic import TypeAdapter, ValidationError
 
-from modelyard.errors import DataLoss, DeadlineExceeded, FieldError, Internal, InvalidTable, ModelyardError, Unavailable
-from modelyard.rest_api.problems import from_problem
+from modelyard.errors import (
+    DataLoss,
+    DeadlineExceeded,
+    Internal,
+    InvalidRequest,
+    InvalidTable,
+    ModelyardError,
+    Unavailable,
+)
+from modelyard.references import check_job_id, parse_reference
+from modelyard.rest_api import json_out
+from modelyard.rest_api.problems import MEDIA_TYPE, from_problem
+from modelyard.rest_api.stand_ins import as_given
 from modelyard.schemas import (
     Health,
     Job,
@@ -29,13 +39,18 @@ from modelyard.schemas import (
     ModelMetadata,
     ModelPage,
     ModelQuery,
-    ModelWarning,
     Predictions,
     PredictRequest,
     Report,
     RetrainRequest,
     TrainRequest,
+    check_idempotency_key,
 )
+
+if TYPE_CHECKING:  # a quarter of a second, which many calls can do without
+    import polars as pl
+
+AnswerT = TypeVar("AnswerT")
 
 _TEXT_FIELDS = frozenset({"model_class_key", "model_id", "target", "name"})
 
@@ -53,32 +68,32 @@ class RestClient:
 
     def train(self, request: TrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
         """Train a new model."""
-        return ModelMetadata.model_validate(self._send_table("/train", request, idempotency_key))
+        return self._read(ModelMetadata, self._order("/train", request, idempotency_key, wait=True))
 
     def retrain(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
         """Train the next version of a model."""
-        return ModelMetadata.model_validate(self._send_table("/retrain", request, idempotency_key))
+        return self._read(ModelMetadata, self._order("/retrain", request, idempotency_key, wait=True))
 
     def submit_training(self, request: TrainRequest, *, idempotency_key: str | None = None) -> Job:
         """Order a new model and return its job at once."""
-        return Job.model_validate(self._send_table("/train", request, idempotency_key, wait=False))
+        return self._read(Job, self._order("/train", request, idempotency_key, wait=False))
 
     def submit_retraining(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> Job:
         """Order the next version of a model and return its job at once."""
-        return Job.model_validate(self._send_table("/retrain", request, idempotency_key, wait=False))
+        return self._read(Job, self._order("/retrain", request, idempotency_key, wait=False))
 
     def get_job(self, job_id: str) -> Job:
         """Return a job as it is now."""
-        return Job.model_validate_json(self._call("GET", _job_path(job_id)).content)
+        return self._read(Job, self._call("GET", _job_path(job_id)))
 
     def list_jobs(self, query: JobQuery | None = None) -> JobPage:
         """List jobs, newest first."""
         params = (query or JobQuery()).model_dump(exclude_none=True)
-        return JobPage.model_validate_json(self._call("GET", "/jobs", params=params).content)
+        return self._read(JobPage, self._call("GET", "/jobs", params=params))
 
     def cancel_job(self, job_id: str) -> Job:
         """Cancel a job that has not ended."""
-        return Job.model_validate_json(self._call("DELETE", _job_path(job_id)).content)
+        return self._read(Job, self._call("DELETE", _job_path(job_id)))
 
     def watch_job(self, job_id: str) -> Iterator[Job]:
         """Yield a job whenever it has changed, until it has ended. Raises Unavailable where the server ends before."""
@@ -96,43 +111,37 @@ class RestClient:
 
     def predict(self, request: PredictRequest) -> Predictions:
         """Predict the label of each row."""
-        answer = self._send_table("/predict", request, None)
-        warnings = [ModelWarning.model_validate(item) for item in answer.pop("warnings")]
-        return Predictions(**answer, warnings=warnings)
+        return self._read(Predictions, self._send("/predict", request))
 
     def delete(self, reference: str, *, hard: bool = False) -> ModelMetadata | None:
         """Retire a model; None comes back where it was deleted for good."""
-        answer = self._call("DELETE", _path(reference), params={"hard": str(hard).lower()})
-        return (
-            None if answer.status_code == httpx.codes.NO_CONTENT else ModelMetadata.model_validate_json(answer.content)
-        )
+        answer = self._call("DELETE", _path(reference), params={"hard": "true" if hard else "false"})
+        return None if answer.status_code == httpx.codes.NO_CONTENT else self._read(ModelMetadata, answer)
 
     def restore(self, reference: str) -> ModelMetadata:
         """Make a soft-deleted model active again."""
-        return ModelMetadata.model_validate_json(self._call("POST", _path(reference, "/restore")).content)
+        return self._read(ModelMetadata, self._call("POST", _path(reference, "/restore")))
 
     def list_models(self, query: ModelQuery | None = None) -> ModelPage:
         """List models, newest first."""
         params = (query or ModelQuery()).model_dump(exclude_none=True)
-        return ModelPage.model_validate_json(self._call("GET", "/models", params=params).content)
+        return self._read(ModelPage, self._call("GET", "/models", params=params))
 
     def get_model(self, reference: str) -> ModelMetadata:
         """Return what is known of a model."""
-        return ModelMetadata.model_validate_json(self._call("GET", _path(reference)).content)
+        return self._read(ModelMetadata, self._call("GET", _path(reference)))
 
     def list_model_classes(self) -> list[ModelClassInfo]:
         """List the algorithms there are."""
-        return [
-            ModelClassInfo.model_validate(item) for item in orjson.loads(self._call("GET", "/model-classes").content)
-        ]
+        return self._read(list[ModelClassInfo], self._call("GET", "/model-classes"))
 
     def get_report(self, reference: str) -> Report:
         """Return what the evaluation of a model showed."""
-        return Report.model_validate_json(self._call("GET", _path(reference, "/report")).content)
+        return self._read(Report, self._call("GET", _path(reference, "/report")))
 
     def get_history(self, reference: str) -> ModelHistory:
         """Return what happened to a model."""
-        return ModelHistory.model_validate_json(self._call("GET", _path(reference, "/history")).content)
+        return self._read(ModelHistory, self._call("GET", _path(reference, "/history")))
 
     def get_artifact(self, reference: str) -> bytes:
         """Return a model's `.pkl`. Raises DataLoss where it was damaged on the way."""
@@ -146,7 +155,7 @@ class RestClient:
 
     def health(self) -> Health:
         """Say whether the yard can serve."""
-        return Health.model_validate_json(self._call("GET", "/health").content)
+        return self._read(Health, self._call("GET", "/health"))
 
     def close(self) -> None:
         """Close the connections."""
@@ -160,29 +169,26 @@ class RestClient:
     ) -> None:
         self.close()
 
-    def _send_table(
-        self,
-        path: str,
-        request: TrainRequest | RetrainRequest | PredictRequest,
-        idempotency_key: str | None,
-        *,
-        wait: bool = True,
-    ) -> dict[str, Any]:
-        params = {} if wait else {"wait": "false"}
+    def _order(
+        self, path: str, request: TrainRequest | RetrainRequest, idempotency_key: str | None, *, wait: bool
+    ) -> httpx.Response:
+        check_idempotency_key(idempotency_key)
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
-        fields = {name: value for name, value in request if name != "X" and name in request.model_fields_set}
-        if isinstance(request.X, Path | pl.DataFrame):
-            with _as_file(request.X) as file:
-                answer = self._call(
-                    "POST", path + "/file", params=params, headers=headers, data=_form(fields), files={"file": file}
-                )
-        else:
-            _refuse_infinite(request.X)
-            body = _dumps({**fields, "X": request.X})
-            headers["Content-Type"] = "application/json"
-            answer = self._call("POST", path, params=params, headers=headers, content=body)
-        loaded: dict[str, Any] = orjson.loads(answer.content)
-        return loaded
+        return self._send(path, request, params={} if wait else {"wait": "false"}, headers=headers)
+
+    def _send(self, path: str, request: json_out.AnyRequest, **options: Any) -> httpx.Response:
+        fields = json_out.fields_of(request)
+        X = request.X if isinstance(request.X, Path) else _frame(request.X)
+        try:
+            if X is None:
+                content = json_out.write(fields, request.X, training=not isinstance(request, PredictRequest))
+                headers = {**options.pop("headers", {}), "Content-Type": "application/json"}
+                return self._call("POST", path, content=content, headers=headers, **options)
+            with _as_file(X) as file:
+                form = {name: _form_field(value) for name, value in fields.items() if value is not None}
+                return self._call("POST", path + "/file", data=form, files={"file": file}, **options)
+        except ModelyardError as error:
+            raise as_given(error) from error.__cause__
 
     def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
         with self._translated():
@@ -191,12 +197,19 @@ class RestClient:
             return answer
         raise self._error(answer)
 
+    def _read(self, kind: type[AnswerT], answer: httpx.Response) -> AnswerT:
+        try:
+            return TypeAdapter(kind).validate_json(answer.content)
+        except ValidationError as error:
+            raise self._not_ours(answer) from error
+
     def _error(self, answer: httpx.Response) -> ModelyardError:
-        if answer.headers.get("content-type", "").startswith("application/problem+json"):
-            return from_problem(orjson.loads(answer.content))
-        return Internal(
-            f"{self._url} answered {answer.status_code} without a problem document; is it a Modelyard server?"
-        )
+        if not answer.headers.get("content-type", "").startswith(MEDIA_TYPE):
+            return self._not_ours(answer)
+        return from_problem(orjson.loads(answer.content))
+
+    def _not_ours(self, answer: httpx.Response) -> Internal:
+        return Internal(f"{self._url} answered {answer.status_code} in no way of ours; is it a Modelyard server?")
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -206,41 +219,36 @@ class RestClient:
             raise Unavailable(f"no server answers at {self._url}: {error}") from error
         except httpx.TimeoutException as error:
             raise DeadlineExceeded(f"{self._url} did not answer in time") from error
-        except (httpx.TransportError, httpx.InvalidURL) as error:
+        except (httpx.RequestError, httpx.InvalidURL) as error:
             raise Unavailable(f"no server answers at {self._url}: {error}") from error
+        except UnicodeEncodeError as error:
+            raise InvalidRequest(f"{error.object[:120]!r} is not valid Unicode text") from error
 
 
 def _path(reference: str, rest: str = "") -> str:
+    parse_reference(reference)
     return "/models/" + quote(reference, safe="") + rest
 
 
 def _job_path(job_id: str) -> str:
-    return "/jobs/" + quote(job_id, safe="")
+    return "/jobs/" + check_job_id(job_id)
 
 
-def _dumps(value: Any) -> bytes:
-    return orjson.dumps(value, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
+def _form_field(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _plain(value: Any) -> Any:
-    if hasattr(value, "model_dump"):
-        return value.model_dump(exclude_unset=True)
-    if isinstance(value, pl.Series) or hasattr(value, "tolist"):
-        return value.to_list() if isinstance(value, pl.Series) else value.tolist()
-    raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
+def _frame(X: Any) -> pl.DataFrame | None:
+    if json_out.is_plain(X):
+        return None
+    from modelyard.rest_api import cells_out
 
-
-def _form(fields: dict[str, Any]) -> dict[str, str]:
-    return {
-        name: value if name in _TEXT_FIELDS else _dumps(value).decode()
-        for name, value in fields.items()
-        if value is not None
-    }
+    return cells_out.frame(X)
 
 
 @contextlib.contextmanager
 def _as_file(X: Path | pl.DataFrame) -> Iterator[tuple[str, Any]]:
-    if isinstance(X, pl.DataFrame):
+    if not isinstance(X, Path):
         stream = io.BytesIO()
         X.write_ipc_stream(stream)
         stream.seek(0)
@@ -248,33 +256,11 @@ def _as_file(X: Path | pl.DataFrame) -> Iterator[tuple[str, Any]]:
         return
     try:
         file = X.open("rb")
-    except OSError as error:
-        raise InvalidTable(f"file '{X}' cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # a name with a null character is no OSError
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InvalidTable(f"file {X.name or str(X)!r} cannot be read: {why}") from error
     with file:
-        yield X.name, file
-
-
-def _refuse_infinite(X: Any) -> None:
-    """JSON knows no infinity, and writing null instead would turn it into a missing cell."""
-    wrong = [
-        FieldError(("X", *where), f"column {where[1]!r}, row {where[0]}: must be a finite number, got {value}", value)
-        for where, value in _cells(X)
-        if isinstance(value, float) and math.isinf(value)
-    ]
-    if wrong:
-        raise InvalidTable.of(wrong)
-
-
-def _cells(X: Any) -> Iterator[tuple[tuple[int, str | int], Any]]:
-    if isinstance(X, dict):
-        for name, column in X.items():
-            for row, value in enumerate(column if isinstance(column, list | tuple) else ()):
-                yield (row, name), value
-    elif isinstance(X, list | tuple):
-        for row, cells in enumerate(X):
-            pairs = cells.items() if isinstance(cells, dict) else enumerate(cells) if isinstance(cells, list) else ()
-            for column, value in pairs:
-                yield (row, column), value
+        yield X.name.encode("utf-8", "replace").decode(), file
 
 
 def _base64_sha256(content: bytes) -> str:
