@@ -115,7 +115,8 @@ def test_a_moment_is_told_by_how_long_ago_it_was(minutes: int, text: str) -> Non
 
 
 def test_a_names_markdown_is_not_taken_for_markdown() -> None:
-    assert formats.escaped("a_b*[x](y)") == r"a\_b\*\[x\]\(y\)"
+    assert formats.escaped("a_b*[x](y) _z_") == r"a_b\*\[x\](y) \_z\_"
+    assert formats.escaped("- bill_length_mm") == r"\- bill_length_mm"
 
 
 def test_true_is_not_one_among_hyperparams() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime, timedelta
 
 from modelyard.dashboard.texts import language, t
@@ -10,6 +11,7 @@ from modelyard.schemas import Label
 
 _LOSSES = ("log_loss", "brier")
 _APART = "\N{NARROW NO-BREAK SPACE}"
+_MARKDOWN = re.compile(r"[\\`*\[\]~$<>|:]|(?<!\w)_|_(?!\w)|^[#+-]", re.MULTILINE)
 NOTHING = "\N{EN DASH}"
 
 
@@ -98,5 +100,5 @@ def label(value: Label | None) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return text that Markdown shows as it is."""
-    return "".join("\\" + char if char in "\\`*_{}[]()#+-!|~$<>:" else char for char in text)
+    """Return text that Markdown shows as it is; what is harmless stays, since screen readers read labels raw."""
+    return _MARKDOWN.sub(r"\\\g<0>", text)
