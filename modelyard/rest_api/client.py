@@ -239,7 +239,7 @@ def _form_field(value: Any) -> str:
 
 
 def _frame(X: Any) -> pl.DataFrame | None:
-    if json_out.is_plain(X):
+    if isinstance(X, list | tuple) or json_out.is_plain(X):
         return None
     from modelyard.rest_api import cells_out
 
