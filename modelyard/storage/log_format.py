@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -103,13 +103,13 @@ def encode_entry(
     return seal(orjson.dumps(fields), generation.encode())
 
 
-def decode_entry(line: bytes, source: str) -> Entry:
-    """Read a line that is_sealed."""
+def decode_entry(line: bytes, source: Callable[[], str]) -> Entry:
+    """Read a line that is_sealed. Raises DataLoss, which `source()` begins, where it is no transaction."""
     try:
         fields = orjson.loads(line)
         return Entry(fields["seq"], fields["time"], fields["put"], fields["remove"])
     except (ValueError, TypeError, KeyError) as error:
-        raise DataLoss(f"{source}: not a transaction: {error}") from error
+        raise DataLoss(f"{source()}: not a transaction: {error}") from error
 
 
 def seal(document: bytes, key: bytes) -> bytes:

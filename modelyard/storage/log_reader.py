@@ -31,7 +31,7 @@ class LogReader:
     line where that line is read but still without its newline, else 0.
     """
 
-    __slots__ = ("_file", "_line", "header", "identity", "offset", "open_line_bytes", "path", "seq")
+    __slots__ = ("_file", "_key", "_line", "header", "identity", "offset", "open_line_bytes", "path", "seq")
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,6 +43,7 @@ class LogReader:
         except BaseException:
             os.close(self._file)
             raise
+        self._key = self.header.generation.encode()
         self.offset = HEADER_BYTES
         self.seq = self.header.seq
         self.open_line_bytes = 0
@@ -98,27 +99,28 @@ class LogReader:
         return header
 
     def _committed(self, line: bytes, *, newline: int) -> Entry:
-        source = f"{self.path} line {self._line + 1}"
         if self.open_line_bytes:
             raise DataLoss(f"{self.path} line {self._line}: its end is damaged: no newline follows it")
-        if not newline or is_sealed(line, self.header.generation.encode()):
-            entry = decode_entry(line, source)
-        else:
-            raise DataLoss(f"{source} is damaged: its checksum does not hold")
+        if newline and not is_sealed(line, self._key):
+            raise DataLoss(f"{self._next_line()} is damaged: its checksum does not hold")
+        entry = decode_entry(line, self._next_line)
         if entry.seq != self.seq + 1:
-            raise DataLoss(f"{source} is transaction {entry.seq} where {self.seq + 1} is due")
+            raise DataLoss(f"{self._next_line()} is transaction {entry.seq} where {self.seq + 1} is due")
         self.seq = entry.seq
         self._line += 1
         self.offset += len(line) + newline
         self.open_line_bytes = 0 if newline else len(line)
         return entry
 
+    def _next_line(self) -> str:
+        return f"{self.path} line {self._line + 1}"
+
     def _without_newline(self, rest: bytes) -> bytes:
         """Return the whole line, if there is one, of the end of the file, which has no newline.
 
         A zero where its newline should be is one that a power cut lost, from under the next line's torn beginning.
         """
-        whole = b"" if self.open_line_bytes else sealed_beginning(rest, self.header.generation.encode())
+        whole = b"" if self.open_line_bytes else sealed_beginning(rest, self._key)
         behind = rest[len(whole) : len(whole) + 1]
         if (whole or self.open_line_bytes) and behind not in (b"", b"\0"):
             line = self._line + (0 if self.open_line_bytes else 1)

@@ -76,7 +76,7 @@ def _entries(content: bytes, header: Header, found: Salvaged) -> dict[int, Entry
     newest = 0
     for where, line in _whole_lines(content, header.generation.encode(), found):
         try:
-            entry = decode_entry(line, where)
+            entry = decode_entry(line, where.__str__)
         except DataLoss as error:
             found.damage.append(error.detail)
             continue
