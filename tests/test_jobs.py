@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -17,8 +18,9 @@ from modelyard import errors
 from modelyard.jobs import Jobs, launcher
 from modelyard.jobs.documents import JobDocuments
 from modelyard.jobs.spool import Spool
-from modelyard.schemas import Job, JobQuery
-from tests import job_runs
+from modelyard.ml_core import running
+from modelyard.schemas import Job, JobQuery, TrainRequest
+from tests import doors, job_runs
 from tests.job_runs import NO_GRACE, opened, order
 from tests.processes import descendants, parents, seconds_until
 
@@ -44,12 +46,12 @@ def until_running(jobs: Jobs, job: Job) -> Job:
 
 def run_pids() -> set[int]:
     """Return the processes of the runs."""
-    (server,) = (pid for pid, parent in parents().items() if parent == os.getpid() and _is_python(pid))
+    (server,) = (pid for pid, parent in parents().items() if parent == os.getpid() and _is_fork_server(pid))
     return descendants(server)
 
 
-def _is_python(pid: int) -> bool:
-    return b"fork_server" in Path(f"/proc/{pid}/cmdline").read_bytes()
+def _is_fork_server(pid: int, target: str = job_runs.TARGET) -> bool:
+    return target.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -250,7 +252,7 @@ def test_jobs_are_listed_newest_first_by_pages_and_by_status(jobs: Jobs) -> None
 
 def test_a_fork_server_that_dies_takes_its_runs_along_and_is_replaced(jobs: Jobs, storage_dir: Path) -> None:
     job = until_running(jobs, order(jobs, "wait"))
-    (server,) = (pid for pid, parent in parents().items() if parent == os.getpid() and _is_python(pid))
+    (server,) = (pid for pid, parent in parents().items() if parent == os.getpid() and _is_fork_server(pid))
     runs = descendants(server)
     os.kill(server, signal.SIGKILL)
     ended = jobs.wait(job.job_id)
@@ -379,3 +381,14 @@ def test_a_disk_that_cannot_be_written_for_a_while_loses_no_end(
     os.kill(run, signal.SIGKILL)
     assert jobs.wait(job.job_id).status == "failed"
     assert tries == [job.job_id] * 3
+
+
+def test_the_fork_server_of_trainings_has_no_threads_of_polars(storage_dir: Path) -> None:
+    """A fork has none of its parent's threads: had polars begun to compute, runs would wait for them for ever."""
+    with doors.core(storage_dir) as yard:
+        yard.train(TrainRequest(model_class_key="logistic_regression", X={"a": [1, 2] * 10}, y=["n", "y"] * 10))
+        (server,) = (
+            pid for pid, parent in parents().items() if parent == os.getpid() and _is_fork_server(pid, running.TARGET)
+        )
+        threads = {path.read_text().strip() for path in Path(f"/proc/{server}/task").glob("*/comm")}
+        assert not any(re.fullmatch(r"polars-\d+", name) for name in threads), threads

@@ -288,6 +288,7 @@ class Dispatcher:
             self._publish(job_id, run.spool, outcome)
         else:
             self._end_without_model(job_id, run.spool, run.status, run.reason or outcome or endings.crashed(end))
+        self._tell()  # those who wait need not wait for what is left to do
         run.spool.remove()
         del self._runs[job_id]
 

@@ -51,14 +51,22 @@ def main(file: int, target: str, preload: Sequence[str]) -> NoReturn:
 def _load(target: str, preload: Sequence[str]) -> run_process.RunFunction:
     """Import what runs need. Then the alarm by which the launcher had this process look for its owner is over."""
     for name in preload:
-        importlib.import_module(name)
-    module, _, name = target.partition(":")
-    function: run_process.RunFunction = getattr(importlib.import_module(module), name)
+        prepare = _named(name)
+        if name.endswith("()"):
+            prepare()
+    function: run_process.RunFunction = _named(target)
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     gc.collect()
     gc.freeze()  # what is here now is shared with all runs; their collectors shall not touch it
     return function
+
+
+def _named(name: str) -> Any:
+    """Return the module, or with a colon the member of one, that a name means."""
+    module, _, member = name.removesuffix("()").partition(":")
+    found = importlib.import_module(module)
+    return getattr(found, member) if member else found
 
 
 class _Server:

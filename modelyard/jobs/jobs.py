@@ -41,9 +41,11 @@ class NewJob:
 
 
 class Jobs:
-    """The jobs of one folder. Runs call the function that `target` names (`module:function`), with `preload` imported.
+    """The jobs of one folder.
 
-    `index` observes the store's database. Every use raises Unavailable where the folder cannot be used.
+    Runs call the function that `target` names (`module:function`), with `preload` imported (`module`) or called
+    (`module:function()`) once before. `index` observes the store's database. Every use raises Unavailable where the
+    folder cannot be used.
     """
 
     def __init__(

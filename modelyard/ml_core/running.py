@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,12 +40,25 @@ PRELOAD = (
     "sklearn.model_selection",
     "sklearn.pipeline",
     "sklearn.preprocessing",
+    f"{__name__}:warm_up()",
 )
-"""What fits and evaluations import when they come to it, imported once for all runs."""
+"""What fits and evaluations import when they come to it, imported once for all runs; then a call."""
 
 _ORDER = "order.json"
 _CONTRACT = "contract.json"
 _TABLE = "table.arrow"
+
+
+def warm_up() -> None:
+    """Do once what would take a tenth of a second in each run: find the plug-ins, and narwhals' way to polars.
+
+    No more than that: where polars begins to compute it starts threads, and no process that has some can be forked.
+    """
+    models_registry.model_classes()
+    with suppress(ImportError):  # scikit-learn's affair: another release may not need it
+        from narwhals.stable.v2 import from_native
+
+        from_native(pl.DataFrame({"column": [0.0]}))
 
 
 def write_order(folder: Path, order: TrainingOrder) -> None:
