@@ -63,8 +63,9 @@ def read_raw_file(
     label, extension = f"file {name!r}", Path(name).suffix.lower()
     try:
         data = path.read_bytes()
-    except OSError as error:
-        raise InvalidTable(f"{label} cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # a name with a null character is no OSError
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InvalidTable(f"{label} cannot be read: {why}") from None
     if not data.strip():
         raise InvalidTable(f"{label} is empty")
     for magic, kind, read in _BINARY:
