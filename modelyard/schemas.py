@@ -26,7 +26,15 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from modelyard.errors import FieldError, InvalidRequest, ModelyardError, error_class
+from modelyard.errors import (
+    FieldError,
+    InvalidHyperparams,
+    InvalidRequest,
+    InvalidTable,
+    ModelClassNotFound,
+    ModelyardError,
+    error_class,
+)
 
 Label = StrictBool | StrictInt | StrictStr
 FeatureType = Literal["numeric", "categorical"]
@@ -40,6 +48,14 @@ _MODEL_ID = re.compile(MODEL_ID_PATTERN, re.IGNORECASE)
 _NAME = re.compile(NAME_PATTERN)
 IDEMPOTENCY_KEY_PATTERN = r"[!-~]{1,200}"
 _IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY_PATTERN)
+_REFUSED_AS: dict[str, type[ModelyardError]] = {
+    "model_class_key": ModelClassNotFound,
+    "hyperparams": InvalidHyperparams,
+    "target": InvalidTable,
+    "feature_names": InvalidTable,
+    "feature_types": InvalidTable,
+}
+"""What the core raises for a field that names what cannot exist; for the others it is InvalidRequest."""
 
 
 class Frozen(BaseModel):
@@ -98,6 +114,12 @@ def check_idempotency_key(key: str | None) -> None:
         raise InvalidRequest(
             f"an idempotency key must be 1 to 200 visible ASCII characters, got {key[:80]!r} ({len(key)} characters)"
         )
+
+
+def not_unicode(name: str, value: object) -> ModelyardError:
+    """Build the error for a request's field that holds text which is not Unicode, of the core's class for it."""
+    message = f"field '{name}' must hold valid Unicode text, got {value!r}"
+    return _REFUSED_AS.get(name, InvalidRequest)(message, errors=[FieldError((name,), message)])
 
 
 def is_model_id(reference: str) -> bool:

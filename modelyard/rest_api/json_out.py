@@ -12,20 +12,11 @@ from typing import Any
 
 import orjson
 
-from modelyard.errors import FieldError, InvalidHyperparams, InvalidRequest, InvalidTable, ModelClassNotFound
-from modelyard.schemas import Evaluation, PredictRequest, RetrainRequest, TrainRequest
+from modelyard.schemas import Evaluation, PredictRequest, RetrainRequest, TrainRequest, not_unicode
 
 AnyRequest = TrainRequest | RetrainRequest | PredictRequest
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-_REFUSED_AS = {
-    "model_class_key": ModelClassNotFound,
-    "hyperparams": InvalidHyperparams,
-    "target": InvalidTable,
-    "feature_names": InvalidTable,
-    "feature_types": InvalidTable,
-}
-"""What the core raises for a field that names what cannot exist; for the others it is InvalidRequest."""
 
 
 def is_plain(X: Any) -> bool:
@@ -64,8 +55,7 @@ def _field(name: str, value: Any) -> Any:
             value = {key: _hyperparam(one) for key, one in value.items()}
         orjson.dumps(value)
     except orjson.JSONEncodeError:
-        message = f"field '{name}' must hold valid Unicode text, got {value!r}"
-        raise _REFUSED_AS.get(name, InvalidRequest)(message, errors=[FieldError((name,), message)]) from None
+        raise not_unicode(name, value) from None
     return value
 
 
