@@ -15,9 +15,10 @@ from google.protobuf.message import Message
 from modelyard.errors import DataLoss, ModelyardError
 from modelyard.grpc_server import codec, faults, messages, tables_out
 from modelyard.grpc_server.answers import joined
-from modelyard.grpc_server.orders import labels, training_message, training_parts
+from modelyard.grpc_server.orders import check_target, check_unicode, labels, training_message, training_parts
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.pb.modelyard_pb2_grpc import ModelServiceStub
+from modelyard.references import check_job_id, parse_reference
 from modelyard.schemas import (
     Health,
     Job,
@@ -33,6 +34,7 @@ from modelyard.schemas import (
     Report,
     RetrainRequest,
     TrainRequest,
+    check_idempotency_key,
 )
 
 Chunk = tuple[pb.Table, int]
@@ -79,26 +81,31 @@ class GrpcClient:
 
     def get_job(self, job_id: str) -> Job:
         """Return a job as it is now."""
-        return messages.read(Job, self._call("GetJob", pb.GetJobRequest(job_id=job_id)))
+        return messages.read(Job, self._call("GetJob", pb.GetJobRequest(job_id=check_job_id(job_id))))
 
     def list_jobs(self, query: JobQuery | None = None) -> JobPage:
         """List jobs, newest first."""
-        asked = pb.ListJobsRequest(**(query or JobQuery()).model_dump(exclude_none=True))
+        fields = (query or JobQuery()).model_dump(exclude_none=True)
+        check_unicode(**fields)
+        asked = pb.ListJobsRequest(**fields)
         return messages.read(JobPage, self._call("ListJobs", asked))
 
     def cancel_job(self, job_id: str) -> Job:
         """Cancel a job that has not ended."""
-        return messages.read(Job, self._call("CancelJob", pb.CancelJobRequest(job_id=job_id)))
+        return messages.read(Job, self._call("CancelJob", pb.CancelJobRequest(job_id=check_job_id(job_id))))
 
     def watch_job(self, job_id: str) -> Iterator[Job]:
         """Yield a job as it is now, and again whenever it has changed, until it has ended."""
-        for message in self._receive("WatchJob", pb.WatchJobRequest(job_id=job_id)):
+        for message in self._receive("WatchJob", pb.WatchJobRequest(job_id=check_job_id(job_id))):
             yield messages.read(Job, message)
 
     def predict(self, request: PredictRequest) -> Predictions:
         """Predict the label of each row."""
+        check_unicode(feature_names=request.feature_names)
         header = pb.PredictRequest(
-            model_id=request.model_id, probabilities=request.probabilities, feature_names=request.feature_names
+            model_id=_checked(request.model_id),
+            probabilities=request.probabilities,
+            feature_names=request.feature_names,
         )
         first, following = _one_or_more(tables_out.chunks(request.X, self._chunk_bytes))
         if following is None:
@@ -111,21 +118,23 @@ class GrpcClient:
 
     def delete(self, reference: str, *, hard: bool = False) -> ModelMetadata | None:
         """Retire a model; None comes back where it was deleted for good."""
-        deleted = self._call("DeleteModel", pb.DeleteModelRequest(model_id=reference, hard=hard))
+        deleted = self._call("DeleteModel", pb.DeleteModelRequest(model_id=_checked(reference), hard=hard))
         return None if hard else codec.read_model(deleted)
 
     def restore(self, reference: str) -> ModelMetadata:
         """Make a soft-deleted model active again."""
-        return codec.read_model(self._call("RestoreModel", pb.RestoreModelRequest(model_id=reference)))
+        return codec.read_model(self._call("RestoreModel", pb.RestoreModelRequest(model_id=_checked(reference))))
 
     def list_models(self, query: ModelQuery | None = None) -> ModelPage:
         """List models, newest first."""
-        asked = pb.ListTrainedModelsRequest(**(query or ModelQuery()).model_dump(exclude_none=True))
+        fields = (query or ModelQuery()).model_dump(exclude_none=True)
+        check_unicode(**fields)
+        asked = pb.ListTrainedModelsRequest(**fields)
         return messages.read(ModelPage, self._call("ListTrainedModels", asked))
 
     def get_model(self, reference: str) -> ModelMetadata:
         """Return what is known of a model."""
-        return codec.read_model(self._call("GetModelInfo", pb.GetModelInfoRequest(model_id=reference)))
+        return codec.read_model(self._call("GetModelInfo", pb.GetModelInfoRequest(model_id=_checked(reference))))
 
     def list_model_classes(self) -> list[ModelClassInfo]:
         """List the algorithms there are."""
@@ -134,16 +143,16 @@ class GrpcClient:
 
     def get_report(self, reference: str) -> Report:
         """Return what the evaluation of a model showed."""
-        return messages.read(Report, self._call("GetReport", pb.GetReportRequest(model_id=reference)))
+        return messages.read(Report, self._call("GetReport", pb.GetReportRequest(model_id=_checked(reference))))
 
     def get_history(self, reference: str) -> ModelHistory:
         """Return what happened to a model."""
-        return messages.read(ModelHistory, self._call("GetHistory", pb.GetHistoryRequest(model_id=reference)))
+        return messages.read(ModelHistory, self._call("GetHistory", pb.GetHistoryRequest(model_id=_checked(reference))))
 
     def get_artifact(self, reference: str) -> bytes:
         """Return a model's `.pkl`. Raises DataLoss where it was damaged on the way."""
         with self._translated() as failed:
-            call = self._begin("GetArtifact", pb.GetArtifactRequest(model_id=reference), failed)
+            call = self._begin("GetArtifact", pb.GetArtifactRequest(model_id=_checked(reference)), failed)
             content = b"".join(chunk.content for chunk in call)
             sha256 = dict(call.trailing_metadata()).get("sha256")
         if hashlib.sha256(content).hexdigest() != sha256:
@@ -169,7 +178,9 @@ class GrpcClient:
         self.close()
 
     def _order(self, request: TrainRequest | RetrainRequest, idempotency_key: str | None, *, wait: bool) -> Any:
+        check_idempotency_key(idempotency_key)
         header = training_message(request)
+        check_target(request)
         header.wait = wait
         key = () if idempotency_key is None else (("idempotency-key", idempotency_key),)
         first, following = _one_or_more(tables_out.chunks(request.X, self._chunk_bytes))
@@ -203,6 +214,11 @@ class GrpcClient:
             yield failed
         except grpc.RpcError as error:
             raise (failed[0] if failed else faults.from_call(error, self._target)) from error
+
+
+def _checked(reference: str) -> str:
+    parse_reference(reference)
+    return reference
 
 
 def _remembering(requests: Iterable[Message], failed: list[ModelyardError]) -> Iterator[Message]:

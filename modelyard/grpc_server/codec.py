@@ -30,6 +30,9 @@ from modelyard.schemas import (
 )
 from modelyard.verbs import Verbs
 
+_MAX_BITS = 1024
+"""Those of a double's range; Python writes no integers of more than 4,300 digits at all."""
+
 TrainingT = TypeVar("TrainingT", TrainRequest, RetrainRequest)
 
 
@@ -191,4 +194,9 @@ def _as_text(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return repr(value.item() if hasattr(value, "item") else value)
+    if isinstance(value, float):
+        return repr(float(value))
+    if not isinstance(value, int):
+        return repr(value)  # such as np.int64(5), which no schema takes
+    whole = int(value)
+    return repr(whole) if whole.bit_length() <= _MAX_BITS else "an integer of more than 300 digits"

@@ -4,30 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
+import orjson
 import polars as pl
 
 from modelyard.errors import InvalidTable
 from modelyard.grpc_server import codec
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import NoValue, write_value
-from modelyard.schemas import RetrainRequest, TrainRequest
-from modelyard.tables.labels import label_column
+from modelyard.references import parse_reference
+from modelyard.schemas import RetrainRequest, TrainRequest, not_unicode
+from modelyard.tables.cells import kind_of
+from modelyard.tables.forms import read_form
+from modelyard.tables.labels import label_column, read_labels
 
 _LABELS_A_MESSAGE = 50_000
 
 
 def training_message(request: TrainRequest | RetrainRequest) -> pb.TrainRequest | pb.RetrainRequest:
-    """Return a request without its table and labels as a message."""
+    """Return a request without its table and labels as a message. Raises what the core raises for broken text."""
+    texts = codec.hyperparams_as_text(request.hyperparams)
+    check_unicode(
+        hyperparams=texts,
+        target=request.target,
+        feature_names=request.feature_names,
+        feature_types=request.feature_types,
+        tags=request.tags,
+    )
     message: pb.TrainRequest | pb.RetrainRequest
     if isinstance(request, TrainRequest):
+        check_unicode(model_class_key=request.model_class_key, name=request.name)
         message = pb.TrainRequest(model_class_key=request.model_class_key, name=request.name or "", tags=request.tags)
     else:
+        parse_reference(request.model_id)
         message = pb.RetrainRequest(model_id=request.model_id)
         if request.tags is not None:
             message.tags.CopyFrom(pb.Tags(values=request.tags))
-    message.hyperparams.update(codec.hyperparams_as_text(request.hyperparams))
+    message.hyperparams.update(texts)
     message.target = request.target or ""
     message.feature_names.extend(request.feature_names or ())
     if isinstance(request.feature_types, dict):
@@ -37,6 +52,30 @@ def training_message(request: TrainRequest | RetrainRequest) -> pb.TrainRequest 
     if request.evaluation is not None and "evaluation" in request.model_fields_set:
         message.evaluation.CopyFrom(pb.Evaluation(**request.evaluation.model_dump(exclude_unset=True)))
     return message
+
+
+def check_unicode(**fields: object) -> None:
+    """Refuse fields that hold text which cannot be sent, with the core's class of error for each."""
+    for name, value in fields.items():
+        try:
+            orjson.dumps(value)
+        except orjson.JSONEncodeError:
+            raise not_unicode(name, value) from None
+
+
+def check_target(request: TrainRequest | RetrainRequest) -> None:
+    """Refuse a target column of dates or times, which as cells go as texts and would be taken for labels.
+
+    Raises InvalidTable.
+    """
+    if request.y is not None or request.target is None or isinstance(request.X, Path):
+        return
+    column = read_form(request.X, request.feature_names, None).columns.get(request.target)
+    if column is None:
+        return  # the server says what columns there are
+    given = column.to_list() if isinstance(column, pl.Series) else column
+    if _hold_no_labels(given):
+        raise _no_labels(given, f"target {request.target!r}")
 
 
 def training_parts(
@@ -55,12 +94,34 @@ def training_parts(
 
 
 def labels(y: Any) -> Iterator[pb.Value]:
-    """Yield labels as Values. Raises InvalidTable for what can be none."""
+    """Return labels as Values, one at a time. Raises InvalidTable for what can be none."""
     if y is None:
-        return
+        return iter(())
     column = label_column(y)
-    for row, label in enumerate(column.to_list() if isinstance(column, pl.Series) else column):
+    given = column.to_list() if isinstance(column, pl.Series) else column
+    if _hold_no_labels(given):
+        raise _no_labels(given, "y")
+    return _written(given)
+
+
+def _written(given: list[Any] | tuple[Any, ...]) -> Iterator[pb.Value]:
+    for row, label in enumerate(given):
         try:
             yield write_value(label)
         except NoValue as error:
-            raise InvalidTable(f"y, row {row}: {error}") from None
+            raise _no_labels(given, "y", f"row {row}: {error}") from None
+
+
+def _hold_no_labels(given: Iterable[Any]) -> bool:
+    return not {"time", "other"}.isdisjoint(map(kind_of, set(map(type, given))))
+
+
+def _no_labels(
+    given: list[Any] | tuple[Any, ...], label: str, reason: str = "it holds what is no label"
+) -> InvalidTable:
+    """Return the error of the core's own reader, which names every row."""
+    try:
+        read_labels(given, label, frozenset())
+    except InvalidTable as error:
+        return error
+    return InvalidTable(f"{label}: {reason}")

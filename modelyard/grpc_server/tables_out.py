@@ -14,7 +14,7 @@ import polars as pl
 from modelyard.errors import InvalidTable
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import INT64, NoValue, write_value, write_values
-from modelyard.tables.forms import read_form
+from modelyard.tables.forms import check_names, read_form
 
 _EXACT_INTEGERS = range(-(2**53), 2**53 + 1)
 _BYTES_PER_CELL = 16
@@ -36,17 +36,19 @@ def chunks(X: Any, max_bytes: int) -> Iterator[tuple[pb.Table, int]]:
 
 
 def _file_chunks(path: Path, max_bytes: int) -> Iterator[tuple[pb.Table, int]]:
+    name = path.name.encode("utf-8", "replace").decode()
     try:
         with path.open("rb") as file:
             content = file.read(max_bytes)
             while True:
                 following = file.read(max_bytes)
-                yield pb.Table(file=pb.File(name=path.name, content=content)), 0
+                yield pb.Table(file=pb.File(name=name, content=content)), 0
                 if not following:
                     return
                 content = following
-    except OSError as error:
-        raise InvalidTable(f"file '{path}' cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # a name with a null character is no OSError
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InvalidTable(f"file {path.name or str(path)!r} cannot be read: {why}") from error
 
 
 def _sliced(X: Any, max_bytes: int) -> Iterator[tuple[pb.Table, int]]:
@@ -69,7 +71,8 @@ def _shape(X: Any) -> tuple[int, int]:
     if isinstance(X, pl.DataFrame):
         return X.shape
     if isinstance(X, dict):
-        if any(not isinstance(name, str) for name in X) or any(not _is_column(column) for column in X.values()):
+        check_names(X, "X")
+        if any(not _is_column(column) for column in X.values()):
             raise _no_table(X)
         return max(map(len, X.values()), default=0), len(X)
     if not isinstance(X, list | tuple) or not all(isinstance(row, list | tuple | dict) for row in X):
@@ -96,6 +99,10 @@ def _record_names(X: Sequence[dict[Any, Any]]) -> list[str]:
     names = list(dict.fromkeys(chain.from_iterable(X)))
     if not names or not all(isinstance(name, str) for name in names):
         raise _no_table(X)
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError:
+        check_names(names, "X")
     return names
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -11,6 +12,7 @@ import numpy as np
 from google.protobuf.struct_pb2 import NullValue
 
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
+from modelyard.tables.cells import kind_of, shortest_float, shown
 
 INT64 = range(-(2**63), 2**63)
 
@@ -37,7 +39,7 @@ def write_value(cell: Any) -> pb.Value:
     try:
         return writer(cell) if writer is not None else _unusual(cell)
     except ValueError as error:  # UnicodeEncodeError and protobuf's own range check among them
-        raise NoValue(f"{type(cell).__name__} {repr(cell)[:80]} cannot be sent: {error}") from None
+        raise NoValue(f"{type(cell).__name__} {shown(cell)} cannot be sent: {error}") from None
 
 
 def write_values(cells: Iterable[Any]) -> list[pb.Value]:
@@ -58,12 +60,18 @@ def _integer(cell: int) -> pb.Value:
 
 
 def _unusual(cell: Any) -> pb.Value:
-    if isinstance(cell, np.generic):
-        return write_value(float(str(cell)) if isinstance(cell, np.float32) else cell.item())
+    if kind_of(type(cell)) == "other" or isinstance(cell, np.timedelta64):  # the latter is one of numpy's integers
+        raise NoValue("it must be text, a number or a boolean")
     for kind, convert in _CONVERTED:
         if isinstance(cell, kind):
             return write_value(convert(cell))
     raise NoValue("it must be text, a number or a boolean")
+
+
+def _decimal(cell: Decimal) -> int | float:
+    """Return a Decimal as the number it is to the core; one that is too large as infinity, to be refused as such."""
+    nearest = float(cell)
+    return int(cell) if math.isfinite(nearest) and cell == cell.to_integral_value() else nearest
 
 
 _WRITERS: dict[type, Callable[[Any], pb.Value]] = {
@@ -75,8 +83,10 @@ _WRITERS: dict[type, Callable[[Any], pb.Value]] = {
 }
 _CONVERTED: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
     (str, str),
-    (int, int),
-    (float, float),
-    (Decimal, lambda cell: int(cell) if cell == cell.to_integral_value() else float(cell)),
+    (np.bool_, bool),
+    ((int, np.integer), int),
+    (np.float32, shortest_float),
+    ((float, np.floating), float),
+    (Decimal, _decimal),
     ((date, datetime, time), lambda cell: cell.isoformat()),
 )
