@@ -14,12 +14,14 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Semaphore, Thread
 from typing import Self
 
-from modelyard.errors import Unavailable
+from modelyard.errors import DeadlineExceeded, Unavailable
+from modelyard.grpc_server.client import GrpcClient
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import ModelMetadata, ModelQuery, TrainRequest
 from modelyard.storage import ModelStore
@@ -154,17 +156,36 @@ def test_writers_and_readers_killed_at_random_agree(storage_dir: Path) -> None:
 
 
 class Server:
-    """A REST server that can be killed and started again at the same address."""
+    """A server of a door, which can be killed and started again at the same address."""
 
-    def __init__(self, folder: Path, number: int) -> None:
+    def __init__(self, folder: Path, number: int, door: str) -> None:
         self._port = doors.free_port()
         self._log = folder.with_name(f"server-{number}.log")
         self._folder = folder
-        self.url = f"http://127.0.0.1:{self._port}"
+        self._door = door
         self.start()
 
+    def client(self) -> RestClient | GrpcClient:
+        """Open a client of the server."""
+        address = f"127.0.0.1:{self._port}"
+        return RestClient(f"http://{address}") if self._door == "rest" else GrpcClient(address)
+
+    def wait_until_healthy(self) -> None:
+        """Wait for the first answer."""
+        deadline = time.monotonic() + 90
+        with self.client() as client:
+            while True:
+                try:
+                    client.health()
+                except (Unavailable, DeadlineExceeded):
+                    assert time.monotonic() < deadline, self._log.read_text()
+                    time.sleep(0.05)
+                else:
+                    return
+
     def start(self) -> None:
-        command = [sys.executable, "-m", "modelyard", "rest", "--port", str(self._port), "--storage", str(self._folder)]
+        settings = ["--port", str(self._port), "--storage", str(self._folder)]
+        command = [sys.executable, "-m", "modelyard", self._door, *settings]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
 
@@ -182,22 +203,30 @@ class Server:
 
 TABLE = [[number, "ab"[number % 2]] for number in range(12)]
 LABELS = ["yes" if number > 5 else "no" for number in range(12)]
+ORDER = TrainRequest(model_class_key="logistic_regression", X=TABLE, y=LABELS, name="contested")
 
 
 def test_servers_killed_at_random_lose_no_model(storage_dir: Path) -> None:
     chance, ended = random.Random(3), Event()
-    answers = [Semaphore(0), Semaphore(0)]
-    with Server(storage_dir, 0) as one, Server(storage_dir, 1) as other, ThreadPoolExecutor(2) as pool:
-        servers = (one, other)
+    with ExitStack() as stack:
+        servers = [
+            stack.enter_context(Server(storage_dir, number, door))
+            for number, door in enumerate(("rest", "rest", "grpc"))
+        ]
+        answers = [Semaphore(0) for _ in servers]
+        pool = stack.enter_context(ThreadPoolExecutor(len(servers) + 1))
         for server in servers:
-            doors.wait_until_healthy(server.url, 90)
+            server.wait_until_healthy()
+        with servers[0].client() as client:
+            at_the_terminal = client.train(ORDER).model_id
         callers = [
-            pool.submit(train_and_delete, server.url, ended, number, answers[number])
+            pool.submit(train_and_delete, server, ended, number, answers[number])
             for number, server in enumerate(servers)
         ]
+        callers.append(pool.submit(delete_and_restore_by_commands, storage_dir, at_the_terminal, ended))
         try:
             deadline = time.monotonic() + SECONDS
-            for killed in itertools.cycle((0, 1)):
+            for killed in itertools.cycle(range(len(servers))):
                 assert answers[killed].acquire(timeout=100)
                 time.sleep(chance.uniform(0.0, 0.3))  # so that it dies at any point of what comes next
                 servers[killed].kill()
@@ -210,27 +239,52 @@ def test_servers_killed_at_random_lose_no_model(storage_dir: Path) -> None:
     for caller in callers:
         ledger.take(caller.result())
     assert ledger.numbers
+    assert at_the_terminal in ledger.must_be | ledger.may_be
     ledger.check(ModelStore(storage_dir))
 
 
-def train_and_delete(url: str, ended: Event, seed: int, answers: Semaphore) -> list[str]:
+def delete_and_restore_by_commands(folder: Path, model_id: str, ended: Event) -> list[str]:
+    """Delete and restore one model by the command line, again where it was killed; return what was said."""
+    chance, said, verbs = random.Random(5), list[str](), itertools.cycle(("delete", "restore"))
+    verb = next(verbs)
+    while not ended.is_set():
+        said.append(f"begin {verb} {model_id}")
+        if _completes([verb, model_id, "--storage", str(folder)], chance):
+            said.append(f"done {verb} {model_id}")
+            verb = next(verbs)
+    return said
+
+
+def _completes(arguments: list[str], chance: random.Random) -> bool:
+    """Run a command, kill it now and then, and tell whether it said that it was done."""
+    command = [sys.executable, "-m", "modelyard", *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        code = process.wait(chance.uniform(0.3, 1.5) if chance.random() < 0.5 else 60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        code = process.wait(30)
+    assert code in {0, -signal.SIGKILL}
+    return code == 0
+
+
+def train_and_delete(server: Server, ended: Event, seed: int, answers: Semaphore) -> list[str]:
     """Train and delete by a server that may be gone at any moment; return what was begun and what was answered."""
     chance, said, mine = random.Random(seed), list[str](), list[str]()
-    order = TrainRequest(model_class_key="logistic_regression", X=TABLE, y=LABELS, name=f"model-{seed}")
-    with RestClient(url) as client:
+    with server.client() as client:
         while not ended.is_set():
             verb = "add" if not mine or chance.random() < 0.6 else chance.choice(["delete", "gone"])
             model_id = mine.pop() if verb != "add" else "-"
             said.append(f"begin {verb} {model_id}")
             try:
                 if verb == "add":
-                    model = client.train(order)
+                    model = client.train(ORDER)
                     mine.append(model.model_id)
                     said.append(f"done add {model.model_id} {model.name}:{model.version}")
                 else:
                     client.delete(model_id, hard=verb == "gone")
                     said.append(f"done {verb} {model_id}")
-            except Unavailable:
+            except (Unavailable, DeadlineExceeded):
                 ended.wait(0.05)
             else:
                 answers.release()
