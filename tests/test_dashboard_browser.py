@@ -45,6 +45,8 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def press(page: Page, name: str, timeout: float | None = None) -> None:
+    # A page that is still being drawn may take the button away from under the click.
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=timeout)
     page.get_by_role("button", name=name, exact=True).click(timeout=timeout)
 
 

@@ -88,9 +88,10 @@ def running_job(client: GrpcClient, name: str) -> Job:
 @pytest.mark.parametrize("leave", ["hangs up", "runs out of time"])
 def test_a_training_goes_on_when_its_caller_leaves(target: str, client: GrpcClient, leave: str) -> None:
     name = leave.replace(" ", "-")
+    late = long_order(name, iterations=6000)  # a quick machine must not be done before its caller leaves
     with grpc.insecure_channel(target) as channel:
         stub: Any = ModelServiceStub(channel)  # type: ignore[no-untyped-call]
-        call = stub.Train.future(message(long_order(name)), timeout=2.0 if leave == "runs out of time" else None)
+        call = stub.Train.future(message(late), timeout=1.0 if leave == "runs out of time" else None)
         job = running_job(client, name)
         if leave == "hangs up":
             call.cancel()
