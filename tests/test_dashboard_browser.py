@@ -70,13 +70,12 @@ def train(page: Page, table: Path, target: str, name: str) -> None:
     expect(page.get_by_text(f"{name} · v1 is ready")).to_be_visible(timeout=TRAINING_MS)
 
 
-FIRST_PAGE_S = 2 * 2.0
-"""Twice what is promised of a machine that has nothing else to do: other tests run beside this one."""
+FIRST_PAGE_S = 2.0
 
 
-def test_the_first_page_is_there_at_once(dashboard: Dashboard, browser: Browser) -> None:
+def test_the_first_page_is_there_within_two_seconds(dashboard: Dashboard, browser: Browser) -> None:
     took = []
-    for _ in range(3):  # other processes may hold the machine for a moment
+    for _ in range(10):  # other processes may hold the machine for a moment
         context = browser.new_context()
         page = context.new_page()
         began = time.monotonic()
@@ -86,7 +85,7 @@ def test_the_first_page_is_there_at_once(dashboard: Dashboard, browser: Browser)
         context.close()
         if took[-1] < FIRST_PAGE_S:
             break
-    assert min(took) < FIRST_PAGE_S
+    assert min(took) < FIRST_PAGE_S, took
 
 
 @pytest.mark.parametrize("door", ["REST", "gRPC"])
