@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -175,8 +176,10 @@ def test_a_fault_is_unavailable_with_its_reason_and_passes_by_itself(served: Ser
 
 def test_readers_go_on_while_the_lock_is_held(served: Served) -> None:
     with held_lock(served):
+        began = time.monotonic()
         assert predict(served, "sound").status_code == 200
         assert served.http.get("/models/sound").status_code == 200
+        assert time.monotonic() - began < 5
 
 
 def ready(served: Served) -> tuple[int, str]:
