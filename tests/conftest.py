@@ -13,6 +13,8 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import turns
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 """Larger real tables, which stand beside a developer's checkout and nowhere else."""
 
@@ -91,6 +93,16 @@ def _labelled(name: str) -> pl.DataFrame:
     bunch: Any = getattr(datasets, f"load_{name}")()
     frame = pl.DataFrame(bunch.data, schema=[str(name) for name in bunch.feature_names])
     return frame.with_columns(target=pl.Series(bunch.target_names[bunch.target].tolist()))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a test marked `alone` run while the run's other workers wait."""
+    if not hasattr(item.config, "workerinput"):  # no workers, no turns
+        return (yield)
+    assert item.config.cache is not None
+    with turns.taken(item.config.cache.mkdir("turns"), alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

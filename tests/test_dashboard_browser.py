@@ -70,22 +70,20 @@ def train(page: Page, table: Path, target: str, name: str) -> None:
     expect(page.get_by_text(f"{name} · v1 is ready")).to_be_visible(timeout=TRAINING_MS)
 
 
-FIRST_PAGE_S = 2.0
-
-
+@pytest.mark.alone
 def test_the_first_page_is_there_within_two_seconds(dashboard: Dashboard, browser: Browser) -> None:
-    took = []
-    for _ in range(10):  # other processes may hold the machine for a moment
-        context = browser.new_context()
-        page = context.new_page()
-        began = time.monotonic()
-        page.goto(dashboard.url)
-        page.get_by_text("Active models").wait_for()
-        took.append(time.monotonic() - began)
-        context.close()
-        if took[-1] < FIRST_PAGE_S:
-            break
-    assert min(took) < FIRST_PAGE_S, took
+    assert min(seconds_to_the_first_page(dashboard, browser) for _ in range(3)) < 2.0
+
+
+def seconds_to_the_first_page(dashboard: Dashboard, browser: Browser) -> float:
+    context = browser.new_context()
+    page = context.new_page()
+    began = time.monotonic()
+    page.goto(dashboard.url)
+    page.get_by_text("Active models").wait_for()
+    taken = time.monotonic() - began
+    context.close()
+    return taken
 
 
 @pytest.mark.parametrize("door", ["REST", "gRPC"])

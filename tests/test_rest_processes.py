@@ -14,21 +14,24 @@ import pytest
 from tests import doors
 
 REST = [sys.executable, "-m", "modelyard", "rest"]
-START_S = 15.0
-"""Six times what it takes on an idle machine."""
+START_S = 2.5
 IDLE_MIB = 200
 
 
+@pytest.mark.alone
 def test_a_server_answers_soon_and_takes_little(tmp_path: Path) -> None:
-    began = time.monotonic()
-    port = doors.free_port()
-    with doors.serving(REST, tmp_path / "yard", MODELYARD_REST_PORT=str(port)) as process:
-        doors.wait_until_healthy(f"http://127.0.0.1:{port}")
-        assert time.monotonic() - began < START_S
-        loaded = Path(f"/proc/{process.pid}/maps").read_text()
-        assert memory_mib(process.pid) < IDLE_MIB
-    assert "_catboost" not in loaded
-    assert "sklearn" not in loaded
+    took = []
+    for attempt in range(3):  # the first one reads its libraries from the disk
+        port = doors.free_port()
+        began = time.monotonic()
+        with doors.serving(REST, tmp_path / f"yard-{attempt}", MODELYARD_REST_PORT=str(port)) as process:
+            doors.wait_until_healthy(f"http://127.0.0.1:{port}")
+            took.append(time.monotonic() - began)
+            loaded = Path(f"/proc/{process.pid}/maps").read_text()
+            assert memory_mib(process.pid) < IDLE_MIB
+            assert "_catboost" not in loaded
+            assert "sklearn" not in loaded
+    assert min(took) < START_S
 
 
 def memory_mib(pid: int) -> float:

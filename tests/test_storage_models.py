@@ -219,6 +219,7 @@ def test_a_document_that_is_no_model_is_data_loss(store: ModelStore) -> None:
         store.get("churn")
 
 
+@pytest.mark.alone
 def test_resolving_for_a_prediction_takes_microseconds(store: ModelStore) -> None:
     store.add(new_model(name="churn"))
     store.resolve_active("churn")
