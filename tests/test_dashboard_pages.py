@@ -13,7 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from modelyard.rest_api.client import RestClient
-from modelyard.schemas import ModelMetadata, ModelQuery, TrainRequest
+from modelyard.schemas import Evaluation, ModelMetadata, ModelQuery, TrainRequest
 from tests import doors
 
 pytestmark = pytest.mark.filterwarnings("default")  # Streamlit's own
@@ -167,6 +167,30 @@ def test_a_model_is_deleted_and_restored(yard: Yard, penguins_csv: Path) -> None
     assert yard.client.get_model(model.model_id).status == "deleted"
     button(app, "restore").click().run()
     assert yard.client.get_model(model.model_id).status == "active"
+
+
+def test_what_happened_to_a_model_is_told_the_latest_first(yard: Yard, penguins_csv: Path) -> None:
+    request = TrainRequest(model_class_key="logistic_regression", X=penguins_csv, target="species", name="eventful")
+    model = yard.client.train(request)
+    yard.client.delete(model.model_id)
+    yard.client.restore(model.model_id)
+    app = yard.open("model", id=model.model_id)
+    happened = app.table[-1].value["What"].to_list()
+    assert happened == ["restored", "deleted", "trained"]
+
+
+def test_a_retraining_takes_any_evaluation_its_parent_may_have(yard: Yard, penguins_csv: Path) -> None:
+    for evaluation in (Evaluation(fraction=0.85), Evaluation(fraction=0.02), Evaluation(method="cv", folds=32)):
+        request = TrainRequest(
+            model_class_key="logistic_regression", X=penguins_csv, target="species", evaluation=evaluation
+        )
+        parent = yard.client.train(request)
+        app = yard.open("train", parent=parent.model_id)
+        app = next(one for one in app.button if "sample" in one.label).click().run()
+        assert not app.exception
+        app = wait_for_model(button(app, "train-go").click().run())
+        child = yard.client.get_model(parent.name)
+        assert (child.version, child.evaluation) == (2, evaluation)
 
 
 def test_deleting_for_good_needs_the_name_typed_in(yard: Yard, penguins_csv: Path) -> None:

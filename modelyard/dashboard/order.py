@@ -15,6 +15,7 @@ from modelyard.dashboard.forms import ask_hyperparams
 from modelyard.dashboard.listing import classes
 from modelyard.dashboard.tables import Table, without
 from modelyard.dashboard.texts import t
+from modelyard.errors import ModelClassNotFound
 from modelyard.schemas import Evaluation, ModelClassInfo, ModelMetadata, RetrainRequest, TrainRequest, parse
 
 _METHODS: tuple[Literal["holdout", "cv", "none"], ...] = ("holdout", "cv", "none")
@@ -69,7 +70,9 @@ def ask_algorithm(parent: ModelMetadata | None) -> Algorithm:
     st.subheader(t("train.algorithm"), anchor=False)
     infos = {info.key: info for info in classes()}
     if parent is not None:
-        info = infos[parent.model_class_key]
+        info = infos.get(parent.model_class_key)
+        if info is None:
+            raise ModelClassNotFound(t("train.class_gone", algorithm=parent.model_class_key))
         st.markdown(t("train.algorithm_kept", title=escaped(info.title)))
         return _ask_hyperparams(info, parent)
     here = session.current()
@@ -100,10 +103,10 @@ def ask_evaluation(parent: ModelMetadata | None) -> Evaluation:
     grid = st.grid(2, min_column_width=200)
     fraction, folds = start.fraction, start.folds
     if method == "holdout":
-        share = grid.slider(t("train.fraction"), 5, 50, round(fraction * 100), 5, format="%d %%", key=f"{key}-fraction")
+        share = grid.slider(t("train.fraction"), 1, 90, round(fraction * 100), format="%d %%", key=f"{key}-fraction")
         fraction = fraction if share == round(fraction * 100) else share / 100
     elif method == "cv":
-        folds = grid.slider(t("train.folds"), 2, 20, folds, key=f"{key}-folds")
+        folds = grid.slider(t("train.folds"), 2, 50, folds, key=f"{key}-folds")
     seed = grid.number_input(
         t("train.seed"), 0, 2**32 - 1, start.seed, key=f"{key}-seed", help=t("train.seed_help"), persist_state="session"
     )

@@ -8,6 +8,7 @@ import streamlit as st
 from modelyard.dashboard import formats, session
 from modelyard.dashboard.charts import side_by_side
 from modelyard.dashboard.forms import shown
+from modelyard.dashboard.history import show_history
 from modelyard.dashboard.listing import classes
 from modelyard.dashboard.texts import t
 from modelyard.schemas import ModelMetadata
@@ -24,6 +25,8 @@ def show_particulars(model: ModelMetadata) -> None:
         _show_origin(model)
     st.subheader(t("model.columns"), anchor=False)
     _show_columns(model)
+    st.subheader(t("model.history"), anchor=False)
+    show_history(model)
 
 
 def _show_hyperparams(model: ModelMetadata) -> None:

@@ -53,6 +53,10 @@ TRAINING: dict[str, tuple[str, str]] = {
     "train.form": ("What to train", "Что обучать"),
     "train.table": ("Table", "Таблица"),
     "train.algorithm": ("Algorithm", "Алгоритм"),
+    "train.class_gone": (
+        "This model's algorithm, {algorithm}, is not installed on the server; install it there, or train a new model.",
+        "Алгоритм этой модели, {algorithm}, на сервере не установлен; установите его там или обучите новую модель.",
+    ),
     "train.algorithm_kept": ("**{title}**, as in the parent.", "**{title}**, как у предыдущей версии."),
     "train.choose": ("Choose", "Выбрать"),
     "train.chosen": ("Chosen", "Выбран"),
