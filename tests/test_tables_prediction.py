@@ -27,6 +27,7 @@ from modelyard.tables import (
     read_prediction,
     read_prediction_rows,
 )
+from modelyard.tables.cells import category
 
 CONTRACT = Contract(
     {"age": "numeric", "job": "categorical", "grade": "categorical", "member": "categorical"},
@@ -252,6 +253,32 @@ def test_a_row_is_read_the_same_alone_and_among_others(rows: list[tuple[Any, ...
         assert together[0] is InvalidTable
     else:
         assert together == alone
+
+
+TEXTS = st.one_of(
+    st.none(),
+    st.sampled_from(["", "?", " NA\t", "\x00", "\x00missing", "\x00\x00odd", "\x00odd", "1.0", " 1.0", "clerk", "new"]),
+    st.text("\x00? aé", max_size=3),
+)
+
+
+@given(
+    st.lists(TEXTS, min_size=1, max_size=12), st.sets(TEXTS, max_size=5), st.sampled_from(["list", "text", "category"])
+)
+def test_texts_of_a_column_are_read_like_each_alone(
+    column: list[str | None], trained: set[str | None], form: str
+) -> None:
+    markers = frozenset(CONTRACT.missing_markers)
+    known = sorted({category(text, "text", markers) for text in trained})
+    contract = Contract({"job": "categorical"}, {"job": CategoricalColumn(tuple(known))}, (0, 1), ("", "?", "NA"))
+    X: Any = {"job": column}
+    if form != "list":
+        X = pl.DataFrame(X, {"job": pl.String if form == "text" else pl.Categorical})
+    table = read_prediction(X, contract)
+    expected = [category(text, "text", markers) for text in column]
+    assert table.frame["job"].to_list() == expected
+    assert sum(warning.count or 0 for warning in table.warnings) == sum(text not in known for text in expected)
+    assert (X if form == "list" else X.to_dict(as_series=False)) == {"job": column}
 
 
 CATEGORIES = st.one_of(

@@ -82,9 +82,7 @@ def read_prediction(X: Any, contract: Contract, *, feature_names: Sequence[str] 
         if feature_type == "numeric":
             series.append(columns.numeric_series(name, column, markers, errors, text_cells=raw.text_cells))
         else:
-            read = (
-                None if isinstance(column, pl.Series) else read_texts(name, column, contract.categorical[name], markers)
-            )
+            read = read_texts(name, column, contract.categorical[name], markers)
             if read is not None:
                 found, unknown[name] = read
             else:

@@ -21,8 +21,8 @@ Cells: TypeAlias = "pl.Series | list[Any] | tuple[Any, ...]"
 Content = Literal["numbers", "booleans", "text", "mixed", "missing"]
 
 _LEADING_ZERO = r"^[+-]?0[0-9]"
-_TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
-_CELL_TYPES = (*_TEXT_TYPES, pl.Boolean, pl.Null, pl.Date, pl.Datetime, pl.Time)
+TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
+_CELL_TYPES = (*TEXT_TYPES, pl.Boolean, pl.Null, pl.Date, pl.Datetime, pl.Time)
 
 
 def check_dtype(name: str, column: Cells) -> None:
@@ -93,7 +93,7 @@ def _series_content(series: pl.Series, markers: frozenset[str], text_cells: bool
         return "booleans"
     if dtype == pl.Null:
         return "missing"
-    if dtype in _TEXT_TYPES:
+    if dtype in TEXT_TYPES:
         return text_content(series, markers) if text_cells else "text"
     return "text"
 
@@ -115,7 +115,7 @@ def strays_among_numbers(column: Cells, markers: frozenset[str]) -> pl.Series:
     Nearly all: nine of ten, or all but one. Numbers with leading zeros are codes, so their column is none of numbers.
     """
     none = pl.Series(dtype=pl.UInt32)
-    if not isinstance(column, pl.Series) or column.dtype not in _TEXT_TYPES:
+    if not isinstance(column, pl.Series) or column.dtype not in TEXT_TYPES:
         return none
     present = _present_text(column, markers)
     numbers = present.cast(pl.Float64, strict=False).is_not_null()
@@ -142,7 +142,7 @@ def _fast_numbers(name: str, column: Cells, markers: frozenset[str], text_cells:
             return None
         return None if np.isinf(array).any() else pl.Series(name, array, nan_to_null=True)
     numbers = column
-    if text_cells and column.dtype in _TEXT_TYPES:
+    if text_cells and column.dtype in TEXT_TYPES:
         present = _present_text(column, markers)
         numbers = present.cast(pl.Float64, strict=False)
         if numbers.null_count() != present.null_count() or numbers.is_nan().any():
@@ -150,6 +150,8 @@ def _fast_numbers(name: str, column: Cells, markers: frozenset[str], text_cells:
     elif not column.dtype.is_numeric() and column.dtype != pl.Null:
         return None
     numbers = numbers.cast(pl.Float64).rename(name)
+    if numbers.is_finite().all():
+        return numbers
     if numbers.is_nan().any():
         numbers = numbers.fill_nan(None)
     return None if numbers.is_infinite().any() else numbers
@@ -163,10 +165,10 @@ def _fast_categories(name: str, column: Cells, source: CategorySource, markers: 
             except UnicodeEncodeError:
                 return None
         return _listed_categories(name, column, source, markers)
-    if column.dtype in _TEXT_TYPES:
+    if column.dtype in TEXT_TYPES:
         column = column.cast(pl.String)
         if source == "text":
-            return _texts(column, markers).rename(name)
+            return text_categories(column, markers).rename(name)
     if column.dtype == pl.Boolean:
         return column.cast(pl.String).fill_null(MISSING_CATEGORY).rename(name)
     single = column.dtype == pl.Float32
@@ -179,7 +181,8 @@ def _fast_categories(name: str, column: Cells, source: CategorySource, markers: 
     return _replaced(column, seen, texts).rename(name)
 
 
-def _texts(text: pl.Series, markers: frozenset[str]) -> pl.Series:
+def text_categories(text: pl.Series, markers: frozenset[str]) -> pl.Series:
+    """Return texts as categories in estimators' form."""
     missing = text.str.strip_chars(cells.BLANKS).is_in(sorted(markers)).fill_null(True)
     escaped = text.str.starts_with("\x00").fill_null(False)
     if escaped.any():
