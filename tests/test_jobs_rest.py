@@ -150,7 +150,7 @@ def test_a_caller_that_hangs_up_does_not_stop_its_run(server: Server) -> None:
         caller.sendall(
             b"POST /train HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(content) + content
         )
-        seconds_until(lambda: server.newest()["name"] == "left")
+        seconds_until(lambda: server.newest().get("name") == "left")
         job = server.newest()
         server.until_at_work(job)
     assert server.status(job) == "running"
