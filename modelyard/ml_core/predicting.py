@@ -7,7 +7,7 @@ from typing import Any
 
 from modelyard.ml_core.serving import LoadedModel
 from modelyard.schemas import ModelWarning, Predictions
-from modelyard.tables import read_prediction
+from modelyard.tables import JsonRecords, read_prediction
 
 
 def predict(model: LoadedModel, X: Any, feature_names: list[str] | None, *, probabilities: bool) -> Predictions:
@@ -15,6 +15,8 @@ def predict(model: LoadedModel, X: Any, feature_names: list[str] | None, *, prob
 
     Raises InvalidTable naming the rows and columns that break the model's contract.
     """
+    if isinstance(X, JsonRecords):
+        X = model.records.read(X)
     few = model.rows.read(X) if feature_names is None else None
     if few is not None:
         rows, warnings = few
