@@ -103,6 +103,14 @@ def test_the_log_has_what_a_failed_run_said(
     assert words in caplog.text
 
 
+def test_the_log_quotes_no_cell_of_a_table_that_a_run_refused(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "modelyard.jobs"):
+        job = jobs.wait(order(jobs, "wrong").job_id)
+    assert job.error is not None
+    assert job.error.detail not in caplog.text
+    assert f"job {job.job_id} failed: INVALID_ARGUMENT" in caplog.text
+
+
 def test_progress_is_seen_while_the_run_goes_on(jobs: Jobs) -> None:
     job = order(jobs, "steps")
     steps: list[int] = []

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modelyard.errors import FailedPrecondition, JobNotFound, ModelyardError
+from modelyard.errors import FailedPrecondition, InvalidArgument, JobNotFound, ModelyardError
 from modelyard.jobs import endings, locks
 from modelyard.jobs.documents import JobDocuments
 from modelyard.jobs.index import JobEntry
@@ -320,4 +320,6 @@ class Dispatcher:
         except (FailedPrecondition, JobNotFound):
             return  # cancelled meanwhile
         said = spool.log_tail()
-        log.warning("job %s %s: %s%s", job_id, status, error.detail, "\n" + said if said else "")
+        # What is wrong with a table is told in words that quote it, and logs hold no cells.
+        why = error.code if error.code == InvalidArgument.code else error.detail
+        log.warning("job %s %s: %s%s", job_id, status, why, "\n" + said if said else "")
