@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelyard.errors import DataLoss
-from modelyard.storage.files import make_folder, sync_folder, unavailable, write_new_file
+from modelyard.storage.files import make_folder, sync_folder, unavailable, write_new_file, write_new_files
 
 log = logging.getLogger("modelyard.storage")
 
@@ -49,8 +49,7 @@ def stored(content: bytes) -> StoredFile:
 def write_files(folder: Path, contents: Mapping[str, bytes]) -> dict[str, StoredFile]:
     """Write files down to the disk, into a folder that is made for them. Raises OSError."""
     folder.mkdir()
-    for name, content in contents.items():
-        write_new_file(folder / name, content)
+    write_new_files(folder, contents)
     sync_folder(folder)
     return {name: stored(content) for name, content in contents.items()}
 

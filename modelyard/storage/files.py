@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from modelyard.errors import Unavailable
@@ -29,12 +29,34 @@ def write_all(file: int, content: bytes, offset: int) -> None:
 
 def write_new_file(path: Path, content: bytes) -> None:
     """Write a file that does not exist yet, down to the disk."""
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    try:
-        write_all(file, content, 0)
-        os.fsync(file)
-    finally:
-        os.close(file)
+    write_new_files(path.parent, {path.name: content})
+
+
+def write_new_files(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files that do not exist yet, down to the disk.
+
+    All are written before the first is waited for: the system then brings down with it much of what the others need.
+    """
+    with ExitStack() as opened:
+        files = []
+        for name, content in contents.items():
+            file = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            opened.callback(os.close, file)
+            write_all(file, content, 0)
+            files.append(file)
+        for file in files:
+            os.fsync(file)
+
+
+def sync_files(folder: Path, names: Iterable[str]) -> None:
+    """Bring files that were written into a folder, and their names, down to the disk."""
+    for name in names:
+        file = os.open(folder / name, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+    sync_folder(folder)
 
 
 def sync_folder(path: Path) -> None:
