@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +20,7 @@ from modelyard.ml_core.training import Trained, TrainingPlan, run_training
 from modelyard.models_registry.base import Progress
 from modelyard.schemas import Evaluation, ModelWarning
 from modelyard.storage import ModelDescription, current_environment, write_model_files
-from modelyard.storage.files import sync_folder, write_new_file
+from modelyard.storage.files import sync_files
 from modelyard.tables import contract_from_json, contract_to_json
 from modelyard.tables.contract import TrainingTable
 
@@ -50,11 +49,12 @@ _TABLE = "table.arrow"
 
 
 def warm_up() -> None:
-    """Do once what would take a tenth of a second in each run: find the plug-ins, and narwhals' way to polars.
+    """Do once what would take long in each run: find plug-ins and versions, and narwhals' way to polars.
 
     No more than that: where polars begins to compute it starts threads, and no process that has some can be forked.
     """
-    models_registry.model_classes()
+    for model_class in models_registry.model_classes().values():
+        current_environment(model_class.libraries)
     with suppress(ImportError):  # scikit-learn's affair: another release may not need it
         from narwhals.stable.v2 import from_native
 
@@ -74,14 +74,11 @@ def write_order(folder: Path, order: TrainingOrder) -> None:
         "tags": order.tags,
         "parent_id": order.parent_id,
     }
-    write_new_file(folder / _ORDER, orjson.dumps(said))
-    write_new_file(folder / _CONTRACT, contract_to_json(table.contract))
+    (folder / _ORDER).write_bytes(orjson.dumps(said))
+    (folder / _CONTRACT).write_bytes(contract_to_json(table.contract))
     codes = pl.Series(_new_name(table.frame), table.codes)
-    with (folder / _TABLE).open("xb") as file:
-        table.frame.with_columns(codes).write_ipc(file, compression="uncompressed")
-        file.flush()
-        os.fsync(file.fileno())
-    sync_folder(folder)
+    table.frame.with_columns(codes).write_ipc(folder / _TABLE, compression="uncompressed")
+    sync_files(folder, (_ORDER, _CONTRACT, _TABLE))
 
 
 def read_order(folder: Path) -> TrainingOrder:

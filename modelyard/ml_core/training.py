@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ class Trained:
     report: Report
     warnings: tuple[ModelWarning, ...]
     evaluation: Evaluation
-    seconds: float
+    seconds: float = 0.0
 
 
 def run_training(plan: TrainingPlan, on_progress: OnProgress | None = None) -> Trained:
@@ -57,6 +58,12 @@ def run_training(plan: TrainingPlan, on_progress: OnProgress | None = None) -> T
     """
     started = time.perf_counter()
     check_plan(plan)
+    with ThreadPoolExecutor(1, "profile") as side:
+        trained = _train(plan, on_progress, side.submit(profile_columns, plan.table))
+    return replace(trained, seconds=time.perf_counter() - started)
+
+
+def _train(plan: TrainingPlan, on_progress: OnProgress | None, columns: Future[dict[str, dict[str, Any]]]) -> Trained:
     contract = plan.table.contract
     splits = split_rows(plan.evaluation, plan.table.codes, contract.classes)
     fits = _Fits(plan, contract, _Stream(on_progress, len(splits.parts) + 1))
@@ -74,12 +81,11 @@ def run_training(plan: TrainingPlan, on_progress: OnProgress | None = None) -> T
         classes=contract.classes,
         learning_curve=validation.learning_curve if validation else mean_curve([final.learning_curve]),
         feature_importances=plan.model_class.feature_importances(final.estimator, contract),
-        columns=profile_columns(plan.table),
+        columns=columns.result(),
         rows=_row_counts(plan.table.frame.height, splits.parts, validation),
         warnings=warnings,
     )
-    seconds = time.perf_counter() - started
-    return Trained(final.estimator, metrics, report, warnings, splits.evaluation, seconds)
+    return Trained(final.estimator, metrics, report, warnings, splits.evaluation)
 
 
 def check_plan(plan: TrainingPlan) -> None:
