@@ -228,11 +228,15 @@ class Predictions:
 
 
 class Tracking(Frozen):
-    """Whether the experiment tracker knows of a training, and where it shows it."""
+    """Whether the experiment tracker knows of a training, and where it shows it.
+
+    `pending`: there is something that it has not been told yet. `failed`: it will never take it, for this `reason`.
+    """
 
     status: Literal["off", "pending", "sent", "failed"] = "off"
     task_id: str | None = None
     url: str | None = None
+    reason: str | None = None
 
 
 class Artifact(Frozen):
@@ -247,7 +251,8 @@ class ModelMetadata(Frozen):
     """All that is known of a model but its report. Only `status`, `updated_at` and `tracking` ever change.
 
     Times are UTC; `training_seconds` is the wall time of evaluation and fit. `metrics` is flat
-    (`train_accuracy`, `validation_roc_auc`, …). `message` says in a sentence what the verb did; it is not stored.
+    (`train_accuracy`, `validation_roc_auc`, …). `fingerprint` is a SHA-256 of the table, which two trainings share only
+    if their tables are equal. `message` says in a sentence what the verb did; it is not stored.
     """
 
     model_id: str
@@ -263,6 +268,7 @@ class ModelMetadata(Frozen):
     classes: list[Label]
     n_rows: int
     target: str | None = None
+    fingerprint: str | None = None
     tags: list[str] = []
     warnings: list[ModelWarning] = []
     evaluation: Evaluation = Evaluation()
@@ -371,7 +377,8 @@ class Job(Frozen):
     """One training run, from the request to its end. Times are UTC.
 
     `name` is the model's, None where it is made up at the end; `model_id` is there once it has succeeded, `error` where
-    it ended in any other way.
+    it ended in any other way. `tracking` is that of a run without a model, where trainings are tracked; a model has its
+    own.
     """
 
     job_id: str
@@ -382,6 +389,7 @@ class Job(Frozen):
     progress: JobProgress = JobProgress()
     model_id: str | None = None
     error: JobError | None = None
+    tracking: Tracking | None = None
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -449,10 +457,22 @@ class Report(Frozen):
     warnings: list[ModelWarning] = []
 
 
+class Backlog(Frozen):
+    """What the experiment tracker has not been told: how many runs are `pending`, how many it refused for good.
+
+    `problem` is why it cannot be told now; the trainings do not mind.
+    """
+
+    pending: int
+    failed: int
+    problem: str | None = None
+
+
 class Health(Frozen):
     """How the yard is: `storage` is `ok` or why it cannot be used, `models` the number of active ones.
 
     Where models were found damaged in reading them, `storage` names them while `status` is `ok`: the rest is served.
+    `tracking` is null where trainings are not tracked.
     """
 
     status: Literal["ok", "unavailable"]
@@ -460,6 +480,7 @@ class Health(Frozen):
     storage: str
     models: int
     uptime_s: float
+    tracking: Backlog | None = None
 
 
 ValueT = TypeVar("ValueT", bound=BaseModel)

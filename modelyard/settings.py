@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DEFAULT_MISSING_MARKERS = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>")
@@ -19,6 +19,14 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def check_project(name: str) -> str:
+    """Return `name` if ClearML takes a project of that name; raise ValueError otherwise."""
+    parts = name.split("/")
+    if not all(part.strip() for part in parts) or len(parts[-1].strip()) < 3:
+        raise ValueError(f"a project must be named in 3 characters or more behind its last '/', got {name!r}")
+    return name
 
 
 class Settings(BaseSettings):
@@ -65,6 +73,15 @@ class Settings(BaseSettings):
     queue_limit: Annotated[int, Field(ge=0)] = Field(100, description="trainings that may wait for their turn")
     deleted_retention_days: Annotated[float, Field(ge=0)] | None = Field(
         None, description="how long `modelyard gc` keeps a deleted model that can be restored; none: for ever"
+    )
+    tracking: Literal["none", "clearml"] = Field(
+        "none", description="where trainings are tracked: `clearml`, with credentials as ClearML's own, or `none`"
+    )
+    tracking_project: Annotated[str, AfterValidator(check_project)] = Field(
+        "Modelyard", description="the ClearML project of the trainings; `/` parts it"
+    )
+    tracking_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        120, description="how long ClearML may take for one training, before it is asked again later"
     )
     allow_version_skew: bool = Field(False, description="load models made under other library versions")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")

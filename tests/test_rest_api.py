@@ -101,7 +101,7 @@ def test_train_answers_201_with_the_model_and_a_message(http: httpx.Client) -> N
     assert model["model_class_key"] == "logistic_regression"
     assert model["feature_types"] == {"f0": "categorical", "f1": "categorical"}
     assert model["message"]
-    assert model["tracking"] == {"status": "off", "task_id": None, "url": None}
+    assert model["tracking"] == {"status": "off", "task_id": None, "url": None, "reason": None}
     assert model["created_at"].endswith("Z")
     assert answer.headers["x-request-id"]
 

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 import modelyard
-from modelyard.cli import exits, history, jobs, model_classes, models, predicting, servers, training, upkeep
+from modelyard.cli import exits, history, jobs, model_classes, models, predicting, servers, tracking, training, upkeep
 from modelyard.errors import ModelyardError
 
 _AS_JSON = "modelyard.as_json"
@@ -85,5 +85,6 @@ for _add in (
     history.add_to,
     model_classes.add_to,
     upkeep.add_to,
+    tracking.add_to,
 ):
     _add(app)

@@ -174,6 +174,10 @@ def _facts(job: Job) -> Iterator[tuple[str, object]]:
         yield "model id", job.model_id
     if job.error:
         yield "error", job.error.detail
+    if job.tracking and job.tracking.status != "off":
+        from modelyard.cli.sheets import spoken_tracking
+
+        yield "tracking", spoken_tracking(job.tracking)
     yield "ordered", screen.age(job.created_at)
     if job.started_at and job.ended_at:
         yield "took", f"{(job.ended_at - job.started_at).total_seconds():.1f} s"

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from modelyard.cli import screen
-from modelyard.schemas import ConfusionMatrix, ModelMetadata, Report
+from modelyard.schemas import ConfusionMatrix, ModelMetadata, Report, Tracking
 
 _MEASURES = (
     "accuracy",
@@ -52,8 +52,13 @@ def _facts(model: ModelMetadata) -> Iterator[tuple[str, object]]:
         yield "tags", ", ".join(model.tags)
     yield "trained", f"{screen.age(model.created_at)}, in {model.training_seconds:.1f} s"
     yield "artifact", f"{screen.size(model.artifact.bytes)}, sha256 {model.artifact.sha256}"
-    if model.tracking.url:
-        yield "tracked", model.tracking.url
+    if model.tracking.status != "off":
+        yield "tracking", spoken_tracking(model.tracking)
+
+
+def spoken_tracking(tracking: Tracking) -> str:
+    """Say whether the tracker knows of a training, where it shows it, or why it never will."""
+    return ": ".join(filter(None, (tracking.status, tracking.url or tracking.reason)))
 
 
 def _spoken_evaluation(model: ModelMetadata) -> str:

@@ -50,7 +50,7 @@ def doctor(
     with screen.busy("Reading every file", as_json=json):
         found = look(settings.storage_dir, lock_timeout_s=settings.lock_timeout_s)
     if json:
-        _show_json({"sound": found.is_sound, "models": found.models, "findings": found.findings})
+        show_json({"sound": found.is_sound, "models": found.models, "findings": found.findings})
     else:
         _show_examination(found)
     if not found.is_sound:
@@ -97,7 +97,7 @@ def gc(
     from modelyard.storage import garbage
 
     settings = settings_with(storage_dir=storage, deleted_retention_days=retention_days)
-    _require_yard(settings.storage_dir)
+    require_yard(settings.storage_dir)
     found = garbage.collect(
         settings.storage_dir,
         retention_days=settings.deleted_retention_days,
@@ -106,7 +106,7 @@ def gc(
         lock_timeout_s=settings.lock_timeout_s,
     )
     if json:
-        _show_json({"dry_run": dry_run, "garbage": found})
+        show_json({"dry_run": dry_run, "garbage": found})
     else:
         _show_garbage(found, dry_run=dry_run)
 
@@ -129,7 +129,7 @@ def create_backup(file: File, storage: Storage = None, json: AsJson = False) -> 
     from modelyard.storage import backup
 
     settings = settings_with(storage_dir=storage)
-    _require_yard(settings.storage_dir)
+    require_yard(settings.storage_dir)
     with screen.busy(f"Writing {file}", as_json=json):
         made = backup.create(settings.storage_dir, file, lock_timeout_s=settings.lock_timeout_s)
     _show_backup(made, "Wrote {models} to {file} ({size})", json=json)
@@ -147,13 +147,13 @@ def load_backup(file: File, storage: Storage = None, json: AsJson = False) -> No
 
 def _show_backup(made: Backup, sentence: str, *, json: bool) -> None:
     if json:
-        _show_json({"file": str(made.file), "models": made.models, "bytes": made.bytes})
+        show_json({"file": str(made.file), "models": made.models, "bytes": made.bytes})
     else:
         models = f"{made.models:,} model{'' if made.models == 1 else 's'}"
         screen.show(sentence.format(models=models, file=made.file, size=screen.size(made.bytes)))
 
 
-def _require_yard(folder: Path) -> None:
+def require_yard(folder: Path) -> None:
     """Refuse a folder that is no yard, rather than make it one."""
     from modelyard.errors import InvalidRequest
 
@@ -161,7 +161,8 @@ def _require_yard(folder: Path) -> None:
         raise InvalidRequest(f"{folder} holds no models; give the folder with --storage or MODELYARD_STORAGE_DIR")
 
 
-def _show_json(document: dict[str, Any]) -> None:
+def show_json(document: dict[str, Any]) -> None:
+    """Answer with one JSON document."""
     import orjson
 
     screen.show_json(orjson.dumps(document))

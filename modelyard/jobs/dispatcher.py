@@ -34,6 +34,10 @@ _LEFTOVER_AFTER_S = 3600.0
 """A run's folder that no living job names is somebody's who was killed before he had ordered, or after all was done."""
 
 
+OnEnd = Callable[[str], None]
+"""What is called when all else is done at the end of a job, with the id of its model, or its own where it has none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What the runs of a process may take: `workers` at a time in the folder; seconds and bytes each, 0 for any.
@@ -63,12 +67,22 @@ class _Run:
 class Dispatcher:
     """The runs of one process in one folder. Its thread begins with the first thing to do."""
 
-    def __init__(self, folder: Path, store: ModelStore, documents: JobDocuments, launcher: Launcher, limits: Limits):
+    def __init__(
+        self,
+        folder: Path,
+        store: ModelStore,
+        documents: JobDocuments,
+        launcher: Launcher,
+        limits: Limits,
+        *,
+        on_end: OnEnd | None = None,
+    ) -> None:
         self._folder = folder
         self._store = store
         self._documents = documents
         self._launcher = launcher
         self._limits = limits
+        self._on_end = on_end
         self._slots = locks.Slots(folder, limits.workers)
         self._runs: dict[str, _Run] = {}
         self._ends: deque[tuple[str, RunEnd]] = deque()
@@ -277,6 +291,7 @@ class Dispatcher:
                 only_if=lambda record: record.job.status == "running" and record.owner == entry.owner,
             )
             log.warning("job %s was interrupted: its server is gone", entry.job_id)
+            self._note_end(entry.job_id)
         spool.remove()
 
     # Ending.
@@ -285,14 +300,22 @@ class Dispatcher:
         run = self._runs[job_id]
         outcome = run.spool.outcome() if run.reason is None else None
         if isinstance(outcome, Finished):
-            self._publish(job_id, run.spool, outcome)
+            made = self._publish(job_id, run.spool, outcome)
         else:
-            self._end_without_model(job_id, run.spool, run.status, run.reason or outcome or endings.crashed(end))
+            error = run.reason or outcome or endings.crashed(end)
+            made = self._end_without_model(job_id, run.spool, run.status, error)
         self._tell()  # those who wait need not wait for what is left to do
+        if made is not None:
+            self._note_end(made)
         run.spool.remove()
         del self._runs[job_id]
 
-    def _publish(self, job_id: str, spool: Spool, made: Finished) -> None:
+    def _note_end(self, made: str) -> None:
+        if self._on_end is not None:
+            self._on_end(made)
+
+    def _publish(self, job_id: str, spool: Spool, made: Finished) -> str | None:
+        """Store what a run has made; return the model's id, the job's where that failed, None where it had ended."""
         progress = spool.progress()
         try:
             record = self._store.publish(
@@ -304,22 +327,23 @@ class Dispatcher:
                 ),
             )
         except FailedPrecondition:
-            return  # cancelled meanwhile
+            return None  # cancelled meanwhile
         except ModelyardError as error:
-            self._end_without_model(job_id, spool, "failed", error)
-            return
+            return self._end_without_model(job_id, spool, "failed", error)
         if said := spool.log_tail():
             log.info("job %s said:\n%s", job_id, said)
         log.info("job %s has made model %s", job_id, record.metadata.model_id)
+        return record.metadata.model_id
 
     def _end_without_model(
         self, job_id: str, spool: Spool, status: JobStatus, error: ModelyardError | JobError
-    ) -> None:
+    ) -> str | None:
         try:
             self._documents.end(job_id, status, error, progress=spool.progress())
         except (FailedPrecondition, JobNotFound):
-            return  # cancelled meanwhile
+            return None  # cancelled meanwhile
         said = spool.log_tail()
         # What is wrong with a table is told in words that quote it, and logs hold no cells.
         why = error.code if error.code == InvalidArgument.code else error.detail
         log.warning("job %s %s: %s%s", job_id, status, why, "\n" + said if said else "")
+        return job_id

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from modelyard.errors import FailedPrecondition, IdempotencyConflict, ModelyardError, TooManyRequests
 from modelyard.jobs.index import JobEntry, JobIndex
 from modelyard.jobs.records import JOBS, JobRecord, job_document, job_record
 from modelyard.references import no_such_job
-from modelyard.schemas import Job, JobError, JobProgress, JobQuery, JobStatus
+from modelyard.schemas import Job, JobError, JobProgress, JobQuery, JobStatus, Tracking
 from modelyard.storage import Database, Transaction
 from modelyard.storage.cursors import decode_cursor, encode_cursor
 
@@ -23,11 +24,15 @@ _REMOVED_AT_ONCE = 20
 
 
 class JobDocuments:
-    """The jobs in a database, of which `index` is an observer."""
+    """The jobs in a database, of which `index` is an observer.
 
-    def __init__(self, database: Database, index: JobIndex) -> None:
+    With `tracked`, those that end without a model are marked as what an experiment tracker has yet to be told of.
+    """
+
+    def __init__(self, database: Database, index: JobIndex, *, tracked: bool = False) -> None:
         self._database = database
         self._index = index
+        self._tracked = tracked
 
     @property
     def changes(self) -> int:
@@ -141,6 +146,8 @@ class JobDocuments:
             changed: dict[str, object] = {"status": status, "error": found, "ended_at": datetime.now(UTC)}
             if progress is not None:
                 changed["progress"] = progress
+            if self._tracked:
+                changed["tracking"] = Tracking(status="pending")
             _change(transaction, record, changed, record.owner)
         return record
 
@@ -161,6 +168,6 @@ def _read(transaction: Transaction, job_id: str) -> JobRecord:
 
 def _change(transaction: Transaction, record: JobRecord, changed: dict[str, object], owner: str | None) -> JobRecord:
     job = record.job.model_copy(update=changed)
-    new = JobRecord(job, owner, record.idempotency_key, record.request_sha256)
+    new = replace(record, job=job, owner=owner)
     transaction.put(JOBS, job.job_id, job_document(new))
     return new

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import uuid_utils
 
 from modelyard.errors import Unavailable
 from modelyard.jobs import endings, launcher, locks
-from modelyard.jobs.dispatcher import Dispatcher, Limits
+from modelyard.jobs.dispatcher import Dispatcher, Limits, OnEnd
 from modelyard.jobs.documents import JobDocuments
 from modelyard.jobs.index import JobEntry, JobIndex
 from modelyard.jobs.records import JobRecord
@@ -31,32 +32,46 @@ _LIVENESS_INTERVAL_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """What is known of a job before it is ordered; the key and the SHA-256 of its request go together."""
+    """What is known of a job before it is ordered; the key and the SHA-256 of its request go together.
+
+    `details` of the order are kept where trainings are tracked.
+    """
 
     model_class_key: str
     name: str | None = None
     parent_id: str | None = None
     idempotency_key: str | None = None
     request_sha256: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Jobs:
     """The jobs of one folder.
 
     Runs call the function that `target` names (`module:function`), with `preload` imported (`module`) or called
-    (`module:function()`) once before. `index` observes the store's database. Every use raises Unavailable where the
-    folder cannot be used.
+    (`module:function()`) once before. `index` observes the store's database. Where trainings are tracked, `on_end` is
+    called with the id of the model that a job has made, or of the job that has made none. Every use raises Unavailable
+    where the folder cannot be used.
     """
 
     def __init__(
-        self, root: Path, store: ModelStore, index: JobIndex, limits: Limits, *, target: str, preload: Sequence[str]
+        self,
+        root: Path,
+        store: ModelStore,
+        index: JobIndex,
+        limits: Limits,
+        *,
+        target: str,
+        preload: Sequence[str],
+        on_end: OnEnd | None = None,
     ) -> None:
         self._folder = root / "jobs"
         self._limits = limits
-        self._documents = JobDocuments(store.database, index)
+        self._on_end = on_end
+        self._documents = JobDocuments(store.database, index, tracked=on_end is not None)
         self._target = target
         self._launcher = launcher.share(target, preload)
-        self._dispatcher = Dispatcher(self._folder, store, self._documents, self._launcher, limits)
+        self._dispatcher = Dispatcher(self._folder, store, self._documents, self._launcher, limits, on_end=on_end)
 
     def serve(self) -> None:
         """Get ready to run, and run what other processes have left queued."""
@@ -84,7 +99,8 @@ class Jobs:
             created_at=datetime.now(UTC),
         )
         spool = Spool(self._folder / job.job_id)
-        record = JobRecord(job, owner, new.idempotency_key, new.request_sha256)
+        details = None if self._on_end is None else new.details
+        record = JobRecord(job, owner, new.idempotency_key, new.request_sha256, details)
         kept = job
         try:
             with unavailable(f"write {spool.path}"):
@@ -130,6 +146,8 @@ class Jobs:
         if before.job.status == "queued":
             spool.remove()
         log.info("job %s was cancelled", job_id)
+        if self._on_end is not None:
+            self._on_end(job_id)
         return self._documents.get(job_id).job
 
     def wait(self, job_id: str) -> Job:

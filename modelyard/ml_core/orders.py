@@ -44,10 +44,33 @@ class TrainingOrder:
             "tags": self.tags,
             "parent": self.parent_reference,  # as written: a name means another model after each retraining
         }
-        digest = hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
-        digest.update(table.codes.tobytes())
-        digest.update(table.frame.hash_rows(seed=0).to_numpy().tobytes())
-        return digest.hexdigest()
+        return _digest(said, table)
+
+    def fingerprint(self) -> str:
+        """Return a SHA-256 in hex of the table alone, which two orders share only if their tables are equal."""
+        table = self.plan.table
+        said = {"feature_types": list(table.contract.feature_types.items()), "classes": table.contract.classes}
+        return _digest(said, table)
+
+    def details(self) -> dict[str, Any]:
+        """Return what is worth knowing of the order even if no model comes of it."""
+        plan, table = self.plan, self.plan.table
+        return {
+            "hyperparams": plan.hyperparams,
+            "evaluation": plan.evaluation.model_dump(),
+            "tags": self.tags,
+            "target": table.target,
+            "n_rows": table.frame.height,
+            "n_features": table.frame.width,
+            "n_classes": len(table.contract.classes),
+        }
+
+
+def _digest(said: dict[str, Any], table: TrainingTable) -> str:
+    digest = hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
+    digest.update(table.codes.tobytes())
+    digest.update(table.frame.hash_rows(seed=0).to_numpy().tobytes())
+    return digest.hexdigest()
 
 
 def order_training(request: TrainRequest, missing_markers: tuple[str, ...]) -> TrainingOrder:

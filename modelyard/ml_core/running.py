@@ -132,6 +132,7 @@ def describe(order: TrainingOrder, trained: Trained) -> ModelDescription:
         classes=contract.classes,
         n_rows=plan.table.frame.height,
         target=plan.table.target,
+        fingerprint=order.fingerprint(),
         tags=order.tags,
         warnings=trained.warnings,
         evaluation=plan.evaluation,  # as asked for, so that a retraining on more rows asks for it again

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from threading import Event, Thread
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import modelyard
 from modelyard import logs, models_registry
@@ -41,15 +41,25 @@ from modelyard.schemas import (
 )
 from modelyard.storage import ModelStore
 
+if TYPE_CHECKING:
+    from modelyard.tracking.tracker import Tracker
+
 
 class Yard:
     """The core of one folder. It satisfies `modelyard.verbs.Verbs`, where the verbs are described."""
 
     def __init__(
-        self, store: ModelStore, jobs: Jobs, *, missing_markers: tuple[str, ...], model_cache_bytes: int
+        self,
+        store: ModelStore,
+        jobs: Jobs,
+        tracker: Tracker | None = None,
+        *,
+        missing_markers: tuple[str, ...],
+        model_cache_bytes: int,
     ) -> None:
         self._store = store
         self._jobs = jobs
+        self._tracker = tracker
         self._missing_markers = missing_markers
         self._loaded = LoadedModels(store, model_cache_bytes)
         self._closing = Event()
@@ -105,7 +115,9 @@ class Yard:
         return say_trained(model)
 
     def serve(self) -> None:
-        """Get ready to train, and take up what others have left queued. For servers, once they answer."""
+        """Get ready to train, and take up what others have left queued or untold. For servers, once they answer."""
+        if self._tracker is not None:
+            self._tracker.serve()
         self._jobs.serve()
 
     def listening(self, callback: Callable[[], None]) -> AbstractContextManager[None]:
@@ -144,6 +156,8 @@ class Yard:
     def delete(self, reference: str, *, hard: bool = False) -> ModelMetadata | None:
         """Retire a model. See `Verbs.delete`."""
         if hard:
+            if self._tracker is not None:  # while there still is something to tell of it
+                self._tracker.note(self._store.get(reference).metadata.model_id)
             self._store.delete_for_good(reference)
             return None
         return say(self._store.set_status(reference, "deleted").metadata, "deleted {}; it can be restored")
@@ -186,11 +200,13 @@ class Yard:
         """Say whether the yard can serve. See `Verbs.health`."""
         status: Literal["ok", "unavailable"] = "ok"
         models = 0
+        tracking = None
         try:
             self._store.check()
             models = self._store.count_active()
             damaged = self._store.damaged()
             storage = f"ok, but damaged: {'; '.join(damaged[:5])}; see `modelyard doctor`" if damaged else "ok"
+            tracking = None if self._tracker is None else self._tracker.backlog()
         except Unavailable as error:
             status, storage = "unavailable", error.detail
         return Health(
@@ -199,12 +215,15 @@ class Yard:
             storage=storage,
             models=models,
             uptime_s=round(time.monotonic() - self._started, 3),
+            tracking=tracking,
         )
 
     def close(self) -> None:
         """Let go of the folder. Trainings that still run get their grace period, then they are interrupted."""
         self._closing.set()
         self._jobs.close()
+        if self._tracker is not None:
+            self._tracker.close()
         self._store.close()
 
     def _order(self, order: TrainingOrder, idempotency_key: str | None) -> Job:
@@ -216,6 +235,7 @@ class Yard:
             parent_id=order.parent_id,
             idempotency_key=idempotency_key,
             request_sha256=None if idempotency_key is None else order.digest(),
+            details=order.details(),
         )
         job = self._jobs.order(new, lambda folder: write_order(folder, order))
         logs.note(job_id=job.job_id)

@@ -143,10 +143,11 @@ class ArtifactFolder:
     def temporaries(self, older_than_s: float = 3600.0) -> list[Path]:
         """Return the `temporary` folders that nobody has written to for so long: a crash left them."""
         with unavailable(f"read {self.path}"):
-            return [path for path in sorted(self.path.glob(f"{TEMPORARY}*")) if _age_s(path) > older_than_s]
+            return [path for path in sorted(self.path.glob(f"{TEMPORARY}*")) if age_s(path) > older_than_s]
 
 
-def _age_s(path: Path) -> float:
+def age_s(path: Path) -> float:
+    """Return how long ago a file was written to, in seconds; 0 where it is gone."""
     try:
         return time.time() - path.stat().st_mtime
     except FileNotFoundError:

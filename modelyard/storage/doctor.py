@@ -16,6 +16,7 @@ from modelyard.errors import DataLoss
 from modelyard.storage.artifacts import DESCRIPTION_FILE, ArtifactFolder, ArtifactGone
 from modelyard.storage.files import exists
 from modelyard.storage.folder_lock import FolderLock
+from modelyard.storage.log_format import is_sealed
 from modelyard.storage.records import (
     MODELS,
     NAMES,
@@ -27,7 +28,7 @@ from modelyard.storage.records import (
 )
 from modelyard.storage.salvage import Salvaged, salvage
 
-Kind = Literal["database", "document", "number", "model", "report", "description", "orphan", "leftover"]
+Kind = Literal["database", "document", "number", "model", "report", "description", "orphan", "leftover", "outbox"]
 Documents = Mapping[str, Mapping[str, bytes]]
 
 
@@ -83,6 +84,7 @@ def examine(root: Path, *, lock_timeout_s: float = 10.0) -> Examination:
     if gone:
         findings = _without_deleted(root, findings, lock_timeout_s)
     findings += _unnamed(artifacts, folders, documents)
+    findings += _outbox(root)
     return Examination(len(documents.get(MODELS, {})), findings)
 
 
@@ -170,6 +172,19 @@ def _unnamed(artifacts: ArtifactFolder, folders: list[str], documents: Documents
         yield Finding("orphan", _path(model_id), problem, model_id)
     for folder in artifacts.temporaries():
         yield Finding("leftover", f"artifacts/{folder.name}", "files that never became a model's", harmless=True)
+
+
+def _outbox(root: Path) -> Iterator[Finding]:
+    """Find damaged records of what a tracker has not been told; those of models that are there are made anew."""
+    for path in sorted((root / "outbox").glob("*.json")):
+        if path.stem == "state":
+            continue
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            continue  # told meanwhile
+        if not is_sealed(content, path.stem.encode()):
+            yield Finding("outbox", f"outbox/{path.name}", "is damaged: its checksum does not hold")
 
 
 def _path(model_id: str, *name: str) -> str:

@@ -14,10 +14,12 @@ from typing import Literal
 
 from modelyard.errors import DataLoss
 from modelyard.storage import doctor, history
-from modelyard.storage.artifacts import ArtifactFolder
+from modelyard.storage.artifacts import ArtifactFolder, age_s
 from modelyard.storage.database import Database
 from modelyard.storage.files import unavailable
 from modelyard.storage.records import MODELS, TOMBSTONES, ModelRecord, model_record
+
+_LEFTOVER_AFTER_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,12 @@ class _Collector:
             found = Garbage("leftover", path, "files that never became a model's", self._size(path))
             self._remove(partial(self._artifacts.discard, folder))
             yield found
+        for file in sorted((self._root / "outbox").glob(".new-*")):
+            if age_s(file) > _LEFTOVER_AFTER_S:
+                yield Garbage(
+                    "leftover", f"outbox/{file.name}", "a record that was never finished", file.stat().st_size
+                )
+                self._remove(partial(file.unlink, missing_ok=True))
 
     def _bury(self, model_id: str, limit: datetime) -> Iterator[Garbage]:
         with self._database.transaction() as transaction:

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from modelyard.errors import DataLoss
-from modelyard.schemas import EventVerb, ModelEvent, ModelHistory
+from modelyard.schemas import EventVerb, ModelEvent, ModelHistory, Tracking
 from modelyard.storage.database import Database, Transaction
 from modelyard.storage.records import EVENTS, MODELS, TOMBSTONES, ModelRecord, model_record
 
@@ -31,7 +31,7 @@ def bury(transaction: Transaction, record: ModelRecord, verb: EventVerb, at: dat
     """Remove a model for good, leaving its tombstone, by which its id and version are known for ever."""
     model = record.metadata
     transaction.remove(MODELS, model.model_id)
-    tombstone = {
+    tombstone: dict[str, Any] = {
         "name": model.name,
         "version": model.version,
         "parent_id": model.parent_id,
@@ -39,7 +39,14 @@ def bury(transaction: Transaction, record: ModelRecord, verb: EventVerb, at: dat
         "deleted_at": at.isoformat(),
         "verb": verb,
     }
+    if model.tracking.status != "off":
+        tombstone["tracking"] = to_be_told(model.tracking).model_dump()
     transaction.put(TOMBSTONES, model.model_id, tombstone)
+
+
+def to_be_told(tracking: Tracking) -> Tracking:
+    """Return what is written of a model's tracking when its status changes: who was told of the model learns of it."""
+    return tracking.model_copy(update={"status": "pending"}) if tracking.status == "sent" else tracking
 
 
 def read(database: Database, model_id: str) -> ModelHistory:

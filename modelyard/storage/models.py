@@ -12,7 +12,7 @@ import uuid_utils
 
 from modelyard.errors import DataLoss, FailedPrecondition, InvalidRequest, ModelGone, ModelNotFound, Unavailable
 from modelyard.references import parse_reference
-from modelyard.schemas import ModelHistory, ModelPage, ModelQuery, Status, check_name
+from modelyard.schemas import ModelHistory, ModelPage, ModelQuery, Status, Tracking, check_name
 from modelyard.storage import estimators, history
 from modelyard.storage.artifacts import ArtifactFolder, ArtifactGone, StoredFile, write_files
 from modelyard.storage.cursors import decode_cursor, encode_cursor
@@ -48,7 +48,8 @@ class ModelStore:
     nothing raises ModelNotFound, one that is of no such form InvalidRequest.
 
     `database` also holds documents of others, who keep indexes of theirs as `observers` and write them in transactions
-    of their own or along with a model.
+    of their own or along with a model. With `tracked`, every new model is marked as one that an experiment tracker has
+    yet to be told of.
     """
 
     def __init__(
@@ -58,8 +59,10 @@ class ModelStore:
         lock_timeout_s: float = 10.0,
         allow_version_skew: bool = False,
         observers: Sequence[Observer] = (),
+        tracked: bool = False,
     ) -> None:
         self.root = root
+        self._tracking = Tracking(status="pending") if tracked else Tracking()
         self._lock_timeout_s = lock_timeout_s
         self._allow_version_skew = allow_version_skew
         with unavailable(f"make {root}"):
@@ -103,6 +106,7 @@ class ModelStore:
         try:
             with transaction:
                 record = new_record(draft, model_id, name, next_version(transaction, name), files)
+                record = record.with_metadata(tracking=self._tracking)
                 transaction.put(MODELS, model_id, model_document(record))
                 if also is not None:
                     also(transaction, record)
@@ -154,7 +158,8 @@ class ModelStore:
             record = self._record(self._resolver.find(meant).model_id)
             if record.metadata.status != status:
                 now = datetime.now(UTC)
-                record = record.with_metadata(status=status, updated_at=now)
+                tracking = history.to_be_told(record.metadata.tracking)
+                record = record.with_metadata(status=status, updated_at=now, tracking=tracking)
                 transaction.put(MODELS, record.metadata.model_id, model_document(record))
                 history.note(transaction, record, "restore" if status == "active" else "delete", now)
         return record

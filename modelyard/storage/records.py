@@ -15,7 +15,7 @@ import orjson
 from pydantic import ValidationError
 
 from modelyard.errors import DataLoss
-from modelyard.schemas import Artifact, Evaluation, FeatureType, Label, ModelMetadata, ModelWarning, Tracking
+from modelyard.schemas import Artifact, Evaluation, FeatureType, Label, ModelMetadata, ModelWarning
 from modelyard.storage.artifacts import DESCRIPTION_FILE, StoredFile
 from modelyard.storage.log_format import is_sealed, seal
 
@@ -48,10 +48,10 @@ class ModelDescription:
     name: str | None = None
     parent_id: str | None = None
     target: str | None = None
+    fingerprint: str | None = None
     tags: Sequence[str] = ()
     warnings: Sequence[ModelWarning] = ()
     evaluation: Evaluation = field(default_factory=Evaluation)
-    tracking: Tracking = field(default_factory=Tracking)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +93,10 @@ def new_record(
         classes=list(draft.classes),
         n_rows=draft.n_rows,
         target=draft.target,
+        fingerprint=draft.fingerprint,
         tags=list(draft.tags),
         warnings=list(draft.warnings),
         evaluation=draft.evaluation,
-        tracking=draft.tracking,
         created_at=draft.created_at,
         updated_at=draft.created_at,
         training_seconds=draft.training_seconds,

@@ -61,6 +61,7 @@ class _Repair:
                 "report": self._rebuild_report,
                 "description": self._rebuild_description,
                 "orphan": self._bring_back,
+                "outbox": self._set_record_aside,
             }
             # Twice: a document that was dropped leaves a folder that may be brought back.
             for _ in range(2):
@@ -68,7 +69,7 @@ class _Repair:
                 found = doctor.examine(self._root, lock_timeout_s=self._lock_timeout_s)
                 set_aside: set[str | None] = set()
                 for finding in found.findings:
-                    if finding.kind in steps and finding.model_id not in set_aside:
+                    if finding.kind in steps and (finding.model_id is None or finding.model_id not in set_aside):
                         done.append(steps[finding.kind](finding))
                         if finding.kind == "model":
                             set_aside.add(finding.model_id)
@@ -162,6 +163,11 @@ class _Repair:
             record = self._named_again(transaction, record)
         model = record.metadata
         return finding.mended(f"brought back as {model.name}:{model.version}, deleted: restore it to serve it")
+
+    def _set_record_aside(self, finding: Finding) -> Finding:
+        """Let the tracker make the record anew from the database, as it does where there is none."""
+        self._move_aside(finding.what)
+        return finding.mended(f"set aside as {self._aside / finding.what}; a server makes it anew")
 
     def _named_again(self, transaction: Transaction, record: ModelRecord) -> ModelRecord:
         version = next_version(transaction, record.metadata.name)

@@ -967,6 +967,7 @@ class Model(_message.Message):
     ENVIRONMENT_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     name: _builtins.str
     version: _builtins.int
@@ -979,6 +980,8 @@ class Model(_message.Message):
     training_seconds: _builtins.float
     message: _builtins.str
     """In a sentence, what the call did."""
+    fingerprint: _builtins.str
+    """A SHA-256 of the training's table, which two trainings share only if their tables are equal."""
     @_builtins.property
     def hyperparams(self) -> _containers.MessageMap[_builtins.str, Global___Value]: ...
     @_builtins.property
@@ -1042,15 +1045,20 @@ class Model(_message.Message):
         environment: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         message: _builtins.str = ...,
         job: Global___Job | None = ...,
+        fingerprint: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_parent_id", b"_parent_id", "_target", b"_target", "artifact", b"artifact", "created_at", b"created_at", "evaluation", b"evaluation", "job", b"job", "parent_id", b"parent_id", "target", b"target", "tracking", b"tracking", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "artifact", b"artifact", "created_at", b"created_at", "evaluation", b"evaluation", "fingerprint", b"fingerprint", "job", b"job", "parent_id", b"parent_id", "target", b"target", "tracking", b"tracking", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_parent_id", b"_parent_id", "_target", b"_target", "artifact", b"artifact", "classes", b"classes", "created_at", b"created_at", "environment", b"environment", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_types", b"feature_types", "hyperparams", b"hyperparams", "job", b"job", "message", b"message", "metrics", b"metrics", "model_class_key", b"model_class_key", "model_id", b"model_id", "n_rows", b"n_rows", "name", b"name", "parent_id", b"parent_id", "status", b"status", "tags", b"tags", "target", b"target", "tracking", b"tracking", "training_seconds", b"training_seconds", "updated_at", b"updated_at", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "artifact", b"artifact", "classes", b"classes", "created_at", b"created_at", "environment", b"environment", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_types", b"feature_types", "fingerprint", b"fingerprint", "hyperparams", b"hyperparams", "job", b"job", "message", b"message", "metrics", b"metrics", "model_class_key", b"model_class_key", "model_id", b"model_id", "n_rows", b"n_rows", "name", b"name", "parent_id", b"parent_id", "status", b"status", "tags", b"tags", "target", b"target", "tracking", b"tracking", "training_seconds", b"training_seconds", "updated_at", b"updated_at", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__fingerprint: _TypeAlias = _typing.Literal["fingerprint"]  # noqa: Y015
+    _WhichOneofArgType__fingerprint: _TypeAlias = _typing.Literal["_fingerprint", b"_fingerprint"]  # noqa: Y015
     _WhichOneofReturnType__parent_id: _TypeAlias = _typing.Literal["parent_id"]  # noqa: Y015
     _WhichOneofArgType__parent_id: _TypeAlias = _typing.Literal["_parent_id", b"_parent_id"]  # noqa: Y015
     _WhichOneofReturnType__target: _TypeAlias = _typing.Literal["target"]  # noqa: Y015
     _WhichOneofArgType__target: _TypeAlias = _typing.Literal["_target", b"_target"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fingerprint) -> _WhichOneofReturnType__fingerprint | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__parent_id) -> _WhichOneofReturnType__parent_id | None: ...
     @_typing.overload
@@ -1104,25 +1112,33 @@ class Tracking(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     TASK_ID_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     status: _builtins.str
     """`off`, `pending`, `sent` or `failed`."""
     task_id: _builtins.str
     url: _builtins.str
+    reason: _builtins.str
+    """Why the tracker will never take it."""
     def __init__(
         self,
         *,
         status: _builtins.str = ...,
         task_id: _builtins.str | None = ...,
         url: _builtins.str | None = ...,
+        reason: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_task_id", b"_task_id", "_url", b"_url", "task_id", b"task_id", "url", b"url"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "_task_id", b"_task_id", "_url", b"_url", "reason", b"reason", "task_id", b"task_id", "url", b"url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_task_id", b"_task_id", "_url", b"_url", "status", b"status", "task_id", b"task_id", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "_task_id", b"_task_id", "_url", b"_url", "reason", b"reason", "status", b"status", "task_id", b"task_id", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
     _WhichOneofReturnType__task_id: _TypeAlias = _typing.Literal["task_id"]  # noqa: Y015
     _WhichOneofArgType__task_id: _TypeAlias = _typing.Literal["_task_id", b"_task_id"]  # noqa: Y015
     _WhichOneofReturnType__url: _TypeAlias = _typing.Literal["url"]  # noqa: Y015
     _WhichOneofArgType__url: _TypeAlias = _typing.Literal["_url", b"_url"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__task_id) -> _WhichOneofReturnType__task_id | None: ...
     @_typing.overload
@@ -1512,6 +1528,7 @@ class HealthCheckResponse(_message.Message):
     STORAGE_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
     UPTIME_S_FIELD_NUMBER: _builtins.int
+    TRACKING_FIELD_NUMBER: _builtins.int
     status: _builtins.str
     """`ok` or `unavailable`."""
     version: _builtins.str
@@ -1520,6 +1537,10 @@ class HealthCheckResponse(_message.Message):
     models: _builtins.int
     """The number of active models."""
     uptime_s: _builtins.float
+    @_builtins.property
+    def tracking(self) -> Global___Backlog:
+        """Not there where trainings are not tracked."""
+
     def __init__(
         self,
         *,
@@ -1528,14 +1549,48 @@ class HealthCheckResponse(_message.Message):
         storage: _builtins.str = ...,
         models: _builtins.int = ...,
         uptime_s: _builtins.float = ...,
+        tracking: Global___Backlog | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_tracking", b"_tracking", "tracking", b"tracking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "status", b"status", "storage", b"storage", "uptime_s", b"uptime_s", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tracking", b"_tracking", "models", b"models", "status", b"status", "storage", b"storage", "tracking", b"tracking", "uptime_s", b"uptime_s", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__tracking: _TypeAlias = _typing.Literal["tracking"]  # noqa: Y015
+    _WhichOneofArgType__tracking: _TypeAlias = _typing.Literal["_tracking", b"_tracking"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tracking) -> _WhichOneofReturnType__tracking | None: ...
 
 Global___HealthCheckResponse: _TypeAlias = HealthCheckResponse  # noqa: Y015
+
+@_typing.final
+class Backlog(_message.Message):
+    """What the experiment tracker has not been told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PENDING_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    pending: _builtins.int
+    failed: _builtins.int
+    """What it refused for good."""
+    problem: _builtins.str
+    """Why it cannot be told now."""
+    def __init__(
+        self,
+        *,
+        pending: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        problem: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_problem", b"_problem", "problem", b"problem"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_problem", b"_problem", "failed", b"failed", "pending", b"pending", "problem", b"problem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__problem: _TypeAlias = _typing.Literal["problem"]  # noqa: Y015
+    _WhichOneofArgType__problem: _TypeAlias = _typing.Literal["_problem", b"_problem"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__problem) -> _WhichOneofReturnType__problem | None: ...
+
+Global___Backlog: _TypeAlias = Backlog  # noqa: Y015
 
 @_typing.final
 class Report(_message.Message):
@@ -2027,6 +2082,7 @@ class Job(_message.Message):
     MODEL_CLASS_KEY_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     PARENT_ID_FIELD_NUMBER: _builtins.int
+    TRACKING_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     status: _builtins.str
     """`queued`, `running`, `succeeded`, `failed`, `cancelled` or `interrupted`."""
@@ -2048,6 +2104,10 @@ class Job(_message.Message):
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def ended_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def tracking(self) -> Global___Tracking:
+        """There where trainings are tracked and no model came of it; a model has its own."""
+
     def __init__(
         self,
         *,
@@ -2062,10 +2122,11 @@ class Job(_message.Message):
         model_class_key: _builtins.str = ...,
         name: _builtins.str | None = ...,
         parent_id: _builtins.str | None = ...,
+        tracking: Global___Tracking | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_model_id", b"_model_id", "_name", b"_name", "_parent_id", b"_parent_id", "created_at", b"created_at", "ended_at", b"ended_at", "error", b"error", "model_id", b"model_id", "name", b"name", "parent_id", b"parent_id", "progress", b"progress", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_model_id", b"_model_id", "_name", b"_name", "_parent_id", b"_parent_id", "created_at", b"created_at", "ended_at", b"ended_at", "error", b"error", "model_id", b"model_id", "name", b"name", "parent_id", b"parent_id", "progress", b"progress", "started_at", b"started_at", "tracking", b"tracking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_model_id", b"_model_id", "_name", b"_name", "_parent_id", b"_parent_id", "created_at", b"created_at", "ended_at", b"ended_at", "error", b"error", "job_id", b"job_id", "model_class_key", b"model_class_key", "model_id", b"model_id", "name", b"name", "parent_id", b"parent_id", "progress", b"progress", "started_at", b"started_at", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_model_id", b"_model_id", "_name", b"_name", "_parent_id", b"_parent_id", "created_at", b"created_at", "ended_at", b"ended_at", "error", b"error", "job_id", b"job_id", "model_class_key", b"model_class_key", "model_id", b"model_id", "name", b"name", "parent_id", b"parent_id", "progress", b"progress", "started_at", b"started_at", "status", b"status", "tracking", b"tracking"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__model_id: _TypeAlias = _typing.Literal["model_id"]  # noqa: Y015
     _WhichOneofArgType__model_id: _TypeAlias = _typing.Literal["_model_id", b"_model_id"]  # noqa: Y015

@@ -1,0 +1,147 @@
+"""What there is to tell of a run, put together from the folder: the outbox's record, and the order for the child."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from modelyard.errors import DataLoss, ModelyardError
+from modelyard.schemas import Tracking
+from modelyard.storage import ESTIMATOR_FILE, REPORT_FILE, ModelStore
+from modelyard.storage.records import MODELS, TOMBSTONES
+from modelyard.tracking.documents import JOBS, Told, TrackedDocuments, told_of, tracking_of
+from modelyard.tracking.outbox import Outbox
+
+log = logging.getLogger("modelyard.tracking")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the child is to do for one run, as JSON; what the document said; the size of the artifact to be uploaded."""
+
+    key: str
+    said: dict[str, Any]
+    told: Told | None
+    bytes: int = 0
+
+
+class Orders:
+    """The orders of a folder."""
+
+    def __init__(self, store: ModelStore, documents: TrackedDocuments, outbox: Outbox, project: str) -> None:
+        self._store = store
+        self._documents = documents
+        self._outbox = outbox
+        self._project = project
+
+    def keep(self, key: str) -> None:
+        """Write the record of a run into the outbox, where it is pending and no record is there."""
+        if not self._outbox.has(key):
+            self._made_anew(key)
+
+    def order(self, key: str) -> Order | None:
+        """Return what is to be done for a key; None, and nothing left in the outbox, where nothing is."""
+        found = self._documents.find(key)
+        if found is None:  # a job that was pruned; its record knows all
+            record = self._record(key)
+            return None if record is None else self._full_order(key, record, None)
+        tracking = tracking_of(*found)
+        if tracking.status != "pending":
+            self._outbox.remove(key)
+            return None
+        told = told_of(*found)
+        record = self._record(key)
+        if record is None and tracking.task_id is None:
+            record = self._made_anew(key)
+        if record is not None:
+            return self._full_order(key, record, told, tracking.task_id)
+        if tracking.task_id is None:  # deleted for good in the moment between its commit and its record
+            self._documents.settle(key, told, Tracking())
+            return None
+        return Order(key, {**self._bare_order(key, tracking.task_id), "parent_id": _parent(*found)}, told)
+
+    def _record(self, key: str) -> dict[str, Any] | None:
+        try:
+            return self._outbox.get(key)
+        except DataLoss as error:
+            log.warning("%s; it is made anew as far as the folder knows", error.detail)
+            self._outbox.remove(key)
+            return None
+
+    def _made_anew(self, key: str) -> dict[str, Any] | None:
+        found = self._documents.find(key)
+        if found is None or tracking_of(*found).status != "pending" or tracking_of(*found).task_id is not None:
+            return None
+        collection, document = found
+        if collection == MODELS:
+            record = self._model_record(key)
+        elif collection == JOBS:
+            record = {"kind": "job", "job": document["job"], "details": document.get("details") or {}}
+        else:
+            return None
+        self._outbox.put(key, record)
+        return self._outbox.get(key)
+
+    def _model_record(self, model_id: str) -> dict[str, Any]:
+        record = self._store.get(model_id)
+        report = None
+        try:
+            report = orjson.loads(self._store.read_file(record, REPORT_FILE))
+        except ModelyardError as error:
+            log.warning("model %s is tracked without its report: %s", model_id, error.detail)
+        model = record.metadata.model_dump(mode="json", exclude={"message", "tracking", "status", "updated_at"})
+        return {"kind": "model", "model": model, "report": report}
+
+    def _full_order(self, key: str, record: dict[str, Any], told: Told | None, task_id: str | None = None) -> Order:
+        said = self._bare_order(key, task_id or self._outbox.task_id(key))
+        said["record"] = record
+        said["parent_id"] = (record.get("model") or record.get("job") or {}).get("parent_id")
+        size = 0
+        if record["kind"] == "model":
+            path = self._artifact(key)
+            if path is not None:
+                said["artifact"], size = path
+        return Order(key, said, told, size)
+
+    def _bare_order(self, key: str, task_id: str | None) -> dict[str, Any]:
+        return {"key": key, "project": self._project, "task_id": task_id, "state_tags": self._state_tags(key)}
+
+    def with_parent(self, order: Order) -> dict[str, Any]:
+        """Return what the child is told: with the task of the parent, if that was told of by now."""
+        said = dict(order.said)
+        parent_id = said.pop("parent_id", None)
+        said["parent_task_id"] = None
+        if parent_id is not None and (found := self._documents.find(parent_id)) is not None:
+            said["parent_task_id"] = tracking_of(*found).task_id
+        return said
+
+    def _artifact(self, model_id: str) -> tuple[str, int] | None:
+        try:
+            path = self._store.file_path(self._store.get(model_id), ESTIMATOR_FILE)
+            return str(path.absolute()), path.stat().st_size
+        except (ModelyardError, OSError) as error:
+            log.warning("model %s is tracked without its artifact: %s", model_id, error)
+            return None
+
+    def _state_tags(self, key: str) -> list[str]:
+        found = self._documents.find(key)
+        if found is None or found[0] == JOBS:
+            return []
+        if found[0] == TOMBSTONES:
+            return ["deleted for good"]
+        last = self._store.history(key).events[-1]
+        if last.status == "deleted":
+            return ["deleted"]
+        return ["restored"] if last.verb == "restore" else []
+
+
+def _parent(collection: str, document: Mapping[str, Any]) -> str | None:
+    if collection == MODELS:
+        parent: str | None = document["metadata"]["parent_id"]
+        return parent
+    parent = document["job"]["parent_id"] if collection == JOBS else document["parent_id"]
+    return None if parent is None else str(parent)

@@ -1,0 +1,30 @@
+"""What the deliverer and its child say to each other: one JSON object a line, an order down, answers up.
+
+The child says `ready` or `unreachable` first. To each order it says `began` once there is a task, then one of the ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["ready", "began", "sent", "refused", "unreachable", "ill", "broken"]
+"""`refused`: the server will never take it. `unreachable`: it cannot be told of anything now. `ill`: the server failed
+over this order, which may be the order's fault or not. `broken`: this program failed over it."""
+
+ENDS = ("sent", "refused", "unreachable", "ill", "broken")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One line of the child's; `reason` is in words for a person."""
+
+    kind: Kind
+    task_id: str | None = None
+    url: str | None = None
+    reason: str = ""
+
+    @classmethod
+    def of(cls, line: dict[str, Any]) -> Answer:
+        """Read a line."""
+        return cls(line["kind"], line.get("task_id"), line.get("url"), line.get("reason", ""))

@@ -1,0 +1,118 @@
+"""The tracker of a folder, as the core and the command line see it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from modelyard.errors import ModelyardError, Unavailable
+from modelyard.schemas import Backlog
+from modelyard.storage import ModelStore
+from modelyard.tracking.deliverer import Deliverer
+from modelyard.tracking.documents import Pending, TrackedDocuments, TrackingIndex, tracking_of
+from modelyard.tracking.orders import Orders
+from modelyard.tracking.outbox import DeliveryState, Outbox
+
+log = logging.getLogger("modelyard.tracking")
+
+_LOOK_INTERVAL_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A run that ClearML will not take, and why."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingStatus:
+    """What is yet to be told, what was refused for good, and how the last attempt went."""
+
+    pending: list[Pending]
+    refused: list[Refused]
+    state: DeliveryState
+
+
+class Tracker:
+    """The tracker of a store's folder; `index` observes its database."""
+
+    def __init__(self, store: ModelStore, index: TrackingIndex, *, project: str, timeout_s: float) -> None:
+        self._documents = TrackedDocuments(store.database, index)
+        self._outbox = Outbox(store.root)
+        self._orders = Orders(store, self._documents, self._outbox, project)
+        self._deliverer = Deliverer(self._documents, self._orders, self._outbox, timeout_s)
+
+    def note(self, key: str) -> None:
+        """Take note of a model that was stored or a job that ended without one. Raises nothing.
+
+        Should it fail, nothing is lost: what is to be told is pending in the database.
+        """
+        try:
+            self._orders.keep(key)
+        except ModelyardError as error:
+            log.warning("%s is not in the outbox yet: %s", key, error.detail)
+        except Exception:  # no training may suffer from its tracking
+            log.exception("%s is not in the outbox yet", key)
+        self._deliverer.wake()
+
+    def serve(self) -> None:
+        """Deliver from now on, what was left undelivered first."""
+        self._deliverer.start()
+
+    def close(self) -> None:
+        """Stop delivering, at once."""
+        self._deliverer.close()
+
+    def backlog(self) -> Backlog:
+        """Return what has not been told, and why, if that fails."""
+        pending, failed = self._documents.counts()
+        return Backlog(pending=pending, failed=failed, problem=self._outbox.state().problem if pending else None)
+
+    def status(self) -> TrackingStatus:
+        """Return all that is known of what has not been told."""
+        return TrackingStatus(self._documents.pending(), self._refused(), self._outbox.state())
+
+    def retry(self, keys: list[str] | None = None) -> list[str]:
+        """Have what was refused told again, all of it or the runs of these ids; return which they are."""
+        marked = self._documents.mark_pending(self._documents.failed() if keys is None else keys, only_if="failed")
+        for key in marked:
+            self._outbox.bring_back(key)
+        self._outbox.ask()
+        return marked
+
+    def flush(self, timeout_s: float, on_look: Callable[[int], None] = lambda _: None) -> None:
+        """Return when all that is pending now has been told; `on_look` is called with how much is left.
+
+        A server that delivers does it; else this process. Raises Unavailable with the reason where that fails or takes
+        longer than `timeout_s`.
+        """
+        asked_at = datetime.now(UTC)
+        deadline = time.monotonic() + timeout_s
+        waited_for = {one.key for one in self._documents.pending()}
+        self._outbox.ask()
+        self._deliverer.start()
+        while True:
+            left = waited_for & {one.key for one in self._documents.pending()}
+            on_look(len(left))
+            if not left:
+                return
+            state = self._outbox.state()
+            if state.problem is not None and state.tried_at is not None and state.tried_at > asked_at:
+                runs = "1 run waits" if len(left) == 1 else f"{len(left)} runs wait"
+                raise Unavailable(f"{state.problem}; {runs} in {self._outbox.path}")
+            if time.monotonic() > deadline:
+                raise Unavailable(f"{len(left)} runs were not delivered within {timeout_s:g} s")
+            time.sleep(_LOOK_INTERVAL_S)
+
+    def _refused(self) -> list[Refused]:
+        found = []
+        for key in self._documents.failed():
+            document = self._documents.find(key)
+            if document is not None:
+                found.append(Refused(key, tracking_of(*document).reason or ""))
+        return found

@@ -1,0 +1,421 @@
+"""What arrives in ClearML: its own library in the real child process, against a double of its API."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from modelyard.bootstrap import build, open_tracker
+from modelyard.errors import InvalidTable, Unavailable
+from modelyard.jobs.records import JOBS
+from modelyard.ml_core.yard import Yard
+from modelyard.schemas import Evaluation, JobQuery, ModelMetadata, RetrainRequest, Tracking, TrainRequest
+from modelyard.settings import Settings
+from modelyard.storage import doctor, garbage
+from modelyard.storage.backup import create, load
+from modelyard.tracking import documents
+from tests import clearml_double
+from tests.clearml_double import Double
+from tests.data.freeze import LABELS, ROWS
+from tests.doors import keep_fork_server
+
+TRACKED = Settings(tracking="clearml", train_workers=1)
+QUICK = Evaluation(method="none")
+
+
+@pytest.fixture
+def clearml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]:
+    """A server that answers, and the environment that leads to it."""
+    with clearml_double.listening() as double:
+        for name in [name for name in os.environ if name.startswith(("CLEARML_", "TRAINS_"))]:
+            monkeypatch.delenv(name)
+        for name, value in double.environment(tmp_path).items():
+            monkeypatch.setenv(name, value)
+        yield double
+
+
+@contextmanager
+def opened(folder: Path, **changed: Any) -> Iterator[Yard]:
+    keep_fork_server()
+    yard = build(TRACKED.model_copy(update={"storage_dir": folder, **changed}))
+    try:
+        yield yard
+    finally:
+        yard.close()
+
+
+def train(yard: Yard, name: str = "size", key: str = "logistic_regression", **changed: Any) -> ModelMetadata:
+    said = {"model_class_key": key, "X": ROWS, "y": LABELS, "name": name, "evaluation": QUICK, **changed}
+    return yard.train(TrainRequest(**said))
+
+
+def flush(folder: Path) -> None:
+    with open_tracker(TRACKED.model_copy(update={"storage_dir": folder})) as tracker:
+        tracker.flush(60)
+
+
+def wait_until_told(yard: Yard, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while (backlog := yard.health().tracking) is None or backlog.pending:
+        assert time.monotonic() < deadline, backlog
+        time.sleep(0.05)
+
+
+def outbox(folder: Path, count: int) -> list[str]:
+    """Return the records in the outbox, once there are `count`: each is written when its caller has his answer."""
+    deadline = time.monotonic() + 10
+    while True:
+        found = sorted(path.name for path in (folder / "outbox").glob("*.json") if path.name != "state.json")
+        if len(found) == count or time.monotonic() > deadline:
+            return found
+        time.sleep(0.01)
+
+
+def test_a_training_arrives_whole(clearml: Double, storage_dir: Path) -> None:
+    with opened(storage_dir) as yard:
+        model = train(
+            yard,
+            key="catboost_classifier",
+            hyperparams={"iterations": 7, "depth": 2},
+            tags=["first"],
+            evaluation=Evaluation(),
+        )
+        assert model.tracking.status == "pending"
+        report = yard.get_report("size")
+        flush(storage_dir)
+        told = yard.get_model("size")
+        pickled = yard.get_artifact("size")
+    task = clearml.by_name()["size-v1"]
+    assert told.tracking.status == "sent"
+    assert told.tracking.task_id == task["id"]
+    assert told.tracking.url == f"{clearml.url}/projects/{task['project']}/tasks/{task['id']}/output/log"
+    assert told.updated_at == model.updated_at
+    assert clearml.projects[task["project"]] == "Modelyard"
+    assert (task["type"], task["status"]) == ("training", "completed")
+    assert task["tags"] == ["catboost_classifier", "first"]
+    parameters = {
+        f"{section}/{name}": (item["value"], item.get("type"))
+        for section, items in task["hyperparams"].items()
+        for name, item in items.items()
+    }
+    assert parameters["Hyperparams/depth"] == ("2", "int")
+    assert parameters["Hyperparams/l2_leaf_reg"] == ("3.0", "float")
+    assert parameters["Hyperparams/verbose"] == ("False", "bool")
+    assert parameters["Data/rows"] == ("30", "int")
+    assert parameters["Data/fingerprint"] == (model.fingerprint, "str")
+    assert parameters["Environment/catboost"][0] == model.environment["catboost"]
+    assert parameters["properties/model_id"][0] == model.model_id
+    assert 'kind = "categorical"' in task["configuration"]["Feature types"]["value"]
+    assert clearml.single_values(task) == pytest.approx(model.metrics)
+    assert report.learning_curve is not None
+    for series in ("train", "validation"):
+        curve = getattr(report.learning_curve, series)
+        assert len(curve) == 7
+        assert clearml.curve(task, report.learning_curve.metric, series) == pytest.approx(curve)
+    plots = clearml.plots(task)
+    assert set(plots) == {
+        ("ROC", "small"),
+        ("Precision-recall", "small"),
+        ("Calibration", "small"),
+        ("Confusion matrix", "validation"),
+        ("Feature importances", "importance"),
+        ("Classes", "validation"),
+    }
+    assert report.confusion_matrix is not None
+    assert plots["Confusion matrix", "validation"]["data"][0]["z"] == report.confusion_matrix.matrix
+    (artifact,) = task["execution"]["artifacts"]
+    assert httpx.get(artifact["uri"]).json() == report.model_dump(mode="json")
+    (output,) = task["models"]["output"]
+    registered = clearml.models[output["model"]]
+    assert registered["framework"] == "CatBoost"
+    assert registered["labels"] == {"large": 0, "small": 1}
+    assert httpx.get(registered["uri"]).content == pickled
+    assert outbox(storage_dir, 0) == []
+
+
+def test_retrainings_failures_and_cancellations_arrive_in_order(clearml: Double, storage_dir: Path) -> None:
+    clearml.down = True
+    with opened(storage_dir) as yard:
+        train(yard)
+        with pytest.raises(InvalidTable):
+            yard.train(TrainRequest(model_class_key="logistic_regression", X=[], y=[]))  # never a job
+        infinite = {"model_class_key": "catboost_classifier", "X": [[i] for i in range(40)], "y": [0, 1] * 20}
+        job = yard.submit_training(
+            TrainRequest(**infinite, name="never", hyperparams={"iterations": 50_000}, tags=["long"])
+        )
+        while yard.get_job(job.job_id).status == "queued":
+            time.sleep(0.01)
+        yard.cancel_job(job.job_id)
+        with opened(storage_dir, train_memory_mb=1.0) as other:
+            failed = other.submit_training(
+                TrainRequest(**infinite, name="hungry", hyperparams={"iterations": 50_000, "depth": 2})
+            )
+            (*_, ended) = other.watch_job(failed.job_id)
+        assert ended.status == "failed"
+        yard.retrain(RetrainRequest(model_id="size", X=ROWS, y=LABELS))
+        assert yard.get_job(failed.job_id).tracking == Tracking(status="pending")
+        assert len(outbox(storage_dir, 4)) == 4
+        clearml.down = False
+        flush(storage_dir)
+        job_told = yard.get_job(failed.job_id)
+    assert clearml.names() == ["size-v1", "never (cancelled)", "hungry (failed)", "size-v2"]
+    tasks = clearml.by_name()
+    assert [task["status"] for task in tasks.values()] == ["completed", "stopped", "failed", "completed"]
+    assert tasks["size-v2"]["parent"] == tasks["size-v1"]["id"]
+    assert tasks["size-v2"]["tags"] == ["logistic_regression", "retrain"]
+    assert "MODELYARD_TRAIN_MEMORY_MB" in tasks["hungry (failed)"]["status_reason"]
+    assert tasks["hungry (failed)"]["hyperparams"]["Hyperparams"]["depth"]["value"] == "2"
+    assert tasks["never (cancelled)"]["hyperparams"]["Data"]["rows"]["value"] == "40"
+    assert tasks["never (cancelled)"]["tags"] == ["catboost_classifier", "long"]
+    assert job_told.tracking is not None
+    assert job_told.tracking.task_id == tasks["hungry (failed)"]["id"]
+
+
+def test_what_becomes_of_a_model_is_told_as_tags(clearml: Double, storage_dir: Path) -> None:
+    with opened(storage_dir) as yard:
+        yard.serve()
+        train(yard)
+        wait_until_told(yard)
+        (task,) = clearml.tasks.values()
+        task["tags"].append("a person's own")
+        for act, tag in ((yard.delete, "deleted"), (yard.restore, "restored"), (yard.delete, "deleted")):
+            answer = act("size:1")
+            assert isinstance(answer, ModelMetadata)
+            assert answer.tracking.status == "pending"
+            assert answer.tracking.url is not None
+            wait_until_told(yard)
+            assert task["tags"] == ["logistic_regression", "a person's own", tag]
+        yard.delete("size:1", hard=True)
+        wait_until_told(yard)
+        assert task["tags"] == ["logistic_regression", "a person's own", "deleted for good"]
+        assert task["status"] == "completed"
+    assert clearml.calls.count("tasks.create") == 1
+
+
+def test_a_model_deleted_for_good_before_it_was_told_arrives_without_its_artifact(
+    clearml: Double, storage_dir: Path
+) -> None:
+    clearml.down = True
+    with opened(storage_dir) as yard:
+        train(yard, "gone")
+        yard.delete("gone", hard=True)
+        train(yard, "next")
+        clearml.down = False
+        flush(storage_dir)
+    tasks = clearml.by_name()
+    assert list(tasks) == ["gone-v1", "next-v1"]
+    assert tasks["gone-v1"]["tags"] == ["logistic_regression", "deleted for good"]
+    assert clearml.single_values(tasks["gone-v1"]) == {"train_accuracy": 1.0}
+    assert tasks["gone-v1"]["models"]["output"] == []
+    assert outbox(storage_dir, 0) == []
+
+
+def test_what_a_crash_kept_from_the_outbox_is_made_anew(clearml: Double, storage_dir: Path) -> None:
+    with opened(storage_dir) as yard:
+        train(yard)
+    (record,) = (storage_dir / "outbox").glob("0*.json")
+    record.write_bytes(record.read_bytes()[:100])
+    with opened(storage_dir) as yard:
+        train(yard, "second")
+        for path in sorted((storage_dir / "outbox").glob("0*.json"))[1:]:
+            path.unlink()
+        yard.serve()
+        wait_until_told(yard)
+    assert clearml.names() == ["size-v1", "second-v1"]
+
+
+def test_what_the_server_never_takes_is_set_aside_and_retried(clearml: Double, storage_dir: Path) -> None:
+    clearml.refuses = "^bad"
+    with opened(storage_dir) as yard:
+        train(yard, "bad")
+        yard.retrain(RetrainRequest(model_id="bad", X=ROWS, y=LABELS))
+        clearml.refuses = "^bad-v1"
+        flush(storage_dir)
+        refused = yard.get_model("bad:1")
+        assert refused.tracking.status == "failed"
+        assert refused.tracking.reason == "ClearML refuses tasks.create: Validation error: bad-v1 (400)"
+        health = yard.health().tracking
+        assert health is not None
+        assert (health.pending, health.failed) == (0, 1)
+        assert "parent" not in clearml.by_name()["bad-v2"]
+        clearml.refuses = None
+        with open_tracker(TRACKED.model_copy(update={"storage_dir": storage_dir})) as tracker:
+            assert [one.key for one in tracker.status().refused] == [refused.model_id]
+            assert tracker.retry() == [refused.model_id]
+            assert tracker.retry() == []
+            tracker.flush(60)
+            tracker.flush(60)  # the retraining learns of its parent
+    tasks = clearml.by_name()
+    assert tasks["bad-v2"]["parent"] == tasks["bad-v1"]["id"]
+    assert {task["status"] for task in tasks.values()} == {"completed"}
+
+
+@pytest.mark.parametrize(
+    ("knob", "words"),
+    [
+        ({"down": True}, "too many 503 error responses"),
+        ({"wrong_keys": True}, "refuses the credentials (access key THE-…): Unauthorized (invalid credentials)"),
+        ({"fails_at": "tasks.create"}, "fails at tasks.create: General data error (500)"),
+        ({"fails_at": "events.add_batch"}, "fails at events.add_batch: General data error (500)"),
+        ({"vanish_at": 12}, "cannot be reached"),
+    ],
+)
+def test_a_server_that_fails_is_named_and_told_later(
+    clearml: Double, storage_dir: Path, knob: dict[str, Any], words: str
+) -> None:
+    for name, value in knob.items():
+        setattr(clearml, name, value)
+    with opened(storage_dir) as yard:
+        train(yard, evaluation=Evaluation())
+        with pytest.raises(Unavailable) as raised:
+            flush(storage_dir)
+        assert words in raised.value.detail
+        assert "1 run waits in" in raised.value.detail
+        health = yard.health()
+        assert health.status == "ok"
+        assert health.tracking is not None
+        assert words in str(health.tracking.problem)
+        for name in knob:
+            setattr(clearml, name, getattr(Double(), name))
+        flush(storage_dir)
+    (task,) = clearml.tasks.values()
+    assert task["status"] == "completed"
+    assert len(clearml.plots(task)) == 6
+    assert len(clearml.models) == 1
+
+
+def test_nobody_at_the_address_is_said(clearml: Double, storage_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEARML_API_HOST", "http://127.0.0.1:9")
+    with opened(storage_dir) as yard:
+        train(yard)
+        with pytest.raises(Unavailable, match=r"ClearML at http://127.0.0.1:9 cannot be reached: connection refused"):
+            flush(storage_dir)
+
+
+def test_missing_credentials_are_said(clearml: Double, storage_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CLEARML_API_ACCESS_KEY", "CLEARML_API_SECRET_KEY"):
+        monkeypatch.delenv(name)
+    with opened(storage_dir) as yard:
+        train(yard)
+        with pytest.raises(Unavailable, match=r"credentials are missing: put them into ~/clearml\.conf"):
+            flush(storage_dir)
+
+
+def test_credentials_are_found_where_clearml_keeps_them(
+    clearml: Double, storage_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in list(clearml.environment(Path())):
+        if name.startswith("CLEARML_"):
+            monkeypatch.delenv(name)
+    (storage_dir.parent / "clearml.conf").write_text(
+        f"""api {{
+          web_server: {clearml.url}
+          api_server: {clearml.url}
+          files_server: {clearml.url}
+          credentials {{ "access_key" = "{clearml_double.ACCESS_KEY}", "secret_key" = "{clearml_double.SECRET_KEY}" }}
+        }}"""
+    )
+    with opened(storage_dir) as yard:
+        train(yard)
+        flush(storage_dir)
+    assert clearml.names() == ["size-v1"]
+
+
+@pytest.mark.parametrize("endpoint", ["auth.login", "tasks.started", "models.edit", "tasks.completed"])
+def test_a_frozen_server_costs_its_time_limit_and_the_run_arrives_once(
+    clearml: Double, storage_dir: Path, endpoint: str
+) -> None:
+    clearml.frozen_at = endpoint
+    with opened(storage_dir, tracking_timeout_s=1.5) as yard:
+        train(yard)
+        yard.serve()
+        deadline = time.monotonic() + 60
+        while endpoint not in clearml.calls and time.monotonic() < deadline:
+            time.sleep(0.02)
+        began = time.monotonic()
+    assert time.monotonic() - began < 3
+    clearml.frozen_at = None
+    flush(storage_dir)
+    (task,) = clearml.tasks.values()
+    assert task["status"] == "completed"
+    assert len(clearml.models) == 1
+    assert len(task["models"]["output"]) == 1
+
+
+def test_a_time_limit_is_kept(clearml: Double, storage_dir: Path) -> None:
+    clearml.frozen_at = "tasks.started"
+    with opened(storage_dir, tracking_timeout_s=1.0) as yard:
+        train(yard)
+        yard.serve()
+        deadline = time.monotonic() + 60
+        while (backlog := yard.health().tracking) is not None and backlog.problem is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert backlog is not None
+        assert "took longer than 1" in str(backlog.problem)
+        assert "MODELYARD_TRACKING_TIMEOUT_S" in str(backlog.problem)
+
+
+def test_a_task_made_by_one_who_was_killed_at_once_is_used(clearml: Double, storage_dir: Path) -> None:
+    with opened(storage_dir) as yard:
+        train(yard)
+    clearml.projects["p"] = "Modelyard"
+    clearml.call("tasks.create", {"name": "size-v1", "type": "training", "project": "p", "comment": "made by hand"})
+    flush(storage_dir)
+    (task,) = clearml.tasks.values()
+    assert task["status"] == "completed"
+
+
+def test_upkeep_knows_the_outbox(clearml: Double, storage_dir: Path, tmp_path: Path) -> None:
+    with opened(storage_dir) as yard:
+        train(yard)
+        (record,) = outbox(storage_dir, 1)
+        path = storage_dir / "outbox" / record
+        assert doctor.examine(storage_dir).findings == []
+        path.write_bytes(path.read_bytes()[:-10] + b"0123456789")
+        (finding,) = doctor.examine(storage_dir).findings
+        assert (finding.kind, finding.what) == ("outbox", f"outbox/{record}")
+        left = storage_dir / "outbox" / ".new-0123"
+        left.touch()
+        os.utime(left, (1, 1))
+        assert [one.what for one in garbage.collect(storage_dir)] == ["outbox/.new-0123"]
+        assert not left.exists()
+        create(storage_dir, tmp_path / "copy.tar")
+    load(tmp_path / "copy.tar", tmp_path / "copy")
+    flush(tmp_path / "copy")
+    assert clearml.names() == ["size-v1"]
+
+
+def test_without_tracking_a_folder_knows_nothing_of_it(storage_dir: Path) -> None:
+    with opened(storage_dir, tracking="none") as yard:
+        model = train(yard)
+        assert model.tracking.status == "off"
+        assert yard.health().tracking is None
+        assert all(job.tracking is None for job in yard.list_jobs(JobQuery()).jobs)
+    assert not (storage_dir / "outbox").exists()
+
+
+def test_models_of_before_are_left_alone(clearml: Double, storage_dir: Path) -> None:
+    with opened(storage_dir, tracking="none") as yard:
+        train(yard, "before")
+    with opened(storage_dir) as yard:
+        assert yard.delete("before") is not None
+        train(yard, "after")
+        flush(storage_dir)
+    assert clearml.names() == ["after-v1"]
+
+
+def test_the_collection_of_jobs_is_called_the_same() -> None:
+    assert documents.JOBS == JOBS
+
+
+def test_settings_refuse_a_project_that_clearml_would() -> None:
+    with pytest.raises(ValueError, match=r"3 characters or more behind its last '/', got 'team/ab'"):
+        Settings(tracking_project="team/ab")
