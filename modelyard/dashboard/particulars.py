@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 import streamlit as st
 
@@ -11,7 +13,9 @@ from modelyard.dashboard.forms import shown
 from modelyard.dashboard.history import show_history
 from modelyard.dashboard.listing import classes
 from modelyard.dashboard.texts import t
-from modelyard.schemas import ModelMetadata
+from modelyard.schemas import ModelMetadata, Tracking
+
+_ADDRESS = re.compile(r"https?://[^\s()<>\[\]]+")
 
 
 def show_particulars(model: ModelMetadata) -> None:
@@ -61,17 +65,23 @@ def _show_origin(model: ModelMetadata) -> None:
         t("model.id"): f"`{model.model_id}`",
         t("model.sha"): f"`{model.artifact.sha256[:16]}…`",
     }
-    if model.tracking.url:
-        facts[t("model.tracking")] = model.tracking.url
+    cells = {what: value if value.startswith("`") else formats.escaped(value) for what, value in facts.items()}
+    if model.tracking.status != "off":
+        cells[t("model.tracking")] = _tracked(model.tracking)
     st.table(
-        {
-            t("model.what"): list(facts),
-            " ": [value if value.startswith("`") else formats.escaped(value) for value in facts.values()],
-        },
+        {t("model.what"): list(cells), " ": list(cells.values())},
         hide_index=True,
         hide_header=True,
         border="horizontal",
     )
+
+
+def _tracked(tracking: Tracking) -> str:
+    """Say as Markdown whether the tracker knows of the model, with a link to where it shows it."""
+    said = t(f"tracking.{tracking.status}")
+    if tracking.url and _ADDRESS.fullmatch(tracking.url):
+        return f"[{said}]({tracking.url})"
+    return f"{said}: {formats.escaped(tracking.reason)}" if tracking.reason else said
 
 
 def _show_columns(model: ModelMetadata) -> None:

@@ -41,11 +41,16 @@ def _show_ended(jobs: Sequence[Job]) -> None:
             "took": [_took(job) for job in jobs],
             "ended": [job.ended_at for job in jobs],
             "why": [job.error.detail if job.error else "" for job in jobs],
-        }
+            "tracking": [job.tracking.url if job.tracking else None for job in jobs],
+        },
+        schema_overrides={"tracking": pl.String},
     )
+    unused = [
+        name for name, kept in (("why", any(job.error for job in jobs)), ("tracking", _any_link(jobs))) if not kept
+    ]
     config = st.column_config
     event = st.dataframe(
-        frame if any(job.error for job in jobs) else frame.drop("why"),
+        frame.drop(unused),
         key="ended-jobs",
         hide_index=True,
         on_select="rerun",
@@ -57,11 +62,16 @@ def _show_ended(jobs: Sequence[Job]) -> None:
             "took": config.TextColumn(t("column.took"), width=80),
             "ended": config.DatetimeColumn(t("column.ended"), format=formats.moment_format(), width=130),
             "why": config.TextColumn(t("column.why"), width="large"),
+            "tracking": config.LinkColumn(t("column.tracking"), display_text=t("column.experiment"), width=100),
         },
     )
     for row in event.selection.rows:
         if row < len(jobs):
             _show_one(jobs[row])
+
+
+def _any_link(jobs: Sequence[Job]) -> bool:
+    return any(job.tracking is not None and job.tracking.url for job in jobs)
 
 
 def _show_one(job: Job) -> None:
