@@ -259,6 +259,9 @@ class Double:
     def _models_add_or_update_metadata(self, said: dict[str, Any]) -> dict[str, Any]:
         return {"updated": 1}
 
+    def _auth_create_credentials(self, said: dict[str, Any]) -> dict[str, Any]:
+        return {"credentials": {"access_key": ACCESS_KEY, "secret_key": SECRET_KEY, **said}}
+
     def _users_get_current_user(self, said: dict[str, Any]) -> dict[str, Any]:
         return {"user": {"id": "u", "name": "u"}}
 

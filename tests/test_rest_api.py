@@ -122,7 +122,7 @@ def test_a_request_id_of_the_caller_is_kept(http: httpx.Client) -> None:
 
 def test_health_live_and_ready(http: httpx.Client) -> None:
     health = http.get("/health").json()
-    assert health.keys() == {"status", "version", "storage", "models", "uptime_s"}
+    assert health.keys() == {"status", "version", "storage", "models", "uptime_s", "tracking"}
     assert health["status"] == "ok"
     assert http.get("/health/live").status_code == 200
     assert http.get("/health/ready").status_code == 200

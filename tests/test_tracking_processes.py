@@ -1,0 +1,237 @@
+"""Tracking among processes: children and servers killed, two servers on a folder, frozen servers, what is imported."""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+import modelyard
+from modelyard.grpc_server.client import GrpcClient
+from modelyard.rest_api.client import RestClient
+from modelyard.schemas import Evaluation, Health, ModelMetadata, TrainRequest
+from modelyard.verbs import Verbs
+from tests import clearml_double
+from tests.clearml_double import Double
+from tests.data.freeze import LABELS, ROWS
+from tests.doors import free_port, grpc_server, rest_server, serving, wait_until_healthy
+
+SOURCES = Path(modelyard.__file__).parent
+
+
+@pytest.fixture
+def clearml() -> Iterator[Double]:
+    with clearml_double.listening() as double:
+        yield double
+
+
+def train(yard: Verbs, name: str = "size") -> ModelMetadata:
+    evaluation = Evaluation(method="none")
+    return yard.train(
+        TrainRequest(model_class_key="logistic_regression", X=ROWS, y=LABELS, name=name, evaluation=evaluation)
+    )
+
+
+def wait_until(happened: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
+
+
+def all_told(yard: RestClient | GrpcClient) -> bool:
+    backlog = yard.health().tracking
+    assert backlog is not None
+    return backlog.pending == 0
+
+
+def children_who_push(pid: int) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            command = (path.parent / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if parent == pid and b"modelyard.tracking.push" in command:
+            found.append(int(path.parent.name))
+    return found
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_clearml_is_imported_in_the_child_alone() -> None:
+    importers = {
+        str(path.relative_to(SOURCES))
+        for path in SOURCES.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.Import) and any(name.name.split(".")[0] == "clearml" for name in node.names))
+        or (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "clearml")
+    }
+    assert importers == {"tracking/bounds.py", "tracking/telling.py"}
+    callers = [
+        str(path.relative_to(SOURCES))
+        for path in SOURCES.rglob("*.py")
+        if any(
+            isinstance(node, ast.ImportFrom)
+            and node.module == "modelyard.tracking"
+            and {name.name for name in node.names} & {"bounds", "telling", "push"}
+            for node in ast.walk(ast.parse(path.read_text()))
+        )
+    ]
+    assert callers == ["tracking/push.py"]
+
+
+@pytest.mark.parametrize(("tracking", "imported"), [("none", []), ("clearml", ["modelyard.tracking"])])
+def test_a_server_imports_no_more_than_it_needs(storage_dir: Path, tracking: str, imported: list[str]) -> None:
+    code = f"""
+import sys
+from modelyard.bootstrap import build
+from modelyard.grpc_server import server
+from modelyard.rest_api import app
+from modelyard.settings import Settings
+settings = Settings(storage_dir={str(storage_dir)!r}, tracking={tracking!r})
+yard = build(settings)
+app.create_app(yard, settings)
+yard.serve()
+yard.health()
+yard.close()
+print([name for name in sys.modules if name.split(".")[0] == "clearml" or name == "modelyard.tracking"])
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert said.stdout.strip() == str(imported)
+
+
+def test_a_killed_child_is_followed_by_another(clearml: Double, storage_dir: Path, tmp_path: Path) -> None:
+    clearml.frozen_at = "tasks.started"
+    port = free_port()
+    settings = {**clearml.environment(tmp_path), "MODELYARD_REST_PORT": str(port)}
+    with serving([sys.executable, "-m", "modelyard", "rest"], storage_dir, **settings) as server:
+        wait_until_healthy(url := f"http://127.0.0.1:{port}")
+        with RestClient(url) as yard:
+            train(yard)
+            wait_until(lambda: "tasks.started" in clearml.calls)
+            (child,) = children_who_push(server.pid)
+            os.kill(child, signal.SIGKILL)
+            wait_until(lambda: "was ended by signal 9" in str(health(yard)))
+            clearml.frozen_at = None
+            wait_until(lambda: all_told(yard))
+            assert yard.get_model("size").tracking.status == "sent"
+    assert clearml.names() == ["size-v1"]
+    assert len(clearml.models) == 1
+
+
+def health(yard: RestClient) -> str | None:
+    found: Health = yard.health()
+    assert found.tracking is not None
+    return found.tracking.problem
+
+
+@pytest.mark.parametrize("endpoint", ["tasks.create", "tasks.started", "models.create", "events.add_batch"])
+def test_a_killed_server_takes_its_child_along_and_the_next_one_goes_on(
+    clearml: Double, storage_dir: Path, tmp_path: Path, endpoint: str
+) -> None:
+    clearml.frozen_at = endpoint
+    port = free_port()
+    settings = {**clearml.environment(tmp_path), "MODELYARD_REST_PORT": str(port)}
+    with serving([sys.executable, "-m", "modelyard", "rest"], storage_dir, **settings) as server:
+        wait_until_healthy(url := f"http://127.0.0.1:{port}")
+        with RestClient(url) as yard:
+            train(yard)
+        wait_until(lambda: endpoint in clearml.calls)
+        (child,) = children_who_push(server.pid)
+        server.kill()
+        wait_until(lambda: not is_running(child), 5)
+    clearml.frozen_at = None
+    with rest_server(storage_dir, **clearml.environment(tmp_path)) as url, RestClient(url) as yard:
+        wait_until(lambda: all_told(yard))
+    (task,) = clearml.tasks.values()
+    assert task["status"] == "completed"
+    assert clearml.single_values(task) == {"train_accuracy": 1.0}
+    assert len(clearml.models) == 1
+
+
+def test_of_two_servers_on_a_folder_one_delivers(clearml: Double, storage_dir: Path, tmp_path: Path) -> None:
+    settings = clearml.environment(tmp_path)
+    with (
+        rest_server(storage_dir, **settings) as url,
+        grpc_server(storage_dir, **settings) as target,
+        RestClient(url) as rest,
+        GrpcClient(target) as grpc,
+    ):
+        for number in range(2):
+            train(rest, f"rest-{number}")
+            train(grpc, f"grpc-{number}")
+        wait_until(lambda: all_told(rest) and all_told(grpc))
+        assert grpc.get_model("rest-1").tracking == rest.get_model("rest-1").tracking
+        assert grpc.get_model("grpc-1").tracking.status == "sent"
+    assert clearml.names() == ["rest-0-v1", "grpc-0-v1", "rest-1-v1", "grpc-1-v1"]
+    assert len(clearml.models) == 4
+
+
+def test_a_server_ends_in_time_while_clearml_is_frozen(clearml: Double, storage_dir: Path, tmp_path: Path) -> None:
+    clearml.frozen = True
+    port = free_port()
+    settings = {**clearml.environment(tmp_path), "MODELYARD_REST_PORT": str(port)}
+    with serving([sys.executable, "-m", "modelyard", "rest"], storage_dir, **settings) as server:
+        wait_until_healthy(url := f"http://127.0.0.1:{port}")
+        with RestClient(url) as yard:
+            assert train(yard).tracking.status == "pending"
+        wait_until(lambda: "auth.login" in clearml.calls)
+        began = time.monotonic()
+        server.terminate()
+        assert server.wait(10) == 0
+        assert time.monotonic() - began < 5
+        assert not children_who_push(server.pid)
+
+
+def test_a_cut_off_training_in_a_terminal_is_told_by_the_next_server(
+    clearml: Double, storage_dir: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("size,label\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(20)))
+    environment = {**os.environ, **clearml.environment(tmp_path), "MODELYARD_STORAGE_DIR": str(storage_dir)}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "modelyard", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    trained = run(
+        "train", str(table), "--target", "label", "--model-class", "logistic_regression", "--name", "mine",
+        "--evaluation", "none",
+    )  # fmt: skip
+    assert trained.returncode == 0, trained.stderr
+    clearml.wrong_keys = True
+    refused = run("tracking", "flush")
+    assert refused.returncode == 5
+    assert "refuses the credentials (access key THE-…)" in refused.stderr
+    status = run("tracking", "status")
+    assert status.returncode == 0
+    assert "pending       1, the oldest from" in status.stdout
+    assert "refuses the credentials" in status.stdout
+    clearml.wrong_keys = False
+    assert run("tracking", "flush").stdout == "ClearML has been told of 1 run.\n"
+    assert '"pending":[],"failed":[]' in run("tracking", "status", "--json").stdout
+    assert f"tracking     sent: {clearml.url}/projects/" in run("show", "mine").stdout
+    environment["MODELYARD_TRACKING"] = "none"
+    assert run("tracking", "flush").returncode == 4
+    assert run("tracking", "status").returncode == 0
+    # A deletion by somebody who does not track is told of by those who do.
+    assert run("delete", "mine").returncode == 0
+    with rest_server(storage_dir, **clearml.environment(tmp_path)) as url, RestClient(url) as yard:
+        wait_until(lambda: all_told(yard))
+        assert httpx.get(url + "/health").json()["tracking"] == {"pending": 0, "failed": 0, "problem": None}
+    assert clearml.by_name()["mine-v1"]["tags"] == ["logistic_regression", "deleted"]
