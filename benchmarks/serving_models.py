@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from modelyard.settings import Settings
 
 MODELS = {"LR": "logistic_regression", "CatBoost": "catboost_classifier"}
 _HYPERPARAMS = {"LR": {}, "CatBoost": {"iterations": 200, "depth": 6}}
-BOUNDARY = "----benchmark"
 JSON_FORMS = ("records", "rows", "columns")
 
 
@@ -51,13 +49,13 @@ def asked(rows: int) -> pl.DataFrame:
 
 
 def body(folder: Path, model: str, rows: int, form: str = "records") -> Body:
-    """Write the question for so many rows in a form: one of JSON's, or `arrow` (a file upload)."""
+    """Write the question for so many rows in a form: one of JSON's, or `arrow` (a stream)."""
     frame = asked(rows)
     file = folder / f"{model}-{rows}-{form}"
     if form == "arrow":
-        file.write_bytes(_upload(model, frame))
+        frame.write_ipc_stream(file)
         arrow = "application/vnd.apache.arrow.stream"
-        return Body(file, "/predict/file", f"multipart/form-data; boundary={BOUNDARY}", arrow)
+        return Body(file, f"/predict/file?model_id={model}", arrow, arrow)
     forms = {
         "records": frame.to_dicts,
         "rows": lambda: [list(row) for row in frame.iter_rows()],
@@ -65,11 +63,3 @@ def body(folder: Path, model: str, rows: int, form: str = "records") -> Body:
     }
     file.write_bytes(orjson.dumps({"model_id": model, "X": forms[form]()}))
     return Body(file)
-
-
-def _upload(model: str, frame: pl.DataFrame) -> bytes:
-    out = io.BytesIO()
-    frame.write_ipc_stream(out)
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="model_id"\r\n\r\n{model}\r\n'
-    head += f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="table.arrow"\r\n\r\n'
-    return head.encode() + out.getvalue() + f"\r\n--{BOUNDARY}--\r\n".encode()

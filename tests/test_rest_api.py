@@ -128,6 +128,35 @@ def test_health_live_and_ready(http: httpx.Client) -> None:
     assert http.get("/health/ready").status_code == 200
 
 
+def test_arrow_is_read_as_the_body_itself(http: httpx.Client, name: str) -> None:
+    frame = pl.DataFrame({"f0": [44.0, None], "f1": ["a", "new"], "id": [1, 2]})
+    stream, file = io.BytesIO(), io.BytesIO()
+    frame.write_ipc_stream(stream)
+    frame.write_ipc(file)
+    by_form = http.post(
+        "/predict/file", data={"model_id": name, "probabilities": "true"}, files={"file": stream.getvalue()}
+    )
+    assert by_form.status_code == 200, by_form.text
+    query = {"model_id": name, "probabilities": "true"}
+    for kind, body in (("stream", stream.getvalue()), ("file", file.getvalue())):
+        content_type = {"Content-Type": f"application/vnd.apache.arrow.{kind}"}
+        answer = http.post("/predict/file", params=query, content=body, headers=content_type)
+        assert answer.json() == by_form.json()
+        assert answer.headers["x-warnings"] == by_form.headers["x-warnings"]
+        for wrong, params, detail in (
+            (b"", query, "X is empty; it must be Arrow"),
+            (b"age,job", query, "X is neither an Arrow IPC stream nor an Arrow file"),
+            (body[:60], query, "X is not readable Arrow: "),
+            (body, {}, "field 'model_id' is required"),
+            (body, {**query, "X": "1"}, "field 'X' does not go with an upload: the table is the file"),
+            (body, {**query, "depth": "1"}, "field 'depth' is unknown"),
+            (body, {**query, "probabilities": "maybe"}, "field 'probabilities' is not valid JSON"),
+        ):
+            refused = http.post("/predict/file", params=params, content=wrong, headers=content_type)
+            assert refused.status_code == 400
+            assert refused.json()["detail"].startswith(detail)
+
+
 def test_a_csv_upload_trains_and_predicts_in_every_format(http: httpx.Client) -> None:
     fields = {
         "model_class_key": "catboost_classifier",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,9 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
 from modelyard.errors import InvalidRequest
+from modelyard.rest_api.tables_out import ARROW_FILE, ARROW_STREAM
 from modelyard.schemas import parse
+from modelyard.tables import read_arrow
 
 _MAX_NAME_CHARS = 80
 _UNSAFE = re.compile(r"[^\w. ()+-]")
@@ -53,8 +55,27 @@ def loads(text: bytes | str, what: str) -> Any:
 
 
 @asynccontextmanager
-async def read_upload(request: Request, kind: type[RequestT]) -> AsyncIterator[RequestT]:
-    """Read a multipart upload as a `kind` whose X is the path of the uploaded file, while the context lasts."""
+async def read_table(request: Request, kind: type[RequestT]) -> AsyncIterator[RequestT]:
+    """Read a table with its fields in the query as a `kind`: an Arrow body as it is, or a multipart upload.
+
+    Arrow stays in memory: no form is looked through and no file written. Fields may stand in the form, too.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in (ARROW_STREAM, ARROW_FILE):
+        async with read_upload(request, kind, request.query_params.multi_items()) as asked:
+            yield asked
+        return
+    fields = _fields(request.query_params.multi_items())
+    yield parse(kind, {**fields, "X": await run_in_threadpool(read_arrow, await request.body())})
+
+
+@asynccontextmanager
+async def read_upload(
+    request: Request, kind: type[RequestT], beside: Sequence[tuple[str, str]] = ()
+) -> AsyncIterator[RequestT]:
+    """Read a multipart upload as a `kind` whose X is the path of the uploaded file, while the context lasts.
+
+    `beside` are fields that came outside the form.
+    """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise InvalidRequest("an upload must be multipart/form-data with a part called 'file'")
     try:
@@ -64,7 +85,8 @@ async def read_upload(request: Request, kind: type[RequestT]) -> AsyncIterator[R
     with tempfile.TemporaryDirectory(prefix="modelyard-upload-") as folder:
         try:
             path = await run_in_threadpool(_save, _uploaded(form), Path(folder))
-            yield parse(kind, {**_fields(form), "X": path})
+            fields = _fields([*beside, *((key, value) for key, value in form.multi_items() if key != "file")])
+            yield parse(kind, {**fields, "X": path})
         finally:
             await form.close()
 
@@ -76,11 +98,9 @@ def _uploaded(form: FormData) -> UploadFile:
     return upload
 
 
-def _fields(form: FormData) -> dict[str, Any]:
+def _fields(given: Iterable[tuple[str, str | UploadFile]]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
-    for key, value in form.multi_items():
-        if key == "file":
-            continue
+    for key, value in given:
         if isinstance(value, UploadFile):
             raise InvalidRequest(f"field '{key}' must be text, got a file; the table goes into the part called 'file'")
         if key == "X":

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from modelyard.rest_api import problems
-from modelyard.rest_api.tables_out import MEDIA_TYPES
+from modelyard.rest_api.tables_out import ARROW_FILE, ARROW_STREAM, MEDIA_TYPES
 from modelyard.schemas import PredictRequest, RetrainRequest, TrainRequest
 
 _REF = "#/components/schemas/{model}"
@@ -116,6 +116,19 @@ def upload_body(kind: type[BaseModel]) -> dict[str, Any]:
     required = ["file", *(name for name, field in kind.model_fields.items() if field.is_required() and name != "X")]
     schema = {"type": "object", "properties": properties, "required": required}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+def table_body(kind: type[BaseModel]) -> dict[str, Any]:
+    """Describe a table as a body of its own, with fields in the query, beside the multipart form."""
+    described = upload_body(kind)
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    described["requestBody"]["content"] |= dict.fromkeys((ARROW_STREAM, ARROW_FILE), binary)
+    described["requestBody"]["description"] = "a form with the file, or Arrow as it is with the fields in the query"
+    described["parameters"] = [
+        {"name": "model_id", "in": "query", "required": False, "schema": {"type": "string", "minLength": 1}},
+        {"name": "probabilities", "in": "query", "required": False, "schema": {"type": "boolean"}},
+    ]
+    return described
 
 
 def table_answer() -> dict[int | str, dict[str, Any]]:

@@ -15,7 +15,7 @@ from modelyard.tables.contract import (
     unescape_category,
 )
 from modelyard.tables.contract_json import contract_from_json, contract_to_json
-from modelyard.tables.files import read_file
+from modelyard.tables.files import read_arrow, read_file
 from modelyard.tables.json_records import JsonRecords, RecordReader
 from modelyard.tables.profile import profile_columns
 from modelyard.tables.rows import FEW_ROWS, RowReader, read_prediction_rows
@@ -34,6 +34,7 @@ __all__ = [
     "contract_to_json",
     "escape_category",
     "profile_columns",
+    "read_arrow",
     "read_file",
     "read_prediction",
     "read_prediction_rows",

@@ -51,6 +51,14 @@ def read_file(path: Path, *, filename: str | None = None) -> pl.DataFrame:
     return read_raw_file(path, filename=filename).frame()
 
 
+def read_arrow(data: bytes) -> pl.DataFrame:
+    """Read the bytes of an Arrow IPC stream or file. Raises InvalidTable."""
+    for magic, kind, read in _BINARY:
+        if kind == "Arrow" and data.startswith(magic):
+            return _read_binary(data, "X is not readable Arrow", read)
+    raise InvalidTable("X is neither an Arrow IPC stream nor an Arrow file" if data else "X is empty; it must be Arrow")
+
+
 def read_raw_file(
     path: Path,
     *,

@@ -9,8 +9,8 @@ from starlette.concurrency import run_in_threadpool
 
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api import tables_out
-from modelyard.rest_api.bodies import read_upload
-from modelyard.rest_api.openapi import error_responses, json_body, table_answer, upload_body
+from modelyard.rest_api.bodies import read_table
+from modelyard.rest_api.openapi import error_responses, json_body, table_answer, table_body
 from modelyard.rest_api.predicting import answer, encode, timing
 from modelyard.schemas import ModelWarning, Predictions, PredictRequest
 
@@ -32,13 +32,16 @@ def router(yard: Yard) -> APIRouter:
         "/predict/file",
         response_model=Predictions,
         responses={**_ERRORS, **table_answer()},
-        openapi_extra=upload_body(PredictRequest),
+        openapi_extra=table_body(PredictRequest),
     )
     async def predict_file(request: Request) -> Response:
-        """Predict the label of each row of an uploaded table, answered in the format of `Accept`."""
+        """Predict the label of each row of an uploaded table, answered in the format of `Accept`.
+
+        Quickest is an Arrow stream as the body itself, the other fields in the query.
+        """
         began = perf_counter()
         media_type = tables_out.choose(request.headers.get("accept"))
-        async with read_upload(request, PredictRequest) as asked:
+        async with read_table(request, PredictRequest) as asked:
             parsed = perf_counter()
             found = await run_in_threadpool(yard.predict, asked)
         predicted = perf_counter()
