@@ -134,13 +134,10 @@ def _present_text(series: pl.Series, markers: frozenset[str]) -> pl.Series:
 
 def _fast_numbers(name: str, column: Cells, markers: frozenset[str], text_cells: bool) -> pl.Series | None:
     if not isinstance(column, pl.Series):
-        if not set(map(cells.kind_of, set(map(type, column)))) <= {"number", "missing"}:
+        listed = _listed_numbers(name, column)
+        if listed is None:
             return None
-        try:
-            array = np.array(column, dtype=np.float64)
-        except OverflowError:
-            return None
-        return None if np.isinf(array).any() else pl.Series(name, array, nan_to_null=True)
+        column = listed
     numbers = column
     if text_cells and column.dtype in TEXT_TYPES:
         present = _present_text(column, markers)
@@ -155,6 +152,18 @@ def _fast_numbers(name: str, column: Cells, markers: frozenset[str], text_cells:
     if numbers.is_nan().any():
         numbers = numbers.fill_nan(None)
     return None if numbers.is_infinite().any() else numbers
+
+
+def _listed_numbers(name: str, column: Sequence[Any]) -> pl.Series | None:
+    types = set(map(type, column))
+    if not set(map(cells.kind_of, types)) <= {"number", "missing"}:
+        return None
+    try:
+        if types <= {float, type(None)}:  # twice as quick as through numpy
+            return pl.Series(name, column, dtype=pl.Float64)
+        return pl.Series(name, np.array(column, dtype=np.float64))
+    except OverflowError:
+        return None
 
 
 def _fast_categories(name: str, column: Cells, source: CategorySource, markers: frozenset[str]) -> pl.Series | None:
