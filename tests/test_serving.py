@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from starlette.types import ASGIApp
 
 from modelyard.bootstrap import build
-from modelyard.errors import ModelNotFound
-from modelyard.ml_core import predicting as core_predicting
+from modelyard.errors import InvalidTable, ModelNotFound
 from modelyard.ml_core import serving
 from modelyard.ml_core.serving import LoadedModel, LoadedModels
 from modelyard.ml_core.yard import Yard
@@ -32,6 +31,7 @@ from modelyard.rest_api.short_way import ShortWay
 from modelyard.schemas import PredictRequest, TrainRequest
 from modelyard.settings import Settings
 from modelyard.storage import ModelStore
+from modelyard.tables import RowReader
 from tests import doors
 
 X = [{"age": i, "job": "ab"[i % 2]} for i in range(30)]
@@ -227,12 +227,12 @@ def test_cross_origin_answers_keep_their_headers(yard: Yard) -> None:
 def test_small_requests_stay_on_the_loop_and_large_ones_leave_it(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     where: list[threading.Thread] = []
 
-    def predict(model: LoadedModel, *rest: Any, **named: Any) -> Any:
+    def read(reader: RowReader, X: Any) -> Any:
         where.append(threading.current_thread())
-        return original(model, *rest, **named)
+        return original(reader, X)
 
-    original = core_predicting.predict
-    monkeypatch.setattr("modelyard.ml_core.predicting.predict", predict)
+    original = RowReader.read
+    monkeypatch.setattr(RowReader, "read", read)
     small = orjson.dumps({"model_id": "two", "X": X[:1]})
     large = orjson.dumps({"model_id": "two", "X": X * 40})
     assert len(large) > predicting.SMALL_BODY_BYTES
@@ -241,6 +241,46 @@ def test_small_requests_stay_on_the_loop_and_large_ones_leave_it(yard: Yard, mon
         asyncio.run(predicting.answer(yard, body))
     here = threading.current_thread()
     assert [thread is here for thread in where] == [False, True, False]
+
+
+def test_who_asks_in_one_turn_shares_a_call_and_gets_the_answer_of_his_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with doors.core(tmp_path / "yard") as yard:
+        yard.train(request("cb").model_copy(update={"model_class_key": "catboost_classifier"}))
+        asked = [
+            PredictRequest(model_id="cb", X=X[start : start + rows], probabilities=True)
+            for start, rows in ((0, 1), (1, 3), (4, 1), (5, 25), (0, 30), (0, 30), (7, 1))
+        ]
+        alone = [yard.predict(one) for one in asked]
+        calls: list[int] = []
+
+        def few(predictor: CatBoostPredictor, rows: Any) -> Any:
+            calls.append(len(rows))
+            return original(predictor, rows)
+
+        original = CatBoostPredictor.few
+        monkeypatch.setattr(CatBoostPredictor, "few", few)
+
+        async def together(*requests: PredictRequest) -> list[Any]:
+            return await asyncio.gather(*map(yard.predict_soon, requests), return_exceptions=True)
+
+        assert asyncio.run(together(*asked)) == alone
+        assert calls == [60, 31]
+        wrong = PredictRequest(model_id="cb", X=[{"age": "x", "job": "a"}])
+        mixed = asyncio.run(together(asked[0], wrong, asked[1]))
+        assert (mixed[0], mixed[2]) == (alone[0], alone[1])
+        assert isinstance(mixed[1], InvalidTable)
+
+        async def one_leaves() -> Any:
+            tasks = [asyncio.ensure_future(yard.predict_soon(one)) for one in asked[:3]]
+            await asyncio.sleep(0)
+            tasks[1].cancel()
+            return await asyncio.gather(tasks[0], tasks[2])
+
+        assert asyncio.run(one_leaves()) == [alone[0], alone[2]]
+        monkeypatch.setattr(CatBoostPredictor, "few", lambda *_: 1 / 0)
+        assert [type(error) for error in asyncio.run(together(*asked[:2]))] == [ZeroDivisionError] * 2
 
 
 def test_few_rows_and_many_get_the_same_answers(yard: Yard) -> None:

@@ -60,7 +60,7 @@ class ModelService:
         """Predict: a few rows here and now, many in a thread."""
         message = call.message()
         if call.bytes_in <= SMALL_BYTES and message.X.WhichOneof("data") == "rows":
-            found = self._yard.predict_at_once(codec.read_predict(message, read_table(message.X)))
+            found = await self._yard.predict_soon(codec.read_predict(message, read_table(message.X)))
             if found is not None:
                 return codec.write_predictions(found)
         return (await self._predict(message, message.X)).data

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from modelyard.ml_core.batching import MicroBatches
 from modelyard.ml_core.serving import LoadedModel
-from modelyard.schemas import ModelWarning, Predictions
+from modelyard.schemas import ModelWarning, Predictions, PredictRequest
 from modelyard.tables import JsonRecords, read_prediction
 
 
@@ -21,6 +22,21 @@ def predict(model: LoadedModel, X: Any, feature_names: list[str] | None, *, prob
     if few is not None:
         rows, warnings = few
         return _answer(model, model.predictor.few(rows), warnings, probabilities=probabilities)
+    return _predict_many(model, X, feature_names, probabilities=probabilities)
+
+
+async def predict_batched(model: LoadedModel, request: PredictRequest, batches: MicroBatches) -> Predictions:
+    """Predict as `predict` does; models that gain by it score the rows of all who ask in the same turn of the loop."""
+    few = model.rows.read(request.X) if request.feature_names is None else None
+    if few is None:
+        return _predict_many(model, request.X, request.feature_names, probabilities=request.probabilities)
+    rows, warnings = few
+    shared = getattr(model.predictor, "gains_by_batching", False)
+    scores = await batches.score(model, rows) if shared else model.predictor.few(rows)
+    return _answer(model, scores, warnings, probabilities=request.probabilities)
+
+
+def _predict_many(model: LoadedModel, X: Any, feature_names: list[str] | None, *, probabilities: bool) -> Predictions:
     table = read_prediction(X, model.contract, feature_names=feature_names)
     scores = model.predictor.many(table.frame)
     classes = model.contract.classes

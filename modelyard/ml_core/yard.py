@@ -17,6 +17,7 @@ from modelyard import logs, models_registry
 from modelyard.errors import FailedPrecondition, Unavailable
 from modelyard.jobs import Jobs, NewJob
 from modelyard.ml_core import predicting
+from modelyard.ml_core.batching import MicroBatches
 from modelyard.ml_core.orders import TrainingOrder, order_retraining, order_training
 from modelyard.ml_core.running import write_order
 from modelyard.ml_core.sentences import say, say_trained
@@ -62,6 +63,7 @@ class Yard:
         self._tracker = tracker
         self._missing_markers = missing_markers
         self._loaded = LoadedModels(store, model_cache_bytes)
+        self._batches = MicroBatches()
         self._closing = Event()
         self._started = time.monotonic()
 
@@ -138,10 +140,15 @@ class Yard:
         """Predict the label of each row. See `Verbs.predict`."""
         return self._predict(self._loaded.get(request.model_id), request)
 
-    def predict_at_once(self, request: PredictRequest) -> Predictions | None:
-        """Predict as `predict` does; None, and at once, where the model would first have to be read from disk."""
+    async def predict_soon(self, request: PredictRequest) -> Predictions | None:
+        """Predict as `predict` does, on the event loop; None where the model would first have to be read from disk."""
         model = self._loaded.get_loaded(request.model_id)
-        return None if model is None else self._predict(model, request)
+        if model is None:
+            return None
+        logs.note(model_id=model.model_id, model_class=model.model_class_key)
+        found = await predicting.predict_batched(model, request, self._batches)
+        logs.note(rows=len(found.predictions))
+        return found
 
     def warm_up(self) -> None:
         """Load the latest models in a thread, so that the first to ask need not wait; ends with `close`."""

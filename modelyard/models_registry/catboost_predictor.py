@@ -27,6 +27,8 @@ ROWS_FOR_THREADS = 10_000
 class CatBoostPredictor:
     """CatBoost's own probabilities, in the order of the contract's classes."""
 
+    gains_by_batching = True
+
     def __init__(self, estimator: Any, contract: Contract) -> None:
         from catboost import Pool
 

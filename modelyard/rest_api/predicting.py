@@ -30,7 +30,7 @@ async def answer(yard: Yard, body: bytes) -> tuple[bytes, str]:
     began = perf_counter()
     asked = parse_json(body, PredictRequest)
     parsed = perf_counter()
-    found = yard.predict_at_once(asked)
+    found = await yard.predict_soon(asked)
     if found is None:
         found = await run_in_threadpool(yard.predict, asked)
     return _encoded(found, began, parsed)
