@@ -1,7 +1,8 @@
 """The comparison: MLServer, MLflow, BentoML and LitServe beside Modelyard, on the very same models.
 
 One peer and one model at a time stand beside Modelyard and are driven in turn; every number is the median of the runs.
-Labels that differ from Modelyard's stop the comparison of that peer.
+Labels that differ from Modelyard's stop the comparison of that peer. `python -m benchmarks.peers_serving MLServer`
+measures one peer anew and keeps what was found of the others.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +30,16 @@ from benchmarks.servers import Server, answers, request, serving
 from benchmarks.serving_models import MODELS, asked, body, train
 
 RUNS = 3
-SECONDS = 3
+SECONDS = 2
 RESULTS = Path(__file__).parent / "results" / "peers_serving.json"
-SHAPES = {"1 row, c1": (1, 1), "1 row, c16": (1, 16), "1,000 rows": (1_000, 1), "10,000 rows": (10_000, 1)}
+SHAPES = {
+    "1 row, c1": (1, 1, "records"),
+    "1 row, c16": (1, 16, "records"),
+    "1,000 rows": (1_000, 1, "records"),
+    "10,000 rows": (10_000, 1, "records"),
+    "10,000 rows, ours as Arrow": (10_000, 1, "arrow"),
+}
+"""Rows, connections, and the form in which ours are sent; theirs are always sent in the peer's own."""
 Row = dict[str, Any]
 
 
@@ -44,8 +53,9 @@ class _Stage:
     runs: int
 
 
-def run(runs: int = RUNS) -> str:
-    """Measure, keep the results as JSON, and return them as Markdown."""
+def run(names: Sequence[str] = (), runs: int = RUNS) -> str:
+    """Measure the peers of these names (all without any), keep the results as JSON, and return them as Markdown."""
+    chosen = [peer for peer in PEERS if not names or peer.name in names]
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="modelyard-peers-") as name:
         folder = Path(name)
@@ -53,13 +63,21 @@ def run(runs: int = RUNS) -> str:
         with servers(folder) as (_, ours):
             stage = _Stage(folder, ours, artifacts, runs)
             for model in MODELS:
-                for peer in PEERS:
+                for peer in chosen:
                     rows.append(_beside(peer, model, stage))
                     print(as_markdown([rows[-1]]), flush=True)
+    _keep(rows)
+    return as_markdown(rows)
+
+
+def _keep(rows: list[Row]) -> None:
+    kept = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
+    merged = {(row["peer"], row["model"]): row for row in (*kept, *rows)}
+    order = [(peer.requirement, model) for model in MODELS for peer in PEERS]
     measured = {"date": f"{dt.datetime.now(dt.UTC):%Y-%m-%d}", "python": platform.python_version()}
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({**measured, "rows": rows}, indent=1) + "\n")
-    return as_markdown(rows)
+    in_order = [merged[one] for one in order if one in merged]
+    RESULTS.write_text(json.dumps({**measured, "rows": in_order}, indent=1) + "\n")
 
 
 def _beside(peer: Peer, model: str, stage: _Stage) -> Row:
@@ -71,8 +89,8 @@ def _beside(peer: Peer, model: str, stage: _Stage) -> Row:
             if _labels(peer, theirs, stage.folder) != _our_labels(stage.ours, model, stage.folder):
                 return {**row, "note": "labels differ"}
             row["first answer, s"], row["memory, MiB"] = theirs.first_answer_s, theirs.memory_mib()
-            for shape, (n, connections) in SHAPES.items():
-                row[shape] = _pair((peer, theirs), model, n, connections, stage)
+            for shape in SHAPES:
+                row[shape] = _pair((peer, theirs), model, shape, stage)
     except subprocess.CalledProcessError as error:
         return {**row, "note": f"cannot be installed here: {str(error.stderr)[-300:]}"}
     except RuntimeError as error:
@@ -108,10 +126,11 @@ def _our_labels(ours: Server, model: str, folder: Path) -> list[str]:
     return [] if found is None else list(orjson.loads(found)["predictions"])
 
 
-def _pair(theirs: tuple[Peer, Server], model: str, n: int, connections: int, stage: _Stage) -> dict[str, float]:
+def _pair(theirs: tuple[Peer, Server], model: str, shape: str, stage: _Stage) -> dict[str, float]:
     peer, server = theirs
+    n, connections, form = SHAPES[shape]
     file = peers.question(peer, asked(n), stage.folder / f"{peer.name}-{n}")
-    mine = body(stage.folder, model, n)
+    mine = body(stage.folder, model, n, form)
     pairs: list[tuple[Load, Load]] = []
     for _ in range(stage.runs):
         load = drive(server.url(peer.path), file, connections=connections, seconds=SECONDS)
@@ -147,4 +166,4 @@ def as_markdown(rows: list[Row]) -> str:
 
 
 if __name__ == "__main__":
-    print(run(*map(int, sys.argv[1:2])))
+    print(run(sys.argv[1:]))
