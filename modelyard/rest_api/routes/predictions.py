@@ -43,9 +43,7 @@ def router(yard: Yard) -> APIRouter:
         media_type = tables_out.choose(request.headers.get("accept"))
         async with read_table(request, PredictRequest) as asked:
             parsed = perf_counter()
-            found = await run_in_threadpool(yard.predict, asked)
-        predicted = perf_counter()
-        body = await run_in_threadpool(_write, found, media_type)
+            found, predicted, body = await run_in_threadpool(_predict, yard, asked, media_type)
         laps = timing(parse=parsed - began, predict=predicted - parsed, encode=perf_counter() - predicted)
         headers = {"Server-Timing": laps, "X-Model-Id": found.model_id, **_in_header(found.warnings)}
         return Response(body, media_type=media_type, headers=headers)
@@ -53,8 +51,12 @@ def router(yard: Yard) -> APIRouter:
     return routes
 
 
-def _write(found: Predictions, media_type: str) -> bytes:
-    return encode(found) if media_type == tables_out.JSON else tables_out.write(found, media_type)
+def _predict(yard: Yard, asked: PredictRequest, media_type: str) -> tuple[Predictions, float, bytes]:
+    """Return the predictions, when they were there, and how they are written."""
+    found = yard.predict(asked)
+    predicted = perf_counter()
+    written = encode(found) if media_type == tables_out.JSON else tables_out.write(found, media_type)
+    return found, predicted, written
 
 
 def _in_header(warnings: list[ModelWarning]) -> dict[str, str]:
