@@ -1,0 +1,94 @@
+"""What every door speaks: the requests of the verbs and the values they answer with.
+
+All are frozen. They say what a field is; whether a table, a hyperparam or a reference makes sense is
+decided further up, in `tables`, `models_registry` and `ml_core`.
+"""
+
+from modelyard.schemas.base import FeatureType, Frozen, JobStatus, Label, ModelWarning, Request, Status, StatusFilter
+from modelyard.schemas.health import Backlog, Health
+from modelyard.schemas.jobs import Job, JobError, JobPage, JobProgress, WrongPlace
+from modelyard.schemas.models import (
+    Artifact,
+    EventVerb,
+    ModelClassInfo,
+    ModelEvent,
+    ModelHistory,
+    ModelMetadata,
+    ModelPage,
+    Predictions,
+    Tracking,
+)
+from modelyard.schemas.naming import (
+    IDEMPOTENCY_KEY_PATTERN,
+    MODEL_ID_PATTERN,
+    NAME_PATTERN,
+    check_idempotency_key,
+    check_name,
+    is_model_id,
+)
+from modelyard.schemas.parsing import field_error, not_unicode, parse
+from modelyard.schemas.reports import ConfusionMatrix, Curve, LearningCurve, Report
+from modelyard.schemas.requests import (
+    Evaluation,
+    FeatureTypes,
+    JobQuery,
+    LabelsValue,
+    ModelQuery,
+    Name,
+    PredictRequest,
+    RetrainRequest,
+    TableValue,
+    Tag,
+    TrainRequest,
+)
+
+__all__ = [
+    "IDEMPOTENCY_KEY_PATTERN",
+    "MODEL_ID_PATTERN",
+    "NAME_PATTERN",
+    "Artifact",
+    "Backlog",
+    "ConfusionMatrix",
+    "Curve",
+    "Evaluation",
+    "EventVerb",
+    "FeatureType",
+    "FeatureTypes",
+    "Frozen",
+    "Health",
+    "Job",
+    "JobError",
+    "JobPage",
+    "JobProgress",
+    "JobQuery",
+    "JobStatus",
+    "Label",
+    "LabelsValue",
+    "LearningCurve",
+    "ModelClassInfo",
+    "ModelEvent",
+    "ModelHistory",
+    "ModelMetadata",
+    "ModelPage",
+    "ModelQuery",
+    "ModelWarning",
+    "Name",
+    "PredictRequest",
+    "Predictions",
+    "Report",
+    "Request",
+    "RetrainRequest",
+    "Status",
+    "StatusFilter",
+    "TableValue",
+    "Tag",
+    "Tracking",
+    "TrainRequest",
+    "WrongPlace",
+    "check_idempotency_key",
+    "check_name",
+    "field_error",
+    "is_model_id",
+    "not_unicode",
+    "parse",
+]

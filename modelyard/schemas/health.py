@@ -1,0 +1,33 @@
+"""How a yard is."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from modelyard.schemas.base import Frozen
+
+
+class Backlog(Frozen):
+    """What the experiment tracker has not been told: how many runs are `pending`, how many it refused for good.
+
+    `problem` is why it cannot be told now; the trainings do not mind.
+    """
+
+    pending: int
+    failed: int
+    problem: str | None = None
+
+
+class Health(Frozen):
+    """How the yard is: `storage` is `ok` or why it cannot be used, `models` the number of active ones.
+
+    Where models were found damaged in reading them, `storage` names them while `status` is `ok`: the rest is served.
+    `tracking` is null where trainings are not tracked.
+    """
+
+    status: Literal["ok", "unavailable"]
+    version: str
+    storage: str
+    models: int
+    uptime_s: float
+    tracking: Backlog | None = None

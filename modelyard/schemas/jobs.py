@@ -1,0 +1,91 @@
+"""What is said of a training run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from modelyard.errors import FieldError, ModelyardError, error_class
+from modelyard.schemas.base import Frozen, JobStatus
+from modelyard.schemas.models import Tracking
+
+
+class JobProgress(Frozen):
+    """How far a job is: `fraction` of 1; after `step` of `total` steps the loss was `metric`, if there is one."""
+
+    fraction: float = 0.0
+    step: int | None = None
+    total: int | None = None
+    metric: float | None = None
+
+
+class WrongPlace(Frozen):
+    """One wrong place in a request, as in a problem document."""
+
+    loc: list[str | int]
+    message: str
+    value: Any = None
+
+
+class JobError(Frozen):
+    """Why a job has no model: the code word, the error's slug, and its words."""
+
+    code: str
+    type: str
+    detail: str
+    errors: list[WrongPlace] = []
+
+    @classmethod
+    def of(cls, error: ModelyardError) -> JobError:
+        """Write an error down."""
+        places = [
+            WrongPlace(loc=list(wrong.loc), message=wrong.message, value=_storable(wrong.value))
+            for wrong in error.errors
+        ]
+        return cls(code=error.code, type=type(error).slug(), detail=error.detail, errors=places)
+
+    def exception(self) -> ModelyardError:
+        """Return the error that was written down."""
+        places = [FieldError(tuple(wrong.loc), wrong.message, wrong.value) for wrong in self.errors]
+        return error_class(self.type, self.code)(self.detail, errors=places)
+
+
+class Job(Frozen):
+    """One training run, from the request to its end. Times are UTC.
+
+    `name` is the model's, None where it is made up at the end; `model_id` is there once it has succeeded, `error` where
+    it ended in any other way. `tracking` is that of a run without a model, where trainings are tracked; a model has its
+    own.
+    """
+
+    job_id: str
+    status: JobStatus
+    model_class_key: str
+    name: str | None = None
+    parent_id: str | None = None
+    progress: JobProgress = JobProgress()
+    model_id: str | None = None
+    error: JobError | None = None
+    tracking: Tracking | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it will change any more."""
+        return self.status not in ("queued", "running")
+
+
+class JobPage(Frozen):
+    """One page of jobs, newest first; `next_cursor` is null on the last one."""
+
+    jobs: list[Job]
+    next_cursor: str | None = None
+
+
+def _storable(value: Any) -> Any:
+    """Return a value as JSON can hold it: itself, or its text."""
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**63):
+        return value
+    return value[:200] if isinstance(value, str) else repr(value)[:200]

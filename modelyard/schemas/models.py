@@ -1,0 +1,116 @@
+"""What is said of a model, and what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from modelyard.schemas.base import FeatureType, Frozen, Label, ModelWarning, Status
+from modelyard.schemas.requests import Evaluation
+
+
+class Tracking(Frozen):
+    """Whether the experiment tracker knows of a training, and where it shows it.
+
+    `pending`: there is something that it has not been told yet. `failed`: it will never take it, for this `reason`.
+    """
+
+    status: Literal["off", "pending", "sent", "failed"] = "off"
+    task_id: str | None = None
+    url: str | None = None
+    reason: str | None = None
+
+
+class Artifact(Frozen):
+    """The fitted estimator's file: its name in the model's folder, SHA-256 in hex, and size in bytes."""
+
+    file: str
+    sha256: str
+    bytes: int
+
+
+class ModelMetadata(Frozen):
+    """All that is known of a model but its report. Only `status`, `updated_at` and `tracking` ever change.
+
+    Times are UTC; `training_seconds` is the wall time of evaluation and fit. `metrics` is flat
+    (`train_accuracy`, `validation_roc_auc`, …). `fingerprint` is a SHA-256 of the table, which two trainings share only
+    if their tables are equal. `message` says in a sentence what the verb did; it is not stored.
+    """
+
+    model_id: str
+    name: str
+    version: int
+    parent_id: str | None = None
+    model_class_key: str
+    hyperparams: dict[str, Any]
+    status: Status = "active"
+    metrics: dict[str, float | None]
+    feature_names: list[str]
+    feature_types: dict[str, FeatureType]
+    classes: list[Label]
+    n_rows: int
+    target: str | None = None
+    fingerprint: str | None = None
+    tags: list[str] = []
+    warnings: list[ModelWarning] = []
+    evaluation: Evaluation = Evaluation()
+    tracking: Tracking = Tracking()
+    created_at: datetime
+    updated_at: datetime
+    training_seconds: float
+    artifact: Artifact
+    environment: dict[str, str]
+    message: str = ""
+
+
+class ModelPage(Frozen):
+    """One page of models, newest first; `next_cursor` is null on the last one."""
+
+    models: list[ModelMetadata]
+    next_cursor: str | None = None
+
+
+EventVerb = Literal["train", "retrain", "delete", "restore", "gc", "repair"]
+
+
+class ModelEvent(Frozen):
+    """One thing that happened to a model: by which verb, when (UTC), and the status that it left the model in.
+
+    `gone`: deleted for good. `gc` deletes for good what was deleted long ago; `repair` is what `doctor` did.
+    """
+
+    verb: EventVerb
+    at: datetime
+    status: Literal["active", "deleted", "gone"]
+
+
+class ModelHistory(Frozen):
+    """What happened to a model, the first thing first."""
+
+    model_id: str
+    name: str
+    version: int
+    parent_id: str | None = None
+    events: list[ModelEvent]
+
+
+class ModelClassInfo(Frozen):
+    """A model class as people and programs choose it; `hyperparams` is a JSON Schema (an object with properties)."""
+
+    key: str
+    title: str
+    description: str
+    import_path: str
+    hyperparams: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What a model says of n rows: n labels and, if asked for, n lists of one probability a class of `classes`."""
+
+    model_id: str
+    predictions: list[bool | int | str]
+    classes: list[bool | int | str]
+    probabilities: list[list[float]] | None = None
+    warnings: list[ModelWarning] = field(default_factory=list)

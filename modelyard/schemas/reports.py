@@ -1,0 +1,49 @@
+"""What the evaluation of a model showed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelyard.schemas.base import Frozen, Label, ModelWarning
+
+
+class ConfusionMatrix(Frozen):
+    """`matrix[i][j]` counts rows of class `labels[i]` that were predicted as `labels[j]`."""
+
+    labels: list[Label]
+    matrix: list[list[int]]
+
+
+class Curve(Frozen):
+    """Points of a line; `x` and `y` are of one length."""
+
+    x: list[float | None]
+    y: list[float | None]
+
+
+class LearningCurve(Frozen):
+    """The loss `metric` after each iteration, on the rows fitted and on those held out."""
+
+    metric: str
+    train: list[float]
+    validation: list[float] | None = None
+
+
+class Report(Frozen):
+    """What the evaluation of a model showed; what does not apply is null.
+
+    Curves are keyed by the class label's text. Rows of `per_class` hold `label`, `precision`, `recall`, `f1` and
+    `support`. `columns` profiles each feature of the training table.
+    """
+
+    metrics: dict[str, float | None]
+    confusion_matrix: ConfusionMatrix | None = None
+    roc_curves: dict[str, Curve] | None = None
+    precision_recall_curves: dict[str, Curve] | None = None
+    calibration_curve: dict[str, Curve] | None = None
+    per_class: list[dict[str, Any]] | None = None
+    learning_curve: LearningCurve | None = None
+    feature_importances: dict[str, float] | None = None
+    columns: dict[str, dict[str, Any]]
+    rows: dict[str, int]
+    warnings: list[ModelWarning] = []

@@ -1,0 +1,132 @@
+"""What a caller asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, StrictBool, WithJsonSchema
+
+from modelyard.schemas.base import JobStatus, Request, StatusFilter
+from modelyard.schemas.naming import check_name
+from modelyard.schemas.parsing import shortened
+
+
+class Evaluation(Request):
+    """How a training is judged.
+
+    `holdout` sets a stratified share `fraction` of the rows aside, `cv` cross-validates in `folds`
+    stratified folds, `none` gives the training score only. The model itself is always fitted on all rows.
+    `seed` decides which rows go where.
+    """
+
+    method: Literal["holdout", "cv", "none"] = "holdout"
+    fraction: Annotated[float, Field(ge=0.01, le=0.9, allow_inf_nan=False, strict=True)] = 0.2
+    folds: Annotated[int, Field(ge=2, le=50, strict=True)] = 5
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1, strict=True)] = 0
+
+
+def _types_by_name_or_in_order(value: object) -> object:
+    kinds = value.values() if isinstance(value, Mapping) else value
+    if value is None or (isinstance(kinds, Iterable) and all(isinstance(kind, str) for kind in kinds)):
+        return value
+    raise ValueError(
+        "feature_types must be an object of column names and types, or a list of types in column order; "
+        f"a type is 'numeric' or 'categorical', got {shortened(value)}"
+    )
+
+
+FeatureTypes = Annotated[dict[str, str] | list[str], BeforeValidator(_types_by_name_or_in_order)]
+Name = Annotated[str, AfterValidator(check_name)]
+Tag = Annotated[str, Field(min_length=1, max_length=100)]
+_CELL = {"anyOf": [{"type": "number"}, {"type": "string"}, {"type": "boolean"}, {"type": "null"}]}
+TableValue = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "title": "X",
+            "description": "rows, records or columns",
+            "anyOf": [
+                {"title": "rows", "type": "array", "items": {"type": "array", "items": _CELL}},
+                {"title": "records", "type": "array", "items": {"type": "object", "additionalProperties": _CELL}},
+                {"title": "columns", "type": "object", "additionalProperties": {"type": "array", "items": _CELL}},
+            ],
+        }
+    ),
+]
+LabelsValue = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "title": "y",
+            "description": "one label a row, all integers, text or booleans; null where `target` names a column",
+            "anyOf": [{"type": "array", "items": {"type": kind}} for kind in ("integer", "string", "boolean")]
+            + [{"type": "null"}],
+        }
+    ),
+]
+
+
+class TrainRequest(Request):
+    """A table, its labels and what to make of them.
+
+    `X` is rows, records or columns (as in JSON), a polars DataFrame, or the `pathlib.Path` of a file. The labels are
+    `y`, or the column of `X` that `target` names; with both, `target` is only y's name.
+    """
+
+    model_class_key: str = Field(validation_alias=AliasChoices("model_class_key", "modelclasskey"))
+    X: TableValue
+    y: LabelsValue = None
+    target: str | None = None
+    hyperparams: dict[str, Any] = {}
+    feature_types: FeatureTypes | None = Field(None, validation_alias=AliasChoices("feature_types", "featuretypes"))
+    feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
+    name: Name | None = None
+    tags: list[Tag] = Field([], max_length=50)
+    evaluation: Evaluation = Evaluation()
+
+
+class RetrainRequest(Request):
+    """A new table for an existing model, and what shall differ from its parent.
+
+    `model_id` is a reference. Left out, `feature_types`, `tags` and `evaluation` are the parent's; `hyperparams` are
+    merged over the parent's.
+    """
+
+    model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
+    X: TableValue
+    y: LabelsValue = None
+    target: str | None = None
+    hyperparams: dict[str, Any] = {}
+    feature_types: FeatureTypes | None = Field(None, validation_alias=AliasChoices("feature_types", "featuretypes"))
+    feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
+    tags: list[Tag] | None = Field(None, max_length=50)
+    evaluation: Evaluation | None = None
+
+
+class PredictRequest(Request):
+    """A table to predict for, by the model that the reference `model_id` means."""
+
+    model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
+    X: TableValue
+    feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
+    probabilities: StrictBool = False
+
+
+class ModelQuery(Request):
+    """Which models to list: `limit` at most, after `cursor`, newest first."""
+
+    name: str | None = None
+    model_class_key: str | None = None
+    status: StatusFilter = "active"
+    tag: str | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+    cursor: str | None = None
+
+
+class JobQuery(Request):
+    """Which jobs to list: `limit` at most, after `cursor`, newest first."""
+
+    status: JobStatus | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+    cursor: str | None = None
