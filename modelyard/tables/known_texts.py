@@ -12,6 +12,8 @@ from modelyard.tables import columns
 from modelyard.tables.columns import Cells
 from modelyard.tables.contract import CategoricalColumn
 
+_TEXT_OR_MISSING = frozenset({str, type(None)})
+
 
 def read_texts(
     name: str, column: Cells, known: CategoricalColumn, markers: frozenset[str]
@@ -24,9 +26,11 @@ def read_texts(
     if known.source != "text" or len(column) < max(2, len(known.categories)):
         return None
     if not isinstance(column, pl.Series):
+        if not _TEXT_OR_MISSING.issuperset(map(type, column)):  # polars panics at some cells
+            return None
         try:
             column = pl.Series(name, column, dtype=pl.String, strict=True)
-        except (TypeError, ValueError, pl.exceptions.PolarsError):  # UnicodeEncodeError is a ValueError
+        except UnicodeEncodeError:
             return None
     if column.dtype not in columns.TEXT_TYPES:
         return None
