@@ -71,6 +71,29 @@ def test_what_is_no_scalar_is_refused(cell: Any) -> None:
         write_value(cell)
 
 
+@pytest.mark.parametrize(
+    "X",
+    [
+        {"a": [1.0, object(), {1: 2}], "b": ["x", [1], "\ud800"]},
+        [{"a": 1.0, "b": "x"}, {"a": object(), "b": [1]}, {"a": {1: 2}, "b": "\ud800"}],
+        [[1.0, "x"], [object(), [1]], [{1: 2}, "\ud800"]],
+    ],
+)
+def test_every_cell_that_cannot_be_sent_is_named(X: Any) -> None:
+    names = ["a", "b"] if isinstance(X, list) and isinstance(X[0], list) else None
+    with pytest.raises(InvalidTable) as caught:
+        list(tables_out.chunks(X, 2**22, names))
+    assert [wrong.loc for wrong in caught.value.errors] == [("X", 1, "a"), ("X", 2, "a"), ("X", 1, "b"), ("X", 2, "b")]
+    assert caught.value.detail.startswith("column 'a', row 1: must be text, a number or a boolean, got ")
+    assert caught.value.errors[3].message == "column 'b', row 2: must be valid Unicode text, got '\\ud800'"
+
+
+def test_cells_that_cannot_be_sent_are_named_up_to_fifty() -> None:
+    with pytest.raises(InvalidTable) as caught:
+        list(tables_out.chunks({"a": [b"x"] * 80}, 2**22))
+    assert len(caught.value.errors) == 50
+
+
 TABLES = st.integers(1, 6).flatmap(
     lambda width: st.lists(st.lists(SCALARS, min_size=width, max_size=width), min_size=1, max_size=12)
 )

@@ -107,7 +107,7 @@ class GrpcClient:
             probabilities=request.probabilities,
             feature_names=request.feature_names,
         )
-        first, following = _one_or_more(tables_out.chunks(request.X, self._chunk_bytes))
+        first, following = _one_or_more(tables_out.chunks(request.X, self._chunk_bytes, request.feature_names))
         if following is None:
             header.X.CopyFrom(first)
             answers: Iterable[pb.PredictResponse] = [self._call("Predict", header)]
@@ -183,7 +183,7 @@ class GrpcClient:
         check_target(request)
         header.wait = wait
         key = () if idempotency_key is None else (("idempotency-key", idempotency_key),)
-        first, following = _one_or_more(tables_out.chunks(request.X, self._chunk_bytes))
+        first, following = _one_or_more(tables_out.chunks(request.X, self._chunk_bytes, request.feature_names))
         if following is None:
             header.X.CopyFrom(first)
             header.y.extend(labels(request.y))

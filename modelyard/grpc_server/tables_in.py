@@ -126,18 +126,23 @@ def _read_column(column: pb.Column) -> pl.Series | list[Any]:
         case "bools":
             cells = pl.Series(name, np.array(column.bools.values, dtype=np.bool_))
         case "mixed":
-            cells = [_mixed_cell(name, row, value) for row, value in enumerate(column.mixed.values)]
+            cells = _mixed_cells(name, column.mixed.values)
         case _:
             message = f"column {name!r} has no values; they must be doubles, int64s, strings, bools or mixed"
             raise InvalidTable.of([FieldError(("X", name), message)])
     return _without_missing(name, cells, column.missing) if column.missing else cells
 
 
-def _mixed_cell(name: str, row: int, value: pb.Value) -> Any:
+def _mixed_cells(name: str, values: Sequence[pb.Value]) -> list[Any]:
     try:
-        return read_value(value)
+        return list(map(read_value, values))
     except NoValue as error:
-        raise InvalidTable.of([FieldError(("X", row, name), f"column {name!r}, row {row}: {error}")]) from None
+        wrong = [
+            FieldError(("X", row, name), f"column {name!r}, row {row}: {error}")
+            for row, value in enumerate(values)
+            if value.WhichOneof("kind") is None
+        ]
+        raise InvalidTable.of(wrong) from None
 
 
 def _without_missing(name: str, cells: pl.Series | list[Any], missing: Sequence[int]) -> pl.Series | list[Any]:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from modelyard.errors import InvalidTable
+from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import INT64, NoValue, write_value, write_values
+from modelyard.tables.cells import plain, shown
 from modelyard.tables.forms import check_names, read_form
 
 _EXACT_INTEGERS = range(-(2**53), 2**53 + 1)
@@ -21,10 +22,11 @@ _BYTES_PER_CELL = 16
 """A first guess at the size of a cell; chunks that turn out too large are halved."""
 
 
-def chunks(X: Any, max_bytes: int) -> Iterator[tuple[pb.Table, int]]:
+def chunks(X: Any, max_bytes: int, feature_names: list[str] | None = None) -> Iterator[tuple[pb.Table, int]]:
     """Yield a table in chunks of about `max_bytes` at most, each with its number of rows (0 for a piece of a file).
 
-    A single row is never divided. Raises InvalidTable where it is no table, or a file that cannot be read.
+    A single row is never divided. Raises InvalidTable where it is no table or holds what no Value can (rows are named
+    by `feature_names`), or a file that cannot be read.
     """
     if isinstance(X, Path):
         yield from _file_chunks(X, max_bytes)
@@ -32,7 +34,23 @@ def chunks(X: Any, max_bytes: int) -> Iterator[tuple[pb.Table, int]]:
     try:
         yield from _sliced(X, max_bytes)
     except NoValue as error:
-        raise InvalidTable(f"X holds what no table can: {error}") from None
+        wrong = _wrong_cells(X, feature_names)
+        raise InvalidTable.of(wrong) if wrong else InvalidTable(f"X holds what no table can: {error}") from None
+
+
+def _wrong_cells(X: Any, feature_names: list[str] | None) -> list[FieldError]:
+    """Name the cells that no Value can hold, as the core names cells: column after column, with their rows."""
+    wrong: list[FieldError] = []
+    for name, column in read_form(X, feature_names, None).columns.items():
+        for row, cell in enumerate(column):
+            try:
+                write_value(cell)
+            except NoValue as error:
+                message = f"column {name!r}, row {row}: {error.due}, got {shown(cell)}"
+                wrong.append(FieldError(("X", row, name), message, plain(cell)))
+                if len(wrong) == MAX_FIELD_ERRORS:
+                    return wrong
+    return wrong
 
 
 def _file_chunks(path: Path, max_bytes: int) -> Iterator[tuple[pb.Table, int]]:

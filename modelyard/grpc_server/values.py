@@ -20,7 +20,11 @@ _NULL = pb.Value(null_value=NullValue.NULL_VALUE)
 
 
 class NoValue(ValueError):
-    """A Python object that no Value can hold; the text says why."""
+    """A Python object that no Value can hold; the text says why, `due` what it must be."""
+
+    def __init__(self, text: str, due: str = "must be text, a number or a boolean") -> None:
+        super().__init__(text)
+        self.due = due
 
 
 def read_value(value: pb.Value) -> bool | int | float | str | None:
@@ -39,7 +43,10 @@ def write_value(cell: Any) -> pb.Value:
     try:
         return writer(cell) if writer is not None else _unusual(cell)
     except ValueError as error:  # UnicodeEncodeError and protobuf's own range check among them
-        raise NoValue(f"{type(cell).__name__} {shown(cell)} cannot be sent: {error}") from None
+        due = (
+            "must be valid Unicode text" if isinstance(error, UnicodeEncodeError) else getattr(error, "due", str(error))
+        )
+        raise NoValue(f"{type(cell).__name__} {shown(cell)} cannot be sent: {error}", due) from None
 
 
 def write_values(cells: Iterable[Any]) -> list[pb.Value]:
@@ -56,7 +63,7 @@ def _integer(cell: int) -> pb.Value:
         nearest = 0.0
     if int(nearest) == cell:
         return pb.Value(double_value=nearest)
-    raise NoValue("it has more than 64 bits")
+    raise NoValue("it has more than 64 bits", "must be an integer of 64 bits or a number that a double holds exactly")
 
 
 def _unusual(cell: Any) -> pb.Value:
