@@ -21,6 +21,7 @@ from modelyard.settings import Settings
 from modelyard.storage import doctor, garbage
 from modelyard.storage.backup import create, load
 from modelyard.tracking import documents
+from modelyard.tracking.tracker import Flushed
 from tests import clearml_double
 from tests.clearml_double import Double
 from tests.data.freeze import LABELS, ROWS
@@ -250,7 +251,7 @@ def test_what_the_server_never_takes_is_set_aside_and_retried(clearml: Double, s
             assert [one.key for one in tracker.status().refused] == [refused.model_id]
             assert tracker.retry() == [refused.model_id]
             assert tracker.retry() == []
-            tracker.flush(60)
+            assert tracker.flush(60) == Flushed(told=1, refused=0)
             tracker.flush(60)  # the retraining learns of its parent
     tasks = clearml.by_name()
     assert tasks["bad-v2"]["parent"] == tasks["bad-v1"]["id"]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from streamlit.testing.v1 import AppTest
 
 import modelyard
 from modelyard.grpc_server.client import GrpcClient
@@ -162,6 +163,31 @@ def test_a_killed_server_takes_its_child_along_and_the_next_one_goes_on(
     assert task["status"] == "completed"
     assert clearml.single_values(task) == {"train_accuracy": 1.0}
     assert len(clearml.models) == 1
+
+
+def test_the_dashboard_says_whether_clearml_knows(clearml: Double, storage_dir: Path, tmp_path: Path) -> None:
+    clearml.refuses = "^odd"
+    with rest_server(storage_dir, **clearml.environment(tmp_path)) as url, RestClient(url) as yard:
+        models = {name: train(yard, name).model_id for name in ("size", "odd")}
+        wait_until(lambda: all_told(yard))
+        link = yard.get_model("size").tracking.url
+        said = {name: _page(url, model_id) for name, model_id in models.items()}
+    assert f"[experiment]({link})" in said["size"]
+    assert "refused: ClearML refuses tasks.create" in said["odd"]
+
+
+def _page(url: str, model_id: str) -> str:
+    """Return the tables of a model's page in the dashboard."""
+    script = (
+        "from modelyard.dashboard.app import main\n"
+        "from modelyard.dashboard.doors import Doors\n"
+        f"main(Doors({url!r}, '127.0.0.1:9'), start='model')\n"
+    )
+    app = AppTest.from_string(script, default_timeout=30)
+    app.query_params["id"] = model_id
+    app.run()
+    assert not app.exception
+    return "\n".join(table.value.to_csv() for table in app.table)
 
 
 def test_of_two_servers_on_a_folder_one_delivers(clearml: Double, storage_dir: Path, tmp_path: Path) -> None:

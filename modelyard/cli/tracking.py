@@ -85,18 +85,15 @@ def flush(
     from modelyard.bootstrap import open_tracker
 
     settings = _tracked_settings(storage)
-    with open_tracker(settings) as tracker:
-        pending = len(tracker.status().pending)
-        with screen.busy("Telling ClearML", as_json=json):
-            tracker.flush(timeout)
-        refused = len(tracker.status().refused)
+    with open_tracker(settings) as tracker, screen.busy("Telling ClearML", as_json=json):
+        done = tracker.flush(timeout)
     if json:
-        show_json({"told": pending, "failed": refused})
-    else:
-        runs = "1 run" if pending == 1 else f"{pending} runs"
-        screen.show(f"ClearML has been told of {runs}." if pending else "There is nothing to tell.")
-        if refused:
-            screen.show(f"{refused} were refused; `modelyard tracking status` says why.")
+        show_json({"told": done.told, "failed": done.refused})
+        return
+    if done.told or not done.refused:
+        screen.show(f"ClearML has been told of {_runs(done.told)}." if done.told else "There is nothing to tell.")
+    if done.refused:
+        screen.show(f"ClearML has refused {_runs(done.refused)}; `modelyard tracking status` says why.")
 
 
 def retry(
@@ -120,10 +117,15 @@ def retry(
     if json:
         show_json({"pending": again})
     elif again:
-        runs = "1 run is" if len(again) == 1 else f"{len(again)} runs are"
-        screen.show(f"{runs} pending again; a server tells of them at once, or `modelyard tracking flush`.")
+        screen.show(
+            f"Pending again: {_runs(len(again))}. A server tells of them at once, or `modelyard tracking flush`."
+        )
     else:
         screen.show("Nothing was refused.")
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
 
 
 def _tracked_settings(storage: str | None) -> Settings:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -27,6 +26,14 @@ class Refused:
 
     key: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """How many runs ClearML has been told of, and how many it refused."""
+
+    told: int
+    refused: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +92,8 @@ class Tracker:
         self._outbox.ask()
         return marked
 
-    def flush(self, timeout_s: float, on_look: Callable[[int], None] = lambda _: None) -> None:
-        """Return when all that is pending now has been told; `on_look` is called with how much is left.
+    def flush(self, timeout_s: float) -> Flushed:
+        """Return when all that is pending now has been told or refused, and how much was.
 
         A server that delivers does it; else this process. Raises Unavailable with the reason where that fails or takes
         longer than `timeout_s`.
@@ -98,9 +105,9 @@ class Tracker:
         self._deliverer.start()
         while True:
             left = waited_for & {one.key for one in self._documents.pending()}
-            on_look(len(left))
             if not left:
-                return
+                refused = waited_for.intersection(self._documents.failed())
+                return Flushed(len(waited_for) - len(refused), len(refused))
             state = self._outbox.state()
             if state.problem is not None and state.tried_at is not None and state.tried_at > asked_at:
                 runs = "1 run waits" if len(left) == 1 else f"{len(left)} runs wait"
