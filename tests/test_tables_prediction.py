@@ -277,6 +277,8 @@ def test_texts_of_a_column_are_read_like_each_alone(
     table = read_prediction(X, contract)
     expected = [category(text, "text", markers) for text in column]
     assert table.frame["job"].to_list() == expected
+    assert table.text_frame.to_dict(as_series=False) == {"job": expected}
+    assert table.text_frame.dtypes == [pl.String]
     assert sum(warning.count or 0 for warning in table.warnings) == sum(text not in known for text in expected)
     assert (X if form == "list" else X.to_dict(as_series=False)) == {"job": column}
 

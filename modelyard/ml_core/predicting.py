@@ -38,7 +38,8 @@ async def predict_batched(model: LoadedModel, request: PredictRequest, batches: 
 
 def _predict_many(model: LoadedModel, X: Any, feature_names: list[str] | None, *, probabilities: bool) -> Predictions:
     table = read_prediction(X, model.contract, feature_names=feature_names)
-    scores = model.predictor.many(table.frame)
+    reads_enums = getattr(model.predictor, "reads_enums", False)
+    scores = model.predictor.many(table.frame if reads_enums else table.text_frame)
     classes = model.contract.classes
     return Predictions(
         model_id=model.model_id,

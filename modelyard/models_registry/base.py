@@ -69,7 +69,8 @@ class Predictor(Protocol):
     """A fitted estimator made ready to answer. Probabilities are in the order of the contract's classes.
 
     One whose library takes longer to be called than to score a row, and gives a row the same bits alone and among
-    others, says so by an attribute `gains_by_batching = True`: rows of several callers then come in one call.
+    others, says so by an attribute `gains_by_batching = True`: rows of several callers then come in one call. One that
+    takes categorical columns as Enum, too, says `reads_enums = True`.
     """
 
     size_bytes: int

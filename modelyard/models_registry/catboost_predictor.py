@@ -28,6 +28,7 @@ class CatBoostPredictor:
     """CatBoost's own probabilities, in the order of the contract's classes."""
 
     gains_by_batching = True
+    reads_enums = True
 
     def __init__(self, estimator: Any, contract: Contract) -> None:
         from catboost import Pool

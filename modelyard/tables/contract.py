@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import polars.selectors as cs
 
 from modelyard.schemas import FeatureType, ModelWarning
 
@@ -62,11 +63,17 @@ class Table:
     """A checked table: `frame` has the contract's columns in order and nothing else.
 
     Numeric columns are Float64 with nulls where missing (no NaN, no infinity), categorical ones String without
-    nulls (MISSING_CATEGORY where missing).
+    nulls (MISSING_CATEGORY where missing). In a table to predict for they are Enum where that is known to be enough;
+    `text_frame` has them as String in any case.
     """
 
     frame: pl.DataFrame
     warnings: tuple[ModelWarning, ...] = ()
+
+    @property
+    def text_frame(self) -> pl.DataFrame:
+        """The frame with every categorical column as String."""
+        return self.frame.with_columns(cs.enum().cast(pl.String))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ def read_texts(
 ) -> tuple[pl.Series, int] | None:
     """Return the column in estimators' form and how many of its cells training never saw.
 
+    It is an Enum of the known categories where it holds no others, and none of the cells is missing; else text.
     None where `columns` has to judge: cells that are no text, a column of numbers or booleans, fewer cells than
     categories.
     """
@@ -38,10 +39,13 @@ def read_texts(
 
 
 def _of_texts(text: pl.Series, known: CategoricalColumn, markers: frozenset[str]) -> tuple[pl.Series, int]:
-    plain = pl.Enum([category for category in known.categories if not category.startswith("\x00")])
-    rows = text.cast(plain, strict=False).is_null().arg_true()
+    coded = text.cast(pl.Enum(known.categories), strict=False)
+    new = coded.is_null()
+    if no_texts := [category for category in known.categories if category.startswith("\x00")]:
+        new |= coded.is_in(pl.Series(no_texts, dtype=coded.dtype).implode())  # they only look like what we write
+    rows = new.arg_true()
     if rows.is_empty():
-        return text, 0
+        return coded, 0
     found = columns.text_categories(text.gather(rows), markers)
     unknown = int((~found.is_in(pl.Series(known.categories, dtype=pl.String).implode())).sum())
     return text.scatter(rows, found), unknown
