@@ -9,8 +9,9 @@ BIN := $(VENV)/bin
 PYTHON ?=
 CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check
-LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --all-extras --group build
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make lock"
+PROJECT := pyproject.toml --all-extras
 
 # PROTO_OUT is where the generated package modelyard/grpc_server/pb goes: here, or for the check elsewhere.
 PROTO_OUT ?= .
@@ -72,8 +73,13 @@ bench-peers: $(SETUP) ## Install the peers beside the project, and measure them 
 
 .PHONY: lock
 lock: $(PACKAGES) ## Write the lock files anew from pyproject.toml (ARGS=--upgrade for the newest versions)
-	$(LOCK) $(ARGS) --output-file requirements/run.txt
-	$(LOCK) $(ARGS) --group dev --constraint requirements/run.txt --output-file requirements/dev.txt
+	$(LOCK) $(ARGS) $(PROJECT) --group build --python-version 3.11 --output-file requirements/run.txt
+	$(LOCK) $(ARGS) $(PROJECT) --group build --group dev --python-version 3.11 \
+		--constraint requirements/run.txt --output-file requirements/dev.txt
+	$(LOCK) $(ARGS) $(PROJECT) --python-version 3.12 --excludes requirements/image-excludes.txt \
+		--constraint requirements/run.txt --output-file requirements/image.txt
+	$(LOCK) $(ARGS) --group build --python-version 3.12 \
+		--constraint requirements/run.txt --output-file requirements/image-build.txt
 
 .PHONY: clean
 clean: ## Remove what the targets made; models_storage/ stays

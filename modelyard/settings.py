@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,11 @@ from pydantic import AfterValidator, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DEFAULT_MISSING_MARKERS = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>")
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""What this machine is called by itself."""
+
+_HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -52,6 +58,11 @@ class Settings(BaseSettings):
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="browser origins, beside the server's own, that may call REST; separated by commas"
     )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="names, beside localhost, by which browsers may call; separated by commas, `*` for any. "
+        "By default any, but none while the servers listen on this machine only",
+    )
     missing_markers: Annotated[tuple[str, ...], NoDecode] = Field(
         DEFAULT_MISSING_MARKERS,
         description="text cells that mean a missing value, separated by commas; empty cells always do",
@@ -92,15 +103,32 @@ class Settings(BaseSettings):
     def _in_capitals(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("allowed_origins", mode="before")
+    @field_validator("allowed_origins", "allowed_hosts", mode="before")
     @classmethod
-    def _split_origins(cls, value: object) -> object:
+    def _split_list(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _host_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not _HOST.fullmatch(host):
+                raise ValueError(
+                    f"{host!r} must be a name without scheme and port (yard.example.com), `*.` and a name, or `*`"
+                )
+        return tuple(host.lower().strip("[]") for host in hosts)
 
     @field_validator("missing_markers", mode="before")
     @classmethod
     def _split_markers(cls, value: object) -> object:
         return ("", *(part for part in value.split(",") if part)) if isinstance(value, str) else value
+
+    @property
+    def accepted_hosts(self) -> tuple[str, ...] | None:
+        """The names by which the servers may be called, in small letters and without brackets; None: by any."""
+        if "*" in self.allowed_hosts or not (self.allowed_hosts or self.host in LOOPBACK):
+            return None
+        return (*LOOPBACK, *self.allowed_hosts)
 
     @property
     def max_body_bytes(self) -> int:

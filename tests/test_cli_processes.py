@@ -223,3 +223,27 @@ def _read(terminal: int) -> str | None:
         return os.read(terminal, 65536).decode() or None
     except OSError:  # Linux's way of saying that the other side is closed
         return None
+
+
+def test_health_tells_how_the_servers_of_this_machine_are(tmp_path: Path) -> None:
+    free = {f"MODELYARD_{name}_PORT": str(doors.free_port()) for name in ("REST", "GRPC", "DASHBOARD")}
+
+    def health(*servers: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        settings = {**os.environ, **free, **environment}
+        command = [*MODELYARD, "health", *servers]
+        return subprocess.run(command, env=settings, capture_output=True, text=True, timeout=60, check=False)
+
+    nobody = health()
+    assert (nobody.returncode, "no server listens" in nobody.stderr) == (5, True)
+    unknown = health("web")
+    assert (unknown.returncode, "one of rest, grpc, dashboard, got 'web'" in unknown.stderr) == (2, True)
+    with doors.rest_server(tmp_path / "models_storage") as rest, doors.grpc_server(tmp_path / "models_storage") as grpc:
+        both = {"MODELYARD_REST_PORT": rest.rpartition(":")[2], "MODELYARD_GRPC_PORT": grpc.rpartition(":")[2]}
+        well = health(**both)
+        assert (well.returncode, re.findall(r"(REST|gRPC).* ok", well.stdout)) == (0, ["REST", "gRPC"])
+        missing = health("rest", "dashboard", **both)
+        assert (missing.returncode, "Dashboard: no answer" in missing.stderr) == (5, True)
+        (tmp_path / "models_storage").rename(tmp_path / "elsewhere")
+        (tmp_path / "models_storage").write_text("in the way")
+        ill = health("rest", **both)
+        assert (ill.returncode, "503" in ill.stderr) == (5, True)

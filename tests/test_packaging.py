@@ -46,7 +46,19 @@ def test_development_lock_extends_the_run_time_lock() -> None:
     assert {name: development.get(name) for name in locked("run.txt")} == locked("run.txt")
 
 
-@pytest.mark.parametrize("lock", ["run.txt", "dev.txt"])
+def test_the_images_lock_is_the_run_time_lock_without_what_nothing_imports() -> None:
+    run, image = locked("run.txt"), locked("image.txt")
+    assert all(versions <= run[name] for name, versions in image.items())
+    text = (ROOT / "requirements" / "image-excludes.txt").read_text()
+    excluded = set(re.findall(r"^[\w-]+", text, re.MULTILINE))
+    assert not excluded & image.keys()
+    needed = {canonicalize_name(Requirement(one).name) for one in RUN if one not in GROUPS["build"]}
+    assert needed - image.keys() <= {PYPROJECT["project"]["name"]}, "run `make lock`"
+    build = {canonicalize_name(Requirement(one).name) for one in GROUPS["build"]}
+    assert build <= locked("image-build.txt").keys()
+
+
+@pytest.mark.parametrize("lock", ["run.txt", "dev.txt", "image.txt", "image-build.txt"])
 def test_locks_name_no_place_and_hash_every_package(lock: str) -> None:
     text = (ROOT / "requirements" / lock).read_text()
     assert not re.search(r"://|^--|^ *-[ef] |^ *# +via +/| @ ", text, re.MULTILINE)

@@ -325,6 +325,15 @@ def test_browsers_from_elsewhere_are_refused(http: httpx.Client, server: str) ->
         assert http.get("/models", headers={"Host": host}).status_code == 200
 
 
+def test_a_server_is_called_by_the_names_that_it_was_given(tmp_path: Path) -> None:
+    with doors.rest_server(tmp_path / "models_storage", MODELYARD_ALLOWED_HOSTS="Yard.example.com, *.lan") as url:
+        for host in ("yard.example.com", "YARD.example.com:443", "a.lan:8000", "localhost", "127.0.0.1", "[::1]:80"):
+            assert httpx.get(url + "/models", headers={"Host": host}).status_code == 200, host
+        for host in ("evil.example", "yard.example.com.evil.example", "evil-yard.example.com", "lan", "[yard]", ":80"):
+            refused = httpx.get(url + "/models", headers={"Host": host})
+            assert (refused.status_code, "MODELYARD_ALLOWED_HOSTS" in refused.text) == (403, True), host
+
+
 def test_unknown_paths_and_methods_are_problems_too(http: httpx.Client) -> None:
     refusal(http.get("/nothing"), 404, "NOT_FOUND")
     answer = http.put("/models")

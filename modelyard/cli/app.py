@@ -9,7 +9,19 @@ import typer
 from typer.core import TyperGroup
 
 import modelyard
-from modelyard.cli import exits, history, jobs, model_classes, models, predicting, servers, tracking, training, upkeep
+from modelyard.cli import (
+    exits,
+    health,
+    history,
+    jobs,
+    model_classes,
+    models,
+    predicting,
+    servers,
+    tracking,
+    training,
+    upkeep,
+)
 from modelyard.errors import ModelyardError
 
 _AS_JSON = "modelyard.as_json"
@@ -78,6 +90,7 @@ def _modelyard(
 
 for _add in (
     servers.add_to,
+    health.add_to,
     training.add_to,
     predicting.add_to,
     models.add_to,

@@ -113,7 +113,7 @@ def _wait(running: list[_Running], settings: Settings, events: SimpleQueue[Ended
         try:
             return events.get(timeout=_LOOK_AGAIN_S)
         except Empty:
-            silent = [one for one in silent if not _answers(settings.host, one.door.port)]
+            silent = [one for one in silent if not answers(settings.host, one.door.port)]
     _show_addresses([one.door for one in running], settings)
     return events.get()
 
@@ -184,7 +184,8 @@ def require_free(host: str, port: int, how: str) -> int:
         ) from None
 
 
-def _answers(host: str, port: int) -> bool:
+def answers(host: str, port: int) -> bool:
+    """Tell whether a server listens there."""
     try:
         with socket.create_connection((_EVERYWHERE.get(host, host), port), timeout=1):
             return True

@@ -91,7 +91,13 @@ def dashboard(
         settings.dashboard_rest_url or f"http://{address_of(settings.host, settings.rest_port)}",
         settings.dashboard_grpc_target or address_of(settings.host, settings.grpc_port),
     )
-    serve(doors, host=settings.host, port=settings.dashboard_port, max_upload_mb=settings.max_body_mb)
+    serve(
+        doors,
+        host=settings.host,
+        port=settings.dashboard_port,
+        accepted_hosts=settings.accepted_hosts,
+        max_upload_mb=settings.max_body_mb,
+    )
 
 
 def up(

@@ -74,7 +74,8 @@ def _show_switches(here: Session) -> None:
             on_change=lambda: _take_door(here),
             help=t("shell.door_help"),
         )
-        st.caption(f":small[{here.doors.address(here.door)}]")
+        # Not as a link: between containers the address leads somewhere for this server alone.
+        st.caption(f":small[`{here.doors.address(here.door)}`]")
 
 
 def _take_door(here: Session) -> None:

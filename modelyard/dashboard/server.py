@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,20 @@ from modelyard.dashboard.doors import Doors
 from modelyard.dashboard.theme import THEME
 
 SCRIPT = Path(__file__).parent / "entry" / "app.py"
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def serve(doors: Doors, *, host: str, port: int, max_upload_mb: float) -> None:
-    """Serve until SIGTERM or Ctrl-C; uploads may be as large as the doors take them."""
+def serve(doors: Doors, *, host: str, port: int, accepted_hosts: tuple[str, ...] | None, max_upload_mb: float) -> None:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Browsers may call by the accepted hosts, None: by any; uploads may be as large as the doors take them.
+    """
+    # It warns of caches that are made before it serves.
+    logging.getLogger("streamlit.runtime.caching.cache_data_api").setLevel(logging.ERROR)
     importlib.import_module("modelyard.dashboard.app")  # now, so that the first visitor need not wait for it
-    options = _options(host, port, max_upload_mb)
+    options = _options(host, port, max_upload_mb) | {
+        # A page that a browser was tricked into opening must not reach a yard on this machine.
+        "server.allowedHosts": ["*"] if accepted_hosts is None else list(accepted_hosts)
+    }
     bootstrap.load_config_options(options)
     bootstrap.run(str(SCRIPT), False, doors.as_arguments(), options)
 
@@ -32,8 +40,6 @@ def _options(host: str, port: int, max_upload_mb: float) -> dict[str, Any]:
         "server.maxUploadSize": math.ceil(max_upload_mb),
         "server.fileWatcherType": "none",
         "server.showEmailPrompt": False,
-        # A page that a browser was tricked into opening must not reach a yard on this machine.
-        "server.allowedHosts": list(_LOOPBACK) if host in _LOOPBACK else ["*"],
         "browser.gatherUsageStats": False,
         "client.toolbarMode": "viewer",
         "client.showErrorDetails": "none",

@@ -19,7 +19,6 @@ from modelyard.settings import Settings
 
 log = logging.getLogger("modelyard.rest")
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 HUNG_UP = 499
 """What the log has for a status where the caller hung up before there was one (nginx's word for it)."""
 
@@ -41,7 +40,7 @@ class Gate:
         self._app = app
         self._max_body_bytes = settings.max_body_bytes
         self._allowed_origins = frozenset(origin.encode("latin-1", "replace") for origin in settings.allowed_origins)
-        self._loopback_only = settings.host in LOOPBACK
+        self._hosts = settings.accepted_hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request through, or answer it here."""
@@ -62,8 +61,8 @@ class Gate:
 
     def _check_origin(self, headers: Headers) -> None:
         host = headers.get(b"host", b"")
-        if self._loopback_only and not _is_loopback(host):
-            raise PermissionDenied(f"host {_shown(host)} is not this server; it listens on this machine only")
+        if self._hosts is not None and not _is_one_of(self._hosts, host):
+            raise PermissionDenied(f"host {_shown(host)} is not a name of this server; see MODELYARD_ALLOWED_HOSTS")
         origin = headers.get(b"origin")
         if origin is None or origin in self._allowed_origins:
             return
@@ -137,6 +136,8 @@ class _Call:
 
     def log(self) -> None:
         level = logging.WARNING if self._status >= 500 else logging.INFO
+        if self._status < 400 and self.scope["path"].startswith("/health"):
+            level = logging.DEBUG  # machines ask every few seconds
         if not log.isEnabledFor(level):
             return
         ms = round((time.perf_counter() - self._began) * 1000, 3)
@@ -170,11 +171,11 @@ def _request_id(given: bytes | None) -> str:
 
 
 @lru_cache(maxsize=256)
-def _is_loopback(host: bytes) -> bool:
-    """Tell whether a Host header names this machine; none at all does."""
-    name = host.decode("latin-1")
-    without_port = name.partition("]")[0] + "]" if name.startswith("[") else name.partition(":")[0].lower()
-    return not name or without_port in LOOPBACK
+def _is_one_of(names: tuple[str, ...], host: bytes) -> bool:
+    """Tell whether a Host header, its port aside, is one of the names; none at all, which no browser sends, is."""
+    given = host.decode("latin-1").lower()
+    name = given[1:].partition("]")[0] if given.startswith("[") else given.partition(":")[0]
+    return not given or any(name == one or (one.startswith("*.") and name.endswith(one[1:])) for one in names)
 
 
 def _shown(header: bytes) -> str:

@@ -1,0 +1,89 @@
+"""`health` asks the servers of this machine how they are: for container engines, service managers and people."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modelyard.errors import InvalidRequest, Unavailable
+
+if TYPE_CHECKING:
+    from modelyard.cli.doors import Door
+    from modelyard.settings import Settings
+
+TIMEOUT_S = 4.0
+"""How long a server may take to answer."""
+
+_PATHS = {"rest": "/health/ready", "dashboard": "/_stcore/health"}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel="Servers")(health)
+
+
+def health(
+    servers: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[rest|grpc|dashboard]...", help="Which servers; by default those that run.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Ask the servers of this machine how they are; exit code 0 when all can serve, 5 when one cannot."""
+    from modelyard.cli import screen
+    from modelyard.cli.connection import settings_with
+    from modelyard.cli.doors import address_of
+
+    settings = settings_with()
+    made = screen.table("server", "address", "health")
+    problems = {}
+    for door in _asked(servers or [], settings):
+        address = address_of(settings.host, door.port)
+        problem = problem_of(door.command, address)
+        screen.add_row(made, door.title, address, screen.text(problem or "ok", "red" if problem else "green"))
+        if problem:
+            problems[door.title] = problem
+    screen.show(made)
+    if problems:
+        raise Unavailable("; ".join(f"{title}: {problem}" for title, problem in problems.items()))
+
+
+def problem_of(command: str, address: str) -> str:
+    """Ask one server, by its word on the command line; return what keeps it from serving, nothing where it can."""
+    if command == "grpc":
+        from modelyard.grpc_server.probe import problem_of as grpc_problem_of
+
+        return grpc_problem_of(address, TIMEOUT_S)
+    return _http_problem_of(address, _PATHS[command])
+
+
+def _asked(names: list[str], settings: Settings) -> list[Door]:
+    from modelyard.cli.doors import answers, doors_of
+
+    doors = {door.command: door for door in doors_of(settings)}
+    unknown = [name for name in names if name not in doors]
+    if unknown:
+        raise InvalidRequest(f"server must be one of {', '.join(doors)}, got {unknown[0]!r}")
+    found = [doors[name] for name in names] or [one for one in doors.values() if answers(settings.host, one.port)]
+    if not found:
+        ports = ", ".join(str(door.port) for door in doors.values())
+        raise Unavailable(f"no server listens on this machine's ports {ports}")
+    return found
+
+
+def _http_problem_of(address: str, path: str) -> str:
+    connection = http.client.HTTPConnection(address, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", path, headers={"Host": "localhost"})
+        answer = connection.getresponse()
+        return "" if answer.status == 200 else f"{answer.status} {answer.read(2000).decode(errors='replace')}"
+    except TimeoutError:
+        return f"no answer within {TIMEOUT_S:g} s"
+    except (OSError, http.client.HTTPException, socket.gaierror) as error:
+        return f"no answer: {error}"
+    finally:
+        connection.close()
