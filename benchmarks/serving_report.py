@@ -56,7 +56,7 @@ def draw(bars: list[tuple[str, float, str]]) -> str:
 
 def _bars(measured: dict[str, Any]) -> list[tuple[str, float, str]]:
     bars = [
-        (name, found["per second"], f"{found['per second']:,.0f}/s, {found['ratio']:g} times empty FastAPI")
+        (name, found["per second"], _words(name, found))
         for name, found in measured["one row"]["c16"].items()
         if name != "raw ASGI"
     ]
