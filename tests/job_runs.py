@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -100,6 +102,17 @@ def _no_memory(_: Path, __: ProgressReporter) -> None:
     raise MemoryError
 
 
+def _no_space(_: Path, __: ProgressReporter) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _full_disk(folder: Path, _: ProgressReporter) -> None:
+    """Let this process write nothing more: neither what it makes nor why it makes nothing."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    (folder / "more").write_bytes(b"more")
+
+
 NO_GRACE = Limits(niceness=0, grace_s=0.0)
 
 ACTIONS: dict[str, Callable[..., None]] = {
@@ -116,6 +129,8 @@ ACTIONS: dict[str, Callable[..., None]] = {
     "wrong": _wrong,
     "unexpected": _unexpected,
     "no-memory": _no_memory,
+    "no-space": _no_space,
+    "full-disk": _full_disk,
 }
 
 

@@ -73,6 +73,8 @@ ENDINGS: dict[str, tuple[type[errors.ModelyardError], str]] = {
     "unexpected": (errors.Internal, "something went wrong inside"),
     "no-memory": (errors.ResourceExhausted, "more memory than there is"),
     "exit 3": (errors.Internal, "exit code 3"),
+    "no-space": (errors.Unavailable, "cannot be read or written: No space left on device"),
+    "full-disk": (errors.Unavailable, "could not write its files, nor why"),
     "exit 0": (errors.Internal, "without a result"),
     f"signal {signal.SIGSEGV:d}": (errors.Internal, "SIGSEGV"),
     f"signal {signal.SIGKILL:d}": (errors.Internal, "killed by the system .* memory ran out"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from modelyard.errors import Cancelled, DeadlineExceeded, Internal, ModelyardError, ResourceExhausted, Unavailable
 from modelyard.jobs.launcher import RunEnd
+from modelyard.jobs.run_process import EXIT_UNWRITABLE
 
 
 def cancelled(job_id: str) -> Cancelled:
@@ -40,6 +41,8 @@ def crashed(end: RunEnd) -> ModelyardError:
         return Internal("the training was killed by the system (SIGKILL), probably because memory ran out")
     if code < 0:
         return Internal(f"the training crashed: its process was ended by {_signal_name(-code)}")
+    if code == EXIT_UNWRITABLE:
+        return Unavailable("the training could not write its files, nor why: probably the disk is full")
     return Internal(f"the training ended with exit code {code} and without a result")
 
 

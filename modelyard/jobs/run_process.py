@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from modelyard.errors import Internal, ModelyardError, ResourceExhausted
+from modelyard.errors import Internal, ModelyardError, ResourceExhausted, Unavailable
 from modelyard.jobs.spool import Finished, ProgressReporter, Spool
 
 log = logging.getLogger("modelyard.jobs")
@@ -21,6 +21,9 @@ RunFunction = Callable[[Path, ProgressReporter], Finished]
 """What trains: it reads its order from the run's folder, leaves files in its folder `result`, and says what it made."""
 
 UNEXPECTED = "something went wrong inside; the log has the reason under this job's id"
+EXIT_UNWRITABLE = os.EX_IOERR
+"""What a run's process ends with where not even the reason of its end can be written down."""
+
 _FIRST_TO_BE_KILLED = b"1000"
 _PR_SET_PDEATHSIG = 1
 
@@ -49,12 +52,24 @@ def carry_out(folder: Path, function: RunFunction) -> None:
     try:
         spool.write_finished(function(folder, ProgressReporter(spool)))
     except ModelyardError as error:
-        spool.write_error(error)
+        _write_error(spool, error)
     except MemoryError:
-        spool.write_error(ResourceExhausted("the training needs more memory than there is"))
+        _write_error(spool, ResourceExhausted("the training needs more memory than there is"))
+    except OSError as error:
+        log.exception("the files of the run fail it")
+        _write_error(spool, Unavailable(f"the training's files cannot be read or written: {error.strerror or error}"))
     except Exception:  # the job's caller is told that it failed, its log why
         log.exception("unexpected error")
-        spool.write_error(Internal(UNEXPECTED))
+        _write_error(spool, Internal(UNEXPECTED))
+
+
+def _write_error(spool: Spool, error: ModelyardError) -> None:
+    """Say why the run has made nothing; on a full disk, with the room that its result took."""
+    spool.remove_result()
+    try:
+        spool.write_error(error)
+    except OSError:
+        os._exit(EXIT_UNWRITABLE)
 
 
 def _end_at_close(lifeline: int) -> None:

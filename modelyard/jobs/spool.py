@@ -84,6 +84,10 @@ class Spool:
         except OSError:
             return ""
 
+    def remove_result(self) -> None:
+        """Remove the files that the run has made."""
+        shutil.rmtree(self.result, ignore_errors=True)
+
     def remove(self) -> None:
         """Remove the folder and all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
