@@ -174,6 +174,25 @@ def test_a_fault_is_unavailable_with_its_reason_and_passes_by_itself(served: Ser
     assert served.http.post("/models/sound:1/restore").status_code == 200
 
 
+def test_doctor_verifies_a_folder_that_it_may_only_read(served: Served) -> None:
+    command = [sys.executable, "-m", "modelyard", "doctor", "--storage", str(served.folder)]
+    with read_only(served):
+        looked, repaired = (
+            subprocess.run(
+                [*command, *options],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
+                preexec_fn=obey_permissions,
+            )
+            for options in ((), ("--repair",))
+        )
+    assert (looked.returncode, looked.stderr) == (0, "")
+    assert "every checksum holds" in looked.stdout
+    assert (repaired.returncode, "Permission denied" in repaired.stderr) == (5, True)
+
+
 def test_readers_go_on_while_the_lock_is_held(served: Served) -> None:
     with held_lock(served):
         began = time.monotonic()

@@ -70,7 +70,7 @@ def examine(root: Path, *, lock_timeout_s: float = 10.0) -> Examination:
 
     Raises Unavailable where it cannot be read, FailedPrecondition where a newer release wrote it.
     """
-    with FolderLock(root / "db.lock", lock_timeout_s).held():
+    with FolderLock(root / "db.lock", lock_timeout_s, for_reading=True).held():
         # Folders are named and moved under the lock: what stands there unnamed now belongs to nobody.
         database = read_database(root)
         artifacts = ArtifactFolder(root / "artifacts")
@@ -152,7 +152,7 @@ def _model(artifacts: ArtifactFolder, model_id: str, raw: bytes) -> Iterator[Fin
 
 def _without_deleted(root: Path, findings: list[Finding], lock_timeout_s: float) -> list[Finding]:
     """Leave out models that were deleted for good while their files were read."""
-    with FolderLock(root / "db.lock", lock_timeout_s).held():
+    with FolderLock(root / "db.lock", lock_timeout_s, for_reading=True).held():
         models = read_database(root).collections.get(MODELS, {})
     return [finding for finding in findings if finding.model_id is None or finding.model_id in models]
 

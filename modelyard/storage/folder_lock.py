@@ -6,6 +6,7 @@ two exclude each other.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
@@ -17,6 +18,7 @@ from pathlib import Path
 from modelyard.errors import Unavailable
 
 _POLL_INTERVAL_S = 0.005
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class FolderLock:
@@ -26,9 +28,11 @@ class FolderLock:
     it when its holder dies. The file is never removed: who waits for it and who made it anew would both hold it.
     """
 
-    def __init__(self, path: Path, timeout_s: float) -> None:
+    def __init__(self, path: Path, timeout_s: float, *, for_reading: bool = False) -> None:
+        """Lock by the file `path`. `for_reading`: its holder writes nothing, so a file that is read-only will do."""
         self._path = path
         self._timeout_s = timeout_s
+        self._for_reading = for_reading
         self._threads = threading.Lock()
 
     @contextmanager
@@ -74,7 +78,7 @@ class FolderLock:
 
     def _try(self) -> int | None:
         """Return the locked file, None where another holds it."""
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        file = self._open()
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # A folder that was moved away and put back in between has another file under this name.
@@ -87,6 +91,14 @@ class FolderLock:
             raise
         os.close(file)
         return None
+
+    def _open(self) -> int:
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            if not self._for_reading or error.errno not in _READ_ONLY:
+                raise
+            return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
 
     def _timed_out(self, timeout_s: float) -> Unavailable:
         return Unavailable(f"the storage is busy: lock {self._path} was not free within {timeout_s:g} s")
