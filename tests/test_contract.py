@@ -380,6 +380,13 @@ def test_a_retraining_on_other_columns_says_so_and_takes_no_target_for_a_feature
         yard.retrain(RetrainRequest(model_id=parent.model_id, X=table, y=LABELS))
 
 
+def test_a_retraining_on_rows_of_another_width_is_told_how_many_columns_the_model_has(yard: Verbs, name: str) -> None:
+    rows = [list(record.values()) for record in RECORDS]
+    yard.train(TrainRequest(model_class_key="logistic_regression", X=rows, y=LABELS, name=name))
+    with pytest.raises(errors.InvalidTable, match=r"^row 0 has 2 cells, the model has 4 columns"):
+        yard.retrain(RetrainRequest(model_id=name, X=[row[:2] for row in rows], y=LABELS))
+
+
 def test_missing_cells_and_new_categories_are_legal_and_told_of(yard: Verbs, model: ModelMetadata) -> None:
     rows = [{"age": None, "income": None, "job": None, "member": None}, {**RECORDS[0], "job": "pilot"}]
     found = yard.predict(PredictRequest(model_id=model.model_id, X=rows))

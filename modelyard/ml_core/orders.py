@@ -128,17 +128,15 @@ def check_hyperparams(model_class: ModelClass, given: dict[str, Any]) -> dict[st
 def _read_like_parent(
     request: RetrainRequest, parent: ModelMetadata, missing_markers: tuple[str, ...]
 ) -> TrainingTable:
-    feature_names = request.feature_names
-    if feature_names is None and _is_rows(request.X):
-        feature_names = parent.feature_names
     table = read_training(
         request.X,
         request.y,
         target=parent.target if request.target is None else request.target,
         feature_types=request.feature_types,
-        feature_names=feature_names,
+        feature_names=request.feature_names,
         missing_markers=missing_markers,
         inherited_types=parent.feature_types,
+        row_names=parent.feature_names if _is_rows(request.X) else None,
     )
     return replace(table, warnings=(*table.warnings, *_changed_columns(parent, table)))
 

@@ -33,15 +33,17 @@ def read_training(
     feature_names: Sequence[str] | None,
     missing_markers: Iterable[str],
     inherited_types: Mapping[str, FeatureType] | None = None,
+    row_names: Sequence[str] | None = None,
 ) -> TrainingTable:
     """Check a training table of n rows and its labels, and make the contract that its model will keep.
 
     `X` is rows, records, columns, a polars DataFrame or the Path of a file. The labels are `y` or, where that is None,
     X's column `target`. What `feature_types` (by name, or a list in column order) leaves out is as in
-    `inherited_types`, and what that does not know is inferred. Raises InvalidTable.
+    `inherited_types`, and what that does not know is inferred. `row_names` are what the columns of rows are called
+    where `feature_names` does not say it. Raises InvalidTable.
     """
     missing_markers = tuple(missing_markers)
-    raw = _raw(X, feature_names, None)
+    raw = _raw(X, feature_names, row_names)
     markers = marker_set(missing_markers)
     features, label, labels = _split(raw, y, target)
     inherited = {name: kind for name, kind in (inherited_types or {}).items() if name in features}
