@@ -255,7 +255,7 @@ def test_model_classes_show_every_hyperparam(on: Run) -> None:
         (["predict", "nix", "{small}", "--output", "out.xls"], 2, "must end in .csv, .json, .parquet"),
         (["predict", "nix", "{small}", "--output", "no/out.csv"], 2, "there is no folder 'no'"),
         (["predict", "nix", "{small}", "--output", "-", "--json"], 2, "both want standard output"),
-        (["list", "--limit", "0"], 2, "greater than or equal to 1, got 0"),
+        (["list", "--limit", "0"], 2, "must be at least 1, got 0"),
         (["list", "--cursor", "nix"], 2, "cursor"),
     ],
 )

@@ -343,7 +343,7 @@ def test_unknown_paths_and_methods_are_problems_too(http: httpx.Client) -> None:
 
 def test_a_wrong_query_names_the_field_and_the_value(http: httpx.Client, name: str) -> None:
     problem = refusal(http.get("/models?limit=1001"), 400, "INVALID_ARGUMENT")
-    assert problem["detail"] == "field 'limit': input should be less than or equal to 1000, got '1001'"
+    assert problem["detail"] == "field 'limit' must be at most 1000, got '1001'"
     assert problem["errors"][0]["loc"] == ["limit"]
     refusal(http.delete(f"/models/{name}?hardd=true"), 400, "INVALID_ARGUMENT")
     assert http.get(f"/models/{name}").json()["status"] == "active"

@@ -11,18 +11,34 @@ from modelyard.schemas import PredictRequest, RetrainRequest, TrainRequest, pars
 
 TRAIN: dict[str, Any] = {"model_class_key": "logistic_regression", "X": [[1], [2]], "y": ["a", "b"]}
 EVALUATION = "method, fraction, folds, seed"
+FEATURE_TYPES = (
+    "feature_types must be an object of column names and types, or a list of types in column order; "
+    "a type is 'numeric' or 'categorical'"
+)
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"evaluation": {"fold": 3}}, f"field 'evaluation.fold' is unknown; known are: {EVALUATION}"),
-        ({"evaluation": "cv"}, "field 'evaluation': must be an object, got 'cv'"),
-        ({"evaluation": {"folds": "5"}}, "field 'evaluation.folds': input should be a valid integer, got '5'"),
-        ({"evaluation": {"fraction": "0.3"}}, "field 'evaluation.fraction': input should be a valid number, got '0.3'"),
-        ({"evaluation": {"seed": True}}, "field 'evaluation.seed': input should be a valid integer, got True"),
-        ({"hyperparams": [1]}, "field 'hyperparams': must be an object, got [1]"),
-        ({"hyperparams": None}, "field 'hyperparams': must be an object, got None"),
+        ({"evaluation": "cv"}, "field 'evaluation' must be an object, got 'cv'"),
+        ({"evaluation": {"folds": "5"}}, "field 'evaluation.folds' must be an integer, got '5'"),
+        ({"evaluation": {"fraction": "0.3"}}, "field 'evaluation.fraction' must be a number, got '0.3'"),
+        ({"evaluation": {"seed": True}}, "field 'evaluation.seed' must be an integer, got True"),
+        ({"hyperparams": [1]}, "field 'hyperparams' must be an object, got [1]"),
+        ({"hyperparams": None}, "field 'hyperparams' must be an object, got None"),
+        ({"evaluation": {"method": "x"}}, "field 'evaluation.method' must be 'holdout', 'cv' or 'none', got 'x'"),
+        ({"evaluation": {"folds": 1}}, "field 'evaluation.folds' must be at least 2, got 1"),
+        ({"evaluation": {"folds": 2.5}}, "field 'evaluation.folds' must be an integer, got 2.5"),
+        ({"evaluation": {"fraction": float("nan")}}, "field 'evaluation.fraction' must be a finite number, got nan"),
+        ({"model_class_key": 5}, "field 'model_class_key' must be text, got 5"),
+        ({"tags": "a"}, "field 'tags' must be a list, got 'a'"),
+        ({"tags": [""]}, "field 'tags.0' must not be empty, got ''"),
+        ({"tags": ["x" * 101]}, f"field 'tags.0' must have at most 100 characters, got '{'x' * 76}..."),
+        ({"tags": ["a"] * 51}, f"field 'tags' must have at most 50 items, got {str(['a'] * 51)[:77]}..."),
+        ({"feature_types": "numeric"}, f"{FEATURE_TYPES}, got 'numeric'"),
+        ({"feature_types": {"a": 1}}, f"{FEATURE_TYPES}, got {{'a': 1}}"),
+        ({"feature_types": 5}, f"{FEATURE_TYPES}, got 5"),
         ({"name": "a/b"}, "name 'a/b' must be 1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit"),
     ],
 )
@@ -42,10 +58,10 @@ def test_an_unknown_field_is_told_what_is_known_where_it_stands() -> None:
 
 @pytest.mark.parametrize("given", ["yes", 1, "true"])
 def test_a_flag_is_a_boolean_and_nothing_like_one(given: object) -> None:
-    with pytest.raises(InvalidRequest, match="field 'probabilities': input should be a valid boolean, got "):
+    with pytest.raises(InvalidRequest, match="field 'probabilities' must be true or false, got "):
         parse(PredictRequest, {"model_id": "m", "X": [[1]], "probabilities": given})
 
 
 def test_a_whole_fraction_of_an_evaluation_is_still_a_number() -> None:
-    with pytest.raises(InvalidRequest, match=r"field 'evaluation.fraction': input should be less than or equal to 0.9"):
+    with pytest.raises(InvalidRequest, match=r"field 'evaluation.fraction' must be at most 0.9"):
         parse(TrainRequest, {**TRAIN, "evaluation": {"fraction": 1}})

@@ -18,8 +18,26 @@ from modelyard.errors import (
 
 ValueT = TypeVar("ValueT", bound=BaseModel)
 
-_OBJECTS = ("dict_type", "model_type")
-"""What pydantic calls the errors where an object of JSON is due."""
+_WORDS = {
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "list_type": "must be a list",
+    "string_type": "must be text",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_long": "must have at most {max_length} items",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be an integer",
+    "int_parsing": "must be an integer",
+    "int_from_float": "must be an integer",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "literal_error": "must be {expected}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+}
+"""Our words for pydantic's errors: the same form as everywhere."""
 
 _REFUSED_AS: dict[str, type[ModelyardError]] = {
     "model_class_key": ModelClassNotFound,
@@ -51,12 +69,11 @@ def field_error(item: Mapping[str, Any], kind: type[BaseModel] | None = None) ->
     if item["type"] == "extra_forbidden":
         known = "" if kind is None else f"; known are: {', '.join(_model_at(kind, loc[:-1]).model_fields)}"
         return FieldError(loc, f"field '{where}' is unknown{known}", item["input"])
-    message = "must be an object" if item["type"] in _OBJECTS else item["msg"].removeprefix("Value error, ")
     if item["type"] == "value_error":
-        return FieldError(loc, message, item["input"])
-    return FieldError(
-        loc, f"field '{where}': {message[0].lower()}{message[1:]}, got {shortened(item['input'])}", item["input"]
-    )
+        return FieldError(loc, item["msg"].removeprefix("Value error, "), item["input"])
+    words = _WORDS.get(item["type"])
+    due = f": {item['msg']}" if words is None else " " + words.format_map(item.get("ctx", {}))
+    return FieldError(loc, f"field '{where}'{due}, got {shortened(item['input'])}", item["input"])
 
 
 def not_unicode(name: str, value: object) -> ModelyardError:

@@ -28,7 +28,9 @@ class Evaluation(Request):
 
 def _types_by_name_or_in_order(value: object) -> object:
     kinds = value.values() if isinstance(value, Mapping) else value
-    if value is None or (isinstance(kinds, Iterable) and all(isinstance(kind, str) for kind in kinds)):
+    if value is None:
+        return value
+    if isinstance(kinds, Iterable) and not isinstance(value, str) and all(isinstance(kind, str) for kind in kinds):
         return value
     raise ValueError(
         "feature_types must be an object of column names and types, or a list of types in column order; "
