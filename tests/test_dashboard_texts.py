@@ -129,3 +129,9 @@ def test_every_code_word_of_an_error_has_its_words() -> None:
 @pytest.mark.parametrize(("locale", "language"), [("ru-RU", "ru"), ("ru", "ru"), ("de-DE", "en"), (None, "en")])
 def test_the_first_language_is_the_browsers(locale: str | None, language: str) -> None:
     assert first_language(locale) == language
+
+
+@pytest.mark.parametrize("drawing", sorted((FOLDER / "art").glob("*.svg")), ids=lambda path: path.name)
+def test_a_drawing_needs_no_font_that_a_browser_may_not_have(drawing: Path) -> None:
+    assert "<path" in drawing.read_text()
+    assert "<text" not in drawing.read_text()
