@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from modelyard import errors
-from modelyard.jobs import Jobs, launcher
+from modelyard.jobs import Jobs, Limits, launcher, run_process
 from modelyard.jobs.documents import JobDocuments
 from modelyard.jobs.spool import Spool
 from modelyard.ml_core import running
@@ -94,6 +94,13 @@ def test_a_run_that_ends_badly_fails_alone_and_says_why(jobs: Jobs, storage_dir:
     assert caught.value.errors == (job_runs.WRONG.errors if what == "wrong" else ())
     assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
     seconds_until(lambda: leftovers(storage_dir) == [])
+
+
+def test_runs_that_end_while_others_begin_leave_the_fork_server_alone(storage_dir: Path) -> None:
+    with job_runs.opened(storage_dir, Limits(niceness=0, grace_s=0.0, workers=4)) as jobs:
+        ordered = [order(jobs, "unexpected").job_id for _ in range(60)]
+        ended = [jobs.wait(job_id).error for job_id in ordered]
+    assert {error.detail for error in ended if error is not None} == {run_process.UNEXPECTED}
 
 
 @pytest.mark.parametrize(("what", "words"), [("signal 11", "the last words"), ("unexpected", "LookupError: secret")])

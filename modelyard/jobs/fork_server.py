@@ -98,7 +98,7 @@ class _Server:
                 if key.fileobj is self._channel:
                     self._listen()
                 elif key.fileobj == self._done[0]:
-                    self._tell_done(os.read(self._done[0], _MESSAGE_BYTES))
+                    self._tell_done()
                 else:
                     os.read(self._children[0], _MESSAGE_BYTES)
             self._reap()
@@ -156,8 +156,12 @@ class _Server:
         finally:
             os._exit(1)
 
-    def _tell_done(self, pids: bytes) -> None:
+    def _tell_done(self) -> None:
         """Tell the end of runs before their ends: it takes the system 10 ms to take back the memory of one."""
+        try:
+            pids = os.read(self._done[0], _MESSAGE_BYTES)
+        except BlockingIOError:
+            return
         for pid in map(int, pids.split()):
             self._told.add(pid)
             _send(self._channel, {"ended": self._runs[pid], "status": 0})
@@ -172,6 +176,7 @@ class _Server:
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
                 _kill_group(pid)  # what it may have started itself
+                self._tell_done()  # it may have said so since the last look, and its line must find it here
                 job_id = self._runs.pop(pid)
                 if pid in self._told:
                     self._told.remove(pid)
