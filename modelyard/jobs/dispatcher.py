@@ -16,13 +16,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modelyard.errors import FailedPrecondition, InvalidArgument, JobNotFound, ModelyardError
+from modelyard.errors import ModelyardError
 from modelyard.jobs import endings, locks
 from modelyard.jobs.documents import JobDocuments
+from modelyard.jobs.finishing import Finisher, OnEnd
 from modelyard.jobs.index import JobEntry
 from modelyard.jobs.launcher import Launcher, RunEnd, RunEvents
 from modelyard.jobs.spool import Finished, Spool
-from modelyard.schemas import JobError, JobStatus
+from modelyard.schemas import JobStatus
 from modelyard.storage import ModelStore
 
 log = logging.getLogger("modelyard.jobs")
@@ -32,10 +33,6 @@ _IDLE_INTERVAL_S = 1.0
 _RETRY_INTERVAL_S = 1.0
 _LEFTOVER_AFTER_S = 3600.0
 """A run's folder that no living job names is somebody's who was killed before he had ordered, or after all was done."""
-
-
-OnEnd = Callable[[str], None]
-"""What is called when all else is done at the end of a job, with the id of its model, or its own where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +75,10 @@ class Dispatcher:
         on_end: OnEnd | None = None,
     ) -> None:
         self._folder = folder
-        self._store = store
         self._documents = documents
         self._launcher = launcher
         self._limits = limits
-        self._on_end = on_end
+        self._finisher = Finisher(store, documents, on_end)
         self._slots = locks.Slots(folder, limits.workers)
         self._runs: dict[str, _Run] = {}
         self._ends: deque[tuple[str, RunEnd]] = deque()
@@ -281,18 +277,7 @@ class Dispatcher:
         """End a running job whose owner is gone."""
         if entry.owner is not None and locks.is_alive(self._folder, entry.owner):
             return
-        spool = Spool(self._folder / entry.job_id)
-        with suppress(FailedPrecondition, JobNotFound):
-            self._documents.end(
-                entry.job_id,
-                "interrupted",
-                endings.interrupted(),
-                progress=spool.progress(),
-                only_if=lambda record: record.job.status == "running" and record.owner == entry.owner,
-            )
-            log.warning("job %s was interrupted: its server is gone", entry.job_id)
-            self._note_end(entry.job_id)
-        spool.remove()
+        self._finisher.interrupt(entry, Spool(self._folder / entry.job_id))
 
     # Ending.
 
@@ -300,50 +285,12 @@ class Dispatcher:
         run = self._runs[job_id]
         outcome = run.spool.outcome() if run.reason is None else None
         if isinstance(outcome, Finished):
-            made = self._publish(job_id, run.spool, outcome)
+            made = self._finisher.publish(job_id, run.spool, outcome)
         else:
             error = run.reason or outcome or endings.crashed(end)
-            made = self._end_without_model(job_id, run.spool, run.status, error)
+            made = self._finisher.end_without_model(job_id, run.spool, run.status, error)
         self._tell()  # those who wait need not wait for what is left to do
         if made is not None:
-            self._note_end(made)
+            self._finisher.tell(made)
         run.spool.remove()
         del self._runs[job_id]
-
-    def _note_end(self, made: str) -> None:
-        if self._on_end is not None:
-            self._on_end(made)
-
-    def _publish(self, job_id: str, spool: Spool, made: Finished) -> str | None:
-        """Store what a run has made; return the model's id, the job's where that failed, None where it had ended."""
-        progress = spool.progress()
-        try:
-            record = self._store.publish(
-                made.description,
-                spool.result,
-                made.files,
-                also=lambda transaction, record: self._documents.succeed(
-                    transaction, job_id, record.metadata.model_id, progress
-                ),
-            )
-        except FailedPrecondition:
-            return None  # cancelled meanwhile
-        except ModelyardError as error:
-            return self._end_without_model(job_id, spool, "failed", error)
-        if said := spool.log_tail():
-            log.info("job %s said:\n%s", job_id, said)
-        log.info("job %s has made model %s", job_id, record.metadata.model_id)
-        return record.metadata.model_id
-
-    def _end_without_model(
-        self, job_id: str, spool: Spool, status: JobStatus, error: ModelyardError | JobError
-    ) -> str | None:
-        try:
-            self._documents.end(job_id, status, error, progress=spool.progress())
-        except (FailedPrecondition, JobNotFound):
-            return None  # cancelled meanwhile
-        said = spool.log_tail()
-        # What is wrong with a table is told in words that quote it, and logs hold no cells.
-        why = error.code if error.code == InvalidArgument.code else error.detail
-        log.warning("job %s %s: %s%s", job_id, status, why, "\n" + said if said else "")
-        return job_id

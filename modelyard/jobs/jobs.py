@@ -15,8 +15,9 @@ import uuid_utils
 
 from modelyard.errors import Unavailable
 from modelyard.jobs import endings, launcher, locks
-from modelyard.jobs.dispatcher import Dispatcher, Limits, OnEnd
+from modelyard.jobs.dispatcher import Dispatcher, Limits
 from modelyard.jobs.documents import JobDocuments
+from modelyard.jobs.finishing import OnEnd
 from modelyard.jobs.index import JobEntry, JobIndex
 from modelyard.jobs.records import JobRecord
 from modelyard.jobs.spool import Spool
