@@ -235,12 +235,11 @@ class Deliverer:
     def _note_sent(self, order: Order, answer: Answer) -> None:
         if order.told is not None:
             tracking = Tracking(status="sent", task_id=answer.task_id, url=answer.url)
-            self._documents.settle(order.key, order.told, tracking)
+            # Those that were told of before their parent learn of it now.
+            children = self._documents.children_told(order.key) if "record" in order.said else []
+            self._documents.settle(order.key, order.told, tracking, concerns=children)
         self._outbox.remove(order.key)
         self._faults.pop(order.key, None)
-        if "record" in order.said:
-            # Those that were told of before their parent learn of it now.
-            self._documents.mark_pending(self._documents.children_told(order.key), only_if="sent")
         log.info("ClearML has been told of %s", order.key, extra={"facts": {"task_id": answer.task_id}})
 
     def _refuse(self, key: str, reason: str) -> None:

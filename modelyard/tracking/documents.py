@@ -5,7 +5,7 @@ Models, the tombstones of models deleted for good, and jobs that ended without a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -122,9 +122,13 @@ class TrackedDocuments:
                     return collection, parse(raw)
         return None
 
-    def settle(self, key: str, told: Told, tracking: Tracking) -> Tracking | None:
-        """Write down what came of telling; what has changed since then stays pending. None where it is gone."""
+    def settle(self, key: str, told: Told, tracking: Tracking, *, concerns: Sequence[str] = ()) -> Tracking | None:
+        """Write down what came of telling; what has changed since then stays pending. None where it is gone.
+
+        In the same transaction those whom it `concerns` are to be told again, if they were told.
+        """
         with self._database.transaction() as transaction:
+            self._mark_pending(transaction, concerns, only_if="sent")
             found = self._find(transaction, key)
             if found is None:
                 return None
@@ -142,16 +146,19 @@ class TrackedDocuments:
                 tracking = tracking_of(*found).model_copy(update={"status": "failed", "reason": reason})
                 _put(transaction, *found[:1], key, found[1], tracking)
 
-    def mark_pending(self, keys: list[str], *, only_if: str) -> list[str]:
+    def mark_pending(self, keys: Sequence[str], *, only_if: str) -> list[str]:
         """Have those told (again) whose tracking is `only_if`; return which they were."""
-        marked = []
         with self._database.transaction() as transaction:
-            for key in keys:
-                found = self._find(transaction, key)
-                if found is not None and tracking_of(*found).status == only_if:
-                    tracking = tracking_of(*found).model_copy(update={"status": "pending", "reason": None})
-                    _put(transaction, *found[:1], key, found[1], tracking)
-                    marked.append(key)
+            return self._mark_pending(transaction, keys, only_if=only_if)
+
+    def _mark_pending(self, transaction: Transaction, keys: Sequence[str], *, only_if: str) -> list[str]:
+        marked = []
+        for key in keys:
+            found = self._find(transaction, key)
+            if found is not None and tracking_of(*found).status == only_if:
+                tracking = tracking_of(*found).model_copy(update={"status": "pending", "reason": None})
+                _put(transaction, *found[:1], key, found[1], tracking)
+                marked.append(key)
         return marked
 
     def _find(self, transaction: Transaction, key: str) -> tuple[str, dict[str, Any]] | None:
