@@ -247,3 +247,19 @@ def test_health_tells_how_the_servers_of_this_machine_are(tmp_path: Path) -> Non
         (tmp_path / "models_storage").write_text("in the way")
         ill = health("rest", **both)
         assert (ill.returncode, "503" in ill.stderr) == (5, True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only servers that answer are asked")
+def test_what_up_runs_is_healthy_only_when_all_of_it_is(storage_dir: Path) -> None:
+    ports = {f"MODELYARD_{name}_PORT": str(doors.free_port()) for name in ("REST", "GRPC", "DASHBOARD")}
+    environment = {**os.environ, **ports}
+    said: list[subprocess.CompletedProcess[str]] = []
+
+    def is_healthy() -> bool:
+        command = [*MODELYARD, "health"]
+        said.append(subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False))
+        return said[-1].returncode == 0
+
+    with doors.serving([*MODELYARD, "up"], storage_dir, **ports):
+        seconds_until(is_healthy)
+    assert re.findall(r"(REST|gRPC|Dashboard).* ok", said[-1].stdout) == ["REST", "gRPC", "Dashboard"]

@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from signal import SIGINT, SIGTERM, Signals, signal
@@ -58,7 +58,7 @@ def run_all(settings: Settings) -> int:
     """Run every door until a signal or until one of them ends; return the exit code."""
     doors = [_with_port(door, settings.host) for door in doors_of(settings)]
     events: SimpleQueue[Ended | Signals] = SimpleQueue()
-    with _signals_into(events):
+    with _signals_into(events), _announced(doors):
         ports = {door.variable: str(door.port) for door in doors}  # the dashboard has to find the others
         running = [_Running(door, _start(door, settings, ports), events) for door in doors]
         try:
@@ -69,6 +69,27 @@ def run_all(settings: Settings) -> int:
         return 0  # a server's ordinary end
     screen.console(stderr=True).print(screen.text(f"{event.door.title} ended with exit code {event.exit_code}", "red"))
     return event.exit_code
+
+
+def run_together(settings: Settings) -> bool:
+    """Tell whether one process runs all doors of these ports, whether or not they answer yet."""
+    with socket.socket(socket.AF_UNIX) as caller:
+        return sys.platform == "linux" and caller.connect_ex(_sign(doors_of(settings))) == 0
+
+
+@contextmanager
+def _announced(doors: Sequence[Door]) -> Iterator[None]:
+    """Hold up the sign that `run_together` looks for: a socket without a file, so that no crash leaves one behind."""
+    with socket.socket(socket.AF_UNIX) as sign:
+        if sys.platform == "linux":
+            with suppress(OSError):
+                sign.bind(_sign(doors))
+                sign.listen()
+        yield
+
+
+def _sign(doors: Sequence[Door]) -> str:
+    return "\0modelyard-up-" + "-".join(str(door.port) for door in doors)
 
 
 @dataclass(frozen=True, slots=True)

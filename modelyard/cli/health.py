@@ -29,7 +29,9 @@ def health(
     servers: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[rest|grpc|dashboard]...", help="Which servers; by default those that run.", show_default=False
+            metavar="[rest|grpc|dashboard]...",
+            help="Which servers; by default those that run, and all that `up` runs.",
+            show_default=False,
         ),
     ] = None,
 ) -> None:
@@ -62,13 +64,17 @@ def problem_of(command: str, address: str) -> str:
 
 
 def _asked(names: list[str], settings: Settings) -> list[Door]:
-    from modelyard.cli.doors import answers, doors_of
+    from modelyard.cli.doors import answers, doors_of, run_together
 
     doors = {door.command: door for door in doors_of(settings)}
     unknown = [name for name in names if name not in doors]
     if unknown:
         raise InvalidRequest(f"server must be one of {', '.join(doors)}, got {unknown[0]!r}")
-    found = [doors[name] for name in names] or [one for one in doors.values() if answers(settings.host, one.port)]
+    if names:
+        return [doors[name] for name in names]
+    if run_together(settings):
+        return list(doors.values())
+    found = [door for door in doors.values() if answers(settings.host, door.port)]
     if not found:
         ports = ", ".join(str(door.port) for door in doors.values())
         raise Unavailable(f"no server listens on this machine's ports {ports}")
