@@ -128,6 +128,16 @@ def test_health_live_and_ready(http: httpx.Client) -> None:
     assert http.get("/health/ready").status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/health", "/health/ready", "/models", "/openapi.json"])
+def test_head_is_get_without_the_body(http: httpx.Client, path: str) -> None:
+    got, head = http.get(path), http.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
+    assert int(head.headers["content-length"]) > 2
+    assert http.head("/nothing").status_code == 404
+    assert http.head("/train").status_code == 405
+
+
 def test_arrow_is_read_as_the_body_itself(http: httpx.Client, name: str) -> None:
     frame = pl.DataFrame({"f0": [44.0, None], "f1": ["a", "new"], "id": [1, 2]})
     stream, file = io.BytesIO(), io.BytesIO()
@@ -155,6 +165,25 @@ def test_arrow_is_read_as_the_body_itself(http: httpx.Client, name: str) -> None
             refused = http.post("/predict/file", params=params, content=wrong, headers=content_type)
             assert refused.status_code == 400
             assert refused.json()["detail"].startswith(detail)
+
+
+def test_warnings_are_a_header_of_ascii_json_beside_a_file(http: httpx.Client) -> None:
+    columns = {f"größe {i}": ["klein", "groß"] * 15 for i in range(60)}
+    body = {"model_class_key": "logistic_regression", "X": columns, "y": Y, "evaluation": {"method": "none"}}
+    model = http.post("/train", json=body).json()["model_id"]
+
+    def warnings(table: dict[str, Any]) -> Any:
+        file = {"file": ("x.json", json.dumps(table).encode())}
+        answer = http.post("/predict/file", data={"model_id": model}, files=file, headers={"Accept": "text/csv"})
+        assert answer.status_code == 200, answer.text
+        return json.loads(answer.headers["x-warnings"])
+
+    one = {name: column[:1] for name, column in columns.items()} | {"größe 7": ["riesig"]}
+    assert warnings(one) == http.post("/predict", json={"model_id": model, "X": one}).json()["warnings"]
+    assert "'größe 7'" in warnings(one)[0]["message"]
+    *told, last = warnings({name: ["riesig"] for name in columns})
+    assert last["code"] == "more_warnings"
+    assert len(told) + last["count"] == 60
 
 
 def test_a_csv_upload_trains_and_predicts_in_every_format(http: httpx.Client) -> None:
@@ -336,6 +365,10 @@ def test_a_server_is_called_by_the_names_that_it_was_given(tmp_path: Path) -> No
 
 def test_unknown_paths_and_methods_are_problems_too(http: httpx.Client) -> None:
     refusal(http.get("/nothing"), 404, "NOT_FOUND")
+    for path in ("//health", "//health/live", "/x//y"):
+        raw = http.build_request("GET", "/")
+        raw.extensions["target"] = path.encode()  # httpx itself takes `//health` for a host
+        assert refusal(http.send(raw), 404, "NOT_FOUND")["detail"] == f"there is no GET {path}"
     answer = http.put("/models")
     assert answer.status_code == 405
     assert answer.headers["content-type"] == "application/problem+json"

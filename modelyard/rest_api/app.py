@@ -20,6 +20,7 @@ from modelyard.errors import ModelyardError
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api import openapi, problems
 from modelyard.rest_api.gate import Gate
+from modelyard.rest_api.head_as_get import HeadAsGet
 from modelyard.rest_api.routes import jobs, models, predictions, service, training
 from modelyard.rest_api.short_way import ShortWay
 from modelyard.schemas import field_error
@@ -58,6 +59,7 @@ def create_app(yard: Yard, settings: Settings) -> ASGIApp:
         app.add_middleware(
             CORSMiddleware, allow_origins=settings.allowed_origins, allow_methods=["*"], allow_headers=["*"]
         )
+    app.add_middleware(HeadAsGet)
     app.openapi = lambda: _openapi_once(app)  # type: ignore[method-assign]
     return Gate(ShortWay(app, yard, cross_origin=bool(settings.allowed_origins)), settings)
 
@@ -95,7 +97,7 @@ async def _on_invalid_request(_: Request, error: Exception) -> Response:
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    where = f"{request.method} {request.url.path}"
+    where = f"{request.method} {request.scope['path']}"  # `url` takes what follows a double slash for a host
     kind = errors.NotFound if error.status_code == 404 else errors.InvalidRequest
     detail = f"there is no {where}" if error.status_code in (404, 405) else f"{where}: {error.detail}"
     return _answer(kind(detail), error.status_code, dict(error.headers or {}))

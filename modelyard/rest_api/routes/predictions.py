@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from time import perf_counter
 
 from fastapi import APIRouter, Request, Response
@@ -62,5 +63,9 @@ def _predict(yard: Yard, asked: PredictRequest, media_type: str) -> tuple[Predic
 def _in_header(warnings: list[ModelWarning]) -> dict[str, str]:
     if not warnings:
         return {}
-    text = "; ".join(warning.message for warning in warnings)
-    return {"X-Warnings": text.encode("ascii", "replace").decode().replace("\n", " ")[:_MAX_HEADER_CHARS]}
+    written = [json.dumps(warning.model_dump(exclude_none=True)) for warning in warnings]  # in ASCII, as headers are
+    while sum(map(len, written)) > _MAX_HEADER_CHARS:
+        written.pop()
+    if left_out := len(warnings) - len(written):
+        written.append(json.dumps({"code": "more_warnings", "message": f"{left_out} more", "count": left_out}))
+    return {"X-Warnings": f"[{', '.join(written)}]"}
