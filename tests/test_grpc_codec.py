@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import math
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,12 @@ from modelyard.tables.forms import read_form
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 SCALARS = st.none() | st.booleans() | INT64 | st.floats(allow_nan=False) | TEXT
+
+
+def arrow(columns: dict[str, list[Any]]) -> bytes:
+    stream = io.BytesIO()
+    pl.DataFrame(columns).write_ipc_stream(stream)
+    return stream.getvalue()
 
 
 def over_the_wire(X: Any, max_bytes: int = 2**22) -> Any:
@@ -171,7 +178,8 @@ def test_what_is_no_table_is_refused_in_the_words_of_every_door(X: Any) -> None:
     ("table", "words"),
     [
         (pb.Table(), "must be rows, columns, arrow or file"),
-        (pb.Table(arrow=b"nonsense"), "not a readable Arrow IPC stream"),
+        (pb.Table(arrow=b"nonsense"), "X is neither an Arrow IPC stream nor an Arrow file"),
+        (pb.Table(arrow=arrow({"same1": [1], "same2": [2]}).replace(b"same2", b"same1")), "columns have the same name"),
         (pb.Table(rows=pb.Rows(rows=[pb.Row(values=[pb.Value()])])), "row 0, cell 0"),
         (pb.Table(columns=pb.Columns(columns=[pb.Column(name="a")])), "column 'a' has no values"),
         (pb.Table(columns=pb.Columns(columns=[pb.Column(name="a"), pb.Column(name="a")])), "given twice"),

@@ -5,7 +5,6 @@ What the cells mean, and whether the table is legal, is decided in `tables`; onl
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import polars as pl
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidRequest, InvalidTable
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import NoValue, read_value
+from modelyard.tables import read_arrow
 from modelyard.tables.forms import check_names
 
 KINDS = "rows, columns, arrow or file"
@@ -56,7 +56,7 @@ def read_table(table: pb.Table) -> Sent:
         case "columns":
             return Sent(_read_columns(table.columns))
         case "arrow":
-            return Sent(_read_arrow(table.arrow))
+            return Sent(read_arrow(table.arrow))
         case _:
             raise InvalidRequest.of([FieldError(("X",), f"field 'X' holds no table; it must be {KINDS}")])
 
@@ -160,10 +160,3 @@ def _without_missing(name: str, cells: pl.Series | list[Any], missing: Sequence[
     for row in rows.tolist():
         cells[row] = None
     return cells
-
-
-def _read_arrow(content: bytes) -> pl.DataFrame:
-    try:
-        return pl.read_ipc_stream(io.BytesIO(content))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
-        raise InvalidTable(f"X is not a readable Arrow IPC stream: {str(error)[:200]}") from None

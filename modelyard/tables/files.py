@@ -38,6 +38,9 @@ _FOREIGN = (
     (b"\xff\xfe", "UTF-16 text"),
     (b"\xfe\xff", "UTF-16 text"),
 )
+_BEYOND_THE_READER = "two of its columns have the same name, or one has a type that is not supported, or it is damaged"
+"""Where polars panics its words are an assertion's."""
+
 _FORMATS = "CSV (in UTF-8), JSON, JSON lines, Parquet or Arrow"
 
 
@@ -91,8 +94,10 @@ def read_raw_file(
 def _read_binary(data: bytes, problem: str, read: Callable[[io.BytesIO], pl.DataFrame]) -> pl.DataFrame:
     try:
         return read(io.BytesIO(data))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise InvalidTable(f"{problem}: {str(error)[:200]}") from None
+    except pl.exceptions.PanicException:
+        raise InvalidTable(f"{problem}: {_BEYOND_THE_READER}") from None
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        raise InvalidTable(f"{problem}: {str(error).partition(chr(10))[0][:200]}") from None
 
 
 def _checked_text(data: bytes, label: str) -> bytes:
