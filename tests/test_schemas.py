@@ -8,6 +8,7 @@ import pytest
 
 from modelyard.errors import InvalidRequest
 from modelyard.schemas import PredictRequest, RetrainRequest, TrainRequest, parse
+from modelyard.schemas.showing import shown, shown_instead
 
 TRAIN: dict[str, Any] = {"model_class_key": "logistic_regression", "X": [[1], [2]], "y": ["a", "b"]}
 EVALUATION = "method, fraction, folds, seed"
@@ -24,9 +25,9 @@ FEATURE_TYPES = (
         ({"evaluation": "cv"}, "field 'evaluation' must be an object, got 'cv'"),
         ({"evaluation": {"folds": "5"}}, "field 'evaluation.folds' must be an integer, got '5'"),
         ({"evaluation": {"fraction": "0.3"}}, "field 'evaluation.fraction' must be a number, got '0.3'"),
-        ({"evaluation": {"seed": True}}, "field 'evaluation.seed' must be an integer, got True"),
+        ({"evaluation": {"seed": True}}, "field 'evaluation.seed' must be an integer, got true"),
         ({"hyperparams": [1]}, "field 'hyperparams' must be an object, got [1]"),
-        ({"hyperparams": None}, "field 'hyperparams' must be an object, got None"),
+        ({"hyperparams": None}, "field 'hyperparams' must be an object, got null"),
         ({"evaluation": {"method": "x"}}, "field 'evaluation.method' must be 'holdout', 'cv' or 'none', got 'x'"),
         ({"evaluation": {"folds": 1}}, "field 'evaluation.folds' must be at least 2, got 1"),
         ({"evaluation": {"folds": 2.5}}, "field 'evaluation.folds' must be an integer, got 2.5"),
@@ -65,3 +66,29 @@ def test_a_flag_is_a_boolean_and_nothing_like_one(given: object) -> None:
 def test_a_whole_fraction_of_an_evaluation_is_still_a_number() -> None:
     with pytest.raises(InvalidRequest, match=r"field 'evaluation.fraction' must be at most 0.9"):
         parse(TrainRequest, {**TRAIN, "evaluation": {"fraction": 1}})
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "null"),
+        (True, "true"),
+        ("it's", '"it\'s"'),
+        (-0.0, "-0.0"),
+        (10**400, "an integer of more than 300 digits"),
+        ([True, None, "a"], "[true, null, 'a']"),
+        ({"a": {"b": [False]}, "c": None}, "{'a': {'b': [false]}, 'c': null}"),
+        ([[[[[["deep"]]]]]], "[[[[...]]]]"),
+        ([1] * 1_000_000, str([1] * 100)[:77] + "..."),
+        ("x" * 100, "'" + "x" * 76 + "..."),
+    ],
+)
+def test_messages_show_values_in_the_words_of_json(value: object, text: str) -> None:
+    assert shown(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "null"), (5, "5"), (True, "true"), ("a", "'a'"), ([1], "a list"), ({}, "an object")]
+)
+def test_what_stands_in_a_wrong_place_is_shown_or_named(value: object, text: str) -> None:
+    assert shown_instead(value) == text

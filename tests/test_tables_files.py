@@ -175,7 +175,7 @@ def test_labels_of_csv_are_numbers_booleans_or_text(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a,y\nx,1\nx,\n", "target 'y', row 1: must not be missing, got None"),
+        ("a,y\nx,1\nx,\n", "target 'y', row 1: must not be missing, got null"),
         ("a,y\nx,1\nx,2.5\n", "target 'y', row 1: must be a whole number, text or a boolean; other numbers would be"),
         ("a,y\n1,1\ninf,2\n", "column 'a', row 1: must be a finite number, at most about 1.8e308, got 'inf'"),
         ("a,y\n1,1\n1e999,2\n", "column 'a', row 1: must be a finite number, at most about 1.8e308, got '1e999'"),

@@ -151,15 +151,15 @@ HAS = "X has the columns 'age', 'grade', 'member'"
         ([["5", *ROW[1:]]], "column 'age', row 0: must be a number, got '5'"),
         (
             [[True, *ROW[1:]]],
-            "column 'age', row 0: must be a number (booleans belong in a categorical column), got True",
+            "column 'age', row 0: must be a number (booleans belong in a categorical column), got true",
         ),
         ([[math.inf, *ROW[1:]]], f"column 'age', row 0: {INFINITE}, got inf"),
         ([[-math.inf, *ROW[1:]]], f"column 'age', row 0: {INFINITE}, got -inf"),
         ([[1, "clerk", math.inf, True]], f"column 'grade', row 0: {INFINITE}, got inf"),
         ([[1, "clerk", "1e999", True]], f"column 'grade', row 0: {INFINITE}, got '1e999'"),
         ([[1, ["clerk"], 1, True]], "column 'job', row 0: must be text, a number or a boolean, got ['clerk']"),
-        ([ROW, RECORD], "row 1 must be a list like the first row, got dict; X is rows"),
-        (RECORD, "column 'age' must be a list of cells, got 39 (int); X must be rows"),
+        ([ROW, RECORD], "row 1 must be a list like the first row, got an object; X is rows"),
+        (RECORD, "column 'age' must be a list of cells, got 39; X must be rows"),
         (
             pl.DataFrame({**RECORD, "job": [["x"]]}),
             "column 'job' must hold numbers, text, booleans or dates, not List(String)",

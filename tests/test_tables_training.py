@@ -179,7 +179,7 @@ def test_labels_become_sorted_classes(y: Any, classes: tuple[Any, ...], codes: l
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (["a", None], "y, row 1: must not be missing, got None"),
+        (["a", None], "y, row 1: must not be missing, got null"),
         (["a", "NA"], "y, row 1: must not be missing, got 'NA'"),
         ([1.0, math.nan], "y, row 1: must not be missing, got nan"),
         ([1.0, 2.5], "y, row 1: must be a whole number, text or a boolean; other numbers would be regression, got 2.5"),
@@ -187,7 +187,7 @@ def test_labels_become_sorted_classes(y: Any, classes: tuple[Any, ...], codes: l
         ([1, 2**63], f"y, row 1: must be an integer of 64 bits, got {2**63}"),
         (
             [1, True],
-            f"y, row 1: must be an integer like most labels; {MIXED}, got True",
+            f"y, row 1: must be an integer like most labels; {MIXED}, got true",
         ),
         (
             [1, "a"],
@@ -202,7 +202,7 @@ def test_labels_become_sorted_classes(y: Any, classes: tuple[Any, ...], codes: l
         (["a", "a"], "y must hold at least two classes, got only 'a'"),
         (["a"], "y has 1 labels, X has 2 rows"),
         ([], "y has 0 labels, X has 2 rows"),
-        ("ab", "y must be a list of labels, got str"),
+        ("ab", "y must be a list of labels, got 'ab'"),
         (np.array([[1], [2]]), "y must be a list of labels, got an array of 2 dimensions"),
     ],
 )
@@ -227,13 +227,13 @@ KINDS = "rows ([[39, 'x'], ...]), records ([{'age': 39, ...}, ...]) or columns (
         ([[], []], {}, "X has no columns"),
         ([{}, {}], {}, "X has no columns"),
         (pl.DataFrame({"a": []}), {}, "X has no rows"),
-        (5, {}, f"X must be {KINDS}, got 5 (int)"),
-        ("abc", {}, f"X must be {KINDS}, got 'abc' (str)"),
-        (None, {}, f"X must be {KINDS}, got NoneType"),
-        ([1, 2], {}, f"row 0 must be a list or a record, got 1 (int); X is {KINDS} (and 1 more)"),
-        ([[1], {"a": 1}], {}, f"row 1 must be a list like the first row, got dict; X is {KINDS}"),
-        ([{"a": 1}, [1]], {}, f"row 1 must be a record like the first row, got list; X is {KINDS}"),
-        ({"a": 1}, {}, f"column 'a' must be a list of cells, got 1 (int); X must be {KINDS}"),
+        (5, {}, f"X must be {KINDS}, got 5"),
+        ("abc", {}, f"X must be {KINDS}, got 'abc'"),
+        (None, {}, f"X must be {KINDS}, got null"),
+        ([1, 2], {}, f"row 0 must be a list or a record, got 1; X is {KINDS} (and 1 more)"),
+        ([[1], {"a": 1}], {}, f"row 1 must be a list like the first row, got an object; X is {KINDS}"),
+        ([{"a": 1}, [1]], {}, f"row 1 must be a record like the first row, got a list; X is {KINDS}"),
+        ({"a": 1}, {}, f"column 'a' must be a list of cells, got 1; X must be {KINDS}"),
         ([[1, 2], [3]], {}, "row 1 has 1 cell, row 0 has 2"),
         ([[1], [2]], {"feature_names": ["a", "b"]}, "row 0 has 1 cell, feature_names has 2 (and 1 more)"),
         (
@@ -258,12 +258,12 @@ KINDS = "rows ([[39, 'x'], ...]), records ([{'age': 39, ...}, ...]) or columns (
         (
             {"a": [1, True]},
             {"feature_types": ["numeric"]},
-            "column 'a', row 1: must be a number (booleans belong in a categorical column), got True",
+            "column 'a', row 1: must be a number (booleans belong in a categorical column), got true",
         ),
         ({"a": [1, [2]]}, {"feature_types": ["numeric"]}, "column 'a', row 1: must be a number, got [2]"),
         ({"a": [1, math.inf]}, {}, f"column 'a', row 1: {INFINITE}, got inf"),
         (pl.DataFrame({"a": [1.0, math.inf]}), {}, f"column 'a', row 1: {INFINITE}, got inf"),
-        ({"a": [1, 10**400]}, {}, f"column 'a', row 1: {INFINITE}, got 1" + "0" * 76 + "..."),
+        ({"a": [1, 10**400]}, {}, f"column 'a', row 1: {INFINITE}, got an integer of more than 300 digits"),
         (
             {"a": ["x", math.inf]},
             {"feature_types": ["categorical"]},
@@ -324,7 +324,7 @@ def test_a_target_alone_is_no_table() -> None:
 
 
 def test_missing_labels_of_a_column_are_named_with_it() -> None:
-    with pytest.raises(InvalidTable, match="target 'y', row 0: must not be missing, got None"):
+    with pytest.raises(InvalidTable, match="target 'y', row 0: must not be missing, got null"):
         train({"a": [1, 2, 3], "y": [None, 1, 0]}, target="y")
 
 

@@ -19,6 +19,7 @@ from google.rpc.status_pb2 import Status
 from modelyard import errors
 from modelyard.errors import FieldError, ModelyardError
 from modelyard.grpc_server.paths import read_path, write_path
+from modelyard.schemas.showing import shown
 
 DETAILS_KEY = "grpc-status-details-bin"
 REQUEST_ID_KEY = "x-request-id"
@@ -111,7 +112,7 @@ def presentable(value: Any) -> Any:
         return value
     if isinstance(value, int):
         return value if abs(value) < 2**63 else str(value)[:_MAX_VALUE_CHARS]
-    return _cut(value if isinstance(value, str) else repr(value), _MAX_VALUE_CHARS)
+    return _cut(value if isinstance(value, str) else shown(value, _MAX_VALUE_CHARS), _MAX_VALUE_CHARS)
 
 
 def _cut(text: str, max_chars: int) -> str:

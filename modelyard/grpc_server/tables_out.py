@@ -14,7 +14,8 @@ import polars as pl
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import INT64, NoValue, write_value, write_values
-from modelyard.tables.cells import plain, shown
+from modelyard.schemas.showing import shown
+from modelyard.tables.cells import plain
 from modelyard.tables.forms import check_names, read_form
 
 _EXACT_INTEGERS = range(-(2**53), 2**53 + 1)

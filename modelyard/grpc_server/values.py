@@ -12,7 +12,8 @@ import numpy as np
 from google.protobuf.struct_pb2 import NullValue
 
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
-from modelyard.tables.cells import kind_of, shortest_float, shown
+from modelyard.schemas.showing import shown
+from modelyard.tables.cells import kind_of, shortest_float
 
 INT64 = range(-(2**63), 2**63)
 
@@ -46,7 +47,7 @@ def write_value(cell: Any) -> pb.Value:
         due = (
             "must be valid Unicode text" if isinstance(error, UnicodeEncodeError) else getattr(error, "due", str(error))
         )
-        raise NoValue(f"{type(cell).__name__} {shown(cell)} cannot be sent: {error}", due) from None
+        raise NoValue(f"{shown(cell)} cannot be sent: {error}", due) from None
 
 
 def write_values(cells: Iterable[Any]) -> list[pb.Value]:

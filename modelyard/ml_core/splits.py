@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelyard.schemas import Evaluation, Label, ModelWarning
+from modelyard.schemas.showing import shown
 
 FALLBACK = "evaluation_fallback"
 
@@ -131,5 +132,5 @@ def _stay(single: Sequence[Label]) -> ModelWarning:
 
 
 def _names(labels: Sequence[Label]) -> str:
-    shown = ", ".join(repr(label) for label in labels[:5])
-    return f"{'class' if len(labels) == 1 else 'classes'} {shown}{', ...' if len(labels) > 5 else ''}"
+    named = ", ".join(map(shown, labels[:5]))
+    return f"{'class' if len(labels) == 1 else 'classes'} {named}{', ...' if len(labels) > 5 else ''}"

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from modelyard.errors import FieldError, InvalidHyperparams
+from modelyard.schemas.showing import shown
 
 Kind = Literal["bool", "int", "float", "str"]
 
@@ -135,7 +136,7 @@ def _check_given(declared: Sequence[Hyperparam], given: Mapping[str, Any]) -> di
         try:
             checked[name] = _read(_find(by_name, name), value)
         except _Wrong as wrong:
-            errors.append(FieldError(("hyperparams", name), f"hyperparam {_short(name)} {wrong}", value))
+            errors.append(FieldError(("hyperparams", name), f"hyperparam {shown(name)} {wrong}", value))
     if errors:
         raise InvalidHyperparams.of(errors)
     return checked
@@ -165,13 +166,13 @@ def _read(declared: Hyperparam, value: Any) -> Any:
             return _read_choice(declared, value)
     elif isinstance(value, int | float):
         return _read_number(declared, value)
-    raise _Wrong(f"must be {_expected(declared)}, got {_short(value)}")
+    raise _Wrong(f"must be {_expected(declared)}, got {shown(value)}")
 
 
 def _read_choice(declared: Hyperparam, value: str) -> str:
     if declared.choices is None or value in declared.choices:
         return value
-    raise _Wrong(f"must be {_expected(declared)}, got {_short(value)}")
+    raise _Wrong(f"must be {_expected(declared)}, got {shown(value)}")
 
 
 def _read_number(declared: Hyperparam, value: float) -> int | float:
@@ -180,19 +181,19 @@ def _read_number(declared: Hyperparam, value: float) -> int | float:
         return int(_within(declared, value, value))
     if finite and "float" in declared.kinds and abs(value) <= sys.float_info.max:
         return _within(declared, float(value), value)
-    raise _Wrong(f"must be {_expected(declared)}, got {_short(value)}")
+    raise _Wrong(f"must be {_expected(declared)}, got {shown(value)}")
 
 
 def _within(declared: Hyperparam, value: float, given: float) -> float:
     low, high = declared.minimum, declared.maximum
     if low is not None and value < low:
-        raise _Wrong(f"must be at least {low}, got {_short(given)}")
+        raise _Wrong(f"must be at least {low}, got {shown(given)}")
     if declared.exclusive_minimum is not None and value <= declared.exclusive_minimum:
-        raise _Wrong(f"must be greater than {declared.exclusive_minimum}, got {_short(given)}")
+        raise _Wrong(f"must be greater than {declared.exclusive_minimum}, got {shown(given)}")
     if high is not None and value > high:
-        raise _Wrong(f"must be at most {high}, got {_short(given)}")
+        raise _Wrong(f"must be at most {high}, got {shown(given)}")
     if declared.exclusive_maximum is not None and value >= declared.exclusive_maximum:
-        raise _Wrong(f"must be less than {declared.exclusive_maximum}, got {_short(given)}")
+        raise _Wrong(f"must be less than {declared.exclusive_maximum}, got {shown(given)}")
     return value
 
 
@@ -247,14 +248,3 @@ def _property(declared: Hyperparam) -> dict[str, Any]:
 
 def _one_of(names: Sequence[str]) -> str:
     return " or ".join(repr(name) for name in names)
-
-
-def _short(value: Any) -> str:
-    spoken = "null" if value is None else str(value).lower() if isinstance(value, bool) else _bounded_repr(value)
-    return spoken if len(spoken) <= 80 else spoken[:77] + "..."
-
-
-def _bounded_repr(value: Any) -> str:
-    if isinstance(value, int) and value.bit_length() > 1000:
-        return "an integer of more than 300 digits"  # Python refuses to print very long ones
-    return repr(value)

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from modelyard.errors import InvalidRequest
 from modelyard.rest_api.tables_out import ARROW_FILE, ARROW_STREAM
 from modelyard.schemas import parse
+from modelyard.schemas.showing import kind_shown
 from modelyard.tables import read_arrow
 
 _MAX_NAME_CHARS = 80
@@ -40,7 +41,7 @@ def parse_json(body: bytes, kind: type[RequestT]) -> RequestT:
     """Turn the bytes of a JSON body into a `kind`. Raises InvalidRequest."""
     fields = loads(body, "the body")
     if not isinstance(fields, dict):
-        raise InvalidRequest(f"the body must be a JSON object, got {_json_kind(fields)}")
+        raise InvalidRequest(f"the body must be a JSON object, got {kind_shown(fields)}")
     return parse(kind, fields)
 
 
@@ -117,8 +118,3 @@ def _save(upload: UploadFile, folder: Path) -> Path:
     with path.open("wb") as file:
         shutil.copyfileobj(upload.file, file, 2**20)
     return path
-
-
-def _json_kind(value: Any) -> str:
-    names = {list: "a list", str: "a text", bool: "a boolean", int: "a number", float: "a number"}
-    return names.get(type(value), "null")

@@ -18,7 +18,8 @@ import numpy as np
 import polars as pl
 
 from modelyard.rest_api.stand_ins import is_unicode, of_container, stand_in
-from modelyard.tables.cells import kind_of, shortest_float, shown
+from modelyard.schemas.showing import shown, shown_instead
+from modelyard.tables.cells import kind_of, shortest_float
 from modelyard.tables.forms import check_names
 from modelyard.tables.labels import label_column
 
@@ -98,8 +99,7 @@ def _outer(value: Any) -> Any:
         return value
     if kind is float and math.isfinite(value):
         return value
-    name = kind.__name__
-    return of_container(f"{shown(value)} ({name})" if isinstance(value, (int, float)) else name)
+    return of_container(shown_instead(value))
 
 
 def _cell(cell: Any) -> Any:

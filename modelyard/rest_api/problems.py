@@ -8,6 +8,7 @@ import orjson
 
 from modelyard import errors
 from modelyard.errors import FieldError, ModelyardError
+from modelyard.schemas.showing import shown
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:modelyard:error:"
@@ -70,5 +71,6 @@ def _presentable(value: Any) -> Any:
         return value
     if isinstance(value, int):
         return value if abs(value) < 2**63 else str(value)[:_MAX_VALUE_CHARS]
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= _MAX_VALUE_CHARS else text[: _MAX_VALUE_CHARS - 1] + "…"
+    if isinstance(value, str):
+        return value if len(value) <= _MAX_VALUE_CHARS else value[: _MAX_VALUE_CHARS - 1] + "…"
+    return shown(value, _MAX_VALUE_CHARS)

@@ -19,7 +19,7 @@ _MAX_CHARS = 60
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _CELL = re.compile(rf"\{{'(object|number|text)': ({_QUOTED})\}}")
 _REFUSAL = re.compile(rf"must be ([^{{}}]*), got {_CELL.pattern}")
-_CONTAINER = re.compile(r"'object: ([^']*)' \(str\)")
+_CONTAINER = re.compile(r"'object: ([^']*)'")
 _DUE_TO_OBJECTS = ("text, a number or a boolean", "an integer, text or a boolean")
 """The core's words where it is not text that is wrong but what is in its place."""
 

@@ -8,6 +8,7 @@ from typing import Any
 from modelyard.errors import FieldError, ModelyardError, error_class
 from modelyard.schemas.base import Frozen, JobStatus
 from modelyard.schemas.models import Tracking
+from modelyard.schemas.showing import shown
 
 
 class JobProgress(Frozen):
@@ -88,4 +89,4 @@ def _storable(value: Any) -> Any:
     """Return a value as JSON can hold it: itself, or its text."""
     if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**63):
         return value
-    return value[:200] if isinstance(value, str) else repr(value)[:200]
+    return value[:200] if isinstance(value, str) else shown(value, 200)

@@ -15,6 +15,7 @@ from modelyard.errors import (
     ModelClassNotFound,
     ModelyardError,
 )
+from modelyard.schemas.showing import shown
 
 ValueT = TypeVar("ValueT", bound=BaseModel)
 
@@ -73,19 +74,13 @@ def field_error(item: Mapping[str, Any], kind: type[BaseModel] | None = None) ->
         return FieldError(loc, item["msg"].removeprefix("Value error, "), item["input"])
     words = _WORDS.get(item["type"])
     due = f": {item['msg']}" if words is None else " " + words.format_map(item.get("ctx", {}))
-    return FieldError(loc, f"field '{where}'{due}, got {shortened(item['input'])}", item["input"])
+    return FieldError(loc, f"field '{where}'{due}, got {shown(item['input'])}", item["input"])
 
 
 def not_unicode(name: str, value: object) -> ModelyardError:
     """Build the error for a request's field that holds text which is not Unicode, of the core's class for it."""
     message = f"field '{name}' must hold valid Unicode text, got {value!r}"
     return _REFUSED_AS.get(name, InvalidRequest)(message, errors=[FieldError((name,), message)])
-
-
-def shortened(value: Any) -> str:
-    """Return a value as Python writes it, cut to 80 characters."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _model_at(kind: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:

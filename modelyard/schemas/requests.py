@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Stric
 
 from modelyard.schemas.base import JobStatus, Request, StatusFilter
 from modelyard.schemas.naming import check_name
-from modelyard.schemas.parsing import shortened
+from modelyard.schemas.showing import shown
 
 
 class Evaluation(Request):
@@ -34,7 +34,7 @@ def _types_by_name_or_in_order(value: object) -> object:
         return value
     raise ValueError(
         "feature_types must be an object of column names and types, or a list of types in column order; "
-        f"a type is 'numeric' or 'categorical', got {shortened(value)}"
+        f"a type is 'numeric' or 'categorical', got {shown(value)}"
     )
 
 

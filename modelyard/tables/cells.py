@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from modelyard.errors import FieldError
+from modelyard.schemas.showing import shown
 from modelyard.tables.contract import MISSING_CATEGORY, CategorySource, escape_category
 
 Kind = Literal["missing", "number", "boolean", "text", "time", "other"]
@@ -106,15 +107,6 @@ def shortest_float(value: np.float32) -> float:
 def wrong_cell(column: str, row: int, problem: str, cell: Any) -> FieldError:
     """Build the error for one cell; rows count from 0."""
     return FieldError(("X", row, column), f"column {column!r}, row {row}: {problem}, got {shown(cell)}", plain(cell))
-
-
-def shown(cell: Any) -> str:
-    """Return a cell as an error message shows it: as in Python, cut after 80 characters."""
-    try:
-        text = repr(cell)
-    except ValueError:  # Python writes no integers of more than 4,300 digits
-        return "an integer of thousands of digits"
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def plain(cell: Any) -> str | int | float | bool | None:

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidArgument, InvalidTable
-from modelyard.tables.cells import shown
+from modelyard.schemas.showing import shown, shown_instead
 from modelyard.tables.columns import Cells
 
 FORMS = "rows ([[39, 'x'], ...]), records ([{'age': 39, ...}, ...]) or columns ({'age': [39, ...], ...})"
@@ -50,7 +50,7 @@ def read_form(X: Any, feature_names: Sequence[str] | None, expected: Sequence[st
     if isinstance(X, dict):
         return _ordered(_of_columns(X), feature_names)
     if not isinstance(X, (list, tuple)):
-        raise InvalidTable(f"X must be {FORMS}, got {_kind(X)}")
+        raise InvalidTable(f"X must be {FORMS}, got {shown_instead(X)}")
     if not X:
         raise InvalidTable("X has no rows")
     if isinstance(X[0], dict):
@@ -174,7 +174,11 @@ def _cells(name: str, column: Any) -> Cells:
     if isinstance(column, np.ndarray) and column.ndim == 1:
         return list(column.tolist())
     raise InvalidTable.of(
-        [FieldError(("X", name), f"column {name!r} must be a list of cells, got {_kind(column)}; X must be {FORMS}")]
+        [
+            FieldError(
+                ("X", name), f"column {name!r} must be a list of cells, got {shown_instead(column)}; X must be {FORMS}"
+            )
+        ]
     )
 
 
@@ -195,7 +199,8 @@ def _check_kinds(X: Sequence[Any], kinds: tuple[type, ...], due: str) -> None:
     raise InvalidTable.of(
         [
             FieldError(
-                ("X", row), f"row {row} must be {due if row else 'a list or a record'}, got {_kind(item)}; X is {FORMS}"
+                ("X", row),
+                f"row {row} must be {due if row else 'a list or a record'}, got {shown_instead(item)}; X is {FORMS}",
             )
             for (row, item), _ in zip(wrong, range(MAX_FIELD_ERRORS), strict=False)
         ]
@@ -214,7 +219,3 @@ def _series(name: str, column: Cells) -> pl.Series:
 def cell_count(cells: int) -> str:
     """Say how many cells there are."""
     return "1 cell" if cells == 1 else f"{cells} cells"
-
-
-def _kind(value: Any) -> str:
-    return f"{shown(value)} ({type(value).__name__})" if isinstance(value, (str, int, float)) else type(value).__name__

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
+from modelyard.schemas.showing import shown, shown_instead
 from modelyard.tables import cells
 from modelyard.tables.columns import Cells, Content, text_content
 
@@ -29,7 +30,7 @@ def label_column(y: Any) -> Cells:
         return list(y.tolist())
     if isinstance(y, (list, tuple)):
         return y
-    raise InvalidTable(f"y must be a list of labels, got {type(y).__name__}")
+    raise InvalidTable(f"y must be a list of labels, got {shown_instead(y)}")
 
 
 def read_labels(
@@ -51,7 +52,7 @@ def read_labels(
         raise _wrong_labels(values, label, read) from None
     classes = sorted(set(known.values()))
     if len(classes) < 2:
-        raise InvalidTable(f"{label} must hold at least two classes, got only {cells.shown(classes[0])}")
+        raise InvalidTable(f"{label} must hold at least two classes, got only {shown(classes[0])}")
     code = {value: number for number, value in enumerate(classes)}
     of_value = {value: code[label] for value, label in known.items()}
     return np.fromiter(map(of_value.__getitem__, values), dtype=np.int64, count=len(values)), tuple(classes)
@@ -129,7 +130,7 @@ def _wrong_labels(values: Cells, label: str, read: Callable[[Any], Label]) -> In
             read(cell)
         except ValueError as problem:
             errors.append(
-                FieldError(("y", row), f"{label}, row {row}: {problem}, got {cells.shown(cell)}", cells.plain(cell))
+                FieldError(("y", row), f"{label}, row {row}: {problem}, got {shown(cell)}", cells.plain(cell))
             )
             if len(errors) == MAX_FIELD_ERRORS:
                 break

@@ -1,0 +1,62 @@
+"""Values as error messages show them: in the words of JSON (null, true), texts in single quotes, cut where long."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MAX_CHARS = 80
+
+_LONG_INTEGER_BITS = 1000
+_DEEPEST = 4
+_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (dict, "an object"),
+    ((list, tuple), "a list"),
+    (str, "a text"),
+    (bool, "a boolean"),
+    ((int, float), "a number"),
+)
+
+
+def shown(value: Any, max_chars: int = MAX_CHARS) -> str:
+    """Return a value as a message shows it."""
+    text = _shown(value, max_chars, _DEEPEST)
+    return text if len(text) <= max_chars else text[: max_chars - 3] + "..."
+
+
+def shown_instead(value: Any) -> str:
+    """Return what is where a table, a row or a list is due: a scalar as it is, of anything else its kind."""
+    return shown(value) if value is None or isinstance(value, str | bool | int | float) else kind_shown(value)
+
+
+def kind_shown(value: Any) -> str:
+    """Return what a value is, in the words of JSON; of what JSON does not know, the type's name."""
+    if value is None:
+        return "null"
+    return next((name for types, name in _KINDS if isinstance(value, types)), type(value).__name__)
+
+
+def _shown(value: Any, max_chars: int, levels: int) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and value.bit_length() > _LONG_INTEGER_BITS:
+        return "an integer of more than 300 digits"  # Python refuses to print very long ones
+    if isinstance(value, dict | list | tuple):
+        return _container(value, max_chars, levels) if levels else "..."
+    return repr(value)
+
+
+def _container(value: dict[Any, Any] | list[Any] | tuple[Any, ...], max_chars: int, levels: int) -> str:
+    """Return an object or a list, no further than it will be shown."""
+    parts: list[str] = []
+    room = max_chars
+    for item in value:
+        key = f"{_shown(item, max_chars, 0)}: " if isinstance(value, dict) else ""
+        part = key + _shown(value[item] if isinstance(value, dict) else item, max_chars, levels - 1)
+        parts.append(part)
+        room -= len(part) + 2
+        if room < 0:
+            break
+    inside = ", ".join(parts)
+    return f"{{{inside}}}" if isinstance(value, dict) else f"[{inside}]"
