@@ -349,9 +349,24 @@ def test_after_an_interruption_the_same_key_trains_again(storage_dir: Path) -> N
         assert order(jobs, "finish", key="k").job_id == again.job_id
 
 
-def test_a_failed_run_is_not_run_again_by_its_key(jobs: Jobs) -> None:
+def test_a_run_that_failed_by_its_request_is_not_run_again_by_its_key(jobs: Jobs) -> None:
     failed = jobs.wait(order(jobs, "wrong", key="k").job_id)
     assert order(jobs, "wrong", key="k") == failed
+
+
+def test_a_cancelled_run_is_not_run_again_by_its_key(jobs: Jobs) -> None:
+    cancelled = jobs.cancel(order(jobs, "wait", key="k").job_id)
+    assert order(jobs, "wait", key="k") == cancelled
+
+
+@pytest.mark.parametrize("cause", ["no-space", "full-disk", "signal 9", "exit 3", "unexpected"])
+def test_a_run_that_failed_by_what_may_have_passed_is_run_again_by_its_key(jobs: Jobs, cause: str) -> None:
+    failed = jobs.wait(order(jobs, cause, key="k").job_id)
+    assert failed.status == "failed"
+    again = order(jobs, "finish", key="k")
+    assert again.job_id != failed.job_id
+    assert jobs.wait(again.job_id).status == "succeeded"
+    assert order(jobs, "finish", key="k").job_id == again.job_id
 
 
 def test_a_server_removes_what_was_left_of_runs_long_ago(storage_dir: Path) -> None:

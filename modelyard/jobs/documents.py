@@ -6,7 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from modelyard.errors import FailedPrecondition, IdempotencyConflict, ModelyardError, TooManyRequests
+from modelyard.errors import (
+    FailedPrecondition,
+    IdempotencyConflict,
+    Internal,
+    ModelyardError,
+    TooManyRequests,
+    Unavailable,
+)
 from modelyard.jobs.index import JobEntry, JobIndex
 from modelyard.jobs.records import JOBS, JobRecord, job_document, job_record
 from modelyard.references import no_such_job
@@ -63,11 +70,11 @@ class JobDocuments:
     def of_key(self, key: str | None, request_sha256: str | None) -> Job | None:
         """Return the job that an idempotency key stands for within 24 hours.
 
-        One that was interrupted does not count: its request may run again. Raises IdempotencyConflict where the key
-        stands for another request.
+        One that ended for what is not its request's fault does not count: the request may run again. Raises
+        IdempotencyConflict where the key stands for another request.
         """
         record = self.remembered(key)
-        if record is None or record.job.status == "interrupted":
+        if record is None or _may_run_again(record.job):
             return None
         if record.request_sha256 != request_sha256:
             raise IdempotencyConflict(f"idempotency key {key!r} was used for another request; use a new key")
@@ -157,6 +164,11 @@ class JobDocuments:
             for entry in self._index.alive.values():
                 if entry.status == "queued" and entry.owner == owner:
                     _change(transaction, _read(transaction, entry.job_id), {}, None)
+
+
+def _may_run_again(job: Job) -> bool:
+    """Tell whether a job ended for a reason that may have passed: an interruption, a full disk, a killed run."""
+    return job.error is not None and job.error.code in (Unavailable.code, Internal.code)
 
 
 def _read(transaction: Transaction, job_id: str) -> JobRecord:
