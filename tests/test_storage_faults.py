@@ -174,23 +174,36 @@ def test_a_fault_is_unavailable_with_its_reason_and_passes_by_itself(served: Ser
     assert served.http.post("/models/sound:1/restore").status_code == 200
 
 
+def upkeep(served: Served, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run one of the command line's upkeep commands as someone whom permissions bind."""
+    command = [sys.executable, "-m", "modelyard", *options, "--storage", str(served.folder)]
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=obey_permissions,
+    )
+
+
 def test_doctor_verifies_a_folder_that_it_may_only_read(served: Served) -> None:
-    command = [sys.executable, "-m", "modelyard", "doctor", "--storage", str(served.folder)]
     with read_only(served):
-        looked, repaired = (
-            subprocess.run(
-                [*command, *options],
-                cwd=ROOT,
-                capture_output=True,
-                text=True,
-                check=False,
-                preexec_fn=obey_permissions,
-            )
-            for options in ((), ("--repair",))
-        )
+        looked, repaired = upkeep(served, "doctor"), upkeep(served, "doctor", "--repair")
     assert (looked.returncode, looked.stderr) == (0, "")
     assert "every checksum holds" in looked.stdout
     assert (repaired.returncode, "Permission denied" in repaired.stderr) == (5, True)
+
+
+def test_gc_says_what_would_go_of_a_folder_that_it_may_only_read(served: Served) -> None:
+    served.http.delete("/models/old").raise_for_status()
+    gc = ("gc", "--retention-days", "0")
+    with read_only(served):
+        said, refused = upkeep(served, *gc, "--dry-run"), upkeep(served, *gc)
+    served.http.post("/models/old:1/restore").raise_for_status()
+    assert (said.returncode, said.stderr) == (0, "")
+    assert "1 would be removed" in said.stdout
+    assert (refused.returncode, "Permission denied" in refused.stderr) == (5, True)
 
 
 def test_readers_go_on_while_the_lock_is_held(served: Served) -> None:

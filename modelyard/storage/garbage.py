@@ -6,6 +6,7 @@ A whole model that no line names is kept unless asked for: it may be what a cut 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,8 +16,9 @@ from typing import Literal
 from modelyard.errors import DataLoss
 from modelyard.storage import doctor, history
 from modelyard.storage.artifacts import ArtifactFolder, age_s
-from modelyard.storage.database import Database
+from modelyard.storage.database import Database, Transaction
 from modelyard.storage.files import unavailable
+from modelyard.storage.folder_lock import FolderLock
 from modelyard.storage.records import MODELS, TOMBSTONES, ModelRecord, model_record
 
 _LEFTOVER_AFTER_S = 3600.0
@@ -43,10 +45,12 @@ def collect(
 ) -> list[Garbage]:
     """Remove models soft-deleted `retention_days` ago or earlier (None: never) and files of no model; servers go on.
 
-    With `orphans` also whole models that no line of the database names. With `dry_run` only say what would go.
+    With `orphans` also whole models that no line of the database names. With `dry_run` only say what would go; a folder
+    that is read-only will do.
     """
     database = Database(root / "db.jsonl", lock_timeout_s=lock_timeout_s)
-    collector = _Collector(root, database, dry_run=dry_run)
+    looking = FolderLock(root / "db.lock", lock_timeout_s, for_reading=True) if dry_run else None
+    collector = _Collector(root, database, looking)
     try:
         found: list[Garbage] = []
         if retention_days is not None:
@@ -57,10 +61,12 @@ def collect(
 
 
 class _Collector:
-    def __init__(self, root: Path, database: Database, *, dry_run: bool) -> None:
+    """Finds what is of no use and removes it; with a lock to look by, `looking`, it removes nothing."""
+
+    def __init__(self, root: Path, database: Database, looking: FolderLock | None) -> None:
         self._root = root
         self._database = database
-        self._dry_run = dry_run
+        self._looking = looking
         self._artifacts = ArtifactFolder(root / "artifacts")
 
     def deleted_before(self, limit: datetime) -> Iterator[Garbage]:
@@ -74,7 +80,7 @@ class _Collector:
     def unnamed(self, *, orphans: bool) -> Iterator[Garbage]:
         for model_id in self._artifacts.model_ids():
             # One transaction each: folders get and lose their names under the lock.
-            with self._database.transaction():
+            with self._held():
                 path = f"artifacts/{model_id}"
                 if self._database.raw(MODELS, model_id) is not None:
                     continue
@@ -101,14 +107,14 @@ class _Collector:
                 self._remove(partial(file.unlink, missing_ok=True))
 
     def _bury(self, model_id: str, limit: datetime) -> Iterator[Garbage]:
-        with self._database.transaction() as transaction:
+        with self._held() as transaction:
             raw = self._database.raw(MODELS, model_id)
             record = None if raw is None else model_record(model_id, raw)
             # It may have been restored or deleted for good meanwhile.
             if record is None or record.metadata.status != "deleted" or self._deleted_at(record) > limit:
                 return
             at = self._deleted_at(record)
-            if not self._dry_run:
+            if transaction is not None:
                 history.bury(transaction, record, "gc", datetime.now(UTC))
         model, path = record.metadata, f"artifacts/{model_id}"
         found = Garbage("deleted", path, f"{model.name}:{model.version}, deleted {at:%Y-%m-%d %H:%M}", self._size(path))
@@ -132,5 +138,15 @@ class _Collector:
             return sum(file.stat().st_size for file in (self._root / path).rglob("*") if file.is_file())
 
     def _remove(self, step: Callable[[], None]) -> None:
-        if not self._dry_run:
+        if self._looking is None:
             step()
+
+    @contextmanager
+    def _held(self) -> Iterator[Transaction | None]:
+        """Hold the folder as it is, in a transaction to change it by; None where it is only looked at."""
+        if self._looking is None:
+            with self._database.transaction() as transaction:
+                yield transaction
+        else:
+            with self._looking.held(), self._database.reading():
+                yield None
