@@ -187,7 +187,11 @@ def _extract(file: Path, staged: Path) -> None:
 @contextmanager
 def _opened(file: Path) -> Iterator[tarfile.TarFile]:
     try:
-        with tarfile.open(file, "r:*") as archive:
+        archive = tarfile.open(file, "r:*")  # noqa: SIM115 - closed below
+    except tarfile.ReadError:  # its words tell of every compression that was tried
+        raise DataLoss(f"{file} is no backup of a modelyard, or damaged: it cannot be read as a tar archive") from None
+    try:
+        with archive:
             yield archive
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataLoss(f"{file} is damaged, or no backup of a modelyard: {error}") from error
