@@ -164,6 +164,7 @@ class PayloadTooLarge(ResourceExhausted):
 
 class TooManyRequests(ResourceExhausted):
     title = "Too many requests at once"
+    retry_after_s: ClassVar[int] = 5
 
 
 class Cancelled(ModelyardError):

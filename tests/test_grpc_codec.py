@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from google.rpc.error_details_pb2 import RetryInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -313,3 +314,11 @@ def test_hyperparams_go_as_text() -> None:
         "e": "l2",
         "f": "1e-05",
     }
+
+
+def test_a_full_queue_says_when_to_come_back() -> None:
+    status = faults.to_status(errors.TooManyRequests("full"), "id")
+    found = RetryInfo()
+    assert [detail.Unpack(found) for detail in status.details].count(True) == 1
+    assert found.retry_delay.seconds == errors.TooManyRequests.retry_after_s
+    assert not any(detail.Is(RetryInfo.DESCRIPTOR) for detail in faults.to_status(errors.NotFound("no"), "id").details)

@@ -11,9 +11,10 @@ from typing import Any
 
 import grpc
 import orjson
-from google.protobuf.message import DecodeError
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError, Message
 from google.rpc.code_pb2 import Code
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from modelyard import errors
@@ -57,7 +58,10 @@ def to_status(error: ModelyardError, request_id: str, max_bytes: int = DEFAULT_E
         values.append(value)
     if values:
         info.metadata["values"] = (b"[" + b",".join(values) + b"]").decode()
-    for detail in (places, info, RequestInfo(request_id=request_id)):
+    details: list[Message] = [places, info, RequestInfo(request_id=request_id)]
+    if isinstance(error, errors.TooManyRequests):
+        details.append(RetryInfo(retry_delay=Duration(seconds=error.retry_after_s)))
+    for detail in details:
         status.details.add().Pack(detail)
     return status
 

@@ -28,7 +28,6 @@ from modelyard.settings import Settings
 
 log = logging.getLogger("modelyard.rest")
 
-_RETRY_AFTER_S = 5
 _PREPARE_AFTER_S = 0.5
 """Getting ready to train is left until the first callers have their answers."""
 
@@ -80,7 +79,7 @@ def _openapi_once(app: FastAPI) -> dict[str, object]:
 def _answer(error: ModelyardError, status: int | None = None, headers: dict[str, str] | None = None) -> Response:
     body = problems.to_problem(error, logs.current_request_id(), status)
     if isinstance(error, errors.TooManyRequests):
-        headers = {**(headers or {}), "Retry-After": str(_RETRY_AFTER_S)}
+        headers = {**(headers or {}), "Retry-After": str(error.retry_after_s)}
     return Response(body, status or problems.status_of(error), headers, media_type=problems.MEDIA_TYPE)
 
 
