@@ -85,7 +85,7 @@ def settings_with(**overrides: Any) -> Settings:
 def _on_server(url: str) -> Verbs:
     from modelyard.errors import InvalidRequest
 
-    if url.startswith("grpc://"):
+    if url.startswith(("grpc://", "grpcs://")):
         from modelyard.grpc_server.client import GrpcClient
 
         return GrpcClient(url)
@@ -93,7 +93,7 @@ def _on_server(url: str) -> Verbs:
         from modelyard.rest_api.client import RestClient
 
         return RestClient(url)
-    raise InvalidRequest(f"URL {url!r} must begin with http://, https:// or grpc://")
+    raise InvalidRequest(f"URL {url!r} must begin with http://, https://, grpc:// or grpcs://")
 
 
 def _on_folder(storage: str | None) -> Verbs:

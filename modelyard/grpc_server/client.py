@@ -49,18 +49,33 @@ _OPTIONS = [
 
 
 class GrpcClient:
-    """A yard behind a gRPC server at `target` (`host:port`). It satisfies `modelyard.verbs.Verbs`; see there.
+    """A yard behind a gRPC server at `target`. It satisfies `modelyard.verbs.Verbs`; see there.
 
+    `target` is `host:port` or `grpc://host:port` in cleartext, `grpcs://host:port` over TLS by the roots that gRPC
+    trusts. `credentials` are for other roots, a client's certificate or tokens; they imply TLS.
     `timeout_s` bounds the wait for an answer (default: an hour, for a training). A table of more than `chunk_mb` goes
     in chunks of that size, by the streaming calls; it must stay below the server's limit of a message. Beside the
     core's errors it raises Unavailable where no server answers, DeadlineExceeded where one answers too late.
     """
 
-    def __init__(self, target: str, *, timeout_s: float = 3600.0, chunk_mb: float = 4.0) -> None:
-        self._target = target.removeprefix("grpc://").rstrip("/")
+    def __init__(
+        self,
+        target: str,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        timeout_s: float = 3600.0,
+        chunk_mb: float = 4.0,
+    ) -> None:
+        self._target = target.removeprefix("grpcs://").removeprefix("grpc://").rstrip("/")
+        if credentials is None and target.startswith("grpcs://"):
+            credentials = grpc.ssl_channel_credentials()
         self._timeout_s = timeout_s
         self._chunk_bytes = int(chunk_mb * 2**20)
-        self._channel = grpc.insecure_channel(self._target, options=_OPTIONS)
+        self._channel = (
+            grpc.insecure_channel(self._target, options=_OPTIONS)
+            if credentials is None
+            else grpc.secure_channel(self._target, credentials, options=_OPTIONS)
+        )
         self._stub: Any = ModelServiceStub(self._channel)  # type: ignore[no-untyped-call]
 
     def train(self, request: TrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
