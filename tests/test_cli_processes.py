@@ -54,6 +54,25 @@ def test_help_waits_for_nothing_heavy() -> None:
     assert (answer.returncode, answer.stderr) == (0, "")
 
 
+def test_tables_come_by_standard_input_too(small: Path, tmp_path: Path) -> None:
+    def pipe(*arguments: str, given: str) -> subprocess.CompletedProcess[str]:
+        command = [*MODELYARD, *arguments]
+        return subprocess.run(command, cwd=tmp_path, input=given, capture_output=True, text=True, check=False)
+
+    table = small.read_text()
+    order = ("-", "--target", "bought", "--model-class", "logistic_regression", "--name", "piped")
+    for command in (("train", *order), ("retrain", "piped", "-")):
+        done = pipe(*command, given=table)
+        assert (done.returncode, done.stderr) == (0, "")
+    by_pipe = pipe("predict", "piped", "-", given=table)
+    assert by_pipe.stdout == call("predict", "piped", small, cwd=tmp_path).stdout
+    assert by_pipe.stdout.startswith("prediction\nno\n")
+    for given, words in (("", "file 'standard input' is empty"), ("other\n1\n", "column 'size' is missing")):
+        refused = pipe("predict", "piped", "-", given=given)
+        assert refused.returncode == 2
+        assert words in " ".join(refused.stderr.split())
+
+
 def test_pipes_terminals_and_questions(small: Path, tmp_path: Path) -> None:
     trained = call(
         "train", small, "--target", "bought", "--model-class", "logistic_regression", "--name", "asked", cwd=tmp_path

@@ -1,12 +1,29 @@
-"""Files that a command writes for its caller: whole or not at all."""
+"""Files of the caller's: those that a command writes, whole or not at all, and standard input as one to read."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from modelyard.errors import InvalidRequest
+
+
+@contextmanager
+def table_file(file: Path) -> Iterator[Path]:
+    """Yield the file to read a table from; for `-` one that holds standard input while the context lasts."""
+    if str(file) != "-":
+        yield file
+        return
+    with tempfile.TemporaryDirectory(prefix="modelyard-") as folder:
+        path = Path(folder) / "standard input"
+        with path.open("wb") as kept:
+            shutil.copyfileobj(sys.stdin.buffer, kept)
+        yield path
 
 
 def write_whole(path: Path, content: bytes) -> None:

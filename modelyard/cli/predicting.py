@@ -26,7 +26,12 @@ def add_to(app: typer.Typer) -> None:
 
 def predict(
     ref: Annotated[str, typer.Argument(metavar="REF", help="The model: an id, a name, or name:version.")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The table; columns match by name, others are dropped.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="The table, - for standard input; columns match by name, others are dropped."
+        ),
+    ],
     *,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Add the probability of each class.")] = False,
     output: Annotated[
@@ -47,12 +52,14 @@ def predict(
 
     Shows the first rows on a terminal; a pipe gets all of them as CSV.
     """
+    from modelyard.cli.files import table_file
     from modelyard.schemas import PredictRequest, parse
 
     _check_output(output, as_json=json)
-    request = parse(PredictRequest, {"model_id": ref, "X": file, "probabilities": probabilities})
-    with open_yard(url, storage) as yard, screen.busy(f"Predicting {file.name} by {ref}", as_json=json):
-        found = yard.predict(request)
+    with table_file(file) as table:
+        request = parse(PredictRequest, {"model_id": ref, "X": table, "probabilities": probabilities})
+        with open_yard(url, storage) as yard, screen.busy(f"Predicting {table.name} by {ref}", as_json=json):
+            found = yard.predict(request)
     if output not in (None, "-"):
         _write(found, Path(str(output)))
     if json:

@@ -13,7 +13,10 @@ from modelyard.cli.connection import AsJson, Storage, Url, open_yard
 if TYPE_CHECKING:
     from modelyard.schemas import ModelMetadata
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="The table: CSV, JSON, JSON lines, Parquet or Arrow.")]
+File = Annotated[
+    Path,
+    typer.Argument(metavar="FILE", help="The table: CSV, JSON, JSON lines, Parquet or Arrow; - is standard input."),
+]
 Params = Annotated[
     list[str] | None,
     typer.Option("--param", "-p", metavar="NAME=VALUE", help="A hyperparam; again for each.", show_default=False),
@@ -88,20 +91,21 @@ def train(
 
     Example: modelyard train adult.csv --target income --model-class catboost_classifier -p depth=6
     """
+    from modelyard.cli.files import table_file
     from modelyard.cli.texts import pairs, typed
     from modelyard.schemas import TrainRequest, parse
 
     given = pairs("--param", param or [])
     fields = _fields(feature_type, tag, _evaluation(evaluation, fraction, folds, seed))
-    fields |= {"model_class_key": model_class, "X": file, "target": target}
+    fields |= {"model_class_key": model_class, "target": target}
     if name is not None:
         fields["name"] = name
-    with open_yard(url, storage) as yard:
+    with table_file(file) as table, open_yard(url, storage) as yard:
         if given:
             fields["hyperparams"] = typed(given, model_class, yard.list_model_classes())
-        request = parse(TrainRequest, fields)
+        request = parse(TrainRequest, {**fields, "X": table})
         job = yard.submit_training(request, idempotency_key=idempotency_key)
-        doing = f"Training {model_class} on {file.name}"
+        doing = f"Training {model_class} on {table.name}"
         model = jobs.train(yard, job, doing, url=url, storage=storage, as_json=json)
     _show_trained(model, as_json=json)
 
@@ -132,21 +136,22 @@ def retrain(
 
     What is left out is as it was in the model that REF means.
     """
+    from modelyard.cli.files import table_file
     from modelyard.cli.texts import pairs, typed
     from modelyard.schemas import RetrainRequest, parse
 
     given = pairs("--param", param or [])
     fields = _fields(feature_type, tag, _evaluation(evaluation, fraction, folds, seed))
-    fields |= {"model_id": ref, "X": file}
+    fields["model_id"] = ref
     if target is not None:
         fields["target"] = target
-    with open_yard(url, storage) as yard:
+    with table_file(file) as table, open_yard(url, storage) as yard:
         if given:
             parent = yard.get_model(ref)
             fields["hyperparams"] = typed(given, parent.model_class_key, yard.list_model_classes())
-        request = parse(RetrainRequest, fields)
+        request = parse(RetrainRequest, {**fields, "X": table})
         job = yard.submit_retraining(request, idempotency_key=idempotency_key)
-        doing = f"Training {ref} anew on {file.name}"
+        doing = f"Training {ref} anew on {table.name}"
         model = jobs.train(yard, job, doing, url=url, storage=storage, as_json=json)
     _show_trained(model, as_json=json)
 
