@@ -213,6 +213,25 @@ def test_a_prediction_stream_takes_the_memory_of_a_chunk(folder: Path, tmp_path:
         assert _peak_mib(pid) - before < sent_mib / 5
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_no_thread_waits_for_those_who_wait(target: str, client: GrpcClient) -> None:
+    threads = Path(f"/proc/{_listener(int(target.rpartition(':')[2]))}/task")
+    job = client.submit_training(long_order("awaited", iterations=1_000_000), idempotency_key="awaited")
+    running_job(client, "awaited")
+    before = len(list(threads.iterdir()))
+    with grpc.insecure_channel(target) as channel:
+        stub: Any = ModelServiceStub(channel)  # type: ignore[no-untyped-call]
+        watching = [stub.WatchJob(pb.WatchJobRequest(job_id=job.job_id)) for _ in range(30)]
+        same_key = (("idempotency-key", "awaited"),)
+        order = message(long_order("awaited", iterations=1_000_000))
+        waiting = [stub.Train.future(order, metadata=same_key) for _ in range(20)]
+        assert {next(call).status for call in watching} == {"running"}
+        assert eventually(lambda: len(list(threads.iterdir())) < before + 15)
+        client.cancel_job(job.job_id)
+        assert {[state.status for state in call][-1] for call in watching} == {"cancelled"}
+        assert {call.exception(30).code() for call in waiting} == {grpc.StatusCode.CANCELLED}
+
+
 def test_sigterm_says_not_serving_first_finishes_what_runs_and_exits_with_0(storage_dir: Path) -> None:
     port = doors.free_port()
     command = [sys.executable, "-m", "modelyard", "grpc", "--port", str(port)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from modelyard import logs
 from modelyard.errors import FieldError, InvalidArgument, InvalidRequest
@@ -15,8 +15,11 @@ from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.spool import Spool
 from modelyard.grpc_server.tables_in import Sent, opened, read_table
 from modelyard.grpc_server.workers import Workers
+from modelyard.ml_core import following
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import Job, ModelMetadata, Predictions, check_idempotency_key
+
+Order: TypeAlias = pb.TrainRequest | pb.RetrainRequest
 
 SMALL_BYTES = 16 * 1024
 """Below it a prediction takes less time than handing it to a thread and back saves."""
@@ -34,13 +37,13 @@ class ModelService:
 
     async def train(self, call: Call) -> pb.Model:
         """Train a model, as a job that goes on when the caller leaves."""
-        key = idempotency_key(call)
-        return await self._workers.wait_for(self._train, call.message(), key)
+        key, message = idempotency_key(call), call.message()
+        return await self._ended(message, await self._workers.begin(self._order, message, key))
 
     async def retrain(self, call: Call) -> pb.Model:
         """Retrain a model, as a job that goes on when the caller leaves."""
-        key = idempotency_key(call)
-        return await self._workers.wait_for(self._train, call.message(), key)
+        key, message = idempotency_key(call), call.message()
+        return await self._ended(message, await self._workers.begin(self._order, message, key))
 
     async def train_stream(self, call: Call) -> pb.Model:
         """Keep the chunks on disk until all are there, then train."""
@@ -54,7 +57,7 @@ class ModelService:
         except BaseException:
             spool.close()
             raise
-        return await self._workers.wait_for(self._train_spooled, header, spool, key)
+        return await self._ended(header, await self._workers.begin(self._order_spooled, header, spool, key))
 
     async def predict(self, call: Call) -> bytes:
         """Predict: a few rows here and now, many in a thread."""
@@ -144,37 +147,35 @@ class ModelService:
 
     async def watch_job(self, call: Call) -> None:
         """Send a job whenever it has changed, until it has ended."""
-        states = self._yard.watch_job(call.message().job_id)
-        while (job := await self._workers.wait_for(next, states, None)) is not None:
-            await call.send(_job(job))
+        async with contextlib.aclosing(following.states(self._yard, call.message().job_id)) as states:
+            async for job in states:
+                if job is not None:
+                    await call.send(_job(job))
 
     async def health_check(self, call: Call) -> pb.HealthCheckResponse:
         """Say how the yard is."""
         call.message()
         return messages.write(pb.HealthCheckResponse, await self._workers.run(self._yard.health))
 
-    def _train(self, message: pb.TrainRequest | pb.RetrainRequest, key: str | None) -> pb.Model:
+    def _order(self, message: Order, key: str | None) -> Job:
         with opened(message.X) as sent:
-            return self._train_on(message, sent, message.y, key)
+            return self._order_on(message, sent, message.y, key)
 
-    def _train_spooled(self, header: pb.TrainRequest | pb.RetrainRequest, spool: Spool, key: str | None) -> pb.Model:
+    def _order_spooled(self, header: Order, spool: Spool, key: str | None) -> Job:
         with spool:
             sent, labels = spool.table()
-            return self._train_on(header, sent, labels, key)
+            return self._order_on(header, sent, labels, key)
 
-    def _train_on(
-        self, message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y: Iterable[pb.Value], key: str | None
-    ) -> pb.Model:
-        waits = message.wait or not message.HasField("wait")
+    def _order_on(self, message: Order, sent: Sent, y: Iterable[pb.Value], key: str | None) -> Job:
         if isinstance(message, pb.TrainRequest):
-            order = codec.read_train(message, sent, y)
-            if waits:
-                return _model(self._yard.train(order, idempotency_key=key))
-            return pb.Model(job=_job(self._yard.submit_training(order, idempotency_key=key)))
-        again = codec.read_retrain(message, sent, y, self._yard)
-        if waits:
-            return _model(self._yard.retrain(again, idempotency_key=key))
-        return pb.Model(job=_job(self._yard.submit_retraining(again, idempotency_key=key)))
+            return self._yard.submit_training(codec.read_train(message, sent, y), idempotency_key=key)
+        return self._yard.submit_retraining(codec.read_retrain(message, sent, y, self._yard), idempotency_key=key)
+
+    async def _ended(self, message: Order, job: Job) -> pb.Model:
+        """Return the model of a job at its end, or the job itself where its caller does not wait."""
+        if message.HasField("wait") and not message.wait:
+            return pb.Model(job=_job(job))
+        return _model(self._yard.trained(job, await following.end_of(self._yard, job.job_id)))
 
     async def _predict(self, message: pb.PredictRequest, table: pb.Table) -> _Answer:
         """Predict in a thread, a step at a time: what its caller has left goes no further."""

@@ -39,8 +39,8 @@ class Workers:
         finally:
             left.set()
 
-    async def wait_for(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run what mostly waits, a job to end say: in a thread beside those that work."""
+    async def begin(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run what goes on though its caller leaves, and so begins at once: in a thread beside those that work."""
         return await asyncio.shield(_start(function, *args, **kwargs))
 
 

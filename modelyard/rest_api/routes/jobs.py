@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated
@@ -12,15 +11,12 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from modelyard.errors import Unavailable
+from modelyard.ml_core import following
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.openapi import error_responses
 from modelyard.schemas import Job, JobPage, JobQuery
 
 EVENTS = "text/event-stream"
-_LOOK_INTERVAL_S = 0.1
-_LIVENESS_INTERVAL_S = 1.0
-_SILENCE_S = 15.0
-"""A stream says something at least so often: what is between here and the client may close one that is silent."""
 
 
 def router(yard: Yard) -> APIRouter:
@@ -55,44 +51,7 @@ def router(yard: Yard) -> APIRouter:
     return routes
 
 
-async def states(yard: Yard, job_id: str, interval_s: float = _LOOK_INTERVAL_S) -> AsyncIterator[Job | None]:
-    """Yield a job whenever it has changed, until it has ended; None where nothing happened for a while.
-
-    Its end is seen at once, its progress every `interval_s`. No thread waits meanwhile. Raises Unavailable where the
-    job waits for its turn, but this server stops.
-    """
-    loop = asyncio.get_running_loop()
-    changed = asyncio.Event()
-
-    def wake() -> None:
-        with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
-            loop.call_soon_threadsafe(changed.set)
-
-    last: Job | None = None
-    silent_until = loop.time() + _SILENCE_S
-    with yard.listening(wake):
-        while last is None or not last.ended:
-            changed.clear()
-            job = yard.job_to_wait_for(job_id)
-            if job != last or loop.time() > silent_until:
-                silent_until = loop.time() + _SILENCE_S
-                yield job if job != last else None
-                last = job
-            if not job.ended:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), interval_s)
-
-
-async def end_of(yard: Yard, job_id: str) -> Job:
-    """Return a job when it has ended. Raises like `states`."""
-    last: Job | None = None
-    async for job in states(yard, job_id, _LIVENESS_INTERVAL_S):
-        last = job or last
-    assert last is not None
-    return last
-
-
 async def _events(yard: Yard, job_id: str) -> AsyncIterator[str]:
     with suppress(Unavailable):  # the stream ends without the job's end
-        async for job in states(yard, job_id):
+        async for job in following.states(yard, job_id):
             yield ":\n\n" if job is None else f"event: job\ndata: {job.model_dump_json()}\n\n"

@@ -11,10 +11,10 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from starlette.concurrency import run_in_threadpool
 
 from modelyard import schemas
+from modelyard.ml_core.following import end_of
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.bodies import read_json, read_upload
 from modelyard.rest_api.openapi import error_responses, json_body, upload_body
-from modelyard.rest_api.routes.jobs import end_of
 from modelyard.schemas import Job, ModelMetadata, RetrainRequest, TrainRequest
 
 
