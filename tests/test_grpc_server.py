@@ -29,6 +29,7 @@ from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.schemas import Evaluation, PredictRequest, TrainRequest
 from modelyard.settings import Settings
 
+TRAIN_HEADER = pb.TrainStreamRequest(train=pb.TrainRequest(model_class_key="logistic_regression"))
 METHODS = list(server.SERVICE.methods)
 X = [[i % 40, ["clerk", "smith", None][i % 3]] for i in range(60)]
 Y = ["yes" if row[0] > 20 else "no" for row in X]  # type: ignore[operator]
@@ -297,8 +298,8 @@ def test_an_error_while_a_stream_is_written_is_the_callers_own(target: str) -> N
         ("TrainStream", [], "the stream is empty"),
         ("TrainStream", [pb.TrainStreamRequest(chunk=pb.TrainChunk())], "first message must be train or retrain"),
         ("TrainStream", [pb.TrainStreamRequest(train=pb.TrainRequest(y=[pb.Value()]))], "must not hold X or y"),
-        ("TrainStream", [pb.TrainStreamRequest(train=pb.TrainRequest())] * 2, "only chunks may come"),
-        ("TrainStream", [pb.TrainStreamRequest(train=pb.TrainRequest())], "no chunk of the table"),
+        ("TrainStream", [TRAIN_HEADER] * 2, "only chunks may come"),
+        ("TrainStream", [TRAIN_HEADER], "no chunk of the table"),
         ("PredictStream", [], "the stream is empty"),
         ("PredictStream", [pb.PredictStreamRequest(chunk=pb.Table())], "first message must be predict"),
         (
@@ -313,6 +314,29 @@ def test_a_stream_out_of_order_is_refused(channel: Any, name: str, messages: lis
     caught = failure(channel, method, [message.SerializeToString() for message in messages])
     assert caught.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert words in caught.details()
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        (pb.TrainRequest(model_class_key="nix"), "there is no model class 'nix'"),
+        (pb.TrainRequest(model_class_key="logistic_regression", hyperparams={"C": "much"}), "must be a finite number"),
+        (pb.TrainRequest(model_class_key="logistic_regression", name="no name"), "'no name'"),
+        (pb.TrainRequest(model_class_key="logistic_regression", evaluation=pb.Evaluation(folds=1)), "must be at least"),
+    ],
+)
+def test_a_stream_is_refused_by_its_first_message_before_the_table_comes(
+    channel: Any, header: pb.TrainRequest, words: str
+) -> None:
+    refused = threading.Event()
+
+    def requests() -> Iterator[bytes]:
+        yield pb.TrainStreamRequest(train=header).SerializeToString()
+        assert refused.wait(30), "the server waits for the table"
+
+    pending = channel.stream_unary(f"/{server.SERVICE.full_name}/TrainStream").future(requests(), timeout=20)
+    assert words in pending.exception().details()
+    refused.set()
 
 
 def test_chunks_of_several_kinds_are_refused(channel: Any) -> None:

@@ -181,8 +181,6 @@ def _given(**fields: Any) -> dict[str, Any]:
 
 
 def _with_typed_hyperparams(request: TrainingT, model_class_key: str) -> TrainingT:
-    if not request.hyperparams:
-        return request
     declared = models_registry.model_class(model_class_key).hyperparams
     return request.model_copy(update={"hyperparams": hyperparams.from_text(declared, request.hyperparams)})
 

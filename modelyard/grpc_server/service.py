@@ -17,7 +17,7 @@ from modelyard.grpc_server.tables_in import Sent, opened, read_table
 from modelyard.grpc_server.workers import Workers
 from modelyard.ml_core import following
 from modelyard.ml_core.yard import Yard
-from modelyard.schemas import Job, ModelMetadata, Predictions, check_idempotency_key
+from modelyard.schemas import Job, ModelMetadata, Predictions, RetrainRequest, TrainRequest, check_idempotency_key
 
 Order: TypeAlias = pb.TrainRequest | pb.RetrainRequest
 
@@ -50,6 +50,7 @@ class ModelService:
         key = idempotency_key(call)
         received = call.messages()
         header = await _header(received, ("train", "retrain"))
+        await self._workers.run(self._read, header, Sent(None), ())  # what is wrong there need not wait for the table
         spool = await self._workers.run(Spool, self._max_body_bytes)
         try:
             async for message in received:
@@ -167,9 +168,15 @@ class ModelService:
             return self._order_on(header, sent, labels, key)
 
     def _order_on(self, message: Order, sent: Sent, y: Iterable[pb.Value], key: str | None) -> Job:
+        request = self._read(message, sent, y)
+        if isinstance(request, TrainRequest):
+            return self._yard.submit_training(request, idempotency_key=key)
+        return self._yard.submit_retraining(request, idempotency_key=key)
+
+    def _read(self, message: Order, sent: Sent, y: Iterable[pb.Value]) -> TrainRequest | RetrainRequest:
         if isinstance(message, pb.TrainRequest):
-            return self._yard.submit_training(codec.read_train(message, sent, y), idempotency_key=key)
-        return self._yard.submit_retraining(codec.read_retrain(message, sent, y, self._yard), idempotency_key=key)
+            return codec.read_train(message, sent, y)
+        return codec.read_retrain(message, sent, y, self._yard)
 
     async def _ended(self, message: Order, job: Job) -> pb.Model:
         """Return the model of a job at its end, or the job itself where its caller does not wait."""
