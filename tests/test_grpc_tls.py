@@ -99,3 +99,11 @@ def test_the_command_line_goes_by_tls_where_the_url_says_so(target: str, certifi
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert '"models": []' in done.stdout or '"models":[]' in done.stdout
+
+
+def test_the_command_line_says_in_one_line_that_tls_failed(target: str) -> None:
+    command = [sys.executable, "-m", "modelyard", "list", "--url", target]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 5
+    assert done.stderr.startswith("Error: no server answers at localhost:")
+    assert done.stderr.count("\n") == 1

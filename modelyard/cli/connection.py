@@ -86,6 +86,7 @@ def _on_server(url: str) -> Verbs:
     from modelyard.errors import InvalidRequest
 
     if url.startswith(("grpc://", "grpcs://")):
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what goes wrong is said once, in our own words
         from modelyard.grpc_server.client import GrpcClient
 
         return GrpcClient(url)
