@@ -174,6 +174,14 @@ def test_a_fault_is_unavailable_with_its_reason_and_passes_by_itself(served: Ser
     assert served.http.post("/models/sound:1/restore").status_code == 200
 
 
+def test_a_training_does_not_make_a_vanished_folder_anew(served: Served) -> None:
+    with vanished(served):
+        body = {"model_class_key": "logistic_regression", "X": ROWS, "y": [i % 2 for i in range(len(ROWS))]}
+        refused = served.http.post("/train", json=body)
+        assert (refused.status_code, refused.json()["code"]) == (503, "UNAVAILABLE")
+        assert not served.folder.exists()
+
+
 def upkeep(served: Served, *options: str) -> subprocess.CompletedProcess[str]:
     """Run one of the command line's upkeep commands as someone whom permissions bind."""
     command = [sys.executable, "-m", "modelyard", *options, "--storage", str(served.folder)]

@@ -105,7 +105,7 @@ class Jobs:
         kept = job
         try:
             with unavailable(f"write {spool.path}"):
-                make_folder(spool.path)
+                make_folder(spool.path, inside=self._folder.parent)
                 write_order(spool.path)
             kept = self._documents.add(record, workers=self._limits.workers, queue_limit=self._limits.queue)
         except BaseException:

@@ -21,7 +21,7 @@ class OwnerLock:
         self.owner_id = uuid.uuid4().hex
         self._path = _owner_path(folder, self.owner_id)
         with unavailable(f"lock {self._path}"):
-            make_folder(folder)
+            make_folder(folder, inside=folder.parent)
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
             fcntl.flock(self._file, fcntl.LOCK_EX)
 

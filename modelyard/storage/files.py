@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -74,10 +75,15 @@ def exists(path: Path) -> bool:
         return path.exists()
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder, and those above it, where they are missing."""
+def make_folder(path: Path, *, inside: Path | None = None) -> None:
+    """Make a folder, and those above it, where they are missing.
+
+    `inside` is one of them that must be there: raises FileNotFoundError where it has vanished, with its disk say.
+    """
     if path.is_dir():
         return
-    make_folder(path.parent)
+    if path == inside:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    make_folder(path.parent, inside=inside)
     path.mkdir(exist_ok=True)
     sync_folder(path.parent)

@@ -105,7 +105,7 @@ class Outbox:
     def set_aside(self, key: str) -> None:
         """Keep a record that was refused for good where it is not tried any more."""
         with unavailable(f"move {self._record(key)}"), suppress(FileNotFoundError):
-            make_folder(self.path / _REFUSED)
+            make_folder(self.path / _REFUSED, inside=self.path.parent)
             self._record(key).rename(self.path / _REFUSED / f"{key}.json")
 
     def bring_back(self, key: str) -> None:
@@ -140,7 +140,7 @@ class Outbox:
 
     def _make(self) -> None:
         with unavailable(f"make {self.path}"):
-            make_folder(self.path)
+            make_folder(self.path, inside=self.path.parent)
 
     def _record(self, key: str) -> Path:
         return self.path / f"{key}.json"
