@@ -44,7 +44,7 @@ FORMS: dict[str, tuple[Any, dict[str, Any]]] = {
 def test_every_form_gives_the_same_table(form: str) -> None:
     X, options = FORMS[form]
     table = train(X, Y2, **options)
-    assert table.frame.schema == {"age": pl.Float64, "job": pl.String}
+    assert table.frame.schema == {"age": pl.Float64, "job": pl.Enum([MISSING_CATEGORY, "x"])}
     assert table.frame.rows() == [(39.0, "x"), (None, MISSING_CATEGORY)]
     assert types(table) == {"age": "numeric", "job": "categorical"}
     assert table.contract.categorical["job"].categories == (MISSING_CATEGORY, "x")
@@ -395,3 +395,35 @@ def test_a_target_in_x_beside_y_is_refused() -> None:
     with pytest.raises(InvalidTable, match="target 'label' is a column of X, and y is given, too: leave one of them"):
         train(X, Y2, target="label")
     assert train({"a": [1, 2]}, Y2, target="label").target == "label"
+
+
+@pytest.mark.parametrize("distinct", [3, 1500])
+@pytest.mark.parametrize("form", ["list", "series", "categorical"])
+def test_texts_become_codes_whether_few_or_many_differ(distinct: int, form: str) -> None:
+    plain = [f"t{row % distinct}" for row in range(3000)]
+    cells = [*plain, None, " ? ", "", "\x00missing", "\x00", " t0"]
+    column: Any = cells
+    if form != "list":
+        column = pl.Series(cells, dtype=pl.String if form == "series" else pl.Categorical)
+    table = train({"a": column}, Y2 * (len(cells) // 2))
+    expected = [*plain, *[MISSING_CATEGORY] * 3, "\x00\x00missing", "\x00\x00", " t0"]
+    assert table.frame["a"].to_list() == expected
+    assert table.frame.schema == {"a": pl.Enum(sorted(set(expected)))}
+    assert table.contract.categorical["a"].categories == tuple(sorted(set(expected)))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [["no", "yes", "é"], [3, -2, 2**60], [True, False, True], ["1", "10", "9"]],
+    ids=["text", "int", "bool", "digits"],
+)
+def test_labels_of_a_series_are_those_of_a_list(labels: list[Any]) -> None:
+    y = labels * 20
+    listed, series = (train({"a": list(range(60))}, of) for of in (y, pl.Series(y)))
+    assert (series.codes.tolist(), series.contract.classes) == (listed.codes.tolist(), listed.contract.classes)
+    assert [series.contract.classes[code] for code in series.codes] == y
+    with pytest.raises(InvalidTable) as in_series:
+        train({"a": list(range(61))}, pl.Series([*y, None]))
+    with pytest.raises(InvalidTable) as in_list:
+        train({"a": list(range(61))}, [*y, None])
+    assert in_series.value.errors == in_list.value.errors

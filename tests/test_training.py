@@ -159,9 +159,9 @@ def test_hold_out_is_scikit_learns_stratified_split_with_the_seed() -> None:
     tree = Tree()
     trained = train(table, Evaluation(fraction=0.3, seed=5), tree)
     rows, held_out = train_test_split(np.arange(300), test_size=0.3, stratify=table.codes, random_state=5)
-    assert tree.tasks[0].frame.equals(table.frame[np.sort(rows)])
+    assert tree.tasks[0].frame.equals(table.text_frame[np.sort(rows)])
     assert tree.tasks[0].validation is not None
-    assert tree.tasks[0].validation[0].equals(table.frame[np.sort(held_out)])
+    assert tree.tasks[0].validation[0].equals(table.text_frame[np.sort(held_out)])
     assert trained.report.rows == {"total": 300, "train": 210, "validation": 90}
     assert trained.evaluation == Evaluation(fraction=0.3, seed=5)
 
@@ -433,7 +433,7 @@ evaluations = st.builds(
 def test_any_legal_table_trains_with_any_evaluation(table: TrainingTable, evaluation: Evaluation) -> None:
     tree = Tree()
     trained = train(table, evaluation, tree, iterations=2)
-    assert tree.tasks[-1].frame.equals(table.frame)
+    assert tree.tasks[-1].frame.equals(table.text_frame)
     assert all(set(task.labels.tolist()) == set(table.contract.classes) for task in tree.tasks)
     for task in tree.tasks[:-1]:
         assert task.validation is not None

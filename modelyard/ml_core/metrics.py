@@ -21,9 +21,7 @@ Metrics = dict[str, float | None]
 
 def accuracy(codes: Codes, probabilities: Probabilities) -> float:
     """Return the share of rows whose most probable class is the true one."""
-    from sklearn.metrics import accuracy_score
-
-    return float(accuracy_score(codes, predicted_codes(probabilities)))
+    return float(np.mean(predicted_codes(probabilities) == codes))
 
 
 def predicted_codes(probabilities: Probabilities) -> Codes:

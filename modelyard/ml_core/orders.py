@@ -67,7 +67,8 @@ class TrainingOrder:
 
 
 def _digest(said: dict[str, Any], table: TrainingTable) -> str:
-    digest = hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
+    categories = {name: column.categories for name, column in table.contract.categorical.items()}  # cells are codes
+    digest = hashlib.sha256(orjson.dumps({**said, "categories": categories}, option=orjson.OPT_SORT_KEYS))
     digest.update(table.codes.tobytes())
     digest.update(table.frame.hash_rows(seed=0).to_numpy().tobytes())
     return digest.hexdigest()

@@ -21,7 +21,7 @@ from modelyard.ml_core.splits import FALLBACK, Part, Splits, split_rows
 from modelyard.models_registry.base import Fit, FitTask, Labels, ModelClass, OnProgress, Progress
 from modelyard.schemas import Evaluation, Label, ModelWarning, Report
 from modelyard.tables import profile_columns
-from modelyard.tables.contract import Contract, TrainingTable
+from modelyard.tables.contract import Contract, TrainingTable, as_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +166,7 @@ class _Fits:
         self._contract = contract
         self._stream = stream
         self._labels = labels_of(plan.table.codes, contract.classes)
+        self._frame = plan.table.frame if plan.model_class.reads_enums else plan.table.text_frame
 
     def held_out(self, part: Part) -> FittedPart:
         """Fit a part of the rows and predict the part held out; the estimator is let go."""
@@ -176,7 +177,7 @@ class _Fits:
 
     def fit(self, part: Part | None = None, iterations: int | None = None) -> Fit:
         """Fit the rows of a part with the others held out, or all rows."""
-        frame, labels = self._plan.table.frame, self._labels
+        frame, labels = self._frame, self._labels
         if part is None:
             self._stream.begin_final()
         task = FitTask(
@@ -194,9 +195,9 @@ class _Fits:
 
     def probabilities(self, fit: Fit, part: Part | None = None) -> Probabilities:
         """Return a fit's probabilities for the rows held out, or for all rows; shape (n, k)."""
-        frame = self._plan.table.frame
         predictor = self._plan.model_class.predictor(fit.estimator, self._contract)
-        found = predictor.many(frame if part is None else frame[part.validation])
+        frame = self._plan.table.frame if part is None else self._plan.table.frame[part.validation]
+        found = predictor.many(frame if getattr(predictor, "reads_enums", False) else as_text(frame))
         if not np.isfinite(found).all():
             raise InvalidTable(
                 "the fit broke down: its probabilities are not numbers; "

@@ -37,7 +37,8 @@ OnProgress = Callable[[Progress], None]
 class FitTask:
     """All that a fit needs.
 
-    `frame` is a Table's frame (n rows, the contract's columns), `labels` the n labels themselves (int64, bool or
+    `frame` is a Table's frame (n rows, the contract's columns; its categorical columns are Enum for a model class that
+    `reads_enums`, else String), `labels` the n labels themselves (int64, bool or
     object array of str), every class of `classes` among them. `validation` is a held-out frame and its labels, for
     learning curves and early stopping; without it there is no early stopping.
     """
@@ -97,6 +98,8 @@ class ModelClass(ABC):
     libraries: ClassVar[tuple[str, ...]]
     """The distributions whose version a fitted estimator depends on."""
     hyperparams: ClassVar[tuple[Hyperparam, ...]]
+    reads_enums: ClassVar[bool] = False
+    """Whether fits take categorical columns as Enum, too."""
 
     def rules(self, hyperparams: Mapping[str, Any], n_classes: int | None) -> list[FieldError]:
         """Return what is wrong between hyperparams that are each right alone.

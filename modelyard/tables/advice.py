@@ -15,11 +15,15 @@ _NAMES_SHOWN = 20
 _ROWS_SHOWN = 5
 
 
-def identifier_like(frame: pl.DataFrame) -> tuple[ModelWarning, ...]:
+def identifier_like(frame: pl.DataFrame, contract: Contract) -> tuple[ModelWarning, ...]:
     """Warn of columns whose values nearly all differ (over 90 % of more than 20 rows) or number the rows."""
     if frame.height <= IDENTIFIER_ROWS:
         return ()
-    found = [_identifier(series) if series.dtype == pl.String else _row_number(series) for series in frame]
+    categorical = contract.categorical
+    found = [
+        _identifier(series, categorical[series.name].categories) if series.name in categorical else _row_number(series)
+        for series in frame
+    ]
     return tuple(warning for warning in found if warning is not None)
 
 
@@ -75,12 +79,13 @@ def _cells(count: int) -> str:
     return "1 cell holds a category" if count == 1 else f"{count} cells hold categories"
 
 
-def _identifier(series: pl.Series) -> ModelWarning | None:
-    present = series.filter(series != MISSING_CATEGORY)
-    distinct = present.n_unique()
-    if present.is_empty() or distinct / len(present) <= IDENTIFIER_SHARE:
+def _identifier(series: pl.Series, categories: Sequence[str]) -> ModelWarning | None:
+    present, distinct = len(series), len(categories)
+    if MISSING_CATEGORY in categories:
+        present, distinct = present - int((series == MISSING_CATEGORY).sum()), distinct - 1
+    if not present or distinct / present <= IDENTIFIER_SHARE:
         return None
-    return _warning(series.name, distinct, f"{distinct} of {len(present)} values differ")
+    return _warning(series.name, distinct, f"{distinct} of {present} values differ")
 
 
 def _row_number(series: pl.Series) -> ModelWarning | None:

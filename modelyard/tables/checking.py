@@ -60,7 +60,7 @@ def read_training(
     )
     frame = pl.DataFrame([column.series for column in checked.values()])
     strays = _strays(features, declared, markers) if raw.text_cells else ()
-    warnings = (*advice.identifier_like(frame), *strays)
+    warnings = (*advice.identifier_like(frame, contract), *strays)
     return TrainingTable(frame, warnings, codes=codes, contract=contract, target=target)
 
 
@@ -228,10 +228,11 @@ def _categorical(
 ) -> _Checked | None:
     before = len(errors)
     source = content if content in ("numbers", "booleans") else "text"
-    series = columns.category_series(name, column, source, markers, errors)
+    series = columns.coded_series(name, column, source, markers, errors)
     if len(errors) > before:
         return None
-    categories = tuple(series.unique().sort().to_list())
+    assert isinstance(series.dtype, pl.Enum)
+    categories = tuple(series.dtype.categories.to_list())
     if categories == (MISSING_CATEGORY,):
         errors.append(_all_missing(name))
         return None

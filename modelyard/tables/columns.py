@@ -15,12 +15,15 @@ import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.tables import cells
-from modelyard.tables.contract import MISSING_CATEGORY, CategorySource
+from modelyard.tables.contract import MISSING_CATEGORY, CategorySource, as_codes
 
 Cells: TypeAlias = "pl.Series | list[Any] | tuple[Any, ...]"
 Content = Literal["numbers", "booleans", "text", "mixed", "missing"]
 
 _LEADING_ZERO = r"^[+-]?0[0-9]"
+_FEW_TEXTS = 1000
+"""Up to here texts are looked at one by one, beyond by whole columns."""
+
 TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
 _CELL_TYPES = (*TEXT_TYPES, pl.Boolean, pl.Null, pl.Date, pl.Datetime, pl.Time)
 
@@ -69,6 +72,15 @@ def category_series(
         return fast
     convert = _each(name, column, lambda cell: cells.category(cell, source, markers), errors)
     return pl.Series(name, convert, dtype=pl.String).fill_null(MISSING_CATEGORY)
+
+
+def coded_series(
+    name: str, column: Cells, source: CategorySource, markers: frozenset[str], errors: list[FieldError]
+) -> pl.Series:
+    """Return a column as `category_series` does, but as an Enum of the categories that occur, sorted."""
+    text = _listed_texts(name, column)
+    coded = None if text is None else _coded_texts(text, source, markers)
+    return as_codes(category_series(name, column, source, markers, errors)) if coded is None else coded
 
 
 def break_of_majority(name: str, column: Cells, markers: frozenset[str]) -> list[FieldError]:
@@ -167,17 +179,13 @@ def _listed_numbers(name: str, column: Sequence[Any]) -> pl.Series | None:
 
 
 def _fast_categories(name: str, column: Cells, source: CategorySource, markers: frozenset[str]) -> pl.Series | None:
-    if not isinstance(column, pl.Series):
-        if set(map(type, column)) <= {str, type(None)}:
-            try:
-                return _fast_categories(name, pl.Series(name, column, dtype=pl.String), source, markers)
-            except UnicodeEncodeError:
-                return None
-        return _listed_categories(name, column, source, markers)
-    if column.dtype in TEXT_TYPES:
-        column = column.cast(pl.String)
+    text = _listed_texts(name, column)
+    if text is not None:
         if source == "text":
-            return text_categories(column, markers).rename(name)
+            return text_categories(text, markers).rename(name)
+        column = text
+    if not isinstance(column, pl.Series):
+        return _listed_categories(name, column, source, markers)
     if column.dtype == pl.Boolean:
         return column.cast(pl.String).fill_null(MISSING_CATEGORY).rename(name)
     single = column.dtype == pl.Float32
@@ -188,6 +196,33 @@ def _fast_categories(name: str, column: Cells, source: CategorySource, markers: 
     except ValueError:
         return None
     return _replaced(column, seen, texts).rename(name)
+
+
+def _coded_texts(text: pl.Series, source: CategorySource, markers: frozenset[str]) -> pl.Series | None:
+    """Return texts as coded categories; None where they are many, or one cannot be a category."""
+    seen = text.unique().to_list()
+    if len(seen) > _FEW_TEXTS:
+        return None
+    try:
+        found = [cells.category(cell, source, markers) for cell in seen]
+    except ValueError:
+        return None
+    categories = pl.Enum(sorted(set(found)))
+    if found == seen:
+        return text.cast(categories)
+    return text.replace_strict(seen, found, return_dtype=categories)
+
+
+def _listed_texts(name: str, column: Cells) -> pl.Series | None:
+    """Return a column that holds texts and nothing else, or a list of them, as a Series of texts."""
+    if isinstance(column, pl.Series):
+        return column.cast(pl.String).rename(name) if column.dtype in TEXT_TYPES else None
+    if not set(map(type, column)) <= {str, type(None)}:
+        return None
+    try:
+        return pl.Series(name, column, dtype=pl.String)
+    except UnicodeEncodeError:
+        return None
 
 
 def text_categories(text: pl.Series, markers: frozenset[str]) -> pl.Series:

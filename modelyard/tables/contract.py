@@ -62,9 +62,9 @@ class Contract:
 class Table:
     """A checked table: `frame` has the contract's columns in order and nothing else.
 
-    Numeric columns are Float64 with nulls where missing (no NaN, no infinity), categorical ones String without
-    nulls (MISSING_CATEGORY where missing). In a table to predict for they are Enum where that is known to be enough;
-    `text_frame` has them as String in any case.
+    Numeric columns are Float64 with nulls where missing (no NaN, no infinity), categorical ones without nulls
+    (MISSING_CATEGORY where missing): Enum of the contract's categories in a table to train on, in one to predict for
+    Enum where that is known to be enough, else String. `text_frame` has them as String in any case.
     """
 
     frame: pl.DataFrame
@@ -73,7 +73,17 @@ class Table:
     @property
     def text_frame(self) -> pl.DataFrame:
         """The frame with every categorical column as String."""
-        return self.frame.with_columns(cs.enum().cast(pl.String))
+        return as_text(self.frame)
+
+
+def as_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a checked frame with every categorical column as String."""
+    return frame.with_columns(cs.enum().cast(pl.String))
+
+
+def as_codes(texts: pl.Series) -> pl.Series:
+    """Return texts as an Enum of those that occur, sorted; what is an Enum already stays one of all its categories."""
+    return texts if isinstance(texts.dtype, pl.Enum) else texts.cast(pl.Enum(texts.unique().sort()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -41,21 +41,40 @@ def read_labels(
     `label` names the labels in messages; with `text_cells` (CSV) text that is all numbers, or all `true` and `false`,
     is read as such. Raises InvalidTable.
     """
-    values: Cells = column.to_list() if isinstance(column, pl.Series) else column
-    kinds = set(map(cells.kind_of, set(map(type, values))))
-    read = _reader(column if text_cells else values, markers, kinds)
+    seen = _distinct(column)
+    kinds = set(map(cells.kind_of, set(map(type, seen))))
     if len(kinds) > 1 or "other" in kinds:  # a set would take True for 1
-        raise _wrong_labels(values, label, read)
+        raise _wrong_labels(column, label, markers, text_cells=text_cells)
+    read = _reader(column if text_cells else seen, markers, kinds)
     try:
-        known = {value: read(value) for value in set(values)}
+        known = {value: read(value) for value in set(seen)}
     except ValueError:
-        raise _wrong_labels(values, label, read) from None
+        raise _wrong_labels(column, label, markers, text_cells=text_cells) from None
     classes = sorted(set(known.values()))
     if len(classes) < 2:
         raise InvalidTable(f"{label} must hold at least two classes, got only {shown(classes[0])}")
     code = {value: number for number, value in enumerate(classes)}
-    of_value = {value: code[label] for value, label in known.items()}
-    return np.fromiter(map(of_value.__getitem__, values), dtype=np.int64, count=len(values)), tuple(classes)
+    return _codes(column, {value: code[label] for value, label in known.items()}), tuple(classes)
+
+
+def _distinct(column: Cells) -> Cells:
+    """Return the labels that occur, where polars knows them at once; else all."""
+    if not isinstance(column, pl.Series):
+        return column
+    return (column.unique() if _is_plain(column) else column).to_list()
+
+
+def _codes(column: Cells, of_label: Mapping[Any, int]) -> npt.NDArray[np.int64]:
+    if isinstance(column, pl.Series):
+        if _is_plain(column):
+            codes = column.replace_strict(list(of_label), list(of_label.values()), return_dtype=pl.Int64)
+            return codes.to_numpy()
+        column = column.to_list()
+    return np.fromiter(map(of_label.__getitem__, column), dtype=np.int64, count=len(column))
+
+
+def _is_plain(column: pl.Series) -> bool:
+    return column.dtype in (pl.String, pl.Boolean) or column.dtype.is_integer()
 
 
 def _reader(column: Cells, markers: frozenset[str], kinds: set[cells.Kind]) -> Callable[[Any], Label]:
@@ -123,7 +142,10 @@ def _unicode(cell: Any) -> str:
     return text
 
 
-def _wrong_labels(values: Cells, label: str, read: Callable[[Any], Label]) -> InvalidTable:
+def _wrong_labels(column: Cells, label: str, markers: frozenset[str], *, text_cells: bool) -> InvalidTable:
+    values: Cells = column.to_list() if isinstance(column, pl.Series) else column
+    kinds = set(map(cells.kind_of, set(map(type, values))))
+    read = _reader(column if text_cells else values, markers, kinds)
     errors: list[FieldError] = []
     for row, cell in enumerate(values):
         try:
