@@ -15,6 +15,7 @@ import numpy as np
 from modelyard.errors import FieldError, InvalidTable
 from modelyard.models_registry.base import Fit, FitTask, ModelClass, OnProgress, Predictor, Progress
 from modelyard.models_registry.hyperparams import Hyperparam
+from modelyard.models_registry.linear_features import fit_columns
 from modelyard.models_registry.linear_predictor import LinearPredictor, column_weights
 from modelyard.schemas import ModelWarning
 from modelyard.tables.contract import Contract
@@ -45,6 +46,7 @@ class LogisticRegressionClass(ModelClass):
     )
     import_path = "sklearn.linear_model.LogisticRegression"
     libraries = ("scikit-learn",)
+    reads_enums = True
     hyperparams = (
         Hyperparam(
             "C",
@@ -163,9 +165,9 @@ def _fit_pipeline(task: FitTask) -> Any:
     _report(task.on_progress, 0)
     _check_scale(task)
     columns = _columns(task.contract)
-    features = columns.fit_transform(task.frame)
+    features = fit_columns(columns, task.frame)
     _report(task.on_progress, 1)
-    classifier = _classifier(task.hyperparams).fit(features, task.labels)
+    classifier = _fit_classifier(task, features)
     _report(task.on_progress, 2)
     pipeline = Pipeline([("columns", columns), ("classifier", classifier)])
     _report(task.on_progress, _STAGES)
@@ -205,6 +207,17 @@ def _check_scale(task: FitTask) -> None:
             errors.append(FieldError(("X", name), f"{message}, got {largest:g}", largest))
     if errors:
         raise InvalidTable.of(errors)
+
+
+def _fit_classifier(task: FitTask, features: Any) -> Any:
+    """Fit the linear model; to texts by their places among the sorted classes, as scikit-learn sorts objects slowly."""
+    classifier = _classifier(task.hyperparams)
+    if task.labels.dtype != object:
+        return classifier.fit(features, task.labels)
+    codes = {label: code for code, label in enumerate(task.contract.classes)}
+    classifier.fit(features, np.fromiter(map(codes.__getitem__, task.labels), dtype=np.int64, count=len(task.labels)))
+    classifier.classes_ = np.array(task.contract.classes, dtype=object)[classifier.classes_]
+    return classifier
 
 
 def _classifier(hyperparams: Mapping[str, Any]) -> Any:
