@@ -48,6 +48,7 @@ def build(settings: Settings) -> Yard:
         limits,
         target=running.TARGET,
         preload=running.PRELOAD,
+        rehearsal=running.REHEARSAL,
         on_end=None if tracker is None else tracker.note,
     )
     return Yard(

@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelyard.errors import FieldError, InvalidTable
-from modelyard.jobs import Finished, JobIndex, Jobs, Limits, NewJob, ProgressReporter
+from modelyard.jobs import Finished, JobIndex, Jobs, Limits, NewJob, ProgressReporter, spare
 from modelyard.schemas import Job
 from modelyard.storage import ModelDescription, ModelStore, write_model_files
 from tests.storage_drafts import new_model
 
 TARGET = f"{__name__}:run"
+REHEARSAL = f"{__name__}:rehearse"
+REHEARSED_FILE = 99
 WRONG = InvalidTable.of([FieldError(("X", 3, "age"), "column 'age', row 3: too old", 1e3)])
 
 
@@ -33,6 +35,21 @@ def run(folder: Path, report: ProgressReporter) -> Finished:
     return Finished(ModelDescription(**fields), files)
 
 
+def rehearse() -> None:
+    """Leave a sign in the process itself."""
+    os.dup2(1, REHEARSED_FILE)
+
+
+def rehearse_badly() -> None:
+    """Be a rehearsal that goes wrong."""
+    raise LookupError("stage fright")
+
+
+def be_impatient() -> None:
+    """Let go of a spare soon, in the fork server that this is called in."""
+    spare.MOST_IDLE_S = 0.3
+
+
 def _finish(_: Path, report: ProgressReporter) -> None:
     report(2, 2, 0.25)
 
@@ -41,6 +58,11 @@ def _pass(folder: Path, _: ProgressReporter, path: str) -> None:
     """Leave a line in a file."""
     with Path(path).open("a") as file:
         file.write(folder.name + "\n")
+
+
+def _pid(folder: Path, _: ProgressReporter, path: str) -> None:
+    """Say in which process it runs."""
+    (Path(path) / folder.name).write_text(str(os.getpid()))
 
 
 def _meet(folder: Path, _: ProgressReporter, path: str) -> None:
@@ -118,6 +140,7 @@ NO_GRACE = Limits(niceness=0, grace_s=0.0)
 ACTIONS: dict[str, Callable[..., None]] = {
     "finish": _finish,
     "pass": _pass,
+    "pid": _pid,
     "meet": _meet,
     "wait": _wait,
     "spin": _spin,
@@ -135,11 +158,11 @@ ACTIONS: dict[str, Callable[..., None]] = {
 
 
 @contextmanager
-def opened(root: Path, limits: Limits = NO_GRACE) -> Iterator[Jobs]:
+def opened(root: Path, limits: Limits = NO_GRACE, rehearsal: str | None = None) -> Iterator[Jobs]:
     """Open the jobs of a folder, as a server of their own would."""
     index = JobIndex()
     store = ModelStore(root, observers=[index])
-    jobs = Jobs(root, store, index, limits, target=TARGET, preload=())
+    jobs = Jobs(root, store, index, limits, target=TARGET, preload=(), rehearsal=rehearsal)
     try:
         yield jobs
     finally:
@@ -157,12 +180,12 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def serve(root: str, workers: str, preload: str = "") -> None:
+def serve(root: str, workers: str, preload: str = "", rehearsal: str = "") -> None:
     """Be a server in a process of its own: order what standard input says, a line each, and answer with job ids."""
     index = JobIndex()
     store = ModelStore(Path(root), observers=[index])
     limits = Limits(workers=int(workers), niceness=0, grace_s=0.0)
-    jobs = Jobs(Path(root), store, index, limits, target=TARGET, preload=preload.split())
+    jobs = Jobs(Path(root), store, index, limits, target=TARGET, preload=preload.split(), rehearsal=rehearsal or None)
     jobs.serve()
     _say("ready")
     for line in sys.stdin:

@@ -31,6 +31,18 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
+def runs(pid: int) -> set[int]:
+    """Return the processes below one that carry out a run: each writes to the run's log."""
+    return {found for found in descendants(pid) if _output(found).name == "log.txt"}
+
+
+def _output(pid: int) -> Path:
+    try:
+        return Path(f"/proc/{pid}/fd/1").readlink()
+    except (FileNotFoundError, ProcessLookupError):
+        return Path()
+
+
 def seconds_until(reached: Callable[[], bool], timeout_s: float = 60.0) -> float:
     """Wait until something is so, and return how long it took."""
     began = time.monotonic()

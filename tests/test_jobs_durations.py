@@ -15,7 +15,7 @@ import pytest
 from modelyard.bootstrap import build
 from modelyard.settings import Settings
 from tests import doors
-from tests.processes import descendants, seconds_until
+from tests.processes import parents, runs, seconds_until
 
 REST = [sys.executable, "-m", "modelyard", "rest"]
 pytestmark = pytest.mark.alone
@@ -39,14 +39,15 @@ class Server:
 
     def train_for_long(self) -> tuple[str, set[int]]:
         """Order a long training and return its id and its processes once it is at work."""
-        fork_servers = descendants(self.pid)
         job_id: str = self.http.post("/train?wait=false", json=LONG).raise_for_status().json()["job_id"]
         seconds_until(lambda: self.http.get(f"/jobs/{job_id}").json()["progress"]["step"] is not None)
-        return job_id, descendants(self.pid) - fork_servers
+        found = runs(self.pid)
+        assert len(found) == 1
+        return job_id, found
 
     def wait_until_gone(self, run: set[int]) -> float:
         """Return the seconds until none of a run's processes is left."""
-        return seconds_until(lambda: not run & descendants(self.pid))
+        return seconds_until(lambda: not run & parents().keys())
 
 
 @pytest.fixture(scope="module")

@@ -22,10 +22,10 @@ ROOT = Path(__file__).parent.parent
 class Server:
     """A process that owns jobs; at the end of the block it is killed."""
 
-    def __init__(self, folder: Path, workers: int = 1, preload: str = "") -> None:
+    def __init__(self, folder: Path, workers: int = 1, preload: str = "", rehearsal: str = "") -> None:
         command = [sys.executable, "-c", "import sys; from tests.job_runs import serve; serve(*sys.argv[1:])"]
         self.process = subprocess.Popen(
-            [*command, str(folder), str(workers), preload],
+            [*command, str(folder), str(workers), preload, rehearsal],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

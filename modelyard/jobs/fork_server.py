@@ -1,5 +1,7 @@
 """The fork server: a process that holds the libraries that fits need, and forks itself for every run.
 
+After a run it forks once more, ahead of the next order, where it is told how to rehearse (`spare`).
+
 It is started with one end of a socket, over which its owner (`launcher`) says what to start and to kill, in lines of
 JSON, and hears what became of it. It has one thread, so that its forks are sound, and it does nothing itself: what a
 run does is in `run_process`.
@@ -19,13 +21,15 @@ import sys
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import orjson
 
 from modelyard.jobs import run_process
+from modelyard.jobs.spare import Order, Spares
 
 _MESSAGE_BYTES = 1 << 16
 _MOST_FILES = 64
@@ -33,7 +37,7 @@ IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """They are for the owner, who decides what becomes of its runs."""
 
 
-def main(file: int, target: str, preload: Sequence[str]) -> NoReturn:
+def main(file: int, target: str, preload: Sequence[str], rehearsal: str | None) -> NoReturn:
     """Serve the owner at the other end of the socket `file` until it is gone. Runs call the function `target` names."""
     for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -41,25 +45,24 @@ def main(file: int, target: str, preload: Sequence[str]) -> NoReturn:
     os.set_inheritable(file, False)
     channel = socket.socket(fileno=file)
     try:
-        function = _load(target, preload)
+        for name in preload:
+            prepare = _named(name)
+            if name.endswith("()"):
+                prepare()
+        server = _Server(channel, _named(target), None if rehearsal is None else _named(rehearsal))
     except BaseException:
         _send(channel, {"problem": traceback.format_exc()})
         raise
-    _Server(channel, function).serve()
+    _settle()
+    server.serve()
 
 
-def _load(target: str, preload: Sequence[str]) -> run_process.RunFunction:
-    """Import what runs need. Then the alarm by which the launcher had this process look for its owner is over."""
-    for name in preload:
-        prepare = _named(name)
-        if name.endswith("()"):
-            prepare()
-    function: run_process.RunFunction = _named(target)
+def _settle() -> None:
+    """End the alarm by which the launcher had this process look for its owner, and leave what is here as it is."""
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     gc.collect()
     gc.freeze()  # what is here now is shared with all runs; their collectors shall not touch it
-    return function
 
 
 def _named(name: str) -> Any:
@@ -69,15 +72,24 @@ def _named(name: str) -> Any:
     return getattr(found, member) if member else found
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    job_id: str
+    niceness: int
+
+
 class _Server:
     """The loop of the process."""
 
-    def __init__(self, channel: socket.socket, function: run_process.RunFunction) -> None:
+    def __init__(
+        self, channel: socket.socket, function: run_process.RunFunction, rehearse: Callable[[], None] | None
+    ) -> None:
         self._channel = channel
         self._function = function
+        self._spares = Spares(self._fork, rehearse)
         self._text = b""
         self._files: deque[int] = deque()
-        self._runs: dict[int, str] = {}
+        self._runs: dict[int, _Run] = {}
         self._lifeline = os.pipe()  # it closes when this process ends, which runs take as their end
         self._children = os.pipe()
         self._done = os.pipe()  # a line for each run that has done its work and only has to let go of its memory
@@ -94,7 +106,10 @@ class _Server:
         selector.register(self._children[0], selectors.EVENT_READ)
         selector.register(self._done[0], selectors.EVENT_READ)
         while True:
-            for key, _ in selector.select():
+            ready = selector.select(self._spares.patience_s())
+            if not ready:
+                self._spares.change()
+            for key, _ in ready:
                 if key.fileobj is self._channel:
                     self._listen()
                 elif key.fileobj == self._done[0]:
@@ -122,33 +137,41 @@ class _Server:
     def _start(self, message: dict[str, Any], slot: int) -> None:
         job_id = message["start"]
         try:
-            with warnings.catch_warnings():
-                # Python warns of the threads of native libraries; those mend themselves after a fork.
-                warnings.simplefilter("ignore", DeprecationWarning)
-                pid = os.fork()
+            pid = self._spares.take((message, slot)) or self._fork(message["niceness"], lambda: (message, slot))
         except OSError as error:
-            os.close(slot)
             _send(self._channel, {"ended": job_id, "status": None, "reason": f"cannot fork: {error.strerror}"})
             return
-        if pid == 0:
-            self._become_run(message, slot)
-        os.close(slot)
-        _own_group(pid)
-        self._runs[pid] = job_id
+        finally:
+            os.close(slot)
+        self._runs[pid] = _Run(job_id, message["niceness"])
         _send(self._channel, {"started": job_id, "pid": pid})
 
-    def _become_run(self, message: dict[str, Any], slot: int) -> NoReturn:
-        """Be the run, to its end. It keeps `slot`, the lifeline and the way to say it is done, and no more files."""
+    def _fork(self, niceness: int, order: Callable[[], Order]) -> int:
+        """Return the process of a run, which carries out what `order` returns there. Raises OSError."""
+        with warnings.catch_warnings():
+            # Python warns of the threads of native libraries; those mend themselves after a fork.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if pid == 0:
+            self._become_run(niceness, order)
+        run_process.own_group(pid)
+        return pid
+
+    def _become_run(self, niceness: int, order: Callable[[], Order]) -> NoReturn:
+        """Be the run, to its end. It keeps its slot, the lifeline and the way to say it is done, and no more files."""
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            _own_group(0)
-            run_process.be_nice(message["niceness"])
+            run_process.own_group(0)
+            run_process.be_nice(niceness)  # before it has threads, which would keep what they have
+            run_process.be_first_to_be_killed()
             for file in (*self._children, self._done[0], self._lifeline[1], *self._files):
                 os.close(file)
             self._channel.close()
-            os.set_inheritable(slot, False)
+            self._spares.close()
             run_process.end_with(self._lifeline[0])
+            message, slot = order()
+            os.set_inheritable(slot, False)
             run_process.carry_out(Path(message["folder"]), self._function)
             os.close(slot)
             os.write(self._done[1], b"%d\n" % os.getpid())
@@ -164,47 +187,34 @@ class _Server:
             return
         for pid in map(int, pids.split()):
             self._told.add(pid)
-            _send(self._channel, {"ended": self._runs[pid], "status": 0})
+            self._spares.run_has_ended(self._runs[pid].niceness)
+            _send(self._channel, {"ended": self._runs[pid].job_id, "status": 0})
 
     def _kill(self, job_id: str) -> None:
-        for pid, found in self._runs.items():
-            if found == job_id:
-                _kill_group(pid)
+        for pid, run in self._runs.items():
+            if run.job_id == job_id:
+                run_process.kill_group(pid)
 
     def _reap(self) -> None:
+        if (why := self._spares.found_dead()) is not None:
+            _send(self._channel, {"spare": why})
         for pid in list(self._runs):
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
-                _kill_group(pid)  # what it may have started itself
+                run_process.kill_group(pid)  # what it may have started itself
                 self._tell_done()  # it may have said so since the last look, and its line must find it here
-                job_id = self._runs.pop(pid)
+                run = self._runs.pop(pid)
                 if pid in self._told:
                     self._told.remove(pid)
                 else:
-                    _send(self._channel, {"ended": job_id, "status": status})
+                    self._spares.run_has_ended(run.niceness)
+                    _send(self._channel, {"ended": run.job_id, "status": status})
 
     def _end(self) -> NoReturn:
         for pid in self._runs:
-            _kill_group(pid)
+            run_process.kill_group(pid)
+        self._spares.end()
         os._exit(0)
-
-
-def _own_group(pid: int) -> None:
-    """Take a run out of the terminal's group; not out of its session, or its low priority would count for nothing.
-
-    Linux weighs priorities within a session only (autogroup). The run and its parent both do it, whoever comes first.
-    """
-    try:
-        os.setpgid(pid, pid)
-    except (ProcessLookupError, PermissionError):
-        return
-
-
-def _kill_group(pid: int) -> None:
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
 
 
 def _send(channel: socket.socket, message: dict[str, Any]) -> None:

@@ -50,9 +50,9 @@ class Jobs:
     """The jobs of one folder.
 
     Runs call the function that `target` names (`module:function`), with `preload` imported (`module`) or called
-    (`module:function()`) once before. `index` observes the store's database. Where trainings are tracked, `on_end` is
-    called with the id of the model that a job has made, or of the job that has made none. Every use raises Unavailable
-    where the folder cannot be used.
+    (`module:function()`) once before. After a run, a process that has called `rehearsal` is kept ready for the next.
+    `index` observes the store's database. Where trainings are tracked, `on_end` is called with the id of the model that
+    a job has made, or of the job that has made none. Every use raises Unavailable where the folder cannot be used.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class Jobs:
         *,
         target: str,
         preload: Sequence[str],
+        rehearsal: str | None = None,
         on_end: OnEnd | None = None,
     ) -> None:
         self._folder = root / "jobs"
@@ -71,7 +72,7 @@ class Jobs:
         self._on_end = on_end
         self._documents = JobDocuments(store.database, index, tracked=on_end is not None)
         self._target = target
-        self._launcher = launcher.share(target, preload)
+        self._launcher = launcher.share(target, preload, rehearsal)
         self._dispatcher = Dispatcher(self._folder, store, self._documents, self._launcher, limits, on_end=on_end)
 
     def serve(self) -> None:

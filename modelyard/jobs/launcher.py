@@ -30,7 +30,7 @@ signal.signal(signal.SIGALRM, lambda *_: owner.poll(0) and os._exit(0))
 signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
 sys.path[:] = {path!r}
 from modelyard.jobs.fork_server import main
-main({file}, {target!r}, {preload!r})
+main({file}, {target!r}, {preload!r}, {rehearsal!r})
 """
 """What the fork server's Python runs. Until it is ready, which takes seconds, an alarm has it look for its owner."""
 
@@ -54,11 +54,15 @@ class RunEvents:
 
 
 class Launcher:
-    """A fork server for runs of the function that `target` names (`module:function`), with `preload` imported."""
+    """A fork server for runs of the function that `target` names (`module:function`), with `preload` imported.
 
-    def __init__(self, target: str, preload: Sequence[str]) -> None:
+    Where `rehearsal` names a function there is a spare after each run, which has called it.
+    """
+
+    def __init__(self, target: str, preload: Sequence[str], rehearsal: str | None) -> None:
         self._target = target
         self._preload = tuple(preload)
+        self._rehearsal = rehearsal
         self._lock = threading.Lock()
         self._server: _Server | None = None
         self._is_closed = False
@@ -103,21 +107,26 @@ class Launcher:
 
     def _running(self, niceness: int = 0) -> _Server:
         if self._server is None or self._server.is_gone:
-            self._server = _Server(self._target, self._preload, niceness)
+            self._server = _Server(self._target, self._preload, self._rehearsal, niceness)
         return self._server
 
 
 class _Server:
     """One fork server process, and the thread that hears what it says."""
 
-    def __init__(self, target: str, preload: Sequence[str], niceness: int) -> None:
+    def __init__(self, target: str, preload: Sequence[str], rehearsal: str | None, niceness: int) -> None:
         self.is_gone = False
         self._runs: dict[str, RunEvents] = {}
         self._channel, theirs = socket.socketpair()
         with theirs:
             path = [str(Path(entry or ".").absolute()) for entry in sys.path]
             code = _CODE.format(
-                file=theirs.fileno(), path=path, target=target, preload=list(preload), niceness=niceness
+                file=theirs.fileno(),
+                path=path,
+                target=target,
+                preload=list(preload),
+                rehearsal=rehearsal,
+                niceness=niceness,
             )
             self._process = _start_python(code, theirs.fileno())
         threading.Thread(target=self._hear, name="runs", daemon=True).start()
@@ -160,6 +169,8 @@ class _Server:
     def _take(self, message: dict[str, Any]) -> None:
         if "problem" in message:
             log.error("the fork server cannot start: %s", message["problem"])
+        elif "spare" in message:
+            log.warning("the process for the next run ended before its order: %s", message["spare"])
         elif "started" in message:
             if (events := self._runs.get(message["started"])) is not None:
                 events.started(message["pid"])
@@ -188,10 +199,10 @@ _shared: dict[str, tuple[Launcher, int]] = {}
 _shared_lock = threading.Lock()
 
 
-def share(target: str, preload: Sequence[str]) -> Launcher:
+def share(target: str, preload: Sequence[str], rehearsal: str | None = None) -> Launcher:
     """Return this process's launcher for a function; each `share` is answered by a `release`."""
     with _shared_lock:
-        launcher, users = _shared.get(target) or (Launcher(target, preload), 0)
+        launcher, users = _shared.get(target) or (Launcher(target, preload, rehearsal), 0)
         _shared[target] = (launcher, users + 1)
         return launcher
 

@@ -37,6 +37,25 @@ def be_nice(niceness: int) -> None:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
+def own_group(pid: int) -> None:
+    """Take a run out of the terminal's group; not out of its session, or its low priority would count for nothing.
+
+    Linux weighs priorities within a session only (autogroup). The run and its parent both do it, whoever comes first.
+    """
+    try:
+        os.setpgid(pid, pid)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def kill_group(pid: int) -> None:
+    """Kill a run and what it may have started itself."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
 def end_with(lifeline: int) -> None:
     """End this process when its parent ends: the other end of the pipe `lifeline` is the parent's alone."""
     if sys.platform == "linux":
@@ -47,7 +66,6 @@ def end_with(lifeline: int) -> None:
 def carry_out(folder: Path, function: RunFunction) -> None:
     """Run the function for the order in `folder` and leave there what came of it."""
     spool = Spool(folder)
-    _be_first_to_be_killed()
     _speak_to(spool.log)
     try:
         spool.write_finished(function(folder, ProgressReporter(spool)))
@@ -77,7 +95,7 @@ def _end_at_close(lifeline: int) -> None:
     os._exit(1)
 
 
-def _be_first_to_be_killed() -> None:
+def be_first_to_be_killed() -> None:
     """Tell the system to end this process before any other when memory runs out."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_bytes(_FIRST_TO_BE_KILLED)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -15,11 +16,12 @@ import polars as pl
 
 from modelyard import models_registry
 from modelyard.jobs import Finished, ProgressReporter
-from modelyard.ml_core.orders import TrainingOrder
+from modelyard.ml_core.orders import TrainingOrder, order_training
 from modelyard.ml_core.training import Trained, TrainingPlan, run_training
 from modelyard.models_registry.base import Progress
-from modelyard.schemas import Evaluation, ModelWarning
+from modelyard.schemas import Evaluation, ModelWarning, TrainRequest
 from modelyard.storage import ModelDescription, current_environment, write_model_files
+from modelyard.storage.estimators import pickled
 from modelyard.storage.files import sync_files
 from modelyard.tables import contract_from_json, contract_to_json
 from modelyard.tables.contract import TrainingTable
@@ -43,6 +45,9 @@ PRELOAD = (
 )
 """What fits and evaluations import when they come to it, imported once for all runs; then a call."""
 
+REHEARSAL = f"{__name__}:rehearse"
+
+_REHEARSED: dict[str, dict[str, Any]] = {"logistic_regression": {}, "catboost_classifier": {"iterations": 2}}
 _ORDER = "order.json"
 _CONTRACT = "contract.json"
 _TABLE = "table.arrow"
@@ -59,6 +64,28 @@ def warm_up() -> None:
         from narwhals.stable.v2 import from_native
 
         from_native(pl.DataFrame({"column": [0.0]}))
+
+
+def rehearse() -> None:
+    """Train on a few rows and keep nothing, so that the threads are there, and all else that is made at its first use.
+
+    No process that has done so can be forked.
+    """
+    X = {"number": [float(row % 7) for row in range(50)], "category": ["abc"[row % 3] for row in range(50)]}
+    for key, hyperparams in _REHEARSED.items():
+        request = TrainRequest(
+            model_class_key=key,
+            X=X,
+            y=["no", "yes"] * 25,
+            hyperparams=hyperparams,
+            evaluation=Evaluation(method="none"),
+        )
+        order = order_training(request, ())
+        pl.read_ipc(order.plan.table.frame.write_ipc(None).getvalue())
+        trained = run_training(order.plan, lambda _: None)
+        pickled(trained.estimator)
+        trained.report.model_dump_json()
+        describe(order, trained)
 
 
 def write_order(folder: Path, order: TrainingOrder) -> None:

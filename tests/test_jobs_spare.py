@@ -1,0 +1,184 @@
+"""The process that waits for the next run: it is used and replaced, counts for nothing, and outlives nobody."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelyard.jobs import Jobs
+from tests import job_runs
+from tests.job_runs import NO_GRACE, REHEARSAL, opened, order
+from tests.processes import descendants, parents, runs, seconds_until
+from tests.test_jobs_processes import Server
+
+
+@pytest.fixture
+def jobs(storage_dir: Path) -> Iterator[Jobs]:
+    with opened(storage_dir, rehearsal=REHEARSAL) as made:
+        yield made
+
+
+def fork_server() -> int:
+    (found,) = (
+        pid
+        for pid, parent in parents().items()
+        if parent == os.getpid() and job_runs.TARGET.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    )
+    return found
+
+
+def the_spare(server: int) -> int:
+    """Return the spare when it is there and has rehearsed."""
+    seconds_until(lambda: len(descendants(server) - runs(server)) == 1)
+    (found,) = descendants(server) - runs(server)
+    seconds_until(lambda: is_ready(found))
+    return found
+
+
+def is_ready(pid: int) -> bool:
+    """Tell whether a spare has rehearsed and waits for its order."""
+    has_rehearsed = Path(f"/proc/{pid}/fd/{job_runs.REHEARSED_FILE}").exists()
+    return has_rehearsed and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
+def did(job_id: str, folder: Path) -> int:
+    """Return the process that a job of the kind `pid` ran in."""
+    return int((folder / job_id).read_text())
+
+
+def test_there_is_none_before_the_first_run(jobs: Jobs, storage_dir: Path) -> None:
+    jobs.serve()
+    running = order(jobs, "wait")
+    seconds_until(lambda: jobs.get(running.job_id).progress.step is not None)
+    assert len(descendants(fork_server())) == 1
+    jobs.cancel(running.job_id)
+    assert the_spare(fork_server())
+
+
+def test_it_is_the_next_run_and_then_there_is_another(jobs: Jobs, tmp_path: Path) -> None:
+    jobs.wait(order(jobs, "finish").job_id)
+    first = the_spare(fork_server())
+    job = jobs.wait(order(jobs, f"pid {tmp_path}").job_id)
+    assert did(job.job_id, tmp_path) == first
+    second = the_spare(fork_server())
+    assert second != first
+    assert jobs.wait(order(jobs, "unexpected").job_id).status == "failed"
+    third = the_spare(fork_server())
+    assert len({first, second, third}) == 3
+
+
+def test_it_holds_neither_slot_nor_files_and_counts_as_no_run(jobs: Jobs, storage_dir: Path) -> None:
+    jobs.wait(order(jobs, "finish").job_id)
+    waiting = the_spare(fork_server())
+    held = {str(path.readlink()) for path in Path(f"/proc/{waiting}/fd").iterdir()}
+    assert {name for name in held if name.startswith("/")} <= {os.devnull}
+    assert Path(f"/proc/{waiting}/cwd").readlink() == Path("/")
+    one, two = (order(jobs, "wait") for _ in range(2))
+    seconds_until(lambda: jobs.get(one.job_id).progress.step is not None)
+    assert [jobs.get(job.job_id).status for job in (one, two)] == ["running", "queued"]
+    assert descendants(fork_server()) == {waiting}  # it is the run now, and nobody waits beside it
+
+
+@pytest.mark.parametrize(
+    ("what", "limits", "code"),
+    [
+        ("wait", {"timeout_s": 0.3}, "DEADLINE_EXCEEDED"),
+        ("hog", {"memory_bytes": 300 << 20}, "RESOURCE_EXHAUSTED"),
+    ],
+)
+def test_a_run_in_it_is_limited_like_any(storage_dir: Path, what: str, limits: dict[str, Any], code: str) -> None:
+    with opened(storage_dir, replace(NO_GRACE, **limits), rehearsal=REHEARSAL) as jobs:
+        jobs.wait(order(jobs, "finish").job_id)
+        waiting = the_spare(fork_server())
+        ended = jobs.wait(order(jobs, what).job_id)
+        assert ended.error is not None
+        assert ended.error.code == code
+        assert seconds_until(lambda: waiting not in parents()) < 1
+
+
+def test_a_run_in_it_is_cancelled_like_any(jobs: Jobs) -> None:
+    jobs.wait(order(jobs, "finish").job_id)
+    waiting = the_spare(fork_server())
+    job = order(jobs, "child")
+    seconds_until(lambda: jobs.get(job.job_id).progress.step is not None)
+    family = {waiting, *descendants(waiting)}
+    assert len(family) == 2
+    jobs.cancel(job.job_id)
+    assert seconds_until(lambda: not family & parents().keys()) < 1
+
+
+def test_it_is_as_nice_as_the_run_before_and_no_other_run_takes_it(storage_dir: Path, tmp_path: Path) -> None:
+    with opened(storage_dir, rehearsal=REHEARSAL) as jobs:
+        jobs.wait(order(jobs, "finish").job_id)
+        waiting = the_spare(fork_server())
+        nicer = replace(NO_GRACE, niceness=7)
+        with opened(storage_dir, nicer, rehearsal=REHEARSAL) as others:
+            job = others.wait(order(others, f"pid {tmp_path}").job_id)
+            assert did(job.job_id, tmp_path) != waiting
+        os.kill(waiting, signal.SIGKILL)
+        with opened(storage_dir, nicer, rehearsal=REHEARSAL) as others:
+            others.wait(order(others, "finish").job_id)
+            nice = the_spare(fork_server())
+            assert {
+                os.getpriority(os.PRIO_PROCESS, int(path.name)) for path in Path(f"/proc/{nice}/task").iterdir()
+            } == {7}
+            assert Path(f"/proc/{nice}/oom_score_adj").read_text().strip() == "1000"
+
+
+def test_one_that_dies_is_missed_by_nobody(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:
+    jobs.wait(order(jobs, "finish").job_id)
+    os.kill(the_spare(fork_server()), signal.SIGKILL)
+    assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
+    seconds_until(lambda: "ended before its order: exit code -9" in caplog.text)
+    assert the_spare(fork_server())
+
+
+def test_a_rehearsal_that_fails_costs_no_run_and_is_told(storage_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with opened(storage_dir, rehearsal=f"{job_runs.__name__}:rehearse_badly") as jobs:
+        for _ in range(2):
+            assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
+            seconds_until(lambda: "LookupError: stage fright" in caplog.text)
+            caplog.clear()
+
+
+def test_one_that_nobody_needs_goes(storage_dir: Path) -> None:
+    with Server(storage_dir, preload="tests.job_runs:be_impatient()", rehearsal=REHEARSAL) as server:
+        server.order("finish")
+        seconds_until(lambda: len(descendants(server.process.pid)) == 2)
+        seconds_until(lambda: len(descendants(server.process.pid)) == 1)
+
+
+@pytest.mark.parametrize("ends", ["killed", "closed"])
+def test_it_ends_with_its_server(storage_dir: Path, ends: str) -> None:
+    with Server(storage_dir, rehearsal=REHEARSAL) as server:
+        server.order("finish")
+        seconds_until(lambda: len(descendants(server.process.pid)) == 2)
+        family = descendants(server.process.pid)
+        if ends == "killed":
+            server.kill()
+        else:
+            assert server.process.stdin is not None
+            server.process.stdin.close()
+        assert seconds_until(lambda: not family & parents().keys()) < 2
+
+
+def test_it_ends_with_its_fork_server(jobs: Jobs) -> None:
+    jobs.wait(order(jobs, "finish").job_id)
+    server = fork_server()
+    family = {the_spare(server), server}
+    os.kill(server, signal.SIGKILL)
+    assert seconds_until(lambda: not family & parents().keys()) < 2
+    assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
+
+
+def test_a_fork_server_without_rehearsal_has_none(storage_dir: Path) -> None:
+    with Server(storage_dir) as server:
+        server.order("finish")
+        with pytest.raises(AssertionError):
+            seconds_until(lambda: len(descendants(server.process.pid)) == 2, timeout_s=0.5)
