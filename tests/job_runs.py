@@ -117,7 +117,11 @@ def _wrong(_: Path, __: ProgressReporter) -> None:
 
 
 def _unexpected(_: Path, __: ProgressReporter) -> None:
-    raise LookupError("secret")
+    cell = "secret"
+    try:
+        float(cell)
+    except ValueError as error:
+        raise LookupError(cell) from error
 
 
 def _no_memory(_: Path, __: ProgressReporter) -> None:

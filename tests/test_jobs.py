@@ -103,13 +103,23 @@ def test_runs_that_end_while_others_begin_leave_the_fork_server_alone(storage_di
     assert {error.detail for error in ended if error is not None} == {run_process.UNEXPECTED}
 
 
-@pytest.mark.parametrize(("what", "words"), [("signal 11", "the last words"), ("unexpected", "LookupError: secret")])
+@pytest.mark.parametrize(("what", "words"), [("signal 11", "the last words"), ("unexpected", "builtins.LookupError")])
 def test_the_log_has_what_a_failed_run_said(
     jobs: Jobs, caplog: pytest.LogCaptureFixture, what: str, words: str
 ) -> None:
     with caplog.at_level(logging.INFO, "modelyard.jobs"):
         jobs.wait(order(jobs, what).job_id)
     assert words in caplog.text
+
+
+def test_the_log_has_the_frames_of_a_failed_run_and_quotes_no_cell(
+    jobs: Jobs, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "modelyard.jobs"):
+        jobs.wait(order(jobs, "unexpected").job_id)
+    assert re.search(r'tests/job_runs.py", line \d+, in _unexpected', caplog.text)
+    assert re.search(r"builtins.ValueError\nwhich led to:\n(.*\n)+builtins.LookupError", caplog.text)
+    assert "secret" not in caplog.text
 
 
 def test_the_log_quotes_no_cell_of_a_table_that_a_run_refused(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:

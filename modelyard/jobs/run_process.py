@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -74,11 +75,19 @@ def carry_out(folder: Path, function: RunFunction) -> None:
     except MemoryError:
         _write_error(spool, ResourceExhausted("the training needs more memory than there is"))
     except OSError as error:
-        log.exception("the files of the run fail it")
+        log.error("the files of the run fail it\n%s", without_values(error))  # noqa: TRY400
         _write_error(spool, Unavailable(f"the training's files cannot be read or written: {error.strerror or error}"))
-    except Exception:  # the job's caller is told that it failed, its log why
-        log.exception("unexpected error")
+    except Exception as error:  # noqa: BLE001 - the job's caller is told that it failed, its log why
+        log.error("unexpected error\n%s", without_values(error))  # noqa: TRY400
         _write_error(spool, Internal(UNEXPECTED))
+
+
+def without_values(error: BaseException) -> str:
+    """Write down where an exception came from, and those behind it, without their messages: they may quote cells."""
+    behind = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    before = "" if behind is None else f"{without_values(behind)}\nwhich led to:\n"
+    kind = type(error)
+    return f"{before}{''.join(traceback.format_tb(error.__traceback__))}{kind.__module__}.{kind.__qualname__}"
 
 
 def _write_error(spool: Spool, error: ModelyardError) -> None:
