@@ -89,7 +89,7 @@ def test_survives_being_stored(chosen: ModelClass) -> None:
 def test_importances_are_named_by_column_and_not_negative(chosen: ModelClass) -> None:
     for classes in LABELS.values():
         sample = mixed(classes)
-        importances = chosen.feature_importances(quick_fit(chosen, sample).estimator, sample.contract)
+        importances = chosen.feature_importances(quick_fit(chosen, sample).estimator, sample.contract, sample.frame)
         if importances is not None:
             assert tuple(importances) == sample.contract.feature_names
             assert all(value >= 0 for value in importances.values())
@@ -112,7 +112,7 @@ def test_columns_of_one_type_only(chosen: ModelClass) -> None:
         estimator = quick_fit(chosen, sample).estimator
         predictor = chosen.predictor(estimator, sample.contract)
         assert_allclose(predictor.few(sample.rows(5)), predictor.many(sample.frame.head(5)), rtol=0, atol=1e-12)
-        assert set(chosen.feature_importances(estimator, sample.contract) or sample.frame.columns) == set(
+        assert set(chosen.feature_importances(estimator, sample.contract, sample.frame) or sample.frame.columns) == set(
             sample.frame.columns
         )
 

@@ -44,6 +44,32 @@ def sparse() -> Sample:
 
 
 @pytest.mark.parametrize("classes", [(0, 1), (0, 1, 2)])
+def test_importances_are_the_absolute_weights_of_standardised_features(classes: tuple[int, ...]) -> None:
+    sample = mixed(classes)
+    pipeline = fit(LOGISTIC, sample).estimator
+    features = pipeline[0].transform(sample.frame)
+    deviations = StandardScaler(with_mean=False).fit(features).scale_
+    weights = np.abs(pipeline[-1].coef_ * deviations).mean(axis=0)
+    found = LOGISTIC.feature_importances(pipeline, sample.contract, sample.frame)
+    assert found is not None
+    of_column: dict[str, float] = dict.fromkeys(found, 0.0)
+    for feature, weight in zip(pipeline[0].get_feature_names_out(), weights, strict=True):
+        kind, _, rest = feature.partition("__")
+        name = rest if kind == "numeric" else next(name for name in found if rest.startswith(f"{name}_"))
+        of_column[name] += weight
+    assert found == pytest.approx(of_column)
+
+
+def test_a_column_of_rare_categories_that_say_nothing_counts_little() -> None:
+    rows = np.arange(400)
+    frame = pl.DataFrame({"place": [f"place {i * 37 % 100}" for i in rows], "age": (rows % 20).astype(float)})
+    sample = sample_of(frame, (rows % 20 > 9).astype(int), ("no", "yes"))
+    found = LOGISTIC.feature_importances(fit(LOGISTIC, sample).estimator, sample.contract, frame)
+    assert found is not None
+    assert found["place"] < found["age"]
+
+
+@pytest.mark.parametrize("classes", [(0, 1), (0, 1, 2)])
 @pytest.mark.parametrize(("solver", "penalty"), [*itertools.product(SOLVERS, PENALTIES)])
 def test_solver_and_penalty_fit_or_are_refused_with_those_that_can(
     solver: str, penalty: str, classes: tuple[int, ...]

@@ -96,7 +96,7 @@ class Tree(ModelClass):
     def predictor(self, estimator: Any, contract: Contract) -> TreePredictor:
         return TreePredictor(estimator, contract)
 
-    def feature_importances(self, estimator: Any, contract: Contract) -> dict[str, float]:
+    def feature_importances(self, estimator: Any, contract: Contract, frame: pl.DataFrame) -> dict[str, float]:
         return dict(zip(contract.feature_names, estimator.feature_importances_, strict=True))
 
 

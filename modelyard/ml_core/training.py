@@ -80,7 +80,7 @@ def _train(plan: TrainingPlan, on_progress: OnProgress | None, columns: Future[d
         validation=validation,
         classes=contract.classes,
         learning_curve=validation.learning_curve if validation else mean_curve([final.learning_curve]),
-        feature_importances=plan.model_class.feature_importances(final.estimator, contract),
+        feature_importances=plan.model_class.feature_importances(final.estimator, contract, fits.frame),
         columns=columns.result(),
         rows=_row_counts(plan.table.frame.height, splits.parts, validation),
         warnings=warnings,
@@ -166,7 +166,7 @@ class _Fits:
         self._contract = contract
         self._stream = stream
         self._labels = labels_of(plan.table.codes, contract.classes)
-        self._frame = plan.table.frame if plan.model_class.reads_enums else plan.table.text_frame
+        self.frame = plan.table.frame if plan.model_class.reads_enums else plan.table.text_frame
 
     def held_out(self, part: Part) -> FittedPart:
         """Fit a part of the rows and predict the part held out; the estimator is let go."""
@@ -177,7 +177,7 @@ class _Fits:
 
     def fit(self, part: Part | None = None, iterations: int | None = None) -> Fit:
         """Fit the rows of a part with the others held out, or all rows."""
-        frame, labels = self._frame, self._labels
+        frame, labels = self.frame, self._labels
         if part is None:
             self._stream.begin_final()
         task = FitTask(

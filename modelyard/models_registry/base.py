@@ -116,6 +116,9 @@ class ModelClass(ABC):
         """Make a fitted estimator ready to answer; by default through its own `predict_proba`."""
         return EstimatorPredictor(estimator, contract)
 
-    def feature_importances(self, estimator: Any, contract: Contract) -> dict[str, float] | None:
-        """Return one non-negative importance a column, or None where the algorithm has none."""
+    def feature_importances(self, estimator: Any, contract: Contract, frame: pl.DataFrame) -> dict[str, float] | None:
+        """Return one non-negative importance a column, or None where the algorithm has none.
+
+        `frame` is what the estimator was fitted to.
+        """
         return None

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from modelyard.errors import InvalidArgument, InvalidTable
 from modelyard.models_registry.base import Fit, FitTask, Labels, ModelClass, Predictor, Progress
@@ -106,7 +107,7 @@ class CatBoostClassifierClass(ModelClass):
         """Take CatBoost's own shortest way."""
         return CatBoostPredictor(estimator, contract)
 
-    def feature_importances(self, estimator: Any, contract: Contract) -> dict[str, float] | None:
+    def feature_importances(self, estimator: Any, contract: Contract, frame: pl.DataFrame) -> dict[str, float] | None:
         """Return CatBoost's PredictionValuesChange: percentages that sum to 100."""
         with making_a_pool():
             values = estimator.get_feature_importance()

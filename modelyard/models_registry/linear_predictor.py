@@ -52,7 +52,7 @@ class LinearPredictor:
         self._intercept: Weights = np.array(classifier.intercept_, dtype=np.float64)
         names = contract.feature_names
         self._numeric = [_Numeric(i, n, fitted[n], weights[n]) for i, n in enumerate(names) if n in fitted]
-        categories = _fitted_categories(pipeline)
+        categories = fitted_categories(pipeline)
         self._categorical = [
             _Categorical(i, n, categories[n], weights[n]) for i, n in enumerate(names) if n in categories
         ]
@@ -214,7 +214,8 @@ def _fitted_columns(pipeline: Any) -> dict[str, tuple[float, float, float]]:
     return {}
 
 
-def _fitted_categories(pipeline: Any) -> dict[str, list[str]]:
+def fitted_categories(pipeline: Any) -> dict[str, list[str]]:
+    """Return each categorical column's categories, in the order of its weights."""
     for kind, transformer, names in pipeline.named_steps["columns"].transformers_:
         if kind == "categorical":
             return {name: found.tolist() for name, found in zip(names, transformer.categories_, strict=True)}

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import polars as pl
 
 from modelyard.errors import FieldError, InvalidTable
 from modelyard.models_registry.base import Fit, FitTask, ModelClass, OnProgress, Predictor, Progress
 from modelyard.models_registry.hyperparams import Hyperparam
 from modelyard.models_registry.linear_features import fit_columns
-from modelyard.models_registry.linear_predictor import LinearPredictor, column_weights
+from modelyard.models_registry.linear_predictor import LinearPredictor, column_weights, fitted_categories
 from modelyard.schemas import ModelWarning
 from modelyard.tables.contract import Contract
 
@@ -115,10 +117,23 @@ class LogisticRegressionClass(ModelClass):
         """Fold the pipeline into lookups and sums."""
         return LinearPredictor(estimator, contract)
 
-    def feature_importances(self, estimator: Any, contract: Contract) -> dict[str, float] | None:
-        """Return each column's absolute standardised weights: summed over its categories, averaged over the classes."""
-        weights = column_weights(estimator)
+    def feature_importances(self, estimator: Any, contract: Contract, frame: pl.DataFrame) -> dict[str, float] | None:
+        """Return each column's absolute standardised weights: summed over its categories, averaged over the classes.
+
+        Numbers are standardised in the pipeline. A category is a column of zeros and ones, whose weight still has to be
+        multiplied by its deviation: a rare category hardly counts, whatever its weight.
+        """
+        weights, categories = column_weights(estimator), fitted_categories(estimator)
+        for name, found in categories.items():
+            weights[name] = weights[name] * _deviations(frame[name], found)
         return {name: float(np.abs(weights[name]).sum(axis=1).mean()) for name in contract.feature_names}
+
+
+def _deviations(column: pl.Series, categories: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Return the standard deviation of each category's zeros and ones over the rows of a column."""
+    counts = dict(column.alias("category").value_counts().iter_rows())
+    shares = np.array([counts.get(category, 0) for category in categories]) / len(column)
+    return np.sqrt(shares * (1 - shares))
 
 
 def _solver_and_penalty(hyperparams: Mapping[str, Any]) -> FieldError | None:
