@@ -18,9 +18,9 @@ from tests import doors
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=5)
 NAMES = st.lists(TEXT.filter(lambda name: bool(name.strip())), min_size=1, max_size=4, unique=True)
 CELLS = {
-    "integers": st.integers(-1000, 1000),
-    "numbers": st.floats(-1e6, 1e6) | st.integers(-9, 9),
-    "texts": st.sampled_from(["a", "b", "NA", "ü", "1", "x y"]),
+    "integers": st.integers(-1000, 1000) | st.sampled_from([-(2**63), 2**63 - 1, 2**53 + 1]),
+    "numbers": st.floats(-1e6, 1e6) | st.integers(-9, 9) | st.sampled_from([-0.0, 5e-324, -1e100, 1e17]),
+    "texts": st.sampled_from(["a", "b", "NA", "", "ü", "1", "1.0", "true", "x y", " a", "\U0001f600", "long " * 60]),
     "booleans": st.booleans(),
 }
 LABELS: st.SearchStrategy[list[Any]] = st.sampled_from([["no", "yes"], [0, 1], [False, True], [-3, 7, 11]])
