@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -37,6 +39,23 @@ def test_a_server_answers_soon_and_takes_little(tmp_path: Path) -> None:
 def memory_mib(pid: int) -> float:
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def test_a_request_that_outlasts_the_server_is_told_why(tmp_path: Path) -> None:
+    port, folder = doors.free_port(), tmp_path / "yard"
+    settings = {"MODELYARD_REST_PORT": str(port), "MODELYARD_TRAIN_GRACE_S": "0"}
+    with doors.serving(REST, folder, **settings) as process, socket.socket() as half:
+        doors.wait_until_healthy(f"http://127.0.0.1:{port}")
+        half.connect(("127.0.0.1", port))
+        half.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n{")
+        assert httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200  # so the half request has come in
+        process.terminate()
+        half.settimeout(20)
+        head, _, body = half.makefile("rb").read().partition(b"\r\n\r\n")
+        assert process.wait(20) == 0
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert json.loads(body)["detail"] == "the server is shutting down"
+    assert "Traceback" not in folder.with_suffix(".log").read_text()
 
 
 def test_workers_share_a_port_and_a_dead_one_is_replaced(tmp_path: Path) -> None:

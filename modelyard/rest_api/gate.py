@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import re
@@ -13,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelyard import logs
-from modelyard.errors import ModelyardError, PayloadTooLarge, PermissionDenied
+from modelyard.errors import ModelyardError, PayloadTooLarge, PermissionDenied, Unavailable
 from modelyard.rest_api import problems
 from modelyard.settings import Settings
 
@@ -57,6 +58,9 @@ class Gate:
                 await self._app(scope, call.receive, call.send)
             except Exception as error:  # noqa: BLE001 - logged and answered
                 await _answer_error(call, error)
+            except asyncio.CancelledError:  # the server ends, and has waited long enough
+                if not call.started:
+                    await call.refuse(Unavailable("the server is shutting down"))
             call.log()
 
     def _check_origin(self, headers: Headers) -> None:
