@@ -6,6 +6,7 @@ A file becomes named raw columns; `forms` and `columns` take over from there.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,9 @@ _FOREIGN = (
 )
 _BEYOND_THE_READER = "two of its columns have the same name, or one has a type that is not supported, or it is damaged"
 """Where polars panics its words are an assertion's."""
+
+_INTERNALS = re.compile(r"out-of-spec|[{}]")
+"""What polars says of damaged files is in the words of its readers: types, offsets, other formats' names."""
 
 _FORMATS = "CSV (in UTF-8), JSON, JSON lines, Parquet or Arrow"
 
@@ -97,7 +101,9 @@ def _read_binary(data: bytes, problem: str, read: Callable[[io.BytesIO], pl.Data
     except pl.exceptions.PanicException:
         raise InvalidTable(f"{problem}: {_BEYOND_THE_READER}") from None
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        raise InvalidTable(f"{problem}: {str(error).partition(chr(10))[0][:200]}") from None
+        said = str(error).partition("\n")[0]
+        why = "it is damaged or cut short" if _INTERNALS.search(said) else said[:200]
+        raise InvalidTable(f"{problem}: {why}") from None
 
 
 def _checked_text(data: bytes, label: str) -> bytes:
