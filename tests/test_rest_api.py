@@ -136,6 +136,7 @@ def test_head_is_get_without_the_body(http: httpx.Client, path: str) -> None:
     assert int(head.headers["content-length"]) > 2
     assert http.head("/nothing").status_code == 404
     assert http.head("/train").status_code == 405
+    assert http.head("/jobs/any/events").status_code == 405
 
 
 def test_arrow_is_read_as_the_body_itself(http: httpx.Client, name: str) -> None:

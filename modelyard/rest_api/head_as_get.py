@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+_EVENTS = re.compile(r"/jobs/[^/]+/events")
+"""A stream of events ends with its job: the connection of who asked for the head alone would be held until then."""
 
 
 class HeadAsGet:
@@ -13,6 +18,6 @@ class HeadAsGet:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on."""
-        if scope["type"] == "http" and scope["method"] == "HEAD":
+        if scope["type"] == "http" and scope["method"] == "HEAD" and not _EVENTS.fullmatch(scope["path"]):
             scope = {**scope, "method": "GET"}
         await self._app(scope, receive, send)
