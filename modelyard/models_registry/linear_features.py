@@ -5,7 +5,6 @@ scikit-learn's encoder reads a column as Python objects and looks each cell up, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +22,7 @@ def fit_columns(columns: Any, frame: pl.DataFrame) -> Any:
     """Fit a ColumnTransformer of parts `numeric` and `categorical`, and return the features of the n rows.
 
     Where the categorical columns are Enum, and the rows are many enough for it to pay, the encoder sees each category
-    once, the numeric part all rows.
+    once, the imputer the medians, and the scaler alone all rows.
     """
     names = {part: found for part, _, found in columns.transformers}
     categorical = names.get("categorical", [])
@@ -31,10 +30,11 @@ def fit_columns(columns: Any, frame: pl.DataFrame) -> Any:
     if not categorical or not are_coded or frame.height < MANY_ROWS:
         return columns.fit_transform(as_text(frame))
     coded = [_Coded.of(frame[name]) for name in categorical]
-    columns.fit(_sample(frame.columns, {one.name: one.texts for one in coded}))
+    columns.fit(_sample(frame, {one.name: one.texts for one in coded}))
     numbers = np.empty((frame.height, 0))
     if "numeric" in names:
-        numbers = columns.named_transformers_["numeric"].fit_transform(frame.select(names["numeric"]))
+        imputer, scaler = (part for _, part in columns.named_transformers_["numeric"].steps)
+        numbers = scaler.fit_transform(imputer.transform(frame.select(names["numeric"])))
     widths = [len(one.texts) for one in coded]
     starts = numbers.shape[1] + np.cumsum([0, *widths[:-1]])
     hot = np.stack([one.codes for one in coded], axis=1) + starts
@@ -59,15 +59,23 @@ class _Coded:
         return cls(series.name, texts, (np.cumsum(occurs) - 1)[codes])
 
 
-def _sample(names: Sequence[str], categories: dict[str, list[str]]) -> pl.DataFrame:
-    """Return the smallest table with every category; its numbers mean nothing."""
+def _sample(frame: pl.DataFrame, categories: dict[str, list[str]]) -> pl.DataFrame:
+    """Return the smallest table with every category, whose numbers have the medians of the frame's."""
     height = max(map(len, categories.values()))
     return pl.DataFrame(
         {
-            name: np.resize(np.array(categories[name], dtype=object), height) if name in categories else [0.0] * height
-            for name in names
+            name: np.resize(np.array(categories[name], dtype=object), height)
+            if name in categories
+            else pl.Series([_median(frame[name])] * height, dtype=pl.Float64)
+            for name in frame.columns
         },
     )
+
+
+def _median(series: pl.Series) -> float | None:
+    """Return the median of what is not missing, as numpy rounds it; None where all is missing."""
+    present = series.drop_nulls().to_numpy()
+    return float(np.median(present)) if len(present) else None
 
 
 def _sparse(numbers: npt.NDArray[np.float64], hot: npt.NDArray[np.int64], width: int) -> Any:
