@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from modelyard.jobs import Jobs
+from modelyard.jobs.spare import Spares
 from tests import job_runs
 from tests.job_runs import NO_GRACE, REHEARSAL, opened, order
 from tests.processes import descendants, parents, runs, seconds_until
@@ -177,8 +178,9 @@ def test_it_ends_with_its_fork_server(jobs: Jobs) -> None:
     assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
 
 
-def test_a_fork_server_without_rehearsal_has_none(storage_dir: Path) -> None:
-    with Server(storage_dir) as server:
-        server.order("finish")
-        with pytest.raises(AssertionError):
-            seconds_until(lambda: len(descendants(server.process.pid)) == 2, timeout_s=0.5)
+def test_without_a_rehearsal_there_is_none() -> None:
+    spares = Spares(lambda *_: pytest.fail("forked"), None)
+    spares.run_has_ended(niceness=0)
+    assert spares.patience_s() is None
+    spares.change()
+    assert spares.take(({"niceness": 0}, 0)) is None
