@@ -20,7 +20,7 @@ from modelyard.models_registry.hyperparams import Hyperparam
 from modelyard.models_registry.linear_features import fit_columns
 from modelyard.models_registry.linear_predictor import LinearPredictor, column_weights, fitted_categories
 from modelyard.schemas import ModelWarning
-from modelyard.tables.contract import Contract
+from modelyard.tables.contract import Contract, as_codes
 
 PENALTIES_OF_SOLVER = {
     "lbfgs": ("l2", "none"),
@@ -131,7 +131,9 @@ class LogisticRegressionClass(ModelClass):
 
 def _deviations(column: pl.Series, categories: Sequence[str]) -> npt.NDArray[np.float64]:
     """Return the standard deviation of each category's zeros and ones over the rows of a column."""
-    counts = dict(column.alias("category").value_counts().iter_rows())
+    coded = as_codes(column)
+    assert isinstance(coded.dtype, pl.Enum)
+    counts = dict(zip(coded.dtype.categories, np.bincount(coded.to_physical()), strict=False))
     shares = np.array([counts.get(category, 0) for category in categories]) / len(column)
     return np.sqrt(shares * (1 - shares))
 
