@@ -1,6 +1,6 @@
 """A process for the next run, forked ahead of its order: it has rehearsed, so that the run pays for no first time.
 
-First times cost a run about 60 ms: threads that a fork does not carry over, pages that it shares until they are written
+First times cost a run 35 to 85 ms: threads that a fork does not carry over, pages that it shares until they are written
 to, and what libraries work out when they are first used. There is one spare at most, made after a run has ended.
 """
 
