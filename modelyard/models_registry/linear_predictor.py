@@ -73,11 +73,8 @@ class LinearPredictor:
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is looked at below
             for number in self._numeric:
                 number.add(frame, decision)
-        codes = frame.select(
-            category.code for category in self._categorical
-        )  # in one go: polars runs them side by side
         for category in self._categorical:
-            category.add(codes, decision)
+            category.add(frame, decision)
         for at in np.flatnonzero(~np.isfinite(decision).all(axis=0)).tolist():
             decision[:, at] = self._bounded_decision(frame.row(at))
         return self._probabilities(decision)
@@ -184,8 +181,7 @@ class _Categorical:
     def __init__(self, position: int, name: str, categories: Sequence[str], weights: Weights) -> None:
         self.position, self.name = position, name
         self.texts = list(categories)
-        known = pl.col(name).cast(pl.Enum(categories), strict=False).to_physical()
-        self.code = known.fill_null(len(self.texts))
+        self.enum = pl.Enum(categories)
         unknown = np.zeros((weights.shape[0], 1))
         self.weights = np.concatenate([weights, unknown], axis=1)
         self.size_bytes = 600 + sum(sys.getsizeof(text) + 150 + 56 * weights.shape[0] for text in categories)
@@ -195,11 +191,14 @@ class _Categorical:
         weights = [_scalar_or_tuple(column) for column in self.weights.T[:-1]]
         return self.position, dict(zip(self.texts, weights, strict=True)).get
 
-    def add(self, codes: pl.DataFrame, decision: Weights) -> None:
-        """Add the share of the column's `codes` to `decision`, shape (d, n)."""
-        taken = codes[self.name].to_numpy()
+    def add(self, frame: pl.DataFrame, decision: Weights) -> None:
+        """Add the column's share to `decision`, shape (d, n)."""
+        codes = frame[self.name].cast(self.enum, strict=False).to_physical()
+        if codes.has_nulls():
+            codes = codes.fill_null(len(self.texts))
+        taken = codes.to_numpy()
         for k, weights in enumerate(self.weights):
-            decision[k] += weights[taken]
+            decision[k] += np.take(weights, taken)  # in half the time of weights[taken]
 
 
 def _fitted_columns(pipeline: Any) -> dict[str, tuple[float, float, float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -31,7 +32,7 @@ def unescape_category(text: str) -> str | None:
     return None if text == MISSING_CATEGORY else text.removeprefix("\x00")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CategoricalColumn:
     """The categories seen in training, sorted, in estimators' form (MISSING_CATEGORY among them if it was seen).
 
@@ -41,6 +42,16 @@ class CategoricalColumn:
 
     categories: tuple[str, ...]
     source: CategorySource = "text"
+
+    @cached_property
+    def enum(self) -> pl.Enum:
+        """The polars type of a column that holds no other categories; made once, for it hashes them all."""
+        return pl.Enum(self.categories)
+
+    @cached_property
+    def escaped(self) -> frozenset[str]:
+        """The categories that no caller's text is: the missing one, and those that got a NUL more."""
+        return frozenset(text for text in self.categories if text.startswith("\x00"))
 
 
 @dataclass(frozen=True, slots=True)
