@@ -18,7 +18,7 @@ from modelyard.errors import ModelyardError
 from modelyard.models_registry.base import Predictor
 from modelyard.schemas import ModelMetadata, ModelQuery
 from modelyard.storage import ModelRecord, ModelStore
-from modelyard.tables import RecordReader, RowReader, contract_from_json
+from modelyard.tables import JsonTableReader, RowReader, contract_from_json
 from modelyard.tables.contract import Contract
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class LoadedModel:
     model_class_key: str
     contract: Contract
     rows: RowReader
-    records: RecordReader
+    json_tables: JsonTableReader
     predictor: Predictor
     size_bytes: int
 
@@ -143,7 +143,7 @@ def load(store: ModelStore, record: ModelRecord) -> LoadedModel:
         model_class_key=model_class.key,
         contract=contract,
         rows=RowReader(contract),
-        records=RecordReader(contract),
+        json_tables=JsonTableReader(contract),
         predictor=predictor,
         size_bytes=predictor.size_bytes + 4 * len(contract_bytes),
     )

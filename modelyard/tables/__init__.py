@@ -1,7 +1,7 @@
 """Tables: rows, records, columns, CSV, JSON, JSON lines, Parquet and Arrow become one checked polars DataFrame.
 
 `read_training` makes the contract a model keeps, `read_prediction` checks against it, `RowReader` does so for a few
-rows at the least cost, `RecordReader` for many records of JSON. Nothing here knows models, storage or doors.
+rows at the least cost, `JsonTableReader` for many rows or records of JSON. Nothing here knows models, storage or doors.
 """
 
 from modelyard.tables.checking import read_prediction, read_training
@@ -16,7 +16,7 @@ from modelyard.tables.contract import (
 )
 from modelyard.tables.contract_json import contract_from_json, contract_to_json
 from modelyard.tables.files import read_arrow, read_file
-from modelyard.tables.json_records import JsonRecords, RecordReader
+from modelyard.tables.json_tables import JsonTable, JsonTableReader
 from modelyard.tables.profile import profile_columns
 from modelyard.tables.rows import FEW_ROWS, RowReader, read_prediction_rows
 
@@ -25,8 +25,8 @@ __all__ = [
     "MISSING_CATEGORY",
     "CategoricalColumn",
     "Contract",
-    "JsonRecords",
-    "RecordReader",
+    "JsonTable",
+    "JsonTableReader",
     "RowReader",
     "Table",
     "TrainingTable",

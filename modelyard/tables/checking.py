@@ -78,18 +78,18 @@ def read_prediction(X: Any, contract: Contract, *, feature_names: Sequence[str] 
     errors: list[FieldError] = []
     series: list[pl.Series] = []
     unknown: dict[str, int] = {}
+    texts = read_texts(raw.columns, contract, markers)
     for name, feature_type in contract.feature_types.items():
         column = raw.columns[name]
         columns.check_dtype(name, column)
         if feature_type == "numeric":
             series.append(columns.numeric_series(name, column, markers, errors, text_cells=raw.text_cells))
-        else:
-            read = read_texts(name, column, contract.categorical[name], markers)
-            if read is not None:
-                found, unknown[name] = read
-            else:
-                found = columns.category_series(name, column, contract.categorical[name].source, markers, errors)
+        elif name in texts:
+            found, unknown[name] = texts[name]
             series.append(found)
+        else:
+            source = contract.categorical[name].source
+            series.append(columns.category_series(name, column, source, markers, errors))
         if len(errors) >= MAX_FIELD_ERRORS:
             break
     if errors:

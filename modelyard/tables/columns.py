@@ -159,11 +159,18 @@ def _fast_numbers(name: str, column: Cells, markers: frozenset[str], text_cells:
     elif not column.dtype.is_numeric() and column.dtype != pl.Null:
         return None
     numbers = numbers.cast(pl.Float64).rename(name)
-    if numbers.is_finite().all():
+    if _is_finite(numbers):
         return numbers
     if numbers.is_nan().any():
         numbers = numbers.fill_nan(None)
     return None if numbers.is_infinite().any() else numbers
+
+
+def _is_finite(numbers: pl.Series) -> bool:
+    """Tell whether all numbers are finite, nulls aside."""
+    if numbers.has_nulls():
+        return numbers.is_finite().all()
+    return bool(np.isfinite(numbers.to_numpy()).all())  # a fifth of what polars takes
 
 
 def _listed_numbers(name: str, column: Sequence[Any]) -> pl.Series | None:
@@ -227,11 +234,20 @@ def _listed_texts(name: str, column: Cells) -> pl.Series | None:
 
 def text_categories(text: pl.Series, markers: frozenset[str]) -> pl.Series:
     """Return texts as categories in estimators' form."""
-    missing = text.str.strip_chars(cells.BLANKS).is_in(sorted(markers)).fill_null(True)
-    escaped = text.str.starts_with("\x00").fill_null(False)
-    if escaped.any():
-        text = ("\x00" + text).zip_with(escaped, text)
-    return text.set(missing, MISSING_CATEGORY) if missing.any() else text
+    return text.to_frame().select(category_expr(pl.nth(0), markers)).to_series()
+
+
+def category_expr(text: pl.Expr, markers: frozenset[str]) -> pl.Expr:
+    """Return what makes texts categories in estimators' form, without nulls."""
+    missing = text.str.strip_chars(cells.BLANKS).is_in(sorted(markers))
+    escaped = text.str.starts_with("\x00")
+    return (
+        pl.when(text.is_null() | missing)
+        .then(pl.lit(MISSING_CATEGORY))
+        .when(escaped)
+        .then(pl.lit("\x00") + text)
+        .otherwise(text)
+    ).name.keep()
 
 
 def _replaced(column: pl.Series, seen: pl.Series, texts: list[str]) -> pl.Series:

@@ -1,4 +1,4 @@
-"""Many records of JSON on their quick way: the answers, errors and warnings are those of the long way, to the byte."""
+"""Large tables of JSON on their quick way: the answers, errors and warnings are those of the long way, to the byte."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelyard.errors import ModelyardError
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api import cut_out, predicting
 from modelyard.schemas import TrainRequest
-from modelyard.tables import FEW_ROWS, JsonRecords
+from modelyard.tables import FEW_ROWS, JsonTable
 from tests import doors
 
 TRAINED: list[dict[str, Any]] = [
@@ -116,6 +116,29 @@ def test_records_are_answered_as_by_the_long_way(
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    tame=st.lists(TAME.map(lambda row: list(row.values())), min_size=1, max_size=6),
+    wild=st.lists(st.lists(RAW, max_size=6) | st.lists(RAW, min_size=4, max_size=4), max_size=1),
+    tail=st.sampled_from(TAILS),
+    model=st.sampled_from([b"log", b"cat"]),
+)
+def test_rows_are_answered_as_by_the_long_way(
+    yard: Yard, *, tame: list[Any], wild: list[Any], tail: bytes, model: bytes
+) -> None:
+    rows = [b"[%b ]" % b" , ".join(cells) for cells in (*tame, *wild)]
+    plain = b'[39,"clerk",1,true]'
+    body = b'{"X" : [%b]%b}' % (b",".join([*[plain] * 200, *rows]), tail.replace(b"%b", model))
+    event(f"cut out: {cut_out.read(body) is not None}")
+    assert_same(yard, body.replace(b"{", b'{"model_id":"%b",' % model, 1))
+
+
+def test_texts_that_training_did_not_know_are_read_as_before_and_after(yard: Yard) -> None:
+    known, new = [PLAIN] * 400, PLAIN.replace(b"clerk", b"pilot")
+    for records in ([*known, new], known, [new, *known], [PLAIN.replace(b"39", b'"?"'), *known], known):
+        assert_same(yard, b'{"model_id":"log","X":[%b],"probabilities":true}' % b",".join(records))
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(at=st.integers(0, 10**6), change=st.binary(max_size=3) | st.sampled_from([b'"', b"]", b"}", b'"X":', b"null"]))
 def test_a_body_broken_anywhere_is_refused_as_by_the_long_way(yard: Yard, at: int, change: bytes) -> None:
     body = b'{"model_id":"log","X":[%b],"probabilities":true}' % b",".join([PLAIN] * 100)
@@ -124,13 +147,14 @@ def test_a_body_broken_anywhere_is_refused_as_by_the_long_way(yard: Yard, at: in
     assert_same(yard, body[: len(body) - at] + change + body[len(body) - at :])
 
 
-def test_large_bodies_of_plain_records_do_go_the_quick_way(yard: Yard) -> None:
-    body = b'{"X":[%b],"model_id":"log"}' % b",".join([PLAIN] * 400)
+@pytest.mark.parametrize("row", [PLAIN, b'[39,"clerk",1,true]'])
+def test_large_tables_of_plain_cells_do_go_the_quick_way(yard: Yard, row: bytes) -> None:
+    body = b'{"X":[%b],"model_id":"log"}' % b",".join([row] * 400)
     asked = cut_out.read(body)
     assert asked is not None
-    assert isinstance(asked.X, JsonRecords)
+    assert isinstance(asked.X, JsonTable)
     assert body.count(asked.X.text) == 1
-    read = yard._loaded.get("log").records.read(asked.X)
+    read = yard._loaded.get("log").json_tables.read(asked.X)
     assert {name: column.dtype.is_numeric() for name, column in read.items() if not isinstance(column, list)} == {
         "age": True,
         "job": False,

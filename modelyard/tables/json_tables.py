@@ -1,0 +1,134 @@
+"""Large tables of JSON as columns: from the text to typed cells, without a dictionary a record.
+
+Only the forms that a contract expects go this way: records with exactly its columns, rows of as many cells, plain
+cells. All else is read as JSON and told apart where every table is, so that there is one place for errors and warnings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+import orjson
+import polars as pl
+
+from modelyard.errors import InvalidTable
+from modelyard.schemas import FeatureType
+from modelyard.tables.columns import Cells
+from modelyard.tables.contract import Contract
+from modelyard.tables.rows import FEW_ROWS
+
+_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""Beyond it orjson reads floats."""
+
+_ROWS = re.compile(rb"\s*\[\s*\[")
+_UNFIT = (msgspec.DecodeError, UnicodeDecodeError)
+
+_MOST_LOOKED_UP = 10_000
+"""A column of more categories than these (names, codes) holds mostly others than training knew."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonTable:
+    """The text of a JSON list of records or rows: one more form of a table to predict for."""
+
+    text: bytes
+
+
+class JsonTableReader:
+    """Reads the text of tables against one contract; made once for each loaded model, safe to share by threads.
+
+    Texts that training knew are looked up while they are read: no objects are made of them, and so few stay in the
+    processor's caches. A column that held others once is read without that, for it will hold them again.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._known = {
+            name: known
+            for name, column in contract.categorical.items()
+            if column.source == "text"
+            and len(column.categories) <= _MOST_LOOKED_UP
+            and (known := frozenset(column.categories) - column.escaped)
+        }
+        self._decoders: dict[bool, msgspec.json.Decoder[Any]] = {}
+        self._any_cells: dict[bool, msgspec.json.Decoder[Any]] = {}
+
+    def read(self, table: JsonTable, feature_names: Sequence[str] | None = None) -> Any:
+        """Return the table as columns, or the JSON it is where it is another, or short enough for `RowReader`.
+
+        Raises InvalidTable for broken JSON.
+        """
+        by_position = _ROWS.match(table.text) is not None
+        read = None if by_position and feature_names is not None else self._read(table.text, by_position)
+        if read is None or len(read) <= FEW_ROWS:
+            return _loads(table.text)
+        types = self._contract.feature_types.items()
+        return {
+            name: _series(name, cells, pl.Float64 if kind == "numeric" else pl.String)
+            for (name, kind), cells in zip(types, _transposed(read, by_position), strict=True)
+        }
+
+    def _read(self, text: bytes, by_position: bool) -> Sequence[Any] | None:
+        """Return the rows, None where they do not fit the contract."""
+        read: Sequence[Any]
+        with suppress(*_UNFIT):
+            read = self._decoder(self._decoders, by_position, self._known).decode(text)
+            return read
+        try:
+            read = self._decoder(self._any_cells, by_position, {}).decode(text)
+        except _UNFIT:
+            return None
+        columns = dict(zip(self._contract.feature_names, _transposed(read, by_position), strict=False))
+        self._known = {name: known for name, known in self._known.items() if known.issuperset(columns.get(name, ()))}
+        self._decoders = {}
+        return read
+
+    def _decoder(
+        self, made: dict[bool, msgspec.json.Decoder[Any]], by_position: bool, known: Mapping[str, frozenset[str]]
+    ) -> msgspec.json.Decoder[Any]:
+        """Return what reads records or rows, from those made already."""
+        if by_position not in made:
+            types = self._contract.feature_types.items()
+            cells = {name: _cell(kind, known.get(name)) for name, kind in types}
+            row: Any = tuple.__class_getitem__(tuple(cells.values())) if by_position else _record(cells)
+            made[by_position] = msgspec.json.Decoder(list[row])
+        return made[by_position]
+
+
+def _cell(kind: FeatureType, known: frozenset[str] | None) -> Any:
+    """Return the type of a column's cells."""
+    if kind == "numeric":
+        return float | str | None
+    if known is None:
+        return str | bool | _Int64 | float | None
+    return Literal[(*known, None)]
+
+
+def _record(cells: Mapping[str, Any]) -> type[msgspec.Struct]:
+    fields = {f"f{i}": name for i, name in enumerate(cells)}
+    typed = list(zip(fields, cells.values(), strict=True))
+    return msgspec.defstruct("Record", typed, rename=fields, forbid_unknown_fields=True, gc=False)
+
+
+def _transposed(rows: Sequence[Any], by_position: bool) -> Iterator[tuple[Any, ...]]:
+    return zip(*(rows if by_position else map(msgspec.structs.astuple, rows)), strict=True)
+
+
+def _series(name: str, cells: Sequence[Any], dtype: type[pl.DataType]) -> Cells:
+    """Return cells of one type as a Series, others as they are."""
+    try:
+        return pl.Series(name, cells, dtype=dtype, strict=True)
+    except (TypeError, pl.exceptions.PolarsError):
+        return list(cells)
+
+
+def _loads(text: bytes) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InvalidTable(f"X is not valid JSON: {error}") from None
