@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +15,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+import uvicorn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.types import ASGIApp
@@ -26,7 +29,7 @@ from modelyard.models_registry.catboost_predictor import CatBoostPredictor
 from modelyard.rest_api import predicting
 from modelyard.rest_api.app import create_app
 from modelyard.rest_api.gate import Gate
-from modelyard.rest_api.one_write import _Gathering
+from modelyard.rest_api.gathering import MOST_HELD_BYTES, GatheringProtocol, _Gathering
 from modelyard.rest_api.short_way import ShortWay
 from modelyard.schemas import PredictRequest, TrainRequest
 from modelyard.settings import Settings
@@ -319,6 +322,41 @@ def test_head_and_body_leave_in_one_write_and_before_a_close() -> None:
         return transport.did
 
     assert asyncio.run(talk()) == ["head body", "last", "closed"]
+
+
+def test_a_body_is_handed_on_in_few_pieces_and_as_it_came() -> None:
+    messages: list[list[bytes]] = []
+
+    async def app(_: Any, receive: Any, send: Any) -> None:
+        messages.append([])
+        more = True
+        while more:
+            message = await receive()
+            messages[-1].append(message["body"])
+            more = message["more_body"]
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def talk(bodies: list[bytes]) -> None:
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", http=GatheringProtocol))
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            config = server.config
+            config.load()
+            server.lifespan = config.lifespan_class(config)
+            await server.startup([listening])
+            reader, writer = await asyncio.open_connection(*listening.getsockname())
+            for body in bodies:  # the second waits until the first is answered
+                writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+            await writer.drain()
+            for _ in bodies:
+                assert b" 204 " in await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+            await server.shutdown([listening])
+
+    bodies = [os.urandom(2 * MOST_HELD_BYTES + 10**6), b"small", b"", os.urandom(10**6)]
+    asyncio.run(talk(bodies))
+    assert [b"".join(pieces) for pieces in messages] == bodies
+    assert [len(pieces) for pieces in messages] == [3, 1, 1, 1]
 
 
 class Transport:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,17 +56,19 @@ def loads(text: bytes | str, what: str) -> Any:
 
 
 @asynccontextmanager
-async def read_table(request: Request, kind: type[RequestT]) -> AsyncIterator[RequestT]:
-    """Read a table with its fields in the query as a `kind`: an Arrow body as it is, or a multipart upload.
+async def read_table(request: Request, kind: type[RequestT]) -> AsyncIterator[Callable[[], RequestT]]:
+    """Read a table with its fields in the query: an Arrow body as it is, or a multipart upload.
 
-    Arrow stays in memory: no form is looked through and no file written. Fields may stand in the form, too.
+    Yields what makes a `kind` of it, to be called in a thread while the context lasts. Arrow stays in memory: no form
+    is looked through and no file written. Fields may stand in the form, too.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in (ARROW_STREAM, ARROW_FILE):
         async with read_upload(request, kind, request.query_params.multi_items()) as asked:
-            yield asked
+            yield lambda: asked
         return
     fields = _fields(request.query_params.multi_items())
-    yield parse(kind, {**fields, "X": await run_in_threadpool(read_arrow, await request.body())})
+    body = await request.body()
+    yield lambda: parse(kind, {**fields, "X": read_arrow(body)})
 
 
 @asynccontextmanager

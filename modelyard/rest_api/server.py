@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import math
 import socket
@@ -13,10 +14,12 @@ import uvicorn
 
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.app import create_app
-from modelyard.rest_api.one_write import OneWriteProtocol
+from modelyard.rest_api.gathering import GatheringProtocol
 from modelyard.settings import Settings
 
 _NOT_STARTED = 3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+_KEPT_BYTES = 32 * 2**20
 _MARGIN_S = 2
 """What answers may take after the trainings they wait for have ended, or were ended."""
 
@@ -33,7 +36,7 @@ def serve(yard: Yard, settings: Settings, listening: int | None = None) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
-        http=OneWriteProtocol,
+        http=GatheringProtocol,
         proxy_headers=False,  # nothing asks for the caller's address
         timeout_graceful_shutdown=math.ceil(settings.train_grace_s) + _MARGIN_S,
         timeout_keep_alive=75,
@@ -57,6 +60,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             _spare_the_collector()
+            _keep_freed_memory()
             self._yard.warm_up()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -74,3 +78,15 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep what large bodies lay in for the next ones; other C libraries do as they do.
+
+    By default it goes back to the kernel after each request, and fetching it page by page again takes longer than
+    copying the body.
+    """
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from time import perf_counter
 
 from fastapi import APIRouter, Request, Response
@@ -42,9 +43,8 @@ def router(yard: Yard) -> APIRouter:
         """
         began = perf_counter()
         media_type = tables_out.choose(request.headers.get("accept"))
-        async with read_table(request, PredictRequest) as asked:
-            parsed = perf_counter()
-            found, predicted, body = await run_in_threadpool(_predict, yard, asked, media_type)
+        async with read_table(request, PredictRequest) as read:
+            found, parsed, predicted, body = await run_in_threadpool(_predict, yard, read, media_type)
         laps = timing(parse=parsed - began, predict=predicted - parsed, encode=perf_counter() - predicted)
         headers = {"Server-Timing": laps, "X-Model-Id": found.model_id, **_in_header(found.warnings)}
         return Response(body, media_type=media_type, headers=headers)
@@ -52,12 +52,16 @@ def router(yard: Yard) -> APIRouter:
     return routes
 
 
-def _predict(yard: Yard, asked: PredictRequest, media_type: str) -> tuple[Predictions, float, bytes]:
-    """Return the predictions, when they were there, and how they are written."""
+def _predict(
+    yard: Yard, read: Callable[[], PredictRequest], media_type: str
+) -> tuple[Predictions, float, float, bytes]:
+    """Return the predictions, when the request was read, when they were there, and how they are written."""
+    asked = read()
+    parsed = perf_counter()
     found = yard.predict(asked)
     predicted = perf_counter()
     written = encode(found) if media_type == tables_out.JSON else tables_out.write(found, media_type)
-    return found, predicted, written
+    return found, parsed, predicted, written
 
 
 def _in_header(warnings: list[ModelWarning]) -> dict[str, str]:
