@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -17,15 +15,20 @@ import orjson
 _facts: ContextVar[dict[str, Any] | None] = ContextVar("modelyard_request_facts", default=None)
 
 
-@contextmanager
-def request(request_id: str) -> Iterator[dict[str, Any]]:
-    """Collect the facts of one request, its id first; the door that opened it logs them at its end."""
-    facts: dict[str, Any] = {"request_id": request_id}
-    token = _facts.set(facts)
-    try:
-        yield facts
-    finally:
-        _facts.reset(token)
+class request:  # noqa: N801 - used as a function is, and entered in a third of the time that a generator takes
+    """Collect the facts of one request within a `with` block, its id first; the door that opened it logs them."""
+
+    __slots__ = ("_collected", "_token")
+
+    def __init__(self, request_id: str) -> None:
+        self._collected: dict[str, Any] = {"request_id": request_id}
+
+    def __enter__(self) -> dict[str, Any]:
+        self._token = _facts.set(self._collected)
+        return self._collected
+
+    def __exit__(self, *_: object) -> None:
+        _facts.reset(self._token)
 
 
 def note(**facts: Any) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -147,6 +148,7 @@ class Refusing:
         return refuse
 
     def serve(self) -> None: ...
+    def warm_up(self) -> None: ...
     def drain(self) -> None: ...
     def close(self) -> None: ...
 
@@ -216,6 +218,15 @@ def test_the_words_for_what_is_not_ours_are_those_of_rest() -> None:
     assert faults.INTERNAL_DETAIL == problems.INTERNAL_DETAIL
 
 
+def lines_of(name: str, caplog: pytest.LogCaptureFixture, count: int) -> list[logging.LogRecord]:
+    """Return the lines of a method's calls, each of which is written once its answer is on its way."""
+    deadline = time.monotonic() + 10
+    while len(lines := [record for record in caplog.records if record.getMessage() == name]) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return lines
+
+
 def test_every_answer_has_a_request_id_and_every_call_a_line_in_the_log(
     channel: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -225,9 +236,9 @@ def test_every_answer_has_a_request_id_and_every_call_a_line_in_the_log(
         made = dict(call(channel, method, [request]).trailing_metadata())["x-request-id"]
         given = dict(call(channel, method, [request], metadata=(("x-request-id", "a-b.c:1"),)).trailing_metadata())
         odd = dict(call(channel, method, [request], metadata=(("x-request-id", "a b"),)).trailing_metadata())
+        lines = lines_of("GetModelInfo", caplog, 3)
     assert given["x-request-id"] == "a-b.c:1"
     assert odd["x-request-id"] != "a b"
-    lines = [record for record in caplog.records if record.getMessage() == "GetModelInfo"]
     assert [line.facts["request_id"] for line in lines] == [made, "a-b.c:1", odd["x-request-id"]]  # type: ignore[attr-defined]
     assert lines[0].facts["status"] == "OK"  # type: ignore[attr-defined]
     assert lines[0].facts["bytes_in"] == len(request)  # type: ignore[attr-defined]

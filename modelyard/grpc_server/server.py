@@ -9,18 +9,21 @@ import re
 import signal
 from collections.abc import AsyncIterator
 
-import grpc
 import uvloop
+from google.protobuf.descriptor import MethodDescriptor
 from grpc_health.v1 import health as health_service
 from grpc_health.v1 import health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from modelyard.errors import Unavailable
 from modelyard.grpc_server import health
 from modelyard.grpc_server.gate import TRANSPORT_FACTOR, Gate
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.service import ModelService
+from modelyard.grpc_server.standard import Registry
+from modelyard.grpc_server.transport import Method, Server
 from modelyard.grpc_server.workers import Workers
+from modelyard.ml_core.serving import spare_the_collector
 from modelyard.ml_core.yard import Yard
 from modelyard.settings import Settings
 
@@ -57,14 +60,11 @@ async def running(yard: Yard, settings: Settings) -> AsyncIterator[int]:
     gate = Gate(settings.grpc_max_message_bytes)
     service = ModelService(yard, workers, max_body_bytes=settings.max_body_bytes)
     standard_health = health_service.aio.HealthServicer()
-    server = grpc.aio.server(options=_options(settings))
-    server.add_generic_rpc_handlers((handlers(service, gate),))
-    health_pb2_grpc.add_HealthServicer_to_server(standard_health, server)
-    reflection.enable_server_reflection(
-        (SERVICE.full_name, health_service.SERVICE_NAME, reflection.SERVICE_NAME), server
-    )
+    server = Server({**methods(service, gate), **standard_methods(standard_health)}, _options(settings))
     port = _listen(server, settings)
-    await server.start()
+    server.start()
+    spare_the_collector()
+    yard.warm_up()
     await workers.run(yard.serve)
     following = asyncio.create_task(health.follow(yard, workers, standard_health, NAMES))
     try:
@@ -75,20 +75,32 @@ async def running(yard: Yard, settings: Settings) -> AsyncIterator[int]:
         yard.drain()
         grace_s = settings.train_grace_s + AFTER_TRAININGS_S
         try:
+            gate.close()
             async with asyncio.timeout(grace_s):
-                await gate.close()
+                await server.drain()
         except TimeoutError:
             log.warning("calls were still under way after %g s", grace_s)
-        await server.stop(None)
+        await server.stop()
         yard.close()
 
 
-def handlers(service: ModelService, gate: Gate) -> grpc.GenericRpcHandler:
+def methods(service: ModelService, gate: Gate) -> dict[str, Method]:
     """Join every method of the service's descriptor with what it does. Raises AttributeError where one does nothing."""
-    return grpc.method_handlers_generic_handler(
-        SERVICE.full_name,
-        {method.name: gate.handler(method, getattr(service, snake_case(method.name))) for method in SERVICE.methods},
-    )
+    return {f"/{SERVICE.full_name}/{method.name}": _method(service, gate, method) for method in SERVICE.methods}
+
+
+def _method(service: ModelService, gate: Gate, method: MethodDescriptor) -> Method:
+    name = snake_case(method.name)
+    return gate.method(method, getattr(service, name), getattr(service, f"{name}_at_once", None))
+
+
+def standard_methods(health_servicer: health_service.aio.HealthServicer) -> dict[str, Method]:
+    """Return the methods of gRPC's own services, health and reflection."""
+    known = Registry()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, known)
+    names = (SERVICE.full_name, health_service.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflection.aio.ReflectionServicer(names), known)
+    return known.methods
 
 
 def snake_case(name: str) -> str:
@@ -104,10 +116,9 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
     ]
 
 
-def _listen(server: grpc.aio.Server, settings: Settings) -> int:
+def _listen(server: Server, settings: Settings) -> int:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     try:
-        port: int = server.add_insecure_port(f"{host}:{settings.grpc_port}")
+        return server.listen(f"{host}:{settings.grpc_port}")
     except RuntimeError as error:
         raise Unavailable(f"cannot listen on {host}:{settings.grpc_port}: {error}") from None
-    return port

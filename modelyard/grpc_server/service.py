@@ -13,7 +13,7 @@ from modelyard.grpc_server import codec, messages
 from modelyard.grpc_server.gate import Call
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.spool import Spool
-from modelyard.grpc_server.tables_in import Sent, opened, read_table
+from modelyard.grpc_server.tables_in import Sent, opened, read_rows
 from modelyard.grpc_server.workers import Workers
 from modelyard.ml_core import following
 from modelyard.ml_core.yard import Yard
@@ -60,11 +60,21 @@ class ModelService:
             raise
         return await self._ended(header, await self._workers.begin(self._order_spooled, header, spool, key))
 
-    async def predict(self, call: Call) -> bytes:
-        """Predict: a few rows here and now, many in a thread."""
+    def predict_at_once(self, call: Call) -> bytes | None:
+        """Predict for a few rows, where the model is loaded and answers without delay."""
+        if call.size > SMALL_BYTES:
+            return None
         message = call.message()
-        if call.bytes_in <= SMALL_BYTES and message.X.WhichOneof("data") == "rows":
-            found = await self._yard.predict_soon(codec.read_predict(message, read_table(message.X)))
+        if message.X.WhichOneof("data") != "rows":
+            return None
+        found = self._yard.predict_at_once(codec.read_predict(message, read_rows(message.X.rows)))
+        return None if found is None else codec.write_predictions(found)
+
+    async def predict(self, call: Call) -> bytes:
+        """Predict: few rows here, along with those of other calls where a model gains by it, many in a thread."""
+        message = call.message()
+        if call.size <= SMALL_BYTES and message.X.WhichOneof("data") == "rows":
+            found = await self._yard.predict_soon(codec.read_predict(message, read_rows(message.X.rows)))
             if found is not None:
                 return codec.write_predictions(found)
         return (await self._predict(message, message.X)).data

@@ -34,8 +34,7 @@ async def predict_batched(model: LoadedModel, request: PredictRequest, batches: 
     if few is None:
         return _predict_many(model, request.X, request.feature_names, probabilities=request.probabilities)
     rows, warnings = few
-    shared = getattr(model.predictor, "gains_by_batching", False)
-    scores = await batches.score(model, rows) if shared else model.predictor.few(rows)
+    scores = await batches.score(model, rows) if model.gains_by_batching else model.predictor.few(rows)
     return _answer(model, scores, warnings, probabilities=request.probabilities)
 
 

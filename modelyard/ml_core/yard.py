@@ -150,6 +150,13 @@ class Yard:
         logs.note(rows=len(found.predictions))
         return found
 
+    def predict_at_once(self, request: PredictRequest) -> Predictions | None:
+        """Predict as `predict` does; None where the model is not loaded, or had better be asked by `predict_soon`."""
+        model = self._loaded.get_loaded(request.model_id)
+        if model is None or model.gains_by_batching:
+            return None
+        return self._predict(model, request)
+
     def warm_up(self) -> None:
         """Load the latest models in a thread, so that the first to ask need not wait; ends with `close`."""
         Thread(target=self._loaded.warm_up, args=(self._closing,), name="warm-up", daemon=True).start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import math
 import socket
 import sys
@@ -12,6 +11,7 @@ from types import FrameType
 
 import uvicorn
 
+from modelyard.ml_core.serving import spare_the_collector
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.app import create_app
 from modelyard.rest_api.gathering import GatheringProtocol
@@ -59,7 +59,7 @@ class _Server(uvicorn.Server):
         """Listen, then load the latest models meanwhile."""
         await super().startup(sockets)
         if self.started:
-            _spare_the_collector()
+            spare_the_collector()
             _keep_freed_memory()
             self._yard.warm_up()
 
@@ -67,17 +67,6 @@ class _Server(uvicorn.Server):
         """Take a signal to stop."""
         self._yard.drain()
         super().handle_exit(sig, frame)
-
-
-def _spare_the_collector() -> None:
-    """Let Python's cyclic collector look past what stays for good, and look less often.
-
-    A table of 10,000 records makes 10,000 objects that live for milliseconds and form no cycles: at the default
-    threshold they are walked through again and again.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 def _keep_freed_memory() -> None:

@@ -1,0 +1,71 @@
+"""Services of gRPC's own, health and reflection, as their packages ship them for grpc.aio."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import grpc
+
+from modelyard.grpc_server.transport import Method, ServerCall
+
+
+class Registry:
+    """What the `add_…_to_server` functions of generated code take for a server; `methods` is what they added."""
+
+    def __init__(self) -> None:
+        self.methods: dict[str, Method] = {}
+
+    def add_generic_rpc_handlers(self, _handlers: Any) -> None:
+        """Do nothing: the same handlers come by name as well."""
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler]) -> None:
+        """Take the handlers of a service."""
+        self.methods |= {f"/{service}/{name}": _method(handler) for name, handler in handlers.items()}
+
+
+class _Refused(Exception):
+    """Ends a behaviour whose call was aborted."""
+
+
+class _Context:
+    """What a behaviour of grpc.aio sees of its call, as far as those services look."""
+
+    def __init__(self, call: ServerCall, serialize: Callable[[Any], bytes]) -> None:
+        self._call = call
+        self._serialize = serialize
+
+    async def write(self, answer: Any) -> None:
+        """Send one of several answers."""
+        await self._call.write(self._serialize(answer))
+
+    async def abort(self, code: grpc.StatusCode, details: str = "") -> None:
+        """End the call with an error, and the behaviour with it."""
+        self._call.end(code=code.value[0], details=details.encode())
+        raise _Refused
+
+
+def _method(handler: grpc.RpcMethodHandler) -> Method:
+    behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+
+    async def behave(call: ServerCall) -> None:
+        context = _Context(call, handler.response_serializer)
+        request = _requests(call, handler) if handler.request_streaming else handler.request_deserializer(call.message)
+        found = behaviour(request, context)
+        try:
+            if isinstance(found, AsyncIterator):
+                async for answer in found:
+                    await context.write(answer)
+                call.end()
+            else:
+                answer = await found
+                call.end(None if handler.response_streaming else handler.response_serializer(answer))
+        except _Refused:
+            pass
+
+    return Method(behave, client_streaming=handler.request_streaming, waited_for=False)
+
+
+async def _requests(call: ServerCall, handler: grpc.RpcMethodHandler) -> AsyncIterator[Any]:
+    while (data := await call.read()) is not None:
+        yield handler.request_deserializer(data)
