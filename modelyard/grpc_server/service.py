@@ -17,7 +17,15 @@ from modelyard.grpc_server.tables_in import Sent, opened, read_rows
 from modelyard.grpc_server.workers import Workers
 from modelyard.ml_core import following
 from modelyard.ml_core.yard import Yard
-from modelyard.schemas import Job, ModelMetadata, Predictions, RetrainRequest, TrainRequest, check_idempotency_key
+from modelyard.schemas import (
+    Job,
+    ModelMetadata,
+    Predictions,
+    PredictRequest,
+    RetrainRequest,
+    TrainRequest,
+    check_idempotency_key,
+)
 
 Order: TypeAlias = pb.TrainRequest | pb.RetrainRequest
 
@@ -62,21 +70,17 @@ class ModelService:
 
     def predict_at_once(self, call: Call) -> bytes | None:
         """Predict for a few rows, where the model is loaded and answers without delay."""
-        if call.size > SMALL_BYTES:
-            return None
-        message = call.message()
-        if message.X.WhichOneof("data") != "rows":
-            return None
-        found = self._yard.predict_at_once(codec.read_predict(message, read_rows(message.X.rows)))
+        few = None if call.size > SMALL_BYTES else _few_rows(call.message())
+        found = None if few is None else self._yard.predict_at_once(few)
         return None if found is None else codec.write_predictions(found)
 
     async def predict(self, call: Call) -> bytes:
         """Predict: few rows here, along with those of other calls where a model gains by it, many in a thread."""
         message = call.message()
-        if call.size <= SMALL_BYTES and message.X.WhichOneof("data") == "rows":
-            found = await self._yard.predict_soon(codec.read_predict(message, read_rows(message.X.rows)))
-            if found is not None:
-                return codec.write_predictions(found)
+        few = None if call.size > SMALL_BYTES else _few_rows(message)
+        found = None if few is None else await self._yard.predict_soon(few)
+        if found is not None:
+            return codec.write_predictions(found)
         return (await self._predict(message, message.X)).data
 
     async def predict_stream(self, call: Call) -> None:
@@ -226,6 +230,13 @@ class _Answer(NamedTuple):
     @classmethod
     def of(cls, found: Predictions) -> _Answer:
         return cls(codec.write_predictions(found), len(found.predictions))
+
+
+def _few_rows(message: pb.PredictRequest) -> PredictRequest | None:
+    """Read a small request whose table is rows; None for any other form. Raises InvalidTable, InvalidRequest."""
+    if message.X.WhichOneof("data") != "rows":
+        return None
+    return codec.read_predict(message, read_rows(message.X.rows))
 
 
 def _reference(message: Any) -> str:
