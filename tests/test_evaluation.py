@@ -31,7 +31,7 @@ from modelyard.models_registry import hyperparams, model_class
 from modelyard.models_registry.base import Fit, FitTask
 from modelyard.schemas import Evaluation, Label, LearningCurve, Report
 from modelyard.settings import DEFAULT_MISSING_MARKERS
-from modelyard.tables import TrainingTable, read_training
+from modelyard.tables import ReadingOptions, TrainingTable, read_training
 
 
 class RealTable(Protocol):
@@ -54,7 +54,7 @@ def scored(n: int, k: int, seed: int = 0, noise: float = 1.0) -> tuple[Codes, Pr
 
 def read(X: Any, target: str, **options: Any) -> TrainingTable:
     given_options = {"feature_types": None, "feature_names": None, **options}
-    return read_training(X, None, target=target, missing_markers=DEFAULT_MISSING_MARKERS, **given_options)
+    return read_training(X, None, target=target, options=ReadingOptions(DEFAULT_MISSING_MARKERS), **given_options)
 
 
 def train(key: str, table: TrainingTable, evaluation: Evaluation | None = None, **given_hyperparams: Any) -> Trained:
@@ -272,7 +272,7 @@ def test_class_unknown_to_a_part_and_column_missing_in_a_part_just_work() -> Non
         target=None,
         feature_types=["numeric", "categorical", "numeric"],
         feature_names=None,
-        missing_markers=DEFAULT_MISSING_MARKERS,
+        options=ReadingOptions(DEFAULT_MISSING_MARKERS),
     )
     for key in ("logistic_regression", "catboost_classifier"):
         options = {"iterations": 5} if key == "catboost_classifier" else {}

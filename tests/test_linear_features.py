@@ -21,7 +21,7 @@ from modelyard.models_registry.base import FitTask
 from modelyard.models_registry.hyperparams import check
 from modelyard.models_registry.linear_features import MANY_ROWS, fit_columns
 from modelyard.storage.estimators import pickled
-from modelyard.tables import read_training
+from modelyard.tables import ReadingOptions, read_training
 from modelyard.tables.contract import TrainingTable, as_text
 
 N = MANY_ROWS + 7
@@ -65,7 +65,7 @@ def table(name: str, labels: tuple[Any, ...] = ("no", "yes")) -> TrainingTable:
         for column, cells in X.items()
     }
     y = [labels[code] for code in np.random.default_rng(9).integers(0, len(labels), N).tolist()]
-    return read_training(X, y, target=None, feature_types=types, feature_names=None, missing_markers=())
+    return read_training(X, y, target=None, feature_types=types, feature_names=None, options=ReadingOptions(()))
 
 
 def plain_columns(frame: pl.DataFrame) -> Any:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from modelyard.errors import InvalidTable
 from modelyard.settings import DEFAULT_MISSING_MARKERS
-from modelyard.tables import TrainingTable, profile_columns, read_file, read_prediction, read_training
+from modelyard.tables import ReadingOptions, TrainingTable, profile_columns, read_file, read_prediction, read_training
 from tests.conftest import SHARED_DATA
 
 COLUMNS: dict[str, list[Any]] = {
@@ -31,7 +31,9 @@ COLUMNS: dict[str, list[Any]] = {
 
 def train(X: Any, target: str = "y", **options: Any) -> TrainingTable:
     defaults: dict[str, Any] = {"feature_types": None, "feature_names": None}
-    return read_training(X, None, target=target, missing_markers=DEFAULT_MISSING_MARKERS, **{**defaults, **options})
+    return read_training(
+        X, None, target=target, options=ReadingOptions(DEFAULT_MISSING_MARKERS), **{**defaults, **options}
+    )
 
 
 def records(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
@@ -89,6 +91,8 @@ NUMBERS = st.one_of(st.none(), st.integers(-(2**53), 2**53), st.floats(allow_nan
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00\r", exclude_categories=["Nd"]), min_size=1).map(
     "t".__add__
 )
+# A name with a delimiter beside cells with the same one is a header of another file.
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x00\r,;|\t"), max_size=5).map("t".__add__)
 CELLS: dict[str, st.SearchStrategy[Any]] = {
     "numbers": NUMBERS,
     "text": TEXT | st.none(),
@@ -107,7 +111,7 @@ def legal_tables(draw: st.DrawFn) -> dict[str, list[Any]]:
         cells = draw(
             st.lists(cell, min_size=height, max_size=height).filter(lambda found: any(c is not None for c in found))
         )
-        columns[draw(TEXT) + str(position)] = [float(c) if kind == "numbers" and c is not None else c for c in cells]
+        columns[draw(NAMES) + str(position)] = [float(c) if kind == "numbers" and c is not None else c for c in cells]
     classes = draw(LABELS)
     columns["y"] = [*classes, *draw(st.lists(st.sampled_from(classes), min_size=height - 2, max_size=height - 2))]
     return {name.strip(): cells for name, cells in columns.items()}
@@ -238,7 +242,9 @@ def test_a_blank_line_of_a_single_column_is_a_missing_cell(cells: list[Any], lin
         (["1", "2", "x", "4"], [2]),
         (["1", "", "x", "2"], [2]),
         (["x", *map(str, range(20)), "y"], [0, 21]),
-        (["1", "2", "x", "y"], None),
+        (["1", "2", "x", "y"], [2, 3]),
+        (["x", "x", "x", "1", "2", "x", "x"], [0, 1, 2, 5, 6]),
+        (["1", "2", "x", "y", "z"], None),
         (["1", "x", "?", ""], None),
         (["01", "02", "x"], None),
         (["1", "2", "3"], None),
@@ -345,7 +351,7 @@ def test_the_raw_frame_keeps_mixed_cells(tmp_path: Path) -> None:
     frame = read_file(write(tmp_path, '{"a": [1, "x"], "b": [1, null]}', "t.json"))
     assert frame.schema == {"a": pl.Object, "b": pl.Int64}
     with pytest.raises(InvalidTable, match="column 'a', row 1: must be a number like the rest of the column"):
-        read_training(frame, [0, 1], target=None, feature_types=None, feature_names=None, missing_markers=("",))
+        read_training(frame, [0, 1], target=None, feature_types=None, feature_names=None, options=ReadingOptions(("",)))
 
 
 def test_profiles_are_json_without_nan() -> None:

@@ -96,7 +96,7 @@ def test_rows_match_by_feature_names_where_given() -> None:
         ("grade", "1e0", "1"),
         ("grade", "2.50", "2.5"),
         ("grade", "007", "007"),
-        ("grade", "none", "none"),
+        ("grade", "none", MISSING_CATEGORY),
         ("grade", True, "true"),
         ("member", "TRUE", "true"),
         ("member", " False ", "false"),
@@ -268,14 +268,14 @@ TEXTS = st.one_of(
 def test_texts_of_a_column_are_read_like_each_alone(
     column: list[str | None], trained: set[str | None], form: str
 ) -> None:
-    markers = frozenset(CONTRACT.missing_markers)
-    known = sorted({category(text, "text", markers) for text in trained})
+    reading = CONTRACT.readings["job"]
+    known = sorted({category(text, reading) for text in trained})
     contract = Contract({"job": "categorical"}, {"job": CategoricalColumn(tuple(known))}, (0, 1), ("", "?", "NA"))
     X: Any = {"job": column}
     if form != "list":
         X = pl.DataFrame(X, {"job": pl.String if form == "text" else pl.Categorical})
     table = read_prediction(X, contract)
-    expected = [category(text, "text", markers) for text in column]
+    expected = [category(text, reading) for text in column]
     assert table.frame["job"].to_list() == expected
     assert table.text_frame.to_dict(as_series=False) == {"job": expected}
     assert table.text_frame.dtypes == [pl.String]
@@ -313,12 +313,12 @@ def test_a_contract_survives_json(categorical: dict[str, Any], numeric: list[str
 
 def test_the_missing_category_is_null_in_json() -> None:
     assert b'"categories":[null,"\\u0000odd","1.0","clerk","smith"]' in contract_to_json(CONTRACT)
-    assert contract_to_json(CONTRACT).startswith(b'{"format":1,')
+    assert contract_to_json(CONTRACT).startswith(b'{"format":2,')
 
 
 @pytest.mark.parametrize(
     ("data", "error"),
-    [(b"", DataLoss), (b"[]", DataLoss), (b'{"format":1}', DataLoss), (b'{"format":2}', FailedPrecondition)],
+    [(b"", DataLoss), (b"[]", DataLoss), (b'{"format":1}', DataLoss), (b'{"format":3}', FailedPrecondition)],
 )
 def test_a_contract_that_cannot_be_read_is_refused(data: bytes, error: type[InvalidArgument]) -> None:
     with pytest.raises(error):

@@ -14,7 +14,7 @@ import pytest
 
 from modelyard.errors import InvalidTable
 from modelyard.settings import DEFAULT_MISSING_MARKERS
-from modelyard.tables import MISSING_CATEGORY, TrainingTable, read_training
+from modelyard.tables import MISSING_CATEGORY, ReadingOptions, TrainingTable, read_training
 
 Y2 = ["a", "b"]
 INFINITE = "must be a finite number, at most about 1.8e308"
@@ -23,7 +23,7 @@ MIXED = "labels of different types do not go together"
 
 def train(X: Any, y: Any = None, **options: Any) -> TrainingTable:
     defaults: dict[str, Any] = {"target": None, "feature_types": None, "feature_names": None}
-    return read_training(X, y, **{**defaults, "missing_markers": DEFAULT_MISSING_MARKERS, **options})
+    return read_training(X, y, **{**defaults, "options": ReadingOptions(DEFAULT_MISSING_MARKERS), **options})
 
 
 def types(table: TrainingTable) -> dict[str, str]:
@@ -101,7 +101,7 @@ def test_feature_types_may_be_partial_or_a_list() -> None:
         (1, "1"),
         (1.0, "1"),
         (-0.0, "0"),
-        (1e20, "100000000000000000000"),
+        (1e15, "1000000000000000"),
         (0.1, "0.1"),
         (1e-7, "1e-07"),
         (2**70, str(2**70)),
@@ -111,7 +111,7 @@ def test_feature_types_may_be_partial_or_a_list() -> None:
         (Decimal("1.50"), "1.5"),
         (date(2020, 2, 1), "2020-02-01"),
         ("x", "x"),
-        (" x ", " x "),
+        (" x ", "x"),
         ("01", "01"),
         ("\x00missing", "\x00\x00missing"),
         (" ? ", MISSING_CATEGORY),
@@ -406,7 +406,7 @@ def test_texts_become_codes_whether_few_or_many_differ(distinct: int, form: str)
     if form != "list":
         column = pl.Series(cells, dtype=pl.String if form == "series" else pl.Categorical)
     table = train({"a": column}, Y2 * (len(cells) // 2))
-    expected = [*plain, *[MISSING_CATEGORY] * 3, "\x00\x00missing", "\x00\x00", " t0"]
+    expected = [*plain, *[MISSING_CATEGORY] * 3, "\x00\x00missing", "\x00\x00", "t0"]
     assert table.frame["a"].to_list() == expected
     assert table.frame.schema == {"a": pl.Enum(sorted(set(expected)))}
     assert table.contract.categorical["a"].categories == tuple(sorted(set(expected)))

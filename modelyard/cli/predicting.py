@@ -11,6 +11,7 @@ import typer
 
 from modelyard.cli import screen
 from modelyard.cli.connection import AsJson, Storage, Url, open_yard
+from modelyard.cli.training import Decimal, Thousands, given_fields
 
 if TYPE_CHECKING:
     from modelyard.schemas import Predictions
@@ -44,6 +45,8 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
     url: Url = None,
     storage: Storage = None,
     json: AsJson = False,
@@ -57,7 +60,8 @@ def predict(
 
     _check_output(output, as_json=json)
     with table_file(file) as table:
-        request = parse(PredictRequest, {"model_id": ref, "X": table, "probabilities": probabilities})
+        fields = {"model_id": ref, "X": table, "probabilities": probabilities}
+        request = parse(PredictRequest, fields | given_fields(decimal=decimal, thousands=thousands))
         with open_yard(url, storage) as yard, screen.busy(f"Predicting {table.name} by {ref}", as_json=json):
             found = yard.predict(request)
     if output not in (None, "-"):

@@ -47,6 +47,25 @@ Fraction = Annotated[
 ]
 Folds = Annotated[int | None, typer.Option("--folds", help="The folds of a cross-validation (5).", show_default=False)]
 Seed = Annotated[int | None, typer.Option("--seed", help="Decides which rows are held out (0).", show_default=False)]
+Decimal = Annotated[
+    str | None,
+    typer.Option("--decimal", metavar="MARK", help="The decimal mark of a CSV, . or ,", show_default=False),
+]
+Thousands = Annotated[
+    str | None,
+    typer.Option(
+        "--thousands", metavar="MARK", help="The thousands mark of a CSV: . , ' or a blank.", show_default=False
+    ),
+]
+MissingMarkers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--missing-marker",
+        metavar="TEXT",
+        help="A text that means a missing cell, instead of those of the settings; again for each.",
+        show_default=False,
+    ),
+]
 IdempotencyKey = Annotated[
     str | None,
     typer.Option(
@@ -82,6 +101,9 @@ def train(
     fraction: Fraction = None,
     folds: Folds = None,
     seed: Seed = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    missing_marker: MissingMarkers = None,
     idempotency_key: IdempotencyKey = None,
     url: Url = None,
     storage: Storage = None,
@@ -97,6 +119,7 @@ def train(
 
     given = pairs("--param", param or [])
     fields = _fields(feature_type, tag, _evaluation(evaluation, fraction, folds, seed))
+    fields |= given_fields(decimal=decimal, thousands=thousands, missing_markers=missing_marker)
     fields |= {"model_class_key": model_class, "target": target}
     if name is not None:
         fields["name"] = name
@@ -127,6 +150,9 @@ def retrain(
     fraction: Fraction = None,
     folds: Folds = None,
     seed: Seed = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    missing_marker: MissingMarkers = None,
     idempotency_key: IdempotencyKey = None,
     url: Url = None,
     storage: Storage = None,
@@ -142,6 +168,7 @@ def retrain(
 
     given = pairs("--param", param or [])
     fields = _fields(feature_type, tag, _evaluation(evaluation, fraction, folds, seed))
+    fields |= given_fields(decimal=decimal, thousands=thousands, missing_markers=missing_marker)
     fields["model_id"] = ref
     if target is not None:
         fields["target"] = target
@@ -154,6 +181,11 @@ def retrain(
         doing = f"Training {ref} anew on {table.name}"
         model = jobs.train(yard, job, doing, url=url, storage=storage, as_json=json)
     _show_trained(model, as_json=json)
+
+
+def given_fields(**options: Any) -> dict[str, Any]:
+    """Return the options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _fields(feature_type: list[str] | None, tag: list[str] | None, evaluation: dict[str, Any] | None) -> dict[str, Any]:
@@ -183,7 +215,7 @@ def _evaluation(
         if method != belongs_to:
             raise InvalidRequest(f"{option} goes with --evaluation {belongs_to} alone, got {method}")
     given = {"method": method, "fraction": fraction, "folds": folds, "seed": seed}
-    return {name: value for name, value in given.items() if value is not None} or None
+    return given_fields(**given) or None
 
 
 def _show_trained(model: ModelMetadata, *, as_json: bool) -> None:

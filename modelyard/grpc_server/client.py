@@ -15,7 +15,14 @@ from google.protobuf.message import Message
 from modelyard.errors import DataLoss, ModelyardError
 from modelyard.grpc_server import codec, faults, messages, tables_out
 from modelyard.grpc_server.answers import joined
-from modelyard.grpc_server.orders import check_target, check_unicode, labels, training_message, training_parts
+from modelyard.grpc_server.orders import (
+    check_target,
+    check_unicode,
+    labels,
+    training_message,
+    training_parts,
+    write_marks,
+)
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.pb.modelyard_pb2_grpc import ModelServiceStub
 from modelyard.references import check_job_id, parse_reference
@@ -122,6 +129,7 @@ class GrpcClient:
             probabilities=request.probabilities,
             feature_names=request.feature_names,
         )
+        write_marks(header, request)
         first, following = _one_or_more(tables_out.chunks(request.X, self._chunk_bytes, request.feature_names))
         if following is None:
             header.X.CopyFrom(first)

@@ -62,7 +62,7 @@ def read_predict(message: pb.PredictRequest, sent: Sent) -> PredictRequest:
         fields["model_id"] = message.model_id
     if names := sent.feature_names or message.feature_names:
         fields["feature_names"] = list(names)
-    return parse(PredictRequest, fields)
+    return parse(PredictRequest, fields | _marks(message))
 
 
 def read_query(message: pb.ListTrainedModelsRequest) -> ModelQuery:
@@ -162,7 +162,14 @@ def _training_fields(message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y
         fields["evaluation"] = messages.read_fields(message.evaluation)
     if message.HasField("feature_type_list"):
         fields["feature_types"] = list(message.feature_type_list.values)
-    return fields
+    if message.HasField("missing_markers"):
+        fields["missing_markers"] = list(message.missing_markers.values)
+    return fields | _marks(message)
+
+
+def _marks(message: pb.TrainRequest | pb.RetrainRequest | pb.PredictRequest) -> dict[str, str]:
+    """Return the marks of numbers that were given."""
+    return {name: getattr(message, name) for name in ("decimal", "thousands") if message.HasField(name)}
 
 
 def _read_labels(y: Iterable[pb.Value]) -> list[Any]:

@@ -15,10 +15,11 @@ from modelyard.grpc_server import codec
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import NoValue, write_value
 from modelyard.references import parse_reference
-from modelyard.schemas import RetrainRequest, TrainRequest, not_unicode
+from modelyard.schemas import PredictRequest, RetrainRequest, TrainRequest, not_unicode
 from modelyard.tables.cells import kind_of
 from modelyard.tables.forms import read_form
 from modelyard.tables.labels import label_column, read_labels
+from modelyard.tables.missing import label_markers
 
 _LABELS_A_MESSAGE = 50_000
 
@@ -49,9 +50,24 @@ def training_message(request: TrainRequest | RetrainRequest) -> pb.TrainRequest 
         message.feature_types.update(request.feature_types)
     elif request.feature_types is not None:
         message.feature_type_list.CopyFrom(pb.FeatureTypeList(values=request.feature_types))
+    if request.missing_markers is not None:
+        check_unicode(missing_markers=request.missing_markers)
+        message.missing_markers.CopyFrom(pb.MissingMarkers(values=request.missing_markers))
+    write_marks(message, request)
     if request.evaluation is not None and "evaluation" in request.model_fields_set:
         message.evaluation.CopyFrom(pb.Evaluation(**request.evaluation.model_dump(exclude_unset=True)))
     return message
+
+
+def write_marks(
+    message: pb.TrainRequest | pb.RetrainRequest | pb.PredictRequest,
+    request: TrainRequest | RetrainRequest | PredictRequest,
+) -> None:
+    """Write how the numbers of a CSV are written, as far as the request says it."""
+    if request.decimal is not None:
+        message.decimal = request.decimal
+    if request.thousands is not None:
+        message.thousands = request.thousands
 
 
 def check_unicode(**fields: object) -> None:
@@ -121,7 +137,7 @@ def _no_labels(
 ) -> InvalidTable:
     """Return the error of the core's own reader, which names every row."""
     try:
-        read_labels(given, label, frozenset())
+        read_labels(given, label, label_markers(()))
     except InvalidTable as error:
         return error
     return InvalidTable(f"{label}: {reason}")

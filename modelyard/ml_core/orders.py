@@ -13,8 +13,8 @@ from modelyard.errors import InvalidHyperparams
 from modelyard.ml_core.training import TrainingPlan
 from modelyard.models_registry import hyperparams
 from modelyard.models_registry.base import ModelClass
-from modelyard.schemas import ModelMetadata, ModelWarning, RetrainRequest, TrainRequest
-from modelyard.tables import TrainingTable, read_training
+from modelyard.schemas import ModelMetadata, ModelWarning, Reading, RetrainRequest, TrainRequest
+from modelyard.tables import ReadingOptions, TrainingTable, read_training
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class TrainingOrder:
     plan: TrainingPlan
     name: str | None
     tags: tuple[str, ...]
+    reading: Reading
     parent_id: str | None = None
     parent_reference: str | None = None
 
@@ -42,6 +43,7 @@ class TrainingOrder:
             "target": table.target,
             "name": self.name,
             "tags": self.tags,
+            "reading": self.reading.model_dump(),
             "parent": self.parent_reference,  # as written: a name means another model after each retraining
         }
         return _digest(said, table)
@@ -81,16 +83,17 @@ def order_training(request: TrainRequest, missing_markers: tuple[str, ...]) -> T
     """
     model_class = models_registry.model_class(request.model_class_key)
     checked = check_hyperparams(model_class, request.hyperparams)
+    reading = _reading(request, None, missing_markers)
     table = read_training(
         request.X,
         request.y,
         target=request.target,
         feature_types=request.feature_types,
         feature_names=request.feature_names,
-        missing_markers=missing_markers,
+        options=_options(reading),
     )
     plan = TrainingPlan(model_class=model_class, hyperparams=checked, evaluation=request.evaluation, table=table)
-    return TrainingOrder(plan=plan, name=request.name, tags=tuple(request.tags))
+    return TrainingOrder(plan=plan, name=request.name, tags=tuple(request.tags), reading=reading)
 
 
 def order_retraining(request: RetrainRequest, parent: ModelMetadata, missing_markers: tuple[str, ...]) -> TrainingOrder:
@@ -100,7 +103,8 @@ def order_retraining(request: RetrainRequest, parent: ModelMetadata, missing_mar
     """
     model_class = models_registry.model_class(parent.model_class_key)
     checked = check_hyperparams(model_class, {**parent.hyperparams, **request.hyperparams})
-    table = _read_like_parent(request, parent, missing_markers)
+    reading = _reading(request, parent.reading, missing_markers)
+    table = _read_like_parent(request, parent, reading)
     plan = TrainingPlan(
         model_class=model_class,
         hyperparams=checked,
@@ -112,6 +116,7 @@ def order_retraining(request: RetrainRequest, parent: ModelMetadata, missing_mar
         plan=plan,
         name=parent.name,
         tags=tuple(tags),
+        reading=reading,
         parent_id=parent.model_id,
         parent_reference=request.model_id,
     )
@@ -126,20 +131,37 @@ def check_hyperparams(model_class: ModelClass, given: dict[str, Any]) -> dict[st
     return checked
 
 
-def _read_like_parent(
-    request: RetrainRequest, parent: ModelMetadata, missing_markers: tuple[str, ...]
-) -> TrainingTable:
+def _read_like_parent(request: RetrainRequest, parent: ModelMetadata, reading: Reading) -> TrainingTable:
     table = read_training(
         request.X,
         request.y,
         target=parent.target if request.target is None else request.target,
         feature_types=request.feature_types,
         feature_names=request.feature_names,
-        missing_markers=missing_markers,
+        options=_options(reading),
         inherited_types=parent.feature_types,
         row_names=parent.feature_names if _is_rows(request.X) else None,
     )
-    return replace(table, warnings=(*table.warnings, *_changed_columns(parent, table)))
+    changes = (*_changed_columns(parent, table), *_changed_classes(parent, table))
+    return replace(table, warnings=(*table.warnings, *changes))
+
+
+def _reading(
+    request: TrainRequest | RetrainRequest, parent: Reading | None, missing_markers: tuple[str, ...]
+) -> Reading:
+    """Return how cells are read: as the request says, else as for the parent, else by the settings."""
+    decimal, thousands = request.decimal, request.thousands
+    if parent is not None and decimal is None and thousands is None:
+        decimal, thousands = parent.decimal, parent.thousands
+    markers = request.missing_markers
+    if markers is None:
+        markers = list(missing_markers) if parent is None else parent.missing_markers
+    markers = list(dict.fromkeys(("", *markers)))  # empty cells are missing in any case
+    return Reading(decimal=decimal, thousands=thousands, missing_markers=markers)
+
+
+def _options(reading: Reading) -> ReadingOptions:
+    return ReadingOptions(tuple(reading.missing_markers), reading.decimal, reading.thousands)
 
 
 def _changed_columns(parent: ModelMetadata, table: TrainingTable) -> list[ModelWarning]:
@@ -150,6 +172,19 @@ def _changed_columns(parent: ModelMetadata, table: TrainingTable) -> list[ModelW
     told = [f"{what} {', '.join(map(repr, names[:20]))}" for what, names in (("new:", new), ("gone:", gone)) if names]
     message = f"the columns are not those of the parent model; {'; '.join(told)}"
     return [ModelWarning(code="columns_changed", message=message, count=len(new) + len(gone))]
+
+
+def _changed_classes(parent: ModelMetadata, table: TrainingTable) -> list[ModelWarning]:
+    new_type = type(table.contract.classes[0]) is not type(parent.classes[0])
+    new = [label for label in table.contract.classes if label not in parent.classes or new_type]
+    gone = [label for label in parent.classes if label not in table.contract.classes or new_type]
+    if not new and not gone:
+        return []
+    told = [
+        f"{what} {', '.join(map(repr, labels[:20]))}" for what, labels in (("new:", new), ("gone:", gone)) if labels
+    ]
+    message = f"the classes are not those of the parent model; {'; '.join(told)}"
+    return [ModelWarning(code="classes_changed", message=message, count=len(new) + len(gone))]
 
 
 def _is_rows(X: Any) -> bool:

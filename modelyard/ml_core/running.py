@@ -20,7 +20,7 @@ from modelyard.jobs import Finished, ProgressReporter
 from modelyard.ml_core.orders import TrainingOrder, order_training
 from modelyard.ml_core.training import Trained, TrainingPlan, run_training
 from modelyard.models_registry.base import Progress
-from modelyard.schemas import Evaluation, ModelWarning, TrainRequest
+from modelyard.schemas import Evaluation, ModelWarning, Reading, TrainRequest
 from modelyard.storage import ModelDescription, current_environment, write_model_files
 from modelyard.storage.estimators import pickled
 from modelyard.storage.files import sync_files
@@ -102,6 +102,7 @@ def write_order(folder: Path, order: TrainingOrder) -> None:
         "warnings": [warning.model_dump() for warning in table.warnings],
         "name": order.name,
         "tags": order.tags,
+        "reading": order.reading.model_dump(),
         "parent_id": order.parent_id,
     }
     (folder / _ORDER).write_bytes(orjson.dumps(said))
@@ -128,7 +129,13 @@ def read_order(folder: Path) -> TrainingOrder:
         evaluation=Evaluation.model_validate(said["evaluation"]),
         table=table,
     )
-    return TrainingOrder(plan=plan, name=said["name"], tags=tuple(said["tags"]), parent_id=said["parent_id"])
+    return TrainingOrder(
+        plan=plan,
+        name=said["name"],
+        tags=tuple(said["tags"]),
+        reading=Reading.model_validate(said["reading"]),
+        parent_id=said["parent_id"],
+    )
 
 
 def run(folder: Path, report: ProgressReporter) -> Finished:
@@ -166,6 +173,7 @@ def describe(order: TrainingOrder, trained: Trained) -> ModelDescription:
         tags=order.tags,
         warnings=trained.warnings,
         evaluation=plan.evaluation,  # as asked for, so that a retraining on more rows asks for it again
+        reading=order.reading,
         created_at=datetime.now(UTC),
         training_seconds=round(trained.seconds, 6),
         environment=current_environment(plan.model_class.libraries),

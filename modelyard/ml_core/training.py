@@ -74,7 +74,7 @@ def _train(plan: TrainingPlan, on_progress: OnProgress | None, columns: Future[d
     train_accuracy = accuracy(plan.table.codes, fits.probabilities(final))
 
     metrics = {"train_accuracy": train_accuracy, **(validation.metrics if validation else {})}
-    warnings = _warnings(plan, splits, final, parts)
+    warnings = (*_warnings(plan, splits, final, parts), *_never_predicted(validation, contract.classes))
     report = build_report(
         metrics=metrics,
         validation=validation,
@@ -229,6 +229,22 @@ def _warnings(plan: TrainingPlan, splits: Splits, final: Fit, parts: Sequence[Fi
     if plan.evaluation.method != splits.evaluation.method and _stops_early(plan):
         stops_late = (ModelWarning(code=FALLBACK, message="without a validation there was no early stopping"),)
     return (*plan.table.warnings, *splits.warnings, *stops_late, *final.warnings, *in_evaluation.values())
+
+
+def _never_predicted(validation: Validation | None, classes: Sequence[Label]) -> tuple[ModelWarning, ...]:
+    """Warn of classes that the held-out rows have, and that are predicted for none of them."""
+    if validation is None:
+        return ()
+    predicted = np.bincount(validation.probabilities.argmax(axis=1), minlength=len(classes))
+    held_out = np.bincount(validation.codes, minlength=len(classes))
+    missed = [
+        (label, int(rows)) for label, rows, hits in zip(classes, held_out, predicted, strict=True) if rows and not hits
+    ]
+    if not missed:
+        return ()
+    told = ", ".join(f"{label!r} ({rows} rows)" for label, rows in missed[:20]) + (", ..." if len(missed) > 20 else "")
+    message = f"held-out rows of these classes were all taken for others; the model may never predict them: {told}"
+    return (ModelWarning(code="class_never_predicted", message=message, count=len(missed)),)
 
 
 def _row_counts(total: int, parts: Sequence[Part], validation: Validation | None) -> dict[str, int]:

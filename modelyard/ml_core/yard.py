@@ -163,7 +163,7 @@ class Yard:
 
     def _predict(self, model: LoadedModel, request: PredictRequest) -> Predictions:
         logs.note(model_id=model.model_id, model_class=model.model_class_key)
-        found = predicting.predict(model, request.X, request.feature_names, probabilities=request.probabilities)
+        found = predicting.predict(model, request)
         logs.note(rows=len(found.predictions))
         return found
 

@@ -28,7 +28,9 @@ _UNSAFE = re.compile(r"[^\w. ()+-]")
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 
-_TEXT_FIELDS = frozenset({"model_class_key", "modelclasskey", "model_id", "modelid", "target", "name"})
+_TEXT_FIELDS = frozenset(
+    {"model_class_key", "modelclasskey", "model_id", "modelid", "target", "name", "decimal", "thousands"}
+)
 """Form fields whose value is the text itself; the others hold JSON."""
 
 

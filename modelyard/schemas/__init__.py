@@ -16,6 +16,7 @@ from modelyard.schemas.models import (
     ModelMetadata,
     ModelPage,
     Predictions,
+    Reading,
     Tracking,
 )
 from modelyard.schemas.naming import (
@@ -75,6 +76,7 @@ __all__ = [
     "Name",
     "PredictRequest",
     "Predictions",
+    "Reading",
     "Report",
     "Request",
     "RetrainRequest",

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 
 Label = StrictBool | StrictInt | StrictStr
 FeatureType = Literal["numeric", "categorical"]
+Decimal = Literal[".", ","]
+Thousands = Literal["", ".", ",", " ", "'"]
 Status = Literal["active", "deleted"]
 JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
 StatusFilter = Literal["active", "deleted", "all"]

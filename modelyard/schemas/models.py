@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from modelyard.schemas.base import FeatureType, Frozen, Label, ModelWarning, Status
+from modelyard.schemas.base import Decimal, FeatureType, Frozen, Label, ModelWarning, Status, Thousands
 from modelyard.schemas.requests import Evaluation
 
 
@@ -30,12 +30,21 @@ class Artifact(Frozen):
     bytes: int
 
 
+class Reading(Frozen):
+    """How a model's caller said that cells are read; None for a mark that is found out in each table."""
+
+    decimal: Decimal | None = None
+    thousands: Thousands | None = None
+    missing_markers: list[str]
+
+
 class ModelMetadata(Frozen):
     """All that is known of a model but its report. Only `status`, `updated_at` and `tracking` ever change.
 
     Times are UTC; `training_seconds` is the wall time of evaluation and fit. `metrics` is flat
     (`train_accuracy`, `validation_roc_auc`, …). `fingerprint` is a SHA-256 of the table, which two trainings share only
-    if their tables are equal. `message` says in a sentence what the verb did; it is not stored.
+    if their tables are equal. `reading` is null for models of releases before it. `message` says in a sentence what
+    the verb did; it is not stored.
     """
 
     model_id: str
@@ -55,6 +64,7 @@ class ModelMetadata(Frozen):
     tags: list[str] = []
     warnings: list[ModelWarning] = []
     evaluation: Evaluation = Evaluation()
+    reading: Reading | None = None
     tracking: Tracking = Tracking()
     created_at: datetime
     updated_at: datetime

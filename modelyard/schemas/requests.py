@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, StrictBool, WithJsonSchema
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, StrictBool, WithJsonSchema, model_validator
 
-from modelyard.schemas.base import JobStatus, Request, StatusFilter
+from modelyard.schemas.base import Decimal, JobStatus, Request, StatusFilter, Thousands
 from modelyard.schemas.naming import check_name
 from modelyard.schemas.showing import shown
 
@@ -41,6 +41,7 @@ def _types_by_name_or_in_order(value: object) -> object:
 FeatureTypes = Annotated[dict[str, str] | list[str], BeforeValidator(_types_by_name_or_in_order)]
 Name = Annotated[str, AfterValidator(check_name)]
 Tag = Annotated[str, Field(min_length=1, max_length=100)]
+MissingMarkers = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=100)]
 _CELL = {"anyOf": [{"type": "number"}, {"type": "string"}, {"type": "boolean"}, {"type": "null"}]}
 TableValue = Annotated[
     Any,
@@ -69,11 +70,23 @@ LabelsValue = Annotated[
 ]
 
 
-class TrainRequest(Request):
+class _TableRequest(Request):
+    """Base of requests that may say how the numbers of a CSV are written; left out, it is found out."""
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> Self:
+        decimal, thousands = getattr(self, "decimal", None), getattr(self, "thousands", None)
+        if decimal is not None and decimal == thousands:
+            raise ValueError(f"decimal and thousands must be two marks, got {decimal!r} for both")
+        return self
+
+
+class TrainRequest(_TableRequest):
     """A table, its labels and what to make of them.
 
     `X` is rows, records or columns (as in JSON), a polars DataFrame, or the `pathlib.Path` of a file. The labels are
-    `y`, or the column of `X` that `target` names; with both, `target` is only y's name.
+    `y`, or the column of `X` that `target` names; with both, `target` is only y's name. `missing_markers` are texts
+    that mean a missing cell, instead of those of the server's settings.
     """
 
     model_class_key: str = Field(validation_alias=AliasChoices("model_class_key", "modelclasskey"))
@@ -86,13 +99,16 @@ class TrainRequest(Request):
     name: Name | None = None
     tags: list[Tag] = Field([], max_length=50)
     evaluation: Evaluation = Evaluation()
+    decimal: Decimal | None = None
+    thousands: Thousands | None = None
+    missing_markers: MissingMarkers | None = None
 
 
-class RetrainRequest(Request):
+class RetrainRequest(_TableRequest):
     """A new table for an existing model, and what shall differ from its parent.
 
-    `model_id` is a reference. Left out, `feature_types`, `tags` and `evaluation` are the parent's; `hyperparams` are
-    merged over the parent's.
+    `model_id` is a reference. Left out, `feature_types`, `tags`, `evaluation`, `decimal`, `thousands` and
+    `missing_markers` are the parent's; `hyperparams` are merged over the parent's.
     """
 
     model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
@@ -104,15 +120,23 @@ class RetrainRequest(Request):
     feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
     tags: list[Tag] | None = Field(None, max_length=50)
     evaluation: Evaluation | None = None
+    decimal: Decimal | None = None
+    thousands: Thousands | None = None
+    missing_markers: MissingMarkers | None = None
 
 
-class PredictRequest(Request):
-    """A table to predict for, by the model that the reference `model_id` means."""
+class PredictRequest(_TableRequest):
+    """A table to predict for, by the model that the reference `model_id` means.
+
+    `decimal` and `thousands` are said only if the numbers of a CSV are not written as in training.
+    """
 
     model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
     X: TableValue
     feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
     probabilities: StrictBool = False
+    decimal: Decimal | None = None
+    thousands: Thousands | None = None
 
 
 class ModelQuery(Request):

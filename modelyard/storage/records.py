@@ -15,7 +15,7 @@ import orjson
 from pydantic import ValidationError
 
 from modelyard.errors import DataLoss
-from modelyard.schemas import Artifact, Evaluation, FeatureType, Label, ModelMetadata, ModelWarning
+from modelyard.schemas import Artifact, Evaluation, FeatureType, Label, ModelMetadata, ModelWarning, Reading
 from modelyard.storage.artifacts import DESCRIPTION_FILE, StoredFile
 from modelyard.storage.log_format import is_sealed, seal
 
@@ -52,6 +52,7 @@ class ModelDescription:
     tags: Sequence[str] = ()
     warnings: Sequence[ModelWarning] = ()
     evaluation: Evaluation = field(default_factory=Evaluation)
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +98,7 @@ def new_record(
         tags=list(draft.tags),
         warnings=list(draft.warnings),
         evaluation=draft.evaluation,
+        reading=draft.reading,
         created_at=draft.created_at,
         updated_at=draft.created_at,
         training_seconds=draft.training_seconds,

@@ -16,6 +16,7 @@ from modelyard.tables.contract import (
 )
 from modelyard.tables.contract_json import contract_from_json, contract_to_json
 from modelyard.tables.files import read_arrow, read_file
+from modelyard.tables.inference import ReadingOptions
 from modelyard.tables.json_tables import JsonTable, JsonTableReader
 from modelyard.tables.profile import profile_columns
 from modelyard.tables.rows import FEW_ROWS, RowReader, read_prediction_rows
@@ -27,6 +28,7 @@ __all__ = [
     "Contract",
     "JsonTable",
     "JsonTableReader",
+    "ReadingOptions",
     "RowReader",
     "Table",
     "TrainingTable",

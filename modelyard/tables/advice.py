@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from modelyard.schemas import ModelWarning
 from modelyard.tables.contract import MISSING_CATEGORY, Contract
+from modelyard.tables.lookalikes import Lookalike
+from modelyard.tables.spelling import Spelling
 
 IDENTIFIER_SHARE = 0.9
 IDENTIFIER_ROWS = 20
@@ -15,13 +19,16 @@ _NAMES_SHOWN = 20
 _ROWS_SHOWN = 5
 
 
-def identifier_like(frame: pl.DataFrame, contract: Contract) -> tuple[ModelWarning, ...]:
-    """Warn of columns whose values nearly all differ (over 90 % of more than 20 rows) or number the rows."""
+def identifier_like(frame: pl.DataFrame, contract: Contract, codes: npt.NDArray[np.int64]) -> tuple[ModelWarning, ...]:
+    """Warn of columns that nearly all differ (over 90 % of more than 20 rows), number the rows or rise with labels."""
     if frame.height <= IDENTIFIER_ROWS:
         return ()
     categorical = contract.categorical
+    in_blocks = np.count_nonzero(np.diff(codes)) == len(contract.classes) - 1
     found = [
-        _identifier(series, categorical[series.name].categories) if series.name in categorical else _row_number(series)
+        _identifier(series, categorical[series.name].categories)
+        if series.name in categorical
+        else _row_number(series) or (_rising_index(series) if in_blocks else None)
         for series in frame
     ]
     return tuple(warning for warning in found if warning is not None)
@@ -38,6 +45,71 @@ def strays_among_numbers(name: str, strays: pl.Series) -> ModelWarning:
         "if it is numeric, say so in feature_types, and what is no number will be refused"
     )
     return ModelWarning(code="numbers_with_text", message=message, column=name, count=len(strays))
+
+
+def numbers_in_another_spelling(name: str, seen: Lookalike, *, text_cells: bool) -> ModelWarning:
+    """Warn of a column that is categorical only because its numbers are not written as `1234.5`."""
+    way_out = "say how with decimal and thousands, or write them plainly" if text_cells else "send them as numbers"
+    message = (
+        f"column {name!r} was taken for categorical, but most of its cells look like numbers, some with {seen.kind} "
+        f"(the first in row {seen.row}); if they are numbers, {way_out}; "
+        "if not, declare the column categorical in feature_types"
+    )
+    return ModelWarning(code="numbers_in_another_spelling", message=message, column=name)
+
+
+def numbers_read_as(name: str, spelling: Spelling) -> ModelWarning:
+    """Warn of numbers whose value depends on how they were read."""
+    read = "12.5% as 12.5" if spelling.percent else f"1{spelling.thousands}500 as 1500"
+    message = f"column {name!r} was read as numbers in another spelling, {read}; predictions read it so, too"
+    return ModelWarning(code="numbers_read_as", message=message, column=name)
+
+
+def rounded_integers(name: str, rows: Sequence[int]) -> ModelWarning:
+    """Warn of whole numbers in a numeric column that a float cannot hold."""
+    count = f"{len(rows)} whole numbers" if len(rows) > 1 else "a whole number"
+    message = (
+        f"column {name!r} has {count} beyond 2**53 (the first in row {rows[0]}), which a float cannot hold: "
+        "others close by become the same number; if they are codes, declare the column categorical in feature_types"
+    )
+    return ModelWarning(code="integers_rounded", message=message, column=name, count=len(rows))
+
+
+def labels_alike(classes: Sequence[bool | int | str]) -> tuple[ModelWarning, ...]:
+    """Warn of labels that differ in case or Unicode form only."""
+    pairs = _alike(pl.Series([label for label in classes if isinstance(label, str)], dtype=pl.String))
+    if not pairs:
+        return ()
+    message = f"labels that differ in case or Unicode form only are different classes: {_shown_pairs(pairs)}"
+    return (ModelWarning(code="labels_alike", message=message, count=len(pairs)),)
+
+
+def categories_alike(name: str, categories: Sequence[str]) -> tuple[ModelWarning, ...]:
+    """Warn of a column's categories that differ in case or Unicode form only."""
+    pairs = _alike(pl.Series(categories, dtype=pl.String))
+    if not pairs:
+        return ()
+    message = (
+        f"column {name!r} has categories that differ in case or Unicode form only: {len(pairs)} of {len(categories)}"
+    )
+    return (ModelWarning(code="categories_alike", message=message, column=name, count=len(pairs)),)
+
+
+def _alike(texts: pl.Series) -> list[tuple[str, str]]:
+    """Return pairs of texts, each with the first one that equals it in lower case and Unicode's form NFKC."""
+    forms = texts.str.normalize("NFKC").str.to_lowercase().str.strip_chars()
+    if forms.n_unique() == len(forms):
+        return []
+    first: dict[str, str] = {}
+    return [
+        (first[form], text) for text, form in zip(texts, forms, strict=True) if first.setdefault(form, text) != text
+    ]
+
+
+def _shown_pairs(pairs: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f"{one!r} and {other!r}" for one, other in pairs[:_ROWS_SHOWN]) + (
+        ", ..." if len(pairs) > _ROWS_SHOWN else ""
+    )
 
 
 def extra_columns(names: Sequence[str]) -> tuple[ModelWarning, ...]:
@@ -95,6 +167,17 @@ def _row_number(series: pl.Series) -> ModelWarning | None:
     if high - low != len(series) - 1 or series.n_unique() < len(series) or not (series == series.floor()).all():
         return None
     return _warning(series.name, len(series), f"its values number the rows, {low:.0f} to {high:.0f}")
+
+
+def _rising_index(series: pl.Series) -> ModelWarning | None:
+    """Warn of whole numbers that only rise (or only fall) in a table whose rows are sorted by their labels."""
+    if series.has_nulls():
+        return None
+    values = series.to_numpy()
+    steps = np.diff(values)
+    if not (np.all(steps > 0) or np.all(steps < 0)) or not np.array_equal(values, np.floor(values)):
+        return None
+    return _warning(series.name, len(series), "its whole numbers only rise or fall, and so do the sorted labels")
 
 
 def _warning(name: str, count: int, why: str) -> ModelWarning:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
@@ -18,12 +18,16 @@ import numpy as np
 
 from modelyard.errors import FieldError
 from modelyard.schemas.showing import shown
-from modelyard.tables.contract import MISSING_CATEGORY, CategorySource, escape_category
+from modelyard.tables.contract import MISSING_CATEGORY, CellReading, escape_category
+from modelyard.tables.missing import BLANKS, Markers
+from modelyard.tables.spelling import PLAIN, Spelling
 
 Kind = Literal["missing", "number", "boolean", "text", "time", "other"]
 
-BLANKS = " \t\r\n"
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+EXACT_INTEGERS = 2.0**53
+"""Beyond it two integers may be the same float."""
+
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
 _KINDS: tuple[tuple[tuple[type, ...], Kind], ...] = (
@@ -43,17 +47,14 @@ kind_of: Callable[[type], Kind] = lru_cache(maxsize=1024)(_kind_of)
 """Tell what cells of a Python (or numpy) type are. NaN is still a number here; see `is_missing`."""
 
 
-def marker_set(markers: Iterable[str]) -> frozenset[str]:
-    """Return the missing markers as `is_missing` wants them: without surrounding blanks, which never matter."""
-    return frozenset(marker.strip(BLANKS) for marker in markers)
-
-
-def is_missing(cell: Any, markers: frozenset[str]) -> bool:
-    """Tell whether a cell is None, NaN, or text that is a missing marker."""
+def is_missing(cell: Any, markers: Markers) -> bool:
+    """Tell whether a cell is None, NaN, a text that is a missing marker, or the number that one is."""
     kind = kind_of(type(cell))
     if kind == "text":
         return str(cell).strip(BLANKS) in markers
-    return kind == "missing" or (kind == "number" and bool(cell != cell))
+    if kind == "number":
+        return bool(cell != cell) or (bool(markers.numbers) and cell in markers.numbers)
+    return kind == "missing"
 
 
 def looks_like_number(text: str) -> bool:
@@ -61,37 +62,35 @@ def looks_like_number(text: str) -> bool:
     return NUMBER.fullmatch(text) is not None and _LEADING_ZERO.match(text) is None
 
 
-def number(cell: Any, markers: frozenset[str], *, text_cells: bool) -> float | None:
+def number(cell: Any, reading: CellReading, *, text_cells: bool) -> float | None:
     """Return a numeric column's cell, None where it is missing; `text_cells`: numbers come as text (CSV).
 
     Raises ValueError saying what the cell must be.
     """
-    if is_missing(cell, markers):
+    if is_missing(cell, reading.markers):
         return None
     kind = kind_of(type(cell))
     if kind == "number":
         return _finite(cell)
     if kind == "text" and text_cells:
-        text = str(cell).strip(BLANKS)
-        if NUMBER.fullmatch(text) or text.lstrip("+-").lower() in ("inf", "infinity"):
-            return _finite(text)
+        return _written_number(str(cell).strip(BLANKS), reading)
     if kind == "boolean":
         raise ValueError("must be a number (booleans belong in a categorical column)")
     raise ValueError("must be a number")
 
 
-def category(cell: Any, source: CategorySource, markers: frozenset[str]) -> str:
-    """Return a categorical column's cell as estimators see it; `source` decides how text is read.
+def category(cell: Any, reading: CellReading) -> str:
+    """Return a categorical column's cell as estimators see it; `reading.source` decides how text is read.
 
     Raises ValueError saying what the cell must be.
     """
-    if is_missing(cell, markers):
+    if is_missing(cell, reading.markers):
         return MISSING_CATEGORY
     kind = kind_of(type(cell))
     if kind == "text":
-        return _text_category(str(cell), source)
+        return _text_category(str(cell), reading)
     if kind == "number":
-        return _number_category(cell)
+        return _number_category(cell, exact=reading.edition > 1)
     if kind == "boolean":
         return "true" if cell else "false"
     if kind == "time":
@@ -122,22 +121,41 @@ def plain(cell: Any) -> str | int | float | bool | None:
     return shown(cell)
 
 
-def _text_category(text: str, source: CategorySource) -> str:
+def _written_number(text: str, reading: CellReading) -> float | None:
+    plain = reading.spelling.plain(text) if reading.spelling != PLAIN else text
+    if plain is not None and NUMBER.fullmatch(plain):
+        value = _finite(plain)
+        return None if value in reading.markers.numbers else value
+    if text.lstrip("+-").lower() in ("inf", "infinity"):
+        return _finite(text)
+    if reading.spelling != PLAIN:
+        raise ValueError(f"must be a number written as in training, like {reading.spelling.example()}")
+    if Spelling(",").plain(text) is not None:
+        raise ValueError(
+            "must be a number written with a decimal point (or say how it is written: decimal and thousands)"
+        )
+    raise ValueError("must be a number")
+
+
+def _text_category(text: str, reading: CellReading) -> str:
     stripped = text.strip(BLANKS)
-    if source == "numbers" and looks_like_number(stripped):
+    if reading.source == "numbers" and looks_like_number(stripped):
         whole = _INTEGER.fullmatch(stripped) and math.isfinite(float(stripped))
-        return _number_category(int(stripped) if whole else float(stripped))
-    if source == "booleans" and stripped.lower() in ("true", "false"):
+        return _number_category(int(stripped) if whole else float(stripped), exact=False)
+    if reading.source == "booleans" and stripped.lower() in ("true", "false"):
         return stripped.lower()
     if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
         raise ValueError("must be valid Unicode text")
-    return escape_category(text)
+    return escape_category(text if reading.edition == 1 else stripped)
 
 
-def _number_category(cell: Any) -> str:
+def _number_category(cell: Any, *, exact: bool) -> str:
+    """Return a number as a category; `exact`: refuse a float so large that it may stand for another integer."""
     value = _finite(cell)
     if isinstance(cell, (int, np.integer)):
         return str(int(cell))
+    if exact and abs(value) > EXACT_INTEGERS:
+        raise ValueError("must be text, since integers beyond 2**53 cannot be told apart once they are floats")
     if isinstance(cell, np.float32):
         value = shortest_float(cell)
     return str(int(value)) if value.is_integer() else repr(value)

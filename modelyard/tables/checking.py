@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,15 @@ import polars as pl
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.schemas import FeatureType, ModelWarning
 from modelyard.tables import advice, columns
-from modelyard.tables.cells import marker_set
 from modelyard.tables.columns import Cells
 from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, Contract, Table, TrainingTable
 from modelyard.tables.files import read_raw_file
 from modelyard.tables.forms import RawTable, missing_columns, read_form
+from modelyard.tables.inference import ColumnPlan, ReadingOptions, plan_columns
 from modelyard.tables.known_texts import read_texts
 from modelyard.tables.labels import label_column, read_labels
+from modelyard.tables.missing import label_markers
+from modelyard.tables.spelling import PLAIN, Spelling
 
 FEATURE_TYPES: tuple[FeatureType, ...] = ("numeric", "categorical")
 
@@ -31,7 +33,7 @@ def read_training(
     target: str | None,
     feature_types: Mapping[str, str] | Sequence[str] | None,
     feature_names: Sequence[str] | None,
-    missing_markers: Iterable[str],
+    options: ReadingOptions,
     inherited_types: Mapping[str, FeatureType] | None = None,
     row_names: Sequence[str] | None = None,
 ) -> TrainingTable:
@@ -40,56 +42,60 @@ def read_training(
     `X` is rows, records, columns, a polars DataFrame or the Path of a file. The labels are `y` or, where that is None,
     X's column `target`. What `feature_types` (by name, or a list in column order) leaves out is as in
     `inherited_types`, and what that does not know is inferred. `row_names` are what the columns of rows are called
-    where `feature_names` does not say it. Raises InvalidTable.
+    where `feature_names` does not say it. `options` say how cells are read. Raises InvalidTable.
     """
-    missing_markers = tuple(missing_markers)
     raw = _raw(X, feature_names, row_names)
-    markers = marker_set(missing_markers)
     features, label, labels = _split(raw, y, target)
     inherited = {name: kind for name, kind in (inherited_types or {}).items() if name in features}
     declared = {**inherited, **_declared(feature_types, list(features), target if y is None else None)}
-    checked, errors = _check_features(features, declared, markers, raw.text_cells)
+    plans, errors = plan_columns(features, declared, options, text_cells=raw.text_cells)
+    series = _read_columns(features, plans, errors, text_cells=raw.text_cells)
     if errors:
         raise InvalidTable.of(errors)
+    markers = label_markers(options.missing_markers)
     codes, classes = read_labels(labels, label, markers, text_cells=raw.text_cells and y is None)
-    contract = Contract(
-        {name: column.feature_type for name, column in checked.items()},
-        {name: column.categorical for name, column in checked.items() if column.categorical is not None},
-        classes,
-        missing_markers,
+    contract = _contract(plans, series, classes, options)
+    frame = pl.DataFrame(list(series.values()))
+    warnings = (
+        *advice.labels_alike(classes),
+        *advice.identifier_like(frame, contract, codes),
+        *(
+            warning
+            for name, plan in plans.items()
+            for warning in (*plan.warnings, *_of_column(name, features, series, contract))
+        ),
     )
-    frame = pl.DataFrame([column.series for column in checked.values()])
-    strays = _strays(features, declared, markers) if raw.text_cells else ()
-    warnings = (*advice.identifier_like(frame, contract), *strays)
     return TrainingTable(frame, warnings, codes=codes, contract=contract, target=target)
 
 
-def read_prediction(X: Any, contract: Contract, *, feature_names: Sequence[str] | None = None) -> Table:
+def read_prediction(
+    X: Any, contract: Contract, *, feature_names: Sequence[str] | None = None, spelling: Spelling | None = None
+) -> Table:
     """Check a table to predict for against a model's contract.
 
     Records, columns, DataFrames and files match by name in any order; rows by position, or by `feature_names`. Columns
-    that the contract does not have are dropped with a warning. Raises InvalidTable.
+    that the contract does not have are dropped with a warning. `spelling` is how a CSV writes its numbers, if not as
+    in training. Raises InvalidTable.
     """
     raw = _raw(X, feature_names, contract.feature_names)
     absent = [name for name in contract.feature_types if name not in raw.columns]
     if absent:
         raise missing_columns(absent, list(raw.columns))
-    markers = marker_set(contract.missing_markers)
     errors: list[FieldError] = []
     series: list[pl.Series] = []
     unknown: dict[str, int] = {}
-    texts = read_texts(raw.columns, contract, markers)
-    for name, feature_type in contract.feature_types.items():
+    texts = read_texts(raw.columns, contract)
+    for name, reading in contract.readings.items():
         column = raw.columns[name]
         columns.check_dtype(name, column)
-        if feature_type == "numeric":
-            series.append(columns.numeric_series(name, column, markers, errors, text_cells=raw.text_cells))
+        if contract.feature_types[name] == "numeric":
+            told = reading if spelling is None else replace(reading, spelling=spelling)
+            series.append(columns.numeric_series(name, column, told, errors, text_cells=raw.text_cells))
         elif name in texts:
             found, unknown[name] = texts[name]
             series.append(found)
         else:
-            source = contract.categorical[name].source
-            series.append(columns.category_series(name, column, source, markers, errors))
+            series.append(columns.category_series(name, column, reading, errors))
         if len(errors) >= MAX_FIELD_ERRORS:
             break
     if errors:
@@ -97,13 +103,6 @@ def read_prediction(X: Any, contract: Contract, *, feature_names: Sequence[str] 
     extra = (*(name for name in raw.columns if name not in contract.feature_types), *raw.dropped)
     frame = pl.DataFrame(series)
     return Table(frame, (*advice.extra_columns(extra), *advice.unknown_categories(frame, contract, unknown)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    series: pl.Series
-    feature_type: FeatureType
-    categorical: CategoricalColumn | None = None
 
 
 def _raw(X: Any, feature_names: Sequence[str] | None, expected: Sequence[str] | None) -> RawTable:
@@ -176,68 +175,56 @@ def _type_error(name: str, given: str, names: list[str], target: str | None) -> 
     return None
 
 
-def _strays(
-    features: Mapping[str, Cells], declared: Mapping[str, FeatureType], markers: frozenset[str]
-) -> Iterator[ModelWarning]:
-    """Warn of CSV's columns that few cells, perhaps wrong ones, have made categorical without a word."""
-    for name, column in features.items():
-        if name not in declared:
-            strays = columns.strays_among_numbers(column, markers)
-            if len(strays):
-                yield advice.strays_among_numbers(name, strays)
-
-
-def _check_features(
-    features: Mapping[str, Cells], declared: Mapping[str, FeatureType], markers: frozenset[str], text_cells: bool
-) -> tuple[dict[str, _Checked], list[FieldError]]:
-    checked: dict[str, _Checked] = {}
-    errors: list[FieldError] = []
-    for name, column in features.items():
-        columns.check_dtype(name, column)
-        content = columns.content_of(column, markers, text_cells=text_cells)
-        if content == "mixed" and name not in declared:
-            errors.extend(columns.break_of_majority(name, column, markers))
-            continue
-        kind = declared.get(name) or ("numeric" if content == "numbers" else "categorical")
-        if kind == "numeric":
-            found = _numeric(name, column, markers, errors, text_cells=text_cells)
-        else:
-            found = _categorical(name, column, content, markers, errors)
-        if found is not None:
-            checked[name] = found
+def _read_columns(
+    features: Mapping[str, Cells], plans: Mapping[str, ColumnPlan], errors: list[FieldError], *, text_cells: bool
+) -> dict[str, pl.Series]:
+    """Return the columns as planned; what is wrong with them is added to `errors`."""
+    read: dict[str, pl.Series] = {}
+    for name, plan in plans.items():
         if len(errors) >= MAX_FIELD_ERRORS:
             break
-    return checked, errors
+        before = len(errors)
+        if plan.feature_type == "numeric":
+            series = columns.numeric_series(name, features[name], plan.reading, errors, text_cells=text_cells)
+            is_empty = series.null_count() == len(series)
+        else:
+            series = columns.coded_series(name, features[name], plan.reading, errors)
+            is_empty = _categories(series) == (MISSING_CATEGORY,)
+        if is_empty and len(errors) == before:
+            message = f"column {name!r} is missing in every row; leave it out or fill it"
+            errors.append(FieldError(("X", name), message))
+        read[name] = series
+    return read
 
 
-def _numeric(
-    name: str, column: Cells, markers: frozenset[str], errors: list[FieldError], *, text_cells: bool
-) -> _Checked | None:
-    before = len(errors)
-    series = columns.numeric_series(name, column, markers, errors, text_cells=text_cells)
-    if len(errors) > before:
-        return None
-    if series.null_count() == len(series):
-        errors.append(_all_missing(name))
-        return None
-    return _Checked(series, "numeric")
-
-
-def _categorical(
-    name: str, column: Cells, content: columns.Content, markers: frozenset[str], errors: list[FieldError]
-) -> _Checked | None:
-    before = len(errors)
-    source = content if content in ("numbers", "booleans") else "text"
-    series = columns.coded_series(name, column, source, markers, errors)
-    if len(errors) > before:
-        return None
+def _categories(series: pl.Series) -> tuple[str, ...]:
     assert isinstance(series.dtype, pl.Enum)
-    categories = tuple(series.dtype.categories.to_list())
-    if categories == (MISSING_CATEGORY,):
-        errors.append(_all_missing(name))
-        return None
-    return _Checked(series, "categorical", CategoricalColumn(categories, source))
+    return tuple(series.dtype.categories.to_list())
 
 
-def _all_missing(name: str) -> FieldError:
-    return FieldError(("X", name), f"column {name!r} is missing in every row; leave it out or fill it")
+def _contract(
+    plans: Mapping[str, ColumnPlan],
+    series: Mapping[str, pl.Series],
+    classes: tuple[bool | int | str, ...],
+    options: ReadingOptions,
+) -> Contract:
+    return Contract(
+        {name: plan.feature_type for name, plan in plans.items()},
+        {
+            name: CategoricalColumn(_categories(series[name]), plan.reading.source)
+            for name, plan in plans.items()
+            if plan.feature_type == "categorical"
+        },
+        classes,
+        options.missing_markers,
+        {name: plan.reading.spelling for name, plan in plans.items() if plan.reading.spelling != PLAIN},
+    )
+
+
+def _of_column(
+    name: str, features: Mapping[str, Cells], series: Mapping[str, pl.Series], contract: Contract
+) -> tuple[ModelWarning, ...]:
+    if name in contract.categorical:
+        return advice.categories_alike(name, contract.categorical[name].categories)
+    rows = columns.rounded_integers(features[name], series[name], contract.readings[name])
+    return (advice.rounded_integers(name, rows),) if rows else ()

@@ -15,12 +15,13 @@ import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.tables import cells
-from modelyard.tables.contract import MISSING_CATEGORY, CategorySource, as_codes
+from modelyard.tables.contract import MISSING_CATEGORY, CellReading, as_codes
+from modelyard.tables.missing import BLANKS, Markers
+from modelyard.tables.spelling import PLAIN, holds_codes
 
 Cells: TypeAlias = "pl.Series | list[Any] | tuple[Any, ...]"
 Content = Literal["numbers", "booleans", "text", "mixed", "missing"]
 
-_LEADING_ZERO = r"^[+-]?0[0-9]"
 _FEW_TEXTS = 1000
 """Up to here texts are looked at one by one, beyond by whole columns."""
 
@@ -35,15 +36,17 @@ def check_dtype(name: str, column: Cells) -> None:
         raise InvalidTable.of([FieldError(("X", name), message, str(column.dtype))])
 
 
-def content_of(column: Cells, markers: frozenset[str], *, text_cells: bool) -> Content:
+def content_of(column: Cells, among: Markers, among_numbers: Markers, *, text_cells: bool) -> Content:
     """Tell what a column holds beside missing cells; `mixed`: numbers together with text or booleans.
 
-    With `text_cells` (CSV) text that is all numbers, or all `true` and `false`, counts as such.
+    A column of numbers has the markers `among_numbers`, any other `among`. With `text_cells` (CSV) text that is all
+    numbers, or all `true` and `false`, counts as such.
     """
     if isinstance(column, pl.Series):
-        return _series_content(column, markers, text_cells)
+        return _series_content(column, among, among_numbers, text_cells)
     kinds = set(map(cells.kind_of, set(map(type, column)))) - {"missing"}
     if len(kinds) > 1:
+        markers = among_numbers if "number" in kinds else among
         kinds = {cells.kind_of(type(cell)) for cell in column if not cells.is_missing(cell, markers)}
     if "number" in kinds:
         return "numbers" if kinds == {"number"} else "mixed"
@@ -53,37 +56,46 @@ def content_of(column: Cells, markers: frozenset[str], *, text_cells: bool) -> C
 
 
 def numeric_series(
-    name: str, column: Cells, markers: frozenset[str], errors: list[FieldError], *, text_cells: bool = False
+    name: str, column: Cells, reading: CellReading, errors: list[FieldError], *, text_cells: bool = False
 ) -> pl.Series:
     """Return a column as Float64, null where missing; what is no finite number is added to `errors`."""
-    fast = _fast_numbers(name, column, markers, text_cells)
+    fast = _fast_numbers(name, column, reading, text_cells)
     if fast is not None:
         return fast
-    convert = _each(name, column, lambda cell: cells.number(cell, markers, text_cells=text_cells), errors)
+    convert = _each(name, column, lambda cell: cells.number(cell, reading, text_cells=text_cells), errors)
     return pl.Series(name, convert, dtype=pl.Float64)
 
 
-def category_series(
-    name: str, column: Cells, source: CategorySource, markers: frozenset[str], errors: list[FieldError]
-) -> pl.Series:
+def category_series(name: str, column: Cells, reading: CellReading, errors: list[FieldError]) -> pl.Series:
     """Return a column as categories in estimators' form, without nulls; what cannot be one is added to `errors`."""
-    fast = _fast_categories(name, column, source, markers)
+    fast = _fast_categories(name, column, reading)
     if fast is not None:
         return fast
-    convert = _each(name, column, lambda cell: cells.category(cell, source, markers), errors)
+    convert = _each(name, column, lambda cell: cells.category(cell, reading), errors)
     return pl.Series(name, convert, dtype=pl.String).fill_null(MISSING_CATEGORY)
 
 
-def coded_series(
-    name: str, column: Cells, source: CategorySource, markers: frozenset[str], errors: list[FieldError]
-) -> pl.Series:
+def coded_series(name: str, column: Cells, reading: CellReading, errors: list[FieldError]) -> pl.Series:
     """Return a column as `category_series` does, but as an Enum of the categories that occur, sorted."""
-    text = _listed_texts(name, column)
-    coded = None if text is None else _coded_texts(text, source, markers)
-    return as_codes(category_series(name, column, source, markers, errors)) if coded is None else coded
+    text = texts_of(name, column)
+    coded = None if text is None else _coded_texts(text, reading)
+    return as_codes(category_series(name, column, reading, errors)) if coded is None else coded
 
 
-def break_of_majority(name: str, column: Cells, markers: frozenset[str]) -> list[FieldError]:
+def rounded_integers(column: Cells, numbers: pl.Series, reading: CellReading) -> list[int]:
+    """Return the rows of whole numbers that a float does not hold; `numbers` is what the column was read as."""
+    large = (numbers.abs() > cells.EXACT_INTEGERS).fill_null(value=False).arg_true().to_list()
+    return [row for row in large if _is_rounded(column[row], numbers[row], reading)]
+
+
+def _is_rounded(cell: Any, number: float, reading: CellReading) -> bool:
+    if isinstance(cell, str):
+        plain = reading.spelling.plain(cell.strip(BLANKS)) or ""
+        return plain.lstrip("+-").isdigit() and int(plain) != int(number)
+    return isinstance(cell, int) and int(cell) != int(number)
+
+
+def break_of_majority(name: str, column: Cells, markers: Markers) -> list[FieldError]:
     """Name the cells of a mixed column that differ from what most of its cells are."""
     present = [(row, cell) for row, cell in enumerate(column) if not cells.is_missing(cell, markers)]
     numbers = [cells.kind_of(type(cell)) == "number" for _, cell in present]
@@ -97,7 +109,7 @@ def break_of_majority(name: str, column: Cells, markers: frozenset[str]) -> list
     ]
 
 
-def _series_content(series: pl.Series, markers: frozenset[str], text_cells: bool) -> Content:
+def _series_content(series: pl.Series, among: Markers, among_numbers: Markers, text_cells: bool) -> Content:
     dtype = series.dtype
     if dtype.is_numeric():
         return "numbers"
@@ -105,46 +117,55 @@ def _series_content(series: pl.Series, markers: frozenset[str], text_cells: bool
         return "booleans"
     if dtype == pl.Null:
         return "missing"
-    if dtype in TEXT_TYPES:
-        return text_content(series, markers) if text_cells else "text"
+    if dtype in TEXT_TYPES and text_cells:
+        return text_content(series, among, among_numbers)
     return "text"
 
 
-def text_content(series: pl.Series, markers: frozenset[str]) -> Content:
+def text_content(series: pl.Series, among: Markers, among_numbers: Markers) -> Content:
     """Tell what CSV's cells are written as; infinite numbers count beside finite ones, to be refused later."""
-    present = _present_text(series, markers).drop_nulls()
+    text = stripped(series)
+    numbers, strays = _numbers_and_strays(text, among_numbers)
+    if not strays.any() and numbers.is_finite().any():
+        return "text" if holds_codes(text) else "numbers"
+    present = text.set(among.mask(text), None).drop_nulls()
     if present.is_empty():
         return "missing"
-    numbers = present.cast(pl.Float64, strict=False)
-    if not numbers.has_nulls() and not numbers.is_nan().any() and numbers.is_finite().any():
-        return "text" if present.str.contains(_LEADING_ZERO).any() else "numbers"
     return "booleans" if present.str.to_lowercase().is_in(["true", "false"]).all() else "text"
 
 
-def strays_among_numbers(column: Cells, markers: frozenset[str]) -> pl.Series:
-    """Return the rows of CSV's cells that are no numbers, in a column where nearly all others are; else none.
+def strays_among_numbers(column: pl.Series, among_numbers: Markers) -> pl.Series:
+    """Return the rows of CSV's cells that are no numbers, in a column whose other cells are; else none.
 
-    Nearly all: nine of ten, or all but one. Numbers with leading zeros are codes, so their column is none of numbers.
+    They are worth a word if they are few (one in ten, or one) or no more than two distinct texts. Numbers with leading
+    zeros are codes, so their column is none of numbers.
     """
-    none = pl.Series(dtype=pl.UInt32)
-    if not isinstance(column, pl.Series) or column.dtype not in TEXT_TYPES:
-        return none
-    present = _present_text(column, markers)
-    numbers = present.cast(pl.Float64, strict=False).is_not_null()
-    strays = (~numbers & present.is_not_null()).arg_true()
-    count = int(numbers.sum())
-    if count < 2 or (len(strays) > 1 and 9 * len(strays) > count) or present.str.contains(_LEADING_ZERO).any():
-        return none
-    return strays
+    text = stripped(column)
+    numbers, strays = _numbers_and_strays(text, among_numbers)
+    rows = strays.arg_true()
+    count = numbers.len() - numbers.null_count()
+    few = len(rows) == 1 or 9 * len(rows) <= count
+    if count < 2 or not (few or text.gather(rows).n_unique() <= 2) or holds_codes(text.filter(numbers.is_not_null())):
+        return rows.clear()
+    return rows
 
 
-def _present_text(series: pl.Series, markers: frozenset[str]) -> pl.Series:
-    """Return text without surrounding blanks, null where it is missing."""
-    text = series.cast(pl.String).str.strip_chars(cells.BLANKS)
-    return text.set(text.is_in(sorted(markers)), None)
+def stripped(series: pl.Series) -> pl.Series:
+    """Return text without outer blanks."""
+    return series.cast(pl.String).str.strip_chars(BLANKS)
 
 
-def _fast_numbers(name: str, column: Cells, markers: frozenset[str], text_cells: bool) -> pl.Series | None:
+def _numbers_and_strays(text: pl.Series, markers: Markers) -> tuple[pl.Series, pl.Series]:
+    """Return texts as plain numbers, null where they are none, and which of them are neither numbers nor missing."""
+    numbers = text.cast(pl.Float64, strict=False)
+    if numbers.has_nulls() or numbers.is_nan().any():
+        numbers = numbers.fill_nan(None)
+        odd = numbers.is_null() & text.is_not_null()
+        return numbers, odd & ~markers.mask(text).fill_null(value=False) if odd.any() else odd
+    return numbers, numbers.is_null()
+
+
+def _fast_numbers(name: str, column: Cells, reading: CellReading, text_cells: bool) -> pl.Series | None:
     if not isinstance(column, pl.Series):
         listed = _listed_numbers(name, column)
         if listed is None:
@@ -152,18 +173,27 @@ def _fast_numbers(name: str, column: Cells, markers: frozenset[str], text_cells:
         column = listed
     numbers = column
     if text_cells and column.dtype in TEXT_TYPES:
-        present = _present_text(column, markers)
-        numbers = present.cast(pl.Float64, strict=False)
-        if numbers.null_count() != present.null_count() or numbers.is_nan().any():
+        text = stripped(column)
+        plain = text if reading.spelling == PLAIN else _respelled(text, reading)
+        numbers, strays = _numbers_and_strays(plain, reading.markers)
+        if strays.any():
             return None
     elif not column.dtype.is_numeric() and column.dtype != pl.Null:
         return None
     numbers = numbers.cast(pl.Float64).rename(name)
+    if reading.markers.numbers:
+        numbers = numbers.set(numbers.is_in(sorted(reading.markers.numbers)), None)
     if _is_finite(numbers):
         return numbers
     if numbers.is_nan().any():
         numbers = numbers.fill_nan(None)
     return None if numbers.is_infinite().any() else numbers
+
+
+def _respelled(text: pl.Series, reading: CellReading) -> pl.Series:
+    """Return numbers in plain spelling, and all other texts as they are."""
+    plain = reading.spelling.plain_texts(text)
+    return plain.zip_with(plain.is_not_null(), text)
 
 
 def _is_finite(numbers: pl.Series) -> bool:
@@ -185,33 +215,33 @@ def _listed_numbers(name: str, column: Sequence[Any]) -> pl.Series | None:
         return None
 
 
-def _fast_categories(name: str, column: Cells, source: CategorySource, markers: frozenset[str]) -> pl.Series | None:
-    text = _listed_texts(name, column)
+def _fast_categories(name: str, column: Cells, reading: CellReading) -> pl.Series | None:
+    text = texts_of(name, column)
     if text is not None:
-        if source == "text":
-            return text_categories(text, markers).rename(name)
+        if reading.source == "text":
+            return text_categories(text, reading).rename(name)
         column = text
     if not isinstance(column, pl.Series):
-        return _listed_categories(name, column, source, markers)
+        return _listed_categories(name, column, reading)
     if column.dtype == pl.Boolean:
         return column.cast(pl.String).fill_null(MISSING_CATEGORY).rename(name)
     single = column.dtype == pl.Float32
     seen = (column.fill_nan(None) if column.dtype.is_float() else column).unique().drop_nulls()
     values = seen.to_numpy() if single else seen.to_list()
     try:
-        texts = [cells.category(cell, source, markers) for cell in values]
+        texts = [cells.category(cell, reading) for cell in values]
     except ValueError:
         return None
     return _replaced(column, seen, texts).rename(name)
 
 
-def _coded_texts(text: pl.Series, source: CategorySource, markers: frozenset[str]) -> pl.Series | None:
+def _coded_texts(text: pl.Series, reading: CellReading) -> pl.Series | None:
     """Return texts as coded categories; None where they are many, or one cannot be a category."""
     seen = text.unique().to_list()
     if len(seen) > _FEW_TEXTS:
         return None
     try:
-        found = [cells.category(cell, source, markers) for cell in seen]
+        found = [cells.category(cell, reading) for cell in seen]
     except ValueError:
         return None
     categories = pl.Enum(sorted(set(found)))
@@ -220,8 +250,8 @@ def _coded_texts(text: pl.Series, source: CategorySource, markers: frozenset[str
     return text.replace_strict(seen, found, return_dtype=categories)
 
 
-def _listed_texts(name: str, column: Cells) -> pl.Series | None:
-    """Return a column that holds texts and nothing else, or a list of them, as a Series of texts."""
+def texts_of(name: str, column: Cells) -> pl.Series | None:
+    """Return a column of texts, or a list of them, as a Series of texts; None if it holds anything else."""
     if isinstance(column, pl.Series):
         return column.cast(pl.String).rename(name) if column.dtype in TEXT_TYPES else None
     if not set(map(type, column)) <= {str, type(None)}:
@@ -232,14 +262,16 @@ def _listed_texts(name: str, column: Cells) -> pl.Series | None:
         return None
 
 
-def text_categories(text: pl.Series, markers: frozenset[str]) -> pl.Series:
+def text_categories(text: pl.Series, reading: CellReading) -> pl.Series:
     """Return texts as categories in estimators' form."""
-    return text.to_frame().select(category_expr(pl.nth(0), markers)).to_series()
+    return text.to_frame().select(category_expr(pl.nth(0), reading)).to_series()
 
 
-def category_expr(text: pl.Expr, markers: frozenset[str]) -> pl.Expr:
+def category_expr(text: pl.Expr, reading: CellReading) -> pl.Expr:
     """Return what makes texts categories in estimators' form, without nulls."""
-    missing = text.str.strip_chars(cells.BLANKS).is_in(sorted(markers))
+    bare = text.str.strip_chars(BLANKS)
+    missing = reading.markers.expr(bare)
+    text = text if reading.edition == 1 else bare
     escaped = text.str.starts_with("\x00")
     return (
         pl.when(text.is_null() | missing)
@@ -257,14 +289,12 @@ def _replaced(column: pl.Series, seen: pl.Series, texts: list[str]) -> pl.Series
     return column.replace_strict(seen, replacement, default=None, return_dtype=pl.String).fill_null(MISSING_CATEGORY)
 
 
-def _listed_categories(
-    name: str, column: Sequence[Any], source: CategorySource, markers: frozenset[str]
-) -> pl.Series | None:
+def _listed_categories(name: str, column: Sequence[Any], reading: CellReading) -> pl.Series | None:
     kinds = set(map(cells.kind_of, set(map(type, column))))
     if not (kinds <= {"number", "missing"} or kinds <= {"boolean", "missing"}):
         return None
     try:
-        texts = {cell: cells.category(cell, source, markers) for cell in set(column)}
+        texts = {cell: cells.category(cell, reading) for cell in set(column)}
     except ValueError:
         return None
     return pl.Series(name, list(map(texts.__getitem__, column)), dtype=pl.String)

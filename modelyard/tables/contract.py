@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -12,6 +13,15 @@ import polars as pl
 import polars.selectors as cs
 
 from modelyard.schemas import FeatureType, ModelWarning
+from modelyard.tables.missing import Markers, column_markers, label_markers
+from modelyard.tables.spelling import PLAIN, Spelling
+
+EDITION = 2
+"""The rules by which cells of new contracts are read, counted up whenever a cell would come to mean something else.
+
+By the rules of 1, missing markers are the configured ones alone, outer blanks of a category count, and integers beyond
+2**53 that came as floats are categories.
+"""
 
 MISSING_CATEGORY = "\x00missing"
 """How the missing category is written in the text columns that estimators see.
@@ -55,18 +65,47 @@ class CategoricalColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class CellReading:
+    """How the cells of one column are read; `spelling` holds for the texts of a numeric column of a CSV."""
+
+    markers: Markers
+    source: CategorySource = "text"
+    spelling: Spelling = PLAIN
+    edition: int = EDITION
+
+
+@dataclass(frozen=True)
 class Contract:
-    """Names and types of the columns in order, the categories seen, the classes, and the missing markers."""
+    """Names and types of the columns in order, the categories seen, the classes, and how cells are read.
+
+    `spellings` are those of numeric columns whose numbers are not written as `1234.5`; `edition` says by which rules
+    cells are read (`EDITION`).
+    """
 
     feature_types: dict[str, FeatureType]
     categorical: dict[str, CategoricalColumn]
     classes: tuple[bool | int | str, ...]
     missing_markers: tuple[str, ...]
+    spellings: Mapping[str, Spelling] = field(default_factory=dict)
+    edition: int = EDITION
 
     @property
     def feature_names(self) -> tuple[str, ...]:
         """The names of the columns, in the order of training."""
         return tuple(self.feature_types)
+
+    @cached_property
+    def readings(self) -> dict[str, CellReading]:
+        """How the cells of each column are read."""
+        return {name: self._reading(name) for name in self.feature_types}
+
+    def _reading(self, name: str) -> CellReading:
+        source = self.categorical[name].source if name in self.categorical else "numbers"
+        if self.edition == 1:
+            markers = label_markers(self.missing_markers)
+        else:
+            markers = column_markers(self.missing_markers, among_numbers=source == "numbers")
+        return CellReading(markers, source, self.spellings.get(name, PLAIN), self.edition)
 
 
 @dataclass(frozen=True, slots=True)

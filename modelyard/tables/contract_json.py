@@ -6,15 +6,17 @@ import orjson
 
 from modelyard.errors import DataLoss, FailedPrecondition
 from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, Contract, escape_category, unescape_category
+from modelyard.tables.spelling import Spelling
 
-FORMAT = 1
+FORMATS = (1, 2)
+"""The editions of a contract's rules that this release reads; the format is the edition."""
 
 
 def contract_to_json(contract: Contract) -> bytes:
     """Write a contract; the missing category becomes null, all others the text they came as."""
     return orjson.dumps(
         {
-            "format": FORMAT,
+            "format": contract.edition,
             "feature_types": contract.feature_types,
             "categorical": {
                 name: {"categories": [unescape_category(text) for text in column.categories], "source": column.source}
@@ -22,6 +24,7 @@ def contract_to_json(contract: Contract) -> bytes:
             },
             "classes": contract.classes,
             "missing_markers": contract.missing_markers,
+            "spellings": contract.spellings,
         }
     )
 
@@ -33,9 +36,9 @@ def contract_from_json(data: bytes) -> Contract:
     """
     try:
         document = orjson.loads(data)
-        if document["format"] != FORMAT:
+        if document["format"] not in FORMATS:
             raise FailedPrecondition(
-                f"the contract has format {document['format']}, this release reads format {FORMAT}"
+                f"the contract has format {document['format']}, this release reads formats up to {FORMATS[-1]}"
             )
         return Contract(
             document["feature_types"],
@@ -45,6 +48,8 @@ def contract_from_json(data: bytes) -> Contract:
             },
             tuple(document["classes"]),
             tuple(document["missing_markers"]),
+            {name: Spelling(**spelling) for name, spelling in document.get("spellings", {}).items()},
+            document["format"],
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise DataLoss(f"the contract cannot be read: {error!r}") from None

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
-from modelyard.tables.cells import BLANKS
 from modelyard.tables.forms import cell_count, check_names
+from modelyard.tables.missing import BLANKS
 
 DELIMITERS = ",;\t|"
 _SAMPLE_BYTES = 64 * 1024

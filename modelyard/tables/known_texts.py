@@ -18,9 +18,7 @@ from modelyard.tables.contract import CategoricalColumn, Contract
 _TEXT_OR_MISSING = frozenset({str, type(None)})
 
 
-def read_texts(
-    given: Mapping[str, Cells], contract: Contract, markers: frozenset[str]
-) -> dict[str, tuple[pl.Series, int]]:
+def read_texts(given: Mapping[str, Cells], contract: Contract) -> dict[str, tuple[pl.Series, int]]:
     """Return columns of texts in estimators' form, by name, and how many cells of each training never saw.
 
     One is an Enum of the known categories where it holds no others; else text. Those are left out that `columns` has to
@@ -35,7 +33,7 @@ def read_texts(
     odd = _with_escapes({name: text for name, text in texts.items() if contract.categorical[name].escaped})
     new = {name: texts[name] for name, codes in coded.items() if codes.has_nulls() or name in odd}
     found = {name: (codes.alias(name), 0) for name, codes in coded.items()}
-    for name, categories in _read_anew(new, markers).items():
+    for name, categories in _read_anew(new, contract).items():
         codes = categories.cast(contract.categorical[name].enum, strict=False)
         unknown = codes.null_count()
         found[name] = (categories if unknown else codes, unknown)
@@ -50,9 +48,10 @@ def _with_escapes(texts: Mapping[str, pl.Series]) -> set[str]:
     return {name for name, one in zip(texts, found.row(0), strict=True) if one}
 
 
-def _read_anew(texts: Mapping[str, pl.Series], markers: frozenset[str]) -> dict[str, pl.Series]:
+def _read_anew(texts: Mapping[str, pl.Series], contract: Contract) -> dict[str, pl.Series]:
     """Return columns in estimators' form, however odd their texts."""
-    read = _frame(texts).select(columns.category_expr(pl.nth(i), markers) for i in range(len(texts)))
+    readings = map(contract.readings.__getitem__, texts)
+    read = _frame(texts).select(columns.category_expr(pl.nth(i), reading) for i, reading in enumerate(readings))
     return {name: series.alias(name) for name, series in zip(texts, read, strict=True)}
 
 

@@ -15,9 +15,12 @@ from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.schemas.showing import shown, shown_instead
 from modelyard.tables import cells
 from modelyard.tables.columns import Cells, Content, text_content
+from modelyard.tables.contract import CellReading
+from modelyard.tables.missing import BLANKS, Markers
 
 Label = bool | int | str
 _INT64 = range(-(2**63), 2**63)
+_NUMBERS = CellReading(Markers(frozenset()), "numbers")
 
 
 def label_column(y: Any) -> Cells:
@@ -34,9 +37,9 @@ def label_column(y: Any) -> Cells:
 
 
 def read_labels(
-    column: Cells, label: str, markers: frozenset[str], *, text_cells: bool = False
+    column: Cells, label: str, markers: Markers, *, text_cells: bool = False
 ) -> tuple[npt.NDArray[np.int64], tuple[Label, ...]]:
-    """Return one code for each row and the classes they index, sorted.
+    """Return one code for each row and the classes they index, sorted; outer blanks of a text do not count.
 
     `label` names the labels in messages; with `text_cells` (CSV) text that is all numbers, or all `true` and `false`,
     is read as such. Raises InvalidTable.
@@ -77,21 +80,23 @@ def _is_plain(column: pl.Series) -> bool:
     return column.dtype in (pl.String, pl.Boolean) or column.dtype.is_integer()
 
 
-def _reader(column: Cells, markers: frozenset[str], kinds: set[cells.Kind]) -> Callable[[Any], Label]:
+def _reader(column: Cells, markers: Markers, kinds: set[cells.Kind]) -> Callable[[Any], Label]:
     """Return what turns a cell into a label of the column's type, raising ValueError where it cannot be one.
 
     A column that is still a Series is CSV's.
     """
     written = isinstance(column, pl.Series)
     kind = (
-        _WRITTEN_AS[text_content(column, markers)] if isinstance(column, pl.Series) else _most(column, markers, kinds)
+        _WRITTEN_AS[text_content(column, markers, markers)]
+        if isinstance(column, pl.Series)
+        else _most(column, markers, kinds)
     )
 
     def read(cell: Any) -> Label:
         if cells.is_missing(cell, markers):
             raise ValueError("must not be missing")
         if written and kind != "text":
-            text = cell.strip(cells.BLANKS)
+            text = cell.strip(BLANKS)
             return text.lower() == "true" if kind == "boolean" else _whole(text)
         found = cells.kind_of(type(cell))
         if found not in ("number", "boolean", "text"):
@@ -105,7 +110,7 @@ def _reader(column: Cells, markers: frozenset[str], kinds: set[cells.Kind]) -> C
     return read
 
 
-def _most(column: Iterable[Any], markers: frozenset[str], kinds: set[cells.Kind]) -> cells.Kind:
+def _most(column: Iterable[Any], markers: Markers, kinds: set[cells.Kind]) -> cells.Kind:
     """Return the kind of most labels that are there."""
     if len(kinds) == 1:
         return next(iter(kinds))
@@ -124,7 +129,7 @@ def _whole(cell: Any) -> int:
     except (ValueError, OverflowError):
         value = None
     if value is None or (not isinstance(cell, str) and value != cell):
-        number = cells.number(cell, frozenset(), text_cells=True)
+        number = cells.number(cell, _NUMBERS, text_cells=True)
         if number is None or not math.isfinite(number) or not number.is_integer():
             raise ValueError("must be a whole number, text or a boolean; other numbers would be regression")
         value = int(number)
@@ -134,7 +139,7 @@ def _whole(cell: Any) -> int:
 
 
 def _unicode(cell: Any) -> str:
-    text = str(cell)
+    text = str(cell).strip(BLANKS)
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -142,7 +147,7 @@ def _unicode(cell: Any) -> str:
     return text
 
 
-def _wrong_labels(column: Cells, label: str, markers: frozenset[str], *, text_cells: bool) -> InvalidTable:
+def _wrong_labels(column: Cells, label: str, markers: Markers, *, text_cells: bool) -> InvalidTable:
     values: Cells = column.to_list() if isinstance(column, pl.Series) else column
     kinds = set(map(cells.kind_of, set(map(type, values))))
     read = _reader(column if text_cells else values, markers, kinds)

@@ -12,9 +12,9 @@ from typing import Any
 
 from modelyard.schemas import ModelWarning
 from modelyard.tables import advice
-from modelyard.tables.cells import category, is_missing, looks_like_number, marker_set
+from modelyard.tables.cells import category, is_missing, looks_like_number
 from modelyard.tables.checking import read_prediction
-from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, Contract
+from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, CellReading, Contract
 
 FEW_ROWS = 64
 
@@ -34,10 +34,11 @@ class RowReader:
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
         self._names = contract.feature_names
-        self._markers = marker_set(contract.missing_markers)
+        self._readings = [contract.readings[name] for name in self._names]
+        self._has_number_markers = any(reading.markers.numbers for reading in self._readings)
         self._lookups = [
-            _lookup(contract.categorical[name], self._markers) if name in contract.categorical else None
-            for name in self._names
+            _lookup(contract.categorical[name], reading) if name in contract.categorical else None
+            for name, reading in zip(self._names, self._readings, strict=True)
         ]
         self._pick = itemgetter(*self._names) if len(self._names) > 1 else lambda record: (record[self._names[0]],)
 
@@ -48,7 +49,7 @@ class RowReader:
         """
         if not isinstance(X, (list, tuple)) or not 0 < len(X) <= FEW_ROWS:
             return None
-        if feature_names is None:
+        if feature_names is None and not self._has_number_markers:
             try:
                 return self._read(X)
             except (_Unusual, TypeError, KeyError, OverflowError):
@@ -90,7 +91,7 @@ class RowReader:
                         row.append(value)
                         continue
                     raise _Unusual  # infinite
-                if is_missing(cell, self._markers):
+                if is_missing(cell, self._readings[position].markers):
                     row.append(_NAN)
                     continue
                 raise _Unusual
@@ -100,9 +101,8 @@ class RowReader:
 
     def _category(self, position: int, cell: Any, unknown: dict[str, int]) -> str:
         name = self._names[position]
-        column = self._contract.categorical[name]
         try:
-            text = category(cell, column.source, self._markers)
+            text = category(cell, self._readings[position])
         except ValueError:
             raise _Unusual from None
         lookup = self._lookups[position]
@@ -122,13 +122,13 @@ class _Lookup(dict[Any, str]):
     known: frozenset[str]
 
 
-def _lookup(column: CategoricalColumn, markers: frozenset[str]) -> _Lookup:
+def _lookup(column: CategoricalColumn, reading: CellReading) -> _Lookup:
     lookup = _Lookup()
     lookup.known = frozenset(column.categories)
     for text in column.categories:
         if text == MISSING_CATEGORY:
-            lookup.update(dict.fromkeys(chain([None], markers), MISSING_CATEGORY))
-        elif not text.startswith("\x00") and category(text, column.source, markers) == text:
+            lookup.update(dict.fromkeys(chain([None], reading.markers.exact), MISSING_CATEGORY))
+        elif not text.startswith("\x00") and category(text, reading) == text:
             lookup[text] = text
             if column.source == "numbers" and looks_like_number(text):
                 lookup[float(text) if "." in text or "e" in text else int(text)] = text

@@ -415,6 +415,9 @@ class TrainRequest(_message.Message):
     TARGET_FIELD_NUMBER: _builtins.int
     FEATURE_NAMES_FIELD_NUMBER: _builtins.int
     FEATURE_TYPE_LIST_FIELD_NUMBER: _builtins.int
+    DECIMAL_FIELD_NUMBER: _builtins.int
+    THOUSANDS_FIELD_NUMBER: _builtins.int
+    MISSING_MARKERS_FIELD_NUMBER: _builtins.int
     model_class_key: _builtins.str
     """`logistic_regression`, `catboost_classifier`, ...: see ListAvailableModels."""
     name: _builtins.str
@@ -423,6 +426,11 @@ class TrainRequest(_message.Message):
     """false: answer at once, with a Model that has nothing but `job`."""
     target: _builtins.str
     """The column of X that holds the labels; beside y, y's name."""
+    decimal: _builtins.str
+    """How the numbers of a CSV are written; left out, it is found out. `decimal` is `.` or `,`; `thousands` is empty (none),
+    `.`, `,`, a blank or `'`.
+    """
+    thousands: _builtins.str
     @_builtins.property
     def X(self) -> Global___Table: ...
     @_builtins.property
@@ -449,6 +457,10 @@ class TrainRequest(_message.Message):
     def feature_type_list(self) -> Global___FeatureTypeList:
         """Feature types in column order, instead of feature_types."""
 
+    @_builtins.property
+    def missing_markers(self) -> Global___MissingMarkers:
+        """Texts that mean a missing cell; left out, those of the server's settings."""
+
     def __init__(
         self,
         *,
@@ -464,13 +476,25 @@ class TrainRequest(_message.Message):
         target: _builtins.str = ...,
         feature_names: _abc.Iterable[_builtins.str] | None = ...,
         feature_type_list: Global___FeatureTypeList | None = ...,
+        decimal: _builtins.str | None = ...,
+        thousands: _builtins.str | None = ...,
+        missing_markers: Global___MissingMarkers | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_wait", b"_wait", "evaluation", b"evaluation", "feature_type_list", b"feature_type_list", "wait", b"wait"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "evaluation", b"evaluation", "feature_type_list", b"feature_type_list", "missing_markers", b"missing_markers", "thousands", b"thousands", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_wait", b"_wait", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "hyperparams", b"hyperparams", "model_class_key", b"model_class_key", "name", b"name", "tags", b"tags", "target", b"target", "wait", b"wait", "y", b"y"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_class_key", b"model_class_key", "name", b"name", "tags", b"tags", "target", b"target", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
+    _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
+    _WhichOneofReturnType__thousands: _TypeAlias = _typing.Literal["thousands"]  # noqa: Y015
+    _WhichOneofArgType__thousands: _TypeAlias = _typing.Literal["_thousands", b"_thousands"]  # noqa: Y015
     _WhichOneofReturnType__wait: _TypeAlias = _typing.Literal["wait"]  # noqa: Y015
     _WhichOneofArgType__wait: _TypeAlias = _typing.Literal["_wait", b"_wait"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__decimal) -> _WhichOneofReturnType__decimal | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__thousands) -> _WhichOneofReturnType__thousands | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__wait) -> _WhichOneofReturnType__wait | None: ...
 
 Global___TrainRequest: _TypeAlias = TrainRequest  # noqa: Y015
@@ -530,10 +554,16 @@ class RetrainRequest(_message.Message):
     TARGET_FIELD_NUMBER: _builtins.int
     FEATURE_NAMES_FIELD_NUMBER: _builtins.int
     FEATURE_TYPE_LIST_FIELD_NUMBER: _builtins.int
+    DECIMAL_FIELD_NUMBER: _builtins.int
+    THOUSANDS_FIELD_NUMBER: _builtins.int
+    MISSING_MARKERS_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     """The parent: a reference."""
     wait: _builtins.bool
     target: _builtins.str
+    decimal: _builtins.str
+    """Left out, the parent's."""
+    thousands: _builtins.str
     @_builtins.property
     def X(self) -> Global___Table: ...
     @_builtins.property
@@ -558,6 +588,8 @@ class RetrainRequest(_message.Message):
     def feature_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def feature_type_list(self) -> Global___FeatureTypeList: ...
+    @_builtins.property
+    def missing_markers(self) -> Global___MissingMarkers: ...
     def __init__(
         self,
         *,
@@ -572,16 +604,48 @@ class RetrainRequest(_message.Message):
         target: _builtins.str = ...,
         feature_names: _abc.Iterable[_builtins.str] | None = ...,
         feature_type_list: Global___FeatureTypeList | None = ...,
+        decimal: _builtins.str | None = ...,
+        thousands: _builtins.str | None = ...,
+        missing_markers: Global___MissingMarkers | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_wait", b"_wait", "evaluation", b"evaluation", "feature_type_list", b"feature_type_list", "tags", b"tags", "wait", b"wait"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "evaluation", b"evaluation", "feature_type_list", b"feature_type_list", "missing_markers", b"missing_markers", "tags", b"tags", "thousands", b"thousands", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_wait", b"_wait", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "hyperparams", b"hyperparams", "model_id", b"model_id", "tags", b"tags", "target", b"target", "wait", b"wait", "y", b"y"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_id", b"model_id", "tags", b"tags", "target", b"target", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
+    _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
+    _WhichOneofReturnType__thousands: _TypeAlias = _typing.Literal["thousands"]  # noqa: Y015
+    _WhichOneofArgType__thousands: _TypeAlias = _typing.Literal["_thousands", b"_thousands"]  # noqa: Y015
     _WhichOneofReturnType__wait: _TypeAlias = _typing.Literal["wait"]  # noqa: Y015
     _WhichOneofArgType__wait: _TypeAlias = _typing.Literal["_wait", b"_wait"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__decimal) -> _WhichOneofReturnType__decimal | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__thousands) -> _WhichOneofReturnType__thousands | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__wait) -> _WhichOneofReturnType__wait | None: ...
 
 Global___RetrainRequest: _TypeAlias = RetrainRequest  # noqa: Y015
+
+@_typing.final
+class MissingMarkers(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MissingMarkers: _TypeAlias = MissingMarkers  # noqa: Y015
 
 @_typing.final
 class FeatureTypeList(_message.Message):
@@ -740,9 +804,14 @@ class PredictRequest(_message.Message):
     X_FIELD_NUMBER: _builtins.int
     PROBABILITIES_FIELD_NUMBER: _builtins.int
     FEATURE_NAMES_FIELD_NUMBER: _builtins.int
+    DECIMAL_FIELD_NUMBER: _builtins.int
+    THOUSANDS_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     """The model: a reference."""
     probabilities: _builtins.bool
+    decimal: _builtins.str
+    """How the numbers of a CSV are written, if not as in training."""
+    thousands: _builtins.str
     @_builtins.property
     def X(self) -> Global___Table: ...
     @_builtins.property
@@ -756,12 +825,21 @@ class PredictRequest(_message.Message):
         X: Global___Table | None = ...,
         probabilities: _builtins.bool = ...,
         feature_names: _abc.Iterable[_builtins.str] | None = ...,
+        decimal: _builtins.str | None = ...,
+        thousands: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_thousands", b"_thousands", "decimal", b"decimal", "thousands", b"thousands"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "feature_names", b"feature_names", "model_id", b"model_id", "probabilities", b"probabilities"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_thousands", b"_thousands", "decimal", b"decimal", "feature_names", b"feature_names", "model_id", b"model_id", "probabilities", b"probabilities", "thousands", b"thousands"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
+    _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
+    _WhichOneofReturnType__thousands: _TypeAlias = _typing.Literal["thousands"]  # noqa: Y015
+    _WhichOneofArgType__thousands: _TypeAlias = _typing.Literal["_thousands", b"_thousands"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__decimal) -> _WhichOneofReturnType__decimal | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__thousands) -> _WhichOneofReturnType__thousands | None: ...
 
 Global___PredictRequest: _TypeAlias = PredictRequest  # noqa: Y015
 
@@ -968,6 +1046,7 @@ class Model(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
     FINGERPRINT_FIELD_NUMBER: _builtins.int
+    READING_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     name: _builtins.str
     version: _builtins.int
@@ -1018,6 +1097,10 @@ class Model(_message.Message):
     def job(self) -> Global___Job:
         """Where a training was ordered with `wait` false: the job that will make the model. Nothing else is there then."""
 
+    @_builtins.property
+    def reading(self) -> Global___Reading:
+        """How the caller said that cells are read. Models of releases before it have none."""
+
     def __init__(
         self,
         *,
@@ -1046,10 +1129,11 @@ class Model(_message.Message):
         message: _builtins.str = ...,
         job: Global___Job | None = ...,
         fingerprint: _builtins.str | None = ...,
+        reading: Global___Reading | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "artifact", b"artifact", "created_at", b"created_at", "evaluation", b"evaluation", "fingerprint", b"fingerprint", "job", b"job", "parent_id", b"parent_id", "target", b"target", "tracking", b"tracking", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "artifact", b"artifact", "created_at", b"created_at", "evaluation", b"evaluation", "fingerprint", b"fingerprint", "job", b"job", "parent_id", b"parent_id", "reading", b"reading", "target", b"target", "tracking", b"tracking", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "artifact", b"artifact", "classes", b"classes", "created_at", b"created_at", "environment", b"environment", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_types", b"feature_types", "fingerprint", b"fingerprint", "hyperparams", b"hyperparams", "job", b"job", "message", b"message", "metrics", b"metrics", "model_class_key", b"model_class_key", "model_id", b"model_id", "n_rows", b"n_rows", "name", b"name", "parent_id", b"parent_id", "status", b"status", "tags", b"tags", "target", b"target", "tracking", b"tracking", "training_seconds", b"training_seconds", "updated_at", b"updated_at", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "artifact", b"artifact", "classes", b"classes", "created_at", b"created_at", "environment", b"environment", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_types", b"feature_types", "fingerprint", b"fingerprint", "hyperparams", b"hyperparams", "job", b"job", "message", b"message", "metrics", b"metrics", "model_class_key", b"model_class_key", "model_id", b"model_id", "n_rows", b"n_rows", "name", b"name", "parent_id", b"parent_id", "reading", b"reading", "status", b"status", "tags", b"tags", "target", b"target", "tracking", b"tracking", "training_seconds", b"training_seconds", "updated_at", b"updated_at", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fingerprint: _TypeAlias = _typing.Literal["fingerprint"]  # noqa: Y015
     _WhichOneofArgType__fingerprint: _TypeAlias = _typing.Literal["_fingerprint", b"_fingerprint"]  # noqa: Y015
@@ -1065,6 +1149,40 @@ class Model(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__target) -> _WhichOneofReturnType__target | None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class Reading(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECIMAL_FIELD_NUMBER: _builtins.int
+    THOUSANDS_FIELD_NUMBER: _builtins.int
+    MISSING_MARKERS_FIELD_NUMBER: _builtins.int
+    decimal: _builtins.str
+    """Marks that are left out are found out in each table."""
+    thousands: _builtins.str
+    @_builtins.property
+    def missing_markers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        decimal: _builtins.str | None = ...,
+        thousands: _builtins.str | None = ...,
+        missing_markers: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_decimal", b"_decimal", "_thousands", b"_thousands", "decimal", b"decimal", "thousands", b"thousands"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_decimal", b"_decimal", "_thousands", b"_thousands", "decimal", b"decimal", "missing_markers", b"missing_markers", "thousands", b"thousands"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
+    _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
+    _WhichOneofReturnType__thousands: _TypeAlias = _typing.Literal["thousands"]  # noqa: Y015
+    _WhichOneofArgType__thousands: _TypeAlias = _typing.Literal["_thousands", b"_thousands"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__decimal) -> _WhichOneofReturnType__decimal | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__thousands) -> _WhichOneofReturnType__thousands | None: ...
+
+Global___Reading: _TypeAlias = Reading  # noqa: Y015
 
 @_typing.final
 class Warning(_message.Message):

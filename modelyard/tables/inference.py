@@ -1,0 +1,152 @@
+"""What the columns of a training table are: numeric or categorical, and how their cells are read.
+
+What the caller declared holds. The rest is inferred from all cells of a column and, of how CSV's numbers are written,
+from all columns of the table. What was taken one way and could have been meant another way gets a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from modelyard.errors import FieldError
+from modelyard.schemas import FeatureType, ModelWarning
+from modelyard.schemas.base import Decimal, Thousands
+from modelyard.tables import advice, columns
+from modelyard.tables.columns import TEXT_TYPES, Cells, Content
+from modelyard.tables.contract import CellReading
+from modelyard.tables.lookalikes import lookalike
+from modelyard.tables.missing import Markers, column_markers
+from modelyard.tables.spelling import PLAIN, Spelling, grouped_by_dots, holds_codes, spelling_of
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingOptions:
+    """How the caller says that cells are read: texts that are missing, and CSV's decimal and thousands marks.
+
+    With neither mark given, a column's spelling is found out.
+    """
+
+    missing_markers: tuple[str, ...]
+    decimal: Decimal | None = None
+    thousands: Thousands | None = None
+
+    @property
+    def told(self) -> Spelling | None:
+        """The spelling of all numbers, None if it is to be found out."""
+        if self.decimal is None and self.thousands is None:
+            return None
+        return Spelling(self.decimal or ("," if self.thousands == "." else "."), self.thousands or "")
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnPlan:
+    """What a column was taken for, and what its caller should know of that."""
+
+    feature_type: FeatureType
+    reading: CellReading
+    warnings: tuple[ModelWarning, ...] = ()
+
+
+def plan_columns(
+    features: Mapping[str, Cells], declared: Mapping[str, FeatureType], options: ReadingOptions, *, text_cells: bool
+) -> tuple[dict[str, ColumnPlan], list[FieldError]]:
+    """Plan how each column is read; the errors are of columns that mix numbers and text, and are not declared."""
+    among = column_markers(options.missing_markers, among_numbers=False)
+    among_numbers = column_markers(options.missing_markers, among_numbers=True)
+    contents: dict[str, Content] = {}
+    for name, column in features.items():
+        columns.check_dtype(name, column)
+        contents[name] = columns.content_of(column, among, among_numbers, text_cells=text_cells)
+    spellings = _spellings(features, contents, declared, options.told, among_numbers) if text_cells else {}
+    plans: dict[str, ColumnPlan] = {}
+    errors: list[FieldError] = []
+    for name, column in features.items():
+        content = contents[name]
+        if name in spellings:
+            content = "numbers" if spellings[name] is not None else "text"
+        if content == "mixed" and name not in declared:
+            errors.extend(columns.break_of_majority(name, column, among_numbers))
+            continue
+        kind: FeatureType = declared.get(name) or ("numeric" if content == "numbers" else "categorical")
+        source = content if content in ("numbers", "booleans") else "text"
+        markers = among_numbers if kind == "numeric" or content == "numbers" else among
+        spelling = spellings.get(name) or (options.told if kind == "numeric" and text_cells else None) or PLAIN
+        plan = ColumnPlan(kind, CellReading(markers, source, spelling))
+        plans[name] = replace(plan, warnings=_doubts(name, column, plan, declared, options, text_cells=text_cells))
+    return plans, errors
+
+
+def _spellings(
+    features: Mapping[str, Cells],
+    contents: Mapping[str, Content],
+    declared: Mapping[str, FeatureType],
+    told: Spelling | None,
+    markers: Markers,
+) -> dict[str, Spelling | None]:
+    """Return the spelling of columns of texts whose numbers are not written as `1234.5`; None if they hold no numbers.
+
+    Columns that are what they seem are left out.
+    """
+    texts = {
+        name: _distinct(columns.stripped(column), markers)
+        for name, column in features.items()
+        if isinstance(column, pl.Series) and column.dtype in TEXT_TYPES and declared.get(name) != "categorical"
+        if contents[name] == "text" or (contents[name] == "numbers" and told is not None)
+    }
+    if told is not None:
+        ways = (told, replace(told, percent=True))
+        return {
+            name: next((way for way in ways if not way.plain_texts(text).has_nulls()), None)
+            for name, text in texts.items()
+            if not holds_codes(text)
+        }
+    found = {name: spelling_of(text) for name, text in texts.items()}
+    if any(spelling is not None and spelling.decimal == "," for spelling in found.values()):
+        found = {name: found[name] or spelling_of(text, decimal_comma=True) for name, text in texts.items()}
+        found |= {
+            name: Spelling(",", ".")
+            for name, column in features.items()
+            if contents[name] == "numbers" and _grouped_by_dots(column, markers)
+        }
+    return {name: spelling for name, spelling in found.items() if spelling is not None}
+
+
+def _grouped_by_dots(column: Cells, markers: Markers) -> bool:
+    if not isinstance(column, pl.Series) or column.dtype not in TEXT_TYPES:
+        return False
+    return grouped_by_dots(_distinct(columns.stripped(column), markers))
+
+
+def _distinct(text: pl.Series, markers: Markers) -> pl.Series:
+    """Return the distinct texts that are not missing."""
+    seen = text.unique().drop_nulls()
+    return seen.filter(~markers.mask(seen))
+
+
+def _doubts(
+    name: str,
+    column: Cells,
+    plan: ColumnPlan,
+    declared: Mapping[str, FeatureType],
+    options: ReadingOptions,
+    *,
+    text_cells: bool,
+) -> tuple[ModelWarning, ...]:
+    """Warn of numbers whose value depends on how they were read, and of categories that may be meant as numbers."""
+    text = columns.texts_of(name, column)
+    if text is None or (name in declared and plan.feature_type == "categorical"):
+        return ()
+    if plan.feature_type == "numeric":
+        spelling = plan.reading.spelling
+        worth_a_word = spelling.percent or (spelling.thousands and options.told is None)
+        return (advice.numbers_read_as(name, spelling),) if worth_a_word else ()
+    markers = column_markers(options.missing_markers, among_numbers=True)
+    bare = columns.stripped(text)
+    if (seen := lookalike(bare.set(markers.mask(bare), None))) is not None:
+        return (advice.numbers_in_another_spelling(name, seen, text_cells=text_cells),)
+    if not text_cells or (strays := columns.strays_among_numbers(text, markers)).is_empty():
+        return ()
+    return (advice.strays_among_numbers(name, strays),)

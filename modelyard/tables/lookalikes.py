@@ -1,0 +1,92 @@
+"""Texts that look like numbers in some spelling, in columns that are taken for categories: named, never guessed."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+import polars as pl
+
+from modelyard.tables.spelling import MINUS, SIGN
+
+_SAMPLE = 500
+_MOST_TEXTS = 5_000
+"""Of a column of more distinct texts, the most frequent ones are looked at."""
+
+_NUMBER = r"(?:[0-9]{1,3}(?:[., \u00a0\u2007\u2009\u202f'\u2019][0-9]{3})+|[0-9]+)(?:[.,][0-9]+)?"
+_CODES = "USD EUR GBP JPY CHF CNY RUB INR SEK NOK DKK PLN CZK HUF RON BGN TRY UAH KZT KRW BRL MXN CAD AUD NZD ZAR ILS"
+_CURRENCY = rf"(?:[$\u00a2-\u00a5\u20a0-\u20bf]|{'|'.join(_CODES.split())}|[Kk]r\.?|z\u0142|R\$)"
+_PLAIN = re.compile(r"[+-]?(?:(?!0[0-9])[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_ZEROS = "leading zeros"
+_KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (kind, re.compile(pattern))
+    for kind, pattern in (
+        (_ZEROS, rf"{SIGN}0[0-9]+(?:[.,][0-9]+)?"),
+        ("percent signs", rf"{SIGN}{_NUMBER}\s?%"),
+        ("parentheses, which may mean minus", rf"\(\s?{_NUMBER}\s?\)"),
+        ("a currency", rf"{SIGN}{_CURRENCY}\s?{SIGN}{_NUMBER}|{SIGN}{_NUMBER}\s?{_CURRENCY}"),
+        ("the minus sign U+2212", rf"{MINUS}{_NUMBER}"),
+        ("a thousands mark", rf"{SIGN}[0-9]{{1,3}}(?:[., \u00a0\u2007\u2009\u202f'\u2019][0-9]{{3}})+(?:[.,][0-9]+)?"),
+        ("a decimal comma", rf"{SIGN}[0-9]*,[0-9]+"),
+    )
+)
+"""How a number may be written that is none of Python's, the narrower kinds before the wider ones."""
+
+_UNIT = re.compile(rf"{SIGN}{_NUMBER}\s?((?:[^\W\d_]|[°/²³]){{1,6}})")
+
+
+@dataclass(frozen=True, slots=True)
+class Lookalike:
+    """How numbers of a column of texts are written: the most frequent kind in words, and its first row."""
+
+    kind: str
+    row: int
+
+
+def lookalike(column: pl.Series) -> Lookalike | None:
+    """Say how a column's numbers are written if most of its texts are numbers, and some in another spelling.
+
+    `column` has texts without outer blanks, null where missing. Whole numbers of one width, some with leading zeros,
+    are codes and not meant.
+    """
+    sample = column.gather_every(max(1, len(column) // _SAMPLE)).drop_nulls().to_list()
+    if 4 * sum(_may_be_number(text) for text in sample) <= len(sample):
+        return None
+    counted = column.drop_nulls().value_counts(sort=True, name="count").head(_MOST_TEXTS)
+    counts: dict[str, int] = dict(counted.iter_rows())
+    unit = _unit(counts)
+    kinds = {text: kind for text in counts if (kind := _kind(text, unit))}
+    shares: Counter[str] = Counter()
+    for text, kind in kinds.items():
+        shares[kind] += counts[text]
+    most = 2 * shares.total() > sum(counts.values())
+    del shares["plain"]
+    if not most or not shares or (set(shares) == {_ZEROS} and len(set(map(len, kinds))) == 1):
+        return None
+    kind = max(shares, key=lambda kind: shares[kind])
+    rows = (column.is_in([text for text, found in kinds.items() if found == kind])).arg_true()
+    return Lookalike(kind, int(rows[0]))
+
+
+def _may_be_number(text: str) -> bool:
+    return _kind(text, None) is not None or _UNIT.fullmatch(text) is not None
+
+
+def _kind(text: str, unit: str | None) -> str | None:
+    if _PLAIN.fullmatch(text):
+        return "plain"
+    found = next((kind for kind, pattern in _KINDS if pattern.fullmatch(text)), None)
+    if found is None and unit is not None and (match := _UNIT.fullmatch(text)) and match[1] == unit:
+        return f"the unit {unit!r}"
+    return found
+
+
+def _unit(counts: dict[str, int]) -> str | None:
+    """Return the unit that most texts end in; house numbers such as `12b` have no such one."""
+    units: Counter[str] = Counter()
+    for text, count in counts.items():
+        if match := _UNIT.fullmatch(text):
+            units[match[1]] += count
+    unit, count = units.most_common(1)[0] if units else ("", 0)
+    return unit if 2 * count > sum(counts.values()) else None
