@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -77,7 +78,7 @@ def rounded_integers(name: str, rows: Sequence[int]) -> ModelWarning:
 
 def labels_alike(classes: Sequence[bool | int | str]) -> tuple[ModelWarning, ...]:
     """Warn of labels that differ in case or Unicode form only."""
-    pairs = _alike(pl.Series([label for label in classes if isinstance(label, str)], dtype=pl.String))
+    pairs = _alike([label for label in classes if isinstance(label, str)])
     if not pairs:
         return ()
     message = f"labels that differ in case or Unicode form only are different classes: {_shown_pairs(pairs)}"
@@ -86,7 +87,7 @@ def labels_alike(classes: Sequence[bool | int | str]) -> tuple[ModelWarning, ...
 
 def categories_alike(name: str, categories: Sequence[str]) -> tuple[ModelWarning, ...]:
     """Warn of a column's categories that differ in case or Unicode form only."""
-    pairs = _alike(pl.Series(categories, dtype=pl.String))
+    pairs = _alike(categories)
     if not pairs:
         return ()
     message = (
@@ -95,15 +96,14 @@ def categories_alike(name: str, categories: Sequence[str]) -> tuple[ModelWarning
     return (ModelWarning(code="categories_alike", message=message, column=name, count=len(pairs)),)
 
 
-def _alike(texts: pl.Series) -> list[tuple[str, str]]:
+def _alike(texts: Sequence[str]) -> list[tuple[str, str]]:
     """Return pairs of texts, each with the first one that equals it in lower case and Unicode's form NFKC."""
-    forms = texts.str.normalize("NFKC").str.to_lowercase().str.strip_chars()
-    if forms.n_unique() == len(forms):
-        return []
     first: dict[str, str] = {}
-    return [
-        (first[form], text) for text, form in zip(texts, forms, strict=True) if first.setdefault(form, text) != text
-    ]
+    return [(first[form], text) for text in texts if first.setdefault(form := _form(text), text) != text]
+
+
+def _form(text: str) -> str:
+    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold().strip()
 
 
 def _shown_pairs(pairs: Sequence[tuple[str, str]]) -> str:

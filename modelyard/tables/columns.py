@@ -118,17 +118,34 @@ def _series_content(series: pl.Series, among: Markers, among_numbers: Markers, t
     if dtype == pl.Null:
         return "missing"
     if dtype in TEXT_TYPES and text_cells:
-        return text_content(series, among, among_numbers)
+        if plain_numbers(series) is not None:
+            return "numbers"
+        return text_content(distinct_texts(series), among, among_numbers)
     return "text"
 
 
-def text_content(series: pl.Series, among: Markers, among_numbers: Markers) -> Content:
-    """Tell what CSV's cells are written as; infinite numbers count beside finite ones, to be refused later."""
-    text = stripped(series)
-    numbers, strays = _numbers_and_strays(text, among_numbers)
+def plain_numbers(text: pl.Series) -> pl.Series | None:
+    """Return CSV's cells as numbers if they are plain finite numbers and empty cells alone, as they mostly are."""
+    numbers = text.cast(pl.Float64, strict=False)
+    if numbers.null_count() != text.null_count() or not _is_finite(numbers) or numbers.null_count() == len(numbers):
+        return None
+    return None if holds_codes(text) else numbers
+
+
+def distinct_texts(text: pl.Series) -> pl.Series:
+    """Return the distinct texts of a column, without outer blanks; a blank may have kept two of them apart."""
+    return stripped(text.unique().drop_nulls())
+
+
+def text_content(seen: pl.Series, among: Markers, among_numbers: Markers) -> Content:
+    """Tell what CSV's cells are written as, by the distinct ones of a column, without outer blanks.
+
+    Infinite numbers count beside finite ones, to be refused later.
+    """
+    numbers, strays = _numbers_and_strays(seen, among_numbers)
     if not strays.any() and numbers.is_finite().any():
-        return "text" if holds_codes(text) else "numbers"
-    present = text.set(among.mask(text), None).drop_nulls()
+        return "text" if holds_codes(seen) else "numbers"
+    present = seen.filter(~seen.is_in(among.series))
     if present.is_empty():
         return "missing"
     return "booleans" if present.str.to_lowercase().is_in(["true", "false"]).all() else "text"
@@ -140,14 +157,13 @@ def strays_among_numbers(column: pl.Series, among_numbers: Markers) -> pl.Series
     They are worth a word if they are few (one in ten, or one) or no more than two distinct texts. Numbers with leading
     zeros are codes, so their column is none of numbers.
     """
-    text = stripped(column)
-    numbers, strays = _numbers_and_strays(text, among_numbers)
+    numbers, strays = _numbers_and_strays(stripped(column), among_numbers)
     rows = strays.arg_true()
-    count = numbers.len() - numbers.null_count()
+    count = len(numbers) - numbers.null_count()
     few = len(rows) == 1 or 9 * len(rows) <= count
-    if count < 2 or not (few or text.gather(rows).n_unique() <= 2) or holds_codes(text.filter(numbers.is_not_null())):
+    if count < 2 or not (few or column.gather(rows).n_unique() <= 2):
         return rows.clear()
-    return rows
+    return rows.clear() if holds_codes(column.filter(numbers.is_not_null())) else rows
 
 
 def stripped(series: pl.Series) -> pl.Series:
@@ -157,29 +173,17 @@ def stripped(series: pl.Series) -> pl.Series:
 
 def _numbers_and_strays(text: pl.Series, markers: Markers) -> tuple[pl.Series, pl.Series]:
     """Return texts as plain numbers, null where they are none, and which of them are neither numbers nor missing."""
-    numbers = text.cast(pl.Float64, strict=False)
-    if numbers.has_nulls() or numbers.is_nan().any():
-        numbers = numbers.fill_nan(None)
-        odd = numbers.is_null() & text.is_not_null()
-        return numbers, odd & ~markers.mask(text).fill_null(value=False) if odd.any() else odd
-    return numbers, numbers.is_null()
+    numbers = text.cast(pl.Float64, strict=False).fill_nan(None)
+    odd = numbers.is_null() & text.is_not_null()
+    return numbers, odd & ~text.is_in(markers.series) if odd.any() else odd
 
 
 def _fast_numbers(name: str, column: Cells, reading: CellReading, text_cells: bool) -> pl.Series | None:
-    if not isinstance(column, pl.Series):
-        listed = _listed_numbers(name, column)
-        if listed is None:
+    numbers = _written_numbers(column, reading) if text_cells else None
+    if numbers is None:
+        numbers = column if isinstance(column, pl.Series) else _listed_numbers(name, column)
+        if numbers is None or not (numbers.dtype.is_numeric() or numbers.dtype == pl.Null):
             return None
-        column = listed
-    numbers = column
-    if text_cells and column.dtype in TEXT_TYPES:
-        text = stripped(column)
-        plain = text if reading.spelling == PLAIN else _respelled(text, reading)
-        numbers, strays = _numbers_and_strays(plain, reading.markers)
-        if strays.any():
-            return None
-    elif not column.dtype.is_numeric() and column.dtype != pl.Null:
-        return None
     numbers = numbers.cast(pl.Float64).rename(name)
     if reading.markers.numbers:
         numbers = numbers.set(numbers.is_in(sorted(reading.markers.numbers)), None)
@@ -188,6 +192,19 @@ def _fast_numbers(name: str, column: Cells, reading: CellReading, text_cells: bo
     if numbers.is_nan().any():
         numbers = numbers.fill_nan(None)
     return None if numbers.is_infinite().any() else numbers
+
+
+def _written_numbers(column: Cells, reading: CellReading) -> pl.Series | None:
+    """Return a column of texts as numbers, null where missing; None if one is neither."""
+    if not isinstance(column, pl.Series) or column.dtype not in TEXT_TYPES:
+        return None
+    if reading.spelling == PLAIN and (numbers := plain_numbers(column)) is not None:
+        return numbers
+    text = stripped(column)
+    numbers, strays = _numbers_and_strays(
+        text if reading.spelling == PLAIN else _respelled(text, reading), reading.markers
+    )
+    return None if strays.any() else numbers
 
 
 def _respelled(text: pl.Series, reading: CellReading) -> pl.Series:
@@ -270,7 +287,7 @@ def text_categories(text: pl.Series, reading: CellReading) -> pl.Series:
 def category_expr(text: pl.Expr, reading: CellReading) -> pl.Expr:
     """Return what makes texts categories in estimators' form, without nulls."""
     bare = text.str.strip_chars(BLANKS)
-    missing = reading.markers.expr(bare)
+    missing = bare.is_in(reading.markers.series)
     text = text if reading.edition == 1 else bare
     escaped = text.str.starts_with("\x00")
     return (

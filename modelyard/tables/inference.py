@@ -17,7 +17,7 @@ from modelyard.schemas.base import Decimal, Thousands
 from modelyard.tables import advice, columns
 from modelyard.tables.columns import TEXT_TYPES, Cells, Content
 from modelyard.tables.contract import CellReading
-from modelyard.tables.lookalikes import lookalike
+from modelyard.tables.lookalikes import lookalike, may_hold_numbers
 from modelyard.tables.missing import Markers, column_markers
 from modelyard.tables.spelling import PLAIN, Spelling, grouped_by_dots, holds_codes, spelling_of
 
@@ -91,7 +91,7 @@ def _spellings(
     Columns that are what they seem are left out.
     """
     texts = {
-        name: _distinct(columns.stripped(column), markers)
+        name: _distinct(column, markers)
         for name, column in features.items()
         if isinstance(column, pl.Series) and column.dtype in TEXT_TYPES and declared.get(name) != "categorical"
         if contents[name] == "text" or (contents[name] == "numbers" and told is not None)
@@ -117,13 +117,13 @@ def _spellings(
 def _grouped_by_dots(column: Cells, markers: Markers) -> bool:
     if not isinstance(column, pl.Series) or column.dtype not in TEXT_TYPES:
         return False
-    return grouped_by_dots(_distinct(columns.stripped(column), markers))
+    return grouped_by_dots(_distinct(column, markers))
 
 
-def _distinct(text: pl.Series, markers: Markers) -> pl.Series:
+def _distinct(column: pl.Series, markers: Markers) -> pl.Series:
     """Return the distinct texts that are not missing."""
-    seen = text.unique().drop_nulls()
-    return seen.filter(~markers.mask(seen))
+    seen = columns.distinct_texts(column)
+    return seen.filter(~seen.is_in(markers.series))
 
 
 def _doubts(
@@ -144,9 +144,10 @@ def _doubts(
         worth_a_word = spelling.percent or (spelling.thousands and options.told is None)
         return (advice.numbers_read_as(name, spelling),) if worth_a_word else ()
     markers = column_markers(options.missing_markers, among_numbers=True)
-    bare = columns.stripped(text)
-    if (seen := lookalike(bare.set(markers.mask(bare), None))) is not None:
-        return (advice.numbers_in_another_spelling(name, seen, text_cells=text_cells),)
+    if may_hold_numbers(text):
+        bare = columns.stripped(text)
+        if (seen := lookalike(bare.set(bare.is_in(markers.series), None))) is not None:
+            return (advice.numbers_in_another_spelling(name, seen, text_cells=text_cells),)
     if not text_cells or (strays := columns.strays_among_numbers(text, markers)).is_empty():
         return ()
     return (advice.strays_among_numbers(name, strays),)

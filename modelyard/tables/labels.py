@@ -14,7 +14,7 @@ import polars as pl
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.schemas.showing import shown, shown_instead
 from modelyard.tables import cells
-from modelyard.tables.columns import Cells, Content, text_content
+from modelyard.tables.columns import Cells, Content, distinct_texts, text_content
 from modelyard.tables.contract import CellReading
 from modelyard.tables.missing import BLANKS, Markers
 
@@ -87,7 +87,7 @@ def _reader(column: Cells, markers: Markers, kinds: set[cells.Kind]) -> Callable
     """
     written = isinstance(column, pl.Series)
     kind = (
-        _WRITTEN_AS[text_content(column, markers, markers)]
+        _WRITTEN_AS[text_content(distinct_texts(column), markers, markers)]
         if isinstance(column, pl.Series)
         else _most(column, markers, kinds)
     )

@@ -44,15 +44,18 @@ class Lookalike:
     row: int
 
 
+def may_hold_numbers(column: pl.Series) -> bool:
+    """Whether at least a quarter of a sample of a column's texts has a digit: `lookalike` finds nothing otherwise."""
+    sample = column.gather_every(max(1, len(column) // _SAMPLE))
+    return int(sample.str.contains("[0-9]").sum()) * 4 > len(sample) - sample.null_count()
+
+
 def lookalike(column: pl.Series) -> Lookalike | None:
     """Say how a column's numbers are written if most of its texts are numbers, and some in another spelling.
 
     `column` has texts without outer blanks, null where missing. Whole numbers of one width, some with leading zeros,
     are codes and not meant.
     """
-    sample = column.gather_every(max(1, len(column) // _SAMPLE)).drop_nulls().to_list()
-    if 4 * sum(_may_be_number(text) for text in sample) <= len(sample):
-        return None
     counted = column.drop_nulls().value_counts(sort=True, name="count").head(_MOST_TEXTS)
     counts: dict[str, int] = dict(counted.iter_rows())
     unit = _unit(counts)
@@ -67,10 +70,6 @@ def lookalike(column: pl.Series) -> Lookalike | None:
     kind = max(shares, key=lambda kind: shares[kind])
     rows = (column.is_in([text for text, found in kinds.items() if found == kind])).arg_true()
     return Lookalike(kind, int(rows[0]))
-
-
-def _may_be_number(text: str) -> bool:
-    return _kind(text, None) is not None or _UNIT.fullmatch(text) is not None
 
 
 def _kind(text: str, unit: str | None) -> str | None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import product
 
 import polars as pl
 
@@ -26,29 +27,20 @@ _AMONG_NUMBERS = _AMONG_TEXTS | {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Markers:
-    """The texts that mean a missing cell, outer blanks aside.
+    """The texts that mean a missing cell, outer blanks aside, and the numbers that do."""
 
-    `exact` are matched as they are, `folded` (in lower case) without regard to case, and `numbers` are markers written
-    as numbers, which number cells may equal, too.
-    """
-
-    exact: frozenset[str]
-    folded: frozenset[str] = frozenset()
+    texts: frozenset[str]
     numbers: frozenset[float] = frozenset()
 
     def __contains__(self, text: str) -> bool:
-        return text in self.exact or (bool(self.folded) and text.lower() in self.folded)
+        return text in self.texts
 
-    def expr(self, stripped: pl.Expr) -> pl.Expr:
-        """Return the expression that is true if a text without outer blanks is a marker."""
-        found = stripped.is_in(sorted(self.exact))
-        return found | stripped.str.to_lowercase().is_in(sorted(self.folded)) if self.folded else found
-
-    def mask(self, stripped: pl.Series) -> pl.Series:
-        """Return which of some texts without outer blanks are markers; null stays null."""
-        return stripped.to_frame().select(self.expr(pl.nth(0))).to_series()
+    @cached_property
+    def series(self) -> pl.Series:
+        """The texts as one value for polars' `is_in`."""
+        return pl.Series(sorted(self.texts), dtype=pl.String).implode()
 
 
 def label_markers(given: Iterable[str]) -> Markers:
@@ -59,9 +51,15 @@ def label_markers(given: Iterable[str]) -> Markers:
 @lru_cache(maxsize=64)
 def column_markers(given: tuple[str, ...], *, among_numbers: bool) -> Markers:
     """Return the markers of a column, by whether its other cells are numbers."""
-    exact = label_markers(given).exact
-    numbers = frozenset(value for value in map(_number, exact) if value is not None)
-    return Markers(exact, _AMONG_NUMBERS if among_numbers else _AMONG_TEXTS, numbers)
+    configured = label_markers(given).texts
+    others = map(_in_any_case, _AMONG_NUMBERS if among_numbers else _AMONG_TEXTS)
+    numbers = frozenset(value for value in map(_number, configured) if value is not None)
+    return Markers(configured.union(*others), numbers)
+
+
+def _in_any_case(marker: str) -> set[str]:
+    """Return the up to 128 ways to write a marker: to list them takes less than to fold the case of every cell."""
+    return set(map("".join, product(*({char, char.upper()} for char in marker))))
 
 
 def _number(marker: str) -> float | None:

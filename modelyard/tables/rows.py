@@ -127,7 +127,7 @@ def _lookup(column: CategoricalColumn, reading: CellReading) -> _Lookup:
     lookup.known = frozenset(column.categories)
     for text in column.categories:
         if text == MISSING_CATEGORY:
-            lookup.update(dict.fromkeys(chain([None], reading.markers.exact), MISSING_CATEGORY))
+            lookup.update(dict.fromkeys(chain([None], reading.markers.texts), MISSING_CATEGORY))
         elif not text.startswith("\x00") and category(text, reading) == text:
             lookup[text] = text
             if column.source == "numbers" and looks_like_number(text):
