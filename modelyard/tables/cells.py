@@ -20,7 +20,7 @@ from modelyard.errors import FieldError
 from modelyard.schemas.showing import shown
 from modelyard.tables.contract import MISSING_CATEGORY, CellReading, escape_category
 from modelyard.tables.missing import BLANKS, Markers
-from modelyard.tables.spelling import PLAIN, Spelling
+from modelyard.tables.spelling import MINUS, PLAIN, Spelling
 
 Kind = Literal["missing", "number", "boolean", "text", "time", "other"]
 
@@ -122,7 +122,7 @@ def plain(cell: Any) -> str | int | float | bool | None:
 
 
 def _written_number(text: str, reading: CellReading) -> float | None:
-    plain = reading.spelling.plain(text) if reading.spelling != PLAIN else text
+    plain = text.replace(MINUS, "-") if reading.spelling == PLAIN else reading.spelling.plain(text)
     if plain is not None and NUMBER.fullmatch(plain):
         value = _finite(plain)
         return None if value in reading.markers.numbers else value

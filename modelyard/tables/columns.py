@@ -16,8 +16,16 @@ import polars as pl
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.tables import cells
 from modelyard.tables.contract import MISSING_CATEGORY, CellReading, as_codes
+from modelyard.tables.csv_cells import (
+    distinct_texts,
+    is_finite,
+    numbers_and_strays,
+    plain_numbers,
+    stripped,
+    text_content,
+)
 from modelyard.tables.missing import BLANKS, Markers
-from modelyard.tables.spelling import PLAIN, holds_codes
+from modelyard.tables.spelling import PLAIN
 
 Cells: TypeAlias = "pl.Series | list[Any] | tuple[Any, ...]"
 Content = Literal["numbers", "booleans", "text", "mixed", "missing"]
@@ -84,7 +92,7 @@ def coded_series(name: str, column: Cells, reading: CellReading, errors: list[Fi
 
 def rounded_integers(column: Cells, numbers: pl.Series, reading: CellReading) -> list[int]:
     """Return the rows of whole numbers that a float does not hold; `numbers` is what the column was read as."""
-    large = (numbers.abs() > cells.EXACT_INTEGERS).fill_null(value=False).arg_true().to_list()
+    large = (numbers.abs() >= cells.EXACT_INTEGERS).fill_null(value=False).arg_true().to_list()
     return [row for row in large if _is_rounded(column[row], numbers[row], reading)]
 
 
@@ -124,60 +132,6 @@ def _series_content(series: pl.Series, among: Markers, among_numbers: Markers, t
     return "text"
 
 
-def plain_numbers(text: pl.Series) -> pl.Series | None:
-    """Return CSV's cells as numbers if they are plain finite numbers and empty cells alone, as they mostly are."""
-    numbers = text.cast(pl.Float64, strict=False)
-    if numbers.null_count() != text.null_count() or not _is_finite(numbers) or numbers.null_count() == len(numbers):
-        return None
-    return None if holds_codes(text) else numbers
-
-
-def distinct_texts(text: pl.Series) -> pl.Series:
-    """Return the distinct texts of a column, without outer blanks; a blank may have kept two of them apart."""
-    return stripped(text.unique().drop_nulls())
-
-
-def text_content(seen: pl.Series, among: Markers, among_numbers: Markers) -> Content:
-    """Tell what CSV's cells are written as, by the distinct ones of a column, without outer blanks.
-
-    Infinite numbers count beside finite ones, to be refused later.
-    """
-    numbers, strays = _numbers_and_strays(seen, among_numbers)
-    if not strays.any() and numbers.is_finite().any():
-        return "text" if holds_codes(seen) else "numbers"
-    present = seen.filter(~seen.is_in(among.series))
-    if present.is_empty():
-        return "missing"
-    return "booleans" if present.str.to_lowercase().is_in(["true", "false"]).all() else "text"
-
-
-def strays_among_numbers(column: pl.Series, among_numbers: Markers) -> pl.Series:
-    """Return the rows of CSV's cells that are no numbers, in a column whose other cells are; else none.
-
-    They are worth a word if they are few (one in ten, or one) or no more than two distinct texts. Numbers with leading
-    zeros are codes, so their column is none of numbers.
-    """
-    numbers, strays = _numbers_and_strays(stripped(column), among_numbers)
-    rows = strays.arg_true()
-    count = len(numbers) - numbers.null_count()
-    few = len(rows) == 1 or 9 * len(rows) <= count
-    if count < 2 or not (few or column.gather(rows).n_unique() <= 2):
-        return rows.clear()
-    return rows.clear() if holds_codes(column.filter(numbers.is_not_null())) else rows
-
-
-def stripped(series: pl.Series) -> pl.Series:
-    """Return text without outer blanks."""
-    return series.cast(pl.String).str.strip_chars(BLANKS)
-
-
-def _numbers_and_strays(text: pl.Series, markers: Markers) -> tuple[pl.Series, pl.Series]:
-    """Return texts as plain numbers, null where they are none, and which of them are neither numbers nor missing."""
-    numbers = text.cast(pl.Float64, strict=False).fill_nan(None)
-    odd = numbers.is_null() & text.is_not_null()
-    return numbers, odd & ~text.is_in(markers.series) if odd.any() else odd
-
-
 def _fast_numbers(name: str, column: Cells, reading: CellReading, text_cells: bool) -> pl.Series | None:
     numbers = _written_numbers(column, reading) if text_cells else None
     if numbers is None:
@@ -187,7 +141,7 @@ def _fast_numbers(name: str, column: Cells, reading: CellReading, text_cells: bo
     numbers = numbers.cast(pl.Float64).rename(name)
     if reading.markers.numbers:
         numbers = numbers.set(numbers.is_in(sorted(reading.markers.numbers)), None)
-    if _is_finite(numbers):
+    if is_finite(numbers):
         return numbers
     if numbers.is_nan().any():
         numbers = numbers.fill_nan(None)
@@ -200,24 +154,8 @@ def _written_numbers(column: Cells, reading: CellReading) -> pl.Series | None:
         return None
     if reading.spelling == PLAIN and (numbers := plain_numbers(column)) is not None:
         return numbers
-    text = stripped(column)
-    numbers, strays = _numbers_and_strays(
-        text if reading.spelling == PLAIN else _respelled(text, reading), reading.markers
-    )
+    numbers, strays = numbers_and_strays(stripped(column), reading.markers, reading.spelling)
     return None if strays.any() else numbers
-
-
-def _respelled(text: pl.Series, reading: CellReading) -> pl.Series:
-    """Return numbers in plain spelling, and all other texts as they are."""
-    plain = reading.spelling.plain_texts(text)
-    return plain.zip_with(plain.is_not_null(), text)
-
-
-def _is_finite(numbers: pl.Series) -> bool:
-    """Tell whether all numbers are finite, nulls aside."""
-    if numbers.has_nulls():
-        return numbers.is_finite().all()
-    return bool(np.isfinite(numbers.to_numpy()).all())  # a fifth of what polars takes
 
 
 def _listed_numbers(name: str, column: Sequence[Any]) -> pl.Series | None:

@@ -14,7 +14,7 @@ import polars as pl
 from modelyard.errors import FieldError
 from modelyard.schemas import FeatureType, ModelWarning
 from modelyard.schemas.base import Decimal, Thousands
-from modelyard.tables import advice, columns
+from modelyard.tables import advice, columns, csv_cells
 from modelyard.tables.columns import TEXT_TYPES, Cells, Content
 from modelyard.tables.contract import CellReading
 from modelyard.tables.lookalikes import lookalike, may_hold_numbers
@@ -122,7 +122,7 @@ def _grouped_by_dots(column: Cells, markers: Markers) -> bool:
 
 def _distinct(column: pl.Series, markers: Markers) -> pl.Series:
     """Return the distinct texts that are not missing."""
-    seen = columns.distinct_texts(column)
+    seen = csv_cells.distinct_texts(column)
     return seen.filter(~seen.is_in(markers.series))
 
 
@@ -145,9 +145,9 @@ def _doubts(
         return (advice.numbers_read_as(name, spelling),) if worth_a_word else ()
     markers = column_markers(options.missing_markers, among_numbers=True)
     if may_hold_numbers(text):
-        bare = columns.stripped(text)
+        bare = csv_cells.stripped(text)
         if (seen := lookalike(bare.set(bare.is_in(markers.series), None))) is not None:
             return (advice.numbers_in_another_spelling(name, seen, text_cells=text_cells),)
-    if not text_cells or (strays := columns.strays_among_numbers(text, markers)).is_empty():
+    if not text_cells or (strays := csv_cells.strays_among_numbers(text, markers)).is_empty():
         return ()
     return (advice.strays_among_numbers(name, strays),)

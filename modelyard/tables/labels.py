@@ -14,8 +14,9 @@ import polars as pl
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.schemas.showing import shown, shown_instead
 from modelyard.tables import cells
-from modelyard.tables.columns import Cells, Content, distinct_texts, text_content
+from modelyard.tables.columns import Cells
 from modelyard.tables.contract import CellReading
+from modelyard.tables.csv_cells import TextContent, distinct_texts, text_content
 from modelyard.tables.missing import BLANKS, Markers
 
 Label = bool | int | str
@@ -118,7 +119,12 @@ def _most(column: Iterable[Any], markers: Markers, kinds: set[cells.Kind]) -> ce
     return max(_DUE, key=lambda kind: counts[kind])
 
 
-_WRITTEN_AS: dict[Content, cells.Kind] = {"numbers": "number", "booleans": "boolean", "text": "text", "missing": "text"}
+_WRITTEN_AS: dict[TextContent, cells.Kind] = {
+    "numbers": "number",
+    "booleans": "boolean",
+    "text": "text",
+    "missing": "text",
+}
 _DUE: dict[cells.Kind, str] = {"number": "an integer", "boolean": "a boolean", "text": "text"}
 
 
