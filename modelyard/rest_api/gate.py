@@ -50,7 +50,7 @@ class Gate:
             return
         # The first of equal names counts.
         headers: Headers = {name: value for name, value in reversed(scope["headers"]) if name in _HEADERS}
-        with logs.request(_request_id(headers.get(b"x-request-id"))) as facts:
+        with logs.request(request_id(headers.get(b"x-request-id"))) as facts:
             call = _Call(scope, receive, send, facts, self._max_body_bytes)
             try:
                 self._check_origin(headers)
@@ -168,7 +168,8 @@ async def _answer_error(call: _Call, error: Exception) -> None:
         await call.refuse(ModelyardError(problems.INTERNAL_DETAIL))
 
 
-def _request_id(given: bytes | None) -> str:
+def request_id(given: bytes | None) -> str:
+    """Return the id that a caller gave, or a new one."""
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given.decode()
     return f"{_ids.getrandbits(64):016x}"

@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from modelyard.rest_api.framing import FramingProtocol
 
 MOST_HELD_BYTES = 4 * 2**20
 """Of a body so much is gathered before the application hears of it, and may refuse it."""
 
 
-class GatheringProtocol(HttpToolsProtocol):
-    """uvicorn's own protocol, which gathers what comes of a body and what one turn of the event loop writes."""
+class GatheringProtocol(FramingProtocol):
+    """The protocol that gathers what comes of a body and what one turn of the event loop writes."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._pieces: list[bytes] = []
@@ -39,8 +39,8 @@ class GatheringProtocol(HttpToolsProtocol):
             return
         body = b"".join(self._pieces)
         self._pieces, self._held_bytes = [], 0
-        cycle: Any = self.cycle  # none yet where the first request wants a WebSocket
-        if cycle is not None and not cycle.body:
+        cycle: Any = self.cycle
+        if not cycle.body:
             cycle.body = body  # bytes are handed on as they are, a bytearray is copied
             body = b""
         super().on_body(body)

@@ -37,6 +37,7 @@ def serve(yard: Yard, settings: Settings, listening: int | None = None) -> None:
         log_config=None,
         server_header=False,
         http=GatheringProtocol,
+        ws="none",
         proxy_headers=False,  # nothing asks for the caller's address
         timeout_graceful_shutdown=math.ceil(settings.train_grace_s) + _MARGIN_S,
         timeout_keep_alive=75,
