@@ -34,6 +34,12 @@ NAMES = (SERVICE.full_name, "")
 AFTER_TRAININGS_S = 2.0
 """How much longer than trainings calls may go on after SIGTERM: those that wait for one are told how it ended."""
 
+LEAST_PING_MS = 4_000
+"""gRPC ends a connection after three pings that came sooner, by itself after three within five minutes each.
+
+The docs promise 5 s, because the network may bring two pings closer together.
+"""
+
 
 def serve(yard: Yard, settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C; calls under way are finished first. Closes the core."""
@@ -113,6 +119,8 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", min(TRANSPORT_FACTOR * settings.grpc_max_message_bytes, 2**31 - 1)),
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", 0),  # two servers on one port would share its calls at random
+        ("grpc.http2.min_ping_interval_without_data_ms", LEAST_PING_MS),
+        ("grpc.keepalive_permit_without_calls", 1),
     ]
 
 
