@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from modelyard.grpc_server import server
 from modelyard.settings import Settings
 from tests.test_grpc_server import Refusing, serving
 
+READY = grpc.ChannelConnectivity.READY
 GRPCS_OWN_LEAST_PING_MS = 300_000
 PINGING = [
     ("grpc.keepalive_time_ms", 1000),  # gRPC pings no more often
@@ -47,24 +49,33 @@ def watching(channel: grpc.Channel) -> Any:
     return call
 
 
-def test_a_connection_outlasts_pings_with_and_without_calls() -> None:
+def test_a_call_outlasts_pings() -> None:
     with (
         permitting(200) as patient,
         permitting(GRPCS_OWN_LEAST_PING_MS) as strict,
-        connected(patient) as idle,
-        connected(patient) as busy,
-        connected(strict) as refused,
+        connected(patient) as kept,
+        connected(strict) as lost,
     ):
-        states: list[grpc.ChannelConnectivity] = []
-        idle.subscribe(states.append)
-        waiting = watching(busy)
+        waiting = watching(kept)
         with pytest.raises(grpc.RpcError, match="Too many pings"):
-            list(watching(refused))  # the others have sent as many pings by then
+            list(watching(lost))  # the other one has sent as many by then
+        health_pb2_grpc.HealthStub(kept).Check(health_pb2.HealthCheckRequest())
         assert waiting.is_active()
-        health_pb2_grpc.HealthStub(busy).Check(health_pb2.HealthCheckRequest())
-        assert waiting.is_active()
-        health_pb2_grpc.HealthStub(idle).Check(health_pb2.HealthCheckRequest())
-        assert states == [grpc.ChannelConnectivity.READY]
+
+
+def test_a_connection_without_calls_outlasts_pings() -> None:
+    left, states = threading.Event(), list[grpc.ChannelConnectivity]()
+    with (
+        permitting(200) as patient,
+        permitting(GRPCS_OWN_LEAST_PING_MS) as strict,
+        connected(patient) as kept,
+        connected(strict) as lost,
+    ):
+        kept.subscribe(states.append)
+        lost.subscribe(lambda state: None if state is READY else left.set())
+        assert left.wait(60)
+        health_pb2_grpc.HealthStub(kept).Check(health_pb2.HealthCheckRequest())
+        assert states == [READY]
 
 
 def test_the_docs_promise_what_the_server_permits() -> None:
