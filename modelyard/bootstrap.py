@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from modelyard.tracking.tracker import Tracker
 
 
-def build(settings: Settings) -> Yard:
-    """Build the core on its folder, which is made where it is missing.
+def build(settings: Settings, *, make: bool = True) -> Yard:
+    """Build the core on its folder, which is made a yard if it is none; without `make` that raises NoYard.
 
     Raises Unavailable where the folder cannot be used, DataLoss where its database is damaged.
     """
@@ -27,6 +27,7 @@ def build(settings: Settings) -> Yard:
     tracking = _tracking_index(settings)
     store = ModelStore(
         settings.storage_dir,
+        make=make,
         lock_timeout_s=settings.lock_timeout_s,
         allow_version_skew=settings.allow_version_skew,
         observers=[index] if tracking is None else [index, tracking],
@@ -69,11 +70,11 @@ def build_tracker(settings: Settings, store: ModelStore, index: TrackingIndex) -
 
 @contextmanager
 def open_tracker(settings: Settings) -> Iterator[Tracker]:
-    """Open the tracker of a folder without its core, whatever the settings say of tracking."""
+    """Open the tracker of a folder without its core, whatever the settings say of tracking. Raises NoYard."""
     from modelyard.tracking.documents import TrackingIndex
 
     index = TrackingIndex()
-    store = ModelStore(settings.storage_dir, lock_timeout_s=settings.lock_timeout_s, observers=[index])
+    store = ModelStore(settings.storage_dir, make=False, lock_timeout_s=settings.lock_timeout_s, observers=[index])
     tracker = build_tracker(settings, store, index)
     try:
         yield tracker

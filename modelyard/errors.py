@@ -7,7 +7,8 @@ know nothing of the classes, so a new error is a new class here and no change an
     ├── InvalidArgument                 INVALID_ARGUMENT
     │   ├── InvalidRequest                  the request's own fields
     │   ├── InvalidTable                    cells, columns, labels, files
-    │   └── InvalidHyperparams              values and pairs a model class cannot take
+    │   ├── InvalidHyperparams              values and pairs a model class cannot take
+    │   └── NoYard                          a folder that holds no yard
     ├── Unauthenticated                 UNAUTHENTICATED
     ├── PermissionDenied                PERMISSION_DENIED
     ├── NotFound                        NOT_FOUND
@@ -97,6 +98,12 @@ class InvalidHyperparams(InvalidArgument):
     """A hyperparam is unknown, of the wrong type, out of range, or does not go with another."""
 
     title = "The hyperparams are not valid"
+
+
+class NoYard(InvalidArgument):
+    """The folder that was given holds no yard, and the call makes none."""
+
+    title = "There is no yard there"
 
 
 class Unauthenticated(ModelyardError):

@@ -36,9 +36,12 @@ def check_project(name: str) -> str:
 
 
 class Settings(BaseSettings):
-    """How this yard runs. Sizes are in MB (2**20 bytes), times in seconds, port 0 means any free one."""
+    """How this yard runs. Sizes are in MB (2**20 bytes), times in seconds, port 0 means any free one.
 
-    model_config = SettingsConfigDict(env_prefix="MODELYARD_", frozen=True, extra="forbid")
+    A variable that is empty counts as not set.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MODELYARD_", env_ignore_empty=True, frozen=True, extra="forbid")
 
     storage_dir: Path = Field(Path("models_storage"), description="the folder that holds everything")
     host: str = Field("127.0.0.1", description="the address the servers listen on")
@@ -97,6 +100,16 @@ class Settings(BaseSettings):
     allow_version_skew: bool = Field(False, description="load models made under other library versions")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
     log_format: Literal["text", "json"] = Field("text", description="how it is logged")
+
+    @field_validator("storage_dir", mode="before")
+    @classmethod
+    def _folder(cls, value: object) -> object:
+        if value == "":
+            raise ValueError("a folder must have a name")
+        try:
+            return Path(value).expanduser() if isinstance(value, str | Path) else value
+        except RuntimeError:
+            raise ValueError(f"there is no home folder to stand for {Path(str(value)).parts[0]!r}") from None
 
     @field_validator("log_level", mode="before")
     @classmethod

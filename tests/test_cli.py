@@ -351,7 +351,7 @@ def test_an_option_beats_the_environment(
     monkeypatch.setenv("MODELYARD_STORAGE_DIR", str(tmp_path / "unused"))
     model = train(run, small, "--name", "by-environment")
     assert run("show", model["model_id"], *yards["server"]).exit_code == 0
-    assert run("list", "--storage", tmp_path / "empty", "--json").document["models"] == []
+    assert run("list", "--storage", tmp_path / "missing", "--json").exit_code == 2
     assert not (tmp_path / "unused").exists()
     both = run("list", *yards["server"], *yards["folder"])
     assert (both.exit_code, "exclude each other" in both.err) == (2, True)

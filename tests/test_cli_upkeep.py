@@ -53,12 +53,6 @@ def test_doctor_shows_what_is_damaged_and_mends_it(storage_dir: Path, record: Mo
     assert run(storage_dir, "doctor").exit_code == 0
 
 
-def test_doctor_refuses_a_folder_that_is_not_there(storage_dir: Path) -> None:
-    result = run(storage_dir, "doctor", "--json")
-    assert (result.exit_code, orjson.loads(result.stderr)["code"]) == (5, "UNAVAILABLE")
-    assert not storage_dir.exists()
-
-
 def test_gc_keeps_deleted_models_unless_told_how_long(
     storage_dir: Path, record: ModelRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,14 +65,6 @@ def test_gc_keeps_deleted_models_unless_told_how_long(
     assert document(run(storage_dir, "gc", "--json"))["garbage"][0]["kind"] == "deleted"
     assert run(storage_dir, "show", "churn:1").exit_code == 3
     assert run(storage_dir, "show", "kept").exit_code == 0
-
-
-@pytest.mark.parametrize("command", [("gc",), ("backup", "create", "file.tar")])
-def test_a_folder_that_is_no_yard_is_not_made_one(storage_dir: Path, command: tuple[str, ...]) -> None:
-    result = run(storage_dir, *command)
-    assert result.exit_code == 2
-    assert "holds no models" in result.stderr
-    assert not storage_dir.exists()
 
 
 def test_a_backup_is_created_and_loaded(storage_dir: Path, record: ModelRecord, tmp_path: Path) -> None:

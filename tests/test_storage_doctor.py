@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from modelyard.errors import DataLoss, FailedPrecondition, ModelNotFound, Unavailable
+from modelyard.errors import DataLoss, FailedPrecondition, ModelNotFound, NoYard
 from modelyard.schemas import ModelQuery
 from modelyard.storage import Database, ModelRecord, ModelStore
 from modelyard.storage.doctor import Examination, examine
@@ -248,7 +248,7 @@ def test_a_newer_format_is_not_repaired(storage_dir: Path, monkeypatch: pytest.M
 
 def test_a_folder_that_is_not_there_is_not_made(storage_dir: Path) -> None:
     for look in (examine, repair):
-        with pytest.raises(Unavailable, match="the folder is gone"):
+        with pytest.raises(NoYard, match="it does not exist"):
             look(storage_dir)
     assert not storage_dir.exists()
 

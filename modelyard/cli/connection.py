@@ -32,14 +32,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON docum
 
 
 @contextmanager
-def open_yard(url: str | None, storage: str | None) -> Iterator[Verbs]:
-    """Open the yard that the options mean; an option that was written beats the environment."""
+def open_yard(url: str | None, storage: str | None, *, make: bool = False) -> Iterator[Verbs]:
+    """Open the yard that the options mean; an option that was written beats the environment.
+
+    A folder that is no yard raises NoYard. With `make` it becomes one.
+    """
     from modelyard.errors import InvalidRequest
 
     if url and storage:
         raise InvalidRequest("--url and --storage exclude each other: a server's folder is its own affair")
     url = _url(url, storage)
-    yard = _on_server(url) if url else _on_folder(storage)
+    yard = _on_server(url) if url else _on_folder(storage, make=make)
     try:
         yield yard
     finally:
@@ -56,7 +59,7 @@ def _url(url: str | None, storage: str | None) -> str | None:
 
 
 def settings_with(**overrides: Any) -> Settings:
-    """Read the settings from the environment, with those options in place that were given.
+    """Read the settings from the environment, with those options in place that were given; an empty one was not.
 
     Raises InvalidRequest naming each variable or option that is wrong.
     """
@@ -65,7 +68,7 @@ def settings_with(**overrides: Any) -> Settings:
     from modelyard.errors import FieldError, InvalidRequest
     from modelyard.settings import Settings
 
-    given = {name: value for name, value in overrides.items() if value is not None}
+    given = {name: value for name, value in overrides.items() if value not in (None, "")}
     try:
         return Settings(**given)
     except ValidationError as error:
@@ -97,11 +100,11 @@ def _on_server(url: str) -> Verbs:
     raise InvalidRequest(f"URL {url!r} must begin with http://, https://, grpc:// or grpcs://")
 
 
-def _on_folder(storage: str | None) -> Verbs:
+def _on_folder(storage: str | None, *, make: bool) -> Verbs:
     from modelyard import logs
     from modelyard.bootstrap import build
 
     settings = settings_with(storage_dir=storage)
-    if "MODELYARD_LOG_LEVEL" in os.environ:
+    if os.environ.get("MODELYARD_LOG_LEVEL"):
         logs.configure(settings.log_level, settings.log_format)
-    return build(settings)
+    return build(settings, make=make)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modelyard.cli import screen
-from modelyard.cli.connection import AsJson, Storage, Url, open_yard
+from modelyard.cli.connection import AsJson, Storage, Url, leads_to_server, open_yard
 
 if TYPE_CHECKING:
     from modelyard.schemas import ModelClassInfo
@@ -33,8 +33,7 @@ def list_model_classes(
     json: AsJson = False,
 ) -> None:
     """List the algorithms, or the hyperparams of one."""
-    with open_yard(url, storage) as yard:
-        found = yard.list_model_classes()
+    found = _model_classes(url, storage)
     chosen = None if key is None else _find(found, key)
     if json:
         import orjson
@@ -49,6 +48,16 @@ def list_model_classes(
         for info in found:
             screen.add_row(made, info.key, info.title, ", ".join(info.hyperparams.get("properties", {})))
         screen.show(made)
+
+
+def _model_classes(url: str | None, storage: str | None) -> list[ModelClassInfo]:
+    """Ask the server; without one this installation tells, and needs no yard."""
+    if leads_to_server(url, storage):
+        with open_yard(url, storage) as yard:
+            return yard.list_model_classes()
+    from modelyard import models_registry
+
+    return models_registry.describe_all()
 
 
 def _find(found: list[ModelClassInfo], key: str) -> ModelClassInfo:

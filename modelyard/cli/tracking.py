@@ -8,7 +8,7 @@ import typer
 
 from modelyard.cli import screen
 from modelyard.cli.connection import AsJson, Storage, settings_with
-from modelyard.cli.upkeep import require_yard, show_json
+from modelyard.cli.upkeep import show_json
 
 if TYPE_CHECKING:
     from modelyard.settings import Settings
@@ -32,7 +32,6 @@ def status(*, storage: Storage = None, json: AsJson = False) -> None:
     from modelyard.bootstrap import open_tracker
 
     settings = settings_with(storage_dir=storage)
-    require_yard(settings.storage_dir)
     with open_tracker(settings) as tracker:
         found = tracker.status()
     if json:
@@ -134,5 +133,4 @@ def _tracked_settings(storage: str | None) -> Settings:
     settings = settings_with(storage_dir=storage)
     if settings.tracking == "none":
         raise FailedPrecondition("tracking is off: set MODELYARD_TRACKING=clearml")
-    require_yard(settings.storage_dir)
     return settings

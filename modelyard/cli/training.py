@@ -123,7 +123,7 @@ def train(
     fields |= {"model_class_key": model_class, "target": target}
     if name is not None:
         fields["name"] = name
-    with table_file(file) as table, open_yard(url, storage) as yard:
+    with table_file(file) as table, open_yard(url, storage, make=True) as yard:
         if given:
             fields["hyperparams"] = typed(given, model_class, yard.list_model_classes())
         request = parse(TrainRequest, {**fields, "X": table})

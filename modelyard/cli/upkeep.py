@@ -97,7 +97,6 @@ def gc(
     from modelyard.storage import garbage
 
     settings = settings_with(storage_dir=storage, deleted_retention_days=retention_days)
-    require_yard(settings.storage_dir)
     found = garbage.collect(
         settings.storage_dir,
         retention_days=settings.deleted_retention_days,
@@ -129,7 +128,6 @@ def create_backup(file: File, storage: Storage = None, json: AsJson = False) -> 
     from modelyard.storage import backup
 
     settings = settings_with(storage_dir=storage)
-    require_yard(settings.storage_dir)
     with screen.busy(f"Writing {file}", as_json=json):
         made = backup.create(settings.storage_dir, file, lock_timeout_s=settings.lock_timeout_s)
     _show_backup(made, "Wrote {models} to {file} ({size})", json=json)
@@ -151,14 +149,6 @@ def _show_backup(made: Backup, sentence: str, *, json: bool) -> None:
     else:
         models = f"{made.models:,} model{'' if made.models == 1 else 's'}"
         screen.show(sentence.format(models=models, file=made.file, size=screen.size(made.bytes)))
-
-
-def require_yard(folder: Path) -> None:
-    """Refuse a folder that is no yard, rather than make it one."""
-    from modelyard.errors import InvalidRequest
-
-    if not folder.is_dir() or not any((folder / name).exists() for name in ("db.jsonl", "artifacts")):
-        raise InvalidRequest(f"{folder} holds no models; give the folder with --storage or MODELYARD_STORAGE_DIR")
 
 
 def show_json(document: dict[str, Any]) -> None:

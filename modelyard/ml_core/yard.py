@@ -194,7 +194,7 @@ class Yard:
 
     def list_model_classes(self) -> list[ModelClassInfo]:
         """List the algorithms there are. See `Verbs.list_model_classes`."""
-        return [models_registry.describe(found) for found in models_registry.model_classes().values()]
+        return models_registry.describe_all()
 
     def get_report(self, reference: str) -> Report:
         """Return what the evaluation of a model showed. See `Verbs.get_report`."""

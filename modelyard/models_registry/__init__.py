@@ -59,6 +59,11 @@ def describe(model_class: ModelClass) -> ModelClassInfo:
     )
 
 
+def describe_all() -> list[ModelClassInfo]:
+    """Return what there is to choose from, as `describe` tells it."""
+    return [describe(found) for found in model_classes().values()]
+
+
 def forget_plug_ins() -> None:
     """Look for plug-ins anew at the next use: packages were installed or removed meanwhile."""
     _plug_ins.cache_clear()

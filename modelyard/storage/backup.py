@@ -31,6 +31,7 @@ from modelyard.storage.database import Database
 from modelyard.storage.files import make_folder, sync_folder, unavailable, write_all
 from modelyard.storage.folder_lock import FolderLock
 from modelyard.storage.log_format import Header
+from modelyard.storage.opening import open_database
 from modelyard.storage.records import EVENTS, MODELS, TOMBSTONES, model_record
 
 FORMAT = 1
@@ -54,11 +55,11 @@ def create(root: Path, file: Path, *, lock_timeout_s: float = 10.0) -> Backup:
     """Write a folder's models, as they are at one moment, to a new file; servers go on meanwhile.
 
     A model that is deleted for good while the archive is written is left out. Raises AlreadyExists where the file is
-    there, DataLoss where one of the models is damaged (repair it first), Unavailable.
+    there, DataLoss where one of the models is damaged (repair it first), NoYard, Unavailable.
     """
     if file.exists():
         raise AlreadyExists(f"{file} exists; write the backup to another file")
-    database = Database(root / "db.jsonl", lock_timeout_s=lock_timeout_s)
+    database = open_database(root, make=False, lock_timeout_s=lock_timeout_s)
     temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
         with unavailable(f"write {file}"):

@@ -33,7 +33,7 @@ COMPACT_ABOVE_BYTES = 1 << 20
 
 
 class Database:
-    """The documents of one file. `path` is made with its first line where it is missing.
+    """The documents of one file. With `make` the file is made with its first line if it is missing.
 
     Every use raises Unavailable where the system refuses, DataLoss (file and line) where the file is damaged,
     FailedPrecondition where a newer release wrote it.
@@ -43,6 +43,7 @@ class Database:
         self,
         path: Path,
         *,
+        make: bool = True,
         lock_timeout_s: float = 10.0,
         observers: Sequence[Observer] = (),
         compact_above_bytes: int | None = None,
@@ -52,11 +53,8 @@ class Database:
         self._lock = FolderLock(path.with_suffix(".lock"), lock_timeout_s)
         self._state = Follower(path, observers, self._lock.is_free)
         self._write_failed = False
-        with unavailable(f"make {path}"):
-            make_folder(path.parent)
-            if not path.exists():
-                with self._lock.held():
-                    self._create()
+        if make:
+            self._make()
         with self.reading():
             pass
 
@@ -122,11 +120,16 @@ class Database:
         with self._state.mutex:
             self._state.close()
 
-    # What a transaction does; it holds the writers' lock.
+    def _make(self) -> None:
+        with unavailable(f"make {self._path}"):
+            make_folder(self._path.parent)
+            if self._path.exists():
+                return
+            with self._lock.held():
+                if not self._path.exists():
+                    compaction.write(self._path, {}, Header(secrets.token_hex(16)))
 
-    def _create(self) -> None:
-        if not self._path.exists():
-            compaction.write(self._path, {}, Header(secrets.token_hex(16)))
+    # What a transaction does; it holds the writers' lock.
 
     def _prepare(self, writer: LogWriter, changes: Changes) -> tuple[bytes, int]:
         """Repair the end of the file; return the line to be written, and where."""

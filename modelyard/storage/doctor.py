@@ -17,6 +17,7 @@ from modelyard.storage.artifacts import DESCRIPTION_FILE, ArtifactFolder, Artifa
 from modelyard.storage.files import exists
 from modelyard.storage.folder_lock import FolderLock
 from modelyard.storage.log_format import is_sealed
+from modelyard.storage.opening import require_yard
 from modelyard.storage.records import (
     MODELS,
     NAMES,
@@ -68,8 +69,10 @@ class Examination:
 def examine(root: Path, *, lock_timeout_s: float = 10.0) -> Examination:
     """Look a folder through; servers go on meanwhile.
 
-    Raises Unavailable where it cannot be read, FailedPrecondition where a newer release wrote it.
+    Raises NoYard if it holds neither a database nor models, Unavailable where it cannot be read, FailedPrecondition
+    where a newer release wrote it.
     """
+    require_yard(root)
     with FolderLock(root / "db.lock", lock_timeout_s, for_reading=True).held():
         # Folders are named and moved under the lock: what stands there unnamed now belongs to nobody.
         database = read_database(root)

@@ -19,6 +19,7 @@ from modelyard.storage.artifacts import ArtifactFolder, age_s
 from modelyard.storage.database import Database, Transaction
 from modelyard.storage.files import unavailable
 from modelyard.storage.folder_lock import FolderLock
+from modelyard.storage.opening import open_database
 from modelyard.storage.records import MODELS, TOMBSTONES, ModelRecord, model_record
 
 _LEFTOVER_AFTER_S = 3600.0
@@ -46,9 +47,9 @@ def collect(
     """Remove models soft-deleted `retention_days` ago or earlier (None: never) and files of no model; servers go on.
 
     With `orphans` also whole models that no line of the database names. With `dry_run` only say what would go; a folder
-    that is read-only will do.
+    that is read-only will do. Raises NoYard, DataLoss if the database is damaged or lost, Unavailable.
     """
-    database = Database(root / "db.jsonl", lock_timeout_s=lock_timeout_s)
+    database = open_database(root, make=False, lock_timeout_s=lock_timeout_s)
     looking = FolderLock(root / "db.lock", lock_timeout_s, for_reading=True) if dry_run else None
     collector = _Collector(root, database, looking)
     try:

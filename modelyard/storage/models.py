@@ -16,11 +16,12 @@ from modelyard.schemas import ModelHistory, ModelPage, ModelQuery, Status, Track
 from modelyard.storage import estimators, history
 from modelyard.storage.artifacts import ArtifactFolder, ArtifactGone, StoredFile, write_files
 from modelyard.storage.cursors import decode_cursor, encode_cursor
-from modelyard.storage.database import Database, Transaction
+from modelyard.storage.database import Transaction
 from modelyard.storage.environment import check_environment
-from modelyard.storage.files import exists, make_folder, unavailable
+from modelyard.storage.files import unavailable
 from modelyard.storage.folder_index import FolderIndex
 from modelyard.storage.follower import Observer
+from modelyard.storage.opening import open_database
 from modelyard.storage.records import (
     CONTRACT_FILE,
     ESTIMATOR_FILE,
@@ -41,7 +42,7 @@ _CHECK_LOCK_TIMEOUT_S = 1.0
 
 
 class ModelStore:
-    """The models of one folder, shared by threads and processes. The folder is made where it is missing.
+    """The models of one folder, shared by threads and processes. With `make` the folder is made a yard if it is none.
 
     Every use raises Unavailable where the folder cannot be read or written, DataLoss where what it holds does not match
     its checksums. A `reference` is a model id, a name (its latest active version) or `name:version`; one that means
@@ -56,6 +57,7 @@ class ModelStore:
         self,
         root: Path,
         *,
+        make: bool = True,
         lock_timeout_s: float = 10.0,
         allow_version_skew: bool = False,
         observers: Sequence[Observer] = (),
@@ -65,15 +67,11 @@ class ModelStore:
         self._tracking = Tracking(status="pending") if tracked else Tracking()
         self._lock_timeout_s = lock_timeout_s
         self._allow_version_skew = allow_version_skew
-        with unavailable(f"make {root}"):
-            make_folder(root)
-        self._artifacts = ArtifactFolder(root / "artifacts")
-        database = root / "db.jsonl"
-        # In this order: where there are models, the database that named them was there before them.
-        if self._artifacts.model_ids() and not exists(database):
-            raise DataLoss(f"{database} is gone, but models are in {self._artifacts.path}: restore it from a backup")
         self._index = FolderIndex()
-        self.database = Database(database, lock_timeout_s=lock_timeout_s, observers=[self._index, *observers])
+        self.database = open_database(
+            root, make=make, lock_timeout_s=lock_timeout_s, observers=[self._index, *observers]
+        )
+        self._artifacts = ArtifactFolder(root / "artifacts")
         self._resolver = Resolver(self.database, self._index)
         self._damaged: dict[str, str] = {}
 

@@ -22,6 +22,7 @@ from modelyard.storage.files import make_folder, sync_folder, unavailable, write
 from modelyard.storage.folder_lock import FolderLock
 from modelyard.storage.log_format import Header
 from modelyard.storage.models import next_version
+from modelyard.storage.opening import require_yard
 from modelyard.storage.records import (
     MODELS,
     NAMES,
@@ -37,8 +38,10 @@ from modelyard.storage.records import (
 def repair(root: Path, *, lock_timeout_s: float = 10.0) -> Examination:
     """Look a folder through and mend what can be mended; servers may go on meanwhile.
 
-    Raises Unavailable where it cannot be read or written, FailedPrecondition where a newer release wrote it.
+    Raises NoYard if it holds neither a database nor models, Unavailable where it cannot be read or written,
+    FailedPrecondition where a newer release wrote it.
     """
+    require_yard(root)
     return _Repair(root, lock_timeout_s).run()
 
 
