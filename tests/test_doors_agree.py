@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -11,6 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelyard.grpc_server import codec
+from modelyard.grpc_server.client import GrpcClient
+from modelyard.grpc_server.pb import modelyard_pb2 as pb
+from modelyard.rest_api.client import RestClient
 from modelyard.schemas import Evaluation, ModelMetadata, PredictRequest, TrainRequest
 from modelyard.verbs import Verbs
 from tests import doors
@@ -85,3 +91,41 @@ def test_any_legal_table_gives_the_same_model_and_predictions(
         assert [type(label) for label in found[door].predictions] == [
             type(label) for label in found["core"].predictions
         ]
+
+
+def test_an_index_is_left_out_behind_every_door(yards: dict[str, Verbs], tmp_path: Path) -> None:
+    """A Parquet file goes as it is; Arrow is sent to REST and gRPC as the bytes that it is."""
+    pyarrow: Any = pytest.importorskip("pyarrow", reason="needs pyarrow")
+    said = {"pandas": json.dumps({"index_columns": ["when"]})}
+    frame = pl.DataFrame({"a": [1, 2, 3, 4] * 3, "y": ["no", "no", "yes", "yes"] * 3, "when": [*range(12)]})
+    path = tmp_path / "indexed.parquet"
+    frame.write_parquet(path, metadata=said)
+    out, table = pyarrow.BufferOutputStream(), frame.drop("y").to_arrow().replace_schema_metadata(said)
+    with pyarrow.ipc.new_stream(out, table.schema) as writer:
+        writer.write_table(table)
+    arrow = out.getvalue().to_pybytes()
+
+    order = TrainRequest(
+        model_class_key="logistic_regression", X=path, target="y", evaluation=Evaluation(method="none")
+    )
+    models = {door: yard.train(order) for door, yard in yards.items()}
+    told = "pandas' index is no feature and was left out: 'when'; to train on it, name it in feature_types"
+    for model in models.values():
+        assert model.feature_names == ["a"]
+        assert [(found.code, found.message) for found in model.warnings] == [("index_columns", told)]
+        assert model.warnings == models["core"].warnings
+    rest, grpc = yards["rest"], yards["grpc"]
+    assert isinstance(rest, RestClient)
+    assert isinstance(grpc, GrpcClient)
+    answer = rest._http.post(
+        "/predict/file",
+        params={"model_id": models["rest"].model_id},
+        content=arrow,
+        headers={"Content-Type": "application/vnd.apache.arrow.stream"},
+    ).json()
+    assert (len(answer["predictions"]), answer["warnings"]) == (12, [])
+    message = pb.TrainRequest(model_class_key="logistic_regression", X=pb.Table(arrow=arrow))
+    message.y.extend(pb.Value(string_value=label) for label in frame["y"])
+    trained = codec.read_model(grpc._stub.Train(message))
+    assert trained.feature_names == ["a"]
+    assert [found.message for found in trained.warnings] == [told]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,7 @@ import polars as pl
 from modelyard.errors import FieldError, InvalidRequest, InvalidTable, PayloadTooLarge, Unavailable
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.tables_in import KINDS, Sent, file_in, read_table
+from modelyard.tables.forms import RawTable
 
 _EXACT_INTEGERS = 2**53
 _LENGTH_BYTES = 4
@@ -106,7 +108,7 @@ class Spool:
 
 
 def joined(tables: Sequence[Any]) -> Any:
-    """Put chunks of one kind together: rows and records as lists, columns and DataFrames as columns.
+    """Put chunks of one kind together: rows and records as lists, columns and Arrow as columns.
 
     Raises InvalidTable where their columns differ.
     """
@@ -124,11 +126,14 @@ def joined(tables: Sequence[Any]) -> Any:
                 f"chunk {number} has other columns than chunk 0: {', '.join(map(repr, differing[:20]))} not in both"
             )
         _check_heights(number, found)
-    return {name: _joined_column([found[name] for found in columns]) for name in names}
+    whole = {name: _joined_column([found[name] for found in columns]) for name in names}
+    if isinstance(first, RawTable):
+        return replace(first, columns=whole, height=sum(table.height for table in tables))
+    return whole
 
 
 def _columns(table: Any) -> dict[str, Any]:
-    return {name: table[name] for name in table.columns} if isinstance(table, pl.DataFrame) else table
+    return table.columns if isinstance(table, RawTable) else table
 
 
 def _check_heights(number: int, columns: dict[str, Any]) -> None:

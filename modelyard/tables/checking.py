@@ -12,7 +12,7 @@ import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.schemas import FeatureType, ModelWarning
-from modelyard.tables import advice, columns
+from modelyard.tables import advice, columns, pandas_index
 from modelyard.tables.columns import Cells
 from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, Contract, Table, TrainingTable
 from modelyard.tables.files import read_raw_file
@@ -44,7 +44,8 @@ def read_training(
     `inherited_types`, and what that does not know is inferred. `row_names` are what the columns of rows are called
     where `feature_names` does not say it. `options` say how cells are read. Raises InvalidTable.
     """
-    raw = _raw(X, feature_names, row_names)
+    asked = (target, *(feature_names or ()), *(feature_types if isinstance(feature_types, Mapping) else ()))
+    raw = _raw(X, feature_names, row_names).without_index({*asked, *(inherited_types or ())})
     features, label, labels = _split(raw, y, target)
     inherited = {name: kind for name, kind in (inherited_types or {}).items() if name in features}
     declared = {**inherited, **_declared(feature_types, list(features), target if y is None else None)}
@@ -57,6 +58,7 @@ def read_training(
     contract = _contract(plans, series, classes, options)
     frame = pl.DataFrame(list(series.values()))
     warnings = (
+        *pandas_index.left_out(raw.index_columns),
         *advice.labels_alike(classes),
         *advice.identifier_like(frame, contract, codes),
         *(
@@ -77,7 +79,7 @@ def read_prediction(
     that the contract does not have are dropped with a warning. `spelling` is how a CSV writes its numbers, if not as
     in training. Raises InvalidTable.
     """
-    raw = _raw(X, feature_names, contract.feature_names)
+    raw = _raw(X, feature_names, contract.feature_names).without_index(contract.feature_types)
     absent = [name for name in contract.feature_types if name not in raw.columns]
     if absent:
         raise missing_columns(absent, list(raw.columns))

@@ -1,7 +1,7 @@
 """CSV: the delimiter found out, the header checked, all cells kept as text.
 
 What a CSV says is what Python's csv module in strict mode reads of it, outer blanks aside; what it refuses is refused.
-Polars reads ten times as fast, but takes every quote for the beginning or the end of a quoted cell (so whole rows go
+Polars reads many times as fast, but takes every quote for the beginning or the end of a quoted cell (so whole rows go
 where a quote stands within a cell), pads short rows, renames columns of one name and keeps blank lines. So the header
 is read by the csv module, and so are the rows if the bytes or polars' result leave a doubt.
 """
@@ -40,7 +40,8 @@ def read_csv(data: bytes, *, prefer: str | None = None) -> pl.DataFrame:
     """Read UTF-8 CSV into text columns, null where a cell is empty.
 
     Lines end in LF, CR LF or CR. Blank ones are skipped; after the header of a single column they are its missing
-    cells, as writers of CSV mean them. `prefer` is the delimiter where several would do. Raises InvalidTable.
+    cells, as writers of CSV mean them. The first of several columns may have no name, because pandas writes its index
+    so. `prefer` is the delimiter where several would do. Raises InvalidTable.
     """
     lone_returns = b"\r" in data and _LONE_RETURN.search(data) is not None
     if lone_returns and b'"' not in data:
@@ -132,7 +133,8 @@ def _header(data: bytes, delimiter: str) -> tuple[list[str], int, int]:
     except csv.Error as error:
         raise InvalidTable(f"the CSV header cannot be read: {_in_words(error)}") from None
     names = [name.strip(BLANKS) for name in record]
-    check_names(names, "CSV header")
+    unnamed = int(len(names) > 1 and not names[0])
+    check_names(names[unnamed:], "CSV header", start=unnamed)
     return names, end, reader.line_num
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import polars as pl
 
 from modelyard.errors import InvalidTable
+from modelyard.tables import pandas_index
 from modelyard.tables.csv_text import read_csv
 from modelyard.tables.forms import FORMS, RawTable, read_form
 
@@ -22,10 +24,19 @@ _BOM = b"\xef\xbb\xbf"
 _CSV_EXTENSIONS = (".csv", ".tsv", ".txt", ".tab", ".psv")
 _JSON_LINES_EXTENSIONS = (".jsonl", ".ndjson")
 _PREFERRED_DELIMITERS = {".tsv": "\t", ".tab": "\t", ".psv": "|"}
-_BINARY: tuple[tuple[bytes, str, Callable[[io.BytesIO], pl.DataFrame]], ...] = (
-    (b"PAR1", "Parquet", pl.read_parquet),
-    (b"ARROW1", "Arrow", pl.read_ipc),
-    (b"\xff\xff\xff\xff", "Arrow", pl.read_ipc_stream),
+
+
+class _Format(NamedTuple):
+    magic: bytes
+    kind: str
+    read: Callable[[io.BytesIO], pl.DataFrame]
+    index_columns: Callable[[bytes], tuple[str, ...]]
+
+
+_BINARY = (
+    _Format(b"PAR1", "Parquet", pl.read_parquet, pandas_index.in_parquet),
+    _Format(b"ARROW1", "Arrow", pl.read_ipc, pandas_index.in_arrow),
+    _Format(b"\xff\xff\xff\xff", "Arrow", pl.read_ipc_stream, pandas_index.in_arrow),
 )
 _FOREIGN = (
     (b"\x89PNG", "a PNG image"),
@@ -58,11 +69,11 @@ def read_file(path: Path, *, filename: str | None = None) -> pl.DataFrame:
     return read_raw_file(path, filename=filename).frame()
 
 
-def read_arrow(data: bytes) -> pl.DataFrame:
+def read_arrow(data: bytes) -> RawTable:
     """Read the bytes of an Arrow IPC stream or file. Raises InvalidTable."""
-    for magic, kind, read in _BINARY:
-        if kind == "Arrow" and data.startswith(magic):
-            return _read_binary(data, "X is not readable Arrow", read)
+    for form in _BINARY:
+        if form.kind == "Arrow" and data.startswith(form.magic):
+            return _read_binary(data, "X is not readable Arrow", form)
     raise InvalidTable("X is neither an Arrow IPC stream nor an Arrow file" if data else "X is empty; it must be Arrow")
 
 
@@ -83,21 +94,25 @@ def read_raw_file(
         raise InvalidTable(f"{label} cannot be read: {why}") from None
     if not data.strip():
         raise InvalidTable(f"{label} is empty")
-    for magic, kind, read in _BINARY:
-        if data.startswith(magic):
-            return read_form(_read_binary(data, f"{label}: not a readable {kind} file", read), feature_names, expected)
+    for form in _BINARY:
+        if data.startswith(form.magic):
+            table = _read_binary(data, f"{label}: not a readable {form.kind} file", form)
+            return read_form(table, feature_names, expected)
     data = _checked_text(data, label)
     document = _document(data, extension, label)
     if document is not None:
         return read_form(document, feature_names, expected)
     frame = read_csv(data, prefer=_PREFERRED_DELIMITERS.get(extension))
-    raw = read_form(frame, feature_names, expected)
-    return RawTable(raw.columns, raw.height, text_cells=True)
+    index = tuple(name for name in frame.columns if not name)
+    raw = read_form(frame.drop(index), feature_names, expected)
+    return replace(raw, text_cells=True, index_columns=index)
 
 
-def _read_binary(data: bytes, problem: str, read: Callable[[io.BytesIO], pl.DataFrame]) -> pl.DataFrame:
+def _read_binary(data: bytes, problem: str, form: _Format) -> RawTable:
     try:
-        return read(io.BytesIO(data))
+        frame = form.read(io.BytesIO(data))
+        index = tuple(name for name in form.index_columns(data) if name in frame.columns)
+        return RawTable({series.name: series for series in frame}, frame.height, index_columns=index)
     except pl.exceptions.PanicException:
         raise InvalidTable(f"{problem}: {_BEYOND_THE_READER}") from None
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
@@ -118,7 +133,7 @@ def _checked_text(data: bytes, label: str) -> bytes:
     try:
         data.decode()
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        line = len(data[: error.start + 1].splitlines())
         raise InvalidTable(
             f"{label} is not UTF-8: byte 0x{data[error.start]:02x} in line {line}; save it as UTF-8"
         ) from None

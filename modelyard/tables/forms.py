@@ -5,7 +5,7 @@ Here they only become named columns of one length; what the cells mean is decide
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
@@ -24,21 +24,34 @@ FORMS = "rows ([[39, 'x'], ...]), records ([{'age': 39, ...}, ...]) or columns (
 class RawTable:
     """Named columns of one length, cells as they came. `text_cells`: all cells are text by nature (CSV).
 
-    `dropped` names the keys of records that were not expected.
+    `dropped` names the keys of records that were not expected, `index_columns` the columns that hold pandas' index.
+    The one of a CSV has no name, and is not among the columns.
     """
 
     columns: dict[str, Cells]
     height: int
     text_cells: bool = False
     dropped: tuple[str, ...] = ()
+    index_columns: tuple[str, ...] = ()
 
     def frame(self) -> pl.DataFrame:
         """Return the table as polars' DataFrame; a column that mixes types has the type Object."""
         return pl.DataFrame([_series(name, column) for name, column in self.columns.items()])
 
+    def without_index(self, kept: Container[str]) -> RawTable:
+        """Return the table without its index, all but the columns in `kept`; `index_columns` names what is gone.
+
+        Raises InvalidTable if nothing is left.
+        """
+        index = tuple(name for name in self.index_columns if name not in kept)
+        columns = {name: column for name, column in self.columns.items() if name not in index}
+        if not columns:
+            raise InvalidTable(f"X has no columns besides pandas' index {', '.join(map(repr, index))}")
+        return replace(self, columns=columns, index_columns=index)
+
 
 def read_form(X: Any, feature_names: Sequence[str] | None, expected: Sequence[str] | None) -> RawTable:
-    """Turn rows, records, columns or a DataFrame into named columns.
+    """Turn rows, records, columns, a DataFrame or what a file held into named columns.
 
     `feature_names` names the columns of rows; for the other forms it may only give their order. `expected` are the
     columns of a contract: rows have them by position, records need no others. Raises InvalidTable.
@@ -47,6 +60,8 @@ def read_form(X: Any, feature_names: Sequence[str] | None, expected: Sequence[st
         check_names(feature_names, "feature_names")
     if isinstance(X, pl.DataFrame):
         return _ordered(_of_columns({name: X[name] for name in X.columns}), feature_names)
+    if isinstance(X, RawTable):
+        return replace(_ordered(_of_columns(X.columns), feature_names), index_columns=X.index_columns)
     if isinstance(X, dict):
         return _ordered(_of_columns(X), feature_names)
     if not isinstance(X, (list, tuple)):
@@ -58,10 +73,10 @@ def read_form(X: Any, feature_names: Sequence[str] | None, expected: Sequence[st
     return _of_rows(X, feature_names, expected)
 
 
-def check_names(names: Iterable[Any], where: str) -> None:
-    """Refuse column names that are no valid text, empty or given twice."""
+def check_names(names: Iterable[Any], where: str, *, start: int = 0) -> None:
+    """Refuse column names that are no valid text, empty or given twice; messages count from `start`."""
     seen: set[str] = set()
-    for position, name in enumerate(names):
+    for position, name in enumerate(names, start):
         if not isinstance(name, str) or not name.strip():
             raise InvalidTable(
                 f"{where}: the name of column {position} must be text that is not empty, got {shown(name)}"
