@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -15,6 +15,7 @@ from typing import Literal
 import polars as pl
 
 from modelyard.dashboard.profiles import ColumnLook, look_at
+from modelyard.errors import InvalidTable
 
 Format = Literal["csv", "json", "jsonl", "parquet", "arrow"]
 
@@ -66,21 +67,57 @@ def open_table(path: Path, name: str) -> Table:
 
 
 def without(table: Table, columns: Sequence[str], folder: Path) -> Path:
-    """Write the table anew without some columns, cells as they were, and return the new file."""
-    kept = table.scan().drop(columns)
+    """Write the table anew without some columns, cells and metadata as they were, and return the new file.
+
+    Raises InvalidTable if it is a CSV that cannot be read strictly.
+    """
     path = folder / f"{table.path.stem}-{len(table.names) - len(columns)}-columns.{table.format}"
     match table.format:
         case "csv":
-            kept.sink_csv(path, separator=table.delimiter)
+            _write_csv_without(table, columns, path)
         case "parquet":
-            kept.sink_parquet(path)
+            said = pl.read_parquet_metadata(table.path).get("pandas")  # which columns are pandas' index
+            table.scan().drop(columns).sink_parquet(path, metadata=None if said is None else {"pandas": said})
         case "arrow":
-            kept.sink_ipc(path)
+            _write_arrow_without(table, columns, path)
         case "jsonl":
-            kept.sink_ndjson(path)
+            table.scan().drop(columns).sink_ndjson(path)
         case "json":
-            kept.collect().write_json(path)
+            table.scan().drop(columns).collect().write_json(path)
     return path
+
+
+def _write_arrow_without(table: Table, columns: Sequence[str], path: Path) -> None:
+    import pyarrow as pa  # comes with Streamlit; polars would drop the metadata
+
+    kept = pa.ipc.open_file(table.path).read_all().drop_columns(list(columns))
+    with pa.ipc.new_file(path, kept.schema) as file:
+        file.write_table(kept)
+
+
+def _write_csv_without(table: Table, columns: Sequence[str], path: Path) -> None:
+    """Copy a CSV record by record: polars would take stray quotes for the ends of cells, and rows would vanish."""
+    kept = [position for position, name in enumerate(table.names) if name not in columns]
+    with (
+        table.path.open(encoding="utf-8-sig", newline="") as source,
+        path.open("w", encoding="utf-8", newline="") as copy,
+    ):
+        reader = csv.reader(source, delimiter=table.delimiter, strict=True)
+        writer = csv.writer(copy, delimiter=table.delimiter)
+        try:
+            writer.writerows([record[position] for position in kept] for record in _whole(reader, len(table.names)))
+        except (csv.Error, UnicodeDecodeError) as error:
+            message = f"no column can be left out of {table.name!r}: line {reader.line_num}: {error}"
+            raise InvalidTable(message) from None
+
+
+def _whole(records: Iterable[list[str]], width: int) -> Iterator[list[str]]:
+    """Yield the records, blank lines aside. Raises csv.Error if one has too few or too many cells."""
+    for record in records:
+        if len(record) == width:
+            yield record
+        elif len(record) > 1 or "".join(record).strip():
+            raise csv.Error(f"{len(record)} cells instead of {width}")
 
 
 def _format(path: Path, name: str) -> Format:
