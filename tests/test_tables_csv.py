@@ -15,7 +15,7 @@ import pytest
 
 from modelyard.errors import InvalidTable
 from modelyard.tables import csv_text
-from modelyard.tables.cells import BLANKS
+from modelyard.tables.missing import BLANKS
 
 Rows = list[tuple[str, ...]]
 
@@ -143,7 +143,7 @@ def test_a_quote_within_an_unquoted_cell_is_text() -> None:
 
 
 def test_whatever_is_accepted_has_the_cells_that_strict_csv_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A seeded generator does 20,000 texts in the time that hypothesis takes for 2,000."""
+    """A seeded generator, because it makes many more texts in the same time than a search with shrinking does."""
     monkeypatch.setattr(csv_text, "_BLOCK_BYTES", 7)  # so that quotes lie in different blocks
     chance = random.Random("quotes")
 

@@ -15,7 +15,7 @@ from modelyard.grpc_server import tables_in
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.spool import Spool
 from modelyard.settings import DEFAULT_MISSING_MARKERS
-from modelyard.tables import TrainingTable, pandas_index, read_arrow, read_prediction, read_training
+from modelyard.tables import ReadingOptions, TrainingTable, pandas_index, read_arrow, read_prediction, read_training
 
 pandas: Any = pytest.importorskip("pandas", reason="needs pandas")
 pyarrow: Any = pytest.importorskip("pyarrow", reason="needs pyarrow")
@@ -44,7 +44,12 @@ WRITERS: dict[str, Callable[[Any], bytes]] = {
 
 
 def train(X: Any, target: str | None = "y", y: Any = None, **options: Any) -> TrainingTable:
-    given = {"feature_types": None, "feature_names": None, "missing_markers": DEFAULT_MISSING_MARKERS, **options}
+    given = {
+        "feature_types": None,
+        "feature_names": None,
+        "options": ReadingOptions(DEFAULT_MISSING_MARKERS),
+        **options,
+    }
     return read_training(X, y, target=target, **given)
 
 
