@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from modelyard.errors import ModelyardError
 from modelyard.ml_core.yard import Yard
-from modelyard.rest_api import cut_out, predicting
+from modelyard.rest_api.express import cut_out
+from modelyard.rest_api.express import json_predictions as predicting
 from modelyard.schemas import TrainRequest
 from modelyard.tables import FEW_ROWS, JsonTable
 from tests import doors

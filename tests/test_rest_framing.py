@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 import uvicorn
 
-from modelyard.rest_api.gathering import GatheringProtocol
+from modelyard.rest_api.express.gathering import GatheringProtocol
 from tests import doors
 
 H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"

@@ -26,11 +26,11 @@ from modelyard.ml_core import serving
 from modelyard.ml_core.serving import LoadedModel, LoadedModels
 from modelyard.ml_core.yard import Yard
 from modelyard.models_registry.catboost_predictor import CatBoostPredictor
-from modelyard.rest_api import predicting
+from modelyard.rest_api.express import json_predictions as predicting
 from modelyard.rest_api.app import create_app
 from modelyard.rest_api.gate import Gate
-from modelyard.rest_api.gathering import MOST_HELD_BYTES, GatheringProtocol, _Gathering
-from modelyard.rest_api.short_way import ShortWay
+from modelyard.rest_api.express.gathering import MOST_HELD_BYTES, GatheringProtocol, _Gathering
+from modelyard.rest_api.express.short_way import ShortWay
 from modelyard.schemas import PredictRequest, TrainRequest
 from modelyard.settings import Settings
 from modelyard.storage import ModelStore

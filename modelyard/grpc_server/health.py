@@ -7,7 +7,7 @@ import asyncio
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio
 
-from modelyard.grpc_server.workers import Workers
+from modelyard.ml_core.workers import Workers
 from modelyard.ml_core.yard import Yard
 
 LOOK_AGAIN_S = 2.0

@@ -20,9 +20,9 @@ from modelyard.grpc_server import health
 from modelyard.grpc_server.gate import TRANSPORT_FACTOR, Gate
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.service import ModelService
-from modelyard.grpc_server.standard import Registry
+from modelyard.grpc_server.health_and_reflection import Registry
 from modelyard.grpc_server.transport import Method, Server
-from modelyard.grpc_server.workers import Workers
+from modelyard.ml_core.workers import Workers
 from modelyard.ml_core.serving import spare_the_collector
 from modelyard.ml_core.yard import Yard
 from modelyard.settings import Settings

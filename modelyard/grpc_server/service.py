@@ -14,7 +14,7 @@ from modelyard.grpc_server.gate import Call
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.spool import Spool
 from modelyard.grpc_server.tables_in import Sent, opened, read_rows
-from modelyard.grpc_server.workers import Workers
+from modelyard.ml_core.workers import Workers
 from modelyard.ml_core import following
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import (

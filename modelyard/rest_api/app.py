@@ -22,7 +22,7 @@ from modelyard.rest_api import openapi, problems
 from modelyard.rest_api.gate import Gate
 from modelyard.rest_api.head_as_get import HeadAsGet
 from modelyard.rest_api.routes import jobs, models, predictions, service, training
-from modelyard.rest_api.short_way import ShortWay
+from modelyard.rest_api.express.short_way import ShortWay
 from modelyard.schemas import field_error
 from modelyard.settings import Settings
 

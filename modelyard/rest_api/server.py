@@ -14,7 +14,7 @@ import uvicorn
 from modelyard.ml_core.serving import spare_the_collector
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.app import create_app
-from modelyard.rest_api.gathering import GatheringProtocol
+from modelyard.rest_api.express.gathering import GatheringProtocol
 from modelyard.settings import Settings
 
 _NOT_STARTED = 3

@@ -13,7 +13,7 @@ from modelyard.ml_core.yard import Yard
 from modelyard.rest_api import tables_out
 from modelyard.rest_api.bodies import read_table
 from modelyard.rest_api.openapi import error_responses, json_body, table_answer, table_body
-from modelyard.rest_api.predicting import answer, encode, timing
+from modelyard.rest_api.express.json_predictions import answer, encode, timing
 from modelyard.schemas import ModelWarning, Predictions, PredictRequest
 
 _MAX_HEADER_CHARS = 4000

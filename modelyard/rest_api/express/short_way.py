@@ -8,7 +8,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from modelyard.ml_core.yard import Yard
-from modelyard.rest_api.predicting import answer
+from modelyard.rest_api.express.json_predictions import answer
 
 
 class ShortWay:

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from modelyard.errors import ModelyardError
 from modelyard.ml_core.yard import Yard
-from modelyard.rest_api import cut_out
+from modelyard.rest_api.express import cut_out
 from modelyard.rest_api.bodies import parse_json
 from modelyard.schemas import Predictions, PredictRequest
 
