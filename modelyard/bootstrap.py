@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from modelyard import logs
+from modelyard import calls, logs
 from modelyard.jobs import JobIndex, Jobs, Limits
 from modelyard.ml_core import running
 from modelyard.ml_core.yard import Yard
@@ -96,7 +96,7 @@ def serve_rest(settings: Settings, socket: int | None = None) -> None:
     """Serve REST until SIGTERM or Ctrl-C, on a socket that listens already (its descriptor) where there is one."""
     from modelyard.rest_api.server import serve
 
-    logs.configure(settings.log_level, settings.log_format)
+    logs.configure(settings.log_level, settings.log_format, calls.identity)
     serve(build(settings), settings, socket)
 
 
@@ -104,5 +104,5 @@ def serve_grpc(settings: Settings) -> None:
     """Serve gRPC until SIGTERM or Ctrl-C."""
     from modelyard.grpc_server.server import serve
 
-    logs.configure(settings.log_level, settings.log_format)
+    logs.configure(settings.log_level, settings.log_format, calls.identity)
     serve(build(settings), settings)

@@ -1,45 +1,20 @@
-"""The log: one line a request, with what the verb found out about it. Never cells of a table, never tokens."""
+"""How lines of the log are written. They hold facts, never cells of a table and never tokens."""
 
 from __future__ import annotations
 
 import logging
 import sys
 import time
-from contextvars import ContextVar
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal, Protocol
 
 import orjson
 
-_facts: ContextVar[dict[str, Any] | None] = ContextVar("modelyard_request_facts", default=None)
-
-
-class request:  # noqa: N801 - used as a function is, and entered in a third of the time that a generator takes
-    """Collect the facts of one request within a `with` block, its id first; the door that opened it logs them."""
-
-    __slots__ = ("_collected", "_token")
-
-    def __init__(self, request_id: str) -> None:
-        self._collected: dict[str, Any] = {"request_id": request_id}
-
-    def __enter__(self) -> dict[str, Any]:
-        self._token = _facts.set(self._collected)
-        return self._collected
-
-    def __exit__(self, *_: object) -> None:
-        _facts.reset(self._token)
-
-
-def note(**facts: Any) -> None:
-    """Add facts (ids, names, sizes, durations) to the request under way; outside of one, do nothing."""
-    known = _facts.get()
-    if known is not None:
-        known.update(facts)
-
 
 def emit(logger: logging.Logger, level: int, message: str, facts: dict[str, Any]) -> None:
-    """Log a message with its facts; in a server without a record made of it first, for there is one a request."""
+    """Log a message with its facts. A server makes no record of it first, because it logs one line a request."""
     if not logger.isEnabledFor(level):
         return
     if _to_stderr is None:
@@ -47,12 +22,6 @@ def emit(logger: logging.Logger, level: int, message: str, facts: dict[str, Any]
     else:
         name = logging.getLevelName(level)
         sys.stderr.write(_to_stderr(message, facts, created=time.time(), level=name, logger=logger.name) + "\n")
-
-
-def current_request_id() -> str | None:
-    """Return the id of the request under way."""
-    facts = _facts.get()
-    return None if facts is None else facts["request_id"]
 
 
 class Style(Protocol):
@@ -93,16 +62,17 @@ def _to_the_second(second: int) -> str:
 class LineFormatter(logging.Formatter):
     """The standard library's records in one of the styles above."""
 
-    def __init__(self, style: Style) -> None:
+    def __init__(self, style: Style, identity: Callable[[], dict[str, Any]] = dict) -> None:
         super().__init__()
         self.style = style
+        self.identity = identity
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line (and its traceback)."""
         traceback = self.formatException(record.exc_info) if record.exc_info else ""
         return self.style(
             record.getMessage(),
-            _facts_of(record),
+            dict(getattr(record, "facts", None) or self.identity()),
             created=record.created,
             level=record.levelname,
             logger=record.name,
@@ -110,21 +80,16 @@ class LineFormatter(logging.Formatter):
         )
 
 
-def _facts_of(record: logging.LogRecord) -> dict[str, Any]:
-    facts = getattr(record, "facts", None)
-    if facts is None:
-        request_id = current_request_id()
-        return {} if request_id is None else {"request_id": request_id}
-    return dict(facts)
-
-
 _to_stderr: Style | None = None
 
 
-def configure(level: str, style: Literal["text", "json"]) -> None:
-    """Send this process's log to standard error in one style. Servers call it once, libraries never."""
+def configure(level: str, style: Literal["text", "json"], identity: Callable[[], dict[str, Any]] = dict) -> None:
+    """Send this process's log to standard error in one style. Servers call it once, libraries never.
+
+    `identity` returns the facts by which a line without facts of its own is known, such as the id of its request.
+    """
     global _to_stderr  # noqa: PLW0603 - the log belongs to the process
     _to_stderr = json_line if style == "json" else text_line
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LineFormatter(_to_stderr))
+    handler.setFormatter(LineFormatter(_to_stderr, identity))
     logging.basicConfig(level=level, handlers=[handler], force=True)

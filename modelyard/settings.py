@@ -54,6 +54,14 @@ class Settings(BaseSettings):
     grpc_max_message_mb: Annotated[float, Field(gt=0, le=1023)] = Field(
         64, description="the largest gRPC message, in MB; larger tables are streamed"
     )
+    rest_express: bool = Field(
+        True, description="answer REST by the quick ways; `false`: by the framework alone, to find what is at fault"
+    )
+    grpc_transport: Literal["auto", "core", "aio"] = Field(
+        "auto",
+        description="what drives gRPC: `core` is quick and tried with some versions of grpcio, `aio` goes with all; "
+        "`auto` takes `core` if it was tried with the grpcio that is installed",
+    )
     model_cache_mb: Annotated[float, Field(gt=0)] = Field(512, description="loaded models kept in memory, in MB")
     lock_timeout_s: Annotated[float, Field(gt=0)] = Field(
         10, description="how long a writer waits for the folder's lock"

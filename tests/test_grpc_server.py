@@ -21,8 +21,9 @@ from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from modelyard import errors
+from modelyard import calls, errors
 from modelyard.bootstrap import build
+from modelyard.calls import Calls
 from modelyard.errors import FieldError, ModelyardError
 from modelyard.grpc_server import faults, server, tables_out
 from modelyard.grpc_server.client import GrpcClient
@@ -139,6 +140,13 @@ class Refusing:
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
+        self.calls = Calls()
+
+    @property
+    def loaded(self) -> Refusing:
+        return self
+
+    jobs = loaded
 
     def __getattr__(self, name: str) -> Any:
         def refuse(*_: Any, **__: Any) -> NoReturn:
@@ -196,7 +204,7 @@ def test_what_is_not_ours_goes_to_the_log_and_not_to_the_caller(
     with grpc.insecure_channel(address) as channel, caplog.at_level(logging.INFO, "modelyard.grpc"):
         caught = failure(channel, method, fitting_requests(method))
     assert caught.code() is grpc.StatusCode.INTERNAL
-    assert caught.details() == faults.INTERNAL_DETAIL
+    assert caught.details() == calls.UNEXPECTED
     request_id = dict(caught.trailing_metadata())["x-request-id"]
     assert re.fullmatch("[0-9a-f]{16}", request_id)
     unexpected = next(record for record in caplog.records if record.exc_info)
@@ -210,12 +218,6 @@ def test_bytes_that_are_no_message_are_refused(channel: Any, method: Any) -> Non
     caught = failure(channel, method, [b"\xff\xff\xff"])
     assert caught.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert method.input_type.full_name in caught.details()
-
-
-def test_the_words_for_what_is_not_ours_are_those_of_rest() -> None:
-    from modelyard.rest_api import problems
-
-    assert faults.INTERNAL_DETAIL == problems.INTERNAL_DETAIL
 
 
 def lines_of(name: str, caplog: pytest.LogCaptureFixture, count: int) -> list[logging.LogRecord]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
@@ -11,9 +12,9 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from modelyard.errors import ModelyardError
+from modelyard.ml_core.desk import Desk
 from modelyard.ml_core.yard import Yard
-from modelyard.rest_api.express import cut_out
-from modelyard.rest_api.express import json_predictions as predicting
+from modelyard.rest_api.express import cut_out, short_way
 from modelyard.schemas import TrainRequest
 from modelyard.tables import FEW_ROWS, JsonTable
 from tests import doors
@@ -45,7 +46,7 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
 
 def outcome(yard: Yard, body: bytes) -> Any:
     try:
-        return predicting._answer(yard, body)[0]
+        return asyncio.run(short_way.predict_large(Desk(yard), body)).content
     except ModelyardError as error:
         return type(error), error.detail, error.errors
 
@@ -155,7 +156,7 @@ def test_large_tables_of_plain_cells_do_go_the_quick_way(yard: Yard, row: bytes)
     assert asked is not None
     assert isinstance(asked.X, JsonTable)
     assert body.count(asked.X.text) == 1
-    read = yard._loaded.get("log").json_tables.read(asked.X)
+    read = yard.loaded.get("log").json_tables.read(asked.X)
     assert {name: column.dtype.is_numeric() for name, column in read.items() if not isinstance(column, list)} == {
         "age": True,
         "job": False,

@@ -23,15 +23,16 @@ from starlette.types import ASGIApp
 from modelyard.bootstrap import build
 from modelyard.errors import InvalidTable, ModelNotFound
 from modelyard.ml_core import serving
+from modelyard.ml_core.desk import SMALL_BYTES, Desk
 from modelyard.ml_core.serving import LoadedModel, LoadedModels
 from modelyard.ml_core.yard import Yard
 from modelyard.models_registry.catboost_predictor import CatBoostPredictor
-from modelyard.rest_api.express import json_predictions as predicting
 from modelyard.rest_api.app import create_app
-from modelyard.rest_api.gate import Gate
+from modelyard.rest_api.express import short_way
 from modelyard.rest_api.express.gathering import MOST_HELD_BYTES, GatheringProtocol, _Gathering
 from modelyard.rest_api.express.short_way import ShortWay
-from modelyard.schemas import PredictRequest, TrainRequest
+from modelyard.rest_api.gate import Gate
+from modelyard.schemas import Predictions, PredictRequest, TrainRequest
 from modelyard.settings import Settings
 from modelyard.storage import ModelStore
 from modelyard.tables import RowReader
@@ -162,10 +163,10 @@ def test_a_model_deleted_by_another_process_is_not_served_again(tmp_path: Path) 
 def ways(yard: Yard) -> tuple[ASGIApp, ASGIApp]:
     """The application, and the same one without the short way."""
     given_settings = Settings(max_body_mb=0.05)
-    whole = create_app(yard, given_settings)
+    whole = create_app(Desk(yard), given_settings)
     assert isinstance(whole, Gate)
     assert isinstance(whole._app, ShortWay)
-    return whole, Gate(whole._app._app, given_settings)
+    return whole, create_app(Desk(yard), given_settings.model_copy(update={"rest_express": False}))
 
 
 def post(app: ASGIApp, body: bytes, method: str = "POST", **headers: str) -> httpx.Response:
@@ -222,28 +223,42 @@ def test_the_short_way_keeps_the_gate(ways: tuple[ASGIApp, ASGIApp]) -> None:
 
 
 def test_cross_origin_answers_keep_their_headers(yard: Yard) -> None:
-    app = create_app(yard, Settings(allowed_origins=("https://app.example",)))
+    app = create_app(Desk(yard), Settings(allowed_origins=("https://app.example",)))
     answer = post(app, orjson.dumps({"model_id": "one", "X": X[:1]}), Origin="https://app.example")
     assert answer.headers["access-control-allow-origin"] == "https://app.example"
 
 
-def test_small_requests_stay_on_the_loop_and_large_ones_leave_it(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
-    where: list[threading.Thread] = []
+def test_small_requests_stay_on_the_loop_while_loads_and_large_ones_leave_it(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_in: list[threading.Thread] = []
+    loaded_in: list[threading.Thread] = []
 
     def read(reader: RowReader, X: Any) -> Any:
-        where.append(threading.current_thread())
-        return original(reader, X)
+        read_in.append(threading.current_thread())
+        return original_read(reader, X)
 
-    original = RowReader.read
+    def load(store: ModelStore, record: Any) -> LoadedModel:
+        loaded_in.append(threading.current_thread())
+        return original_load(store, record)
+
+    original_read, original_load = RowReader.read, serving.load
     monkeypatch.setattr(RowReader, "read", read)
+    monkeypatch.setattr(serving, "load", load)
     small = orjson.dumps({"model_id": "two", "X": X[:1]})
     large = orjson.dumps({"model_id": "two", "X": X * 40})
-    assert len(large) > predicting.SMALL_BODY_BYTES
-    yard._loaded = LoadedModels(yard._store, 2**20)
-    for body in (small, small, large):
-        asyncio.run(predicting.answer(yard, body))
+    assert len(large) > SMALL_BYTES
+    yard.loaded = LoadedModels(yard._store, 2**20)
+
+    async def ask() -> None:
+        desk = Desk(yard)
+        await asyncio.gather(*(short_way.predict(desk, small) for _ in range(3)))
+        await short_way.predict(desk, large)
+
+    asyncio.run(ask())
     here = threading.current_thread()
-    assert [thread is here for thread in where] == [False, True, False]
+    assert [thread is here for thread in loaded_in] == [False]
+    assert [thread is here for thread in read_in] == [True, True, True, False]
 
 
 def test_who_asks_in_one_turn_shares_a_call_and_gets_the_answer_of_his_own(
@@ -265,8 +280,13 @@ def test_who_asks_in_one_turn_shares_a_call_and_gets_the_answer_of_his_own(
         original = CatBoostPredictor.few
         monkeypatch.setattr(CatBoostPredictor, "few", few)
 
+        desk = Desk(yard)
+
+        async def ask(request: PredictRequest) -> Predictions:
+            return (await desk.predict(0, lambda: request, lambda found: found)).content
+
         async def together(*requests: PredictRequest) -> list[Any]:
-            return await asyncio.gather(*map(yard.predict_soon, requests), return_exceptions=True)
+            return await asyncio.gather(*map(ask, requests), return_exceptions=True)
 
         assert asyncio.run(together(*asked)) == alone
         assert calls == [60, 31]
@@ -276,7 +296,7 @@ def test_who_asks_in_one_turn_shares_a_call_and_gets_the_answer_of_his_own(
         assert isinstance(mixed[1], InvalidTable)
 
         async def one_leaves() -> Any:
-            tasks = [asyncio.ensure_future(yard.predict_soon(one)) for one in asked[:3]]
+            tasks = [asyncio.ensure_future(ask(one)) for one in asked[:3]]
             await asyncio.sleep(0)
             tasks[1].cancel()
             return await asyncio.gather(tasks[0], tasks[2])
@@ -306,7 +326,7 @@ def test_catboost_predicts_without_its_short_pool_too(tmp_path: Path, monkeypatc
             raise TypeError("_init_pool() takes other arguments")
 
         monkeypatch.setattr(CatBoostPredictor, "_short_pool", gone)
-        yard._loaded = LoadedModels(yard._store, 2**20)
+        yard.loaded = LoadedModels(yard._store, 2**20)
         assert yard.predict(asked) == quick
 
 

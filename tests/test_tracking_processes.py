@@ -102,11 +102,12 @@ def test_a_server_imports_no_more_than_it_needs(storage_dir: Path, tracking: str
 import sys
 from modelyard.bootstrap import build
 from modelyard.grpc_server import server
+from modelyard.ml_core.desk import Desk
 from modelyard.rest_api import app
 from modelyard.settings import Settings
 settings = Settings(storage_dir={str(storage_dir)!r}, tracking={tracking!r})
 yard = build(settings)
-app.create_app(yard, settings)
+app.create_app(Desk(yard), settings)
 yard.serve()
 yard.health()
 yard.close()

@@ -101,10 +101,10 @@ def _on_server(url: str) -> Verbs:
 
 
 def _on_folder(storage: str | None, *, make: bool) -> Verbs:
-    from modelyard import logs
+    from modelyard import calls, logs
     from modelyard.bootstrap import build
 
     settings = settings_with(storage_dir=storage)
     if os.environ.get("MODELYARD_LOG_LEVEL"):
-        logs.configure(settings.log_level, settings.log_format)
+        logs.configure(settings.log_level, settings.log_format, calls.identity)
     return build(settings, make=make)

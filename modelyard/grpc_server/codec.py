@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -28,11 +28,11 @@ from modelyard.schemas import (
     TrainRequest,
     parse,
 )
-from modelyard.verbs import Verbs
 
 _MAX_BITS = 1024
 """Those of a double's range; Python writes no integers of more than 4,300 digits at all."""
 
+GetModel = Callable[[str], ModelMetadata]
 TrainingT = TypeVar("TrainingT", TrainRequest, RetrainRequest)
 
 
@@ -44,7 +44,7 @@ def read_train(message: pb.TrainRequest, sent: Sent, y: Iterable[pb.Value]) -> T
     return _with_typed_hyperparams(request, request.model_class_key)
 
 
-def read_retrain(message: pb.RetrainRequest, sent: Sent, y: Iterable[pb.Value], yard: Verbs) -> RetrainRequest:
+def read_retrain(message: pb.RetrainRequest, sent: Sent, y: Iterable[pb.Value], get_model: GetModel) -> RetrainRequest:
     """Read a request to retrain; hyperparams mean what the parent's model class says. Raises ModelNotFound, too."""
     fields = _training_fields(message, sent, y) | _given(model_id=message.model_id)
     if message.HasField("tags"):
@@ -52,7 +52,7 @@ def read_retrain(message: pb.RetrainRequest, sent: Sent, y: Iterable[pb.Value], 
     request = parse(RetrainRequest, fields)
     if not request.hyperparams:
         return request
-    return _with_typed_hyperparams(request, yard.get_model(request.model_id).model_class_key)
+    return _with_typed_hyperparams(request, get_model(request.model_id).model_class_key)
 
 
 def read_predict(message: pb.PredictRequest, sent: Sent) -> PredictRequest:

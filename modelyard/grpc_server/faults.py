@@ -28,7 +28,6 @@ ERROR_BYTES_KEY = "x-error-bytes"
 DEFAULT_ERROR_BYTES = 7000
 """What fits into the 8 KB of trailers that every client takes, beside the status itself."""
 
-INTERNAL_DETAIL = "something went wrong inside; the log has the reason under this request's id"
 DOMAIN = "modelyard"
 _MAX_VALUE_CHARS = 200
 

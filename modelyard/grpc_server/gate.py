@@ -1,4 +1,4 @@
-"""The one place where a call enters: its id, its size, its errors, and its line in the log.
+"""The one place where a gRPC call enters: it gets its id, is refused if it is too large, and its errors are answered.
 
 Every method of the service goes through `Gate.method`, unary or streaming: nothing can be forgotten on one of them.
 """
@@ -6,10 +6,6 @@ Every method of the service goes through `Gate.method`, unary or streaming: noth
 from __future__ import annotations
 
 import asyncio
-import logging
-import random
-import re
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -17,40 +13,41 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from modelyard import logs
-from modelyard.errors import Internal, InvalidRequest, ModelyardError, PayloadTooLarge, Unavailable
+from modelyard.calls import Call, Calls, request_id
+from modelyard.errors import InvalidRequest, PayloadTooLarge, Unavailable
 from modelyard.grpc_server import faults
 from modelyard.grpc_server.transport import Method, ServerCall, Trailers
 
-log = logging.getLogger("modelyard.grpc")
+DOOR = "grpc"
 
-Behaviour = Callable[["Call"], Awaitable[Message | bytes | None]]
+Behaviour = Callable[["RpcCall"], Awaitable[Message | bytes | None]]
 """What a method does: reads its request from the call and returns the answer, or sends answers and returns None."""
 
-AtOnce = Callable[["Call"], bytes | None]
+AtOnce = Callable[["RpcCall"], bytes | None]
 """Returns the answer to a call for which a moment is enough, None for any other."""
 
 TRANSPORT_FACTOR = 2
 """The transport takes messages of up to so many times the limit, so that the refusal can be put into our own words."""
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _MAX_ERROR_BYTES = 2**20
-_ids = random.Random()  # noqa: S311 - they tell calls apart and keep no secret
 
 
-class Call:
+class RpcCall(Call):
     """One call on its way: its request message or messages, its answers, and what is counted of them."""
 
     __slots__ = ("_gate", "_kind", "_wire", "bytes_in", "bytes_out", "metadata", "trailers")
 
-    def __init__(self, gate: Gate, kind: type[Message], wire: ServerCall) -> None:
-        self._gate = gate
-        self._kind = kind
-        self._wire = wire
+    def __init__(self, gate: Gate, described: MethodDescriptor, kind: type[Message], wire: ServerCall) -> None:
         self.metadata: dict[str, Any] = dict(wire.metadata)
+        super().__init__(
+            gate.calls, DOOR, described.name, request_id=request_id(self.metadata.get(faults.REQUEST_ID_KEY))
+        )
         self.trailers: Trailers = ()
         self.bytes_in = 0
         self.bytes_out = 0
+        self._gate = gate
+        self._kind = kind
+        self._wire = wire
 
     @property
     def size(self) -> int:
@@ -70,29 +67,36 @@ class Call:
         await self._wire.open()
 
     async def send(self, answer: Message | bytes) -> None:
-        """Send one of several answers; waits where the caller does not keep up."""
+        """Send one of several answers; waits if the caller does not keep up."""
         data = answer if isinstance(answer, bytes) else answer.SerializeToString()
         self.bytes_out += len(data)
         await self._wire.write(data)
 
-    def encode(self, answer: Message | bytes | None) -> bytes | None:
-        """Return the last answer as it will be sent, and count it."""
+    def finish(self, answer: Message | bytes | None) -> None:
+        """Send the last answer, if there is one, and that all went well."""
         data = answer if answer is None or isinstance(answer, bytes) else answer.SerializeToString()
         if data is not None:
             self.bytes_out += len(data)
-        return data
+        self._wire.end(data, ((faults.REQUEST_ID_KEY, self.request_id), *self.trailers))
+        self._tell()
 
-    def end(self, data: bytes | None, request_id: str) -> None:
-        """Send the last answer, if there is one, and that all went well."""
-        self._wire.end(data, ((faults.REQUEST_ID_KEY, request_id), *self.trailers))
+    def leave(self) -> None:
+        """Say that the caller has hung up, or that the server ends."""
+        self.code = "CANCELLED"
+        self._tell()
 
-    def refuse(self, error: ModelyardError, request_id: str) -> None:
+    def refuse(self, error: Exception) -> None:
         """Send an error with its details."""
+        refused = self.refusal(error)
         wanted = str(self.metadata.get(faults.ERROR_BYTES_KEY, ""))
         room = min(int(wanted), _MAX_ERROR_BYTES) if wanted.isdecimal() else faults.DEFAULT_ERROR_BYTES
-        status = faults.to_status(error, request_id, room)
-        trailers = ((faults.REQUEST_ID_KEY, request_id), (faults.DETAILS_KEY, status.SerializeToString()))
-        self._wire.end(None, trailers, faults.status_code(error).value[0], status.message.encode())
+        status = faults.to_status(refused, self.request_id, room)
+        trailers = ((faults.REQUEST_ID_KEY, self.request_id), (faults.DETAILS_KEY, status.SerializeToString()))
+        self._wire.end(None, trailers, faults.status_code(refused).value[0], status.message.encode())
+        self._tell()
+
+    def _tell(self) -> None:
+        self.end(status=self.code, bytes_in=self.bytes_in, bytes_out=self.bytes_out)
 
     def _parse(self, data: bytes) -> Message:
         self.bytes_in += len(data)
@@ -106,25 +110,35 @@ class Call:
 class Gate:
     """What all calls share."""
 
-    def __init__(self, max_message_bytes: int) -> None:
+    def __init__(self, calls: Calls, max_message_bytes: int) -> None:
+        self.calls = calls
         self._max_message_bytes = max_message_bytes
         self._closed = False
 
     def method(self, described: MethodDescriptor, behave: Behaviour, at_once: AtOnce | None = None) -> Method:
         """Make what answers a method's calls; one that `at_once` leaves is entered anew and goes to `behave`."""
-        name, kind = described.name, GetMessageClass(described.input_type)
+        kind = GetMessageClass(described.input_type)
 
         async def run(wire: ServerCall) -> None:
-            with _Entry(name, Call(self, kind, wire)) as entry:
-                self._check_open()
-                entry.end(await behave(entry.call))
+            with RpcCall(self, described, kind, wire) as call:
+                try:
+                    self._check_open()
+                    call.finish(await behave(call))
+                except asyncio.CancelledError:
+                    call.leave()
+                    raise
+                except Exception as error:  # noqa: BLE001 - logged and answered
+                    call.refuse(error)
 
         def run_at_once(wire: ServerCall) -> bool:
-            with _Entry(name, Call(self, kind, wire)) as entry:
-                self._check_open()
-                answer = at_once(entry.call)  # type: ignore[misc]
-                if answer is not None:
-                    entry.end(answer)
+            with RpcCall(self, described, kind, wire) as call:
+                try:
+                    self._check_open()
+                    answer = at_once(call)  # type: ignore[misc]
+                    if answer is not None:
+                        call.finish(answer)
+                except Exception as error:  # noqa: BLE001 - logged and answered
+                    call.refuse(error)
             return wire.ended
 
         return Method(run, described.client_streaming, None if at_once is None else run_at_once)
@@ -145,49 +159,3 @@ class Gate:
     def _check_open(self) -> None:
         if self._closed:
             raise Unavailable("the server is shutting down")
-
-
-class _Entry:
-    """A call inside the gate: whatever comes of it, it is answered, and leaves its line in the log."""
-
-    __slots__ = ("_began", "_collecting", "_facts", "_name", "_request_id", "call")
-
-    def __init__(self, name: str, call: Call) -> None:
-        self._began = time.perf_counter()
-        self._name = name
-        given = call.metadata.get(faults.REQUEST_ID_KEY)
-        self._request_id = given if given and _REQUEST_ID.fullmatch(given) else f"{_ids.getrandbits(64):016x}"
-        self._collecting = logs.request(self._request_id)
-        self.call = call
-
-    def __enter__(self) -> _Entry:
-        self._facts = self._collecting.__enter__()
-        return self
-
-    def end(self, answer: Message | bytes | None) -> None:
-        """Send the answer, then log; a call that leaves the block without one is not over, and not logged yet."""
-        data = self.call.encode(answer)
-        self.call.end(data, self._request_id)
-        self._log("OK")
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
-        if isinstance(error, asyncio.CancelledError):
-            self._log("CANCELLED")
-        elif isinstance(error, Exception):
-            self._refuse(error)
-        self._collecting.__exit__()
-        return isinstance(error, Exception)
-
-    def _refuse(self, error: Exception) -> None:
-        if not isinstance(error, ModelyardError):
-            log.error("unexpected error", exc_info=error, extra={"facts": self._facts})
-            error = Internal(faults.INTERNAL_DETAIL)
-        self.call.refuse(error, self._request_id)
-        self._log(error.code)
-
-    def _log(self, code: str) -> None:
-        level = logging.WARNING if code in ("INTERNAL", "UNAVAILABLE", "DATA_LOSS") else logging.INFO
-        if log.isEnabledFor(level):
-            ms = round((time.perf_counter() - self._began) * 1000, 3)
-            self._facts.update(status=code, bytes_in=self.call.bytes_in, bytes_out=self.call.bytes_out, ms=ms)
-            logs.emit(log, level, self._name, self._facts)

@@ -7,8 +7,7 @@ import asyncio
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio
 
-from modelyard.ml_core.workers import Workers
-from modelyard.ml_core.yard import Yard
+from modelyard.ml_core.desk import Desk
 
 LOOK_AGAIN_S = 2.0
 
@@ -16,10 +15,10 @@ _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-async def follow(yard: Yard, workers: Workers, servicer: aio.HealthServicer, names: tuple[str, ...]) -> None:
+async def follow(desk: Desk, servicer: aio.HealthServicer, names: tuple[str, ...]) -> None:
     """Keep what the health service says in step with the yard's health, until cancelled."""
     while True:
-        found = await workers.run(yard.health)
+        found = await desk.health()
         for name in names:
             await servicer.set(name, _SERVING if found.status == "ok" else _NOT_SERVING)
         await asyncio.sleep(LOOK_AGAIN_S)

@@ -18,12 +18,11 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from modelyard.errors import Unavailable
 from modelyard.grpc_server import health
 from modelyard.grpc_server.gate import TRANSPORT_FACTOR, Gate
+from modelyard.grpc_server.health_and_reflection import Registry
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.service import ModelService
-from modelyard.grpc_server.health_and_reflection import Registry
 from modelyard.grpc_server.transport import Method, Server
-from modelyard.ml_core.workers import Workers
-from modelyard.ml_core.serving import spare_the_collector
+from modelyard.ml_core.desk import AFTER_TRAININGS_S, Desk
 from modelyard.ml_core.yard import Yard
 from modelyard.settings import Settings
 
@@ -31,9 +30,6 @@ log = logging.getLogger("modelyard.grpc")
 
 SERVICE = pb.DESCRIPTOR.services_by_name["ModelService"]
 NAMES = (SERVICE.full_name, "")
-AFTER_TRAININGS_S = 2.0
-"""How much longer than trainings calls may go on after SIGTERM: those that wait for one are told how it ended."""
-
 LEAST_PING_MS = 4_000
 """gRPC ends a connection after three pings that came sooner, by itself after three within five minutes each.
 
@@ -62,23 +58,21 @@ async def running(yard: Yard, settings: Settings) -> AsyncIterator[int]:
     At its end health says NOT_SERVING, then no call is let in any more, and those under way are finished. Closes the
     core. Raises Unavailable where the port is taken.
     """
-    workers = Workers()
-    gate = Gate(settings.grpc_max_message_bytes)
-    service = ModelService(yard, workers, max_body_bytes=settings.max_body_bytes)
+    desk = Desk(yard)
+    gate = Gate(desk.calls, settings.grpc_max_message_bytes)
+    service = ModelService(desk, max_body_bytes=settings.max_body_bytes)
     standard_health = health_service.aio.HealthServicer()
     server = Server({**methods(service, gate), **standard_methods(standard_health)}, _options(settings))
     port = _listen(server, settings)
     server.start()
-    spare_the_collector()
-    yard.warm_up()
-    await workers.run(yard.serve)
-    following = asyncio.create_task(health.follow(yard, workers, standard_health, NAMES))
+    desk.open()
+    following = asyncio.create_task(health.follow(desk, standard_health, NAMES))
     try:
         yield port
     finally:
         following.cancel()
         await standard_health.enter_graceful_shutdown()
-        yard.drain()
+        desk.drain()
         grace_s = settings.train_grace_s + AFTER_TRAININGS_S
         try:
             gate.close()
@@ -87,7 +81,7 @@ async def running(yard: Yard, settings: Settings) -> AsyncIterator[int]:
         except TimeoutError:
             log.warning("calls were still under way after %g s", grace_s)
         await server.stop()
-        yard.close()
+        await desk.close()
 
 
 def methods(service: ModelService, gate: Gate) -> dict[str, Method]:

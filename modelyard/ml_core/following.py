@@ -6,20 +6,20 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 
-from modelyard.ml_core.yard import Yard
+from modelyard.jobs import Jobs
 from modelyard.schemas import Job
 
 _LOOK_INTERVAL_S = 0.1
 _LIVENESS_INTERVAL_S = 1.0
 SILENCE_S = 15.0
-"""A stream says something at least so often: what is between here and the client may close one that is silent."""
+"""A stream says something at least this often, because a proxy may close a silent one."""
 
 
-async def states(yard: Yard, job_id: str, interval_s: float = _LOOK_INTERVAL_S) -> AsyncGenerator[Job | None, None]:
-    """Yield a job whenever it has changed, until it has ended; None where nothing happened for `SILENCE_S`.
+async def states(jobs: Jobs, job_id: str, interval_s: float = _LOOK_INTERVAL_S) -> AsyncGenerator[Job | None, None]:
+    """Yield a job whenever it has changed, until it has ended; None if nothing happened for `SILENCE_S`.
 
-    Its end is seen at once, its progress every `interval_s`. Raises JobNotFound, and Unavailable where the job waits
-    for its turn, but this server stops.
+    Its end is seen at once, its progress every `interval_s`. Raises JobNotFound, and Unavailable if the job waits for
+    its turn while this server stops.
     """
     loop = asyncio.get_running_loop()
     changed = asyncio.Event()
@@ -30,10 +30,11 @@ async def states(yard: Yard, job_id: str, interval_s: float = _LOOK_INTERVAL_S) 
 
     last: Job | None = None
     silent_until = loop.time() + SILENCE_S
-    with yard.listening(wake):
+    with jobs.listening(wake):
         while last is None or not last.ended:
             changed.clear()
-            job = yard.job_to_wait_for(job_id)
+            job = jobs.get(job_id)
+            jobs.check_will_run(job)
             if job != last or loop.time() > silent_until:
                 silent_until = loop.time() + SILENCE_S
                 yield job if job != last else None
@@ -43,10 +44,10 @@ async def states(yard: Yard, job_id: str, interval_s: float = _LOOK_INTERVAL_S) 
                     await asyncio.wait_for(changed.wait(), interval_s)
 
 
-async def end_of(yard: Yard, job_id: str) -> Job:
+async def end_of(jobs: Jobs, job_id: str) -> Job:
     """Return a job when it has ended. Raises like `states`."""
     last: Job | None = None
-    async for job in states(yard, job_id, _LIVENESS_INTERVAL_S):
+    async for job in states(jobs, job_id, _LIVENESS_INTERVAL_S):
         last = job or last
     assert last is not None
     return last

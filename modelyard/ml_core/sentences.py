@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from modelyard.schemas import ModelMetadata
+from collections.abc import Callable
+
+from modelyard import calls
+from modelyard.schemas import Job, ModelMetadata
 
 
 def say(model: ModelMetadata, sentence: str) -> ModelMetadata:
     """Return the model with a sentence, in which `{}` is its name and version."""
     return model.model_copy(update={"message": sentence.format(f"{model.name!r} version {model.version}")})
+
+
+def model_of(ordered: Job, ended: Job, get_model: Callable[[str], ModelMetadata]) -> ModelMetadata:
+    """Return the model of a job, given as it was when it was ordered and at its end. Raises why there is no model."""
+    if ended.model_id is None:
+        assert ended.error is not None
+        raise ended.error.exception()
+    calls.note(model_id=ended.model_id)
+    model = get_model(ended.model_id)
+    if ordered.status == "succeeded":
+        return say(model, "{} was trained by an earlier request of the same key")
+    return say_trained(model)
 
 
 def say_trained(model: ModelMetadata) -> ModelMetadata:

@@ -1,56 +1,48 @@
-"""Threads for what takes longer than a moment, so that the loop goes on reading calls."""
+"""Threads for work that takes longer than a moment, so that an event loop can go on reading calls."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import logging
-import os
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
-log = logging.getLogger("modelyard.grpc")
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-AT_ONCE = (os.cpu_count() or 1) + 4
-
 
 class Workers:
-    """Runs functions in threads that never keep the process from ending. What a caller leaves goes on to its end."""
+    """Runs functions in threads, at most `at_once` at a time. The threads never keep the process from ending.
 
-    def __init__(self, at_once: int = AT_ONCE) -> None:
+    Work that has begun goes on to its end, even after its caller has hung up.
+    """
+
+    def __init__(self, at_once: int) -> None:
         self._free = asyncio.Semaphore(at_once)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run work: so much at once, the rest waits, and what its caller leaves while it waits is not begun."""
+        """Run a function when a thread is free. It is never begun if its caller hangs up before that."""
         await self._free.acquire()
         future = _start(function, *args, **kwargs)
         future.add_done_callback(lambda _: self._free.release())  # when the thread is done, not when its caller left
         return await asyncio.shield(future)
 
-    async def run_steps(self, *steps: Callable[[Any], Any]) -> Any:
-        """Run steps in one thread, each on what the one before returned; those after its caller left are not begun."""
+    async def run_while_wanted(self, function: Callable[[Callable[[], bool]], T]) -> T:
+        """Run a function that can ask whether its caller has hung up, and then should go no further."""
         left = threading.Event()
         try:
-            return await self.run(_walk, steps, left)
+            return await self.run(function, left.is_set)
         finally:
             left.set()
 
-    async def begin(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run what goes on though its caller leaves, and so begins at once: in a thread beside those that work."""
-        return await asyncio.shield(_start(function, *args, **kwargs))
 
-
-def _walk(steps: Sequence[Callable[[Any], Any]], left: threading.Event) -> Any:
-    value = None
-    for step in steps:
-        if left.is_set():
-            return None
-        value = step(value)
-    return value
+async def begin(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a function in a thread of its own, at once: work that its caller wants done even if it hangs up."""
+    return await asyncio.shield(_start(function, *args, **kwargs))
 
 
 def _start(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
@@ -63,7 +55,7 @@ def _start(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> async
             return
         if error is not None:
             future.set_exception(error)
-            future.exception()  # looked at, lest the loop complains where nobody waits any more
+            future.exception()  # otherwise the loop complains if nobody waits any more
         else:
             future.set_result(outcome)  # type: ignore[arg-type]
 
@@ -78,5 +70,5 @@ def _start(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> async
         except RuntimeError:
             log.warning("work ended after the server did")
 
-    threading.Thread(target=work, name="modelyard-grpc-worker", daemon=True).start()
+    threading.Thread(target=work, name="modelyard-worker", daemon=True).start()
     return future

@@ -7,20 +7,20 @@ the doors' business; what is behind the store is the store's.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Literal
 
 import modelyard
-from modelyard import logs, models_registry
+from modelyard import calls, models_registry
+from modelyard.calls import Calls, verb
 from modelyard.errors import FailedPrecondition, Unavailable
 from modelyard.jobs import Jobs, NewJob
 from modelyard.ml_core import predicting
-from modelyard.ml_core.batching import MicroBatches
 from modelyard.ml_core.orders import TrainingOrder, order_retraining, order_training
 from modelyard.ml_core.running import write_order
-from modelyard.ml_core.sentences import say, say_trained
+from modelyard.ml_core.sentences import model_of, say
 from modelyard.ml_core.serving import LoadedModel, LoadedModels
 from modelyard.ml_core.training import check_plan
 from modelyard.schemas import (
@@ -47,7 +47,10 @@ if TYPE_CHECKING:
 
 
 class Yard:
-    """The core of one folder. It satisfies `modelyard.verbs.Verbs`, where the verbs are described."""
+    """The core of one folder. It satisfies `modelyard.verbs.Verbs`, where the verbs are described.
+
+    Its `jobs` and `loaded` models are for the desk, its `calls` for whoever wants to hear of them.
+    """
 
     def __init__(
         self,
@@ -58,115 +61,88 @@ class Yard:
         missing_markers: tuple[str, ...],
         model_cache_bytes: int,
     ) -> None:
+        self.calls = Calls()
+        self.jobs = jobs
         self._store = store
-        self._jobs = jobs
         self._tracker = tracker
         self._missing_markers = missing_markers
-        self._loaded = LoadedModels(store, model_cache_bytes)
-        self._batches = MicroBatches()
+        self.loaded = LoadedModels(store, model_cache_bytes)
         self._closing = Event()
         self._started = time.monotonic()
 
+    @verb
     def train(self, request: TrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
         """Train a new model. See `Verbs.train`."""
         return self._wait_for_model(self.submit_training(request, idempotency_key=idempotency_key))
 
+    @verb
     def retrain(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
         """Train the next version of a model. See `Verbs.retrain`."""
         return self._wait_for_model(self.submit_retraining(request, idempotency_key=idempotency_key))
 
+    @verb
     def submit_training(self, request: TrainRequest, *, idempotency_key: str | None = None) -> Job:
         """Order a new model. See `Verbs.submit_training`."""
         check_idempotency_key(idempotency_key)
         return self._order(order_training(request, self._missing_markers), idempotency_key)
 
+    @verb
     def submit_retraining(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> Job:
         """Order the next version of a model. See `Verbs.submit_retraining`."""
         check_idempotency_key(idempotency_key)
         # Sent again, the same request has the parent it had, whatever became of that or of its name meanwhile.
-        parent_id = self._jobs.parent_of_key(idempotency_key)
+        parent_id = self.jobs.parent_of_key(idempotency_key)
         parent = self._store.get_active(request.model_id) if parent_id is None else self._store.get(parent_id)
         order = order_retraining(request, parent.metadata, self._missing_markers)
         return self._order(order, idempotency_key)
 
+    @verb
     def get_job(self, job_id: str) -> Job:
         """Return a job as it is now. See `Verbs.get_job`."""
-        return self._jobs.get(job_id)
+        return self.jobs.get(job_id)
 
+    @verb
     def list_jobs(self, query: JobQuery | None = None) -> JobPage:
         """List jobs, newest first. See `Verbs.list_jobs`."""
-        return self._jobs.page(query or JobQuery())
+        return self.jobs.page(query or JobQuery())
 
+    @verb
     def cancel_job(self, job_id: str) -> Job:
         """Cancel a job. See `Verbs.cancel_job`."""
-        return self._jobs.cancel(job_id)
+        return self.jobs.cancel(job_id)
 
+    @verb
     def watch_job(self, job_id: str) -> Iterator[Job]:
         """Follow a job to its end. See `Verbs.watch_job`."""
-        return self._jobs.watch(job_id)
-
-    def trained(self, ordered: Job, ended: Job) -> ModelMetadata:
-        """Return the model of a job, as it was when it was ordered and at its end. Raises why there is none."""
-        if ended.model_id is None:
-            assert ended.error is not None
-            raise ended.error.exception()
-        model = self._store.get(ended.model_id).metadata
-        logs.note(model_id=model.model_id)
-        if ordered.status == "succeeded":
-            return say(model, "{} was trained by an earlier request of the same key")
-        return say_trained(model)
+        return self.jobs.watch(job_id)
 
     def serve(self) -> None:
         """Get ready to train, and take up what others have left queued or untold. For servers, once they answer."""
         if self._tracker is not None:
             self._tracker.serve()
-        self._jobs.serve()
-
-    def listening(self, callback: Callable[[], None]) -> AbstractContextManager[None]:
-        """Within the block, call back in another thread whenever anything has happened to any job."""
-        return self._jobs.listening(callback)
-
-    def job_to_wait_for(self, job_id: str) -> Job:
-        """Return a job as `get_job` does. Raises Unavailable where it waits for its turn, but this process stops."""
-        job = self._jobs.get(job_id)
-        self._jobs.check_will_run(job)
-        return job
+        self.jobs.serve()
 
     def drain(self) -> None:
         """Start no more trainings; those that run get their grace period. Safe in a signal handler."""
-        self._jobs.drain()
+        self.jobs.drain()
 
+    @verb
     def predict(self, request: PredictRequest) -> Predictions:
         """Predict the label of each row. See `Verbs.predict`."""
-        return self._predict(self._loaded.get(request.model_id), request)
-
-    async def predict_soon(self, request: PredictRequest) -> Predictions | None:
-        """Predict as `predict` does, on the event loop; None where the model would first have to be read from disk."""
-        model = self._loaded.get_loaded(request.model_id)
-        if model is None:
-            return None
-        logs.note(model_id=model.model_id, model_class=model.model_class_key)
-        found = await predicting.predict_batched(model, request, self._batches)
-        logs.note(rows=len(found.predictions))
-        return found
-
-    def predict_at_once(self, request: PredictRequest) -> Predictions | None:
-        """Predict as `predict` does; None where the model is not loaded, or had better be asked by `predict_soon`."""
-        model = self._loaded.get_loaded(request.model_id)
-        if model is None or model.gains_by_batching:
-            return None
-        return self._predict(model, request)
+        return self.predict_by(self.loaded.get(request.model_id), request)
 
     def warm_up(self) -> None:
         """Load the latest models in a thread, so that the first to ask need not wait; ends with `close`."""
-        Thread(target=self._loaded.warm_up, args=(self._closing,), name="warm-up", daemon=True).start()
+        Thread(target=self.loaded.warm_up, args=(self._closing,), name="warm-up", daemon=True).start()
 
-    def _predict(self, model: LoadedModel, request: PredictRequest) -> Predictions:
-        logs.note(model_id=model.model_id, model_class=model.model_class_key)
+    def predict_by(self, model: LoadedModel, request: PredictRequest) -> Predictions:
+        """Predict by a model that is loaded."""
+        calls.note(model_id=model.model_id, model_class=model.model_class_key)
         found = predicting.predict(model, request)
-        logs.note(rows=len(found.predictions))
+        calls.note(rows=len(found.predictions))
         return found
 
+    @verb
     def delete(self, reference: str, *, hard: bool = False) -> ModelMetadata | None:
         """Retire a model. See `Verbs.delete`."""
         if hard:
@@ -176,10 +152,12 @@ class Yard:
             return None
         return say(self._store.set_status(reference, "deleted").metadata, "deleted {}; it can be restored")
 
+    @verb
     def restore(self, reference: str) -> ModelMetadata:
         """Make a soft-deleted model active again. See `Verbs.restore`."""
         return say(self._store.set_status(reference, "active").metadata, "{} is active")
 
+    @verb
     def list_models(self, query: ModelQuery | None = None) -> ModelPage:
         """List models, newest first. See `Verbs.list_models`."""
         query = query or ModelQuery()
@@ -188,28 +166,34 @@ class Yard:
             query = query.model_copy(update={"model_class_key": key})
         return self._store.page(query)
 
+    @verb
     def get_model(self, reference: str) -> ModelMetadata:
         """Return what is known of a model. See `Verbs.get_model`."""
         return self._store.get(reference).metadata
 
+    @verb
     def list_model_classes(self) -> list[ModelClassInfo]:
         """List the algorithms there are. See `Verbs.list_model_classes`."""
         return models_registry.describe_all()
 
+    @verb
     def get_report(self, reference: str) -> Report:
         """Return what the evaluation of a model showed. See `Verbs.get_report`."""
         record = self._store.get(reference)
         return Report.model_validate_json(self._store.read_file(record, "report.json"))
 
+    @verb
     def get_history(self, reference: str) -> ModelHistory:
         """Return what happened to a model. See `Verbs.get_history`."""
         return self._store.history(reference)
 
+    @verb
     def get_artifact(self, reference: str) -> bytes:
         """Return a model's `.pkl`. See `Verbs.get_artifact`."""
         record = self._store.get(reference)
         return self._store.read_file(record, record.metadata.artifact.file)
 
+    @verb
     def health(self) -> Health:
         """Say whether the yard can serve. See `Verbs.health`."""
         status: Literal["ok", "unavailable"] = "ok"
@@ -235,13 +219,13 @@ class Yard:
     def close(self) -> None:
         """Let go of the folder. Trainings that still run get their grace period, then they are interrupted."""
         self._closing.set()
-        self._jobs.close()
+        self.jobs.close()
         if self._tracker is not None:
             self._tracker.close()
         self._store.close()
 
     def _order(self, order: TrainingOrder, idempotency_key: str | None) -> Job:
-        logs.note(model_class=order.plan.model_class.key, rows=order.plan.table.frame.height)
+        calls.note(model_class=order.plan.model_class.key, rows=order.plan.table.frame.height)
         check_plan(order.plan)
         new = NewJob(
             model_class_key=order.plan.model_class.key,
@@ -251,14 +235,14 @@ class Yard:
             request_sha256=None if idempotency_key is None else order.digest(),
             details=order.details(),
         )
-        job = self._jobs.order(new, lambda folder: write_order(folder, order))
-        logs.note(job_id=job.job_id)
+        job = self.jobs.order(new, lambda folder: write_order(folder, order))
+        calls.note(job_id=job.job_id)
         return job
 
     def _wait_for_model(self, job: Job) -> ModelMetadata:
         try:
-            return self.trained(job, self._jobs.wait(job.job_id))
+            return model_of(job, self.jobs.wait(job.job_id), self.get_model)
         except KeyboardInterrupt:  # who trains at a terminal and leaves wants no model any more
             with suppress(FailedPrecondition):
-                self._jobs.cancel(job.job_id)
+                self.jobs.cancel(job.job_id)
             raise

@@ -2,54 +2,41 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 import modelyard
-from modelyard import errors, logs
+from modelyard import calls, errors
 from modelyard.errors import ModelyardError
-from modelyard.ml_core.yard import Yard
+from modelyard.ml_core.desk import Desk
 from modelyard.rest_api import openapi, problems
-from modelyard.rest_api.gate import Gate
-from modelyard.rest_api.head_as_get import HeadAsGet
-from modelyard.rest_api.routes import jobs, models, predictions, service, training
 from modelyard.rest_api.express.short_way import ShortWay
+from modelyard.rest_api.gate import Gate
+from modelyard.rest_api.routes import jobs, models, predictions, service, training
 from modelyard.schemas import field_error
 from modelyard.settings import Settings
-
-log = logging.getLogger("modelyard.rest")
-
-_PREPARE_AFTER_S = 0.5
-"""Getting ready to train is left until the first callers have their answers."""
 
 _DESCRIPTION = "Train, judge, serve and retire tabular classification models."
 
 
-def create_app(yard: Yard, settings: Settings) -> ASGIApp:
+def create_app(desk: Desk, settings: Settings) -> ASGIApp:
     """Make the REST application of a core. Closing the application closes the core."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        preparing = threading.Timer(_PREPARE_AFTER_S, _prepare, [yard])
-        preparing.daemon = True
-        preparing.start()
         yield
-        preparing.cancel()
-        await run_in_threadpool(yard.close)
+        await desk.close()
 
     app = FastAPI(title="Modelyard", version=modelyard.__version__, description=_DESCRIPTION, lifespan=lifespan)
     app.router.redirect_slashes = False
     for noun in (service, training, predictions, models, jobs):
-        app.include_router(noun.router(yard))
+        app.include_router(noun.router(desk))
     app.add_exception_handler(ModelyardError, _on_our_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
@@ -58,16 +45,9 @@ def create_app(yard: Yard, settings: Settings) -> ASGIApp:
         app.add_middleware(
             CORSMiddleware, allow_origins=settings.allowed_origins, allow_methods=["*"], allow_headers=["*"]
         )
-    app.add_middleware(HeadAsGet)
     app.openapi = lambda: _openapi_once(app)  # type: ignore[method-assign]
-    return Gate(ShortWay(app, yard, cross_origin=bool(settings.allowed_origins)), settings)
-
-
-def _prepare(yard: Yard) -> None:
-    try:
-        yard.serve()
-    except ModelyardError as error:
-        log.warning("not ready to train yet: %s", error.detail)
+    within = ShortWay(app, desk, cross_origin=bool(settings.allowed_origins)) if settings.rest_express else app
+    return Gate(within, desk.calls, settings)
 
 
 def _openapi_once(app: FastAPI) -> dict[str, object]:
@@ -77,7 +57,8 @@ def _openapi_once(app: FastAPI) -> dict[str, object]:
 
 
 def _answer(error: ModelyardError, status: int | None = None, headers: dict[str, str] | None = None) -> Response:
-    body = problems.to_problem(error, logs.current_request_id(), status)
+    calls.ends_as(error.code)
+    body = problems.to_problem(error, calls.identity().get("request_id"), status)
     if isinstance(error, errors.TooManyRequests):
         headers = {**(headers or {}), "Retry-After": str(error.retry_after_s)}
     return Response(body, status or problems.status_of(error), headers, media_type=problems.MEDIA_TYPE)
@@ -103,4 +84,4 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_unexpected_error(_: Request, error: Exception) -> Response:
-    return _answer(errors.Internal(problems.INTERNAL_DETAIL))
+    return _answer(errors.Internal(calls.UNEXPECTED))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import orjson
 from pydantic import BaseModel
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
@@ -27,6 +27,8 @@ _MAX_NAME_CHARS = 80
 _UNSAFE = re.compile(r"[^\w. ()+-]")
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
+Reader: TypeAlias = Callable[[], AbstractContextManager[RequestT]]
+"""Reads a request that was received, in a thread; the request may be used while the context lasts."""
 
 _TEXT_FIELDS = frozenset(
     {"model_class_key", "modelclasskey", "model_id", "modelid", "target", "name", "decimal", "thousands"}
@@ -34,9 +36,10 @@ _TEXT_FIELDS = frozenset(
 """Form fields whose value is the text itself; the others hold JSON."""
 
 
-async def read_json(request: Request, kind: type[RequestT]) -> RequestT:
-    """Read a JSON body as a `kind`. Raises InvalidRequest, and PayloadTooLarge from the gate."""
-    return parse_json(await request.body(), kind)
+async def read_json(request: Request, kind: type[RequestT]) -> Reader[RequestT]:
+    """Receive a JSON body; what is returned reads it as a `kind`. Raises PayloadTooLarge from the gate."""
+    body = await request.body()
+    return lambda: nullcontext(parse_json(body, kind))
 
 
 def parse_json(body: bytes, kind: type[RequestT]) -> RequestT:
@@ -57,29 +60,25 @@ def loads(text: bytes | str, what: str) -> Any:
         raise InvalidRequest(f"{what} is not valid JSON: {error}") from None
 
 
-@asynccontextmanager
-async def read_table(request: Request, kind: type[RequestT]) -> AsyncIterator[Callable[[], RequestT]]:
-    """Read a table with its fields in the query: an Arrow body as it is, or a multipart upload.
+async def read_table(request: Request, kind: type[RequestT]) -> Reader[RequestT]:
+    """Receive a table with its fields in the query: an Arrow body as it is, or a multipart upload.
 
-    Yields what makes a `kind` of it, to be called in a thread while the context lasts. Arrow stays in memory: no form
-    is looked through and no file written. Fields may stand in the form, too.
+    Arrow stays in memory: no form is searched and no file written. The fields of an upload may stand in the form, too.
     """
+    beside = request.query_params.multi_items()
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in (ARROW_STREAM, ARROW_FILE):
-        async with read_upload(request, kind, request.query_params.multi_items()) as asked:
-            yield lambda: asked
-        return
-    fields = _fields(request.query_params.multi_items())
+        return await read_upload(request, kind, beside)
+    fields = _fields(beside)
     body = await request.body()
-    yield lambda: parse(kind, {**fields, "X": read_arrow(body)})
+    return lambda: nullcontext(parse(kind, {**fields, "X": read_arrow(body)}))
 
 
-@asynccontextmanager
 async def read_upload(
     request: Request, kind: type[RequestT], beside: Sequence[tuple[str, str]] = ()
-) -> AsyncIterator[RequestT]:
-    """Read a multipart upload as a `kind` whose X is the path of the uploaded file, while the context lasts.
+) -> Reader[RequestT]:
+    """Receive a multipart upload; what is returned reads it as a `kind` whose X is the path of the uploaded file.
 
-    `beside` are fields that came outside the form.
+    The file is there while the context lasts. `beside` are fields that came outside the form.
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise InvalidRequest("an upload must be multipart/form-data with a part called 'file'")
@@ -87,13 +86,20 @@ async def read_upload(
         form = await request.form(max_files=1, max_fields=100, max_part_size=16 * 2**20)
     except MultiPartException as error:
         raise InvalidRequest(f"the upload cannot be read: {error.message}") from None
-    with tempfile.TemporaryDirectory(prefix="modelyard-upload-") as folder:
-        try:
-            path = await run_in_threadpool(_save, _uploaded(form), Path(folder))
-            fields = _fields([*beside, *((key, value) for key, value in form.multi_items() if key != "file")])
-            yield parse(kind, {**fields, "X": path})
-        finally:
-            await form.close()
+    return partial(_saved, form, kind, beside)
+
+
+@contextmanager
+def _saved(form: FormData, kind: type[RequestT], beside: Sequence[tuple[str, str]]) -> Iterator[RequestT]:
+    given = form.multi_items()
+    with ExitStack() as files:
+        for _, value in given:
+            if isinstance(value, UploadFile):
+                files.callback(value.file.close)
+        folder = files.enter_context(tempfile.TemporaryDirectory(prefix="modelyard-upload-"))
+        path = _save(_uploaded(form), Path(folder))
+        fields = _fields([*beside, *((key, value) for key, value in given if key != "file")])
+        yield parse(kind, {**fields, "X": path})
 
 
 def _uploaded(form: FormData) -> UploadFile:

@@ -7,18 +7,15 @@ read in only one way is refused, and the connection closed.
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from modelyard import logs
+from modelyard.calls import Call, Calls, request_id
 from modelyard.errors import InvalidRequest
 from modelyard.rest_api import problems
-from modelyard.rest_api.gate import request_id
-
-log = logging.getLogger("modelyard.rest")
+from modelyard.rest_api.gate import DOOR
 
 _REFUSAL = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n"
@@ -82,7 +79,7 @@ class FramingProtocol(HttpToolsProtocol):
 
     def _refuse(self, error: HttpParserError) -> None:
         """Refuse all that comes from here on, after the answers to the requests before."""
-        self._refusal = _refusal_of(error)
+        self._refusal = _refusal_of(error, getattr(self.app, "calls", Calls()))
         cycle: Any = self.cycle  # none before the first request
         if cycle is None or cycle.response_complete:
             self._end(self._refusal)
@@ -98,10 +95,10 @@ class FramingProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def _refusal_of(error: HttpParserError) -> bytes:
+def _refusal_of(error: HttpParserError, calls: Calls) -> bytes:
     reason = error.__context__ if isinstance(error, HttpParserCallbackError) else error
-    known_by = request_id(None)
     refused = InvalidRequest(f"the request is not valid HTTP/1.1: {reason}"[:_MAX_CHARS])
-    logs.emit(log, logging.INFO, refused.detail, {"request_id": known_by, "status": 400})
-    body = problems.to_problem(refused, known_by)
-    return _REFUSAL % (problems.MEDIA_TYPE.encode(), len(body), known_by.encode(), body)
+    call = Call(calls, DOOR, refused.detail, request_id=request_id(None))
+    body = problems.to_problem(call.refusal(refused), call.request_id)
+    call.end(status=problems.status_of(refused))
+    return _REFUSAL % (problems.MEDIA_TYPE.encode(), len(body), call.request_id.encode(), body)

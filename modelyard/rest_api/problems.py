@@ -12,7 +12,6 @@ from modelyard.schemas.showing import shown
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:modelyard:error:"
-INTERNAL_DETAIL = "something went wrong inside; the log has the reason under this request's id"
 _MAX_VALUE_CHARS = 200
 
 STATUS: dict[type[ModelyardError], int] = {

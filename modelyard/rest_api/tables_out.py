@@ -1,12 +1,15 @@
-"""Predictions as a file: the format that `Accept` asks for."""
+"""Predictions as an answer: in the format that `Accept` asks for, with the time that each step took."""
 
 from __future__ import annotations
 
 import io
+from typing import Any
 
+import orjson
 import polars as pl
 
 from modelyard.errors import InvalidRequest
+from modelyard.ml_core.desk import Answer
 from modelyard.schemas import Predictions
 
 JSON = "application/json"
@@ -18,9 +21,9 @@ MEDIA_TYPES = (JSON, CSV, PARQUET, ARROW_STREAM, ARROW_FILE)
 
 
 def choose(accept: str | None) -> str:
-    """Return the media type that an Accept header likes best, JSON where it does not care.
+    """Return the media type that an Accept header likes best; JSON if it accepts anything.
 
-    Raises InvalidRequest where it wants none of those there are.
+    Raises InvalidRequest if it accepts none of MEDIA_TYPES.
     """
     wanted: list[tuple[float, str]] = []
     for part in (accept or "*/*").split(","):
@@ -38,8 +41,31 @@ def choose(accept: str | None) -> str:
     raise InvalidRequest(f"Accept {accept!r} is not among what can be answered: {', '.join(MEDIA_TYPES)}")
 
 
+def timing(answer: Answer[Any]) -> str:
+    """Return the Server-Timing header of an answer: each step in milliseconds."""
+    parse, predict, encode = answer.read_s * 1e3, answer.predict_s * 1e3, answer.write_s * 1e3
+    return f"parse;dur={parse:.3f}, predict;dur={predict:.3f}, encode;dur={encode:.3f}"
+
+
+def write_json(found: Predictions) -> bytes:
+    """Write predictions as JSON."""
+    document: dict[str, Any] = {
+        "model_id": found.model_id,
+        "predictions": found.predictions,
+        "classes": found.classes,
+        "probabilities": found.probabilities,
+        "warnings": [warning.model_dump(exclude_none=True) for warning in found.warnings],
+    }
+    return orjson.dumps(document)
+
+
 def write(found: Predictions, media_type: str) -> bytes:
-    """Write one row a prediction: the column `prediction`, then `probability_<label>` for each class if asked for."""
+    """Write predictions in one of MEDIA_TYPES.
+
+    Tables have the column `prediction`, then `probability_<label>` for each class if probabilities were asked for.
+    """
+    if media_type == JSON:
+        return write_json(found)
     columns = [pl.Series("prediction", found.predictions)]
     if found.probabilities is not None:
         scores = pl.DataFrame(found.probabilities, orient="row", schema=[str(i) for i in range(len(found.classes))])

@@ -8,35 +8,33 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
-from starlette.concurrency import run_in_threadpool
 
 from modelyard.errors import Unavailable
-from modelyard.ml_core import following
-from modelyard.ml_core.yard import Yard
+from modelyard.ml_core.desk import Desk
 from modelyard.rest_api.openapi import error_responses
 from modelyard.schemas import Job, JobPage, JobQuery
 
 EVENTS = "text/event-stream"
 
 
-def router(yard: Yard) -> APIRouter:
+def router(desk: Desk) -> APIRouter:
     """Make the routes of jobs."""
     routes = APIRouter(prefix="/jobs", tags=["jobs"])
 
     @routes.get("", responses=error_responses(400))
     async def list_jobs(query: Annotated[JobQuery, Query()]) -> JobPage:
         """List jobs, newest first."""
-        return await run_in_threadpool(yard.list_jobs, query)
+        return await desk.list_jobs(query)
 
     @routes.get("/{job_id}", responses=error_responses(404))
     async def get_job(job_id: str) -> Job:
         """Return a job as it is now, with its progress."""
-        return await run_in_threadpool(yard.get_job, job_id)
+        return await desk.get_job(job_id)
 
     @routes.delete("/{job_id}", status_code=202, responses=error_responses(404, 409))
     async def cancel_job(job_id: str) -> Job:
         """Cancel a job that has not ended, whichever server runs it: it will have no model."""
-        return await run_in_threadpool(yard.cancel_job, job_id)
+        return await desk.cancel_job(job_id)
 
     @routes.get(
         "/{job_id}/events",
@@ -45,13 +43,13 @@ def router(yard: Yard) -> APIRouter:
     )
     async def job_events(job_id: str) -> StreamingResponse:
         """Follow a job by server-sent events `job`, each the whole job as JSON, until it has ended."""
-        await run_in_threadpool(yard.get_job, job_id)
-        return StreamingResponse(_events(yard, job_id), media_type=EVENTS, headers={"Cache-Control": "no-cache"})
+        states = await desk.watch_job(job_id)
+        return StreamingResponse(_events(states), media_type=EVENTS, headers={"Cache-Control": "no-cache"})
 
     return routes
 
 
-async def _events(yard: Yard, job_id: str) -> AsyncIterator[str]:
+async def _events(states: AsyncIterator[Job | None]) -> AsyncIterator[str]:
     with suppress(Unavailable):  # the stream ends without the job's end
-        async for job in following.states(yard, job_id):
+        async for job in states:
             yield ":\n\n" if job is None else f"event: job\ndata: {job.model_dump_json()}\n\n"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
-from starlette.concurrency import run_in_threadpool
 
-from modelyard.ml_core.yard import Yard
+from modelyard.ml_core.desk import Desk
 from modelyard.rest_api.openapi import error_responses
 from modelyard.schemas import ModelHistory, ModelMetadata, ModelPage, ModelQuery, Report, Request
 
@@ -25,35 +23,34 @@ class DeleteQuery(Request):
     hard: bool = Field(False, description="for good: its artifact is gone, and it cannot be restored")
 
 
-def router(yard: Yard) -> APIRouter:
+def router(desk: Desk) -> APIRouter:
     """Make the routes of models."""
     routes = APIRouter(prefix="/models", tags=["models"])
 
     @routes.get("", responses=error_responses(400, 404))
     async def list_models(query: Annotated[ModelQuery, Query()]) -> ModelPage:
         """List models, newest first."""
-        return await run_in_threadpool(yard.list_models, query)
+        return await desk.list_models(query)
 
     @routes.get("/{reference}", responses=error_responses(400, 404))
     async def get_model(reference: str) -> ModelMetadata:
         """Return what is known of a model, by its id, its name (the latest active version) or `name:3`."""
-        return yard.get_model(reference)
+        return desk.get_model(reference)
 
     @routes.get("/{reference}/report", responses=error_responses(400, 404))
     async def get_report(reference: str) -> Report:
         """Return what the evaluation of a model showed."""
-        return await run_in_threadpool(yard.get_report, reference)
+        return await desk.get_report(reference)
 
     @routes.get("/{reference}/history", responses=error_responses(400, 404))
     async def get_history(reference: str) -> ModelHistory:
         """Return what happened to a model, when and by which verb; of one deleted for good, too."""
-        return await run_in_threadpool(yard.get_history, reference)
+        return await desk.get_history(reference)
 
     @routes.get("/{reference}/artifact", response_class=Response, responses={**error_responses(400, 404), **_DOWNLOAD})
     async def get_artifact(reference: str) -> Response:
         """Return the fitted estimator as a `.pkl`, its SHA-256 in `Repr-Digest`."""
-        model = yard.get_model(reference)
-        body = await run_in_threadpool(yard.get_artifact, model.model_id)
+        model, body = await desk.get_artifact(reference)
         digest = base64.b64encode(bytes.fromhex(model.artifact.sha256)).decode()
         headers = {
             "Repr-Digest": f"sha-256=:{digest}:",
@@ -68,12 +65,12 @@ def router(yard: Yard) -> APIRouter:
     )
     async def delete_model(reference: str, query: Annotated[DeleteQuery, Query()]) -> ModelMetadata | Response:
         """Retire a model: soft, it can be restored; hard, its artifact is gone for good."""
-        model = await run_in_threadpool(partial(yard.delete, reference, hard=query.hard))
+        _, model = await desk.delete(reference, hard=query.hard)
         return Response(status_code=204) if model is None else model
 
     @routes.post("/{reference}/restore", responses=error_responses(400, 404, 409))
     async def restore_model(reference: str) -> ModelMetadata:
         """Make a soft-deleted model active again."""
-        return await run_in_threadpool(yard.restore, reference)
+        return await desk.restore(reference)
 
     return routes

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from time import perf_counter
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
-from starlette.concurrency import run_in_threadpool
 
-from modelyard.ml_core.yard import Yard
-from modelyard.rest_api import tables_out
-from modelyard.rest_api.bodies import read_table
+from modelyard.ml_core.desk import Desk
+from modelyard.rest_api.bodies import parse_json, read_table
 from modelyard.rest_api.openapi import error_responses, json_body, table_answer, table_body
-from modelyard.rest_api.express.json_predictions import answer, encode, timing
+from modelyard.rest_api.tables_out import JSON, choose, timing, write, write_json
 from modelyard.schemas import ModelWarning, Predictions, PredictRequest
 
 _MAX_HEADER_CHARS = 4000
 _ERRORS = error_responses(400, 404, 409, 413)
 
 
-def router(yard: Yard) -> APIRouter:
+def router(desk: Desk) -> APIRouter:
     """Make the routes that predict."""
     routes = APIRouter(tags=["prediction"])
 
     @routes.post("/predict", response_model=Predictions, responses=_ERRORS, openapi_extra=json_body(PredictRequest))
     async def predict(request: Request) -> Response:
         """Predict the label of each row."""
-        content, laps = await answer(yard, await request.body())
-        return Response(content, media_type=tables_out.JSON, headers={"Server-Timing": laps})
+        body = await request.body()
+        found = await desk.predict(len(body), partial(parse_json, body, PredictRequest), write_json)
+        return Response(found.content, media_type=JSON, headers={"Server-Timing": timing(found)})
 
     @routes.post(
         "/predict/file",
@@ -41,27 +39,17 @@ def router(yard: Yard) -> APIRouter:
 
         Quickest is an Arrow stream as the body itself, the other fields in the query.
         """
-        began = perf_counter()
-        media_type = tables_out.choose(request.headers.get("accept"))
-        async with read_table(request, PredictRequest) as read:
-            found, parsed, predicted, body = await run_in_threadpool(_predict, yard, read, media_type)
-        laps = timing(parse=parsed - began, predict=predicted - parsed, encode=perf_counter() - predicted)
-        headers = {"Server-Timing": laps, "X-Model-Id": found.model_id, **_in_header(found.warnings)}
-        return Response(body, media_type=media_type, headers=headers)
+        write = partial(_as_file, media_type=choose(request.headers.get("accept")))
+        found = await desk.predict_many(await read_table(request, PredictRequest), write)
+        found.content.headers["Server-Timing"] = timing(found)
+        return found.content
 
     return routes
 
 
-def _predict(
-    yard: Yard, read: Callable[[], PredictRequest], media_type: str
-) -> tuple[Predictions, float, float, bytes]:
-    """Return the predictions, when the request was read, when they were there, and how they are written."""
-    asked = read()
-    parsed = perf_counter()
-    found = yard.predict(asked)
-    predicted = perf_counter()
-    written = encode(found) if media_type == tables_out.JSON else tables_out.write(found, media_type)
-    return found, parsed, predicted, written
+def _as_file(found: Predictions, media_type: str) -> Response:
+    headers = {"X-Model-Id": found.model_id, **_in_header(found.warnings)}
+    return Response(write(found, media_type), media_type=media_type, headers=headers)
 
 
 def _in_header(warnings: list[ModelWarning]) -> dict[str, str]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, Field, WithJsonSchema
-from starlette.concurrency import run_in_threadpool
 
 from modelyard import schemas
-from modelyard.ml_core.following import end_of
-from modelyard.ml_core.yard import Yard
+from modelyard.ml_core.desk import Desk
 from modelyard.rest_api.bodies import read_json, read_upload
 from modelyard.rest_api.openapi import error_responses, json_body, upload_body
 from modelyard.schemas import Job, ModelMetadata, RetrainRequest, TrainRequest
@@ -40,53 +37,50 @@ class TrainQuery(schemas.Request):
 Asked = Annotated[TrainQuery, Query()]
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     **error_responses(400, 404, 409, 413, 429, 504),
-    202: {"model": Job, "description": "the job that trains the model, where `wait` is false"},
+    202: {"model": Job, "description": "the job that trains the model, if `wait` is false"},
 }
 
 _OPTIONS: dict[str, Any] = {"status_code": 201, "response_model": ModelMetadata, "responses": _ANSWERS}
 
 
-def router(yard: Yard) -> APIRouter:
+def router(desk: Desk) -> APIRouter:
     """Make the routes that train."""
     routes = APIRouter(tags=["training"])
-
-    async def answer(job: Job, *, wait: bool) -> ModelMetadata | Response:
-        if not wait:
-            return JSONResponse(job.model_dump(mode="json"), 202, headers={"Location": f"/jobs/{job.job_id}"})
-        return yard.trained(job, await end_of(yard, job.job_id))
 
     @routes.post("/train", **_OPTIONS, openapi_extra=json_body(TrainRequest))
     async def train(request: Request, query: Asked, idempotency_key: IdempotencyKey = None) -> ModelMetadata | Response:
         """Train a model on a table."""
-        asked = await read_json(request, TrainRequest)
-        job = await run_in_threadpool(partial(yard.submit_training, asked, idempotency_key=idempotency_key))
-        return await answer(job, wait=query.wait)
+        read = await read_json(request, TrainRequest)
+        return _answer(await desk.train(read, idempotency_key, wait=query.wait))
 
     @routes.post("/train/file", **_OPTIONS, openapi_extra=upload_body(TrainRequest))
     async def train_file(
         request: Request, query: Asked, idempotency_key: IdempotencyKey = None
     ) -> ModelMetadata | Response:
         """Train a model on an uploaded table."""
-        async with read_upload(request, TrainRequest) as asked:
-            job = await run_in_threadpool(partial(yard.submit_training, asked, idempotency_key=idempotency_key))
-        return await answer(job, wait=query.wait)
+        read = await read_upload(request, TrainRequest)
+        return _answer(await desk.train(read, idempotency_key, wait=query.wait))
 
     @routes.post("/retrain", **_OPTIONS, openapi_extra=json_body(RetrainRequest))
     async def retrain(
         request: Request, query: Asked, idempotency_key: IdempotencyKey = None
     ) -> ModelMetadata | Response:
         """Train the next version of a model on a new table."""
-        asked = await read_json(request, RetrainRequest)
-        job = await run_in_threadpool(partial(yard.submit_retraining, asked, idempotency_key=idempotency_key))
-        return await answer(job, wait=query.wait)
+        read = await read_json(request, RetrainRequest)
+        return _answer(await desk.retrain(read, idempotency_key, wait=query.wait))
 
     @routes.post("/retrain/file", **_OPTIONS, openapi_extra=upload_body(RetrainRequest))
     async def retrain_file(
         request: Request, query: Asked, idempotency_key: IdempotencyKey = None
     ) -> ModelMetadata | Response:
         """Train the next version of a model on an uploaded table."""
-        async with read_upload(request, RetrainRequest) as asked:
-            job = await run_in_threadpool(partial(yard.submit_retraining, asked, idempotency_key=idempotency_key))
-        return await answer(job, wait=query.wait)
+        read = await read_upload(request, RetrainRequest)
+        return _answer(await desk.retrain(read, idempotency_key, wait=query.wait))
 
     return routes
+
+
+def _answer(found: ModelMetadata | Job) -> ModelMetadata | Response:
+    if isinstance(found, ModelMetadata):
+        return found
+    return JSONResponse(found.model_dump(mode="json"), 202, headers={"Location": f"/jobs/{found.job_id}"})

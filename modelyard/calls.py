@@ -1,0 +1,183 @@
+"""One call: who makes it, which verb it asks for, what was found out about it, and how it ended.
+
+A door opens the call at its gate; the core opens one for its caller in the same process. Each verb of the core runs
+within exactly one call. The end of a call is told to listeners, of which the line in the log is the first.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+import time
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
+
+from modelyard import logs
+from modelyard.errors import Internal, ModelyardError
+
+ANONYMOUS = "anonymous"
+LOCAL = "local"
+"""The door, and the caller, of a call that comes from the core's own process."""
+
+OK = "OK"
+UNEXPECTED = "something went wrong inside; the log has the reason under this request's id"
+"""All that a caller hears of an error that is not ours."""
+
+_SERVERS_FAULT = frozenset({"INTERNAL", "UNAVAILABLE", "DATA_LOSS", "DEADLINE_EXCEEDED"})
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_ids = random.Random()  # noqa: S311 - they tell calls apart and keep no secret
+
+_under_way: ContextVar[Call | None] = ContextVar("modelyard_call", default=None)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Call:
+    """One call, under way within its `with` block; whoever opened it calls `end`, once.
+
+    `title` begins its line in the log, `facts` are what was found out: ids, names, sizes, durations.
+    """
+
+    __slots__ = ("_began", "_calls", "_token", "caller", "code", "door", "facts", "seconds", "title", "verb")
+
+    _token: Token[Call | None]
+
+    def __init__(self, calls: Calls, door: str, title: str, *, request_id: str, caller: str = ANONYMOUS) -> None:
+        self._calls = calls
+        self.door = door
+        self.title = title
+        self.caller = caller
+        self.verb = ""
+        self.facts: dict[str, Any] = {"request_id": request_id}
+        self.code = OK
+        self.seconds = 0.0
+        self._began = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        self._token = _under_way.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _under_way.reset(self._token)
+
+    @property
+    def request_id(self) -> str:
+        """The id by which the caller and the log know the call."""
+        request_id: str = self.facts["request_id"]
+        return request_id
+
+    def refusal(self, error: BaseException) -> ModelyardError:
+        """Return the error that the caller is told, and note its code word.
+
+        An error that is not ours becomes INTERNAL; its own words go to the log, with its traceback.
+        """
+        if not isinstance(error, ModelyardError):
+            self.log_error(error)
+            error = Internal(UNEXPECTED)
+        self.code = error.code
+        return error
+
+    def log_error(self, error: BaseException) -> None:
+        """Log an error with its traceback: nobody else hears of it."""
+        _logger(self.door).error("unexpected error", exc_info=error, extra={"facts": self.facts})
+
+    def end(self, **facts: Any) -> None:
+        """Tell the listeners that the call has ended, as `code` says, with the last facts and its milliseconds."""
+        self.seconds = time.perf_counter() - self._began
+        self.facts.update(facts, ms=round(self.seconds * 1000, 3))
+        for listen in self._calls.listeners:
+            listen(self)
+
+
+def write_line(call: Call) -> None:
+    """Write the call's line of the log. A caller in the same process needs none: the verb itself tells it the end."""
+    if call.door == LOCAL:
+        return
+    level = logging.WARNING if call.code in _SERVERS_FAULT else logging.INFO
+    if call.verb == "health" and call.code == OK:
+        level = logging.DEBUG  # machines ask every few seconds
+    logs.emit(_logger(call.door), level, call.title, call.facts)
+
+
+class Calls:
+    """The calls of one core; each of its `listeners` is told of every call that has ended."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Callable[[Call], None]] = [write_line]
+
+
+class HasCalls(Protocol):
+    """What has verbs."""
+
+    calls: Calls
+
+
+S = TypeVar("S", bound=HasCalls)
+
+
+def verb(function: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Run a verb within the call that is under way, or within a call of its own if there is none."""
+    name = function.__name__
+
+    @wraps(function)
+    def run(core: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if name_verb(name):
+            return function(core, *args, **kwargs)
+        with Call(core.calls, LOCAL, name, request_id=request_id(None), caller=LOCAL) as call:
+            call.verb = name
+            try:
+                return function(core, *args, **kwargs)
+            except ModelyardError as error:
+                call.code = error.code
+                raise
+            except BaseException as error:
+                call.code = "INTERNAL" if isinstance(error, Exception) else "CANCELLED"
+                raise
+            finally:
+                call.end()
+
+    return run
+
+
+def name_verb(name: str) -> bool:
+    """Say which verb the call under way asks for, unless that is known. Returns False if no call is under way."""
+    call = _under_way.get()
+    if call is None:
+        return False
+    call.verb = call.verb or name
+    return True
+
+
+def note(**facts: Any) -> None:
+    """Add facts to the call under way. Does nothing if there is none."""
+    call = _under_way.get()
+    if call is not None:
+        call.facts.update(facts)
+
+
+def ends_as(code: str) -> None:
+    """Note the code word with which the call under way will end. Does nothing if there is none."""
+    call = _under_way.get()
+    if call is not None:
+        call.code = code
+
+
+def identity() -> dict[str, Any]:
+    """Return what names the call under way in other lines of the log: its request id. Empty if there is none."""
+    call = _under_way.get()
+    return {} if call is None else {"request_id": call.request_id}
+
+
+def request_id(given: str | None) -> str:
+    """Return the id that a caller gave, or a new one if it gave none or one of another form."""
+    if given and _REQUEST_ID.fullmatch(given):
+        return given
+    return f"{_ids.getrandbits(64):016x}"
+
+
+def _logger(door: str) -> logging.Logger:
+    return logging.getLogger(f"modelyard.{door}")

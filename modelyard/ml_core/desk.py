@@ -1,0 +1,279 @@
+"""The desk: the core as the doors ask for it, on an event loop.
+
+A door decodes a request, makes one call here and encodes the answer. The desk decides what is answered at once on the
+loop, what goes to a thread, and what shares a call of a library with others. A door hands over its decoding and its
+encoding as functions (`read`, `write`), because they run wherever the verb runs. All methods raise what the verbs of
+`modelyard.verbs.Verbs` raise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from time import perf_counter
+from typing import Generic, NamedTuple, ParamSpec, TypeAlias, TypeVar
+
+from modelyard import calls
+from modelyard.errors import Cancelled, ModelyardError
+from modelyard.ml_core import following, predicting
+from modelyard.ml_core.batching import MicroBatches
+from modelyard.ml_core.sentences import model_of
+from modelyard.ml_core.serving import LoadedModel, keep_freed_memory, spare_the_collector
+from modelyard.ml_core.workers import Workers, begin
+from modelyard.ml_core.yard import Yard
+from modelyard.schemas import (
+    Health,
+    Job,
+    JobPage,
+    JobQuery,
+    ModelClassInfo,
+    ModelHistory,
+    ModelMetadata,
+    ModelPage,
+    ModelQuery,
+    Predictions,
+    PredictRequest,
+    Report,
+    RetrainRequest,
+    TrainRequest,
+)
+
+log = logging.getLogger(__name__)
+
+SMALL_BYTES = 16 * 1024
+"""A request of at most this size is answered on the loop: handing it to a thread and back would take longer."""
+
+AFTER_TRAININGS_S = 2.0
+"""How much longer than trainings calls may go on after SIGTERM: those that wait for one are told how it ended."""
+
+_LEFT = "the caller has hung up"
+
+_PREDICTING_AT_ONCE = (os.cpu_count() or 1) + 4
+_WAITING_AT_ONCE = 40
+"""Other verbs mostly wait, for the disk or for the folder's lock."""
+
+_PREPARE_AFTER_S = 0.5
+"""Getting ready to train is left until the first callers have their answers."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Write: TypeAlias = Callable[[Predictions], T]
+R = TypeVar("R")
+Opened: TypeAlias = Callable[[], AbstractContextManager[R]]
+"""Reads a request in a thread; what the request needs, such as a file, is there while the context lasts."""
+
+
+class Answer(NamedTuple, Generic[T]):
+    """Predictions as `write` returned them, and the seconds that each step took."""
+
+    content: T
+    read_s: float
+    predict_s: float
+    write_s: float
+
+
+class Desk:
+    """The desk of one core."""
+
+    def __init__(self, yard: Yard) -> None:
+        self.calls = yard.calls
+        self._yard = yard
+        self._batches = MicroBatches()
+        self._predicting = Workers(_PREDICTING_AT_ONCE)
+        self._waiting = Workers(_WAITING_AT_ONCE)
+        self._loading: dict[str, asyncio.Task[LoadedModel]] = {}
+        self._preparing = threading.Timer(_PREPARE_AFTER_S, self._prepare)
+        self._preparing.daemon = True
+
+    def open(self) -> None:
+        """Serve: load the latest models in a thread, and get ready to train. To be called once the door listens."""
+        spare_the_collector()
+        keep_freed_memory()
+        self._yard.warm_up()
+        self._preparing.start()
+
+    def drain(self) -> None:
+        """Start no more trainings; those that run get their grace period. Safe in a signal handler."""
+        self._yard.drain()
+
+    async def close(self) -> None:
+        """Close the core."""
+        self._preparing.cancel()
+        await begin(self._yard.close)
+
+    async def predict(self, size: int, read: Callable[[], PredictRequest], write: Write[T]) -> Answer[T]:
+        """Predict for a request of `size` bytes: a small one on the loop, together with others if its model gains."""
+        if size > SMALL_BYTES:
+            return await self.predict_many(lambda: nullcontext(read()), write)
+        calls.name_verb("predict")
+        laps = [perf_counter()]
+        request = read()
+        laps.append(perf_counter())
+        model = self._yard.loaded.get_loaded(request.model_id) or await self._load(request.model_id)
+        calls.note(model_id=model.model_id, model_class=model.model_class_key)
+        found = await predicting.predict_batched(model, request, self._batches)
+        calls.note(rows=len(found.predictions))
+        return _written(found, write, laps)
+
+    def predict_at_once(self, size: int, read: Callable[[], PredictRequest], write: Write[T]) -> Answer[T] | None:
+        """Predict in the calling thread; None if that would take more than a moment, or `predict` does it better."""
+        if size > SMALL_BYTES:
+            return None
+        calls.name_verb("predict")
+        laps = [perf_counter()]
+        request = read()
+        laps.append(perf_counter())
+        model = self._yard.loaded.get_loaded(request.model_id)
+        if model is None or model.gains_by_batching:
+            return None
+        return _written(self._yard.predict_by(model, request), write, laps)
+
+    async def predict_many(
+        self, read: Opened[PredictRequest], write: Write[T], again: Callable[[], PredictRequest] | None = None
+    ) -> Answer[T]:
+        """Predict in a thread; if the caller hangs up, the steps that have not begun are left out.
+
+        If a request is refused and `again` is given, `again` reads it once more, and what comes of that counts.
+        """
+        calls.name_verb("predict")
+
+        def work(left: Callable[[], bool]) -> Answer[T]:
+            laps = [perf_counter()]
+            with read() as request:
+                laps.append(perf_counter())
+                if left():
+                    raise Cancelled(_LEFT)
+                found = self._predict(request, again)
+                if left():
+                    raise Cancelled(_LEFT)
+                return _written(found, write, laps)
+
+        return await self._predicting.run_while_wanted(work)
+
+    async def train(
+        self, read: Opened[TrainRequest], idempotency_key: str | None, *, wait: bool
+    ) -> ModelMetadata | Job:
+        """Train a model: return it at the end of its job, or with `wait` false the job at once.
+
+        The training goes on after its caller has hung up.
+        """
+        calls.name_verb("train" if wait else "submit_training")
+        return await self._ordered(await begin(_submit, self._yard.submit_training, read, idempotency_key), wait)
+
+    async def retrain(
+        self, read: Opened[RetrainRequest], idempotency_key: str | None, *, wait: bool
+    ) -> ModelMetadata | Job:
+        """Train the next version of a model, as `train` does."""
+        calls.name_verb("retrain" if wait else "submit_retraining")
+        return await self._ordered(await begin(_submit, self._yard.submit_retraining, read, idempotency_key), wait)
+
+    async def wait(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run in a thread what a door does with a request before it orders anything, such as keeping it on disk."""
+        return await self._waiting.run(function, *args, **kwargs)
+
+    async def get_job(self, job_id: str) -> Job:
+        """Return a job as it is now."""
+        return await self._waiting.run(self._yard.get_job, job_id)
+
+    async def list_jobs(self, query: JobQuery) -> JobPage:
+        """List jobs, newest first."""
+        return await self._waiting.run(self._yard.list_jobs, query)
+
+    async def cancel_job(self, job_id: str) -> Job:
+        """Cancel a job that has not ended."""
+        return await self._waiting.run(self._yard.cancel_job, job_id)
+
+    async def watch_job(self, job_id: str) -> AsyncGenerator[Job | None, None]:
+        """Return the states of a job until it has ended; None among them says that nothing has happened for a while."""
+        calls.name_verb("watch_job")
+        await self.get_job(job_id)
+        return following.states(self._yard.jobs, job_id)
+
+    async def delete(self, reference: str, *, hard: bool) -> tuple[str, ModelMetadata | None]:
+        """Retire a model. Returns its id if it is deleted for good, else what `reference` was; and what is left."""
+        calls.name_verb("delete")
+        meant = self._yard.get_model(reference).model_id if hard else reference
+        return meant, await self._waiting.run(self._yard.delete, meant, hard=hard)
+
+    async def restore(self, reference: str) -> ModelMetadata:
+        """Make a soft-deleted model active again."""
+        return await self._waiting.run(self._yard.restore, reference)
+
+    async def list_models(self, query: ModelQuery) -> ModelPage:
+        """List models, newest first."""
+        return await self._waiting.run(self._yard.list_models, query)
+
+    def get_model(self, reference: str) -> ModelMetadata:
+        """Return what is known of a model; it is known in memory, so no thread is asked."""
+        return self._yard.get_model(reference)
+
+    async def list_model_classes(self) -> list[ModelClassInfo]:
+        """List the algorithms there are."""
+        return await self._waiting.run(self._yard.list_model_classes)
+
+    async def get_report(self, reference: str) -> Report:
+        """Return what the evaluation of a model showed."""
+        return await self._waiting.run(self._yard.get_report, reference)
+
+    async def get_history(self, reference: str) -> ModelHistory:
+        """Return what happened to a model."""
+        return await self._waiting.run(self._yard.get_history, reference)
+
+    async def get_artifact(self, reference: str) -> tuple[ModelMetadata, bytes]:
+        """Return a model and its `.pkl`."""
+        calls.name_verb("get_artifact")
+        model = self._yard.get_model(reference)
+        return model, await self._waiting.run(self._yard.get_artifact, model.model_id)
+
+    async def health(self) -> Health:
+        """Say whether the yard can serve. Other work that waits does not delay it."""
+        return await begin(self._yard.health)
+
+    def _predict(self, request: PredictRequest, again: Callable[[], PredictRequest] | None) -> Predictions:
+        try:
+            return self._yard.predict(request)
+        except ModelyardError:
+            if again is None:
+                raise
+            return self._yard.predict(again())
+
+    async def _ordered(self, job: Job, wait: bool) -> ModelMetadata | Job:
+        if not wait:
+            return job
+        return model_of(job, await following.end_of(self._yard.jobs, job.job_id), self._yard.get_model)
+
+    async def _load(self, reference: str) -> LoadedModel:
+        """Load a model in one thread, for whoever waits for it."""
+        loading = self._loading.get(reference)
+        if loading is None:
+            loading = asyncio.ensure_future(self._waiting.run(self._yard.loaded.get, reference))
+            self._loading[reference] = loading
+            loading.add_done_callback(partial(self._loaded, reference))
+        return await asyncio.shield(loading)
+
+    def _loaded(self, reference: str, loading: asyncio.Future[LoadedModel]) -> None:
+        del self._loading[reference]
+        if not loading.cancelled():
+            loading.exception()  # otherwise the loop complains if nobody waits any more
+
+    def _prepare(self) -> None:
+        try:
+            self._yard.serve()
+        except ModelyardError as error:
+            log.warning("not ready to train yet: %s", error.detail)
+
+
+def _submit(submit: Callable[..., Job], read: Opened[R], idempotency_key: str | None) -> Job:
+    with read() as request:
+        return submit(request, idempotency_key=idempotency_key)
+
+
+def _written(found: Predictions, write: Write[T], laps: Sequence[float]) -> Answer[T]:
+    predicted = perf_counter()
+    content = write(found)
+    return Answer(content, laps[1] - laps[0], predicted - laps[1], perf_counter() - predicted)
