@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
 from modelyard import logs
@@ -88,7 +88,8 @@ class Call:
     def end(self, **facts: Any) -> None:
         """Tell the listeners that the call has ended, as `code` says, with the last facts and its milliseconds."""
         self.seconds = time.perf_counter() - self._began
-        self.facts.update(facts, ms=round(self.seconds * 1000, 3))
+        facts["ms"] = round(self.seconds * 1000, 3)
+        self.facts.update(facts)
         for listen in self._calls.listeners:
             listen(self)
 
@@ -179,5 +180,6 @@ def request_id(given: str | None) -> str:
     return f"{_ids.getrandbits(64):016x}"
 
 
+@lru_cache(maxsize=8)
 def _logger(door: str) -> logging.Logger:
     return logging.getLogger(f"modelyard.{door}")

@@ -28,7 +28,6 @@ from modelyard.ml_core.serving import LoadedModel, LoadedModels
 from modelyard.ml_core.yard import Yard
 from modelyard.models_registry.catboost_predictor import CatBoostPredictor
 from modelyard.rest_api.app import create_app
-from modelyard.rest_api.express import short_way
 from modelyard.rest_api.express.gathering import MOST_HELD_BYTES, GatheringProtocol, _Gathering
 from modelyard.rest_api.express.short_way import ShortWay
 from modelyard.rest_api.gate import Gate
@@ -250,10 +249,12 @@ def test_small_requests_stay_on_the_loop_while_loads_and_large_ones_leave_it(
     assert len(large) > SMALL_BYTES
     yard.loaded = LoadedModels(yard._store, 2**20)
 
+    app = create_app(Desk(yard), Settings())
+
     async def ask() -> None:
-        desk = Desk(yard)
-        await asyncio.gather(*(short_way.predict(desk, small) for _ in range(3)))
-        await short_way.predict(desk, large)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+            await asyncio.gather(*(client.post("/predict", content=small) for _ in range(3)))
+            await client.post("/predict", content=large)
 
     asyncio.run(ask())
     here = threading.current_thread()

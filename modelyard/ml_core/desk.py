@@ -12,7 +12,7 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from time import perf_counter
@@ -111,27 +111,27 @@ class Desk:
         if size > SMALL_BYTES:
             return await self.predict_many(lambda: nullcontext(read()), write)
         calls.name_verb("predict")
-        laps = [perf_counter()]
+        began = perf_counter()
         request = read()
-        laps.append(perf_counter())
+        read_at = perf_counter()
         model = self._yard.loaded.get_loaded(request.model_id) or await self._load(request.model_id)
         calls.note(model_id=model.model_id, model_class=model.model_class_key)
         found = await predicting.predict_batched(model, request, self._batches)
         calls.note(rows=len(found.predictions))
-        return _written(found, write, laps)
+        return _written(found, write, began, read_at)
 
     def predict_at_once(self, size: int, read: Callable[[], PredictRequest], write: Write[T]) -> Answer[T] | None:
         """Predict in the calling thread; None if that would take more than a moment, or `predict` does it better."""
         if size > SMALL_BYTES:
             return None
         calls.name_verb("predict")
-        laps = [perf_counter()]
+        began = perf_counter()
         request = read()
-        laps.append(perf_counter())
+        read_at = perf_counter()
         model = self._yard.loaded.get_loaded(request.model_id)
         if model is None or model.gains_by_batching:
             return None
-        return _written(self._yard.predict_by(model, request), write, laps)
+        return _written(self._yard.predict_by(model, request), write, began, read_at)
 
     async def predict_many(
         self, read: Opened[PredictRequest], write: Write[T], again: Callable[[], PredictRequest] | None = None
@@ -143,15 +143,15 @@ class Desk:
         calls.name_verb("predict")
 
         def work(left: Callable[[], bool]) -> Answer[T]:
-            laps = [perf_counter()]
+            began = perf_counter()
             with read() as request:
-                laps.append(perf_counter())
+                read_at = perf_counter()
                 if left():
                     raise Cancelled(_LEFT)
                 found = self._predict(request, again)
                 if left():
                     raise Cancelled(_LEFT)
-                return _written(found, write, laps)
+                return _written(found, write, began, read_at)
 
         return await self._predicting.run_while_wanted(work)
 
@@ -273,7 +273,7 @@ def _submit(submit: Callable[..., Job], read: Opened[R], idempotency_key: str | 
         return submit(request, idempotency_key=idempotency_key)
 
 
-def _written(found: Predictions, write: Write[T], laps: Sequence[float]) -> Answer[T]:
-    predicted = perf_counter()
+def _written(found: Predictions, write: Write[T], began: float, read_at: float) -> Answer[T]:
+    predicted_at = perf_counter()
     content = write(found)
-    return Answer(content, laps[1] - laps[0], predicted - laps[1], perf_counter() - predicted)
+    return Answer(content, read_at - began, predicted_at - read_at, perf_counter() - predicted_at)

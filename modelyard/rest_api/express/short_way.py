@@ -7,7 +7,6 @@ Measured on one row: 25 µs a request here, 210 µs by the route.
 from __future__ import annotations
 
 from contextlib import nullcontext
-from functools import partial
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -37,7 +36,10 @@ class ShortWay:
         body = await _read(receive)
         if body is None:
             return
-        found = await predict(self._desk, body)
+        if len(body) > SMALL_BYTES:
+            found = await predict_large(self._desk, body)
+        else:
+            found = await self._desk.predict(len(body), lambda: parse_json(body, PredictRequest), write_json)
         headers = [
             (b"server-timing", timing(found).encode()),
             (b"content-length", b"%d" % len(found.content)),
@@ -48,13 +50,6 @@ class ShortWay:
 
     def _leaves(self, scope: Scope) -> bool:
         return self._cross_origin and any(name == b"origin" for name, _ in scope["headers"])
-
-
-async def predict(desk: Desk, body: bytes) -> Answer[bytes]:
-    """Return the answer to a body. Raises what `Verbs.predict` raises."""
-    if len(body) > SMALL_BYTES:
-        return await predict_large(desk, body)
-    return await desk.predict(len(body), partial(parse_json, body, PredictRequest), write_json)
 
 
 async def predict_large(desk: Desk, body: bytes) -> Answer[bytes]:
