@@ -62,12 +62,19 @@ def serving(yard: Any, settings: Settings) -> Iterator[str]:
         assert not thread.is_alive()
 
 
+@pytest.fixture(scope="module", params=["core", "aio"])
+def transport(request: pytest.FixtureRequest) -> str:
+    chosen: str = request.param
+    return chosen
+
+
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def target(tmp_path_factory: pytest.TempPathFactory, transport: str) -> Iterator[str]:
     """A server with small limits, 1 MB a message and 3 MB a table, which knows the model `small`."""
     settings = Settings(
         storage_dir=tmp_path_factory.mktemp("yard") / "models_storage",
         grpc_port=0,
+        grpc_transport=transport,
         grpc_max_message_mb=1,
         max_body_mb=3,
     )
@@ -162,9 +169,9 @@ class Refusing:
 
 
 @pytest.fixture(scope="module")
-def refusing() -> Iterator[tuple[Refusing, str]]:
+def refusing(transport: str) -> Iterator[tuple[Refusing, str]]:
     yard = Refusing(errors.Unavailable("not yet"))
-    with serving(yard, Settings(grpc_port=0)) as address:
+    with serving(yard, Settings(grpc_port=0, grpc_transport=transport)) as address:
         yield yard, address
 
 

@@ -1,4 +1,4 @@
-"""gRPC's core, driven directly: callers that leave, methods that do not exist, and servers that end in the middle."""
+"""Both transports of gRPC: callers that leave, methods that do not exist, servers that end in the middle."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from typing import Any
 import grpc
 import pytest
 
-from modelyard.grpc_server.transport import Method, Server, ServerCall
+from modelyard.grpc_server.wire import Method, WireCall, WireServer, transport
 
 
-async def slow(call: ServerCall) -> None:
+async def slow(call: WireCall) -> None:
     await asyncio.sleep(0.1)
     call.end(call.message)
 
 
-def at_once(call: ServerCall) -> bool:
+def at_once(call: WireCall) -> bool:
     if call.message == b"slow":
         return False
     call.end(call.message, (("kept", "yes"),))
     return True
 
 
-async def echo(call: ServerCall) -> None:
+async def echo(call: WireCall) -> None:
     while (message := await call.read()) is not None:
         await call.write(message)
     call.end()
 
 
-async def forgetful(_call: ServerCall) -> None: ...
+async def forgetful(_call: WireCall) -> None: ...
 
 
-async def endless(call: ServerCall) -> None:
+async def endless(call: WireCall) -> None:
     while True:
         await call.write(b"x")
         await asyncio.sleep(0.001)
@@ -61,16 +61,21 @@ async def _all_of(watching: Any) -> None:
         pass
 
 
-async def started() -> tuple[Server, Any]:
-    server = Server(METHODS, [("grpc.so_reuseport", 0)])
+@pytest.fixture(params=["core", "aio"])
+def kind(request: pytest.FixtureRequest) -> type[WireServer]:
+    return transport(request.param)
+
+
+async def started(kind: type[WireServer]) -> tuple[WireServer, Any]:
+    server = kind(METHODS, [("grpc.so_reuseport", 0)])
     port = server.listen("127.0.0.1:0")
-    server.start()
+    await server.start()
     return server, grpc.aio.insecure_channel(f"127.0.0.1:{port}")
 
 
 @on_a_loop
-async def test_calls_are_answered_at_once_and_on_the_loop() -> None:
-    server, channel = await started()
+async def test_calls_are_answered_at_once_and_on_the_loop(kind: type[WireServer]) -> None:
+    server, channel = await started(kind)
     async with channel:
         unary = channel.unary_unary("/s/Unary")
         call = unary(b"quick")
@@ -91,8 +96,8 @@ async def test_calls_are_answered_at_once_and_on_the_loop() -> None:
     ("path", "code"), [("/s/None", grpc.StatusCode.UNIMPLEMENTED), ("/s/Forgetful", grpc.StatusCode.INTERNAL)]
 )
 @on_a_loop
-async def test_what_answers_nothing_is_an_error(path: str, code: grpc.StatusCode) -> None:
-    server, channel = await started()
+async def test_what_answers_nothing_is_an_error(kind: type[WireServer], path: str, code: grpc.StatusCode) -> None:
+    server, channel = await started(kind)
     async with channel:
         with pytest.raises(grpc.RpcError) as caught:
             await channel.unary_unary(path)(b"")
@@ -101,8 +106,8 @@ async def test_what_answers_nothing_is_an_error(path: str, code: grpc.StatusCode
 
 
 @on_a_loop
-async def test_a_server_waits_for_its_calls_and_not_for_those_that_never_end() -> None:
-    server, channel = await started()
+async def test_a_server_waits_for_its_calls_and_not_for_those_that_never_end(kind: type[WireServer]) -> None:
+    server, channel = await started(kind)
     async with channel:
         watching = channel.unary_stream("/s/Endless")(b"")
         assert await watching.read() == b"x"
@@ -116,9 +121,9 @@ async def test_a_server_waits_for_its_calls_and_not_for_those_that_never_end() -
 
 
 @on_a_loop
-async def test_servers_end_again_and_again_while_callers_come_and_go() -> None:
+async def test_servers_end_again_and_again_while_callers_come_and_go(kind: type[WireServer]) -> None:
     for _ in range(20):
-        server, channel = await started()
+        server, channel = await started(kind)
         async with channel:
             calls = [channel.unary_unary("/s/Unary")(b"slow") for _ in range(8)]
             calls += [
@@ -133,3 +138,12 @@ async def test_servers_end_again_and_again_while_callers_come_and_go() -> None:
             await asyncio.wait_for(server.stop(), 5)
             ended = await asyncio.gather(*calls, return_exceptions=True)
             assert all(isinstance(end, bytes | grpc.RpcError | asyncio.CancelledError) for end in ended)
+
+
+def test_a_grpcio_newer_than_was_tried_is_served_by_grpc_aio(caplog: pytest.LogCaptureFixture) -> None:
+    assert transport("auto", "1.85.9") is transport("core")
+    assert not caplog.records
+    for newer in ("1.86.0", "1.100.0rc1", "2.0.0"):
+        assert transport("auto", newer) is transport("aio")
+        assert f"grpcio {newer} is newer" in caplog.text
+    assert transport("core", "2.0.0") is transport("core")

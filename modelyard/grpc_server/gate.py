@@ -16,7 +16,7 @@ from google.protobuf.message_factory import GetMessageClass
 from modelyard.calls import Call, Calls, request_id
 from modelyard.errors import InvalidRequest, PayloadTooLarge, Unavailable
 from modelyard.grpc_server import faults
-from modelyard.grpc_server.transport import Method, ServerCall, Trailers
+from modelyard.grpc_server.wire import Method, Trailers, WireCall
 
 DOOR = "grpc"
 
@@ -37,7 +37,7 @@ class RpcCall(Call):
 
     __slots__ = ("_gate", "_kind", "_wire", "bytes_in", "bytes_out", "metadata", "trailers")
 
-    def __init__(self, gate: Gate, described: MethodDescriptor, kind: type[Message], wire: ServerCall) -> None:
+    def __init__(self, gate: Gate, described: MethodDescriptor, kind: type[Message], wire: WireCall) -> None:
         self.metadata: dict[str, Any] = dict(wire.metadata)
         super().__init__(
             gate.calls, DOOR, described.name, request_id=request_id(self.metadata.get(faults.REQUEST_ID_KEY))
@@ -119,7 +119,7 @@ class Gate:
         """Make what answers a method's calls; one that `at_once` leaves is entered anew and goes to `behave`."""
         kind = GetMessageClass(described.input_type)
 
-        async def run(wire: ServerCall) -> None:
+        async def run(wire: WireCall) -> None:
             with RpcCall(self, described, kind, wire) as call:
                 try:
                     self._check_open()
@@ -130,7 +130,7 @@ class Gate:
                 except Exception as error:  # noqa: BLE001 - logged and answered
                     call.refuse(error)
 
-        def run_at_once(wire: ServerCall) -> bool:
+        def run_at_once(wire: WireCall) -> bool:
             with RpcCall(self, described, kind, wire) as call:
                 try:
                     self._check_open()

@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from modelyard.grpc_server.transport import Method, ServerCall
+from modelyard.grpc_server.wire import Method, WireCall
 
 
 class Registry:
@@ -31,7 +31,7 @@ class _Refused(Exception):
 class _Context:
     """What a behaviour of grpc.aio sees of its call, as far as those services look."""
 
-    def __init__(self, call: ServerCall, serialize: Callable[[Any], bytes]) -> None:
+    def __init__(self, call: WireCall, serialize: Callable[[Any], bytes]) -> None:
         self._call = call
         self._serialize = serialize
 
@@ -48,7 +48,7 @@ class _Context:
 def _method(handler: grpc.RpcMethodHandler) -> Method:
     behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
 
-    async def behave(call: ServerCall) -> None:
+    async def behave(call: WireCall) -> None:
         context = _Context(call, handler.response_serializer)
         request = _requests(call, handler) if handler.request_streaming else handler.request_deserializer(call.message)
         found = behaviour(request, context)
@@ -66,6 +66,6 @@ def _method(handler: grpc.RpcMethodHandler) -> Method:
     return Method(behave, client_streaming=handler.request_streaming, waited_for=False)
 
 
-async def _requests(call: ServerCall, handler: grpc.RpcMethodHandler) -> AsyncIterator[Any]:
+async def _requests(call: WireCall, handler: grpc.RpcMethodHandler) -> AsyncIterator[Any]:
     while (data := await call.read()) is not None:
         yield handler.request_deserializer(data)

@@ -21,7 +21,7 @@ from modelyard.grpc_server.gate import TRANSPORT_FACTOR, Gate
 from modelyard.grpc_server.health_and_reflection import Registry
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.service import ModelService
-from modelyard.grpc_server.transport import Method, Server
+from modelyard.grpc_server.wire import Method, WireServer, transport
 from modelyard.ml_core.desk import AFTER_TRAININGS_S, Desk
 from modelyard.ml_core.yard import Yard
 from modelyard.settings import Settings
@@ -62,9 +62,10 @@ async def running(yard: Yard, settings: Settings) -> AsyncIterator[int]:
     gate = Gate(desk.calls, settings.grpc_max_message_bytes)
     service = ModelService(desk, max_body_bytes=settings.max_body_bytes)
     standard_health = health_service.aio.HealthServicer()
-    server = Server({**methods(service, gate), **standard_methods(standard_health)}, _options(settings))
+    every = {**methods(service, gate), **standard_methods(standard_health)}
+    server = transport(settings.grpc_transport)(every, _options(settings))
     port = _listen(server, settings)
-    server.start()
+    await server.start()
     desk.open()
     following = asyncio.create_task(health.follow(desk, standard_health, NAMES))
     try:
@@ -118,7 +119,7 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
     ]
 
 
-def _listen(server: Server, settings: Settings) -> int:
+def _listen(server: WireServer, settings: Settings) -> int:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     try:
         return server.listen(f"{host}:{settings.grpc_port}")

@@ -10,15 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grpc._cython import cygrpc
 
-log = logging.getLogger("modelyard.grpc")
+from modelyard.grpc_server.wire import Method, Trailers
 
-Trailers = Sequence[tuple[str, str | bytes]]
+log = logging.getLogger("modelyard.grpc")
 
 _OK = cygrpc.StatusCode.ok
 _NO_FLAGS = 0
@@ -26,22 +25,6 @@ _SHUT_DOWN = object()
 """The tag of the last event; every other tag is called with its event."""
 
 _OPENING = cygrpc.SendInitialMetadataOperation((), _NO_FLAGS)
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """What answers the calls of one method."""
-
-    behave: Callable[[ServerCall], Awaitable[None]]
-    """Answers a call on the event loop, and ends it."""
-
-    client_streaming: bool = False
-
-    at_once: Callable[[ServerCall], bool] | None = None
-    """Answers a call in the thread that heard it, within a moment; False leaves it, untouched, to `behave`."""
-
-    waited_for: bool = True
-    """Whether a server that is to end waits for these calls."""
 
 
 class ServerCall:
@@ -167,7 +150,7 @@ class Server:
             raise RuntimeError(f"failed to bind to {address}")
         return port
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Let calls in."""
         self._core.start()
         self._request()

@@ -1,0 +1,132 @@
+"""Calls over grpc.aio: slower than the core driven directly, but by promised names alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import grpc
+
+from modelyard.grpc_server.wire import Metadata, Method, Trailers
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class AioCall:
+    """One call. Its end is noted, and sent when its method returns."""
+
+    def __init__(self, context: Any, message: bytes, metadata: Metadata) -> None:
+        self.message = message
+        self.metadata = metadata
+        self.ended = False
+        self._context = context
+        self._opened = False
+        self._answer: bytes | None = None
+
+    def end(self, answer: bytes | None = None, trailers: Trailers = (), code: int = 0, details: bytes = b"") -> None:
+        """Send the last answer, if there is one, and the status. See `WireCall.end`."""
+        self.ended = True
+        self._answer = answer
+        self._context.set_trailing_metadata(tuple(trailers))
+        self._context.set_code(_CODES[code])
+        self._context.set_details(details.decode())
+
+    async def read(self) -> bytes | None:
+        """Return the next request message, None after the last."""
+        message = await self._context.read()
+        return None if message is grpc.aio.EOF else message
+
+    async def write(self, answer: bytes) -> None:
+        """Send one of several answers; waits if the caller does not keep up."""
+        self._opened = True
+        await self._context.write(answer)
+
+    async def open(self) -> None:
+        """Send the headers of the answer before there is one."""
+        if not self._opened:
+            self._opened = True
+            await self._context.send_initial_metadata(())
+
+    async def finish(self) -> None:
+        """Send the answer of `end`; gRPC sends the status when the handler returns."""
+        if not self.ended:
+            self.end(code=grpc.StatusCode.INTERNAL.value[0], details=b"the call ended without an answer")
+        if self._answer is not None:
+            await self._context.write(self._answer)
+
+
+class AioServer:
+    """A listening server of grpc.aio. See `WireServer`."""
+
+    def __init__(self, methods: Mapping[str, Method], options: Sequence[tuple[str, int]]) -> None:
+        self._methods = methods
+        self._server = grpc.aio.server(options=tuple(options))
+        self._server.add_generic_rpc_handlers((_Handlers(self),))
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def listen(self, address: str) -> int:
+        """Listen on `host:port`, 0 for any; return the port. Raises RuntimeError if that cannot be had."""
+        port: int = self._server.add_insecure_port(address)
+        return port
+
+    async def start(self) -> None:
+        """Let calls in."""
+        await self._server.start()
+
+    async def drain(self) -> None:
+        """Wait until the calls under way are answered."""
+        await self._idle.wait()
+
+    async def stop(self) -> None:
+        """Break off the calls under way, and close the port."""
+        await self._server.stop(None)
+
+    def handler(self, path: str, metadata: Metadata) -> grpc.RpcMethodHandler:
+        """Return what gRPC calls for a call of a method; its answers are a stream, which to callers is all the same."""
+        method = self._methods.get(path)
+        if method is None:
+            return grpc.stream_stream_rpc_method_handler(_refusal_of_unknown(path))
+
+        async def run(request: Any, context: Any) -> None:
+            await self._run(method, AioCall(context, b"" if method.client_streaming else request, metadata))
+
+        if method.client_streaming:
+            return grpc.stream_stream_rpc_method_handler(run)
+        return grpc.unary_stream_rpc_method_handler(run)
+
+    async def _run(self, method: Method, call: AioCall) -> None:
+        self._count(+1 if method.waited_for else 0)
+        try:
+            if method.at_once is None or not method.at_once(call):
+                await method.behave(call)
+            await call.finish()
+        finally:
+            self._count(-1 if method.waited_for else 0)
+
+    def _count(self, change: int) -> None:
+        self._under_way += change
+        if self._under_way:
+            self._idle.clear()
+        else:
+            self._idle.set()
+
+
+class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no types
+    """All methods of a server."""
+
+    def __init__(self, server: AioServer) -> None:
+        self._server = server
+
+    def service(self, handler_call_details: Any) -> grpc.RpcMethodHandler:
+        """Return the handler of a call."""
+        return self._server.handler(handler_call_details.method, handler_call_details.invocation_metadata)
+
+
+def _refusal_of_unknown(path: str) -> Any:
+    async def refuse(_requests: Any, context: Any) -> None:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"there is no method {path}")
+
+    return refuse
