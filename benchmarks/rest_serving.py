@@ -22,6 +22,7 @@ from benchmarks.serving_models import JSON_FORMS, MODELS, Body, body, train
 RUNS = 5
 SECONDS = 2
 FLOOR = "empty FastAPI"
+RAW = "raw ASGI"
 RESULTS = Path(__file__).parent / "results" / "rest_serving.json"
 Runs = dict[str, list[Load]]
 
@@ -69,7 +70,7 @@ def servers(folder: Path) -> Iterator[tuple[dict[str, Server], Server]]:
 
         quiet = ("--no-access-log", "--log-level", "warning")
         floors = {
-            "raw ASGI": start("raw", "uvicorn", "benchmarks.floors:raw_app", *quiet),
+            RAW: start("raw", "uvicorn", "benchmarks.floors:raw_app", *quiet),
             FLOOR: start("fastapi", "uvicorn", "benchmarks.floors:fastapi_app", *quiet),
         }
         yield floors, start("ours", "modelyard", "rest", "--storage", str(folder / "yard"))
@@ -104,19 +105,21 @@ def ask(server: Server, question: Body, connections: int, seconds: float) -> Loa
 
 
 def _summary(found: Runs, rows: int) -> dict[str, dict[str, float]]:
-    floor = [load.per_second for load in found[FLOOR]]
     return {
         name: {
             "per second": round(statistics.median(load.per_second for load in loads) * rows, 1),
             "p50 ms": round(statistics.median(load.p50_ms for load in loads), 3),
             "p99 ms": round(statistics.median(load.p99_ms for load in loads), 3),
-            "ratio": round(
-                statistics.median(load.per_second / base for load, base in zip(loads, floor, strict=True)), 2
-            ),
+            "ratio": _ratio(loads, found[FLOOR]),
+            **({"of raw": _ratio(loads, found[RAW])} if RAW in found else {}),
             "failed": sum(load.failed for load in loads),
         }
         for name, loads in found.items()
     }
+
+
+def _ratio(loads: list[Load], floor: list[Load]) -> float:
+    return round(statistics.median(a.per_second / b.per_second for a, b in zip(loads, floor, strict=True)), 2)
 
 
 def as_markdown(measured: dict[str, Any]) -> str:
@@ -133,11 +136,15 @@ def as_markdown(measured: dict[str, Any]) -> str:
 
 
 def _table(title: str, unit: str, table: dict[str, dict[str, float]]) -> str:
-    lines = [f"| {title} | {unit} | of empty FastAPI | p50 ms | p99 ms |", "| --- | ---: | ---: | ---: | ---: |"]
-    lines += [
-        f"| {name} | {found['per second']:,.0f} | {found['ratio']:.2f} | {found['p50 ms']} | {found['p99 ms']} |"
-        for name, found in table.items()
+    against_raw = all("of raw" in found for found in table.values())
+    lines = [
+        f"| {title} | {unit} | of empty FastAPI |{' of raw ASGI |' * against_raw} p50 ms | p99 ms |",
+        f"| --- | ---: | ---: |{' ---: |' * against_raw} ---: | ---: |",
     ]
+    for name, found in table.items():
+        raw = f" {found['of raw']:.2f} |" if against_raw else ""
+        ratios = f"{found['ratio']:.2f} |{raw}"
+        lines.append(f"| {name} | {found['per second']:,.0f} | {ratios} {found['p50 ms']} | {found['p99 ms']} |")
     return "\n".join(lines) + "\n"
 
 
