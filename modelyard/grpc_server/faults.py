@@ -20,7 +20,7 @@ from google.rpc.status_pb2 import Status
 from modelyard import errors
 from modelyard.errors import FieldError, ModelyardError
 from modelyard.grpc_server.paths import read_path, write_path
-from modelyard.schemas.showing import shown
+from modelyard.schemas.showing import cut, presentable, valid_unicode
 
 DETAILS_KEY = "grpc-status-details-bin"
 REQUEST_ID_KEY = "x-request-id"
@@ -29,7 +29,6 @@ DEFAULT_ERROR_BYTES = 7000
 """What fits into the 8 KB of trailers that every client takes, beside the status itself."""
 
 DOMAIN = "modelyard"
-_MAX_VALUE_CHARS = 200
 
 Trailers = tuple[tuple[str, str | bytes], ...]
 
@@ -41,14 +40,14 @@ def status_code(error: ModelyardError) -> grpc.StatusCode:
 
 def to_status(error: ModelyardError, request_id: str, max_bytes: int = DEFAULT_ERROR_BYTES) -> Status:
     """Write an error as a google.rpc.Status of about `max_bytes` at most, its detail included."""
-    status = Status(code=Code.Value(error.code), message=_cut(error.detail, max_bytes // 8))
+    status = Status(code=Code.Value(error.code), message=cut(error.detail, max_bytes // 8))
     info = ErrorInfo(reason=type(error).slug().replace("-", "_").upper(), domain=DOMAIN)
     room = max_bytes - _bytes_of_detail(status.message) - 300
     places = BadRequest()
     values: list[bytes] = []
     for wrong in error.errors:
         value = orjson.dumps(presentable(wrong.value), default=repr)
-        violation = BadRequest.FieldViolation(field=write_path(wrong.loc), description=_valid(wrong.message))
+        violation = BadRequest.FieldViolation(field=write_path(wrong.loc), description=valid_unicode(wrong.message))
         room -= violation.ByteSize() + 4 + len(value) + 1
         if room < 0:
             info.metadata["left_out"] = str(len(error.errors) - len(values))
@@ -107,24 +106,6 @@ def _bytes_of_detail(detail: str) -> int:
     """Count a detail's bytes in the trailers: once in the details, and once as grpc-message, percent-encoded."""
     content = detail.encode()
     return 2 * len(content) + 2 * sum(not 32 <= byte <= 126 or byte == ord("%") for byte in content)
-
-
-def presentable(value: Any) -> Any:
-    """Return a wrong value as JSON can carry it, cut where it is long."""
-    if value is None or isinstance(value, bool | float):
-        return value
-    if isinstance(value, int):
-        return value if abs(value) < 2**63 else str(value)[:_MAX_VALUE_CHARS]
-    return _cut(value if isinstance(value, str) else shown(value, _MAX_VALUE_CHARS), _MAX_VALUE_CHARS)
-
-
-def _cut(text: str, max_chars: int) -> str:
-    text = _valid(text)
-    return text if len(text) <= max_chars else text[: max_chars - 1] + "…"
-
-
-def _valid(text: str) -> str:
-    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _code_word(number: int) -> str | None:

@@ -8,11 +8,10 @@ import orjson
 
 from modelyard import errors
 from modelyard.errors import FieldError, ModelyardError
-from modelyard.schemas.showing import shown
+from modelyard.schemas.showing import presentable
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:modelyard:error:"
-_MAX_VALUE_CHARS = 200
 
 STATUS: dict[type[ModelyardError], int] = {
     errors.InvalidArgument: 400,
@@ -48,7 +47,7 @@ def to_problem(error: ModelyardError, request_id: str | None, status: int | None
         "code": error.code,
         "request_id": request_id,
         "errors": [
-            {"loc": list(wrong.loc), "message": wrong.message, "value": _presentable(wrong.value)}
+            {"loc": list(wrong.loc), "message": wrong.message, "value": presentable(wrong.value)}
             for wrong in error.errors
         ],
     }
@@ -63,13 +62,3 @@ def from_problem(document: dict[str, Any]) -> ModelyardError:
         FieldError(tuple(item["loc"]), item["message"], item.get("value")) for item in document.get("errors") or []
     ]
     return kind(document.get("detail") or document.get("title") or "no detail", errors=found)
-
-
-def _presentable(value: Any) -> Any:
-    if value is None or isinstance(value, bool | float):
-        return value
-    if isinstance(value, int):
-        return value if abs(value) < 2**63 else str(value)[:_MAX_VALUE_CHARS]
-    if isinstance(value, str):
-        return value if len(value) <= _MAX_VALUE_CHARS else value[: _MAX_VALUE_CHARS - 1] + "…"
-    return shown(value, _MAX_VALUE_CHARS)

@@ -8,6 +8,7 @@ MAX_CHARS = 80
 
 _LONG_INTEGER_BITS = 1000
 _DEEPEST = 4
+_MAX_VALUE_CHARS = 200
 _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (dict, "an object"),
     ((list, tuple), "a list"),
@@ -33,6 +34,26 @@ def kind_shown(value: Any) -> str:
     if value is None:
         return "null"
     return next((name for types, name in _KINDS if isinstance(value, types)), type(value).__name__)
+
+
+def presentable(value: Any) -> Any:
+    """Return a wrong value as JSON can carry it back to its sender, cut if it is long."""
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < 2**63 else str(value)[:_MAX_VALUE_CHARS]
+    return cut(value if isinstance(value, str) else shown(value, _MAX_VALUE_CHARS), _MAX_VALUE_CHARS)
+
+
+def cut(text: str, max_chars: int) -> str:
+    """Return at most so many characters of a text, with an ellipsis at the end if it was longer."""
+    text = valid_unicode(text)
+    return text if len(text) <= max_chars else text[: max_chars - 1] + "…"
+
+
+def valid_unicode(text: str) -> str:
+    """Return a text with a question mark for each character that Unicode does not know."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _shown(value: Any, max_chars: int, levels: int) -> str:

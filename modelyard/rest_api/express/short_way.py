@@ -1,7 +1,7 @@
 """The short way of `POST /predict`: around the framework, whose routing alone costs several times the prediction.
 
 It answers what the route of `routes/predictions.py` answers, to the byte; the OpenAPI document describes that one.
-Measured on one row: 25 µs a request here, 210 µs by the route.
+Measured with one row: 44 µs of CPU a request within the application, against 156 µs by the route.
 """
 
 from __future__ import annotations
