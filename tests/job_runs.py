@@ -6,12 +6,14 @@ import errno
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from modelyard.errors import FieldError, InvalidTable
 from modelyard.jobs import Finished, JobIndex, Jobs, Limits, NewJob, ProgressReporter, spare
@@ -45,6 +47,18 @@ def rehearse_badly() -> None:
     raise LookupError("stage fright")
 
 
+def rehearse_to_die_reading() -> None:
+    """Let this process die between reading its order and saying that it has taken it."""
+    rehearse()
+    read = socket.recv_fds
+
+    def read_and_die(*arguments: Any) -> None:
+        read(*arguments)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    socket.recv_fds = read_and_die  # type: ignore[assignment]
+
+
 def be_impatient() -> None:
     """Let go of a spare soon, in the fork server that this is called in."""
     spare.MOST_IDLE_S = 0.3
@@ -58,6 +72,12 @@ def _pass(folder: Path, _: ProgressReporter, path: str) -> None:
     """Leave a line in a file."""
     with Path(path).open("a") as file:
         file.write(folder.name + "\n")
+
+
+def _pass_and_die(folder: Path, report: ProgressReporter, path: str) -> None:
+    """Leave a line in a file as the last thing to do."""
+    _pass(folder, report, path)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _pid(folder: Path, _: ProgressReporter, path: str) -> None:
@@ -144,6 +164,7 @@ NO_GRACE = Limits(niceness=0, grace_s=0.0)
 ACTIONS: dict[str, Callable[..., None]] = {
     "finish": _finish,
     "pass": _pass,
+    "pass-and-die": _pass_and_die,
     "pid": _pid,
     "meet": _meet,
     "wait": _wait,

@@ -140,6 +140,55 @@ def test_one_that_dies_is_missed_by_nobody(jobs: Jobs, caplog: pytest.LogCapture
     assert the_spare(fork_server())
 
 
+def handed_over(jobs: Jobs, what: str, spare: int) -> str:
+    """Order a run while the spare is stopped; return the job's id when the order lies before the spare, unread."""
+    os.kill(spare, signal.SIGSTOP)
+    job_id = order(jobs, what).job_id
+    runs = jobs._dispatcher._runs
+    seconds_until(lambda: job_id in runs and runs[job_id].pid == spare)
+    return job_id
+
+
+def test_one_that_dies_before_it_reads_its_order_is_missed_by_nobody(
+    jobs: Jobs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    jobs.wait(order(jobs, "finish").job_id)
+    waiting = the_spare(fork_server())
+    job_id = handed_over(jobs, f"pid {tmp_path}", waiting)
+    os.kill(waiting, signal.SIGKILL)
+    assert jobs.wait(job_id).status == "succeeded"
+    assert did(job_id, tmp_path) != waiting
+    assert "ended before its order: exit code -9" in caplog.text
+    assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"  # its slot was let go
+
+
+def test_one_that_dies_as_it_reads_its_order_is_missed_by_nobody(storage_dir: Path, tmp_path: Path) -> None:
+    with opened(storage_dir, rehearsal=f"{job_runs.__name__}:rehearse_to_die_reading") as jobs:
+        jobs.wait(order(jobs, "finish").job_id)
+        waiting = the_spare(fork_server())
+        job_id = handed_over(jobs, f"pid {tmp_path}", waiting)
+        os.kill(waiting, signal.SIGCONT)
+        assert jobs.wait(job_id).status == "succeeded"
+        assert did(job_id, tmp_path) != waiting
+
+
+def test_one_that_dies_with_its_order_ends_the_job_which_is_not_done_twice(jobs: Jobs, tmp_path: Path) -> None:
+    jobs.wait(order(jobs, "finish").job_id)
+    the_spare(fork_server())
+    assert jobs.wait(order(jobs, f"pass-and-die {tmp_path / 'lines'}").job_id).status == "failed"
+    assert len((tmp_path / "lines").read_text().splitlines()) == 1
+
+
+def test_one_that_is_cancelled_before_it_reads_its_order_is_not_replaced(jobs: Jobs, tmp_path: Path) -> None:
+    jobs.wait(order(jobs, "finish").job_id)
+    waiting = the_spare(fork_server())
+    job_id = handed_over(jobs, f"pass {tmp_path / 'lines'}", waiting)
+    jobs.cancel(job_id)
+    assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"  # with the only slot, so the other is gone
+    assert jobs.get(job_id).status == "cancelled"
+    assert not (tmp_path / "lines").exists()
+
+
 def test_a_rehearsal_that_fails_costs_no_run_and_is_told(storage_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
     with opened(storage_dir, rehearsal=f"{job_runs.__name__}:rehearse_badly") as jobs:
         for _ in range(2):

@@ -29,7 +29,7 @@ from typing import Any, NoReturn
 import orjson
 
 from modelyard.jobs import run_process
-from modelyard.jobs.spare import Order, Spares
+from modelyard.jobs.spare import Order, Spare, Spares
 
 _MESSAGE_BYTES = 1 << 16
 _MOST_FILES = 64
@@ -72,10 +72,29 @@ def _named(name: str) -> Any:
     return getattr(found, member) if member else found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Run:
-    job_id: str
-    niceness: int
+    """A run's order, kept until its end is told, and its spare: one may die before it has taken the order."""
+
+    order: Order
+    spare: Spare | None = None
+    is_killed: bool = False
+
+    @property
+    def job_id(self) -> str:
+        job_id: str = self.order[0]["start"]
+        return job_id
+
+    @property
+    def niceness(self) -> int:
+        niceness: int = self.order[0]["niceness"]
+        return niceness
+
+    def close(self) -> None:
+        """Let go of the slot and of the way to the spare."""
+        os.close(self.order[1])
+        if self.spare is not None:
+            self.spare.close()
 
 
 class _Server:
@@ -130,21 +149,22 @@ class _Server:
         for line in lines:
             message = orjson.loads(line)
             if "start" in message:
-                self._start(message, self._files.popleft())
+                order = message, self._files.popleft()
+                self._start(order, self._spares.take(order))
             else:
                 self._kill(message["kill"])
 
-    def _start(self, message: dict[str, Any], slot: int) -> None:
-        job_id = message["start"]
+    def _start(self, order: Order, spare: Spare | None = None) -> None:
+        """Have an order carried out by the spare that it was handed over to, or by a new fork."""
+        run = _Run(order, spare)
         try:
-            pid = self._spares.take((message, slot)) or self._fork(message["niceness"], lambda: (message, slot))
+            pid = self._fork(run.niceness, lambda: order) if spare is None else spare.pid
         except OSError as error:
-            _send(self._channel, {"ended": job_id, "status": None, "reason": f"cannot fork: {error.strerror}"})
+            run.close()
+            _send(self._channel, {"ended": run.job_id, "status": None, "reason": f"cannot fork: {error.strerror}"})
             return
-        finally:
-            os.close(slot)
-        self._runs[pid] = _Run(job_id, message["niceness"])
-        _send(self._channel, {"started": job_id, "pid": pid})
+        self._runs[pid] = run
+        _send(self._channel, {"started": run.job_id, "pid": pid})
 
     def _fork(self, niceness: int, order: Callable[[], Order]) -> int:
         """Return the process of a run, which carries out what `order` returns there. Raises OSError."""
@@ -167,6 +187,8 @@ class _Server:
             run_process.be_first_to_be_killed()
             for file in (*self._children, self._done[0], self._lifeline[1], *self._files):
                 os.close(file)
+            for run in self._runs.values():
+                run.close()
             self._channel.close()
             self._spares.close()
             run_process.end_with(self._lifeline[0])
@@ -187,31 +209,43 @@ class _Server:
             return
         for pid in map(int, pids.split()):
             self._told.add(pid)
-            self._spares.run_has_ended(self._runs[pid].niceness)
-            _send(self._channel, {"ended": self._runs[pid].job_id, "status": 0})
+            self._tell_end(self._runs.pop(pid), 0)
+
+    def _tell_end(self, run: _Run, status: int) -> None:
+        run.close()
+        self._spares.run_has_ended(run.niceness)
+        _send(self._channel, {"ended": run.job_id, "status": status})
 
     def _kill(self, job_id: str) -> None:
         for pid, run in self._runs.items():
             if run.job_id == job_id:
+                run.is_killed = True
                 run_process.kill_group(pid)
 
     def _reap(self) -> None:
         if (why := self._spares.found_dead()) is not None:
             _send(self._channel, {"spare": why})
-        for pid in list(self._runs):
+        for pid in [*self._runs, *self._told]:
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
                 run_process.kill_group(pid)  # what it may have started itself
                 self._tell_done()  # it may have said so since the last look, and its line must find it here
-                run = self._runs.pop(pid)
                 if pid in self._told:
                     self._told.remove(pid)
                 else:
-                    self._spares.run_has_ended(run.niceness)
-                    _send(self._channel, {"ended": run.job_id, "status": status})
+                    self._is_dead(self._runs.pop(pid), status)
+
+    def _is_dead(self, run: _Run, status: int) -> None:
+        """Tell the end of a run, or fork anew if its spare died of itself without having done anything of the order."""
+        if run.spare is None or run.is_killed or run.spare.has_taken():
+            self._tell_end(run, status)
+            return
+        _send(self._channel, {"spare": run.spare.why(status)})
+        run.spare.close()
+        self._start(run.order)
 
     def _end(self) -> NoReturn:
-        for pid in self._runs:
+        for pid in (*self._runs, *self._told):
             run_process.kill_group(pid)
         self._spares.end()
         os._exit(0)

@@ -106,7 +106,7 @@ class Launcher:
             self._server = None
 
     def _running(self, niceness: int = 0) -> _Server:
-        if self._server is None or self._server.is_gone:
+        if self._server is None or self._server.is_gone():
             self._server = _Server(self._target, self._preload, self._rehearsal, niceness)
         return self._server
 
@@ -115,7 +115,6 @@ class _Server:
     """One fork server process, and the thread that hears what it says."""
 
     def __init__(self, target: str, preload: Sequence[str], rehearsal: str | None, niceness: int) -> None:
-        self.is_gone = False
         self._runs: dict[str, RunEvents] = {}
         self._channel, theirs = socket.socketpair()
         with theirs:
@@ -130,6 +129,9 @@ class _Server:
             )
             self._process = _start_python(code, theirs.fileno())
         threading.Thread(target=self._hear, name="runs", daemon=True).start()
+
+    def is_gone(self) -> bool:
+        return self._process.poll() is not None
 
     def start(self, job_id: str, folder: Path, slot: int, niceness: int, events: RunEvents) -> None:
         self._runs[job_id] = events
@@ -161,7 +163,6 @@ class _Server:
                     self._take(orjson.loads(line))
             except OSError:
                 pass
-            self.is_gone = True
             exit_code = self._process.wait()
         for job_id in list(self._runs):
             self._end_of(job_id, RunEnd(None, f"the fork server ended with {exit_code}"))

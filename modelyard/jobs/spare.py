@@ -31,6 +31,7 @@ Fork = Callable[[int, Callable[[], Order]], int]
 
 _MESSAGE_BYTES = 1 << 16
 _READY = b"ready"
+_TAKEN = b"taken"
 
 
 class Spares:
@@ -39,7 +40,7 @@ class Spares:
     def __init__(self, fork: Fork, rehearse: Callable[[], None] | None) -> None:
         self._fork = fork
         self._rehearse = rehearse
-        self._spare: _Spare | None = None
+        self._spare: Spare | None = None
         self._due: int | None = None
 
     def run_has_ended(self, niceness: int) -> None:
@@ -58,19 +59,22 @@ class Spares:
         if self._spare is not None:
             self.end()
         elif self._due is not None and self._rehearse is not None:
-            spare, rehearse = _Spare(self._due), self._rehearse
+            spare, rehearse = Spare(self._due), self._rehearse
             self._due = None
             with suppress(OSError):
                 spare.is_forked(self._fork(spare.niceness, lambda: spare.await_order(rehearse)))
                 self._spare = spare
 
-    def take(self, order: Order) -> int | None:
-        """Have the spare carry out an order, and return its process; None where there is none that is ready."""
+    def take(self, order: Order) -> Spare | None:
+        """Hand an order over to the spare and return it; None if there is none that is ready for this order.
+
+        Whether it takes the order is known when it says so, or has died without a word: see `Spare.has_taken`.
+        """
         spare = self._spare
         if spare is None or not spare.hand_over(order):
             return None
-        self.close()
-        return spare.pid
+        self._spare = None
+        return spare
 
     def found_dead(self) -> str | None:
         """Say why where the spare has ended by itself."""
@@ -93,7 +97,7 @@ class Spares:
             self._spare = None
 
 
-class _Spare:
+class Spare:
     """One spare, and the way to it. Its threads keep the niceness that it has rehearsed with."""
 
     def __init__(self, niceness: int) -> None:
@@ -117,37 +121,44 @@ class _Spare:
                 raise
             channel.send(_READY)
             message, (slot,), _, _ = socket.recv_fds(channel, _MESSAGE_BYTES, 1)
-        return orjson.loads(message), slot
+            order = orjson.loads(message), slot
+            channel.send(_TAKEN)  # from here on the order is this process's, before it does anything of it
+        return order
 
     def hand_over(self, order: Order) -> bool:
-        """Have it carry out an order; tell whether it will: it may be another's niceness, not be ready, or be gone."""
+        """Hand over an order. Returns False if the spare has another niceness, is not ready or has died."""
         message, slot = order
-        if message["niceness"] != self.niceness or self._said() != _READY:
+        if message["niceness"] != self.niceness or self._says(socket.MSG_PEEK) != _READY:
             return False
         try:
             socket.send_fds(self._ours, [orjson.dumps(message)], [slot])
         except OSError:
             return False
+        self._says()
         return True
 
+    def has_taken(self) -> bool:
+        """Whether the spare has said that it took the order that was handed over; the answer is final if it is dead."""
+        return self._says(socket.MSG_PEEK) == _TAKEN
+
     def death(self) -> str | None:
-        """Say why where it has ended."""
+        """Say why if the spare has ended."""
         done, status = os.waitpid(self.pid, os.WNOHANG)
-        if not done:
-            return None
-        return (
-            self._said().removeprefix(_READY).decode(errors="replace")
-            or f"exit code {os.waitstatus_to_exitcode(status)}"
-        )
+        return self.why(status) if done else None
+
+    def why(self, status: int) -> str:
+        """Say why the spare, whose wait status this is, has ended without an order."""
+        said = self._says(socket.MSG_PEEK).removeprefix(_READY).decode(errors="replace")
+        return said or f"exit code {os.waitstatus_to_exitcode(status)}"
 
     def close(self) -> None:
         """Close the way to it."""
         self._ours.close()
         self._theirs.close()
 
-    def _said(self) -> bytes:
-        """Return what it has said, without taking it away."""
+    def _says(self, flags: int = 0) -> bytes:
+        """Return the next that it has said, if anything; with MSG_PEEK without taking it away."""
         try:
-            return self._ours.recv(_MESSAGE_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            return self._ours.recv(_MESSAGE_BYTES, flags | socket.MSG_DONTWAIT)
         except OSError:
             return b""
