@@ -83,7 +83,8 @@ class Dispatcher:
         self._runs: dict[str, _Run] = {}
         self._ends: deque[tuple[str, RunEnd]] = deque()
         self._listeners: list[Callable[[], None]] = []
-        self._waits = False
+        self._followers: list[Callable[[], None]] = []
+        self._any_alive = False
         self._seen_changes = -1
         self._serves = False
         self._stop_at: float | None = None
@@ -135,6 +136,12 @@ class Dispatcher:
             with self._lock:
                 self._listeners.remove(callback)
 
+    def follow(self, callback: Callable[[], None]) -> None:
+        """From now on call back as `listening` does; what others do while no job is alive is seen within a second."""
+        with self._lock:
+            self._followers.append(callback)
+        self.look_now()
+
     def drain(self) -> None:
         """Start nothing more, and interrupt what still runs after the grace period. Safe in a signal handler."""
         if self._stop_at is None:
@@ -173,7 +180,7 @@ class Dispatcher:
                 return
 
     def _pause(self) -> float | None:
-        if self._runs or self._ends or self._waits or self._listeners or self.stops:
+        if self._runs or self._ends or self._any_alive or self._listeners or self.stops:
             return _LOOK_INTERVAL_S
         return _IDLE_INTERVAL_S
 
@@ -189,7 +196,7 @@ class Dispatcher:
         queued = [entry for entry in alive if entry.status == "queued"]
         if not self.stops:
             self._start_those_whose_turn_it_is(queued)
-        self._waits = bool(queued)
+        self._any_alive = bool(alive)
         changes = self._documents.changes
         if changes != self._seen_changes:
             self._seen_changes = changes
@@ -197,7 +204,7 @@ class Dispatcher:
 
     def _tell(self) -> None:
         with self._lock:
-            listeners = list(self._listeners)
+            listeners = [*self._listeners, *self._followers]
         for callback in listeners:
             callback()
 

@@ -183,6 +183,10 @@ class Jobs:
         """Within the block, call back (in a thread of this class's) whenever anything has happened to any job."""
         return self._dispatcher.listening(callback)
 
+    def follow(self, callback: Callable[[], None]) -> None:
+        """From now on call back as `listening` does; what others do while no job is alive is seen within a second."""
+        self._dispatcher.follow(callback)
+
     def check_will_run(self, job: Job) -> None:
         """Raise Unavailable where a job waits for its turn, but this process stops."""
         if job.status == "queued" and self._dispatcher.stops:

@@ -30,21 +30,15 @@ from modelyard.tables.contract import TrainingTable
 TARGET = f"{__name__}:run"
 
 PRELOAD = (
-    "catboost",
     "joblib",
     "polars",
     "sklearn.calibration",
-    "sklearn.compose",
     "sklearn.exceptions",
-    "sklearn.impute",
-    "sklearn.linear_model",
     "sklearn.metrics",
     "sklearn.model_selection",
-    "sklearn.pipeline",
-    "sklearn.preprocessing",
     f"{__name__}:warm_up()",
 )
-"""What fits and evaluations import when they come to it, imported once for all runs; then a call."""
+"""What evaluations import when they come to it, imported once for all runs; then a call."""
 
 REHEARSAL = f"{__name__}:rehearse"
 
@@ -55,10 +49,11 @@ _TABLE = "table.arrow"
 
 
 def warm_up() -> None:
-    """Do once what would take long in each run: find plug-ins and versions, and narwhals' way to polars.
+    """Do once what would take long in each run: find plug-ins, their libraries and versions, narwhals' way to polars.
 
     No more than that: where polars begins to compute it starts threads, and no process that has some can be forked.
     """
+    models_registry.preload()
     for model_class in models_registry.model_classes().values():
         current_environment(model_class.libraries)
     with suppress(ImportError):  # scikit-learn's affair: another release may not need it

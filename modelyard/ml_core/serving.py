@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -86,21 +87,29 @@ class LoadedModels:
         return self._size_bytes
 
     def warm_up(self, stop: Event) -> None:
-        """Load the latest active version of each name, newest first, while they fit the bound; until `stop` is set.
-
-        What cannot be loaded is logged, and raised to whoever asks for it.
-        """
+        """Load the latest active version of each name, newest first, while they fit the bound; until `stop` is set."""
         for model in latest_of_each_name(self._store):
             if stop.is_set():
                 return
-            if self._size_bytes + model.artifact.bytes > self._capacity_bytes:
-                continue
-            try:
-                self.get(model.model_id)
-            except ModelyardError as error:
-                log.warning("model %s cannot be warmed up: %s", model.model_id, error.detail)
+            if self._size_bytes + model.artifact.bytes <= self._capacity_bytes:
+                self.load_ahead(model)
+
+    def load_ahead(self, model: ModelMetadata) -> None:
+        """Load a model that will be asked for, unless it alone is larger than the bound.
+
+        What cannot be loaded is logged, and raised to whoever asks for it.
+        """
+        if model.artifact.bytes > self._capacity_bytes:
+            return
+        try:
+            self.get(model.model_id)
+        except ModelyardError as error:
+            log.warning("model %s cannot be warmed up: %s", model.model_id, error.detail)
+        except Exception:  # a third party's estimator may raise anything, and must not keep others from being loaded
+            log.exception("model %s cannot be warmed up", model.model_id)
 
     def _load(self, model_id: str, promise: Future[LoadedModel]) -> LoadedModel:
+        began = time.monotonic()
         try:
             model = load(self._store, self._store.get_active(model_id))
         except BaseException as error:
@@ -111,6 +120,7 @@ class LoadedModels:
         with self._lock:
             del self._loading[model_id]
             self._keep(model)
+        log.debug("model %s is loaded, in %.0f ms", model_id, (time.monotonic() - began) * 1000)
         promise.set_result(model)
         return model
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
-from threading import Event, Thread
 from typing import TYPE_CHECKING, Literal
 
 import modelyard
@@ -23,6 +22,7 @@ from modelyard.ml_core.running import write_order
 from modelyard.ml_core.sentences import say, say_trained
 from modelyard.ml_core.serving import LoadedModel, LoadedModels
 from modelyard.ml_core.training import check_plan
+from modelyard.ml_core.warming import Warming
 from modelyard.schemas import (
     Health,
     Job,
@@ -64,7 +64,7 @@ class Yard:
         self._missing_markers = missing_markers
         self._loaded = LoadedModels(store, model_cache_bytes)
         self._batches = MicroBatches()
-        self._closing = Event()
+        self._warming = Warming(store, self._loaded)
         self._started = time.monotonic()
 
     def train(self, request: TrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
@@ -158,8 +158,9 @@ class Yard:
         return self._predict(model, request)
 
     def warm_up(self) -> None:
-        """Load the latest models in a thread, so that the first to ask need not wait; ends with `close`."""
-        Thread(target=self._loaded.warm_up, args=(self._closing,), name="warm-up", daemon=True).start()
+        """Load models and import libraries in a thread, so that the first to ask need not wait; ends with `close`."""
+        self._warming.start()
+        self._jobs.follow(self._warming.look)
 
     def _predict(self, model: LoadedModel, request: PredictRequest) -> Predictions:
         logs.note(model_id=model.model_id, model_class=model.model_class_key)
@@ -234,7 +235,7 @@ class Yard:
 
     def close(self) -> None:
         """Let go of the folder. Trainings that still run get their grace period, then they are interrupted."""
-        self._closing.set()
+        self._warming.close()
         self._jobs.close()
         if self._tracker is not None:
             self._tracker.close()

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 import functools
+import importlib
 import logging
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 
@@ -62,6 +64,20 @@ def describe(model_class: ModelClass) -> ModelClassInfo:
 def describe_all() -> list[ModelClassInfo]:
     """Return what there is to choose from, as `describe` tells it."""
     return [describe(found) for found in model_classes().values()]
+
+
+def preload(stops: Callable[[], bool] = lambda: False) -> None:
+    """Import what the model classes say that they need, module by module, until `stops` says so.
+
+    What cannot be imported is logged, and raised to whoever comes to need it.
+    """
+    for module in dict.fromkeys(name for one in model_classes().values() for name in one.preloads):
+        if stops():
+            return
+        try:
+            importlib.import_module(module)
+        except Exception:  # a third party's module may raise anything, and must not hide the others
+            logger.exception("%s cannot be imported", module)
 
 
 def forget_plug_ins() -> None:

@@ -97,6 +97,8 @@ class ModelClass(ABC):
     import_path: ClassVar[str]
     libraries: ClassVar[tuple[str, ...]]
     """The distributions whose version a fitted estimator depends on."""
+    preloads: ClassVar[tuple[str, ...]] = ()
+    """The modules that fitting, unpickling and predicting import when they come to it; servers import them before."""
     hyperparams: ClassVar[tuple[Hyperparam, ...]]
     reads_enums: ClassVar[bool] = False
     """Whether fits take categorical columns as Enum, too."""

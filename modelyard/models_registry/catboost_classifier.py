@@ -37,6 +37,7 @@ class CatBoostClassifierClass(ModelClass):
     )
     import_path = "catboost.CatBoostClassifier"
     libraries = ("catboost",)
+    preloads = ("catboost",)
     reads_enums = True
     hyperparams = (
         Hyperparam("iterations", ("int",), 300, "The number of trees.", minimum=1, maximum=1_000_000),

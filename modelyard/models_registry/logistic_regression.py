@@ -48,6 +48,13 @@ class LogisticRegressionClass(ModelClass):
     )
     import_path = "sklearn.linear_model.LogisticRegression"
     libraries = ("scikit-learn",)
+    preloads = (
+        "sklearn.compose",
+        "sklearn.impute",
+        "sklearn.linear_model",
+        "sklearn.pipeline",
+        "sklearn.preprocessing",
+    )
     reads_enums = True
     hyperparams = (
         Hyperparam(

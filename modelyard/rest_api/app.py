@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 import modelyard
 from modelyard import errors, logs
 from modelyard.errors import ModelyardError
+from modelyard.ml_core.warming import FIRST_CALLERS_S
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api import openapi, problems
 from modelyard.rest_api.gate import Gate
@@ -28,9 +29,6 @@ from modelyard.settings import Settings
 
 log = logging.getLogger("modelyard.rest")
 
-_PREPARE_AFTER_S = 0.5
-"""Getting ready to train is left until the first callers have their answers."""
-
 _DESCRIPTION = "Train, judge, serve and retire tabular classification models."
 
 
@@ -39,7 +37,7 @@ def create_app(yard: Yard, settings: Settings) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        preparing = threading.Timer(_PREPARE_AFTER_S, _prepare, [yard])
+        preparing = threading.Timer(FIRST_CALLERS_S, _prepare, [yard])
         preparing.daemon = True
         preparing.start()
         yield

@@ -57,7 +57,7 @@ class _Server(uvicorn.Server):
         self._yard = yard
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then load the latest models meanwhile."""
+        """Listen, then get ready to predict meanwhile."""
         await super().startup(sockets)
         if self.started:
             spare_the_collector()
