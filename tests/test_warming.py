@@ -117,11 +117,14 @@ def test_what_the_model_classes_declare_is_all_that_predictions_import(tmp_path:
     code = """
 import sys
 from pathlib import Path
+import modelyard.grpc_server.server, modelyard.rest_api.server
 from modelyard import models_registry
 from modelyard.bootstrap import build
 from modelyard.settings import Settings
 from tests.test_warming import asked
 yard = build(Settings(storage_dir=Path(sys.argv[1])))
+yard.list_models()
+assert not {"sklearn", "scipy", "pandas", "catboost"} & set(sys.modules), "opening a folder imports nothing heavy"
 models_registry.preload()
 before = set(sys.modules)
 for key in models_registry.BUILT_IN:
