@@ -235,7 +235,10 @@ def test_no_thread_waits_for_those_who_wait(target: str, client: GrpcClient) -> 
 def test_sigterm_says_not_serving_first_finishes_what_runs_and_exits_with_0(storage_dir: Path) -> None:
     port = doors.free_port()
     command = [sys.executable, "-m", "modelyard", "grpc", "--port", str(port)]
-    with doors.serving(command, storage_dir) as process, grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+    with (
+        doors.serving(command, storage_dir, MODELYARD_TRAIN_GRACE_S="100") as process,
+        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
         grpc.channel_ready_future(channel).result(30)
         stub: Any = ModelServiceStub(channel)  # type: ignore[no-untyped-call]
         health = health_pb2_grpc.HealthStub(channel)
@@ -248,7 +251,7 @@ def test_sigterm_says_not_serving_first_finishes_what_runs_and_exits_with_0(stor
             assert next(states).status == health_pb2.HealthCheckResponse.NOT_SERVING
             assert not training.done()
             eventually(lambda: _refused(client))
-        assert training.result(30).name == "last"
+        assert training.result(100).name == "last"
         assert process.wait(30) == 0
 
 

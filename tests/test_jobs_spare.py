@@ -35,11 +35,15 @@ def fork_server() -> int:
 
 
 def the_spare(server: int) -> int:
-    """Return the spare when it is there and has rehearsed."""
-    seconds_until(lambda: len(descendants(server) - runs(server)) == 1)
-    (found,) = descendants(server) - runs(server)
-    seconds_until(lambda: is_ready(found))
-    return found
+    """Return the spare when it is there and has rehearsed; a run that is just dying is none."""
+    ready: list[int] = []
+
+    def found() -> bool:
+        ready[:] = filter(is_ready, descendants(server) - runs(server))
+        return len(ready) == 1
+
+    seconds_until(found)
+    return ready[0]
 
 
 def is_ready(pid: int) -> bool:

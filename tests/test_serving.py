@@ -116,7 +116,7 @@ def test_a_model_larger_than_the_bound_is_kept_alone(store: ModelStore) -> None:
 
 def test_warm_up_loads_the_latest_version_of_each_name(store: ModelStore) -> None:
     loaded = LoadedModels(store, 2**20)
-    loaded.warm_up(threading.Event())
+    loaded.warm_up(lambda: False)
     assert all(loaded.get_loaded(name) for name in ("one:2", "two", "three"))
     assert loaded.get_loaded("one:1") is None
 
@@ -125,13 +125,11 @@ def test_warm_up_stops_at_the_bound_and_when_it_is_told(store: ModelStore) -> No
     newest = LoadedModels(store, 2**20).get("three")
     artifact = store.get("three").metadata.artifact.bytes
     loaded = LoadedModels(store, artifact + newest.size_bytes // 2)
-    loaded.warm_up(threading.Event())
+    loaded.warm_up(lambda: False)
     assert loaded.get_loaded("three") is not None
     assert loaded.get_loaded("one") is None
-    stopped = threading.Event()
-    stopped.set()
     none = LoadedModels(store, 2**20)
-    none.warm_up(stopped)
+    none.warm_up(lambda: True)
     assert none.size_bytes == 0
 
 
@@ -140,7 +138,7 @@ def test_warm_up_passes_over_what_is_damaged(tmp_path: Path, caplog: pytest.LogC
         good, bad = yard.train(request("good")), yard.train(request("bad"))
         (tmp_path / "yard" / "artifacts" / bad.model_id / bad.artifact.file).write_bytes(b"broken")
         loaded = LoadedModels(yard._store, 2**20)
-        loaded.warm_up(threading.Event())
+        loaded.warm_up(lambda: False)
         assert loaded.get_loaded(good.model_id) is not None
         assert bad.model_id in caplog.text
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def test_a_new_model_is_loaded_before_it_is_asked_for_whoever_trained_it(yard: Y
 def test_what_was_there_and_moves_up_is_not_new(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("modelyard.ml_core.warming._LOOK_BACK", 2)
     ids = [yard.train(order("one")).model_id for _ in range(3)]
-    warming = Warming(yard._store, LoadedModels(yard._store, 2**20))
+    warming = Warming(yard._store, yard._jobs, LoadedModels(yard._store, 2**20))
     assert [model.model_id for model in warming._published()] == ids[:0:-1]
     yard.delete(ids[-1])
     assert warming._published() == []
@@ -101,6 +101,23 @@ def test_a_folder_that_fails_for_a_while_does_not_end_the_warming(
     (tmp_path / "away").rename(database)
     yard.train(order("later"))
     seconds_until(lambda: is_loaded(yard, "later"))
+
+
+@pytest.mark.parametrize("drained", [False, True])
+def test_a_server_that_stops_imports_nothing_more(yard: Yard, monkeypatch: pytest.MonkeyPatch, drained: bool) -> None:
+    stops: list[bool] = []
+    asked = threading.Event()
+
+    def preload(is_stopped: Callable[[], bool]) -> None:
+        stops.append(is_stopped())
+        asked.set()
+
+    monkeypatch.setattr(models_registry, "preload", preload)
+    if drained:
+        yard.drain()
+    yard.warm_up()
+    assert asked.wait(60)
+    assert stops == [drained]
 
 
 def test_closing_ends_the_thread(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ import gc
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Event, Lock
+from threading import Lock
 
 from modelyard import models_registry
 from modelyard.errors import ModelyardError
@@ -86,10 +86,10 @@ class LoadedModels:
         """The memory that the loaded models take."""
         return self._size_bytes
 
-    def warm_up(self, stop: Event) -> None:
-        """Load the latest active version of each name, newest first, while they fit the bound; until `stop` is set."""
+    def warm_up(self, stops: Callable[[], bool]) -> None:
+        """Load the latest active version of each name, newest first, while they fit the bound and until `stops`."""
         for model in latest_of_each_name(self._store):
-            if stop.is_set():
+            if stops():
                 return
             if self._size_bytes + model.artifact.bytes <= self._capacity_bytes:
                 self.load_ahead(model)

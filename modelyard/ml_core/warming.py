@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from modelyard import models_registry
 from modelyard.errors import ModelyardError
+from modelyard.jobs import Jobs
 from modelyard.ml_core.serving import LoadedModels, spare_the_collector
 from modelyard.schemas import ModelMetadata, ModelQuery
 from modelyard.storage import ModelStore
@@ -29,13 +30,14 @@ _LOOK_BACK = 20
 class Warming:
     """The thread of one core; it begins with `start` and ends with `close`."""
 
-    def __init__(self, store: ModelStore, loaded: LoadedModels) -> None:
+    def __init__(self, store: ModelStore, jobs: Jobs, loaded: LoadedModels) -> None:
         self._store = store
+        self._jobs = jobs
         self._loaded = loaded
         self._seen: set[str] = set()
         self._oldest = ""
         self._news = threading.Event()
-        self._stop = threading.Event()
+        self._stops = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -43,13 +45,13 @@ class Warming:
         self._thread = threading.Thread(target=self._work, name="warming", daemon=True)
         self._thread.start()
 
-    def look(self) -> None:
-        """Have the thread look for new models; to be called when something has happened to a job."""
-        self._news.set()
+    def stop(self) -> None:
+        """Go no further than the model or the module that the thread is at. Safe in a signal handler."""
+        self._stops = True
 
     def close(self) -> None:
-        """End the thread, after the model or the module that it is at."""
-        self._stop.set()
+        """Stop, and wait for the thread's end."""
+        self.stop()
         self._news.set()
         if self._thread is not None:
             self._thread.join()
@@ -57,15 +59,19 @@ class Warming:
     def _work(self) -> None:
         began = time.monotonic()
         self._carefully(self._load_latest)
-        self._stop.wait(FIRST_CALLERS_S)
-        models_registry.preload(self._stop.is_set)
-        if not self._stop.is_set():
+        self._news.wait(FIRST_CALLERS_S)  # nothing but `close` is news yet
+        models_registry.preload(self._is_stopped)
+        if not self._stops:
             spare_the_collector()
             log.info("warm after %.1f s: the libraries of all model classes are imported", time.monotonic() - began)
-        while not self._stop.is_set():
+            self._jobs.follow(self._news.set)
+        while not self._stops:
             self._carefully(self._load_new)
             self._news.wait()
             self._news.clear()
+
+    def _is_stopped(self) -> bool:
+        return self._stops
 
     def _carefully(self, step: Callable[[], None]) -> None:
         try:
@@ -75,11 +81,11 @@ class Warming:
 
     def _load_latest(self) -> None:
         self._published()  # what there is now is old
-        self._loaded.warm_up(self._stop)
+        self._loaded.warm_up(self._is_stopped)
 
     def _load_new(self) -> None:
         for model in self._published():
-            if self._stop.is_set():
+            if self._stops:
                 return
             self._loaded.load_ahead(model)
 

@@ -64,7 +64,7 @@ class Yard:
         self._missing_markers = missing_markers
         self._loaded = LoadedModels(store, model_cache_bytes)
         self._batches = MicroBatches()
-        self._warming = Warming(store, self._loaded)
+        self._warming = Warming(store, jobs, self._loaded)
         self._started = time.monotonic()
 
     def train(self, request: TrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
@@ -134,6 +134,7 @@ class Yard:
 
     def drain(self) -> None:
         """Start no more trainings; those that run get their grace period. Safe in a signal handler."""
+        self._warming.stop()  # it would take a core from those that run
         self._jobs.drain()
 
     def predict(self, request: PredictRequest) -> Predictions:
@@ -160,7 +161,6 @@ class Yard:
     def warm_up(self) -> None:
         """Load models and import libraries in a thread, so that the first to ask need not wait; ends with `close`."""
         self._warming.start()
-        self._jobs.follow(self._warming.look)
 
     def _predict(self, model: LoadedModel, request: PredictRequest) -> Predictions:
         logs.note(model_id=model.model_id, model_class=model.model_class_key)
