@@ -70,5 +70,5 @@ def say(*words: str) -> None:
 
 if __name__ == "__main__":
     role, folder, given = sys.argv[1:]
-    with mock.patch("modelyard.storage.database.COMPACT_ABOVE_BYTES", 30_000):
+    with mock.patch("modelyard.storage.documents.database.COMPACT_ABOVE_BYTES", 30_000):
         (write if role == "writer" else read)(ModelStore(Path(folder), lock_timeout_s=60), int(given))

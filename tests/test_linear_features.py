@@ -20,7 +20,7 @@ from modelyard.models_registry import model_class
 from modelyard.models_registry.base import FitTask
 from modelyard.models_registry.hyperparams import check
 from modelyard.models_registry.linear_features import MANY_ROWS, fit_columns
-from modelyard.storage.estimators import pickled
+from modelyard.storage.artifacts.estimators import pickled
 from modelyard.tables import ReadingOptions, read_training
 from modelyard.tables.contract import TrainingTable, as_text
 

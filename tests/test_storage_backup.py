@@ -13,7 +13,7 @@ from modelyard.errors import AlreadyExists, DataLoss, FailedPrecondition, Invali
 from modelyard.schemas import ModelQuery
 from modelyard.storage import ModelStore, backup
 from modelyard.storage.artifacts import ArtifactFolder
-from modelyard.storage.doctor import examine
+from modelyard.storage.upkeep.doctor import examine
 from tests.storage_drafts import new_model
 
 

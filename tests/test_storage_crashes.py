@@ -16,8 +16,8 @@ import pytest
 from modelyard.errors import DataLoss
 from modelyard.schemas import ModelQuery
 from modelyard.storage import ModelStore, backup, write_model_files
-from modelyard.storage.garbage import collect
-from modelyard.storage.repair import repair
+from modelyard.storage.upkeep.garbage import collect
+from modelyard.storage.upkeep.repair import repair
 from tests import simulated_disk
 from tests.simulated_disk import Disk
 from tests.storage_drafts import new_model
@@ -188,7 +188,7 @@ STATUS_AFTER_REPAIR = (None, "active", None, "active", "deleted")
 
 
 def test_the_scenario_of_a_compaction_by_itself_has_one(memory_path: Path) -> None:
-    with mock.patch("modelyard.storage.database.COMPACT_ABOVE_BYTES", 4096):
+    with mock.patch("modelyard.storage.documents.database.COMPACT_ABOVE_BYTES", 4096):
         disk, _ = record(SCENARIOS["compact by itself"], memory_path / "recorded")
     assert any(isinstance(done, simulated_disk.Rename) and done.to_name == "db.jsonl" for done in disk.operations)
 
@@ -217,7 +217,7 @@ def test_a_folder_that_is_not_fsynced_would_be_noticed(module: str, name: str, m
 
 
 def check_every_state(scenario: Scenario, path: Path, *, power_cut: bool) -> int:
-    with mock.patch("modelyard.storage.database.COMPACT_ABOVE_BYTES", 4096):
+    with mock.patch("modelyard.storage.documents.database.COMPACT_ABOVE_BYTES", 4096):
         disk, seen = record(scenario, path / "recorded")
     number = 0
     for number, (moment, what, survived) in enumerate(disk.states(power_cut=power_cut), 1):

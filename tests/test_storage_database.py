@@ -14,7 +14,7 @@ import pytest
 
 from modelyard.errors import Unavailable
 from modelyard.storage import Database
-from modelyard.storage.folder_lock import FolderLock
+from modelyard.storage.documents.folder_lock import FolderLock
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ import pytest
 from modelyard.errors import DataLoss, FailedPrecondition, ModelNotFound, NoYard
 from modelyard.schemas import ModelQuery
 from modelyard.storage import Database, ModelRecord, ModelStore
-from modelyard.storage.doctor import Examination, examine
-from modelyard.storage.log_format import Header, encode_header
+from modelyard.storage.upkeep.doctor import Examination, examine
+from modelyard.storage.documents.log_format import Header, encode_header
 from modelyard.storage.records import described_record
-from modelyard.storage.repair import repair
+from modelyard.storage.upkeep.repair import repair
 from tests.storage_drafts import new_model
 
 
@@ -238,7 +238,7 @@ def test_a_torn_end_is_no_damage(storage_dir: Path, records: list[ModelRecord]) 
 
 def test_a_newer_format_is_not_repaired(storage_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     storage_dir.mkdir()
-    monkeypatch.setattr("modelyard.storage.log_format.FORMAT", 2)
+    monkeypatch.setattr("modelyard.storage.documents.log_format.FORMAT", 2)
     (storage_dir / "db.jsonl").write_bytes(encode_header(Header("0" * 32)))
     monkeypatch.undo()
     for look in (examine, repair):

@@ -16,7 +16,7 @@ from modelyard.models_registry import model_class
 from modelyard.schemas import Evaluation, ModelQuery, PredictRequest, RetrainRequest
 from modelyard.settings import Settings
 from modelyard.storage import check_environment
-from modelyard.storage.doctor import examine
+from modelyard.storage.upkeep.doctor import examine
 from tests.data.freeze import LABELS, QUICK, ROWS
 
 DATA = Path(__file__).parent / "data"

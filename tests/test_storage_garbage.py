@@ -12,7 +12,7 @@ import pytest
 from modelyard.errors import ModelGone
 from modelyard.schemas import ModelQuery
 from modelyard.storage import ModelStore
-from modelyard.storage.garbage import collect
+from modelyard.storage.upkeep.garbage import collect
 from tests.storage_drafts import new_model
 
 

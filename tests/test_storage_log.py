@@ -10,7 +10,7 @@ import pytest
 
 from modelyard.errors import DataLoss, FailedPrecondition, InvalidRequest
 from modelyard.storage import Database
-from modelyard.storage.log_format import HEADER_BYTES, Header, encode_entry, encode_header
+from modelyard.storage.documents.log_format import HEADER_BYTES, Header, encode_entry, encode_header
 
 Documents = dict[str, dict[str, Any]]
 
@@ -136,7 +136,7 @@ def test_an_empty_file_is_not_taken_for_a_new_one(path: Path) -> None:
 
 
 def test_a_newer_format_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelyard.storage.log_format.FORMAT", 2)
+    monkeypatch.setattr("modelyard.storage.documents.log_format.FORMAT", 2)
     path.write_bytes(encode_header(Header("0" * 32)))
     monkeypatch.undo()
     with pytest.raises(FailedPrecondition, match="has format 2; this release reads format 1"):

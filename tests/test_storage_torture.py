@@ -25,7 +25,7 @@ from modelyard.grpc_server.client import GrpcClient
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import ModelMetadata, ModelQuery, TrainRequest
 from modelyard.storage import ModelStore
-from modelyard.storage.doctor import examine
+from modelyard.storage.upkeep.doctor import examine
 from tests import doors
 
 SECONDS = float(os.environ.get("MODELYARD_TEST_TORTURE_S", "3"))

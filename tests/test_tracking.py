@@ -19,7 +19,7 @@ from modelyard.ml_core.yard import Yard
 from modelyard.schemas import Evaluation, JobQuery, ModelMetadata, RetrainRequest, Tracking, TrainRequest
 from modelyard.settings import Settings
 from modelyard.storage import doctor, garbage
-from modelyard.storage.backup import create, load
+from modelyard.storage.upkeep.backup import create, load
 from modelyard.tracking import documents
 from modelyard.tracking.tracker import Flushed
 from tests import clearml_double

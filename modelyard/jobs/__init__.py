@@ -4,8 +4,7 @@ What a run does is handed in by a dotted path; nothing here knows of tables or m
 """
 
 from modelyard.jobs.dispatcher import Limits
-from modelyard.jobs.index import JobIndex
 from modelyard.jobs.jobs import Jobs, NewJob
 from modelyard.jobs.spool import Finished, ProgressReporter
 
-__all__ = ["Finished", "JobIndex", "Jobs", "Limits", "NewJob", "ProgressReporter"]
+__all__ = ["Finished", "Jobs", "Limits", "NewJob", "ProgressReporter"]

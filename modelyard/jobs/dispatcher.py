@@ -1,6 +1,6 @@
 """The thread that carries a process's jobs through: starts them when it is their turn, watches them, ends them.
 
-Nothing is held in memory that must survive: what there is to do stands in the documents, and is looked at anew several
+Nothing is held in memory that must survive: what there is to do is stored, and is looked at anew several
 times a second while any job is alive. So jobs are shared with, and can be cancelled by, other processes of the folder.
 """
 
@@ -14,17 +14,15 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from modelyard.errors import ModelyardError
 from modelyard.jobs import endings, locks
-from modelyard.jobs.documents import JobDocuments
 from modelyard.jobs.finishing import Finisher, OnEnd
-from modelyard.jobs.index import JobEntry
 from modelyard.jobs.launcher import Launcher, RunEnd, RunEvents
+from modelyard.jobs.lifecycle import Lifecycle
 from modelyard.jobs.spool import Finished, Spool
 from modelyard.schemas import JobStatus
-from modelyard.storage import ModelStore
+from modelyard.storage import JobEntry, Storage
 
 log = logging.getLogger("modelyard.jobs")
 
@@ -66,20 +64,19 @@ class Dispatcher:
 
     def __init__(
         self,
-        folder: Path,
-        store: ModelStore,
-        documents: JobDocuments,
+        storage: Storage,
+        lifecycle: Lifecycle,
         launcher: Launcher,
         limits: Limits,
         *,
         on_end: OnEnd | None = None,
     ) -> None:
-        self._folder = folder
-        self._documents = documents
+        self._folder = storage.runs
+        self._lifecycle = lifecycle
         self._launcher = launcher
         self._limits = limits
-        self._finisher = Finisher(store, documents, on_end)
-        self._slots = locks.Slots(folder, limits.workers)
+        self._finisher = Finisher(storage.models, lifecycle, on_end)
+        self._slots = locks.Slots(self._folder, limits.workers)
         self._runs: dict[str, _Run] = {}
         self._ends: deque[tuple[str, RunEnd]] = deque()
         self._listeners: list[Callable[[], None]] = []
@@ -188,7 +185,7 @@ class Dispatcher:
         while self._ends:
             self._end(*self._ends[0])
             self._ends.popleft()
-        alive = self._documents.alive()
+        alive = self._lifecycle.alive()
         self._kill_what_must_end({entry.job_id for entry in alive if entry.status == "running"})
         for entry in alive:
             if entry.status == "running" and entry.job_id not in self._runs:
@@ -197,7 +194,7 @@ class Dispatcher:
         if not self.stops:
             self._start_those_whose_turn_it_is(queued)
         self._any_alive = bool(alive)
-        changes = self._documents.changes
+        changes = self._lifecycle.changes
         if changes != self._seen_changes:
             self._seen_changes = changes
             self._tell()
@@ -210,10 +207,10 @@ class Dispatcher:
 
     def _release_queued(self) -> None:
         if self._owner is not None:
-            self._documents.release(self._owner.owner_id)
+            self._lifecycle.release(self._owner.owner_id)
 
     def _remove_leftovers(self) -> None:
-        alive = {entry.job_id for entry in self._documents.alive()}
+        alive = {entry.job_id for entry in self._lifecycle.alive()}
         for path in self._folder.iterdir():
             if path.is_dir() and path.name not in alive and path.stat().st_mtime < time.time() - _LEFTOVER_AFTER_S:
                 Spool(path).remove()
@@ -236,7 +233,7 @@ class Dispatcher:
     def _start(self, entry: JobEntry, slot: int) -> None:
         spool = Spool(self._folder / entry.job_id)
         try:
-            begun = self._documents.begin(entry, self.owner_id())
+            begun = self._lifecycle.begin(entry, self.owner_id())
         except BaseException:
             os.close(slot)
             raise

@@ -7,11 +7,10 @@ from collections.abc import Callable
 
 from modelyard.errors import FailedPrecondition, InvalidArgument, JobNotFound, ModelyardError
 from modelyard.jobs import endings
-from modelyard.jobs.documents import JobDocuments
-from modelyard.jobs.index import JobEntry
+from modelyard.jobs.lifecycle import Lifecycle
 from modelyard.jobs.spool import Finished, Spool
 from modelyard.schemas import JobError, JobStatus
-from modelyard.storage import ModelStore
+from modelyard.storage import JobEntry, ModelStore
 
 log = logging.getLogger("modelyard.jobs")
 
@@ -22,9 +21,9 @@ OnEnd = Callable[[str], None]
 class Finisher:
     """Ends the jobs of a folder. Every use raises Unavailable where the folder cannot be used."""
 
-    def __init__(self, store: ModelStore, documents: JobDocuments, on_end: OnEnd | None) -> None:
+    def __init__(self, store: ModelStore, lifecycle: Lifecycle, on_end: OnEnd | None) -> None:
         self._store = store
-        self._documents = documents
+        self._lifecycle = lifecycle
         self._on_end = on_end
 
     def tell(self, made: str) -> None:
@@ -40,7 +39,8 @@ class Finisher:
                 made.description,
                 spool.result,
                 made.files,
-                also=lambda transaction, record: self._documents.succeed(
+                name=made.name,
+                also=lambda transaction, record: self._lifecycle.succeed(
                     transaction, job_id, record.metadata.model_id, progress
                 ),
             )
@@ -58,7 +58,7 @@ class Finisher:
     ) -> str | None:
         """Write down why a job has no model; return its id, None where it had ended."""
         try:
-            self._documents.end(job_id, status, error, progress=spool.progress())
+            self._lifecycle.end(job_id, status, error, progress=spool.progress())
         except (FailedPrecondition, JobNotFound):
             return None  # cancelled meanwhile
         said = spool.log_tail()
@@ -70,7 +70,7 @@ class Finisher:
     def interrupt(self, entry: JobEntry, spool: Spool) -> None:
         """End a running job whose owner is gone, unless someone else was quicker, and remove its folder."""
         try:
-            self._documents.end(
+            self._lifecycle.end(
                 entry.job_id,
                 "interrupted",
                 endings.interrupted(),

@@ -18,16 +18,20 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from modelyard.errors import Internal, ModelyardError
-from modelyard.schemas import JobError, JobProgress
-from modelyard.storage import ModelDescription, StoredFile
+from modelyard.schemas import JobError, JobProgress, ModelDescription
+from modelyard.storage import StoredFile
 
 _LOG_TAIL_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a run has made: a model's description, and the files that it wrote into its folder `result`."""
+    """What a run has made: a model's description, and the files that it wrote into its folder `result`.
 
+    Without a `name` the store makes one.
+    """
+
+    name: str | None
     description: ModelDescription
     files: Mapping[str, StoredFile]
 

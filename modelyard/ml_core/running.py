@@ -20,9 +20,9 @@ from modelyard.jobs import Finished, ProgressReporter
 from modelyard.ml_core.orders import TrainingOrder, order_training
 from modelyard.ml_core.training import Trained, TrainingPlan, run_training
 from modelyard.models_registry.base import Progress
-from modelyard.schemas import Evaluation, ModelWarning, Reading, TrainRequest
-from modelyard.storage import ModelDescription, current_environment, write_model_files
-from modelyard.storage.estimators import pickled
+from modelyard.schemas import Evaluation, ModelDescription, ModelWarning, Reading, TrainRequest
+from modelyard.storage import current_environment, write_model_files
+from modelyard.storage.artifacts.estimators import pickled
 from modelyard.storage.files import sync_files
 from modelyard.tables import contract_from_json, contract_to_json
 from modelyard.tables.contract import TrainingTable
@@ -147,7 +147,7 @@ def run(folder: Path, report: ProgressReporter) -> Finished:
         trained.report.model_dump_json().encode(),
         contract_to_json(contract),
     )
-    return Finished(describe(order, trained), files)
+    return Finished(order.name, describe(order, trained), files)
 
 
 def describe(order: TrainingOrder, trained: Trained) -> ModelDescription:
@@ -155,18 +155,18 @@ def describe(order: TrainingOrder, trained: Trained) -> ModelDescription:
     plan = order.plan
     contract = plan.table.contract
     return ModelDescription(
-        name=order.name,
         parent_id=order.parent_id,
         model_class_key=plan.model_class.key,
         hyperparams=plan.hyperparams,
         metrics=trained.metrics,
+        feature_names=list(contract.feature_names),
         feature_types=contract.feature_types,
-        classes=contract.classes,
+        classes=list(contract.classes),
         n_rows=plan.table.frame.height,
         target=plan.table.target,
         fingerprint=order.fingerprint(),
-        tags=order.tags,
-        warnings=trained.warnings,
+        tags=list(order.tags),
+        warnings=list(trained.warnings),
         evaluation=plan.evaluation,  # as asked for, so that a retraining on more rows asks for it again
         reading=order.reading,
         created_at=datetime.now(UTC),

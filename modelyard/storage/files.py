@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -73,6 +74,14 @@ def exists(path: Path) -> bool:
     """Tell whether a file is there. Raises Unavailable where that cannot be told."""
     with unavailable(f"read {path}"):
         return path.exists()
+
+
+def age_s(path: Path) -> float:
+    """Return the seconds since a file was last written to; 0 if it is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def make_folder(path: Path, *, inside: Path | None = None) -> None:

@@ -15,8 +15,8 @@ import orjson
 
 from modelyard.errors import DataLoss
 from modelyard.schemas import EventVerb, ModelEvent, ModelHistory, Tracking
-from modelyard.storage.database import Database, Transaction
-from modelyard.storage.records import EVENTS, MODELS, TOMBSTONES, ModelRecord, model_record
+from modelyard.storage.collections.models import EVENTS, MODELS, TOMBSTONES, ModelRecord, model_record
+from modelyard.storage.protocols import Documents, Transaction
 
 
 def note(transaction: Transaction, record: ModelRecord, verb: EventVerb, at: datetime) -> None:
@@ -49,11 +49,11 @@ def to_be_told(tracking: Tracking) -> Tracking:
     return tracking.model_copy(update={"status": "pending"}) if tracking.status == "sent" else tracking
 
 
-def read(database: Database, model_id: str) -> ModelHistory:
+def read(documents: Documents, model_id: str) -> ModelHistory:
     """Return the history of a model that there is or was, within a `reading`."""
-    tombstone = _document(database, TOMBSTONES, model_id)
+    tombstone = _document(documents, TOMBSTONES, model_id)
     if tombstone is None:
-        raw = database.raw(MODELS, model_id)
+        raw = documents.raw(MODELS, model_id)
         assert raw is not None
         known: dict[str, Any] = model_record(model_id, raw).metadata.model_dump()
     else:
@@ -64,17 +64,17 @@ def read(database: Database, model_id: str) -> ModelHistory:
             name=known["name"],
             version=known["version"],
             parent_id=known["parent_id"],
-            events=list(_events(database, model_id, known)),
+            events=list(_events(documents, model_id, known)),
         )
     except (KeyError, ValueError) as error:
         raise DataLoss(f"the history of model {model_id} is damaged: {error}") from error
 
 
-def _events(database: Database, model_id: str, known: dict[str, Any]) -> Iterator[ModelEvent]:
+def _events(documents: Documents, model_id: str, known: dict[str, Any]) -> Iterator[ModelEvent]:
     verb = "train" if known["parent_id"] is None else "retrain"
     yield ModelEvent(verb=verb, at=known["created_at"], status="active")
     for number in count(1):
-        event = _document(database, EVENTS, _key(model_id, number))
+        event = _document(documents, EVENTS, _key(model_id, number))
         if event is None:
             break
         yield ModelEvent.model_validate(event)
@@ -82,8 +82,8 @@ def _events(database: Database, model_id: str, known: dict[str, Any]) -> Iterato
         yield ModelEvent(verb=known["verb"], at=known["deleted_at"], status="gone")
 
 
-def _document(database: Database, collection: str, key: str) -> dict[str, Any] | None:
-    raw = database.raw(collection, key)
+def _document(documents: Documents, collection: str, key: str) -> dict[str, Any] | None:
+    raw = documents.raw(collection, key)
     if raw is None:
         return None
     document: dict[str, Any] = orjson.loads(raw)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelyard.errors import DataLoss
-from modelyard.jobs.records import JOBS
 from modelyard.schemas import JobStatus
 
+JOBS = "jobs"
 ALIVE = ("queued", "running")
 
 
@@ -23,7 +23,7 @@ class JobEntry:
 
 
 class JobIndex:
-    """An observer of the database; guarded by its lock, so use it within a `reading` or a transaction.
+    """An observer of the documents, guarded by their lock: use it within a `reading` or a transaction.
 
     `alive` holds queued and running jobs, the first ordered first. `changes` counts what happened to any job.
     """

@@ -11,7 +11,7 @@ from typing import Any
 
 from modelyard.errors import DataLoss
 from modelyard.schemas import ModelQuery
-from modelyard.storage.records import MODELS, TOMBSTONES
+from modelyard.storage.collections.models import MODELS, TOMBSTONES
 
 _MODEL_ID = attrgetter("model_id")
 
@@ -30,8 +30,8 @@ class IndexEntry:
         self.tags: tuple[str, ...] = tuple(map(intern, metadata["tags"]))
 
 
-class FolderIndex:
-    """An observer of the database; guarded by its lock, so use it within a `reading` or a transaction."""
+class ModelIndex:
+    """An observer of the documents, guarded by their lock: use it within a `reading` or a transaction."""
 
     def __init__(self) -> None:
         self.reset()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from modelyard.errors import ModelNotFound
 from modelyard.references import NameReference, parse_reference
-from modelyard.storage.database import Database
-from modelyard.storage.folder_index import FolderIndex, IndexEntry
-from modelyard.storage.records import TOMBSTONES
+from modelyard.storage.collections.model_index import IndexEntry, ModelIndex
+from modelyard.storage.collections.models import TOMBSTONES
+from modelyard.storage.protocols import Documents
 
 
 class Resolver:
-    """Finds models in a database by the index that observes it. Use it within a `reading` or a transaction."""
+    """Finds models in the documents by the index that observes them. Use it within a `reading` or a transaction."""
 
-    def __init__(self, database: Database, index: FolderIndex) -> None:
-        self._database = database
+    def __init__(self, documents: Documents, index: ModelIndex) -> None:
+        self._documents = documents
         self._index = index
 
     def find(self, meant: str | NameReference) -> IndexEntry:
@@ -45,7 +45,7 @@ class Resolver:
     def gone(self, meant: str | NameReference) -> str | None:
         """Return the id of the model that is meant if it was deleted for good."""
         if isinstance(meant, str):
-            return None if self._database.raw(TOMBSTONES, meant) is None else meant
+            return None if self._documents.raw(TOMBSTONES, meant) is None else meant
         return None if meant.version is None else self._index.gone(meant.name, meant.version)
 
     def not_found(self, meant: str | NameReference) -> ModelNotFound:

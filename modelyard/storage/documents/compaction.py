@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import secrets
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from modelyard.storage.documents.log_format import HEADER_BYTES, Header, encode_entry, encode_header
 from modelyard.storage.files import sync_folder, write_all
-from modelyard.storage.log_format import HEADER_BYTES, Header, encode_entry, encode_header
-
-Collections = Mapping[str, Mapping[str, bytes]]
+from modelyard.storage.protocols import Collections
 
 _LINE_BYTES = 1 << 15
 _OVERHEAD_BYTES = len('["",""],')
@@ -21,11 +21,13 @@ def size_of(collection: str, key: str, raw: bytes) -> int:
     return len(raw) + len(collection) + len(key) + _OVERHEAD_BYTES
 
 
-def write(path: Path, collections: Collections, header: Header) -> None:
-    """Put a file with `header` and these documents in the place of `path`, whole or not at all.
+def write(path: Path, collections: Collections, seq: int = 0, *, previous: str | None = None) -> None:
+    """Put a file of a new generation with these documents in the place of `path`, whole or not at all.
 
-    The writers' lock is held by the caller. Raises OSError.
+    It goes on from transaction `seq`; what it holds is what generation `previous` held there, if one is given. The
+    caller holds the writers' lock. Raises OSError.
     """
+    header = Header(secrets.token_hex(16), seq, previous=previous)
     temporary = path.with_suffix(".new")
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:

@@ -9,7 +9,6 @@ A line becomes visible by its newline, which is written after the fsync: no read
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,12 +18,13 @@ from typing import Any, Self
 import orjson
 
 from modelyard.errors import InvalidRequest
-from modelyard.storage import compaction
+from modelyard.storage.documents import compaction
+from modelyard.storage.documents.folder_lock import FolderLock
+from modelyard.storage.documents.follower import Follower
+from modelyard.storage.documents.log_format import encode_entry
+from modelyard.storage.documents.log_writer import LogWriter
 from modelyard.storage.files import make_folder, unavailable
-from modelyard.storage.folder_lock import FolderLock
-from modelyard.storage.follower import Follower, Observer
-from modelyard.storage.log_format import Header, encode_entry
-from modelyard.storage.log_writer import LogWriter
+from modelyard.storage.protocols import Collections, Observer
 
 log = logging.getLogger("modelyard.storage")
 
@@ -82,7 +82,7 @@ class Database:
         """Iterate a collection's ids and JSON, the first put first, within a `reading` or a transaction."""
         return self._state.collections.get(collection, {}).items()
 
-    def snapshot(self) -> tuple[dict[str, dict[str, bytes]], int]:
+    def snapshot(self) -> tuple[Collections, int]:
         """Return all documents as they are at one moment, by collection and id, and the last transaction's number."""
         with self.reading():
             return {name: dict(found) for name, found in self._state.collections.items()}, self._state.reader.seq
@@ -91,14 +91,14 @@ class Database:
         """Begin a transaction: a `with` block that commits at its end, and changes nothing where it raises."""
         return Transaction(self)
 
-    def check(self, lock_timeout_s: float) -> None:
+    def check(self, timeout_s: float) -> None:
         """Raise what a reader or, as far as can be told without a commit, a writer would meet now.
 
         Where the last write failed, try whether the file can grow again.
         """
         with self.reading():
             pass
-        with self._lock.held(lock_timeout_s):
+        with self._lock.held(timeout_s):
             if not self._write_failed:
                 return
             with unavailable(f"write {self._path}"), LogWriter(self._path) as writer:
@@ -127,7 +127,7 @@ class Database:
                 return
             with self._lock.held():
                 if not self._path.exists():
-                    compaction.write(self._path, {}, Header(secrets.token_hex(16)))
+                    compaction.write(self._path, {})
 
     # What a transaction does; it holds the writers' lock.
 
@@ -162,12 +162,11 @@ class Database:
         state = self._state
         with state.mutex:
             reader = state.reader
-            header = Header(secrets.token_hex(16), reader.seq, previous=reader.header.generation)
-            before = reader.offset
+            seq, generation, before = reader.seq, reader.header.generation, reader.offset
             # Only a writer changes what is in them, and this one is the only writer.
             collections = dict(state.collections)
         try:
-            compaction.write(self._path, collections, header)
+            compaction.write(self._path, collections, seq, previous=generation)
         except OSError as error:
             log.warning("%s could not be compacted: %s", self._path, error.strerror)
             return

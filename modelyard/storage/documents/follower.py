@@ -11,28 +11,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
 
 import orjson
 
 from modelyard.errors import DataLoss, Unavailable
-from modelyard.storage import compaction
+from modelyard.storage.documents import compaction
+from modelyard.storage.documents.log_format import Entry
+from modelyard.storage.documents.log_reader import LogReader
 from modelyard.storage.files import unavailable
-from modelyard.storage.log_format import Entry
-from modelyard.storage.log_reader import LogReader
-
-
-class Observer(Protocol):
-    """Who keeps an index of the documents: it is told of every change in order, under the mutex."""
-
-    def reset(self) -> None:
-        """Forget everything: the documents are read anew from here on."""
-
-    def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
-        """Take a document that is new or has changed."""
-
-    def remove(self, collection: str, key: str) -> None:
-        """Take note that a document is gone."""
+from modelyard.storage.protocols import Collections, Observer
 
 
 class Follower:
@@ -43,7 +30,7 @@ class Follower:
 
     def __init__(self, path: Path, observers: Sequence[Observer], is_settled: Callable[[], bool]) -> None:
         self.mutex = threading.RLock()
-        self.collections: dict[str, dict[str, bytes]] = {}
+        self.collections: Collections = {}
         self.live_bytes = 0
         self._path = path
         self._observers = tuple(observers)

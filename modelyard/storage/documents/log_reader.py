@@ -7,15 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from modelyard.errors import DataLoss
-from modelyard.storage.log_format import (
-    HEADER_BYTES,
-    Entry,
-    Header,
-    decode_entry,
-    decode_header,
-    is_sealed,
-    sealed_beginning,
-)
+from modelyard.storage.documents.log_format import HEADER_BYTES, Entry, Header, decode_entry, decode_header
+from modelyard.storage.sealing import is_sealed, sealed_beginning
 
 _CHUNK_BYTES = 1 << 17
 """As fast as a larger one; what is read at a time leaves gaps of about its size in memory."""

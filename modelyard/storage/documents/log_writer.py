@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Self
 
+from modelyard.storage.documents.log_reader import Identity, LogReader
 from modelyard.storage.files import write_all
-from modelyard.storage.log_reader import Identity, LogReader
 
 log = logging.getLogger("modelyard.storage")
 

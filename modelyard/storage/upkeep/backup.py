@@ -25,21 +25,18 @@ import orjson
 
 import modelyard
 from modelyard.errors import AlreadyExists, DataLoss, FailedPrecondition, InvalidRequest
-from modelyard.storage import compaction, doctor
-from modelyard.storage.artifacts import DESCRIPTION_FILE, ArtifactFolder, ArtifactGone
-from modelyard.storage.database import Database
+from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE
+from modelyard.storage.collections.models import EVENTS, MODELS, TOMBSTONES, model_record
+from modelyard.storage.documents import compaction
 from modelyard.storage.files import make_folder, sync_folder, unavailable, write_all
-from modelyard.storage.folder_lock import FolderLock
-from modelyard.storage.log_format import Header
-from modelyard.storage.opening import open_database
-from modelyard.storage.records import EVENTS, MODELS, TOMBSTONES, model_record
+from modelyard.storage.folder import Folder
+from modelyard.storage.protocols import ArtifactGone, Artifacts, Collections, Documents
+from modelyard.storage.upkeep import doctor
 
 FORMAT = 1
 _ABOUT = "modelyard-backup.json"
 _FILE = re.compile(r"artifacts/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/[a-z0-9_]+\.[a-z0-9]+|db\.jsonl")
 _CHUNK_BYTES = 1 << 20
-
-Collections = dict[str, dict[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +56,18 @@ def create(root: Path, file: Path, *, lock_timeout_s: float = 10.0) -> Backup:
     """
     if file.exists():
         raise AlreadyExists(f"{file} exists; write the backup to another file")
-    database = open_database(root, make=False, lock_timeout_s=lock_timeout_s)
+    folder = Folder(root, lock_timeout_s)
+    documents = folder.documents()
     temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
         with unavailable(f"write {file}"):
-            models = _write(temporary, database, ArtifactFolder(root / "artifacts"), compress=file.suffix == ".gz")
+            models = _write(temporary, documents, folder.artifacts(), compress=file.suffix == ".gz")
             temporary.replace(file)
             sync_folder(file.absolute().parent)
             return Backup(file, models, file.stat().st_size)
     finally:
         temporary.unlink(missing_ok=True)
-        database.close()
+        documents.close()
 
 
 def load(file: Path, root: Path, *, lock_timeout_s: float = 10.0) -> Backup:
@@ -82,7 +80,7 @@ def load(file: Path, root: Path, *, lock_timeout_s: float = 10.0) -> Backup:
         raise InvalidRequest(f"{file} is not a file; give the archive that `backup create` wrote")
     with unavailable(f"make {root}"):
         make_folder(root)
-    with FolderLock(root / "db.lock", lock_timeout_s).held():
+    with Folder(root, lock_timeout_s).locked():
         there = sorted(path.name for path in root.iterdir() if path.name != "db.lock")
         if there:
             raise FailedPrecondition(
@@ -107,8 +105,8 @@ def load(file: Path, root: Path, *, lock_timeout_s: float = 10.0) -> Backup:
 # Writing.
 
 
-def _write(path: Path, database: Database, artifacts: ArtifactFolder, *, compress: bool) -> int:
-    collections, seq = database.snapshot()
+def _write(path: Path, documents: Documents, artifacts: Artifacts, *, compress: bool) -> int:
+    collections, seq = documents.snapshot()
     with path.open("xb") as raw:
         with tarfile.open(fileobj=raw, mode="w:gz" if compress else "w") as archive:
             about = {"backup": FORMAT, "version": modelyard.__version__, "created_at": datetime.now(UTC)}
@@ -117,26 +115,26 @@ def _write(path: Path, database: Database, artifacts: ArtifactFolder, *, compres
                 try:
                     _add_model(archive, artifacts, model_id, collections[MODELS][model_id])
                 except (ArtifactGone, DataLoss) as error:
-                    _leave_out(database, collections, model_id, error)
+                    _leave_out(documents, collections, model_id, error)
             _add(archive, "db.jsonl", _database_of(path, collections, seq))
         raw.flush()
         os.fsync(raw.fileno())
     return len(collections.get(MODELS, {}))
 
 
-def _add_model(archive: tarfile.TarFile, artifacts: ArtifactFolder, model_id: str, raw: bytes) -> None:
+def _add_model(archive: tarfile.TarFile, artifacts: Artifacts, model_id: str, raw: bytes) -> None:
     record = model_record(model_id, raw)
     contents = {name: artifacts.read(model_id, name, expected) for name, expected in record.files.items()}
-    contents[DESCRIPTION_FILE] = artifacts.content(model_id, DESCRIPTION_FILE)
+    contents[DESCRIPTION_FILE] = artifacts.read(model_id, DESCRIPTION_FILE, None)
     for name, content in contents.items():
         _add(archive, f"artifacts/{model_id}/{name}", content)
 
 
-def _leave_out(database: Database, collections: Collections, model_id: str, error: ArtifactGone | DataLoss) -> None:
+def _leave_out(documents: Documents, collections: Collections, model_id: str, error: ArtifactGone | DataLoss) -> None:
     """Let a model that was deleted for good meanwhile be deleted in the backup, too."""
-    with database.reading():
-        tombstone = database.raw(TOMBSTONES, model_id)
-        events = {key: raw for key, raw in database.documents(EVENTS) if key.startswith(f"{model_id}/")}
+    with documents.reading():
+        tombstone = documents.raw(TOMBSTONES, model_id)
+        events = {key: raw for key, raw in documents.documents(EVENTS) if key.startswith(f"{model_id}/")}
     if tombstone is None:
         raise DataLoss(f"model {model_id} cannot be backed up: {error}; see `modelyard doctor`") from error
     del collections[MODELS][model_id]
@@ -147,7 +145,7 @@ def _leave_out(database: Database, collections: Collections, model_id: str, erro
 def _database_of(path: Path, collections: Collections, seq: int) -> bytes:
     temporary = path.with_name(f"{path.name}.db")
     try:
-        compaction.write(temporary, collections, Header(secrets.token_hex(16), seq))
+        compaction.write(temporary, collections, seq)
         return temporary.read_bytes()
     finally:
         temporary.unlink(missing_ok=True)

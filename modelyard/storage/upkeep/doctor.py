@@ -5,7 +5,7 @@ It reads and reports. What can be done about it is done in `repair`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,24 +13,21 @@ from typing import Any, Literal
 import orjson
 
 from modelyard.errors import DataLoss
-from modelyard.storage.artifacts import DESCRIPTION_FILE, ArtifactFolder, ArtifactGone
-from modelyard.storage.files import exists
-from modelyard.storage.folder_lock import FolderLock
-from modelyard.storage.log_format import is_sealed
-from modelyard.storage.opening import require_yard
-from modelyard.storage.records import (
+from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, REPORT_FILE
+from modelyard.storage.collections.models import (
     MODELS,
     NAMES,
-    REPORT_FILE,
     TOMBSTONES,
     ModelRecord,
     described_record,
     model_record,
 )
-from modelyard.storage.salvage import Salvaged, salvage
+from modelyard.storage.folder import Folder
+from modelyard.storage.protocols import ArtifactGone, Artifacts, Collections
+from modelyard.storage.sealing import is_sealed
+from modelyard.storage.upkeep.salvage import salvage
 
 Kind = Literal["database", "document", "number", "model", "report", "description", "orphan", "leftover", "outbox"]
-Documents = Mapping[str, Mapping[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +59,22 @@ class Examination:
 
     @property
     def is_sound(self) -> bool:
-        """Tell whether nothing is damaged or lost, or is so no longer."""
+        """Whether nothing is damaged or lost, or is so no longer."""
         return all(finding.harmless or finding.done for finding in self.findings)
 
 
 def examine(root: Path, *, lock_timeout_s: float = 10.0) -> Examination:
     """Look a folder through; servers go on meanwhile.
 
-    Raises NoYard if it holds neither a database nor models, Unavailable where it cannot be read, FailedPrecondition
-    where a newer release wrote it.
+    Raises NoYard if it holds neither a database nor models, Unavailable if it cannot be read, FailedPrecondition if a
+    newer release wrote it.
     """
-    require_yard(root)
-    with FolderLock(root / "db.lock", lock_timeout_s, for_reading=True).held():
+    folder = Folder(root, lock_timeout_s)
+    folder.require_yard()
+    with folder.locked(for_reading=True):
         # Folders are named and moved under the lock: what stands there unnamed now belongs to nobody.
-        database = read_database(root)
-        artifacts = ArtifactFolder(root / "artifacts")
+        database = salvage(folder.database)
+        artifacts = folder.artifacts()
         folders = artifacts.model_ids()
     documents = database.collections
     findings = [Finding("database", "db.jsonl", problem) for problem in database.damage]
@@ -85,24 +83,16 @@ def examine(root: Path, *, lock_timeout_s: float = 10.0) -> Examination:
         findings += _model(artifacts, model_id, raw)
     gone = [finding.model_id for finding in findings if finding.kind == "model"]
     if gone:
-        findings = _without_deleted(root, findings, lock_timeout_s)
+        findings = _without_deleted(folder, findings)
     findings += _unnamed(artifacts, folders, documents)
-    findings += _outbox(root)
+    findings += _outbox(folder.outbox)
     return Examination(len(documents.get(MODELS, {})), findings)
 
 
-def read_database(root: Path) -> Salvaged:
-    """Read what can be read of a folder's database, under its lock."""
-    path = root / "db.jsonl"
-    if not exists(path):
-        return Salvaged(damage=[f"{path} is gone"])
-    return salvage(path)
-
-
-def orphan(artifacts: ArtifactFolder, model_id: str) -> ModelRecord:
+def orphan(artifacts: Artifacts, model_id: str) -> ModelRecord:
     """Return what an unnamed model's own folder says of it, after its files were found right. Raises DataLoss."""
     try:
-        content = artifacts.content(model_id, DESCRIPTION_FILE)
+        content = artifacts.read(model_id, DESCRIPTION_FILE, None)
         record = described_record(model_id, content)
         for name, expected in record.files.items():
             artifacts.verify(model_id, name, expected)
@@ -111,7 +101,7 @@ def orphan(artifacts: ArtifactFolder, model_id: str) -> ModelRecord:
     return record
 
 
-def _numbers(documents: Documents) -> Iterator[Finding]:
+def _numbers(documents: Collections) -> Iterator[Finding]:
     """Find names whose counter would give a number out twice, and numbers that were."""
     counters = {name: orjson.loads(raw).get("last_version", 0) for name, raw in documents.get(NAMES, {}).items()}
     taken: dict[tuple[str, int], str] = {}
@@ -124,7 +114,7 @@ def _numbers(documents: Documents) -> Iterator[Finding]:
             yield Finding("number", f"{name}:{version}", f"is the number of both {other} and {model_id}")
 
 
-def known_models(documents: Documents) -> Iterator[tuple[str, dict[str, Any]]]:
+def known_models(documents: Collections) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the id, and with it at least the name and version, of every model that there is or was."""
     for model_id, raw in documents.get(MODELS, {}).items():
         try:
@@ -135,7 +125,7 @@ def known_models(documents: Documents) -> Iterator[tuple[str, dict[str, Any]]]:
         yield model_id, orjson.loads(raw)
 
 
-def _model(artifacts: ArtifactFolder, model_id: str, raw: bytes) -> Iterator[Finding]:
+def _model(artifacts: Artifacts, model_id: str, raw: bytes) -> Iterator[Finding]:
     try:
         record = model_record(model_id, raw)
     except DataLoss as error:
@@ -148,19 +138,19 @@ def _model(artifacts: ArtifactFolder, model_id: str, raw: bytes) -> Iterator[Fin
             kind: Kind = "report" if name == REPORT_FILE else "model"
             yield Finding(kind, _path(model_id, name), _problem(error), model_id)
     try:
-        described_record(model_id, artifacts.content(model_id, DESCRIPTION_FILE))
+        described_record(model_id, artifacts.read(model_id, DESCRIPTION_FILE, None))
     except (ArtifactGone, DataLoss) as error:
         yield Finding("description", _path(model_id, DESCRIPTION_FILE), _problem(error), model_id)
 
 
-def _without_deleted(root: Path, findings: list[Finding], lock_timeout_s: float) -> list[Finding]:
+def _without_deleted(folder: Folder, findings: list[Finding]) -> list[Finding]:
     """Leave out models that were deleted for good while their files were read."""
-    with FolderLock(root / "db.lock", lock_timeout_s, for_reading=True).held():
-        models = read_database(root).collections.get(MODELS, {})
+    with folder.locked(for_reading=True):
+        models = salvage(folder.database).collections.get(MODELS, {})
     return [finding for finding in findings if finding.model_id is None or finding.model_id in models]
 
 
-def _unnamed(artifacts: ArtifactFolder, folders: list[str], documents: Documents) -> Iterator[Finding]:
+def _unnamed(artifacts: Artifacts, folders: list[str], documents: Collections) -> Iterator[Finding]:
     for model_id in folders:
         if model_id in documents.get(MODELS, {}):
             continue
@@ -177,9 +167,9 @@ def _unnamed(artifacts: ArtifactFolder, folders: list[str], documents: Documents
         yield Finding("leftover", f"artifacts/{folder.name}", "files that never became a model's", harmless=True)
 
 
-def _outbox(root: Path) -> Iterator[Finding]:
+def _outbox(folder: Path) -> Iterator[Finding]:
     """Find damaged records of what a tracker has not been told; those of models that are there are made anew."""
-    for path in sorted((root / "outbox").glob("*.json")):
+    for path in sorted(folder.glob("*.json")):
         if path.stem == "state":
             continue
         try:

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Literal
 
 from modelyard.errors import DataLoss
-from modelyard.storage import doctor, history
-from modelyard.storage.artifacts import ArtifactFolder, age_s
-from modelyard.storage.database import Database, Transaction
-from modelyard.storage.files import unavailable
-from modelyard.storage.folder_lock import FolderLock
-from modelyard.storage.opening import open_database
-from modelyard.storage.records import MODELS, TOMBSTONES, ModelRecord, model_record
+from modelyard.storage.collections import history
+from modelyard.storage.collections.models import MODELS, TOMBSTONES, ModelRecord, model_record
+from modelyard.storage.files import age_s, unavailable
+from modelyard.storage.folder import Folder
+from modelyard.storage.protocols import Documents, Transaction
+from modelyard.storage.upkeep import doctor
 
 _LEFTOVER_AFTER_S = 3600.0
 
@@ -49,30 +48,30 @@ def collect(
     With `orphans` also whole models that no line of the database names. With `dry_run` only say what would go; a folder
     that is read-only will do. Raises NoYard, DataLoss if the database is damaged or lost, Unavailable.
     """
-    database = open_database(root, make=False, lock_timeout_s=lock_timeout_s)
-    looking = FolderLock(root / "db.lock", lock_timeout_s, for_reading=True) if dry_run else None
-    collector = _Collector(root, database, looking)
+    folder = Folder(root, lock_timeout_s)
+    documents = folder.documents()
+    collector = _Collector(folder, documents, dry_run=dry_run)
     try:
         found: list[Garbage] = []
         if retention_days is not None:
             found += collector.deleted_before(datetime.now(UTC) - timedelta(days=retention_days))
         return [*found, *collector.unnamed(orphans=orphans), *collector.temporaries()]
     finally:
-        database.close()
+        documents.close()
 
 
 class _Collector:
-    """Finds what is of no use and removes it; with a lock to look by, `looking`, it removes nothing."""
+    """Finds what is of no use and removes it; in a `dry_run` it removes nothing."""
 
-    def __init__(self, root: Path, database: Database, looking: FolderLock | None) -> None:
-        self._root = root
-        self._database = database
-        self._looking = looking
-        self._artifacts = ArtifactFolder(root / "artifacts")
+    def __init__(self, folder: Folder, documents: Documents, *, dry_run: bool) -> None:
+        self._folder = folder
+        self._documents = documents
+        self._dry_run = dry_run
+        self._artifacts = folder.artifacts()
 
     def deleted_before(self, limit: datetime) -> Iterator[Garbage]:
-        with self._database.reading():
-            documents = list(self._database.documents(MODELS))
+        with self._documents.reading():
+            documents = list(self._documents.documents(MODELS))
         for model_id, raw in documents:
             record = model_record(model_id, raw)
             if record.metadata.status == "deleted" and self._deleted_at(record) <= limit:
@@ -83,9 +82,9 @@ class _Collector:
             # One transaction each: folders get and lose their names under the lock.
             with self._held():
                 path = f"artifacts/{model_id}"
-                if self._database.raw(MODELS, model_id) is not None:
+                if self._documents.raw(MODELS, model_id) is not None:
                     continue
-                if self._database.raw(TOMBSTONES, model_id) is not None:
+                if self._documents.raw(TOMBSTONES, model_id) is not None:
                     found = Garbage("leftover", path, "left of a model deleted for good", self._size(path))
                 else:
                     kept = not orphans
@@ -100,7 +99,7 @@ class _Collector:
             found = Garbage("leftover", path, "files that never became a model's", self._size(path))
             self._remove(partial(self._artifacts.discard, folder))
             yield found
-        for file in sorted((self._root / "outbox").glob(".new-*")):
+        for file in sorted(self._folder.outbox.glob(".new-*")):
             if age_s(file) > _LEFTOVER_AFTER_S:
                 yield Garbage(
                     "leftover", f"outbox/{file.name}", "a record that was never finished", file.stat().st_size
@@ -109,7 +108,7 @@ class _Collector:
 
     def _bury(self, model_id: str, limit: datetime) -> Iterator[Garbage]:
         with self._held() as transaction:
-            raw = self._database.raw(MODELS, model_id)
+            raw = self._documents.raw(MODELS, model_id)
             record = None if raw is None else model_record(model_id, raw)
             # It may have been restored or deleted for good meanwhile.
             if record is None or record.metadata.status != "deleted" or self._deleted_at(record) > limit:
@@ -123,8 +122,8 @@ class _Collector:
         yield found
 
     def _deleted_at(self, record: ModelRecord) -> datetime:
-        with self._database.reading():
-            events = history.read(self._database, record.metadata.model_id).events
+        with self._documents.reading():
+            events = history.read(self._documents, record.metadata.model_id).events
         return events[-1].at
 
     def _orphan(self, model_id: str) -> str:
@@ -135,19 +134,20 @@ class _Collector:
         return f"a whole model of {name!r} that no line of the database names"
 
     def _size(self, path: str) -> int:
-        with unavailable(f"read {self._root / path}"):
-            return sum(file.stat().st_size for file in (self._root / path).rglob("*") if file.is_file())
+        folder = self._folder.root / path
+        with unavailable(f"read {folder}"):
+            return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
     def _remove(self, step: Callable[[], None]) -> None:
-        if self._looking is None:
+        if not self._dry_run:
             step()
 
     @contextmanager
     def _held(self) -> Iterator[Transaction | None]:
-        """Hold the folder as it is, in a transaction to change it by; None where it is only looked at."""
-        if self._looking is None:
-            with self._database.transaction() as transaction:
-                yield transaction
-        else:
-            with self._looking.held(), self._database.reading():
+        """Hold the folder as it is, in a transaction to change it by; None if it is only looked at."""
+        if self._dry_run:
+            with self._folder.locked(for_reading=True), self._documents.reading():
                 yield None
+        else:
+            with self._documents.transaction() as transaction:
+                yield transaction

@@ -1,6 +1,7 @@
 """Reading a `db.jsonl` that may be damaged: every transaction that is whole, and what is wrong with the rest.
 
-Unlike `log_reader`, which refuses. Nothing is guessed: a line counts only where its checksum holds. Writes nothing.
+Unlike `log_reader`, which refuses. Nothing is guessed: a line counts only if its checksum holds. Writes nothing.
+Elsewhere in the upkeep the lines of a database file are not known.
 """
 
 from __future__ import annotations
@@ -13,16 +14,10 @@ from pathlib import Path
 import orjson
 
 from modelyard.errors import DataLoss
-from modelyard.storage.files import unavailable
-from modelyard.storage.log_format import (
-    HEADER_BYTES,
-    Entry,
-    Header,
-    decode_entry,
-    decode_header,
-    is_sealed,
-    sealed_beginning,
-)
+from modelyard.storage.documents.log_format import HEADER_BYTES, Entry, Header, decode_entry, decode_header
+from modelyard.storage.files import exists, unavailable
+from modelyard.storage.protocols import Collections
+from modelyard.storage.sealing import is_sealed, sealed_beginning
 
 _GENERATION = re.compile(rb'"generation":"([0-9a-f]{32})"')
 
@@ -31,16 +26,18 @@ _GENERATION = re.compile(rb'"generation":"([0-9a-f]{32})"')
 class Salvaged:
     """The documents of all whole transactions in order, the last one's number, and what is damaged, in words."""
 
-    collections: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    collections: Collections = field(default_factory=dict)
     seq: int = 0
     damage: list[str] = field(default_factory=list)
 
 
 def salvage(path: Path) -> Salvaged:
-    """Read what can be read of a database file, whose writers' lock is held by the caller.
+    """Read what can be read of a database file, if it is there, whose writers' lock is held by the caller.
 
-    A torn end is not damage. Raises Unavailable, FailedPrecondition where a newer release wrote the file.
+    A torn end is not damage. Raises Unavailable, FailedPrecondition if a newer release wrote the file.
     """
+    if not exists(path):
+        return Salvaged(damage=[f"{path} is gone"])
     found = Salvaged()
     with unavailable(f"read {path}"):
         content = path.read_bytes()
@@ -115,7 +112,7 @@ def _between_damaged_newlines(
         found.damage.append(f"{where} is damaged: its checksum does not hold")
 
 
-def _apply(entry: Entry, collections: dict[str, dict[str, bytes]]) -> None:
+def _apply(entry: Entry, collections: Collections) -> None:
     for collection, key, document in entry.put:
         collections.setdefault(collection, {})[key] = orjson.dumps(document)
     for collection, key in entry.removed:
