@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.errors import FieldError, InvalidTable
-from modelyard.jobs import Finished, JobIndex, Jobs, Limits, NewJob, ProgressReporter, spare
+from modelyard.jobs import Finished, Jobs, Limits, NewJob, ProgressReporter, spare
 from modelyard.schemas import Job
-from modelyard.storage import ModelDescription, ModelStore, write_model_files
+from modelyard.storage import open_folder, write_model_files
 from tests.storage_drafts import new_model
 
 TARGET = f"{__name__}:run"
@@ -33,8 +33,7 @@ def run(folder: Path, report: ProgressReporter) -> Finished:
     ACTIONS[what](folder, report, *arguments)
     model = new_model()
     files = write_model_files(folder / "result", model.estimator, model.report, model.contract)
-    fields = {name: getattr(model, name) for name in ModelDescription.__dataclass_fields__}
-    return Finished(ModelDescription(**fields), files)
+    return Finished(model.name, model.description, files)
 
 
 def rehearse() -> None:
@@ -185,14 +184,13 @@ ACTIONS: dict[str, Callable[..., None]] = {
 @contextmanager
 def opened(root: Path, limits: Limits = NO_GRACE, rehearsal: str | None = None) -> Iterator[Jobs]:
     """Open the jobs of a folder, as a server of their own would."""
-    index = JobIndex()
-    store = ModelStore(root, observers=[index])
-    jobs = Jobs(root, store, index, limits, target=TARGET, preload=(), rehearsal=rehearsal)
+    storage = open_folder(root)
+    jobs = Jobs(storage, limits, target=TARGET, preload=(), rehearsal=rehearsal)
     try:
         yield jobs
     finally:
         jobs.close()
-        store.close()
+        storage.close()
 
 
 def order(jobs: Jobs, what: str, key: str | None = None, sha256: str = "a") -> Job:
@@ -207,10 +205,8 @@ def _write(path: Path, text: str) -> None:
 
 def serve(root: str, workers: str, preload: str = "", rehearsal: str = "") -> None:
     """Be a server in a process of its own: order what standard input says, a line each, and answer with job ids."""
-    index = JobIndex()
-    store = ModelStore(Path(root), observers=[index])
     limits = Limits(workers=int(workers), niceness=0, grace_s=0.0)
-    jobs = Jobs(Path(root), store, index, limits, target=TARGET, preload=preload.split(), rehearsal=rehearsal or None)
+    jobs = Jobs(open_folder(Path(root)), limits, target=TARGET, preload=preload.split(), rehearsal=rehearsal or None)
     jobs.serve()
     _say("ready")
     for line in sys.stdin:

@@ -16,7 +16,7 @@ import pytest
 
 from modelyard import errors
 from modelyard.jobs import Jobs, Limits, launcher, run_process
-from modelyard.jobs.documents import JobDocuments
+from modelyard.jobs.lifecycle import Lifecycle
 from modelyard.jobs.spool import Spool
 from modelyard.ml_core import running
 from modelyard.schemas import Job, JobQuery, TrainRequest
@@ -410,15 +410,15 @@ def test_a_disk_that_cannot_be_written_for_a_while_loses_no_end(
     monkeypatch.setattr("modelyard.jobs.dispatcher._RETRY_INTERVAL_S", 0.05)
     job = until_running(jobs, order(jobs, "wait"))
     tries: list[str] = []
-    end = JobDocuments.end
+    end = Lifecycle.end
 
-    def refuse_first(documents: JobDocuments, *arguments: Any, **options: Any) -> object:
+    def refuse_first(lifecycle: Lifecycle, *arguments: Any, **options: Any) -> object:
         tries.append(arguments[0])
         if len(tries) < 3:
             raise errors.Unavailable("no space left on the device")
-        return end(documents, *arguments, **options)
+        return end(lifecycle, *arguments, **options)
 
-    monkeypatch.setattr(JobDocuments, "end", refuse_first)
+    monkeypatch.setattr(Lifecycle, "end", refuse_first)
     (run,) = run_pids()
     os.kill(run, signal.SIGKILL)
     assert jobs.wait(job.job_id).status == "failed"

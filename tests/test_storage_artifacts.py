@@ -18,14 +18,14 @@ from sklearn.linear_model import LogisticRegression
 from modelyard.errors import DataLoss, EnvironmentMismatch, InvalidRequest, ModelNotFound, Unavailable
 from modelyard.schemas import ModelQuery
 from modelyard.storage import ModelRecord, ModelStore, check_environment, current_environment
-from tests.storage_drafts import LIBRARIES, new_model
+from tests.storage_drafts import LIBRARIES, new_model, open_store
 
 FILES = ("model.pkl", "report.json", "contract.json")
 
 
 @pytest.fixture
 def store(storage_dir: Path) -> ModelStore:
-    return ModelStore(storage_dir)
+    return open_store(storage_dir)
 
 
 def path_of(storage_dir: Path, record: ModelRecord, file: str) -> Path:
@@ -50,7 +50,7 @@ def test_an_estimator_comes_back_as_it_was_fitted(store: ModelStore, storage_dir
     X = np.arange(20.0).reshape(10, 2)
     fitted = LogisticRegression().fit(X, np.arange(10) % 2)
     record = store.add(new_model(estimator=fitted))
-    loaded = ModelStore(storage_dir).load_estimator(record, LIBRARIES)
+    loaded = open_store(storage_dir).load_estimator(record, LIBRARIES)
     assert np.array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
     content = store.file_path(record, "model.pkl").read_bytes()
     assert hashlib.sha256(content).hexdigest() == record.metadata.artifact.sha256
@@ -100,13 +100,13 @@ def test_nothing_is_unpickled_before_its_checksum_held(store: ModelStore, storag
 
 
 def test_nothing_is_unpickled_in_another_environment(storage_dir: Path, tmp_path: Path) -> None:
-    store = ModelStore(storage_dir)
+    store = open_store(storage_dir)
     recorded = current_environment(LIBRARIES) | {"scikit-learn": "0.1.0"}
     record = store.add(new_model(environment=recorded, estimator=Bomb(tmp_path / "exploded")))
     with pytest.raises(EnvironmentMismatch, match=r"scikit-learn 0\.1\.0, here is scikit-learn .*VERSION_SKEW=true"):
         store.load_estimator(record, LIBRARIES)
     assert not (tmp_path / "exploded").exists()
-    ModelStore(storage_dir, allow_version_skew=True).load_estimator(record, LIBRARIES)
+    open_store(storage_dir, allow_version_skew=True).load_estimator(record, LIBRARIES)
     assert (tmp_path / "exploded").exists()
 
 
@@ -134,7 +134,7 @@ def test_a_library_that_is_not_installed_is_named() -> None:
 
 def test_a_file_of_a_model_deleted_meanwhile_is_not_found(store: ModelStore, storage_dir: Path) -> None:
     record = store.add(new_model())
-    ModelStore(storage_dir).delete_for_good(record.metadata.model_id)
+    open_store(storage_dir).delete_for_good(record.metadata.model_id)
     with pytest.raises(ModelNotFound, match="was deleted for good"):
         store.read_file(record, "model.pkl")
 

@@ -11,15 +11,17 @@ import pytest
 
 from modelyard.errors import AlreadyExists, DataLoss, FailedPrecondition, InvalidRequest, ModelyardError
 from modelyard.schemas import ModelQuery
-from modelyard.storage import ModelStore, backup
-from modelyard.storage.artifacts import ArtifactFolder
+from modelyard.storage import ModelStore
+from modelyard.storage.artifacts.folder import ArtifactFolder
+from modelyard.storage.protocols import StoredFile
+from modelyard.storage.upkeep import backup
 from modelyard.storage.upkeep.doctor import examine
-from tests.storage_drafts import new_model
+from tests.storage_drafts import database_of, new_model, open_store, root_of
 
 
 @pytest.fixture
 def store(storage_dir: Path) -> ModelStore:
-    store = ModelStore(storage_dir)
+    store = open_store(storage_dir)
     for number in range(3):
         store.add(new_model(name="churn", estimator=number))
     store.set_status("churn:2", "deleted")
@@ -35,26 +37,26 @@ def seen(store: ModelStore) -> object:
 
 @pytest.mark.parametrize("name", ["yard.tar", "yard.tar.gz"])
 def test_a_backup_brings_everything_back(store: ModelStore, tmp_path: Path, name: str) -> None:
-    with store.database.transaction() as transaction:
+    with database_of(store).transaction() as transaction:
         transaction.put("others", "a", {"n": 1})
     file = tmp_path / name
-    made = backup.create(store.root, file)
+    made = backup.create(root_of(store), file)
     assert (made.file, made.models, made.bytes) == (file, 2, file.stat().st_size)
     assert backup.load(file, tmp_path / "new").models == 2
-    loaded = ModelStore(tmp_path / "new")
+    loaded = open_store(tmp_path / "new")
     assert seen(loaded) == seen(store)
-    assert loaded.database.get("others", "a") == {"n": 1}
+    assert database_of(loaded).get("others", "a") == {"n": 1}
     assert loaded.add(new_model(name="churn")).metadata.version == 4
-    assert examine(loaded.root).findings == []
+    assert examine(root_of(loaded)).findings == []
     assert {path.name for path in tmp_path.iterdir()} <= {name, "new", "models_storage"}
-    assert {path.name for path in loaded.root.iterdir()} == {"artifacts", "db.jsonl", "db.lock"}
+    assert {path.name for path in root_of(loaded).iterdir()} == {"artifacts", "db.jsonl", "db.lock"}
 
 
 def test_a_backup_beside_writers_is_of_one_moment(store: ModelStore, tmp_path: Path) -> None:
     ended = threading.Event()
 
     def write() -> None:
-        other = ModelStore(store.root)
+        other = open_store(root_of(store))
         while not ended.is_set():
             model_id = other.add(new_model(name="busy")).metadata.model_id
             other.add(new_model(name="busy"))
@@ -64,7 +66,7 @@ def test_a_backup_beside_writers_is_of_one_moment(store: ModelStore, tmp_path: P
     writer.start()
     try:
         for number in range(8):
-            backup.create(store.root, tmp_path / f"{number}.tar")
+            backup.create(root_of(store), tmp_path / f"{number}.tar")
     finally:
         ended.set()
         writer.join()
@@ -77,46 +79,46 @@ def test_a_model_deleted_while_it_is_backed_up_is_deleted_in_the_backup(
     store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model_id = store.get("churn").metadata.model_id
-    content = ArtifactFolder.content
+    read = ArtifactFolder.read
 
-    def delete_first(self: ArtifactFolder, wanted: str, name: str) -> bytes:
+    def delete_first(self: ArtifactFolder, wanted: str, name: str, expected: StoredFile | None) -> bytes:
         if wanted == model_id and name == "model.json":  # when all but one of its files have been copied
-            ModelStore(store.root).delete_for_good(model_id)
-        return content(self, wanted, name)
+            open_store(root_of(store)).delete_for_good(model_id)
+        return read(self, wanted, name, expected)
 
-    monkeypatch.setattr(ArtifactFolder, "content", delete_first)
-    assert backup.create(store.root, tmp_path / "yard.tar").models == 1
+    monkeypatch.setattr(ArtifactFolder, "read", delete_first)
+    assert backup.create(root_of(store), tmp_path / "yard.tar").models == 1
     monkeypatch.undo()
     backup.load(tmp_path / "yard.tar", tmp_path / "new")
-    assert ModelStore(tmp_path / "new").history(model_id) == store.history(model_id)
+    assert open_store(tmp_path / "new").history(model_id) == store.history(model_id)
 
 
 def test_a_damaged_model_is_not_backed_up_silently(store: ModelStore, tmp_path: Path) -> None:
     model_id = store.get("churn").metadata.model_id
-    (store.root / "artifacts" / model_id / "model.pkl").write_bytes(b"?")
+    (root_of(store) / "artifacts" / model_id / "model.pkl").write_bytes(b"?")
     with pytest.raises(DataLoss, match=f"model {model_id} cannot be backed up.*modelyard doctor"):
-        backup.create(store.root, tmp_path / "yard.tar")
+        backup.create(root_of(store), tmp_path / "yard.tar")
     assert not list(tmp_path.glob("*yard.tar*"))
 
 
 def test_no_file_is_written_over(store: ModelStore, tmp_path: Path) -> None:
     (tmp_path / "yard.tar").write_bytes(b"mine")
     with pytest.raises(AlreadyExists, match="write the backup to another file"):
-        backup.create(store.root, tmp_path / "yard.tar")
+        backup.create(root_of(store), tmp_path / "yard.tar")
     assert (tmp_path / "yard.tar").read_bytes() == b"mine"
 
 
 def test_a_folder_that_is_not_empty_is_not_loaded_into(store: ModelStore, tmp_path: Path) -> None:
-    backup.create(store.root, tmp_path / "yard.tar")
+    backup.create(root_of(store), tmp_path / "yard.tar")
     before = seen(store)
     with pytest.raises(FailedPrecondition, match=r"is not empty \(it holds artifacts, db\.jsonl\)"):
-        backup.load(tmp_path / "yard.tar", store.root)
+        backup.load(tmp_path / "yard.tar", root_of(store))
     assert seen(store) == before
 
 
 def test_a_damaged_archive_is_refused_and_leaves_nothing(store: ModelStore, tmp_path: Path) -> None:
     good = tmp_path / "yard.tar"
-    backup.create(store.root, good)
+    backup.create(root_of(store), good)
     content = good.read_bytes()
     bad, target = tmp_path / "bad.tar", tmp_path / "new"
     named = [at for at in range(0, len(content), 97) if content[at : at + 1] != b"\0"]
@@ -163,7 +165,7 @@ def test_what_is_no_backup_is_said_to_be_none(tmp_path: Path) -> None:
 
 def test_a_newer_backup_is_refused(store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backup, "FORMAT", 2)
-    backup.create(store.root, tmp_path / "yard.tar")
+    backup.create(root_of(store), tmp_path / "yard.tar")
     monkeypatch.undo()
     with pytest.raises(FailedPrecondition, match="has format 2; this release reads format 1"):
         backup.load(tmp_path / "yard.tar", tmp_path / "new")

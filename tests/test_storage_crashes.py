@@ -15,12 +15,13 @@ import pytest
 
 from modelyard.errors import DataLoss
 from modelyard.schemas import ModelQuery
-from modelyard.storage import ModelStore, backup, write_model_files
+from modelyard.storage import ModelStore, write_model_files
+from modelyard.storage.upkeep import backup
 from modelyard.storage.upkeep.garbage import collect
 from modelyard.storage.upkeep.repair import repair
 from tests import simulated_disk
 from tests.simulated_disk import Disk
-from tests.storage_drafts import new_model
+from tests.storage_drafts import database_of, new_model, open_store, root_of
 
 Seen = tuple[Any, ...]
 Step = Callable[[ModelStore], object]
@@ -33,9 +34,9 @@ def look(store: ModelStore) -> Seen:
         record = store.get(model.model_id)
         for file in record.files:
             store.read_file(record, file)
-    ids = [model.model_id for model in models] + store.database.ids("tombstones")
+    ids = [model.model_id for model in models] + database_of(store).ids("tombstones")
     happened = {model_id: [event.verb for event in store.history(model_id).events] for model_id in sorted(ids)}
-    others = {key: store.database.get("others", key) for key in sorted(store.database.ids("others"))}
+    others = {key: database_of(store).get("others", key) for key in sorted(database_of(store).ids("others"))}
     return [(model.model_id, model.name, model.version, model.status) for model in models], happened, others
 
 
@@ -54,14 +55,20 @@ def add(name: str | None = "churn") -> Step:
 def publish(store: ModelStore) -> object:
     """Store a model as a run does: its files stand elsewhere in the folder, others share the transaction."""
     draft = new_model(name="run")
-    folder = store.root / "jobs" / "result"
+    folder = root_of(store) / "jobs" / "result"
     folder.parent.mkdir(exist_ok=True)
     files = write_model_files(folder, draft.estimator, draft.report, draft.contract)
-    return store.publish(draft, folder, files, also=lambda transaction, _: transaction.put("others", "job", {"n": 1}))
+    return store.publish(
+        draft.description,
+        folder,
+        files,
+        name=draft.name,
+        also=lambda transaction, _: transaction.put("others", "job", {"n": 1}),
+    )
 
 
 def put_much(store: ModelStore) -> object:
-    with store.database.transaction() as transaction:
+    with database_of(store).transaction() as transaction:
         transaction.put("others", "much", {"text": "x" * 3000, "n": next(_numbers)})
     return None
 
@@ -70,7 +77,7 @@ _numbers = count()
 
 
 def compact(store: ModelStore) -> object:
-    store.database.compact()
+    database_of(store).compact()
     return None
 
 
@@ -91,7 +98,7 @@ SCENARIOS = {
     ),
     "gc": Scenario(
         (add(), add(), lambda store: store.set_status("churn:1", "deleted")),
-        (lambda store: collect(store.root, retention_days=0), add()),
+        (lambda store: collect(root_of(store), retention_days=0), add()),
     ),
     "compact by itself": Scenario((add(), put_much), (put_much, put_much, add())),
 }
@@ -112,7 +119,7 @@ def memory_path(tmp_path: Path) -> Iterator[Path]:
 
 def record(scenario: Scenario, root: Path) -> tuple[Disk, list[Seen]]:
     """Run a scenario; return what was done on the disk, and what was to be seen after each answer."""
-    before = ModelStore(root) if scenario.before else None
+    before = open_store(root) if scenario.before else None
     for step in scenario.before:
         step(before)  # type: ignore[arg-type]
     if before is None:
@@ -120,7 +127,7 @@ def record(scenario: Scenario, root: Path) -> tuple[Disk, list[Seen]]:
     else:
         before.close()
     with simulated_disk.recording(root) as disk:
-        store = ModelStore(root)
+        store = open_store(root)
         seen = [look(store)]
         for step in scenario.steps:
             step(store)
@@ -138,7 +145,7 @@ def test_a_crash_at_any_moment_keeps_what_was_answered(name: str, power_cut: boo
 
 def test_a_repair_cut_short_is_finished_by_the_next(memory_path: Path) -> None:
     root = memory_path / "recorded"
-    store = ModelStore(root)
+    store = open_store(root)
     records = [store.add(new_model(name="churn", estimator=n)) for n in range(5)]
     store.close()
     files = [root / "artifacts" / record.metadata.model_id for record in records]
@@ -157,7 +164,7 @@ def test_a_repair_cut_short_is_finished_by_the_next(memory_path: Path) -> None:
             disk.write_to(folder, survived)
             with mock.patch("os.fsync"):
                 assert repair(folder).is_sound, what
-                store = ModelStore(folder)
+                store = open_store(folder)
                 found = {found[0]: found[3] for found in look(store)[0]}
                 store.close()
             assert [(model_id, found.get(model_id)) for model_id, _ in expected] == expected, what
@@ -166,10 +173,10 @@ def test_a_repair_cut_short_is_finished_by_the_next(memory_path: Path) -> None:
 
 
 def test_a_backup_that_was_loaded_is_on_the_disk(memory_path: Path) -> None:
-    store = ModelStore(memory_path / "yard")
+    store = open_store(memory_path / "yard")
     for step in (add(), add(), lambda store: store.delete_for_good("churn:1")):
         step(store)
-    backup.create(store.root, memory_path / "yard.tar")
+    backup.create(root_of(store), memory_path / "yard.tar")
     root = memory_path / "recorded"
     root.mkdir()
     with simulated_disk.recording(root) as disk:
@@ -201,7 +208,13 @@ class WithoutFsync:
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [("log_writer", "add"), ("log_writer", "delete"), ("compaction", "compact"), ("files", "add")]
+    ("module", "name"),
+    [
+        ("documents.log_writer", "add"),
+        ("documents.log_writer", "delete"),
+        ("documents.compaction", "compact"),
+        ("files", "add"),
+    ],
 )
 def test_a_file_that_is_not_fsynced_would_be_noticed(module: str, name: str, memory_path: Path) -> None:
     with mock.patch(f"modelyard.storage.{module}.os", WithoutFsync()), pytest.raises((AssertionError, DataLoss)):
@@ -209,7 +222,8 @@ def test_a_file_that_is_not_fsynced_would_be_noticed(module: str, name: str, mem
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [("artifacts", "add"), ("artifacts", "publish"), ("compaction", "compact")]
+    ("module", "name"),
+    [("artifacts.folder", "add"), ("artifacts.folder", "publish"), ("documents.compaction", "compact")],
 )
 def test_a_folder_that_is_not_fsynced_would_be_noticed(module: str, name: str, memory_path: Path) -> None:
     with mock.patch(f"modelyard.storage.{module}.sync_folder"), pytest.raises((AssertionError, DataLoss)):
@@ -232,12 +246,12 @@ def check_every_state(scenario: Scenario, path: Path, *, power_cut: bool) -> int
 def check_it_goes_on(folder: Path, expected: list[Seen], what: str) -> None:
     """Hold a folder after a crash to the promise: one of the `expected` sights, now and after more has been done."""
     with mock.patch("os.fsync"):
-        store = ModelStore(folder)
+        store = open_store(folder)
         found = look(store)
         assert found in expected, what
         added = store.add(new_model(name="churn")).metadata
         store.close()
-        after = ModelStore(folder)
+        after = open_store(folder)
         assert look(after)[0] == [(added.model_id, "churn", added.version, "active"), *found[0]], what
         assert after.history(added.model_id).version == added.version
         after.close()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from modelyard.errors import Unavailable
-from modelyard.storage import Database
+from modelyard.storage.documents.database import Database
 from modelyard.storage.documents.folder_lock import FolderLock
 
 

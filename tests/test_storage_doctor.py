@@ -12,18 +12,19 @@ import pytest
 
 from modelyard.errors import DataLoss, FailedPrecondition, ModelNotFound, NoYard
 from modelyard.schemas import ModelQuery
-from modelyard.storage import Database, ModelRecord, ModelStore
-from modelyard.storage.upkeep.doctor import Examination, examine
+from modelyard.storage import ModelRecord
+from modelyard.storage.collections.models import described_record
+from modelyard.storage.documents.database import Database
 from modelyard.storage.documents.log_format import Header, encode_header
-from modelyard.storage.records import described_record
+from modelyard.storage.upkeep.doctor import Examination, examine
 from modelyard.storage.upkeep.repair import repair
-from tests.storage_drafts import new_model
+from tests.storage_drafts import new_model, open_store
 
 
 @pytest.fixture
 def records(storage_dir: Path) -> list[ModelRecord]:
     """Three versions of one model, the second one deleted."""
-    store = ModelStore(storage_dir)
+    store = open_store(storage_dir)
     records = [store.add(new_model(name="churn", estimator=n)) for n in range(3)]
     store.set_status("churn:2", "deleted")
     store.close()
@@ -36,7 +37,7 @@ def found(examination: Examination) -> list[tuple[str, str]]:
 
 def served(root: Path) -> dict[str, str]:
     """Return every model that there is with its status, after all its files were found right."""
-    store = ModelStore(root)
+    store = open_store(root)
     models = store.page(ModelQuery(status="all")).models
     for model in models:
         record = store.get(model.model_id)
@@ -85,7 +86,7 @@ def test_a_model_that_cannot_be_served_is_set_aside_and_the_rest_goes_on(
     (aside,) = storage_dir.glob(f"quarantine/*/artifacts/{model_id}")
     assert {path.name for path in aside.iterdir()} == files
     assert str(aside.relative_to(storage_dir)) in (mended.findings[0].done or "")
-    store = ModelStore(storage_dir)
+    store = open_store(storage_dir)
     with pytest.raises(ModelNotFound):
         store.get(model_id)
     assert [(event.verb, event.status) for event in store.history("churn:1").events] == [
@@ -104,7 +105,7 @@ def test_a_report_is_made_anew_of_what_is_known(storage_dir: Path, records: list
     assert orjson.loads(path.read_bytes())["metrics"] == {"train_accuracy": 0.9}
     (aside,) = storage_dir.glob("quarantine/*/artifacts/*/report.json")
     assert aside.read_bytes() == b"damaged"
-    assert ModelStore(storage_dir).history("churn:1").events[-1].verb == "repair"
+    assert open_store(storage_dir).history("churn:1").events[-1].verb == "repair"
     assert examine(storage_dir).findings == []
 
 
@@ -145,7 +146,7 @@ def test_a_database_cut_at_a_lines_end_is_seen_by_the_models_it_lost(
     mended = repair(storage_dir)
     assert "brought back as churn:3, deleted" in (mended.findings[0].done or "")
     assert served(storage_dir) == {"churn:1": "active", "churn:2": "active", "churn:3": "deleted"}
-    store = ModelStore(storage_dir)
+    store = open_store(storage_dir)
     back = store.set_status("churn:3", "active").metadata
     assert back.model_copy(update={"updated_at": lost.updated_at}) == lost
     assert [event.verb for event in store.history(lost.model_id).events] == ["train", "repair", "restore"]
@@ -157,7 +158,7 @@ def test_a_damaged_database_is_written_anew_from_its_whole_lines(storage_dir: Pa
     lines[2] = lines[2].replace(b"logistic", b"logostic", 1)
     path.write_bytes(b"".join(lines))
     with pytest.raises(DataLoss, match=r"db\.jsonl line 3"):
-        ModelStore(storage_dir)
+        open_store(storage_dir)
     damaged = path.read_bytes()
     examination = examine(storage_dir)
     assert [finding.problem for finding in examination.findings if finding.kind == "database"] == [
@@ -169,7 +170,7 @@ def test_a_damaged_database_is_written_anew_from_its_whole_lines(storage_dir: Pa
     assert aside.read_bytes() == damaged
     # The second version comes back under a number of its own; its deletion was a whole line.
     assert served(storage_dir) == {"churn:1": "active", "churn:2": "deleted", "churn:3": "active"}
-    assert ModelStore(storage_dir).add(new_model(name="churn")).metadata.version == 4
+    assert open_store(storage_dir).add(new_model(name="churn")).metadata.version == 4
 
 
 @pytest.mark.parametrize("how", ["gone", "empty", "header", "generation"])
@@ -184,7 +185,7 @@ def test_models_survive_their_database(storage_dir: Path, records: list[ModelRec
         at = content.index(b"generation") + (20 if how == "generation" else -5)
         path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
     with pytest.raises(DataLoss):
-        ModelStore(storage_dir)
+        open_store(storage_dir)
     assert not examine(storage_dir).is_sound
     assert repair(storage_dir).is_sound
     status = "active" if how == "header" else "deleted"
@@ -205,7 +206,7 @@ def test_a_document_that_is_none_is_replaced_by_the_models_own(storage_dir: Path
     with Database(storage_dir / "db.jsonl").transaction() as transaction:
         transaction.put("models", records[0].metadata.model_id, {"metadata": {"name": "churn"}})
     with pytest.raises(DataLoss, match="is damaged"):
-        ModelStore(storage_dir)
+        open_store(storage_dir)
     assert found(examine(storage_dir))[0] == ("document", f"models/{records[0].metadata.model_id}")
     assert repair(storage_dir).is_sound
     assert served(storage_dir) == {"churn:2": "deleted", "churn:3": "active", "churn:4": "deleted"}
@@ -216,13 +217,13 @@ def test_a_counter_that_is_behind_is_moved_up(storage_dir: Path, records: list[M
         transaction.put("names", "churn", {"last_version": 1})
     assert not examine(storage_dir).is_sound
     assert repair(storage_dir).is_sound
-    assert ModelStore(storage_dir).add(new_model(name="churn")).metadata.version == 4
+    assert open_store(storage_dir).add(new_model(name="churn")).metadata.version == 4
 
 
 def test_what_a_deletion_left_is_harmless(storage_dir: Path, records: list[ModelRecord]) -> None:
     folder = path_of(storage_dir, records[0], "model.pkl").parent
     copy = shutil.copytree(folder, storage_dir / "copy")
-    ModelStore(storage_dir).delete_for_good("churn:1")
+    open_store(storage_dir).delete_for_good("churn:1")
     copy.rename(folder)
     for look in (examine, repair):
         assert [(finding.kind, finding.harmless) for finding in look(storage_dir).findings] == [("leftover", True)]
@@ -254,7 +255,7 @@ def test_a_folder_that_is_not_there_is_not_made(storage_dir: Path) -> None:
 
 
 def test_a_server_goes_on_through_a_repair(storage_dir: Path, records: list[ModelRecord]) -> None:
-    serving = ModelStore(storage_dir)
+    serving = open_store(storage_dir)
     assert serving.count_active() == 2
     path = storage_dir / "db.jsonl"
     content = path.read_bytes()
@@ -287,7 +288,7 @@ def test_no_flipped_byte_of_the_database_loses_a_model(storage_dir: Path, record
         path.write_bytes(_flipped(content, position))
         assert not examine(storage_dir).is_sound
         assert repair(storage_dir).is_sound
-        store = ModelStore(storage_dir)
+        store = open_store(storage_dir)
         assert {model.model_id for model in store.page(ModelQuery(status="all")).models} == ids
         store.close()
         shutil.rmtree(storage_dir / "quarantine")

@@ -24,6 +24,7 @@ from modelyard.schemas import Evaluation, PredictRequest, TrainRequest
 from modelyard.settings import Settings
 from modelyard.storage import ModelStore
 from tests import doors
+from tests.storage_drafts import database_of, open_store
 
 ROOT = Path(__file__).parent.parent
 ROWS = [[number, "ab"[number % 2]] for number in range(12)]
@@ -258,7 +259,7 @@ def test_a_damaged_file_is_data_loss_named_by_health_and_the_rest_is_served(serv
 
 
 def test_a_model_of_another_version_is_refused_with_both_versions_and_the_way_out(served: Served) -> None:
-    store = ModelStore(served.folder)
+    store = open_store(served.folder)
     model = store.get("old").metadata
     here = model.environment["scikit-learn"]
     for library, there, known in (("scikit-learn", "0.24.2", here), ("python", "2.7.18", model.environment["python"])):
@@ -277,7 +278,7 @@ def test_a_model_of_another_version_is_refused_with_both_versions_and_the_way_ou
 
 
 def _remake(store: ModelStore, model_id: str, environment: dict[str, str]) -> None:
-    with store.database.transaction() as transaction:
+    with database_of(store).transaction() as transaction:
         document: dict[str, Any] | None = transaction.get("models", model_id)
         assert document is not None
         document["metadata"]["environment"] = environment

@@ -13,12 +13,12 @@ from modelyard.errors import ModelGone
 from modelyard.schemas import ModelQuery
 from modelyard.storage import ModelStore
 from modelyard.storage.upkeep.garbage import collect
-from tests.storage_drafts import new_model
+from tests.storage_drafts import new_model, open_store
 
 
 @pytest.fixture
 def store(storage_dir: Path) -> ModelStore:
-    store = ModelStore(storage_dir)
+    store = open_store(storage_dir)
     for name in ("kept", "retired", "retired"):
         store.add(new_model(name=name))
     store.set_status("retired:1", "deleted")

@@ -9,12 +9,12 @@ import pytest
 
 from modelyard.errors import ModelNotFound, Unavailable
 from modelyard.storage import ModelStore
-from tests.storage_drafts import new_model
+from tests.storage_drafts import database_of, new_model, open_store
 
 
 @pytest.fixture
 def store(storage_dir: Path) -> ModelStore:
-    return ModelStore(storage_dir)
+    return open_store(storage_dir)
 
 
 def told(store: ModelStore, reference: str) -> list[tuple[str, str]]:
@@ -43,7 +43,7 @@ def test_what_changes_nothing_is_not_told(store: ModelStore) -> None:
     store.add(new_model(name="churn"))
     store.set_status("churn", "active")
     assert told(store, "churn") == [("train", "active")]
-    assert store.database.ids("events") == []  # a model that was only trained costs nothing
+    assert database_of(store).ids("events") == []  # a model that was only trained costs nothing
 
 
 def test_a_model_deleted_for_good_is_told_of_by_id_and_number(store: ModelStore) -> None:
@@ -59,14 +59,14 @@ def test_a_model_deleted_for_good_is_told_of_by_id_and_number(store: ModelStore)
 
 
 def test_history_survives_compaction_and_is_seen_by_others(store: ModelStore, storage_dir: Path) -> None:
-    other = ModelStore(storage_dir)
+    other = open_store(storage_dir)
     for _ in range(2):
         store.add(new_model(name="churn"))
     store.set_status("churn:1", "deleted")
     store.delete_for_good("churn:2")
     before = [store.history(f"churn:{version}") for version in (1, 2)]
-    store.database.compact()
-    for each in (store, other, ModelStore(storage_dir)):
+    database_of(store).compact()
+    for each in (store, other, open_store(storage_dir)):
         assert [each.history(f"churn:{version}") for version in (1, 2)] == before
 
 

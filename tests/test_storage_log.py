@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from modelyard.errors import DataLoss, FailedPrecondition, InvalidRequest
-from modelyard.storage import Database
+from modelyard.storage.documents.database import Database
 from modelyard.storage.documents.log_format import HEADER_BYTES, Header, encode_entry, encode_header
 
 Documents = dict[str, dict[str, Any]]

@@ -18,12 +18,12 @@ from modelyard.errors import (
 )
 from modelyard.schemas import ModelQuery, is_model_id
 from modelyard.storage import ModelStore
-from tests.storage_drafts import new_model
+from tests.storage_drafts import database_of, new_model, open_store
 
 
 @pytest.fixture
 def store(storage_dir: Path) -> ModelStore:
-    return ModelStore(storage_dir)
+    return open_store(storage_dir)
 
 
 def listed(store: ModelStore, **query: object) -> list[str]:
@@ -41,7 +41,7 @@ def test_a_model_is_kept_as_it_was_given(store: ModelStore, storage_dir: Path) -
     assert metadata.feature_names == ["age", "sex"]
     assert metadata.artifact.file == "model.pkl"
     assert metadata.artifact.bytes == (storage_dir / "artifacts" / metadata.model_id / "model.pkl").stat().st_size
-    assert store.get(metadata.model_id) == ModelStore(storage_dir).get("churn") == record
+    assert store.get(metadata.model_id) == open_store(storage_dir).get("churn") == record
     assert store.read_file(record, "report.json") == draft.report
     assert store.read_file(record, "contract.json") == draft.contract
 
@@ -59,7 +59,7 @@ def test_a_name_that_is_none_is_refused_and_nothing_is_kept(store: ModelStore, s
 
 
 def test_versions_are_numbered_by_name_and_never_used_twice(store: ModelStore, storage_dir: Path) -> None:
-    other = ModelStore(storage_dir)
+    other = open_store(storage_dir)
     assert [each.add(new_model(name="churn")).metadata.version for each in (store, other, store)] == [1, 2, 3]
     store.delete_for_good("churn:3")
     for version in ("churn:1", "churn:2"):
@@ -69,7 +69,7 @@ def test_versions_are_numbered_by_name_and_never_used_twice(store: ModelStore, s
 
 
 def test_threads_and_stores_that_add_at_once_get_versions_of_their_own(storage_dir: Path) -> None:
-    stores = [ModelStore(storage_dir), ModelStore(storage_dir)]
+    stores = [open_store(storage_dir), open_store(storage_dir)]
     with ThreadPoolExecutor(8) as pool:
         added = list(pool.map(lambda n: stores[n % 2].add(new_model(name="churn")).metadata, range(24)))
     assert sorted(model.version for model in added) == list(range(1, 25))
@@ -106,7 +106,7 @@ def test_what_is_no_reference_is_refused_with_the_forms_there_are(store: ModelSt
 
 def test_a_deleted_model_is_not_served_until_it_is_restored(store: ModelStore, storage_dir: Path) -> None:
     record = store.add(new_model(name="churn"))
-    other = ModelStore(storage_dir)
+    other = open_store(storage_dir)
     deleted = other.set_status("churn", "deleted").metadata
     assert deleted.status == "deleted"
     assert deleted.updated_at > record.metadata.updated_at
@@ -133,7 +133,7 @@ def test_a_model_deleted_for_good_is_gone_with_its_files_and_says_so(store: Mode
     model_id = record.metadata.model_id
     store.delete_for_good("churn")
     assert list((storage_dir / "artifacts").iterdir()) == []
-    for reopened in (store, ModelStore(storage_dir)):
+    for reopened in (store, open_store(storage_dir)):
         for reference in (model_id, "churn:1"):
             with pytest.raises(ModelNotFound, match=f"{model_id} was deleted for good"):
                 reopened.get(reference)
@@ -184,13 +184,13 @@ def test_a_database_that_is_gone_from_its_models_is_not_made_anew(store: ModelSt
     store.close()
     (storage_dir / "db.jsonl").unlink()
     with pytest.raises(DataLoss, match="restore it from a backup"):
-        ModelStore(storage_dir)
+        open_store(storage_dir)
 
 
 def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Unavailable, match=r"cannot make .*: File exists"):
-        ModelStore(tmp_path / "file" / "folder")
+        open_store(tmp_path / "file" / "folder")
 
 
 def test_check_says_why_the_folder_cannot_be_used_and_recovers(store: ModelStore, storage_dir: Path) -> None:
@@ -211,7 +211,7 @@ def test_check_says_why_the_folder_cannot_be_used_and_recovers(store: ModelStore
 
 def test_a_document_that_is_no_model_is_data_loss(store: ModelStore) -> None:
     record = store.add(new_model(name="churn"))
-    with store.database.transaction() as transaction:
+    with database_of(store).transaction() as transaction:
         document = transaction.get("models", record.metadata.model_id) or {}
         document["metadata"]["n_rows"] = "many"
         transaction.put("models", record.metadata.model_id, document)

@@ -10,15 +10,14 @@ import pytest
 
 from modelyard.errors import Unavailable
 from modelyard.schemas import ModelQuery
-from modelyard.storage import Database, ModelStore
-from tests.storage_drafts import finish, new_model, start_process
+from modelyard.storage.documents.database import Database
+from tests.storage_drafts import finish, new_model, open_store, start_process
 
 ADD = """
 import sys
 from pathlib import Path
-from modelyard.storage import ModelStore
-from tests.storage_drafts import new_model
-store = ModelStore(Path(sys.argv[1]), lock_timeout_s=30)
+from tests.storage_drafts import new_model, open_store
+store = open_store(Path(sys.argv[1]), lock_timeout_s=30)
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(int(sys.argv[2])):
@@ -28,7 +27,7 @@ for _ in range(int(sys.argv[2])):
 WRITE_AND_READ = """
 import sys
 from pathlib import Path
-from modelyard.storage import Database
+from modelyard.storage.documents.database import Database
 database = Database(Path(sys.argv[1]), compact_above_bytes=2000, lock_timeout_s=30)
 me = sys.argv[2]
 for number in range(int(sys.argv[3])):
@@ -43,32 +42,31 @@ for number in range(int(sys.argv[3])):
 DIE_BEFORE_COMMIT = """
 import os, signal, sys
 from pathlib import Path
-from modelyard.storage import Database, ModelStore
-from tests.storage_drafts import new_model
+from modelyard.storage.documents.database import Database
+from tests.storage_drafts import new_model, open_store
 Database.transaction = lambda self: os.kill(os.getpid(), signal.SIGKILL)
-ModelStore(Path(sys.argv[1])).add(new_model(name="churn"))
+open_store(Path(sys.argv[1])).add(new_model(name="churn"))
 """
 
 DIE_IN_A_WRITE = """
 import os, signal, sys
 from pathlib import Path
-from modelyard.storage import log_writer, ModelStore
-from tests.storage_drafts import new_model
+from modelyard.storage.documents import log_writer
+from tests.storage_drafts import new_model, open_store
 def write_some(file, content, offset):
     os.pwrite(file, content[:int(sys.argv[2])], offset)
     os.kill(os.getpid(), signal.SIGKILL)
 log_writer.write_all = write_some
-ModelStore(Path(sys.argv[1])).add(new_model(name="churn"))
+open_store(Path(sys.argv[1])).add(new_model(name="churn"))
 """
 
 FILE_SIZE_LIMIT = """
 import resource, sys
 from pathlib import Path
 from modelyard.errors import Unavailable
-from modelyard.storage import ModelStore
-from tests.storage_drafts import new_model
+from tests.storage_drafts import new_model, open_store
 root = Path(sys.argv[1])
-store = ModelStore(root)
+store = open_store(root)
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, ((root / "db.jsonl").stat().st_size + 100, hard))
 for attempt in (lambda: store.add(new_model(name="churn", report=b"")), store.check):
@@ -92,7 +90,7 @@ with FileLock(sys.argv[1]):
 
 
 def test_processes_that_add_at_once_get_versions_of_their_own_and_see_each_other(storage_dir: Path) -> None:
-    store = ModelStore(storage_dir)
+    store = open_store(storage_dir)
     processes = [start_process(ADD, storage_dir, 12) for _ in range(2)]
     for process in processes:
         assert process.stdout
@@ -125,12 +123,12 @@ def test_processes_read_and_write_on_while_others_compact(tmp_path: Path) -> Non
 
 
 def test_a_crash_between_the_files_and_the_commit_lists_nothing(storage_dir: Path) -> None:
-    store = ModelStore(storage_dir)
+    store = open_store(storage_dir)
     process = start_process(DIE_BEFORE_COMMIT, storage_dir)
     assert process.wait(60) == -signal.SIGKILL
     process.communicate()
     assert len(list((storage_dir / "artifacts").iterdir())) == 1
-    for reopened in (store, ModelStore(storage_dir)):
+    for reopened in (store, open_store(storage_dir)):
         assert reopened.page(ModelQuery(status="all")).models == []
     assert store.add(new_model(name="churn")).metadata.version == 1
 
@@ -139,11 +137,11 @@ def test_a_crash_between_the_files_and_the_commit_lists_nothing(storage_dir: Pat
 def test_a_crash_in_the_write_leaves_all_of_the_line_or_nothing(
     storage_dir: Path, written: int, committed: bool
 ) -> None:
-    store = ModelStore(storage_dir)
+    store = open_store(storage_dir)
     process = start_process(DIE_IN_A_WRITE, storage_dir, written)
     assert process.wait(60) == -signal.SIGKILL
     process.communicate()
-    for reopened in (store, ModelStore(storage_dir)):
+    for reopened in (store, open_store(storage_dir)):
         assert reopened.count_active() == committed
     assert store.add(new_model(name="churn")).metadata.version == 1 + committed
     lines = (storage_dir / "db.jsonl").read_bytes().splitlines()
@@ -151,7 +149,7 @@ def test_a_crash_in_the_write_leaves_all_of_the_line_or_nothing(
 
 
 def test_killed_writers_lose_nothing_that_was_acknowledged(storage_dir: Path) -> None:
-    store = ModelStore(storage_dir)
+    store = open_store(storage_dir)
     acknowledged: list[int] = []
     for lines in (1, 4, 9):
         process = start_process(ADD, storage_dir, 1000)
@@ -173,7 +171,7 @@ def test_killed_writers_lose_nothing_that_was_acknowledged(storage_dir: Path) ->
 
 
 def test_a_file_size_limit_is_unavailable_and_recovers(storage_dir: Path) -> None:
-    ModelStore(storage_dir).add(new_model(name="churn"))
+    open_store(storage_dir).add(new_model(name="churn"))
     refused, not_ready, active, version = finish(start_process(FILE_SIZE_LIMIT, storage_dir)).splitlines()
     assert refused.endswith("db.jsonl: File too large")
     assert not_ready.endswith("db.jsonl: File too large")
@@ -181,7 +179,7 @@ def test_a_file_size_limit_is_unavailable_and_recovers(storage_dir: Path) -> Non
 
 
 def test_a_folder_in_use_by_another_process_is_not_written_to(storage_dir: Path) -> None:
-    store = ModelStore(storage_dir, lock_timeout_s=0.1)
+    store = open_store(storage_dir, lock_timeout_s=0.1)
     with start_process(HOLD_THE_LOCK, storage_dir / "db.lock") as holder:
         assert holder.stdout
         holder.stdout.readline()

@@ -27,6 +27,7 @@ from modelyard.schemas import ModelMetadata, ModelQuery, TrainRequest
 from modelyard.storage import ModelStore
 from modelyard.storage.upkeep.doctor import examine
 from tests import doors
+from tests.storage_drafts import open_store
 
 SECONDS = float(os.environ.get("MODELYARD_TEST_TORTURE_S", "3"))
 ROOT = Path(__file__).parent.parent
@@ -134,7 +135,7 @@ class Member:
 
 def test_writers_and_readers_killed_at_random_agree(storage_dir: Path) -> None:
     chance, seeds, ledger, looks = random.Random(7), itertools.count(1), Ledger(), 0
-    ModelStore(storage_dir).close()
+    open_store(storage_dir).close()
     writers, readers = Crew("writer", storage_dir, 3, seeds), Crew("reader", storage_dir, 1, seeds)
     try:
         deadline = time.monotonic() + SECONDS
@@ -150,7 +151,7 @@ def test_writers_and_readers_killed_at_random_agree(storage_dir: Path) -> None:
         ledger.take(lines)
     assert looks + sum(map(len, seen)) > 0
     assert len(ledger.numbers) > 10
-    ledger.check(ModelStore(storage_dir))
+    ledger.check(open_store(storage_dir))
     # A writer that is killed between the files and the commit leaves a whole folder that no line names.
     assert {finding.kind for finding in examine(storage_dir).findings} <= {"orphan", "leftover"}
 
@@ -240,7 +241,7 @@ def test_servers_killed_at_random_lose_no_model(storage_dir: Path) -> None:
         ledger.take(caller.result())
     assert ledger.numbers
     assert at_the_terminal in ledger.must_be | ledger.may_be
-    ledger.check(ModelStore(storage_dir))
+    ledger.check(open_store(storage_dir))
 
 
 def delete_and_restore_by_commands(folder: Path, model_id: str, ended: Event) -> list[str]:

@@ -14,13 +14,11 @@ import pytest
 
 from modelyard.bootstrap import build, open_tracker
 from modelyard.errors import InvalidTable, Unavailable
-from modelyard.jobs.records import JOBS
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import Evaluation, JobQuery, ModelMetadata, RetrainRequest, Tracking, TrainRequest
 from modelyard.settings import Settings
-from modelyard.storage import doctor, garbage
+from modelyard.storage.upkeep import doctor, garbage
 from modelyard.storage.upkeep.backup import create, load
-from modelyard.tracking import documents
 from modelyard.tracking.tracker import Flushed
 from tests import clearml_double
 from tests.clearml_double import Double
@@ -411,10 +409,6 @@ def test_models_of_before_are_left_alone(clearml: Double, storage_dir: Path) -> 
         train(yard, "after")
         flush(storage_dir)
     assert clearml.names() == ["after-v1"]
-
-
-def test_the_collection_of_jobs_is_called_the_same() -> None:
-    assert documents.JOBS == JOBS
 
 
 def test_settings_refuse_a_project_that_clearml_would() -> None:
