@@ -63,8 +63,8 @@ class Lifecycle:
     def of_key(self, key: str | None, request_sha256: str | None) -> Job | None:
         """Return the job that an idempotency key stands for within 24 hours.
 
-        One that ended for what is not its request's fault does not count: the request may run again. Raises
-        IdempotencyConflict where the key stands for another request.
+        A job that ended for a reason that may have passed does not count: its request may run again. Raises
+        IdempotencyConflict if the key stands for another request.
         """
         record = self.remembered(key)
         if record is None or _may_run_again(record.job):
@@ -87,7 +87,7 @@ class Lifecycle:
     def add(self, record: JobRecord, *, workers: int, queue_limit: int) -> Job:
         """Put a new job, or return the one that its idempotency key stands for.
 
-        Raises TooManyRequests where `workers` jobs run and `queue_limit` wait already, IdempotencyConflict.
+        Raises TooManyRequests if `workers` jobs run and `queue_limit` wait already, IdempotencyConflict.
         """
         with self._jobs.changing() as jobs:
             earlier = self.of_key(record.idempotency_key, record.request_sha256)
@@ -105,7 +105,7 @@ class Lifecycle:
         return record.job
 
     def begin(self, entry: JobEntry, owner: str) -> Job | None:
-        """Let `owner` run a queued job; None where it is not queued any more, or another's by now."""
+        """Let `owner` run a queued job; None if it is not queued any more, or is another's by now."""
         with self._jobs.changing() as jobs:
             if jobs.index.alive.get(entry.job_id) != entry:
                 return None
@@ -116,7 +116,7 @@ class Lifecycle:
     def succeed(self, transaction: Transaction, job_id: str, model_id: str, progress: JobProgress) -> None:
         """End a running job with its model, in the transaction that stores the model.
 
-        Raises FailedPrecondition where the job is not running any more.
+        Raises FailedPrecondition if the job is not running any more.
         """
         jobs = self._jobs.within(transaction)
         record = jobs.get(job_id)
@@ -136,7 +136,7 @@ class Lifecycle:
     ) -> JobRecord:
         """End a job without a model, and return it as it was before.
 
-        Raises FailedPrecondition where it had ended already, or where it does not satisfy `only_if`.
+        Raises FailedPrecondition if it had ended already, or does not satisfy `only_if`.
         """
         with self._jobs.changing() as jobs:
             record = jobs.get(job_id)

@@ -71,7 +71,7 @@ def sync_folder(path: Path) -> None:
 
 
 def exists(path: Path) -> bool:
-    """Tell whether a file is there. Raises Unavailable where that cannot be told."""
+    """Whether a file is there. Raises Unavailable if that cannot be told."""
     with unavailable(f"read {path}"):
         return path.exists()
 
@@ -85,9 +85,9 @@ def age_s(path: Path) -> float:
 
 
 def make_folder(path: Path, *, inside: Path | None = None) -> None:
-    """Make a folder, and those above it, where they are missing.
+    """Make a folder, and those above it, if they are missing.
 
-    `inside` is one of them that must be there: raises FileNotFoundError where it has vanished, with its disk say.
+    `inside` is one of them that must be there. Raises FileNotFoundError if it has vanished, with its disk for example.
     """
     if path.is_dir():
         return

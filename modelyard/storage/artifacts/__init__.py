@@ -1,1 +1,1 @@
-"""The files of models in a folder, and what is in them: pickled estimators, and the environment they were made in."""
+"""The files of models, the pickled estimators in them, and the environment an estimator was made in."""

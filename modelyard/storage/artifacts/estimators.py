@@ -31,7 +31,7 @@ def pickled(estimator: Any) -> bytes:
 
 
 def unpickle(content: bytes, model: str) -> Any:
-    """Return the estimator of such a content; `model` says whose. Raises EnvironmentMismatch where it cannot be."""
+    """Return the estimator in a file of `model`. Raises EnvironmentMismatch if it cannot be unpickled here."""
     # scikit-learn warns of every other version, of patches too: which ones are let in was decided before.
     warnings.filterwarnings("ignore", "Trying to unpickle estimator")
     try:

@@ -27,7 +27,10 @@ _PROBE_BYTES = 4096
 
 
 class ArtifactFolder:
-    """The folder `artifacts/`, made if it is missing."""
+    """`protocols.Artifacts` in the folder `path`, which is made if it is missing.
+
+    What is staged must be on its file system, and on the disk already: it is moved, not copied.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -35,15 +38,12 @@ class ArtifactFolder:
             make_folder(path)
 
     def temporary(self) -> Path:
-        """Return the path of a folder, not made yet, for files that are to become a model's."""
         return self.path / f"{_TEMPORARY}{secrets.token_hex(8)}"
 
     def discard(self, folder: Path) -> None:
-        """Remove a folder of such files if it is still there."""
         shutil.rmtree(folder, ignore_errors=True)
 
     def stage(self, folder: Path, contents: Mapping[str, bytes]) -> None:
-        """Write files beside those of a folder, down to the disk. The others are there already. Raises Unavailable."""
         with unavailable(f"write {folder}"):
             for name in contents:
                 (folder / name).unlink(missing_ok=True)
@@ -51,7 +51,6 @@ class ArtifactFolder:
             sync_folder(folder)
 
     def adopt(self, model_id: str, folder: Path) -> None:
-        """Move a staged folder of this file system to a model. Raises Unavailable."""
         with unavailable(f"write {self.path / model_id}"):
             folder.rename(self.path / model_id)
             try:
@@ -61,7 +60,6 @@ class ArtifactFolder:
                 raise
 
     def read(self, model_id: str, name: str, expected: StoredFile | None) -> bytes:
-        """Return a file's content. Raises ArtifactGone, DataLoss if it is not the expected one, Unavailable."""
         path = self.path / model_id / name
         with unavailable(f"read {path}"):
             try:
@@ -73,7 +71,6 @@ class ArtifactFolder:
         return content
 
     def verify(self, model_id: str, name: str, expected: StoredFile) -> Path:
-        """Return a file's path after reading it through. Raises like `read`."""
         path = self.path / model_id / name
         with unavailable(f"read {path}"):
             try:
@@ -86,7 +83,6 @@ class ArtifactFolder:
         return path
 
     def remove(self, model_id: str) -> None:
-        """Remove a model's files as far as the system permits; what is left is garbage. Raises nothing."""
         try:
             shutil.rmtree(self.path / model_id)
             sync_folder(self.path)
@@ -96,7 +92,6 @@ class ArtifactFolder:
             log.warning("%s could not be removed: %s", self.path / model_id, error.strerror)
 
     def check(self) -> None:
-        """Raise Unavailable if no file can be written now."""
         probe = self.path / f".check-{secrets.token_hex(4)}"
         with unavailable(f"write in {self.path}"):
             try:
@@ -105,12 +100,10 @@ class ArtifactFolder:
                 probe.unlink(missing_ok=True)
 
     def model_ids(self) -> list[str]:
-        """Return the ids under which there are files, whether a document names them or not."""
         with unavailable(f"read {self.path}"):
             return sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
 
     def temporaries(self) -> list[Path]:
-        """Return the `temporary` folders that a crash left: nobody has written to them for an hour."""
         with unavailable(f"read {self.path}"):
             return [path for path in sorted(self.path.glob(f"{_TEMPORARY}*")) if age_s(path) > _LEFTOVER_AFTER_S]
 

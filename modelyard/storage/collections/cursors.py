@@ -1,4 +1,4 @@
-"""Cursors: where a page of models ended, as opaque text."""
+"""Cursors: the end of a page of models or jobs, as opaque text."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from modelyard.storage.protocols import Documents, Transaction
 
 
 def note(transaction: Transaction, record: ModelRecord, verb: EventVerb, at: datetime) -> None:
-    """Add to a model's history that `verb` left it as `record` says."""
+    """Add an event to a model's history: `verb` left it in the status of `record`."""
     model_id = record.metadata.model_id
     number = next(number for number in count(1) if transaction.get(EVENTS, _key(model_id, number)) is None)
     event = {"verb": verb, "at": at.isoformat(), "status": record.metadata.status}
@@ -28,7 +28,7 @@ def note(transaction: Transaction, record: ModelRecord, verb: EventVerb, at: dat
 
 
 def bury(transaction: Transaction, record: ModelRecord, verb: EventVerb, at: datetime) -> None:
-    """Remove a model for good, leaving its tombstone, by which its id and version are known for ever."""
+    """Remove a model for good. Its tombstone keeps its id and version from being used again."""
     model = record.metadata
     transaction.remove(MODELS, model.model_id)
     tombstone: dict[str, Any] = {
@@ -45,12 +45,12 @@ def bury(transaction: Transaction, record: ModelRecord, verb: EventVerb, at: dat
 
 
 def to_be_told(tracking: Tracking) -> Tracking:
-    """Return what is written of a model's tracking when its status changes: who was told of the model learns of it."""
+    """Return a model's tracking after a change of status: a tracker that knows the model is to learn of it."""
     return tracking.model_copy(update={"status": "pending"}) if tracking.status == "sent" else tracking
 
 
 def read(documents: Documents, model_id: str) -> ModelHistory:
-    """Return the history of a model that there is or was, within a `reading`."""
+    """Return the history of a model, of one deleted for good too. Call it within a `reading`."""
     tombstone = _document(documents, TOMBSTONES, model_id)
     if tombstone is None:
         raw = documents.raw(MODELS, model_id)

@@ -110,7 +110,7 @@ class ModelStore:
             return self._record(self._resolver.find(parse_reference(reference)).model_id)
 
     def get_active(self, reference: str) -> ModelRecord:
-        """Return an active model. Raises ModelNotFound where it is deleted, saying how to restore it."""
+        """Return an active model. Raises ModelNotFound if it is deleted, saying how to restore it."""
         with self._documents.reading():
             return self._record(self._resolver.find_active(reference).model_id)
 
@@ -135,7 +135,7 @@ class ModelStore:
             return self._index.active_count
 
     def set_status(self, reference: str, status: Status) -> ModelRecord:
-        """Soft-delete or restore a model; nothing changes where it is so already.
+        """Soft-delete or restore a model; nothing changes if that is its status already.
 
         Raises ModelGone for restoring what was deleted for good.
         """
@@ -170,7 +170,7 @@ class ModelStore:
     def read_file(self, record: ModelRecord, file: str) -> bytes:
         """Return the content of one of a model's files, after its checksum held.
 
-        Raises ModelNotFound where the model was deleted for good meanwhile.
+        Raises ModelNotFound if the model was deleted for good meanwhile.
         """
         with self._noting_damage(record):
             return self._artifacts.read(record.metadata.model_id, file, _stored_file(record, file))
@@ -196,7 +196,7 @@ class ModelStore:
             return [what for model_id, what in list(self._damaged.items()) if model_id in self._index.by_id]
 
     def check(self) -> None:
-        """Raise Unavailable with the reason if the folder cannot be read or written now."""
+        """Raise Unavailable with the reason if documents or artifacts cannot be read or written now."""
         try:
             self._documents.check(self._check_timeout_s)
         except (DataLoss, FailedPrecondition) as error:
@@ -204,7 +204,7 @@ class ModelStore:
         self._artifacts.check()
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Let go of what is open."""
         self._documents.close()
 
     def _record(self, model_id: str) -> ModelRecord:

@@ -1,4 +1,4 @@
-"""Which model a reference means, and what is said of one that means none."""
+"""Which model a reference means, and the error for one that means none."""
 
 from __future__ import annotations
 

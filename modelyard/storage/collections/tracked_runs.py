@@ -1,4 +1,4 @@
-"""What the documents say of tracking: which runs a tracker is yet to be told of, and what came of it.
+"""Tracking in the documents: which runs a tracker is yet to be told of, and what came of telling it.
 
 Models, the tombstones of models deleted for good, and jobs that ended without a model each hold a `Tracking`.
 """

@@ -33,10 +33,10 @@ COMPACT_ABOVE_BYTES = 1 << 20
 
 
 class Database:
-    """The documents of one file. With `make` the file is made with its first line if it is missing.
+    """`protocols.Documents` in one file. With `make` the file is made with its first line if it is missing.
 
-    Every use raises Unavailable where the system refuses, DataLoss (file and line) where the file is damaged,
-    FailedPrecondition where a newer release wrote it.
+    DataLoss names file and line. A file is compacted when it is larger than `compact_above_bytes` (None:
+    COMPACT_ABOVE_BYTES) and more than half of it is superseded.
     """
 
     def __init__(
@@ -59,7 +59,6 @@ class Database:
             pass
 
     def get(self, collection: str, key: str) -> dict[str, Any] | None:
-        """Return a document as last committed, or None."""
         with self.reading():
             raw = self.raw(collection, key)
         return None if raw is None else parse(raw)
@@ -70,37 +69,29 @@ class Database:
             return [key for key, _ in self.documents(collection)]
 
     def reading(self) -> Reading:
-        """Hold one committed state, the newest, within a `with` block: for several looks at `raw` and at indexes."""
         return Reading(self._state)
 
     def raw(self, collection: str, key: str) -> bytes | None:
-        """Return a document's JSON, within a `reading` or a transaction: as last committed."""
         documents = self._state.collections.get(collection)
         return None if documents is None else documents.get(key)
 
     def documents(self, collection: str) -> Iterable[tuple[str, bytes]]:
-        """Iterate a collection's ids and JSON, the first put first, within a `reading` or a transaction."""
         return self._state.collections.get(collection, {}).items()
 
     def snapshot(self) -> tuple[Collections, int]:
-        """Return all documents as they are at one moment, by collection and id, and the last transaction's number."""
         with self.reading():
             return {name: dict(found) for name, found in self._state.collections.items()}, self._state.reader.seq
 
     def transaction(self) -> Transaction:
-        """Begin a transaction: a `with` block that commits at its end, and changes nothing where it raises."""
         return Transaction(self)
 
     def check(self, timeout_s: float) -> None:
-        """Raise what a reader or, as far as can be told without a commit, a writer would meet now.
-
-        Where the last write failed, try whether the file can grow again.
-        """
         with self.reading():
             pass
         with self._lock.held(timeout_s):
             if not self._write_failed:
                 return
+            # The last write failed: can the file grow again?
             with unavailable(f"write {self._path}"), LogWriter(self._path) as writer:
                 with self._state.mutex:
                     self._state.catch_up()
@@ -109,14 +100,13 @@ class Database:
             self._write_failed = False
 
     def compact(self) -> None:
-        """Write the file anew without what is superseded; where that fails the old one goes on."""
+        """Write the file anew without what is superseded; if that fails, the old one goes on."""
         with self._lock.held():
             with self._state.mutex:
                 self._state.catch_up()
             self._compact()
 
     def close(self) -> None:
-        """Let go of the file."""
         with self._state.mutex:
             self._state.close()
 
@@ -158,7 +148,6 @@ class Database:
             self._compact()
 
     def _compact(self) -> None:
-        """Replace the file by one without what is superseded; where that fails the old one goes on."""
         state = self._state
         with state.mutex:
             reader = state.reader
@@ -176,11 +165,11 @@ class Database:
 
 
 Changes = dict[tuple[str, str], bytes | None]
-"""By collection and id: a document's JSON, or None where it is removed."""
+"""By collection and id: a document's JSON, or None if it is removed."""
 
 
 class Reading:
-    """A `with` block in which one committed state of a database is held; short, for all readers wait for it."""
+    """A `with` block in which one committed state is held. Keep it short, because all readers wait for it."""
 
     __slots__ = ("_state",)
 
@@ -200,11 +189,7 @@ class Reading:
 
 
 class Transaction:
-    """A `with` block under the writers' lock that sees the newest state, and commits when it is left without an error.
-
-    Then its changes are on the disk. Raises Unavailable where that fails; `may_be_stored` tells whether they might be
-    there all the same. Keep the block short, for all readers of this process wait for it.
-    """
+    """`protocols.Transaction` on the file, under the writers' lock."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -213,27 +198,20 @@ class Transaction:
         self.may_be_stored = False
 
     def get(self, collection: str, key: str) -> dict[str, Any] | None:
-        """Return a document as this transaction leaves it."""
         place = (collection, key)
         raw = self._changes[place] if place in self._changes else self._database.raw(collection, key)
         return None if raw is None else parse(raw)
 
     def put(self, collection: str, key: str, document: Mapping[str, Any]) -> None:
-        """Put a document, new or in the place of the one of that id."""
         try:
             self._changes[collection, key] = orjson.dumps(document)
         except TypeError as error:
             raise InvalidRequest(f"{collection} document {key!r} cannot be written as JSON: {error}") from error
 
     def remove(self, collection: str, key: str) -> None:
-        """Remove a document; it need not exist."""
         self._changes[collection, key] = None
 
     def before_commit(self, step: Callable[[], None]) -> None:
-        """Take a step at the end of the block, under the lock still, while readers go on.
-
-        Where it raises, nothing is committed.
-        """
         self._steps.append(step)
 
     def __enter__(self) -> Self:

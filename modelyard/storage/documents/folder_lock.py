@@ -37,7 +37,7 @@ class FolderLock:
 
     @contextmanager
     def held(self, timeout_s: float | None = None) -> Iterator[None]:
-        """Hold the lock within the block. Raises Unavailable, naming the lock, where it cannot be had in time."""
+        """Hold the lock within the block. Raises Unavailable, naming the lock, if it cannot be had in time."""
         timeout_s = self._timeout_s if timeout_s is None else timeout_s
         deadline = time.monotonic() + timeout_s
         if not self._threads.acquire(timeout=timeout_s):
@@ -52,7 +52,7 @@ class FolderLock:
             self._threads.release()
 
     def is_free(self) -> bool:
-        """Tell whether no writer is at work now; where the lock file cannot be used, none can be seen."""
+        """Whether no writer is at work now. If the lock file cannot be used, none can be seen."""
         try:
             file = self._try()
         except OSError:
@@ -77,7 +77,7 @@ class FolderLock:
             time.sleep(_POLL_INTERVAL_S)
 
     def _try(self) -> int | None:
-        """Return the locked file, None where another holds it."""
+        """Return the locked file, None if another holds it."""
         file = self._open()
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -48,7 +48,7 @@ class Follower:
     def look(self) -> None:
         """Bring the state up to the file as it is now.
 
-        Raises Unavailable where it cannot be read, DataLoss where it is damaged, FailedPrecondition where it is newer.
+        Raises Unavailable if it cannot be read, DataLoss if it is damaged, FailedPrecondition if it is newer.
         """
         self._bring_up(self._is_settled)
 
@@ -106,7 +106,7 @@ class Follower:
             self._read_anew(is_settled)
 
     def _move_on(self, old: LogReader) -> LogReader:
-        """Hold the file that took the place of `old`, without reading what is known where it repeats just that."""
+        """Hold the file that took the place of `old`. Does not read its snapshot if that repeats a known state."""
         new = LogReader(self._path)
         known = new.header.previous == old.header.generation and new.header.seq == old.seq
         self._hold(new)
@@ -166,7 +166,7 @@ class Follower:
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Let Python not look for cycles in what is read: there are none, and it would take a fifth of the time."""
+    """Keep Python from looking for cycles while documents are read: there are none, and it takes time (a fifth)."""
     if not gc.isenabled():
         yield
         return

@@ -56,7 +56,7 @@ def encode_header(header: Header) -> bytes:
 def decode_header(line: bytes, source: str) -> Header:
     """Read a header line without its newline.
 
-    Raises DataLoss where it is damaged, FailedPrecondition where a newer release wrote it.
+    Raises DataLoss if it is damaged, FailedPrecondition if a newer release wrote it.
     """
     if not is_sealed(line, b""):
         raise DataLoss(f"{source} line 1: the header is damaged: its checksum does not hold")
@@ -85,7 +85,7 @@ def encode_entry(
 
 
 def decode_entry(line: bytes, source: Callable[[], str]) -> Entry:
-    """Read a line that is_sealed. Raises DataLoss, which `source()` begins, where it is no transaction."""
+    """Read a line that is_sealed. Raises DataLoss, which begins with `source()`, if it is no transaction."""
     try:
         fields = orjson.loads(line)
         return Entry(fields["seq"], fields["time"], fields["put"], fields["remove"])

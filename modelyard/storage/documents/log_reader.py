@@ -1,4 +1,4 @@
-"""Reading `db.jsonl` forward from where one stands: committed, torn and damaged lines. Writes nothing."""
+"""Reading `db.jsonl` forward from an offset: committed, torn and damaged lines. Writes nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LogReader:
     """One open database file and how far it has been read. Not safe for threads: its owner's lock guards it.
 
     `offset` is the end of what was read, `seq` the last transaction there. `open_line_bytes` is the size of the last
-    line where that line is read but still without its newline, else 0.
+    line if that line is read but still without its newline, else 0.
     """
 
     __slots__ = ("_file", "_key", "_line", "header", "identity", "offset", "open_line_bytes", "path", "seq")
@@ -43,7 +43,7 @@ class LogReader:
         self._line = 1
 
     def entries(self, is_settled: Callable[[], bool]) -> Iterator[Entry]:
-        """Yield the transactions from `offset` to the end of what is committed, moving on before each.
+        """Yield the transactions from `offset` to the last committed one, moving `offset` on before each.
 
         A whole line without its newline is one whose writer is at work on it or was cut short behind it: it counts
         if `is_settled()`, that is if no writer is left who might take it back. Raises DataLoss naming the line.
@@ -75,7 +75,7 @@ class LogReader:
         self._line += self.header.snapshot_lines
 
     def open_line(self) -> bytes:
-        """Return the last line where it still lacks its newline, else nothing."""
+        """Return the last line if it still lacks its newline, else nothing."""
         return os.pread(self._file, self.open_line_bytes, self.offset - self.open_line_bytes)
 
     def close(self) -> None:

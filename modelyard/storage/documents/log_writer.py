@@ -27,9 +27,9 @@ class LogWriter:
         """Whether nothing that `append` wrote can be in the file, now or after a power cut."""
 
     def repair(self, reader: LogReader) -> bool:
-        """Leave the file at the end of what is committed: drop a torn line, finish one without its newline.
+        """Make the file end with its last committed line: drop a torn line, finish one without its newline.
 
-        Tell whether there is more to read for it.
+        Returns whether there is more to read.
         """
         size = os.fstat(self._file).st_size
         if size > reader.offset:
@@ -47,7 +47,7 @@ class LogWriter:
     def append(self, line: bytes, offset: int) -> None:
         """Write a line at the end of the file and down to the disk.
 
-        Where that fails the line is taken back; `is_taken_back` then tells whether that is certain.
+        If that fails, the line is taken back; `is_taken_back` then tells whether that is certain.
         """
         self.is_taken_back = False
         try:

@@ -1,6 +1,6 @@
 """A folder's models as one archive and back: taken while the yard serves, loaded into an empty folder.
 
-The archive is a tar (compressed where its name ends in `.gz`): first what it is, then the artifacts, last a database
+The archive is a tar (compressed if its name ends in `.gz`): first what it is, then the artifacts, last a database
 that names exactly these. Both ways every file is verified.
 """
 
@@ -51,8 +51,8 @@ class Backup:
 def create(root: Path, file: Path, *, lock_timeout_s: float = 10.0) -> Backup:
     """Write a folder's models, as they are at one moment, to a new file; servers go on meanwhile.
 
-    A model that is deleted for good while the archive is written is left out. Raises AlreadyExists where the file is
-    there, DataLoss where one of the models is damaged (repair it first), NoYard, Unavailable.
+    A model that is deleted for good while the archive is written is left out. Raises AlreadyExists if the file is
+    there, DataLoss if one of the models is damaged (repair it first), NoYard, Unavailable.
     """
     if file.exists():
         raise AlreadyExists(f"{file} exists; write the backup to another file")
@@ -71,9 +71,9 @@ def create(root: Path, file: Path, *, lock_timeout_s: float = 10.0) -> Backup:
 
 
 def load(file: Path, root: Path, *, lock_timeout_s: float = 10.0) -> Backup:
-    """Make an empty folder, or one that is not there, what an archive holds.
+    """Load an archive into an empty folder, which is made if it is missing.
 
-    Raises FailedPrecondition where the folder is not empty or a newer release wrote the archive, DataLoss where the
+    Raises FailedPrecondition if the folder is not empty or a newer release wrote the archive, DataLoss if the
     archive is damaged, Unavailable.
     """
     if not file.is_file():
@@ -223,7 +223,7 @@ def _copy(source: IO[bytes], path: Path) -> None:
 
 
 def _verified(file: Path, staged: Path) -> int:
-    """Return how many models were extracted. Raises DataLoss where anything is missing or damaged."""
+    """Return how many models were extracted. Raises DataLoss if anything is missing or damaged."""
     found = doctor.examine(staged)
     if found.findings:
         first = found.findings[0]

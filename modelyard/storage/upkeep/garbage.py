@@ -26,7 +26,7 @@ _LEFTOVER_AFTER_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """Something that is of no use: its path below the folder, why, and its size in bytes. What is `kept` stays."""
+    """Something of no use: its path below the folder, why, and its size in bytes. If `kept`, it stays."""
 
     kind: Literal["deleted", "leftover", "orphan"]
     what: str
@@ -45,8 +45,8 @@ def collect(
 ) -> list[Garbage]:
     """Remove models soft-deleted `retention_days` ago or earlier (None: never) and files of no model; servers go on.
 
-    With `orphans` also whole models that no line of the database names. With `dry_run` only say what would go; a folder
-    that is read-only will do. Raises NoYard, DataLoss if the database is damaged or lost, Unavailable.
+    With `orphans` also whole models that no line of the database names. With `dry_run` only say what would go; a
+    read-only folder will do. Raises NoYard, DataLoss if the database is damaged or lost, Unavailable.
     """
     folder = Folder(root, lock_timeout_s)
     documents = folder.documents()
@@ -61,7 +61,7 @@ def collect(
 
 
 class _Collector:
-    """Finds what is of no use and removes it; in a `dry_run` it removes nothing."""
+    """Finds garbage and removes it; in a `dry_run` it removes nothing."""
 
     def __init__(self, folder: Folder, documents: Documents, *, dry_run: bool) -> None:
         self._folder = folder

@@ -1,6 +1,6 @@
-"""Doing something about what `doctor` finds: what is broken is set aside, what can be rebuilt is rebuilt.
+"""Mending what `doctor` finds: broken things are set aside, and rebuilt if they can be.
 
-Nothing is ever deleted. Each step is crash-safe by itself, and the next repair goes on where one was cut short.
+Nothing is ever deleted. Each step is crash-safe by itself, and a repair that was cut short is finished by the next.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from modelyard.storage.upkeep.salvage import salvage
 def repair(root: Path, *, lock_timeout_s: float = 10.0) -> Examination:
     """Look a folder through and mend what can be mended; servers may go on meanwhile.
 
-    Raises NoYard if it holds neither a database nor models, Unavailable where it cannot be read or written,
-    FailedPrecondition where a newer release wrote it.
+    Raises NoYard if it holds neither a database nor models, Unavailable if it cannot be read or written,
+    FailedPrecondition if a newer release wrote it.
     """
     return _Repair(root, lock_timeout_s).run()
 
@@ -129,7 +129,7 @@ class _Repair:
         return finding.mended(f"the model is set aside in {self._aside.path(what)}")
 
     def _rebuild_report(self, finding: Finding) -> Finding:
-        """Let a report that says what the metadata says take a damaged one's place."""
+        """Put a report with the metrics of the metadata in the place of a damaged one."""
         with self._database.transaction() as transaction:
             record = self._record(finding)
             if record is None:
@@ -170,7 +170,7 @@ class _Repair:
         return finding.mended(f"brought back as {model.name}:{model.version}, deleted: restore it to serve it")
 
     def _set_record_aside(self, finding: Finding) -> Finding:
-        """Let the tracker make the record anew from the database, as it does where there is none."""
+        """Let the tracker make the record anew from the database, as it does if there is none."""
         self._aside.move(finding.what)
         return finding.mended(f"set aside as {self._aside.path(finding.what)}; a server makes it anew")
 

@@ -1,4 +1,4 @@
-"""Reading a `db.jsonl` that may be damaged: every transaction that is whole, and what is wrong with the rest.
+"""Reading a `db.jsonl` that may be damaged: every whole transaction, and what is wrong with the rest.
 
 Unlike `log_reader`, which refuses. Nothing is guessed: a line counts only if its checksum holds. Writes nothing.
 Elsewhere in the upkeep the lines of a database file are not known.
