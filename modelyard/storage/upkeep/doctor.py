@@ -27,6 +27,9 @@ from modelyard.storage.protocols import ArtifactGone, Artifacts, Collections
 from modelyard.storage.sealing import is_sealed
 from modelyard.storage.upkeep.salvage import salvage
 
+BURIED = "left of a model deleted for good"
+UNFINISHED = "files that never became a model's"
+
 Kind = Literal["database", "document", "number", "model", "report", "description", "orphan", "leftover", "outbox"]
 
 
@@ -92,13 +95,30 @@ def examine(root: Path, *, lock_timeout_s: float = 10.0) -> Examination:
 def orphan(artifacts: Artifacts, model_id: str) -> ModelRecord:
     """Return what an unnamed model's own folder says of it, after its files were found right. Raises DataLoss."""
     try:
-        content = artifacts.read(model_id, DESCRIPTION_FILE, None)
-        record = described_record(model_id, content)
-        for name, expected in record.files.items():
-            artifacts.verify(model_id, name, expected)
+        record = described_record(model_id, artifacts.read(model_id, DESCRIPTION_FILE, None))
+        for _, damage in damaged_files(artifacts, record):
+            raise damage
     except ArtifactGone as gone:
         raise DataLoss(f"{gone} is missing") from None
     return record
+
+
+def orphan_in_words(artifacts: Artifacts, model_id: str) -> str:
+    """Say what there is under the id of an unnamed model."""
+    try:
+        name = orphan(artifacts, model_id).metadata.name
+    except DataLoss as error:
+        return f"named by no line of the database, and {error.detail}"
+    return f"a whole model of {name!r} that no line of the database names"
+
+
+def damaged_files(artifacts: Artifacts, record: ModelRecord) -> Iterator[tuple[str, ArtifactGone | DataLoss]]:
+    """Yield the names of a model's files that are missing or damaged, after reading each through."""
+    for name, expected in record.files.items():
+        try:
+            artifacts.verify(record.metadata.model_id, name, expected)
+        except (ArtifactGone, DataLoss) as damage:
+            yield name, damage
 
 
 def _numbers(documents: Collections) -> Iterator[Finding]:
@@ -131,12 +151,9 @@ def _model(artifacts: Artifacts, model_id: str, raw: bytes) -> Iterator[Finding]
     except DataLoss as error:
         yield Finding("document", f"models/{model_id}", error.detail, model_id)
         return
-    for name, expected in record.files.items():
-        try:
-            artifacts.verify(model_id, name, expected)
-        except (ArtifactGone, DataLoss) as error:
-            kind: Kind = "report" if name == REPORT_FILE else "model"
-            yield Finding(kind, _path(model_id, name), _problem(error), model_id)
+    for name, damage in damaged_files(artifacts, record):
+        kind: Kind = "report" if name == REPORT_FILE else "model"
+        yield Finding(kind, _path(model_id, name), _problem(damage), model_id)
     try:
         described_record(model_id, artifacts.read(model_id, DESCRIPTION_FILE, None))
     except (ArtifactGone, DataLoss) as error:
@@ -155,16 +172,11 @@ def _unnamed(artifacts: Artifacts, folders: list[str], documents: Collections) -
         if model_id in documents.get(MODELS, {}):
             continue
         if model_id in documents.get(TOMBSTONES, {}):
-            yield Finding("leftover", _path(model_id), "left of a model deleted for good", model_id, harmless=True)
-            continue
-        try:
-            record = orphan(artifacts, model_id)
-            problem = f"a whole model of {record.metadata.name!r} that no line of the database names"
-        except DataLoss as error:
-            problem = f"named by no line of the database, and {error.detail}"
-        yield Finding("orphan", _path(model_id), problem, model_id)
+            yield Finding("leftover", _path(model_id), BURIED, model_id, harmless=True)
+        else:
+            yield Finding("orphan", _path(model_id), orphan_in_words(artifacts, model_id), model_id)
     for folder in artifacts.temporaries():
-        yield Finding("leftover", f"artifacts/{folder.name}", "files that never became a model's", harmless=True)
+        yield Finding("leftover", f"artifacts/{folder.name}", UNFINISHED, harmless=True)
 
 
 def _outbox(folder: Path) -> Iterator[Finding]:

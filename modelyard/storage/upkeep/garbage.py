@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from modelyard.errors import DataLoss
 from modelyard.storage.collections import history
 from modelyard.storage.collections.models import MODELS, TOMBSTONES, ModelRecord, model_record
 from modelyard.storage.files import age_s, unavailable
@@ -85,10 +84,10 @@ class _Collector:
                 if self._documents.raw(MODELS, model_id) is not None:
                     continue
                 if self._documents.raw(TOMBSTONES, model_id) is not None:
-                    found = Garbage("leftover", path, "left of a model deleted for good", self._size(path))
+                    found = Garbage("leftover", path, doctor.BURIED, self._size(path))
                 else:
-                    kept = not orphans
-                    found = Garbage("orphan", path, self._orphan(model_id), self._size(path), kept=kept)
+                    why = doctor.orphan_in_words(self._artifacts, model_id)
+                    found = Garbage("orphan", path, why, self._size(path), kept=not orphans)
                 if not found.kept:
                     self._remove(partial(self._artifacts.remove, model_id))
             yield found
@@ -96,7 +95,7 @@ class _Collector:
     def temporaries(self) -> Iterator[Garbage]:
         for folder in self._artifacts.temporaries():
             path = f"artifacts/{folder.name}"
-            found = Garbage("leftover", path, "files that never became a model's", self._size(path))
+            found = Garbage("leftover", path, doctor.UNFINISHED, self._size(path))
             self._remove(partial(self._artifacts.discard, folder))
             yield found
         for file in sorted(self._folder.outbox.glob(".new-*")):
@@ -125,13 +124,6 @@ class _Collector:
         with self._documents.reading():
             events = history.read(self._documents, record.metadata.model_id).events
         return events[-1].at
-
-    def _orphan(self, model_id: str) -> str:
-        try:
-            name = doctor.orphan(self._artifacts, model_id).metadata.name
-        except DataLoss as error:
-            return f"named by no line of the database, and {error.detail}"
-        return f"a whole model of {name!r} that no line of the database names"
 
     def _size(self, path: str) -> int:
         folder = self._folder.root / path

@@ -28,7 +28,7 @@ from modelyard.storage.collections.models import (
 from modelyard.storage.documents import compaction
 from modelyard.storage.files import unavailable
 from modelyard.storage.folder import Folder
-from modelyard.storage.protocols import ArtifactGone, Transaction, stored
+from modelyard.storage.protocols import Transaction, stored
 from modelyard.storage.upkeep import doctor
 from modelyard.storage.upkeep.doctor import Examination, Finding
 from modelyard.storage.upkeep.quarantine import Quarantine
@@ -120,7 +120,7 @@ class _Repair:
     def _set_model_aside(self, finding: Finding) -> Finding:
         with self._database.transaction() as transaction:
             record = self._record(finding)
-            if record is None or not self._is_damaged(record):
+            if record is None or not any(doctor.damaged_files(self._artifacts, record)):
                 return finding.mended("is right by now")
             history.bury(transaction, record, "repair", self._now)
             what = f"artifacts/{record.metadata.model_id}"
@@ -185,14 +185,6 @@ class _Repair:
         assert finding.model_id is not None
         raw = self._database.raw(MODELS, finding.model_id)
         return None if raw is None else model_record(finding.model_id, raw)
-
-    def _is_damaged(self, record: ModelRecord) -> bool:
-        for name, expected in record.files.items():
-            try:
-                self._artifacts.verify(record.metadata.model_id, name, expected)
-            except (ArtifactGone, DataLoss):
-                return True
-        return False
 
 
 def _report_of(record: ModelRecord) -> bytes:
