@@ -16,7 +16,7 @@ import orjson
 from modelyard.errors import DataLoss
 from modelyard.schemas import EventVerb, ModelEvent, ModelHistory, Tracking
 from modelyard.storage.collections.models import EVENTS, MODELS, TOMBSTONES, ModelRecord, model_record
-from modelyard.storage.protocols import Documents, Transaction
+from modelyard.storage.protocols import Collections, Documents, Transaction
 
 
 def note(transaction: Transaction, record: ModelRecord, verb: EventVerb, at: datetime) -> None:
@@ -42,6 +42,14 @@ def bury(transaction: Transaction, record: ModelRecord, verb: EventVerb, at: dat
     if model.tracking.status != "off":
         tombstone["tracking"] = to_be_told(model.tracking).model_dump()
     transaction.put(TOMBSTONES, model.model_id, tombstone)
+
+
+def left_of(documents: Documents, model_id: str) -> Collections | None:
+    """Return the documents that are left of a model deleted for good, None if it was not."""
+    with documents.reading():
+        tombstone = documents.raw(TOMBSTONES, model_id)
+        events = {key: raw for key, raw in documents.documents(EVENTS) if key.startswith(f"{model_id}/")}
+    return None if tombstone is None else {TOMBSTONES: {model_id: tombstone}, EVENTS: events}
 
 
 def to_be_told(tracking: Tracking) -> Tracking:

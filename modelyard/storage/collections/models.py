@@ -6,7 +6,7 @@ a model deleted for good; `events` by model id and number.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from modelyard.errors import DataLoss
 from modelyard.schemas import Artifact, ModelDescription, ModelMetadata
 from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, ESTIMATOR_FILE
-from modelyard.storage.protocols import StoredFile, Transaction
+from modelyard.storage.protocols import Collections, StoredFile, Transaction
 from modelyard.storage.sealing import is_sealed, seal
 
 MODELS = "models"
@@ -100,5 +100,28 @@ def next_version(transaction: Transaction, name: str) -> int:
     """Take the next version of a name, which is never given out again."""
     counter = transaction.get(NAMES, name)
     version: int = 1 if counter is None else counter["last_version"] + 1
-    transaction.put(NAMES, name, {"last_version": version})
+    put_last_version(transaction, name, version)
     return version
+
+
+def put_last_version(transaction: Transaction, name: str, version: int) -> None:
+    """Let a name go on after this version."""
+    transaction.put(NAMES, name, {"last_version": version})
+
+
+def last_versions(documents: Collections) -> dict[str, int]:
+    """Return by name the last version that was given out."""
+    return {name: orjson.loads(raw).get("last_version", 0) for name, raw in documents.get(NAMES, {}).items()}
+
+
+def numbered_models(documents: Collections) -> Iterator[tuple[str, str, int]]:
+    """Yield id, name and version of every model that there is or was, unless its document is damaged."""
+    for model_id, raw in documents.get(MODELS, {}).items():
+        try:
+            model = model_record(model_id, raw).metadata
+        except DataLoss:
+            continue
+        yield model_id, model.name, model.version
+    for model_id, raw in documents.get(TOMBSTONES, {}).items():
+        tombstone = orjson.loads(raw)
+        yield model_id, tombstone["name"], tombstone["version"]

@@ -26,7 +26,8 @@ import orjson
 import modelyard
 from modelyard.errors import AlreadyExists, DataLoss, FailedPrecondition, InvalidRequest
 from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE
-from modelyard.storage.collections.models import EVENTS, MODELS, TOMBSTONES, model_record
+from modelyard.storage.collections import history
+from modelyard.storage.collections.models import MODELS, model_record
 from modelyard.storage.documents import compaction
 from modelyard.storage.files import make_folder, sync_folder, unavailable, write_all
 from modelyard.storage.folder import Folder
@@ -132,14 +133,12 @@ def _add_model(archive: tarfile.TarFile, artifacts: Artifacts, model_id: str, ra
 
 def _leave_out(documents: Documents, collections: Collections, model_id: str, error: ArtifactGone | DataLoss) -> None:
     """Let a model that was deleted for good meanwhile be deleted in the backup, too."""
-    with documents.reading():
-        tombstone = documents.raw(TOMBSTONES, model_id)
-        events = {key: raw for key, raw in documents.documents(EVENTS) if key.startswith(f"{model_id}/")}
-    if tombstone is None:
+    left = history.left_of(documents, model_id)
+    if left is None:
         raise DataLoss(f"model {model_id} cannot be backed up: {error}; see `modelyard doctor`") from error
     del collections[MODELS][model_id]
-    collections.setdefault(TOMBSTONES, {})[model_id] = tombstone
-    collections.setdefault(EVENTS, {}).update(events)
+    for name, found in left.items():
+        collections.setdefault(name, {}).update(found)
 
 
 def _database_of(path: Path, collections: Collections, seq: int) -> bytes:

@@ -8,19 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
-
-import orjson
+from typing import Literal
 
 from modelyard.errors import DataLoss
 from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, REPORT_FILE
 from modelyard.storage.collections.models import (
     MODELS,
-    NAMES,
     TOMBSTONES,
     ModelRecord,
     described_record,
+    last_versions,
     model_record,
+    numbered_models,
 )
 from modelyard.storage.folder import Folder
 from modelyard.storage.protocols import ArtifactGone, Artifacts, Collections
@@ -123,26 +122,14 @@ def damaged_files(artifacts: Artifacts, record: ModelRecord) -> Iterator[tuple[s
 
 def _numbers(documents: Collections) -> Iterator[Finding]:
     """Find names whose counter would give a number out twice, and numbers that were."""
-    counters = {name: orjson.loads(raw).get("last_version", 0) for name, raw in documents.get(NAMES, {}).items()}
+    counters = last_versions(documents)
     taken: dict[tuple[str, int], str] = {}
-    for model_id, known in known_models(documents):
-        name, version = known["name"], known["version"]
+    for model_id, name, version in numbered_models(documents):
         if version > counters.get(name, 0):
             counters[name] = version
             yield Finding("number", name, f"its counter is behind its version {version}")
         if (other := taken.setdefault((name, version), model_id)) != model_id:
             yield Finding("number", f"{name}:{version}", f"is the number of both {other} and {model_id}")
-
-
-def known_models(documents: Collections) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the id, and with it at least the name and version, of every model that there is or was."""
-    for model_id, raw in documents.get(MODELS, {}).items():
-        try:
-            yield model_id, model_record(model_id, raw).metadata.model_dump(include={"name", "version"})
-        except DataLoss:
-            continue
-    for model_id, raw in documents.get(TOMBSTONES, {}).items():
-        yield model_id, orjson.loads(raw)
 
 
 def _model(artifacts: Artifacts, model_id: str, raw: bytes) -> Iterator[Finding]:

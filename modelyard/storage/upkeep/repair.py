@@ -17,13 +17,14 @@ from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, REPORT_FIL
 from modelyard.storage.collections import history
 from modelyard.storage.collections.models import (
     MODELS,
-    NAMES,
     TOMBSTONES,
     ModelRecord,
     description_file,
     model_document,
     model_record,
     next_version,
+    numbered_models,
+    put_last_version,
 )
 from modelyard.storage.documents import compaction
 from modelyard.storage.files import unavailable
@@ -101,12 +102,12 @@ class _Repair:
             if finding.kind == "number" and ":" not in finding.what:
                 with self._database.transaction() as transaction:
                     last = self._last_version(finding.what)
-                    transaction.put(NAMES, finding.what, {"last_version": last})
+                    put_last_version(transaction, finding.what, last)
                 yield finding.mended(f"moved to {last}")
 
     def _last_version(self, name: str) -> int:
         documents = {collection: dict(self._database.documents(collection)) for collection in (MODELS, TOMBSTONES)}
-        return max(int(known["version"]) for _, known in doctor.known_models(documents) if known["name"] == name)
+        return max(version for _, numbered, version in numbered_models(documents) if numbered == name)
 
     def _drop_document(self, finding: Finding) -> Finding:
         assert finding.model_id is not None
