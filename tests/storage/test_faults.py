@@ -26,7 +26,7 @@ from modelyard.storage import ModelStore
 from tests import doors
 from tests.storage_drafts import database_of, open_store
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 ROWS = [[number, "ab"[number % 2]] for number in range(12)]
 LABELS = ["yes" if number > 5 else "no" for number in range(12)]
 

@@ -19,7 +19,7 @@ from modelyard.storage import check_environment
 from modelyard.storage.upkeep.doctor import examine
 from tests.data.freeze import LABELS, QUICK, ROWS
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 FROZEN = sorted(path.name for path in DATA.glob("frozen-*") if path.is_dir())
 
 

@@ -30,7 +30,7 @@ from tests import doors
 from tests.storage_drafts import open_store
 
 SECONDS = float(os.environ.get("MODELYARD_TEST_TORTURE_S", "3"))
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 AFTER = {"add": "active", "restore": "active", "delete": "deleted", "gone": "gone"}
 """The status that a verb leaves a model in."""
