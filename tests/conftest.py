@@ -13,10 +13,11 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import turns
-
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 """Larger real tables, which stand beside a developer's checkout and nowhere else."""
+
+# Tests wait for trainings: these must not stand back behind whatever else the machine does.
+os.environ["MODELYARD_TRAIN_NICENESS"] = "0"
 
 # A slow machine must not fail a property: no deadlines. In CI the same examples are tried in every run.
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -93,16 +94,6 @@ def _labelled(name: str) -> pl.DataFrame:
     bunch: Any = getattr(datasets, f"load_{name}")()
     frame = pl.DataFrame(bunch.data, schema=[str(name) for name in bunch.feature_names])
     return frame.with_columns(target=pl.Series(bunch.target_names[bunch.target].tolist()))
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Let a test marked `alone` run while the run's other workers wait."""
-    if not hasattr(item.config, "workerinput"):  # no workers, no turns
-        return (yield)
-    assert item.config.cache is not None
-    with turns.taken(item.config.cache.mkdir("turns"), alone=item.get_closest_marker("alone") is not None):
-        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

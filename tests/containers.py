@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import pytest
 
 from modelyard.grpc_server.client import GrpcClient
 from modelyard.rest_api.client import RestClient
+from tests.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = f"modelyard-test-{os.getpid()}"
@@ -29,7 +29,7 @@ PORTS = {"api": 8000, "grpc": 50051, "dashboard": 8501}
 
 
 def run(
-    *command: str, check: bool = True, timeout: float = 120, **environment: str
+    *command: str, check: bool = True, timeout: float = PATIENCE_S, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in the checkout; with `check`, fail with its words where it fails."""
     ended = subprocess.run(
@@ -46,7 +46,7 @@ def run(
     return ended
 
 
-def docker(*arguments: str, check: bool = True, timeout: float = 120) -> str:
+def docker(*arguments: str, check: bool = True, timeout: float = PATIENCE_S) -> str:
     """Run a docker command and return what it wrote to standard output, without the last newline."""
     return run("docker", *arguments, check=check, timeout=timeout).stdout.rstrip("\n")
 
@@ -145,9 +145,9 @@ class Project:
         """Ask the engine about a service's container."""
         return inspected(self.container(service), template)
 
-    def wait_until_healthy(self, service: str, seconds: float = 60.0) -> None:
+    def wait_until_healthy(self, service: str) -> None:
         """Wait until the engine finds a service healthy."""
-        wait_until_healthy(self.container(service), seconds)
+        wait_until_healthy(self.container(service))
 
 
 def inspected(container: str, template: str) -> str:
@@ -155,12 +155,9 @@ def inspected(container: str, template: str) -> str:
     return docker("inspect", "--format", template, container)
 
 
-def wait_until_healthy(container: str, seconds: float = 60.0) -> None:
+def wait_until_healthy(container: str) -> None:
     """Wait until the engine finds a container healthy."""
-    deadline = time.monotonic() + seconds
-    while (state := inspected(container, "{{.State.Health.Status}}")) != "healthy":
-        assert time.monotonic() < deadline, f"{state}\n{docker('logs', container, check=False)}"
-        time.sleep(0.1)
+    wait_until(lambda: inspected(container, "{{.State.Health.Status}}") == "healthy")
 
 
 @contextmanager

@@ -104,15 +104,17 @@ def _spin(_: Path, report: ProgressReporter) -> None:
 
 def _child(_: Path, report: ProgressReporter) -> None:
     """Start a process of its own."""
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
     report(1, 10, None)
     signal.pause()
 
 
-def _steps(_: Path, report: ProgressReporter) -> None:
+def _steps(_: Path, report: ProgressReporter, path: str) -> None:
+    """Report each step until a file of its number says that it was seen."""
     for step in range(1, 6):
-        report(step, 10, 1 / step)
-        time.sleep(0.12)
+        while not (Path(path) / str(step)).exists():
+            report(step, 10, 1 / step)
+            time.sleep(0.01)
     signal.pause()
 
 

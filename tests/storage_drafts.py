@@ -11,6 +11,7 @@ from typing import Any
 from modelyard.schemas import ModelDescription
 from modelyard.storage import ModelStore, NewModel, current_environment, open_folder
 from modelyard.storage.documents.database import Database
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parent.parent
 LIBRARIES = ("scikit-learn",)
@@ -60,6 +61,6 @@ def start_process(code: str, *arguments: object) -> subprocess.Popen[str]:
 
 def finish(process: subprocess.Popen[str]) -> str:
     """Wait for a process to end well and return what it printed."""
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
     return output

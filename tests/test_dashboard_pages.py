@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import Evaluation, ModelMetadata, ModelQuery, TrainRequest
 from tests import doors
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.filterwarnings("default")  # Streamlit's own
 
@@ -34,7 +35,7 @@ class Yard:
             "from modelyard.dashboard.doors import Doors\n"
             f"main(Doors({self.rest_url!r}, {self.grpc_target!r}), start={page!r})\n"
         )
-        app = AppTest.from_string(script, default_timeout=30)
+        app = AppTest.from_string(script, default_timeout=PATIENCE_S)
         for name, value in query.items():
             app.query_params[name] = value
         return app.run()

@@ -22,7 +22,8 @@ from modelyard.ml_core import running
 from modelyard.schemas import Job, JobQuery, TrainRequest
 from tests import doors, job_runs
 from tests.job_runs import NO_GRACE, opened, order
-from tests.processes import descendants, parents, seconds_until
+from tests.processes import descendants, parents, wait_until_gone
+from tests.waiting import PATIENCE_S, wait_until
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -65,7 +66,7 @@ def test_a_job_that_succeeds_has_its_model_and_leaves_nothing(jobs: Jobs, storag
     assert (ended.status, ended.error) == ("succeeded", None)
     assert (ended.progress.fraction, ended.progress.step, ended.progress.metric) == (1.0, 2, 0.25)
     assert [path.name for path in (storage_dir / "artifacts").iterdir()] == [ended.model_id]
-    seconds_until(lambda: leftovers(storage_dir) == [])
+    wait_until(lambda: leftovers(storage_dir) == [])
 
 
 ENDINGS: dict[str, tuple[type[errors.ModelyardError], str]] = {
@@ -93,7 +94,7 @@ def test_a_run_that_ends_badly_fails_alone_and_says_why(jobs: Jobs, storage_dir:
     assert "secret" not in str(caught.value)
     assert caught.value.errors == (job_runs.WRONG.errors if what == "wrong" else ())
     assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
-    seconds_until(lambda: leftovers(storage_dir) == [])
+    wait_until(lambda: leftovers(storage_dir) == [])
 
 
 def test_runs_that_end_while_others_begin_leave_the_fork_server_alone(storage_dir: Path) -> None:
@@ -130,18 +131,18 @@ def test_the_log_quotes_no_cell_of_a_table_that_a_run_refused(jobs: Jobs, caplog
     assert f"job {job.job_id} failed: INVALID_ARGUMENT" in caplog.text
 
 
-def test_progress_is_seen_while_the_run_goes_on(jobs: Jobs) -> None:
-    job = order(jobs, "steps")
+def test_progress_is_seen_while_the_run_goes_on(jobs: Jobs, tmp_path: Path) -> None:
+    job = order(jobs, f"steps {tmp_path}")
     steps: list[int] = []
     for state in jobs.watch(job.job_id):
         if state.progress.step is not None and state.progress.step not in steps:
             steps.append(state.progress.step)
             assert state.progress.fraction == state.progress.step / 10
             assert state.progress.metric == 1 / state.progress.step
+            (tmp_path / str(state.progress.step)).touch()
         if state.progress.step == 5 and not state.ended:
             jobs.cancel(job.job_id)
-    assert steps == sorted(steps)
-    assert len(steps) >= 3
+    assert steps == [1, 2, 3, 4, 5]
     assert jobs.get(job.job_id).progress.step == 5
 
 
@@ -152,8 +153,8 @@ def test_a_running_job_that_is_cancelled_is_killed_at_once(jobs: Jobs, storage_d
     cancelled = jobs.cancel(job.job_id)
     assert cancelled.status == "cancelled"
     assert cancelled.ended_at is not None
-    assert seconds_until(lambda: not pids & parents().keys()) < 0.25
-    seconds_until(lambda: leftovers(storage_dir) == [])
+    wait_until_gone(pids)
+    wait_until(lambda: leftovers(storage_dir) == [])
     assert jobs.wait(job.job_id) == cancelled
     assert list((storage_dir / "artifacts").iterdir()) == []
     with pytest.raises(errors.FailedPrecondition, match="cancelled already"):
@@ -167,7 +168,7 @@ def test_a_queued_job_that_is_cancelled_never_runs(jobs: Jobs, storage_dir: Path
     jobs.cancel(running.job_id)
     jobs.wait(order(jobs, "finish").job_id)
     assert not (tmp_path / "passed").exists()
-    seconds_until(lambda: leftovers(storage_dir) == [])
+    wait_until(lambda: leftovers(storage_dir) == [])
 
 
 def test_a_cancel_beats_a_run_that_has_just_finished(
@@ -183,20 +184,22 @@ def test_a_cancel_beats_a_run_that_has_just_finished(
     monkeypatch.setattr(Spool, "outcome", cancel_first)
     job = order(jobs, "finish")
     assert jobs.wait(job.job_id).status == "cancelled"
-    seconds_until(lambda: leftovers(storage_dir) == [])
+    wait_until(lambda: leftovers(storage_dir) == [])
     assert list((storage_dir / "artifacts").iterdir()) == []
 
 
 def test_a_run_over_its_time_ends_alone(storage_dir: Path) -> None:
-    with opened(storage_dir, replace(NO_GRACE, timeout_s=0.3, workers=2)) as jobs:
-        late = order(jobs, "spin")
-        assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
-        ended = jobs.wait(late.job_id)
+    limits = replace(NO_GRACE, workers=2)
+    with opened(storage_dir, limits) as others, opened(storage_dir, replace(limits, timeout_s=0.3)) as jobs:
+        beside = until_running(others, order(others, "wait"))
+        runs_beside = run_pids()
+        ended = jobs.wait(order(jobs, "spin").job_id)
         assert ended.status == "failed"
         assert ended.error is not None
         with pytest.raises(errors.DeadlineExceeded, match=r"longer than 0.3 s.*MODELYARD_TRAIN_TIMEOUT_S"):
             raise ended.error.exception()
-        assert seconds_until(lambda: run_pids() == set()) < 1
+        wait_until(lambda: run_pids() == runs_beside)
+        assert others.get(beside.job_id).status == "running"
 
 
 def test_a_run_over_its_memory_ends_alone(storage_dir: Path) -> None:
@@ -208,7 +211,7 @@ def test_a_run_over_its_memory_ends_alone(storage_dir: Path) -> None:
         assert ended.error is not None
         with pytest.raises(errors.ResourceExhausted, match=r"MODELYARD_TRAIN_MEMORY_MB allows, 300 MB"):
             raise ended.error.exception()
-        assert seconds_until(lambda: run_pids() == set()) < 1
+        wait_until(lambda: run_pids() == set())
 
 
 def test_jobs_take_turns_in_the_order_in_which_they_came(jobs: Jobs, tmp_path: Path) -> None:
@@ -222,7 +225,7 @@ def test_jobs_take_turns_in_the_order_in_which_they_came(jobs: Jobs, tmp_path: P
 def test_as_many_run_at_a_time_as_there_are_slots(storage_dir: Path, tmp_path: Path) -> None:
     with opened(storage_dir, replace(NO_GRACE, workers=2)) as jobs:
         ordered = [order(jobs, f"meet {tmp_path}").job_id for _ in range(3)]
-        seconds_until(lambda: len(list(tmp_path.iterdir())) >= 3)  # two runs and the storage folder
+        wait_until(lambda: len(list(tmp_path.iterdir())) >= 3)  # two runs and the storage folder
         assert [jobs.get(job_id).status for job_id in ordered] == ["running", "running", "queued"]
         (tmp_path / "go").touch()
         assert [jobs.wait(job_id).status for job_id in ordered] == ["succeeded"] * 3
@@ -236,7 +239,7 @@ def test_a_full_queue_refuses_more(storage_dir: Path) -> None:
         jobs.cancel(queued.job_id)
         jobs.cancel(order(jobs, "wait").job_id)
         jobs.cancel(running.job_id)
-        seconds_until(lambda: leftovers(storage_dir) == [])
+        wait_until(lambda: leftovers(storage_dir) == [])
 
 
 def test_a_key_stands_for_one_job_and_one_request(jobs: Jobs) -> None:
@@ -285,7 +288,7 @@ def test_a_fork_server_that_dies_takes_its_runs_along_and_is_replaced(jobs: Jobs
     ended = jobs.wait(job.job_id)
     assert ended.error is not None
     assert (ended.status, ended.error.code) == ("failed", "INTERNAL")
-    assert seconds_until(lambda: not runs & parents().keys()) < 2
+    wait_until_gone(runs)
     assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
 
 
@@ -309,10 +312,10 @@ def test_a_run_holds_nothing_of_its_server_but_its_slot(jobs: Jobs, storage_dir:
 
 
 def test_a_yard_that_closes_gives_its_runs_their_grace(storage_dir: Path, tmp_path: Path) -> None:
-    with opened(storage_dir, replace(NO_GRACE, grace_s=20.0)) as jobs:
+    with opened(storage_dir, replace(NO_GRACE, grace_s=PATIENCE_S)) as jobs:
         job = order(jobs, f"meet {tmp_path}")
         queued = order(jobs, "finish")
-        seconds_until((tmp_path / job.job_id).exists)
+        wait_until((tmp_path / job.job_id).exists)
         jobs.drain()
         with pytest.raises(errors.Unavailable, match="shutting down"):
             order(jobs, "finish")

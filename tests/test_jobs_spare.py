@@ -15,8 +15,9 @@ from modelyard.jobs import Jobs
 from modelyard.jobs.spare import Spares
 from tests import job_runs
 from tests.job_runs import NO_GRACE, REHEARSAL, opened, order
-from tests.processes import descendants, parents, runs, seconds_until
+from tests.processes import descendants, parents, runs, wait_until_gone
 from tests.test_jobs_processes import Server
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -36,14 +37,11 @@ def fork_server() -> int:
 
 def the_spare(server: int) -> int:
     """Return the spare when it is there and has rehearsed; a run that is just dying is none."""
-    ready: list[int] = []
 
-    def found() -> bool:
-        ready[:] = filter(is_ready, descendants(server) - runs(server))
-        return len(ready) == 1
+    def ready() -> list[int]:
+        return [pid for pid in descendants(server) - runs(server) if is_ready(pid)]
 
-    seconds_until(found)
-    return ready[0]
+    return wait_until(lambda: found[0] if len(found := ready()) == 1 else None) or 0
 
 
 def is_ready(pid: int) -> bool:
@@ -60,7 +58,7 @@ def did(job_id: str, folder: Path) -> int:
 def test_there_is_none_before_the_first_run(jobs: Jobs, storage_dir: Path) -> None:
     jobs.serve()
     running = order(jobs, "wait")
-    seconds_until(lambda: jobs.get(running.job_id).progress.step is not None)
+    wait_until(lambda: jobs.get(running.job_id).progress.step is not None)
     assert len(descendants(fork_server())) == 1
     jobs.cancel(running.job_id)
     assert the_spare(fork_server())
@@ -85,7 +83,7 @@ def test_it_holds_neither_slot_nor_files_and_counts_as_no_run(jobs: Jobs, storag
     assert {name for name in held if name.startswith("/")} <= {os.devnull}
     assert Path(f"/proc/{waiting}/cwd").readlink() == Path("/")
     one, two = (order(jobs, "wait") for _ in range(2))
-    seconds_until(lambda: jobs.get(one.job_id).progress.step is not None)
+    wait_until(lambda: jobs.get(one.job_id).progress.step is not None)
     assert [jobs.get(job.job_id).status for job in (one, two)] == ["running", "queued"]
     assert descendants(fork_server()) == {waiting}  # it is the run now, and nobody waits beside it
 
@@ -104,18 +102,18 @@ def test_a_run_in_it_is_limited_like_any(storage_dir: Path, what: str, limits: d
         ended = jobs.wait(order(jobs, what).job_id)
         assert ended.error is not None
         assert ended.error.code == code
-        assert seconds_until(lambda: waiting not in parents()) < 1
+        wait_until_gone({waiting})
 
 
 def test_a_run_in_it_is_cancelled_like_any(jobs: Jobs) -> None:
     jobs.wait(order(jobs, "finish").job_id)
     waiting = the_spare(fork_server())
     job = order(jobs, "child")
-    seconds_until(lambda: jobs.get(job.job_id).progress.step is not None)
+    wait_until(lambda: jobs.get(job.job_id).progress.step is not None)
     family = {waiting, *descendants(waiting)}
     assert len(family) == 2
     jobs.cancel(job.job_id)
-    assert seconds_until(lambda: not family & parents().keys()) < 1
+    wait_until_gone(family)
 
 
 def test_it_is_as_nice_as_the_run_before_and_no_other_run_takes_it(storage_dir: Path, tmp_path: Path) -> None:
@@ -140,7 +138,7 @@ def test_one_that_dies_is_missed_by_nobody(jobs: Jobs, caplog: pytest.LogCapture
     jobs.wait(order(jobs, "finish").job_id)
     os.kill(the_spare(fork_server()), signal.SIGKILL)
     assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
-    seconds_until(lambda: "ended before its order: exit code -9" in caplog.text)
+    wait_until(lambda: "ended before its order: exit code -9" in caplog.text)
     assert the_spare(fork_server())
 
 
@@ -149,7 +147,7 @@ def handed_over(jobs: Jobs, what: str, spare: int) -> str:
     os.kill(spare, signal.SIGSTOP)
     job_id = order(jobs, what).job_id
     runs = jobs._dispatcher._runs
-    seconds_until(lambda: job_id in runs and runs[job_id].pid == spare)
+    wait_until(lambda: job_id in runs and runs[job_id].pid == spare)
     return job_id
 
 
@@ -197,29 +195,29 @@ def test_a_rehearsal_that_fails_costs_no_run_and_is_told(storage_dir: Path, capl
     with opened(storage_dir, rehearsal=f"{job_runs.__name__}:rehearse_badly") as jobs:
         for _ in range(2):
             assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
-            seconds_until(lambda: "LookupError: stage fright" in caplog.text)
+            wait_until(lambda: "LookupError: stage fright" in caplog.text)
             caplog.clear()
 
 
 def test_one_that_nobody_needs_goes(storage_dir: Path) -> None:
     with Server(storage_dir, preload="tests.job_runs:be_impatient()", rehearsal=REHEARSAL) as server:
         server.order("finish")
-        seconds_until(lambda: len(descendants(server.process.pid)) == 2)
-        seconds_until(lambda: len(descendants(server.process.pid)) == 1)
+        wait_until(lambda: len(descendants(server.process.pid)) == 2)
+        wait_until(lambda: len(descendants(server.process.pid)) == 1)
 
 
 @pytest.mark.parametrize("ends", ["killed", "closed"])
 def test_it_ends_with_its_server(storage_dir: Path, ends: str) -> None:
     with Server(storage_dir, rehearsal=REHEARSAL) as server:
         server.order("finish")
-        seconds_until(lambda: len(descendants(server.process.pid)) == 2)
+        wait_until(lambda: len(descendants(server.process.pid)) == 2)
         family = descendants(server.process.pid)
         if ends == "killed":
             server.kill()
         else:
             assert server.process.stdin is not None
             server.process.stdin.close()
-        assert seconds_until(lambda: not family & parents().keys()) < 2
+        wait_until_gone(family)
 
 
 def test_it_ends_with_its_fork_server(jobs: Jobs) -> None:
@@ -227,7 +225,7 @@ def test_it_ends_with_its_fork_server(jobs: Jobs) -> None:
     server = fork_server()
     family = {the_spare(server), server}
     os.kill(server, signal.SIGKILL)
-    assert seconds_until(lambda: not family & parents().keys()) < 2
+    wait_until_gone(family)
     assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
 
 

@@ -38,13 +38,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example with the packages that it needs."""
     client = tmp_path_factory.mktemp("node") / "node_client"
     shutil.copytree(EXAMPLE, client, ignore=shutil.ignore_patterns("node_modules"))
-    done = subprocess.run(["npm", "ci"], check=False, cwd=client, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(["npm", "ci"], check=False, cwd=client, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return client
 
 
 @needs_npm
-@pytest.mark.timeout(300)
 def test_node_client_trains_predicts_and_reads_an_error(installed: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "MODELYARD_PROTO": str(ROOT / "modelyard" / "grpc_server" / "modelyard.proto")}
     with doors.grpc_server(tmp_path / "models_storage") as target:
@@ -54,7 +53,6 @@ def test_node_client_trains_predicts_and_reads_an_error(installed: Path, tmp_pat
             cwd=installed,
             capture_output=True,
             text=True,
-            timeout=60,
             env=environment,
         )
     assert said.returncode == 0, said.stderr
@@ -63,7 +61,6 @@ def test_node_client_trains_predicts_and_reads_an_error(installed: Path, tmp_pat
 
 
 @needs_npm
-@pytest.mark.timeout(300)
 def test_node_keeps_a_call_open_by_pings(installed: Path) -> None:
     (installed / "ping.mjs").write_text(PING)
     with permitting(1) as target, pinging(installed, target) as node:

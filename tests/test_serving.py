@@ -36,6 +36,7 @@ from modelyard.settings import Settings
 from modelyard.storage import ModelStore
 from modelyard.tables import RowReader
 from tests import doors
+from tests.waiting import PATIENCE_S
 
 X = [{"age": i, "job": "ab"[i % 2]} for i in range(30)]
 Y = ["high" if i > 14 else "low" for i in range(30)]
@@ -65,7 +66,7 @@ def test_many_who_ask_for_a_model_at_once_load_it_once(store: ModelStore, monkey
 
     def load(store: ModelStore, record: Any) -> LoadedModel:
         loads.append(record.metadata.model_id)
-        may_load.wait(10)
+        may_load.wait(PATIENCE_S)
         return original(store, record)
 
     original = serving.load
@@ -74,7 +75,7 @@ def test_many_who_ask_for_a_model_at_once_load_it_once(store: ModelStore, monkey
     with ThreadPoolExecutor(8) as threads:
         found = [threads.submit(loaded.get, "one") for _ in range(8)]
         may_load.set()
-        models = {id(one.result(10)) for one in found}
+        models = {id(one.result(PATIENCE_S)) for one in found}
     assert len(loads) == 1
     assert len(models) == 1
 

@@ -9,7 +9,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from modelyard.settings import Settings
 from modelyard.storage import ModelStore
 from tests import doors
 from tests.storage_drafts import database_of, open_store
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 ROWS = [[number, "ab"[number % 2]] for number in range(12)]
@@ -74,14 +74,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             preexec_fn=obey_permissions,  # noqa: PLW1509
         )
         try:
-            doors.wait_until_healthy(f"http://127.0.0.1:{port}", 90)
+            doors.wait_until_healthy(f"http://127.0.0.1:{port}")
             # After its start, when it loads what is there: these are not in its memory.
             train(folder, "sound", "damaged-model", "damaged-contract", "damaged-report", "old")
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S) as http:
                 yield Served(folder, process.pid, http)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(30)
+            process.wait(PATIENCE_S)
 
 
 @contextmanager
@@ -217,10 +217,8 @@ def test_gc_says_what_would_go_of_a_folder_that_it_may_only_read(served: Served)
 
 def test_readers_go_on_while_the_lock_is_held(served: Served) -> None:
     with held_lock(served):
-        began = time.monotonic()
         assert predict(served, "sound").status_code == 200
         assert served.http.get("/models/sound").status_code == 200
-        assert time.monotonic() - began < 5
 
 
 def ready(served: Served) -> tuple[int, str]:

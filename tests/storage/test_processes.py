@@ -12,6 +12,7 @@ from modelyard.errors import Unavailable
 from modelyard.schemas import ModelQuery
 from modelyard.storage.documents.database import Database
 from tests.storage_drafts import finish, new_model, open_store, start_process
+from tests.waiting import PATIENCE_S
 
 ADD = """
 import sys
@@ -125,7 +126,7 @@ def test_processes_read_and_write_on_while_others_compact(tmp_path: Path) -> Non
 def test_a_crash_between_the_files_and_the_commit_lists_nothing(storage_dir: Path) -> None:
     store = open_store(storage_dir)
     process = start_process(DIE_BEFORE_COMMIT, storage_dir)
-    assert process.wait(60) == -signal.SIGKILL
+    assert process.wait(PATIENCE_S) == -signal.SIGKILL
     process.communicate()
     assert len(list((storage_dir / "artifacts").iterdir())) == 1
     for reopened in (store, open_store(storage_dir)):
@@ -139,7 +140,7 @@ def test_a_crash_in_the_write_leaves_all_of_the_line_or_nothing(
 ) -> None:
     store = open_store(storage_dir)
     process = start_process(DIE_IN_A_WRITE, storage_dir, written)
-    assert process.wait(60) == -signal.SIGKILL
+    assert process.wait(PATIENCE_S) == -signal.SIGKILL
     process.communicate()
     for reopened in (store, open_store(storage_dir)):
         assert reopened.count_active() == committed
@@ -186,5 +187,5 @@ def test_a_folder_in_use_by_another_process_is_not_written_to(storage_dir: Path)
         with pytest.raises(Unavailable, match=r"db\.lock was not free"):
             store.add(new_model())
         assert list((storage_dir / "artifacts").iterdir()) == []
-        holder.communicate("end\n", timeout=60)
+        holder.communicate("end\n", timeout=PATIENCE_S)
         store.add(new_model())

@@ -28,6 +28,7 @@ from modelyard.storage import ModelStore
 from modelyard.storage.upkeep.doctor import examine
 from tests import doors
 from tests.storage_drafts import open_store
+from tests.waiting import PATIENCE_S, wait_until
 
 SECONDS = float(os.environ.get("MODELYARD_TEST_TORTURE_S", "3"))
 ROOT = Path(__file__).parents[2]
@@ -118,9 +119,10 @@ class Member:
 
     def kill(self) -> list[str]:
         """Kill it, though not before it has begun to say something."""
-        assert self._has_begun.wait(60), self._errors.read_text()
+        assert self._has_begun.wait(PATIENCE_S), self._errors.read_text()
         self._process.kill()
-        assert self._process.wait(60) == -signal.SIGKILL, self._errors.read_text()  # it had not failed by itself
+        code = self._process.wait(PATIENCE_S)
+        assert code == -signal.SIGKILL, self._errors.read_text()  # it had not failed by itself
         self._listener.join()
         return self._said
 
@@ -156,6 +158,14 @@ def test_writers_and_readers_killed_at_random_agree(storage_dir: Path) -> None:
     assert {finding.kind for finding in examine(storage_dir).findings} <= {"orphan", "leftover"}
 
 
+def _answers(client: RestClient | GrpcClient) -> bool:
+    try:
+        client.health()
+    except (Unavailable, DeadlineExceeded):
+        return False
+    return True
+
+
 class Server:
     """A server of a door, which can be killed and started again at the same address."""
 
@@ -173,16 +183,8 @@ class Server:
 
     def wait_until_healthy(self) -> None:
         """Wait for the first answer."""
-        deadline = time.monotonic() + 90
         with self.client() as client:
-            while True:
-                try:
-                    client.health()
-                except (Unavailable, DeadlineExceeded):
-                    assert time.monotonic() < deadline, self._log.read_text()
-                    time.sleep(0.05)
-                else:
-                    return
+            wait_until(lambda: _answers(client))
 
     def start(self) -> None:
         settings = ["--port", str(self._port), "--storage", str(self._folder)]
@@ -192,14 +194,14 @@ class Server:
 
     def kill(self) -> None:
         self._process.kill()
-        assert self._process.wait(30) == -signal.SIGKILL
+        assert self._process.wait(PATIENCE_S) == -signal.SIGKILL
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        self._process.wait(30)
+        self._process.wait(PATIENCE_S)
 
 
 TABLE = [[number, "ab"[number % 2]] for number in range(12)]
@@ -228,7 +230,7 @@ def test_servers_killed_at_random_lose_no_model(storage_dir: Path) -> None:
         try:
             deadline = time.monotonic() + SECONDS
             for killed in itertools.cycle(range(len(servers))):
-                assert answers[killed].acquire(timeout=100)
+                assert answers[killed].acquire(timeout=PATIENCE_S)
                 time.sleep(chance.uniform(0.0, 0.3))  # so that it dies at any point of what comes next
                 servers[killed].kill()
                 servers[killed].start()
@@ -261,10 +263,10 @@ def _completes(arguments: list[str], chance: random.Random) -> bool:
     command = [sys.executable, "-m", "modelyard", *arguments]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        code = process.wait(chance.uniform(0.3, 1.5) if chance.random() < 0.5 else 60)
+        code = process.wait(chance.uniform(0.3, 1.5) if chance.random() < 0.5 else PATIENCE_S)
     except subprocess.TimeoutExpired:
         process.kill()
-        code = process.wait(30)
+        code = process.wait(PATIENCE_S)
     assert code in {0, -signal.SIGKILL}
     return code == 0
 

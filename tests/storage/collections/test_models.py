@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -217,21 +216,6 @@ def test_a_document_that_is_no_model_is_data_loss(store: ModelStore) -> None:
         transaction.put("models", record.metadata.model_id, document)
     with pytest.raises(DataLoss, match=f"document of model {record.metadata.model_id} is damaged"):
         store.get("churn")
-
-
-@pytest.mark.alone
-def test_resolving_for_a_prediction_takes_microseconds(store: ModelStore) -> None:
-    store.add(new_model(name="churn"))
-    store.resolve_active("churn")
-    best = min(_seconds_for(store, 200) for _ in range(5))
-    assert best < 100e-6
-
-
-def _seconds_for(store: ModelStore, times: int) -> float:
-    started = time.perf_counter()
-    for _ in range(times):
-        store.resolve_active("churn")
-    return (time.perf_counter() - started) / times
 
 
 def test_times_are_kept_to_the_microsecond(store: ModelStore) -> None:
