@@ -15,14 +15,16 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import modelyard
+from modelyard.bootstrap import build
 from modelyard.grpc_server.client import GrpcClient
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import Evaluation, Health, ModelMetadata, TrainRequest
+from modelyard.settings import Settings
 from modelyard.verbs import Verbs
 from tests import clearml_double
 from tests.clearml_double import Double
 from tests.data.freeze import LABELS, ROWS
-from tests.doors import free_port, grpc_server, rest_server, serving, wait_until_healthy
+from tests.doors import free_port, grpc_server, keep_fork_server, rest_server, serving, wait_until_healthy
 from tests.processes import wait_until_gone
 from tests.waiting import PATIENCE_S, wait_until
 
@@ -33,6 +35,14 @@ SOURCES = Path(modelyard.__file__).parent
 def clearml() -> Iterator[Double]:
     with clearml_double.listening() as double:
         yield double
+
+
+def train_untold(folder: Path) -> None:
+    """Train in this process, whose fork server is ready, and leave the telling to the folder's next server."""
+    keep_fork_server()
+    yard = build(Settings(storage_dir=folder, tracking="clearml"))
+    train(yard)
+    yard.close()
 
 
 def train(yard: Verbs, name: str = "size") -> ModelMetadata:
@@ -105,12 +115,12 @@ print([name for name in sys.modules if name.split(".")[0] == "clearml" or name =
 
 def test_a_killed_child_is_followed_by_another(clearml: Double, storage_dir: Path, tmp_path: Path) -> None:
     clearml.frozen_at = "tasks.started"
+    train_untold(storage_dir)
     port = free_port()
     settings = {**clearml.environment(tmp_path), "MODELYARD_REST_PORT": str(port)}
     with serving([sys.executable, "-m", "modelyard", "rest"], storage_dir, **settings) as server:
         wait_until_healthy(url := f"http://127.0.0.1:{port}")
         with RestClient(url) as yard:
-            train(yard)
             wait_until(lambda: "tasks.started" in clearml.calls)
             (child,) = children_who_push(server.pid)
             os.kill(child, signal.SIGKILL)
@@ -133,12 +143,9 @@ def test_a_killed_server_takes_its_child_along_and_the_next_one_goes_on(
     clearml: Double, storage_dir: Path, tmp_path: Path, endpoint: str
 ) -> None:
     clearml.frozen_at = endpoint
-    port = free_port()
-    settings = {**clearml.environment(tmp_path), "MODELYARD_REST_PORT": str(port)}
+    train_untold(storage_dir)
+    settings = {**clearml.environment(tmp_path), "MODELYARD_REST_PORT": str(free_port())}
     with serving([sys.executable, "-m", "modelyard", "rest"], storage_dir, **settings) as server:
-        wait_until_healthy(url := f"http://127.0.0.1:{port}")
-        with RestClient(url) as yard:
-            train(yard)
         wait_until(lambda: endpoint in clearml.calls)
         (child,) = children_who_push(server.pid)
         server.kill()

@@ -428,7 +428,7 @@ evaluations = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(tiny_tables(), evaluations)
 def test_any_legal_table_trains_with_any_evaluation(table: TrainingTable, evaluation: Evaluation) -> None:
     tree = Tree()
