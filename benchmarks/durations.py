@@ -142,8 +142,10 @@ def _ends(folder: Path) -> Iterator[Promise]:
         server.process.kill()
         _wait_until_gone(family)
         yield Promise("a server is killed: the end of its runs", 2000, _ms_since(began))
-    with _serving(folder / "too-long", MODELYARD_TRAIN_TIMEOUT_S="3") as server:
-        job_id, run = server.train_for_long()
+    with _serving(folder / "too-long", MODELYARD_TRAIN_TIMEOUT_S="1") as server:
+        server.http.post("/train", json=QUICK)  # it may be the first to run out of time: the fork server gets ready
+        job_id = server.order()
+        run = wait_until(lambda: runs(server.process.pid))
         wait_until(lambda: server.http.get(f"/jobs/{job_id}").json()["status"] == "failed")
         began = time.perf_counter()
         _wait_until_gone(run)
@@ -168,9 +170,14 @@ class _Server:
     http: httpx.Client
     folder: Path
 
+    def order(self) -> str:
+        """Order a long training and return its id."""
+        job_id: str = self.http.post("/train?wait=false", json=LONG).raise_for_status().json()["job_id"]
+        return job_id
+
     def train_for_long(self) -> tuple[str, set[int]]:
         """Order a long training; return its id and its processes once it is at work."""
-        job_id: str = self.http.post("/train?wait=false", json=LONG).raise_for_status().json()["job_id"]
+        job_id = self.order()
         wait_until(lambda: self.http.get(f"/jobs/{job_id}").json()["progress"]["step"] is not None)
         return job_id, runs(self.process.pid)
 

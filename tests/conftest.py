@@ -96,9 +96,16 @@ def _labelled(name: str) -> pl.DataFrame:
     return frame.with_columns(target=pl.Series(bunch.target_names[bunch.target].tolist()))
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI, where every tool has to be there, fail a test that skips itself because it `needs …` one."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Report on a test, without a time limit if it failed: the limit's alarm would end the whole run in here.
+
+    In CI, where every tool has to be there, fail a test that skips itself because it `needs …` one.
+    """
+    if call.excinfo is not None:
+        item.ihook.pytest_timeout_cancel_timer(item=item)
     report = yield
     if os.environ.get("CI") and report.skipped and isinstance(report.longrepr, tuple):
         reason = report.longrepr[2].removeprefix("Skipped: ")

@@ -205,9 +205,7 @@ def test_compose_takes_the_file_with_nothing_set(tmp_path: Path) -> None:
     command = ["docker", "compose", "-f", str(FOLDER / "docker-compose.yml"), "--env-file"]
     for file in (FOLDER / ".env.example", tmp_path / "empty"):
         (tmp_path / "empty").touch()
-        done = subprocess.run(
-            [*command, str(file), "config"], capture_output=True, text=True, check=False, env=unset
-        )
+        done = subprocess.run([*command, str(file), "config"], capture_output=True, text=True, check=False, env=unset)
         assert (done.returncode, done.stderr) == (0, "")
         services = yaml.safe_load(done.stdout)["services"]
         assert services["secrets"]["environment"] == {

@@ -141,7 +141,7 @@ def test_writers_and_readers_killed_at_random_agree(storage_dir: Path) -> None:
     writers, readers = Crew("writer", storage_dir, 3, seeds), Crew("reader", storage_dir, 1, seeds)
     try:
         deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline or len(ledger.numbers) <= 10:
             time.sleep(chance.uniform(0.1, 0.6))
             if chance.random() < 0.9:
                 ledger.take(writers.kill_one(chance))
@@ -152,7 +152,6 @@ def test_writers_and_readers_killed_at_random_agree(storage_dir: Path) -> None:
     for lines in said:
         ledger.take(lines)
     assert looks + sum(map(len, seen)) > 0
-    assert len(ledger.numbers) > 10
     ledger.check(open_store(storage_dir))
     # A writer that is killed between the files and the commit leaves a whole folder that no line names.
     assert {finding.kind for finding in examine(storage_dir).findings} <= {"orphan", "leftover"}
