@@ -16,6 +16,7 @@ from modelyard import errors
 from modelyard.grpc_server import server
 from modelyard.settings import Settings
 from tests.test_grpc_server import Refusing, serving
+from tests.waiting import PATIENCE_S
 
 READY = grpc.ChannelConnectivity.READY
 GRPCS_OWN_LEAST_PING_MS = 300_000
@@ -38,13 +39,13 @@ def permitting(least_ping_ms: int) -> Iterator[str]:
 def connected(target: str) -> Iterator[grpc.Channel]:
     """Open a channel that pings, and wait until it does."""
     with grpc.insecure_channel(target, options=PINGING) as channel:
-        grpc.channel_ready_future(channel).result(30)
+        grpc.channel_ready_future(channel).result(PATIENCE_S)
         yield channel
 
 
 def watching(channel: grpc.Channel) -> Any:
     """Begin a call that stays open and says nothing more."""
-    call = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=60)
+    call = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=PATIENCE_S)
     next(call)
     return call
 
@@ -73,7 +74,7 @@ def test_a_connection_without_calls_outlasts_pings() -> None:
     ):
         kept.subscribe(states.append)
         lost.subscribe(lambda state: None if state is READY else left.set())
-        assert left.wait(60)
+        assert left.wait(PATIENCE_S)
         health_pb2_grpc.HealthStub(kept).Check(health_pb2.HealthCheckRequest())
         assert states == [READY]
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests import doors
 from tests.test_grpc_pings import GRPCS_OWN_LEAST_PING_MS, permitting
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "examples" / "node_client"
@@ -69,7 +70,7 @@ def test_node_keeps_a_call_open_by_pings(installed: Path) -> None:
             wait_for_ping(node.stderr)
         assert node.poll() is None
     with permitting(GRPCS_OWN_LEAST_PING_MS) as target, pinging(installed, target) as node:
-        assert node.communicate(timeout=60)[0] == "RESOURCE_EXHAUSTED\n"
+        assert node.communicate(timeout=PATIENCE_S)[0] == "RESOURCE_EXHAUSTED\n"
 
 
 @contextmanager
