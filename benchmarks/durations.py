@@ -51,7 +51,8 @@ class Promise:
 
     def row(self) -> str:
         """Return its line of the table."""
-        return f"| {self.what} | {self.at_most:g} {self.unit} | {self.taken:.3g} {self.unit} |\n"
+        digits = 0 if self.taken >= 10 else 1
+        return f"| {self.what} | {self.at_most:,g} {self.unit} | {self.taken:,.{digits}f} {self.unit} |\n"
 
 
 def run() -> Iterator[str]:
