@@ -17,7 +17,7 @@ import pytest
 from modelyard.cli import children
 from modelyard.cli.children import Child
 from modelyard.settings import Settings
-from tests.processes import seconds_until
+from tests.waiting import PATIENCE_S, wait_until
 
 STUBBORN = """
 import pathlib, signal, sys, time
@@ -66,9 +66,9 @@ def test_a_child_that_takes_its_time_ends_by_itself(tmp_path: Path) -> None:
     with stubborn(tmp_path, events) as child:
         stopping = threading.Thread(target=children.stop, args=([child], Settings(train_grace_s=600), events))
         stopping.start()
-        seconds_until((tmp_path / "told").exists)
+        wait_until((tmp_path / "told").exists)
         (tmp_path / "may-end").touch()
-        stopping.join(60)
+        stopping.join(PATIENCE_S)
     assert child.process.returncode == 0
 
 

@@ -73,9 +73,7 @@ def running_job(client: GrpcClient, name: str) -> Job:
     def find() -> Job | None:
         return next((job for job in client.list_jobs().jobs if job.name == name and job.status == "running"), None)
 
-    found = wait_until(find)
-    assert found is not None
-    return found
+    return wait_until(find)
 
 
 def test_a_training_goes_on_when_its_caller_hangs_up(target: str, client: GrpcClient) -> None:

@@ -38,10 +38,11 @@ def fork_server() -> int:
 def the_spare(server: int) -> int:
     """Return the spare when it is there and has rehearsed; a run that is just dying is none."""
 
-    def ready() -> list[int]:
-        return [pid for pid in descendants(server) - runs(server) if is_ready(pid)]
+    def found() -> int | None:
+        ready = list(filter(is_ready, descendants(server) - runs(server)))
+        return ready[0] if len(ready) == 1 else None
 
-    return wait_until(lambda: found[0] if len(found := ready()) == 1 else None) or 0
+    return wait_until(found)
 
 
 def is_ready(pid: int) -> bool:

@@ -20,7 +20,8 @@ from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import PredictRequest, TrainRequest
 from tests import doors
-from tests.processes import parents, seconds_until
+from tests.processes import parents
+from tests.waiting import PATIENCE_S, wait_until
 
 X: dict[str, list[Any]] = {"age": [float(i) for i in range(30)], "job": ["ab"[i % 2] for i in range(30)]}
 Y = ["high" if age > 14 else "low" for age in X["age"]]
@@ -50,11 +51,11 @@ def is_loaded(yard: Yard, name: str) -> bool:
 def test_a_new_model_is_loaded_before_it_is_asked_for_whoever_trained_it(yard: Yard, tmp_path: Path) -> None:
     yard.warm_up()
     yard.train(order("own"))
-    seconds_until(lambda: is_loaded(yard, "own"))
+    wait_until(lambda: is_loaded(yard, "own"))
     with doors.core(tmp_path / "yard") as other:
         for name in ("first", "second"):
             other.train(order(name))
-    seconds_until(lambda: is_loaded(yard, "first") and is_loaded(yard, "second"))
+    wait_until(lambda: is_loaded(yard, "first") and is_loaded(yard, "second"))
 
 
 def test_what_was_there_and_moves_up_is_not_new(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,10 +98,10 @@ def test_a_folder_that_fails_for_a_while_does_not_end_the_warming(
     database = tmp_path / "yard" / "db.jsonl"
     database.rename(tmp_path / "away")
     yard.warm_up()
-    seconds_until(lambda: "new models are not loaded ahead now" in caplog.text)
+    wait_until(lambda: "new models are not loaded ahead now" in caplog.text)
     (tmp_path / "away").rename(database)
     yard.train(order("later"))
-    seconds_until(lambda: is_loaded(yard, "later"))
+    wait_until(lambda: is_loaded(yard, "later"))
 
 
 @pytest.mark.parametrize("drained", [False, True])
@@ -116,7 +117,7 @@ def test_a_server_that_stops_imports_nothing_more(yard: Yard, monkeypatch: pytes
     if drained:
         yard.drain()
     yard.warm_up()
-    assert asked.wait(60)
+    assert asked.wait(PATIENCE_S)
     assert stops == [drained]
 
 
@@ -185,11 +186,11 @@ def test_servers_of_a_folder_are_warm_and_load_what_another_has_trained(tmp_path
         GrpcClient(target) as grpc,
     ):
         for log in (by_rest, by_grpc):
-            seconds_until(lambda: "warm after" in log.read_text())  # noqa: B023
+            wait_until(lambda: "warm after" in log.read_text())  # noqa: B023
         for key, trains in (("logistic_regression", rest), ("catboost_classifier", grpc)):
             loaded = f"model {trains.train(order(key, key)).model_id} is loaded"
             for log in (by_rest, by_grpc):
-                seconds_until(lambda: loaded in log.read_text())  # noqa: B023
+                wait_until(lambda: loaded in log.read_text())  # noqa: B023
             libraries = {pid: mapped(pid) for pid in servers()}
             assert len(libraries) == 2
             for asks in (rest, grpc):

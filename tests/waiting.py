@@ -15,7 +15,7 @@ PATIENCE_MS = 1000 * PATIENCE_S
 Found = TypeVar("Found")
 
 
-def wait_until(find: Callable[[], Found]) -> Found:
+def wait_until(find: Callable[[], Found | None]) -> Found:
     """Wait until something is found (anything true), and return it."""
     deadline = time.monotonic() + PATIENCE_S
     while not (found := find()):
