@@ -127,13 +127,13 @@ def test_half_a_table_is_not_trained_on(target: str, client: GrpcClient, folder:
     header = training_message(order(name="half"))
     assert isinstance(header, pb.TrainRequest)
     log = folder.with_suffix(".log")
-    sent = threading.Event()
+    sent, told = threading.Event(), threading.Event()
 
     def requests() -> Iterator[pb.TrainStreamRequest]:
         yield pb.TrainStreamRequest(train=header)
         yield pb.TrainStreamRequest(chunk=pb.TrainChunk(X=next(chunks(X, 2**24))[0], y=labels(Y)))
         sent.set()
-        threading.Event().wait(1)
+        told.wait(PATIENCE_S)  # the table's end would come with the end of this
 
     with grpc.insecure_channel(target) as channel:
         stub: Any = ModelServiceStub(channel)  # type: ignore[no-untyped-call]
@@ -144,6 +144,7 @@ def test_half_a_table_is_not_trained_on(target: str, client: GrpcClient, folder:
             call.cancel()
             line = f"TrainStream request_id=half-{number} status=CANCELLED"
             wait_until(lambda line=line: line in log.read_text())  # type: ignore[misc]
+        told.set()
     assert len(client.list_jobs().jobs) == jobs
 
 
