@@ -61,8 +61,8 @@ async def _all_of(watching: Any) -> None:
         pass
 
 
-async def started() -> tuple[Server, Any]:
-    server = Server(METHODS, [("grpc.so_reuseport", 0)])
+async def started(**more: Method) -> tuple[Server, Any]:
+    server = Server(METHODS | {f"/s/{name}": method for name, method in more.items()}, [("grpc.so_reuseport", 0)])
     port = server.listen("127.0.0.1:0")
     server.start()
     return server, grpc.aio.insecure_channel(f"127.0.0.1:{port}")
@@ -102,15 +102,26 @@ async def test_what_answers_nothing_is_an_error(path: str, code: grpc.StatusCode
 
 @on_a_loop
 async def test_a_server_waits_for_its_calls_and_not_for_those_that_never_end() -> None:
-    server, channel = await started()
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def held(call: ServerCall) -> None:
+        begun.set()
+        await may_end.wait()
+        call.end(b"held")
+
+    server, channel = await started(Held=Method(held))
     async with channel:
         watching = channel.unary_stream("/s/Endless")(b"")
         assert await watching.read() == b"x"
-        asked = asyncio.ensure_future(channel.unary_unary("/s/Unary")(b"slow"))
-        await asyncio.sleep(0.05)
-        await asyncio.wait_for(server.drain(), 5)
+        asked = asyncio.ensure_future(channel.unary_unary("/s/Held")(b""))
+        await begun.wait()
+        draining = asyncio.ensure_future(server.drain())
+        await asyncio.sleep(0)
+        assert not draining.done()
+        may_end.set()
+        await draining
         await server.stop()
-        assert await asked == b"slow"
+        assert await asked == b"held"
         with pytest.raises(grpc.RpcError):
             await _all_of(watching)
 
@@ -130,6 +141,6 @@ async def test_servers_end_again_and_again_while_callers_come_and_go() -> None:
             await asyncio.sleep(0.005)
             for call in calls[::3]:
                 call.cancel()
-            await asyncio.wait_for(server.stop(), 5)
+            await server.stop()
             ended = await asyncio.gather(*calls, return_exceptions=True)
             assert all(isinstance(end, bytes | grpc.RpcError | asyncio.CancelledError) for end in ended)
