@@ -22,10 +22,9 @@ from playwright.sync_api import Browser
 
 from modelyard.bootstrap import build
 from modelyard.settings import Settings
-from modelyard.storage import ModelStore
 from tests import clearml_double, dashboards, doors
 from tests.processes import descendants, parents, runs
-from tests.storage_drafts import new_model
+from tests.storage_drafts import new_model, open_store
 from tests.waiting import PATIENCE_S, wait_until
 
 RUNS = 3
@@ -93,7 +92,7 @@ def _ms_to_the_first_page(browser: Browser, url: str) -> float:
 
 
 def _look_up(folder: Path, times: int = 200) -> Promise:
-    store = ModelStore(folder / "look-up")
+    store = open_store(folder / "look-up")
     store.add(new_model(name="churn"))
     store.resolve_active("churn")
     taken = []
