@@ -62,7 +62,8 @@ def obey_permissions() -> None:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("faults") / "yard" / "models_storage"
     port = doors.free_port()
-    environment = {**os.environ, "MODELYARD_LOCK_TIMEOUT_S": "0.3"}
+    # Room for less than one model: none is loaded before it is asked for, so that faults of files are met.
+    environment = {**os.environ, "MODELYARD_LOCK_TIMEOUT_S": "0.3", "MODELYARD_MODEL_CACHE_MB": "0.000001"}
     command = [sys.executable, "-m", "modelyard", "rest", "--port", str(port), "--storage", str(folder)]
     with folder.parent.with_suffix(".log").open("wb") as log:
         process = subprocess.Popen(
