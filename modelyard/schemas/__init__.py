@@ -43,10 +43,12 @@ from modelyard.schemas.requests import (
     Tag,
     TrainRequest,
 )
+from modelyard.schemas.targets import MOST_SINGLE_CLASSES, is_hopeless
 
 __all__ = [
     "IDEMPOTENCY_KEY_PATTERN",
     "MODEL_ID_PATTERN",
+    "MOST_SINGLE_CLASSES",
     "NAME_PATTERN",
     "Artifact",
     "Backlog",
@@ -92,6 +94,7 @@ __all__ = [
     "check_idempotency_key",
     "check_name",
     "field_error",
+    "is_hopeless",
     "is_model_id",
     "not_unicode",
     "parse",

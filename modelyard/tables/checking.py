@@ -13,6 +13,7 @@ import polars as pl
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.schemas import FeatureType, ModelWarning
 from modelyard.tables import advice, columns, pandas_index
+from modelyard.tables.class_sizes import check_class_sizes
 from modelyard.tables.columns import Cells
 from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, Contract, Table, TrainingTable
 from modelyard.tables.files import read_raw_file
@@ -55,6 +56,7 @@ def read_training(
         raise InvalidTable.of(errors)
     markers = label_markers(options.missing_markers)
     codes, classes = read_labels(labels, label, markers, text_cells=raw.text_cells and y is None)
+    check_class_sizes(codes, label)
     contract = _contract(plans, series, classes, options)
     frame = pl.DataFrame(list(series.values()))
     warnings = (
