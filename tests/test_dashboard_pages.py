@@ -164,9 +164,9 @@ def test_a_model_is_deleted_and_restored(yard: Yard, penguins_csv: Path) -> None
     request = TrainRequest(model_class_key="logistic_regression", X=penguins_csv, target="species", name="retired")
     model = yard.client.train(request)
     app = yard.open("model", id=model.model_id)
-    app = button(app, "delete-soft").click().run()
+    app = button(app, f"delete-soft-{model.model_id}").click().run()
     assert yard.client.get_model(model.model_id).status == "deleted"
-    button(app, "restore").click().run()
+    button(app, f"restore-{model.model_id}").click().run()
     assert yard.client.get_model(model.model_id).status == "active"
 
 
@@ -198,9 +198,11 @@ def test_deleting_for_good_needs_the_name_typed_in(yard: Yard, penguins_csv: Pat
     request = TrainRequest(model_class_key="logistic_regression", X=penguins_csv, target="species", name="gone")
     model = yard.client.train(request)
     app = yard.open("model", id=model.model_id)
-    assert button(app, "delete-hard").disabled
-    app = app.text_input(key="typed-name").set_value("gone").run()
-    button(app, "delete-hard").click().run()
+    delete_hard, typed_name = f"delete-hard-{model.model_id}", f"typed-name-{model.model_id}"
+    assert button(app, delete_hard).disabled
+    app = app.text_input(key=typed_name).set_value("gone").run()
+    app = button(app, delete_hard).click().run()
+    assert "gone · v1" in app.success[0].value
     assert all(one.name != "gone" for one in yard.client.list_models(ModelQuery(status="all")).models)
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from modelyard.dashboard.doors import DoorName, Doors
+from modelyard.schemas import ModelMetadata
 from modelyard.verbs import Verbs
 
 if TYPE_CHECKING:
@@ -71,6 +72,20 @@ def current() -> Session:
 def yard() -> Verbs:
     """Return the yard, through the door that was chosen."""
     return current().yard
+
+
+def resolved(parameter: str) -> ModelMetadata | None:
+    """Return the model that a parameter of the address refers to, None without one; the address gets its id at once.
+
+    So the page stays with the model it shows: what a name means changes with each training and deletion.
+    """
+    reference = st.query_params.get(parameter)
+    if reference is None:
+        return None
+    model = yard().get_model(reference)
+    if reference != model.model_id:
+        st.query_params[parameter] = model.model_id
+    return model
 
 
 def go(page: str, **query: str) -> None:
