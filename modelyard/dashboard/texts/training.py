@@ -7,6 +7,10 @@ TRAINING: dict[str, tuple[str, str]] = {
         "CSV, JSON, JSON lines, Parquet или Arrow; в первой строке CSV — имена столбцов.",
     ),
     "upload.sample": ("Take the sample: penguins", "Взять пример: пингвины"),
+    "upload.gone": (
+        "The table that was here is gone: it is kept for two minutes after its page is closed. Please give it again.",
+        "Таблицы больше нет: она хранится две минуты после закрытия страницы. Загрузите её ещё раз.",
+    ),
     "upload.another": ("Another table", "Другая таблица"),
     "upload.rows": ("{n} rows", "строк: {n}"),
     "upload.columns": ("{n} columns", "столбцов: {n}"),
@@ -50,6 +54,7 @@ TRAINING: dict[str, tuple[str, str]] = {
         "На основе {model}: что не изменено, остаётся прежним.",
     ),
     "train.new_instead": ("Train a new model instead", "Обучить новую модель"),
+    "train.under_way": ("Trainings under way", "Сейчас обучаются"),
     "train.form": ("What to train", "Что обучать"),
     "train.table": ("Table", "Таблица"),
     "train.algorithm": ("Algorithm", "Алгоритм"),
