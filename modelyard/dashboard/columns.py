@@ -34,7 +34,7 @@ def ask_target(table: Table, parent: ModelMetadata | None) -> str | None:
     names = table.names
     expected = parent.target if parent else _SAMPLE_TARGETS.get(table.name)
     st.subheader(t("columns.title"), anchor=False)
-    target = st.selectbox(
+    return st.selectbox(
         t("columns.target"),
         names,
         names.index(expected) if expected in names else None,
@@ -43,10 +43,6 @@ def ask_target(table: Table, parent: ModelMetadata | None) -> str | None:
         help=t("columns.target_help"),
         persist_state="session",
     )
-    look = next((column for column in table.columns if column.name == target), None)
-    if look is not None:
-        st.caption(t("columns.labels", n=count(look.distinct), typical=look.typical))
-    return target
 
 
 def map_columns(table: Table, target: str, parent: ModelMetadata | None) -> Mapping:

@@ -17,6 +17,7 @@ from modelyard.dashboard.listing import title
 from modelyard.dashboard.order import Order, ask_algorithm, ask_evaluation, ask_name, is_choice
 from modelyard.dashboard.report import show_metrics, show_report
 from modelyard.dashboard.tables import Table
+from modelyard.dashboard.targets import show_labels
 from modelyard.dashboard.texts import t
 from modelyard.schemas import Job, ModelMetadata
 
@@ -110,27 +111,28 @@ def _show_form(parent: ModelMetadata | None) -> None:
     if table is None:
         return
     target = ask_target(table, parent)
+    learnable = target is not None and show_labels(table, target)
     mapping = map_columns(table, target, parent) if target and table.columns else Mapping()
     with trouble.shown_in_place():
         algorithm = ask_algorithm(parent)
         evaluation = ask_evaluation(parent)
         name, tags = ask_name(parent)
         order = Order(algorithm, evaluation, name, tags, mapping, target)
-        _offer_to_train(order, table, parent)
+        _offer_to_train(order, table, parent, learnable=learnable)
 
 
-def _offer_to_train(order: Order, table: Table, parent: ModelMetadata | None) -> None:
+def _offer_to_train(order: Order, table: Table, parent: ModelMetadata | None, *, learnable: bool) -> None:
     st.divider()
     with st.container(horizontal=True, vertical_alignment="center"):
         pressed = st.button(
             t("train.go") if parent is None else t("train.go_retrain"),
             type="primary",
             icon=":material/play_arrow:",
-            disabled=not order.target,
+            disabled=not learnable,
             key="train-go",
         )
-        if not order.target:
-            st.caption(t("train.choose_target"))
+        if not learnable:
+            st.caption(t("train.choose_other") if order.target else t("train.choose_target"))
     if pressed:
         with trouble.shown_in_place(), st.spinner(t("train.sending")):
             _submit(order, table, parent)

@@ -26,6 +26,23 @@ TRAINING: dict[str, tuple[str, str]] = {
         "Метки классов: текст, целые числа или true и false, не меньше двух разных.",
     ),
     "columns.labels": ("{n} classes: {typical}", "Классов: {n} ({typical})"),
+    "target.one_class": (
+        "**{column}** holds fewer than two different labels: there is nothing to tell apart.",
+        "В столбце **{column}** меньше двух разных меток: различать нечего.",
+    ),
+    "target.hopeless": (
+        "**{column}** has {classes} classes in {rows} rows, {single} of them of a single row: nothing to learn from.",
+        "**{column}**: классов {classes} на строк {rows}, из них с одной строкой: {single}. Учиться здесь не на чем.",
+    ),
+    "target.thin": (
+        "{classes} classes of about {rows} rows each: training takes long and learns little of each.",
+        "Классов {classes}, строк в каждом около {rows}: обучение долгое, а узнать о каждом можно мало.",
+    ),
+    "target.others": ("Columns that could be predicted: {names}.", "Предсказывать можно, например: {names}."),
+    "target.no_others": (
+        "No other column of this table has a few labels that repeat.",
+        "Других столбцов с немногими повторяющимися метками в этой таблице нет.",
+    ),
     "columns.column": ("Column", "Столбец"),
     "columns.kind": ("Use as", "Использовать как"),
     "columns.type": ("Type", "Тип"),
@@ -99,6 +116,7 @@ TRAINING: dict[str, tuple[str, str]] = {
     "train.go": ("Train", "Обучить"),
     "train.go_retrain": ("Train the new version", "Обучить новую версию"),
     "train.choose_target": ("Choose the column to predict first.", "Сначала выберите, что предсказывать."),
+    "train.choose_other": ("Choose another column to predict.", "Выберите для предсказания другой столбец."),
     "train.sending": ("Sending the table", "Отправляю таблицу"),
     "train.done": ("**{model}** is ready.", "**{model}** готова."),
     "train.predict": ("Predict with it", "Предсказывать ею"),
