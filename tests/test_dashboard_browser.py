@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from modelyard.rest_api.client import RestClient
-from modelyard.schemas import ModelQuery
+from modelyard.schemas import ModelQuery, TrainRequest
 from tests import dashboards, doors
 from tests.dashboards import Dashboard
 from tests.waiting import PATIENCE_MS
@@ -125,6 +125,78 @@ def test_a_training_is_watched_and_cancelled(dashboard: Dashboard, page: Page, p
     expect(page.get_by_text("cancelled")).to_be_visible()
     turn_to(page, "Jobs")
     expect(page.get_by_text("Nothing is running at the moment")).to_be_visible()
+
+
+def test_a_refresh_and_a_link_show_a_training_that_runs(
+    dashboard: Dashboard, browser: Browser, page: Page, penguins_csv: Path
+) -> None:
+    page.goto(dashboard.url)
+    turn_to(page, "Train")
+    page.locator(UPLOAD).set_input_files(penguins_csv)
+    choose(page, "Column to predict", "island")
+    press(page, "Choose")
+    page.get_by_role("spinbutton", name="Iterations").fill("900000")
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Changed: Iterations")).to_be_visible()
+    press(page, "Train")
+    expect(page.get_by_test_id("stVegaLiteChart")).to_be_visible(timeout=TRAINING_MS)
+
+    page.reload()
+    expect(page.get_by_text(re.compile(r"step \d+ of "))).to_be_visible()
+    expect(page.get_by_test_id("stVegaLiteChart")).to_be_visible()
+    page.get_by_text("What to train").click()
+    expect(page.get_by_text("penguins.csv")).to_be_visible()
+    expect(page.get_by_role("combobox", name=re.compile("Column to predict"))).to_have_value("island")
+    expect(page.get_by_role("spinbutton", name="Iterations")).to_have_value("900000")
+
+    context = browser.new_context(locale="en-US")
+    colleague = context.new_page()
+    colleague.goto(f"{dashboard.url}/train")
+    expect(colleague.get_by_text("Trainings under way")).to_be_visible()
+    colleague.get_by_role("link", name=re.compile("A new catboost_classifier")).click()
+    expect(colleague.get_by_test_id("stVegaLiteChart")).to_be_visible()
+    assert "job=" in colleague.url
+    assert "visit=" not in colleague.url
+    press(colleague, "Cancel")
+    expect(colleague.get_by_role("button", name="Change something and try again")).to_be_visible()
+    expect(page.get_by_role("button", name="Change something and try again")).to_be_visible()
+    context.close()
+
+
+def test_a_page_opened_by_a_name_stays_with_the_version_that_is_deleted(
+    dashboard: Dashboard, page: Page, penguins_csv: Path
+) -> None:
+    request = TrainRequest(model_class_key="logistic_regression", X=penguins_csv, target="species", name="versioned")
+    with RestClient(dashboard.rest_url) as client:
+        client.train(request)
+        second = client.train(request)
+        page.goto(f"{dashboard.url}/model?id=versioned")
+        press(page, "Delete")
+        page.get_by_role("button", name="Delete, restorable", exact=True).dblclick()
+        expect(page.get_by_text("versioned · v2 is deleted")).to_be_visible()
+        expect(page.get_by_role("button", name="Restore", exact=True)).to_be_visible()
+        expect(page.get_by_role("button", name="Delete, restorable", exact=True)).to_have_count(0)
+        assert f"id={second.model_id}" in page.url
+        assert [model.version for model in client.list_models(ModelQuery(name="versioned")).models] == [1]
+        press(page, "Restore")
+        expect(page.get_by_role("button", name="Retrain", exact=True)).to_be_visible()
+        assert [model.version for model in client.list_models(ModelQuery(name="versioned")).models] == [2, 1]
+
+
+def test_a_target_that_nothing_can_learn_is_said_beside_it(dashboard: Dashboard, page: Page, tmp_path: Path) -> None:
+    table = tmp_path / "churn.csv"
+    pl.select(
+        customerID=pl.int_range(7043) + 10**6, tenure=pl.int_range(7043) % 70, Churn=pl.int_range(7043) % 2
+    ).write_csv(table)
+    page.goto(dashboard.url)
+    turn_to(page, "Train")
+    page.locator(UPLOAD).set_input_files(table)
+    choose(page, "Column to predict", "customerID")
+    expect(page.get_by_text("customerID has 7043 classes in 7043 rows, 7043 of them of a single row")).to_be_visible()
+    expect(page.get_by_text("Columns that could be predicted: Churn")).to_be_visible()
+    expect(page.get_by_role("button", name="Train", exact=True)).to_be_disabled()
+    choose(page, "Column to predict", "Churn")
+    expect(page.get_by_role("button", name="Train", exact=True)).to_be_enabled()
 
 
 def test_a_wrong_cell_is_named_with_its_row_and_column(dashboard: Dashboard, page: Page, tmp_path: Path) -> None:
