@@ -100,7 +100,8 @@ def test_the_life_of_a_model(dashboard: Dashboard, page: Page, penguins_csv: Pat
     expect(page.get_by_role("columnheader", name=f"{name} · v2")).to_be_visible()
     expect(page.get_by_role("columnheader", name=f"{name} · v1")).to_be_visible()
 
-    turn_to(page, "Train")
+    page.get_by_role("link", name="Train", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"A new version of {name}")
     press(page, "Open its page")
     press(page, "Delete")
     press(page, "Delete, restorable")
@@ -140,6 +141,7 @@ def test_a_refresh_and_a_link_show_a_training_that_runs(
     expect(page.get_by_text("Changed: Iterations")).to_be_visible()
     press(page, "Train")
     expect(page.get_by_test_id("stVegaLiteChart")).to_be_visible(timeout=TRAINING_MS)
+    expect(page).to_have_url(re.compile("job="))
 
     page.reload()
     expect(page.get_by_text(re.compile(r"step \d+ of "))).to_be_visible()
@@ -155,8 +157,7 @@ def test_a_refresh_and_a_link_show_a_training_that_runs(
     expect(colleague.get_by_text("Trainings under way")).to_be_visible()
     colleague.get_by_role("link", name=re.compile("A new catboost_classifier")).click()
     expect(colleague.get_by_test_id("stVegaLiteChart")).to_be_visible()
-    assert "job=" in colleague.url
-    assert "visit=" not in colleague.url
+    expect(colleague).to_have_url(re.compile(r"/train\?job=[^&]+$"))
     press(colleague, "Cancel")
     expect(colleague.get_by_role("button", name="Change something and try again")).to_be_visible()
     expect(page.get_by_role("button", name="Change something and try again")).to_be_visible()

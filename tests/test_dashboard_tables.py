@@ -17,7 +17,7 @@ from modelyard.dashboard.profiles import look_at
 from modelyard.dashboard.tables import HEAD_ROWS, open_table, without
 from modelyard.dashboard.targets import Labels, better_targets, count_labels
 from modelyard.errors import InvalidTable
-from modelyard.tables import read_training
+from modelyard.tables import ReadingOptions, read_training
 
 ROWS = [{"age": 39, "job": "clerk", "paid": "no"}, {"age": None, "job": "smith", "paid": "yes"}]
 
@@ -196,7 +196,7 @@ def test_the_dashboard_and_the_core_refuse_the_same_targets(tmp_path: Path) -> N
         assert labels is not None
         try:
             read_training(
-                tmp_path / "t.csv", None, target="y", feature_types=None, feature_names=None, missing_markers=()
+                tmp_path / "t.csv", None, target="y", feature_types=None, feature_names=None, options=ReadingOptions(())
             )
         except InvalidTable:
             assert labels.hopeless

@@ -33,7 +33,7 @@ def main(doors: Doors, *, start: str = "overview") -> None:
     st.logo(str(_ART / "logo.svg"), size="large", icon_image=str(_ART / "icon.svg"))
     here = session.begin(doors)
     if "lang" not in st.session_state:
-        st.session_state["lang"] = st.query_params.get("lang", first_language(st.context.locale))
+        st.session_state["lang"] = first_language(st.query_params.get("lang"), st.context.locale)
     here.pages = {
         name: st.Page(
             show,

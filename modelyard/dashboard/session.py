@@ -38,8 +38,8 @@ class Scratch:
 class Session:
     """The state of one visitor.
 
-    `model` is the id of the model last trained, opened or predicted with, `training` what the address of the training
-    page said last. `tables` holds uploads by their purpose, `choices` what the training form says by the keys of its
+    `model` is the id of the model last trained, opened or predicted with, `job_id` the training that the training page
+    showed last. `tables` holds uploads by their purpose, `choices` what the training form says by the keys of its
     widgets, `kinds` what was chosen for columns, by table and parent. `visit` is the word, which nobody can guess, by
     which a page that is loaded anew finds all of this again.
     """
@@ -48,7 +48,7 @@ class Session:
     door: DoorName = "rest"
     pages: Mapping[str, Any] = field(default_factory=dict)
     model: str | None = None
-    training: dict[str, str] = field(default_factory=dict)
+    job_id: str | None = None
     tables: dict[str, Table] = field(default_factory=dict)
     uploads: dict[str, int] = field(default_factory=dict)
     choices: dict[str, Any] = field(default_factory=dict)
@@ -71,7 +71,6 @@ class Session:
     def continued(self) -> Session:
         """Return a session of its own that begins with all that this one remembers; both hold the files."""
         own: dict[str, Any] = {
-            "training": dict(self.training),
             "tables": dict(self.tables),
             "uploads": dict(self.uploads),
             "choices": dict(self.choices),

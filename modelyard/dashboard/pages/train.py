@@ -43,7 +43,7 @@ def show() -> None:
 
 def begin_again(**query: str) -> None:
     """Turn to this page for another training."""
-    session.current().training = {}
+    session.current().job_id = None
     session.go("train", **query)
 
 
@@ -52,11 +52,10 @@ def _recall(here: session.Session) -> None:
 
     Streamlit forgets what a form says when its page is left, and the browser forgets the address.
     """
-    said = {name: st.query_params[name] for name in ("parent", "job") if name in st.query_params}
-    if said:
-        here.training = said
-    else:
-        st.query_params.update(here.training)
+    if "job" in st.query_params or "parent" in st.query_params:
+        here.job_id = st.query_params.get("job")
+    if here.job_id is not None:  # written anew even if it is there: a link from this page to itself does not show it
+        st.query_params["job"] = here.job_id
     for key, value in here.choices.items():
         st.session_state.setdefault(key, value)
     here.choices |= {str(key): value for key, value in st.session_state.items() if is_choice(str(key))}
@@ -80,7 +79,7 @@ def _parent(job: Job | None) -> ModelMetadata | None:
 
 def _put_job_away() -> None:
     """Go on with the form alone."""
-    session.current().training.pop("job", None)
+    session.current().job_id = None
     st.query_params.pop("job", None)
     st.rerun()
 
