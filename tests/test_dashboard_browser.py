@@ -151,16 +151,16 @@ def test_a_refresh_and_a_link_show_a_training_that_runs(
     expect(page.get_by_role("combobox", name=re.compile("Column to predict"))).to_have_value("island")
     expect(page.get_by_role("spinbutton", name="Iterations")).to_have_value("900000")
 
+    page.goto("about:blank")  # the last to watch it, and the curve is still there for the next
     context = browser.new_context(locale="en-US")
     colleague = context.new_page()
     colleague.goto(f"{dashboard.url}/train")
     expect(colleague.get_by_text("Trainings under way")).to_be_visible()
     colleague.get_by_role("link", name=re.compile("A new catboost_classifier")).click()
-    expect(colleague.get_by_test_id("stVegaLiteChart")).to_be_visible()
+    expect(colleague.get_by_test_id("stVegaLiteChart")).to_be_visible(timeout=TRAINING_MS)
     expect(colleague).to_have_url(re.compile(r"/train\?job=[^&]+$"))
     press(colleague, "Cancel")
     expect(colleague.get_by_role("button", name="Change something and try again")).to_be_visible()
-    expect(page.get_by_role("button", name="Change something and try again")).to_be_visible()
     context.close()
 
 

@@ -321,6 +321,13 @@ def test_a_visit_that_is_over_is_said_and_its_files_are_gone(yard: Yard) -> None
     assert "The table that was here is gone" in texts(yard.open("train", visit=visit))
 
 
+def test_a_switch_that_says_nothing_changes_nothing(yard: Yard) -> None:
+    app = yard.open("models")
+    app = app.segmented_control(key="door").set_value(None).run()
+    assert not app.exception
+    assert app.session_state["modelyard"].door == "rest"
+
+
 def test_the_same_over_grpc(yard: Yard, penguin_model: ModelMetadata) -> None:
     app = yard.open("models")
     app = app.segmented_control(key="door").set_value("grpc").run()
