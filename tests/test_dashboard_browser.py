@@ -140,7 +140,7 @@ def test_a_refresh_and_a_link_show_a_training_that_runs(
     page.keyboard.press("Tab")
     expect(page.get_by_text("Changed: Iterations")).to_be_visible()
     press(page, "Train")
-    expect(page.get_by_test_id("stVegaLiteChart")).to_be_visible(timeout=TRAINING_MS)
+    expect(page.get_by_test_id("stVegaLiteChart")).to_be_visible()
     expect(page).to_have_url(re.compile("job="))
 
     page.reload()
@@ -157,7 +157,7 @@ def test_a_refresh_and_a_link_show_a_training_that_runs(
     colleague.goto(f"{dashboard.url}/train")
     expect(colleague.get_by_text("Trainings under way")).to_be_visible()
     colleague.get_by_role("link", name=re.compile("A new catboost_classifier")).click()
-    expect(colleague.get_by_test_id("stVegaLiteChart")).to_be_visible(timeout=TRAINING_MS)
+    expect(colleague.get_by_test_id("stVegaLiteChart")).to_be_visible()
     expect(colleague).to_have_url(re.compile(r"/train\?job=[^&]+$"))
     press(colleague, "Cancel")
     expect(colleague.get_by_role("button", name="Change something and try again")).to_be_visible()
