@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelyard import logs
 from modelyard.jobs import Jobs, Limits
-from modelyard.ml_core import running
+from modelyard.ml_core.training import running
 from modelyard.ml_core.yard import Yard
 from modelyard.settings import Settings
 from modelyard.storage import Storage, open_folder

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from modelyard.ml_core.curves import (
+from modelyard.ml_core.tasks.classification.curves import (
     MAX_POINTS,
     calibration_curves,
     label_text,
@@ -22,11 +22,17 @@ from modelyard.ml_core.curves import (
     roc_curves,
     thin,
 )
-from modelyard.ml_core.evaluation import FittedPart, judge, mean_curve
-from modelyard.ml_core.metrics import Codes, Probabilities, mean_and_deviation, per_class, validation_metrics
-from modelyard.ml_core.report import confusion
-from modelyard.ml_core.splits import split_rows
-from modelyard.ml_core.training import Trained, TrainingPlan, labels_of, run_training
+from modelyard.ml_core.tasks.classification.metrics import (
+    Codes,
+    Probabilities,
+    mean_and_deviation,
+    per_class,
+    validation_metrics,
+)
+from modelyard.ml_core.tasks.classification.report import confusion
+from modelyard.ml_core.tasks.classification.splits import split_rows
+from modelyard.ml_core.training.evaluation import FittedPart, judge, mean_curve
+from modelyard.ml_core.training.fitting import Trained, TrainingPlan, labels_of, run_training
 from modelyard.models_registry import hyperparams, model_class
 from modelyard.models_registry.base import Fit, FitTask
 from modelyard.schemas import Evaluation, Label, LearningCurve, Report

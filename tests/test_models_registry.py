@@ -228,7 +228,7 @@ def test_an_unknown_key_names_the_nearest_and_all() -> None:
 
 BROKEN = """
 from modelyard.models_registry.base import ModelClass
-from modelyard.models_registry.logistic_regression import LogisticRegressionClass
+from modelyard.models_registry.linear.logistic_regression import LogisticRegressionClass
 from modelyard.models_registry.hyperparams import Hyperparam
 
 class Thief(LogisticRegressionClass):

@@ -22,10 +22,10 @@ from starlette.types import ASGIApp
 
 from modelyard.bootstrap import build
 from modelyard.errors import InvalidTable, ModelNotFound
-from modelyard.ml_core import serving
-from modelyard.ml_core.serving import LoadedModel, LoadedModels
+from modelyard.ml_core.serving.loaded import LoadedModel, LoadedModels
+from modelyard.ml_core.serving.loaded import loaded as serving
 from modelyard.ml_core.yard import Yard
-from modelyard.models_registry.catboost_predictor import CatBoostPredictor
+from modelyard.models_registry.catboost.predictor import CatBoostPredictor
 from modelyard.rest_api import predicting
 from modelyard.rest_api.app import create_app
 from modelyard.rest_api.gate import Gate

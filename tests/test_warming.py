@@ -14,8 +14,8 @@ import pytest
 
 from modelyard import models_registry
 from modelyard.grpc_server.client import GrpcClient
-from modelyard.ml_core.serving import LoadedModels
-from modelyard.ml_core.warming import Warming
+from modelyard.ml_core.serving.loaded import LoadedModels
+from modelyard.ml_core.serving.warming import Warming
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import PredictRequest, TrainRequest
@@ -59,7 +59,7 @@ def test_a_new_model_is_loaded_before_it_is_asked_for_whoever_trained_it(yard: Y
 
 
 def test_what_was_there_and_moves_up_is_not_new(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelyard.ml_core.warming._LOOK_BACK", 2)
+    monkeypatch.setattr("modelyard.ml_core.serving.warming._LOOK_BACK", 2)
     ids = [yard.train(order("one")).model_id for _ in range(3)]
     warming = Warming(yard._store, yard._jobs, LoadedModels(yard._store, 2**20))
     assert [model.model_id for model in warming._published()] == ids[:0:-1]
@@ -85,7 +85,7 @@ def test_what_cannot_be_loaded_does_not_end_the_warming(
         raise LookupError("a third party's")
 
     with monkeypatch.context() as patched:
-        patched.setattr("modelyard.ml_core.serving.load", fail)
+        patched.setattr("modelyard.ml_core.serving.loaded.load", fail)
         yard._loaded.load_ahead(model)
     assert f"model {model.model_id} cannot be warmed up" in caplog.text
     yard._loaded.load_ahead(model)

@@ -23,7 +23,7 @@ from modelyard.grpc_server.service import ModelService
 from modelyard.grpc_server.standard import Registry
 from modelyard.grpc_server.transport import Method, Server
 from modelyard.grpc_server.workers import Workers
-from modelyard.ml_core.serving import spare_the_collector
+from modelyard.ml_core.serving.loaded import spare_the_collector
 from modelyard.ml_core.yard import Yard
 from modelyard.settings import Settings
 

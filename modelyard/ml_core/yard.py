@@ -15,14 +15,13 @@ import modelyard
 from modelyard import logs, models_registry
 from modelyard.errors import FailedPrecondition, Unavailable
 from modelyard.jobs import Jobs, NewJob
-from modelyard.ml_core import predicting
-from modelyard.ml_core.batching import MicroBatches
-from modelyard.ml_core.orders import TrainingOrder, order_retraining, order_training
-from modelyard.ml_core.running import write_order
 from modelyard.ml_core.sentences import say, say_trained
-from modelyard.ml_core.serving import LoadedModel, LoadedModels
-from modelyard.ml_core.training import check_plan
-from modelyard.ml_core.warming import Warming
+from modelyard.ml_core.serving.batching import MicroBatches
+from modelyard.ml_core.serving.loaded import LoadedModel, LoadedModels, predicting
+from modelyard.ml_core.serving.warming import Warming
+from modelyard.ml_core.training.fitting import check_plan
+from modelyard.ml_core.training.orders import TrainingOrder, order_retraining, order_training
+from modelyard.ml_core.training.running import write_order
 from modelyard.schemas import (
     Health,
     Job,

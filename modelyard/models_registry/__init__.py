@@ -16,9 +16,9 @@ from types import MappingProxyType
 
 from modelyard.errors import ModelClassNotFound
 from modelyard.models_registry.base import ModelClass
-from modelyard.models_registry.catboost_classifier import CatBoostClassifierClass
+from modelyard.models_registry.catboost.classifier import CatBoostClassifierClass
 from modelyard.models_registry.hyperparams import json_schema
-from modelyard.models_registry.logistic_regression import LogisticRegressionClass
+from modelyard.models_registry.linear.logistic_regression import LogisticRegressionClass
 from modelyard.schemas import ModelClassInfo
 
 ENTRY_POINT_GROUP = "modelyard.model_classes"

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 import modelyard
 from modelyard import errors, logs
 from modelyard.errors import ModelyardError
-from modelyard.ml_core.warming import FIRST_CALLERS_S
+from modelyard.ml_core.serving.warming import FIRST_CALLERS_S
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api import openapi, problems
 from modelyard.rest_api.gate import Gate

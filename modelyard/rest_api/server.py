@@ -11,7 +11,7 @@ from types import FrameType
 
 import uvicorn
 
-from modelyard.ml_core.serving import spare_the_collector
+from modelyard.ml_core.serving.loaded import spare_the_collector
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.app import create_app
 from modelyard.rest_api.gathering import GatheringProtocol

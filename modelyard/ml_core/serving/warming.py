@@ -14,7 +14,7 @@ from collections.abc import Callable
 from modelyard import models_registry
 from modelyard.errors import ModelyardError
 from modelyard.jobs import Jobs
-from modelyard.ml_core.serving import LoadedModels, spare_the_collector
+from modelyard.ml_core.serving.loaded import LoadedModels, spare_the_collector
 from modelyard.schemas import ModelMetadata, ModelQuery
 from modelyard.storage import ModelStore
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator
 
-from modelyard.ml_core.serving import LoadedModel
+from modelyard.ml_core.serving.loaded import LoadedModel
 from modelyard.tables import FEW_ROWS
 from modelyard.tables.rows import CheckedRow
 

@@ -10,7 +10,7 @@ import orjson
 
 from modelyard import models_registry
 from modelyard.errors import InvalidHyperparams
-from modelyard.ml_core.training import TrainingPlan
+from modelyard.ml_core.training.fitting import TrainingPlan
 from modelyard.models_registry import hyperparams
 from modelyard.models_registry.base import ModelClass
 from modelyard.schemas import ModelMetadata, ModelWarning, Reading, RetrainRequest, TrainRequest

@@ -17,8 +17,8 @@ import polars as pl
 from modelyard.errors import FieldError, InvalidTable
 from modelyard.models_registry.base import Fit, FitTask, ModelClass, OnProgress, Predictor, Progress
 from modelyard.models_registry.hyperparams import Hyperparam
-from modelyard.models_registry.linear_features import fit_columns
-from modelyard.models_registry.linear_predictor import LinearPredictor, column_weights, fitted_categories
+from modelyard.models_registry.linear.features import fit_columns
+from modelyard.models_registry.linear.predictor import LinearPredictor, column_weights, fitted_categories
 from modelyard.schemas import ModelWarning
 from modelyard.tables.contract import Contract, as_codes
 

@@ -17,8 +17,8 @@ import polars as pl
 
 from modelyard import models_registry
 from modelyard.jobs import Finished, ProgressReporter
-from modelyard.ml_core.orders import TrainingOrder, order_training
-from modelyard.ml_core.training import Trained, TrainingPlan, run_training
+from modelyard.ml_core.training.fitting import Trained, TrainingPlan, run_training
+from modelyard.ml_core.training.orders import TrainingOrder, order_training
 from modelyard.models_registry.base import Progress
 from modelyard.schemas import Evaluation, ModelDescription, ModelWarning, Reading, TrainRequest
 from modelyard.storage import current_environment, write_model_files

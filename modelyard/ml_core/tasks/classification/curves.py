@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from modelyard.ml_core.metrics import Codes, Probabilities
+from modelyard.ml_core.tasks.classification.metrics import Codes, Probabilities
 from modelyard.schemas import Curve, Label
 
 MAX_POINTS = 200

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelyard.ml_core.metrics import Codes, Metrics, Probabilities, mean_and_deviation, validation_metrics
+from modelyard.ml_core.tasks.classification.metrics import (
+    Codes,
+    Metrics,
+    Probabilities,
+    mean_and_deviation,
+    validation_metrics,
+)
 from modelyard.models_registry.base import Fit
 from modelyard.schemas import LearningCurve
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from modelyard.ml_core.batching import MicroBatches
-from modelyard.ml_core.serving import LoadedModel
+from modelyard.ml_core.serving.batching import MicroBatches
+from modelyard.ml_core.serving.loaded import LoadedModel
 from modelyard.schemas import ModelWarning, Predictions, PredictRequest
 from modelyard.tables import JsonTable, ReadingOptions, read_prediction
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from modelyard.errors import FieldError, InvalidArgument, InvalidHyperparams, InvalidTable
-from modelyard.ml_core.evaluation import FittedPart, Validation, judge, mean_curve
-from modelyard.ml_core.metrics import Codes, Probabilities, accuracy
-from modelyard.ml_core.report import build_report
-from modelyard.ml_core.splits import FALLBACK, Part, Splits, split_rows
+from modelyard.ml_core.tasks.classification.metrics import Codes, Probabilities, accuracy
+from modelyard.ml_core.tasks.classification.report import build_report
+from modelyard.ml_core.tasks.classification.splits import FALLBACK, Part, Splits, split_rows
+from modelyard.ml_core.training.evaluation import FittedPart, Validation, judge, mean_curve
 from modelyard.models_registry.base import Fit, FitTask, Labels, ModelClass, OnProgress, Progress
 from modelyard.schemas import Evaluation, Label, ModelWarning, Report
 from modelyard.tables import profile_columns

@@ -14,8 +14,8 @@ import polars as pl
 
 from modelyard.errors import InvalidArgument, InvalidTable
 from modelyard.models_registry.base import Fit, FitTask, Labels, ModelClass, Predictor, Progress
-from modelyard.models_registry.catboost_predictor import CatBoostPredictor
-from modelyard.models_registry.catboost_streams import fit_heard_by, log_fit, making_a_pool
+from modelyard.models_registry.catboost.predictor import CatBoostPredictor
+from modelyard.models_registry.catboost.streams import fit_heard_by, log_fit, making_a_pool
 from modelyard.models_registry.hyperparams import Hyperparam
 from modelyard.schemas import LearningCurve
 from modelyard.tables.contract import Contract

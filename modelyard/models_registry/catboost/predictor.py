@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from modelyard.models_registry.catboost_streams import making_a_pool
+from modelyard.models_registry.catboost.streams import making_a_pool
 from modelyard.models_registry.predictors import class_order, pickled_size
 from modelyard.tables.contract import MISSING_CATEGORY, Contract
 

@@ -9,9 +9,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelyard.ml_core.curves import calibration_curves, precision_recall_curves, roc_curves
-from modelyard.ml_core.evaluation import Validation
-from modelyard.ml_core.metrics import Codes, Metrics, Probabilities, per_class, predicted_codes
+from modelyard.ml_core.tasks.classification.curves import calibration_curves, precision_recall_curves, roc_curves
+from modelyard.ml_core.tasks.classification.metrics import Codes, Metrics, Probabilities, per_class, predicted_codes
+from modelyard.ml_core.training.evaluation import Validation
 from modelyard.schemas import ConfusionMatrix, Label, LearningCurve, ModelWarning, Report
 
 
