@@ -10,7 +10,7 @@ import difflib
 import functools
 import importlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 
@@ -78,6 +78,14 @@ def preload(stops: Callable[[], bool] = lambda: False) -> None:
             importlib.import_module(module)
         except Exception:  # a third party's module may raise anything, and must not hide the others
             logger.exception("%s cannot be imported", module)
+
+
+def framework_of(libraries: Collection[str]) -> str | None:
+    """Return ClearML's name of the library that a model was made with, as a model class of one of them declares it."""
+    declared = {
+        library: one.framework for one in model_classes().values() for library in one.libraries if one.framework
+    }
+    return next((declared[library] for library in libraries if library in declared), None)
 
 
 def forget_plug_ins() -> None:

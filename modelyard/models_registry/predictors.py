@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from modelyard.tables.contract import Contract
+from modelyard.tables.contract import Contract, as_text
 
 
 class EstimatorPredictor:
@@ -35,7 +35,7 @@ class EstimatorPredictor:
         """Return the probabilities of a checked frame's n rows, shape (n, k)."""
         if frame.height == 0:  # many estimators refuse a table without rows
             return np.empty((0, len(self._order)))
-        probabilities = np.asarray(self._estimator.predict_proba(frame), dtype=np.float64)
+        probabilities = np.asarray(self._estimator.predict_proba(as_text(frame)), dtype=np.float64)
         return probabilities[:, self._order]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from modelyard import models_registry
 from modelyard.errors import DataLoss, ModelyardError
 from modelyard.schemas import Tracking
 from modelyard.storage import ESTIMATOR_FILE, REPORT_FILE, ModelStore, Told, TrackedRuns
@@ -92,6 +93,7 @@ class Orders:
         said["parent_id"] = (record.get("model") or record.get("job") or {}).get("parent_id")
         size = 0
         if record["kind"] == "model":
+            said["framework"] = models_registry.framework_of(record["model"]["environment"])
             path = self._artifact(key)
             if path is not None:
                 said["artifact"], size = path

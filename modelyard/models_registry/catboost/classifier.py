@@ -5,9 +5,13 @@ It writes no files, and what it says goes to the log and never to stdout.
 
 from __future__ import annotations
 
+import logging
 import re
+import threading
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -15,7 +19,6 @@ import polars as pl
 from modelyard.errors import InvalidArgument, InvalidTable
 from modelyard.models_registry.base import Fit, FitTask, Labels, ModelClass, Predictor, Progress
 from modelyard.models_registry.catboost.predictor import CatBoostPredictor
-from modelyard.models_registry.catboost.streams import fit_heard_by, log_fit, making_a_pool
 from modelyard.models_registry.hyperparams import Hyperparam
 from modelyard.schemas import LearningCurve
 from modelyard.tables.contract import Contract
@@ -24,6 +27,14 @@ _SOURCE_PLACE = re.compile(r"^\s*\S+\.(?:cpp|h):\d+:\s*")
 DEFAULT_L2_LEAF_REG = 3.0
 _ITERATION = re.compile(r"(?P<iteration>\d+):\t(?:learn: (?P<learn>\S+))?(?:\ttest: (?P<test>\S+))?")
 _EXACT_INTEGERS = 2**24
+_ONE_FIT = threading.Lock()
+"""CatBoost's output streams belong to the process: it refuses a second fit that names its own.
+
+It also refuses one that begins while another thread makes a Pool. So a process that fits does not predict meanwhile;
+runs have processes of their own.
+"""
+
+logger = logging.getLogger(__name__)
 
 
 class CatBoostClassifierClass(ModelClass):
@@ -38,7 +49,10 @@ class CatBoostClassifierClass(ModelClass):
     import_path = "catboost.CatBoostClassifier"
     libraries = ("catboost",)
     preloads = ("catboost",)
+    rehearsal: ClassVar[Mapping[str, Any]] = MappingProxyType({"iterations": 2})
+    framework = "CatBoost"
     reads_enums = True
+    gains_by_batching = True
     hyperparams = (
         Hyperparam("iterations", ("int",), 300, "The number of trees.", minimum=1, maximum=1_000_000),
         Hyperparam(
@@ -94,9 +108,14 @@ class CatBoostClassifierClass(ModelClass):
         estimator = _estimator(task)
         listener = _Listener(task)
         try:
-            with fit_heard_by(listener.take):
+            with _ONE_FIT:
                 estimator.fit(
-                    task.frame, _labels(task.labels, task.contract), verbose=listener.speaks, **_fit_arguments(task)
+                    task.frame,
+                    _labels(task.labels, task.contract),
+                    verbose=listener.speaks,
+                    log_cout=listener.take,
+                    log_cerr=lambda line: _log(logging.WARNING, line),
+                    **_fit_arguments(task),
                 )
         except CatBoostError as error:
             raise _explained(error, task) from error
@@ -110,8 +129,7 @@ class CatBoostClassifierClass(ModelClass):
 
     def feature_importances(self, estimator: Any, contract: Contract, frame: pl.DataFrame) -> dict[str, float] | None:
         """Return CatBoost's PredictionValuesChange: percentages that sum to 100."""
-        with making_a_pool():
-            values = estimator.get_feature_importance()
+        values = estimator.get_feature_importance()
         return dict(zip(contract.feature_names, np.asarray(values).tolist(), strict=True))
 
 
@@ -149,16 +167,16 @@ class _Listener:
         """Take a line."""
         found = _ITERATION.match(line)
         if found is None:
-            log_fit(line)
+            _log(logging.INFO, line)
             return
         iteration = int(found["iteration"])
         if self._log_period and (iteration % self._log_period == 0 or iteration + 1 == self._total):
-            log_fit(line)
+            _log(logging.INFO, line)
         loss = found["test"] or found["learn"]
         self._report(Progress(iteration + 1, self._total, None if loss is None else float(loss)))
 
     def end(self) -> None:
-        """Report the end of the fit where its last line was lost, and raise what the listener raised."""
+        """Report the end of the fit if its last line was lost, and raise what the listener raised."""
         if self._said.step < self._total:
             self._report(Progress(self._total, self._total, self._said.metric))
         if self.raised is not None:
@@ -173,6 +191,11 @@ class _Listener:
                 self.raised = error
 
 
+def _log(level: int, line: str) -> None:
+    if line.strip():
+        logger.log(level, "%s", line.rstrip())
+
+
 def _estimator(task: FitTask) -> Any:
     from catboost import CatBoostClassifier
 
@@ -182,7 +205,7 @@ def _estimator(task: FitTask) -> Any:
         if value is not None and name not in ("early_stopping_rounds", "verbose")
     }
     if given.get("l2_leaf_reg") == DEFAULT_L2_LEAF_REG:
-        del given["l2_leaf_reg"]  # CatBoost chooses a learning rate only where this is not given
+        del given["l2_leaf_reg"]  # CatBoost chooses a learning rate only if this is not given
     types = task.contract.feature_types
     return CatBoostClassifier(
         **given,

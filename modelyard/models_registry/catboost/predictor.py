@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from modelyard.models_registry.catboost.streams import making_a_pool
 from modelyard.models_registry.predictors import class_order, pickled_size
 from modelyard.tables.contract import MISSING_CATEGORY, Contract
 
@@ -26,9 +25,6 @@ ROWS_FOR_THREADS = 10_000
 
 class CatBoostPredictor:
     """CatBoost's own probabilities, in the order of the contract's classes."""
-
-    gains_by_batching = True
-    reads_enums = True
 
     def __init__(self, estimator: Any, contract: Contract) -> None:
         from catboost import Pool
@@ -50,9 +46,7 @@ class CatBoostPredictor:
         if not self._knows_link:
             answer: list[list[float]] = self._probabilities(list(rows), thread_count=1).tolist()
             return answer
-        with making_a_pool():
-            pool = self._make_pool(rows)
-        raw = self._estimator.predict(pool, prediction_type="RawFormulaVal", thread_count=1).tolist()
+        raw = self._estimator.predict(self._make_pool(rows), prediction_type="RawFormulaVal", thread_count=1).tolist()
         return self._linked(raw)
 
     def _public_pool(self, rows: Sequence[Sequence[float | str]]) -> Any:
@@ -68,12 +62,11 @@ class CatBoostPredictor:
         """Return the short way to a Pool if this release of CatBoost has it and it leads to the same answer."""
         kinds = contract.feature_types.values()
         row: list[float | str] = [0.5 if kind == "numeric" else MISSING_CATEGORY for kind in kinds]
-        with making_a_pool():
-            public = self._public_pool([row])
-            try:
-                short = self._short_pool([row])
-            except (AttributeError, TypeError, ValueError):
-                return self._public_pool
+        public = self._public_pool([row])
+        try:
+            short = self._short_pool([row])
+        except (AttributeError, TypeError, ValueError):
+            return self._public_pool
         same = self._estimator.predict(public) == self._estimator.predict(short)
         return self._short_pool if same.all() else self._public_pool
 
@@ -89,8 +82,7 @@ class CatBoostPredictor:
         return shares if self._ordered else [[row[at] for at in self._order] for row in shares]
 
     def _probabilities(self, data: Any, thread_count: int) -> npt.NDArray[np.float64]:
-        with making_a_pool():
-            pool = self._pool(data, cat_features=self._categorical, thread_count=thread_count)
+        pool = self._pool(data, cat_features=self._categorical, thread_count=thread_count)
         answer: npt.NDArray[np.float64] = self._estimator.predict_proba(pool, thread_count=thread_count)
         return answer if self._ordered else answer[:, self._order]
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -50,11 +51,14 @@ class LogisticRegressionClass(ModelClass):
     libraries = ("scikit-learn",)
     preloads = (
         "sklearn.compose",
+        "sklearn.exceptions",
         "sklearn.impute",
         "sklearn.linear_model",
         "sklearn.pipeline",
         "sklearn.preprocessing",
     )
+    rehearsal: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    framework = "ScikitLearn"
     reads_enums = True
     hyperparams = (
         Hyperparam(

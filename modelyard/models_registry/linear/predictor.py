@@ -42,8 +42,6 @@ def column_weights(pipeline: Any) -> dict[str, Weights]:
 class LinearPredictor:
     """The pipeline's own probabilities to 1e-12, from its fitted numbers alone."""
 
-    reads_enums = True
-
     def __init__(self, pipeline: Any, contract: Contract) -> None:
         classifier = pipeline.named_steps["classifier"]
         fitted = _fitted_columns(pipeline)
