@@ -17,7 +17,6 @@ from typing import Any
 
 import orjson
 import polars as pl
-from modelyard.ml_core.tasks.classification.labels import labels_of
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -28,6 +27,7 @@ from benchmarks.servers import Server, answers, serving
 from benchmarks.tables_made import make_table
 from modelyard.bootstrap import build
 from modelyard.jobs import Finished, Jobs, Limits, NewJob, ProgressReporter
+from modelyard.ml_core.tasks.classification.labels import labels_of
 from modelyard.ml_core.training.orders import order_training
 from modelyard.ml_core.yard import Yard
 from modelyard.models_registry.base import FitTask

@@ -20,8 +20,11 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.tree import DecisionTreeClassifier
 
 from modelyard.errors import FieldError, InvalidHyperparams, InvalidTable
-from modelyard.ml_core.tasks.classification.splits import FALLBACK, split_rows
-from modelyard.ml_core.training.fitting import Trained, TrainingPlan, labels_of, run_training
+from modelyard.ml_core.tasks.base import FALLBACK
+from modelyard.ml_core.tasks.classification.labels import labels_of
+from modelyard.ml_core.tasks.classification.splits import split_rows
+from modelyard.ml_core.training.plan import Trained, TrainingPlan
+from modelyard.ml_core.training.trainings import run_training
 from modelyard.models_registry.base import Fit, FitTask, ModelClass, Probabilities, Progress
 from modelyard.schemas import Evaluation, Label, LearningCurve, ModelWarning, Report
 from modelyard.tables.contract import CategoricalColumn, Contract, TrainingTable
@@ -458,6 +461,9 @@ def test_any_split_parts_the_rows_and_keeps_every_class_fitted(labels: list[int]
 
 
 def test_importing_training_imports_no_learning_library() -> None:
-    script = "import sys, modelyard.ml_core.training.fitting; print(sorted({'sklearn', 'catboost', 'scipy'} & set(sys.modules)))"
+    script = (
+        "import sys, modelyard.ml_core.training.trainings\n"
+        "print(sorted({'sklearn', 'catboost', 'scipy'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

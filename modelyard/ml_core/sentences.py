@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modelyard.ml_core.tasks import TASKS
 from modelyard.schemas import ModelMetadata
 
 
@@ -16,6 +17,7 @@ def say_trained(model: ModelMetadata) -> ModelMetadata:
 
 
 def _how_good(model: ModelMetadata) -> str:
-    measured = "validation_accuracy" if "validation_accuracy" in model.metrics else "train_accuracy"
-    accuracy = model.metrics.get(measured)
-    return "" if accuracy is None else f" with {measured.replace('_', ' ')} {accuracy:.3f}"
+    told = (f"{rows}_{task.headline}" for rows in ("validation", "train") for task in TASKS.values())
+    measured = next((name for name in told if name in model.metrics), "")
+    value = model.metrics.get(measured)
+    return "" if value is None else f" with {measured.replace('_', ' ')} {value:.3f}"

@@ -19,8 +19,8 @@ from modelyard.ml_core.sentences import say, say_trained
 from modelyard.ml_core.serving.batching import MicroBatches
 from modelyard.ml_core.serving.loaded import LoadedModel, LoadedModels, predicting
 from modelyard.ml_core.serving.warming import Warming
-from modelyard.ml_core.training.fitting import check_plan
 from modelyard.ml_core.training.orders import TrainingOrder, order_retraining, order_training
+from modelyard.ml_core.training.plan import check_plan
 from modelyard.ml_core.training.running import write_order
 from modelyard.schemas import (
     Health,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,25 @@ import polars as pl
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.schemas.showing import shown, shown_instead
 from modelyard.tables import cells
+from modelyard.tables.class_sizes import check_class_sizes
 from modelyard.tables.columns import Cells
 from modelyard.tables.contract import CellReading
 from modelyard.tables.csv_cells import TextContent, distinct_texts, text_content
 from modelyard.tables.missing import BLANKS, Markers
 
 Label = bool | int | str
+
+
+class TargetReader(Protocol):
+    """Reads the column of targets, as `read_labels` does for classes."""
+
+    def __call__(
+        self, column: Cells, label: str, markers: Markers, *, text_cells: bool = False
+    ) -> tuple[npt.NDArray[Any], tuple[Label, ...]]:
+        """Return one number a row, and the classes that it indexes if there are any. Raises InvalidTable."""
+        ...
+
+
 _INT64 = range(-(2**63), 2**63)
 _NUMBERS = CellReading(Markers(frozenset()), "numbers")
 
@@ -58,7 +71,9 @@ def read_labels(
     if len(classes) < 2:
         raise InvalidTable(f"{label} must hold at least two classes, got only {shown(classes[0])}")
     code = {value: number for number, value in enumerate(classes)}
-    return _codes(column, {value: code[label] for value, label in known.items()}), tuple(classes)
+    codes = _codes(column, {value: code[known_label] for value, known_label in known.items()})
+    check_class_sizes(codes, label)
+    return codes, tuple(classes)
 
 
 def _distinct(column: Cells) -> Cells:

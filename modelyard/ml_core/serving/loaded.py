@@ -17,6 +17,7 @@ from threading import Lock
 
 from modelyard import models_registry
 from modelyard.errors import ModelyardError
+from modelyard.ml_core.tasks import TASKS, Task
 from modelyard.models_registry.base import Predictor
 from modelyard.schemas import ModelMetadata, ModelQuery
 from modelyard.storage import ModelRecord, ModelStore
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model that can answer at once."""
+    """A model that can answer at once. `reads_enums` and `gains_by_batching` are as its model class declares them."""
 
     model_id: str
     model_class_key: str
@@ -36,10 +37,10 @@ class LoadedModel:
     rows: RowReader
     json_tables: JsonTableReader
     predictor: Predictor
-    size_bytes: int
-
+    task: Task
+    reads_enums: bool
     gains_by_batching: bool
-    """Whether a library call takes so much longer than a row of it that callers had better share one."""
+    size_bytes: int
 
 
 class LoadedModels:
@@ -159,8 +160,10 @@ def load(store: ModelStore, record: ModelRecord) -> LoadedModel:
         rows=RowReader(contract),
         json_tables=JsonTableReader(contract),
         predictor=predictor,
+        task=TASKS[model_class.task],
+        reads_enums=model_class.reads_enums,
+        gains_by_batching=model_class.gains_by_batching,
         size_bytes=predictor.size_bytes + 4 * len(contract_bytes),
-        gains_by_batching=getattr(predictor, "gains_by_batching", False),
     )
 
 

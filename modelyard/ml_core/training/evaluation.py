@@ -1,6 +1,6 @@
 """What the fits of an evaluation showed, put together: one hold-out, or the folds of a cross-validation.
 
-The fits themselves are made in `training`; metrics are in `metrics`, rows are chosen in `splits`.
+The fits themselves are made in `trainings`; what is measured, and on which rows, is the task's.
 """
 
 from __future__ import annotations
@@ -11,55 +11,64 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelyard.ml_core.tasks.classification.metrics import (
-    Codes,
-    Metrics,
-    Probabilities,
-    mean_and_deviation,
-    validation_metrics,
-)
+from modelyard.ml_core.tasks.base import Metrics, Scores, Task, Truth
 from modelyard.models_registry.base import Fit
 from modelyard.schemas import LearningCurve
 
 
 @dataclass(frozen=True, slots=True)
 class FittedPart:
-    """One fit of an evaluation: what it learned of itself, and its probabilities for the held-out rows' true codes."""
+    """One fit of an evaluation: what it learned of itself, and its scores of the rows held out beside their truth."""
 
     fit: Fit
-    codes: Codes
-    probabilities: Probabilities
+    truth: Truth
+    scores: Scores
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
     """The judgement of an evaluation.
 
-    `codes` and `probabilities` are of all rows held out, fold after fold, each predicted by the fit that did not see
-    it. `iterations` is what the final fit shall take, None for as many as the hyperparams say.
+    `truth` and `scores` are of all rows held out, fold after fold, each scored by the fit that did not see it.
+    `iterations` is what the final fit takes, None for as many as the hyperparams say.
     """
 
     metrics: Metrics
-    codes: Codes
-    probabilities: Probabilities
+    truth: Truth
+    scores: Scores
     learning_curve: LearningCurve | None
     iterations: int | None
 
 
-def judge(parts: Sequence[FittedPart]) -> Validation:
+def judge(parts: Sequence[FittedPart], task: Task) -> Validation:
     """Judge one hold-out by its metrics, several folds by the mean and deviation of theirs.
 
     Iterations are the median of the best numbers found by early stopping; the learning curve is the mean of the folds'.
     """
-    metrics = [validation_metrics(part.codes, part.probabilities) for part in parts]
+    metrics = [task.validation_metrics(part.truth, part.scores) for part in parts]
     found = [part.fit.iterations for part in parts if part.fit.iterations is not None]
     return Validation(
         metrics=metrics[0] if len(parts) == 1 else mean_and_deviation(metrics),
-        codes=np.concatenate([part.codes for part in parts]),
-        probabilities=np.concatenate([part.probabilities for part in parts]),
+        truth=np.concatenate([part.truth for part in parts]),
+        scores=np.concatenate([part.scores for part in parts]),
         learning_curve=mean_curve([part.fit.learning_curve for part in parts]),
         iterations=max(1, int(statistics.median(found))) if found else None,
     )
+
+
+def mean_and_deviation(folds: Sequence[Metrics]) -> Metrics:
+    """Return each metric's mean over the folds, and under `…_std` its standard deviation (of all folds, ddof 0).
+
+    Both are None where a fold has none.
+    """
+    means: Metrics = {}
+    deviations: Metrics = {}
+    for name in folds[0]:
+        values = [value for fold in folds if (value := fold[name]) is not None]
+        complete = len(values) == len(folds)
+        means[name] = float(np.mean(values)) if complete else None
+        deviations[f"{name}_std"] = float(np.std(values)) if complete else None
+    return means | deviations
 
 
 def mean_curve(curves: Sequence[LearningCurve | None]) -> LearningCurve | None:

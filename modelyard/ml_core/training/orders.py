@@ -10,7 +10,8 @@ import orjson
 
 from modelyard import models_registry
 from modelyard.errors import InvalidHyperparams
-from modelyard.ml_core.training.fitting import TrainingPlan
+from modelyard.ml_core.tasks import TASKS, Task
+from modelyard.ml_core.training.plan import TrainingPlan
 from modelyard.models_registry import hyperparams
 from modelyard.models_registry.base import ModelClass
 from modelyard.schemas import ModelMetadata, ModelWarning, Reading, RetrainRequest, TrainRequest
@@ -91,6 +92,7 @@ def order_training(request: TrainRequest, missing_markers: tuple[str, ...]) -> T
         feature_types=request.feature_types,
         feature_names=request.feature_names,
         options=_options(reading),
+        read_target=TASKS[model_class.task].read_target,
     )
     plan = TrainingPlan(model_class=model_class, hyperparams=checked, evaluation=request.evaluation, table=table)
     return TrainingOrder(plan=plan, name=request.name, tags=tuple(request.tags), reading=reading)
@@ -104,7 +106,7 @@ def order_retraining(request: RetrainRequest, parent: ModelMetadata, missing_mar
     model_class = models_registry.model_class(parent.model_class_key)
     checked = check_hyperparams(model_class, {**parent.hyperparams, **request.hyperparams})
     reading = _reading(request, parent.reading, missing_markers)
-    table = _read_like_parent(request, parent, reading)
+    table = _read_like_parent(request, parent, reading, TASKS[model_class.task])
     plan = TrainingPlan(
         model_class=model_class,
         hyperparams=checked,
@@ -131,7 +133,7 @@ def check_hyperparams(model_class: ModelClass, given: dict[str, Any]) -> dict[st
     return checked
 
 
-def _read_like_parent(request: RetrainRequest, parent: ModelMetadata, reading: Reading) -> TrainingTable:
+def _read_like_parent(request: RetrainRequest, parent: ModelMetadata, reading: Reading, task: Task) -> TrainingTable:
     table = read_training(
         request.X,
         request.y,
@@ -139,10 +141,11 @@ def _read_like_parent(request: RetrainRequest, parent: ModelMetadata, reading: R
         feature_types=request.feature_types,
         feature_names=request.feature_names,
         options=_options(reading),
+        read_target=task.read_target,
         inherited_types=parent.feature_types,
         row_names=parent.feature_names if _is_rows(request.X) else None,
     )
-    changes = (*_changed_columns(parent, table), *_changed_classes(parent, table))
+    changes = (*_changed_columns(parent, table), *task.changes(parent.classes, table.contract))
     return replace(table, warnings=(*table.warnings, *changes))
 
 
@@ -172,19 +175,6 @@ def _changed_columns(parent: ModelMetadata, table: TrainingTable) -> list[ModelW
     told = [f"{what} {', '.join(map(repr, names[:20]))}" for what, names in (("new:", new), ("gone:", gone)) if names]
     message = f"the columns are not those of the parent model; {'; '.join(told)}"
     return [ModelWarning(code="columns_changed", message=message, count=len(new) + len(gone))]
-
-
-def _changed_classes(parent: ModelMetadata, table: TrainingTable) -> list[ModelWarning]:
-    new_type = type(table.contract.classes[0]) is not type(parent.classes[0])
-    new = [label for label in table.contract.classes if label not in parent.classes or new_type]
-    gone = [label for label in parent.classes if label not in table.contract.classes or new_type]
-    if not new and not gone:
-        return []
-    told = [
-        f"{what} {', '.join(map(repr, labels[:20]))}" for what, labels in (("new:", new), ("gone:", gone)) if labels
-    ]
-    message = f"the classes are not those of the parent model; {'; '.join(told)}"
-    return [ModelWarning(code="classes_changed", message=message, count=len(new) + len(gone))]
 
 
 def _is_rows(X: Any) -> bool:

@@ -5,20 +5,23 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 import polars as pl
 
 from modelyard import models_registry
 from modelyard.jobs import Finished, ProgressReporter
-from modelyard.ml_core.training.fitting import Trained, TrainingPlan, run_training
+from modelyard.ml_core.tasks import TASKS
 from modelyard.ml_core.training.orders import TrainingOrder, order_training
+from modelyard.ml_core.training.plan import Trained, TrainingPlan
+from modelyard.ml_core.training.trainings import run_training
 from modelyard.models_registry.base import Progress
 from modelyard.schemas import Evaluation, ModelDescription, ModelWarning, Reading, TrainRequest
 from modelyard.storage import current_environment, write_model_files
@@ -29,30 +32,23 @@ from modelyard.tables.contract import TrainingTable
 
 TARGET = f"{__name__}:run"
 
-PRELOAD = (
-    "joblib",
-    "polars",
-    "sklearn.calibration",
-    "sklearn.exceptions",
-    "sklearn.metrics",
-    "sklearn.model_selection",
-    f"{__name__}:warm_up()",
-)
-"""What evaluations import when they come to it, imported once for all runs; then a call."""
+PRELOAD = ("joblib", "polars", f"{__name__}:warm_up()")
+"""What every run needs, imported once for all; then a call."""
 
 REHEARSAL = f"{__name__}:rehearse"
 
-_REHEARSED: dict[str, dict[str, Any]] = {"logistic_regression": {}, "catboost_classifier": {"iterations": 2}}
 _ORDER = "order.json"
 _CONTRACT = "contract.json"
 _TABLE = "table.arrow"
 
 
 def warm_up() -> None:
-    """Do once what would take long in each run: find plug-ins, their libraries and versions, narwhals' way to polars.
+    """Do once what would take long in each run: import what tasks and model classes need, find versions.
 
     No more than that: where polars begins to compute it starts threads, and no process that has some can be forked.
     """
+    for module in (name for task in TASKS.values() for name in task.preloads):
+        importlib.import_module(module)
     models_registry.preload()
     for model_class in models_registry.model_classes().values():
         current_environment(model_class.libraries)
@@ -63,20 +59,22 @@ def warm_up() -> None:
 
 
 def rehearse() -> None:
-    """Train on a few rows and keep nothing, so that the threads are there, and all else that is made at its first use.
+    """Train each model class that has a rehearsal on a few rows, so that all that is made at its first use is there.
 
     No process that has done so can be forked.
     """
-    with ThreadPoolExecutor(len(_REHEARSED)) as side:  # CatBoost sleeps through its first 50 ms
-        for rehearsed in [side.submit(_rehearse, *one) for one in _REHEARSED.items()]:
-            rehearsed.result()
+    rehearsals = {
+        one.key: one.rehearsal for one in models_registry.model_classes().values() if one.rehearsal is not None
+    }
+    with ThreadPoolExecutor(len(rehearsals)) as side:  # CatBoost sleeps through its first 50 ms
+        list(side.map(_rehearse, rehearsals, rehearsals.values()))
 
 
-def _rehearse(key: str, hyperparams: dict[str, Any]) -> None:
+def _rehearse(key: str, hyperparams: Mapping[str, Any]) -> None:
     X = {"number": [float(row % 7) for row in range(50)], "category": ["abc"[row % 3] for row in range(50)]}
     evaluation = Evaluation(method="none")
     request = TrainRequest(
-        model_class_key=key, X=X, y=["no", "yes"] * 25, hyperparams=hyperparams, evaluation=evaluation
+        model_class_key=key, X=X, y=["no", "yes"] * 25, hyperparams=dict(hyperparams), evaluation=evaluation
     )
     order = order_training(request, ())
     pl.read_ipc(order.plan.table.frame.write_ipc(None).getvalue())
@@ -114,7 +112,7 @@ def read_order(folder: Path) -> TrainingOrder:
     table = TrainingTable(
         frame=frame[:, :-1],
         warnings=tuple(ModelWarning.model_validate(item) for item in said["warnings"]),
-        codes=frame[:, -1].to_numpy().astype(np.int64),
+        codes=frame[:, -1].to_numpy(writable=True),
         contract=contract_from_json((folder / _CONTRACT).read_bytes()),
         target=said["target"],
     )

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from modelyard.schemas import Label
+from modelyard.ml_core.tasks.base import Metrics
+from modelyard.schemas import ConfusionMatrix, Label
 
 Codes = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
-Metrics = dict[str, float | None]
 
 
 def accuracy(codes: Codes, probabilities: Probabilities) -> float:
@@ -26,6 +26,8 @@ def accuracy(codes: Codes, probabilities: Probabilities) -> float:
 
 def predicted_codes(probabilities: Probabilities) -> Codes:
     """Return the most probable class of each row; of equals the first, as scikit-learn does."""
+    if probabilities.shape[1] == 2:  # in a tenth of the time
+        return (probabilities[:, 1] > probabilities[:, 0]).astype(np.int64)
     codes: Codes = probabilities.argmax(axis=1)
     return codes
 
@@ -71,19 +73,12 @@ def _rankings(codes: Codes, probabilities: Probabilities) -> tuple[float, float]
     return roc_auc_score(codes, scores, multi_class="ovr"), average_precision_score(codes, scores)
 
 
-def mean_and_deviation(folds: Sequence[Metrics]) -> Metrics:
-    """Return each metric's mean over the folds, and under `…_std` its standard deviation (of all folds, ddof 0).
+def confusion(codes: Codes, probabilities: Probabilities, classes: Sequence[Label]) -> ConfusionMatrix:
+    """Count the rows of each class by the class predicted for them."""
+    from sklearn.metrics import confusion_matrix
 
-    Both are None where a fold has none.
-    """
-    means: Metrics = {}
-    deviations: Metrics = {}
-    for name in folds[0]:
-        values = [value for fold in folds if (value := fold[name]) is not None]
-        complete = len(values) == len(folds)
-        means[name] = float(np.mean(values)) if complete else None
-        deviations[f"{name}_std"] = float(np.std(values)) if complete else None
-    return means | deviations
+    matrix = confusion_matrix(codes, predicted_codes(probabilities), labels=range(len(classes)))
+    return ConfusionMatrix(labels=list(classes), matrix=matrix.tolist())
 
 
 def per_class(codes: Codes, probabilities: Probabilities, classes: Sequence[Label]) -> list[dict[str, Any]]:

@@ -15,34 +15,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from modelyard.ml_core.tasks.base import FALLBACK, Part, Rows, Splits
 from modelyard.schemas import Evaluation, Label, ModelWarning
 from modelyard.schemas.showing import shown
-
-FALLBACK = "evaluation_fallback"
-
-Rows = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One fit of an evaluation: the rows fitted and the rows held out, each ascending."""
-
-    train: Rows
-    validation: Rows
-
-
-@dataclass(frozen=True, slots=True)
-class Splits:
-    """The fits that an evaluation takes, none for the method `none`; `evaluation` is what is really done."""
-
-    evaluation: Evaluation
-    parts: tuple[Part, ...] = ()
-    warnings: tuple[ModelWarning, ...] = ()
 
 
 def split_rows(evaluation: Evaluation, codes: Rows, classes: Sequence[Label]) -> Splits:
