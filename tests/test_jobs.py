@@ -18,7 +18,7 @@ from modelyard import errors
 from modelyard.jobs import Jobs, Limits, launcher, run_process
 from modelyard.jobs.lifecycle import Lifecycle
 from modelyard.jobs.spool import Spool
-from modelyard.ml_core.training.fitting import running
+from modelyard.ml_core.training import running
 from modelyard.schemas import Job, JobQuery, TrainRequest
 from tests import doors, job_runs
 from tests.job_runs import NO_GRACE, opened, order

@@ -22,8 +22,8 @@ from starlette.types import ASGIApp
 
 from modelyard.bootstrap import build
 from modelyard.errors import InvalidTable, ModelNotFound
+from modelyard.ml_core.serving import loaded as serving
 from modelyard.ml_core.serving.loaded import LoadedModel, LoadedModels
-from modelyard.ml_core.serving.loaded import loaded as serving
 from modelyard.ml_core.yard import Yard
 from modelyard.models_registry.catboost.predictor import CatBoostPredictor
 from modelyard.rest_api import predicting

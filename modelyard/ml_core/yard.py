@@ -16,8 +16,9 @@ from modelyard import logs, models_registry
 from modelyard.errors import FailedPrecondition, Unavailable
 from modelyard.jobs import Jobs, NewJob
 from modelyard.ml_core.sentences import say, say_trained
+from modelyard.ml_core.serving import predicting
 from modelyard.ml_core.serving.batching import MicroBatches
-from modelyard.ml_core.serving.loaded import LoadedModel, LoadedModels, predicting
+from modelyard.ml_core.serving.loaded import LoadedModel, LoadedModels
 from modelyard.ml_core.serving.warming import Warming
 from modelyard.ml_core.training.orders import TrainingOrder, order_retraining, order_training
 from modelyard.ml_core.training.plan import check_plan
