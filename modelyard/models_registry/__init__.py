@@ -19,7 +19,7 @@ from modelyard.models_registry.base import ModelClass
 from modelyard.models_registry.catboost.classifier import CatBoostClassifierClass
 from modelyard.models_registry.hyperparams import json_schema
 from modelyard.models_registry.linear.logistic_regression import LogisticRegressionClass
-from modelyard.schemas import ModelClassInfo
+from modelyard.schemas import ModelClassInfo, plain_key
 
 ENTRY_POINT_GROUP = "modelyard.model_classes"
 
@@ -41,10 +41,10 @@ def model_classes() -> dict[str, ModelClass]:
 def model_class(key: str) -> ModelClass:
     """Return the model class of a key, whose case, '_' and '-' do not matter. Raises ModelClassNotFound."""
     known = model_classes()
-    plain = {_plain(name): name for name in known}
-    if _plain(key) in plain:
-        return known[plain[_plain(key)]]
-    near = [plain[name] for name in difflib.get_close_matches(_plain(key), plain, n=3, cutoff=0.5)]
+    plain = {plain_key(name): name for name in known}
+    if plain_key(key) in plain:
+        return known[plain[plain_key(key)]]
+    near = [plain[name] for name in difflib.get_close_matches(plain_key(key), plain, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     shown = key if len(key) <= 80 else key[:77] + "..."
     raise ModelClassNotFound(f"there is no model class {shown!r}; {hint}known are: {', '.join(map(repr, known))}")
@@ -93,10 +93,6 @@ def forget_plug_ins() -> None:
     _plug_ins.cache_clear()
 
 
-def _plain(key: str) -> str:
-    return key.casefold().replace("_", "").replace("-", "")
-
-
 @functools.cache
 def _plug_ins() -> dict[str, ModelClass]:
     found: dict[str, ModelClass] = {}
@@ -104,7 +100,7 @@ def _plug_ins() -> dict[str, ModelClass]:
         loaded = _load(entry_point)
         if loaded is None:
             continue
-        if _plain(loaded.key) in {_plain(key) for key in (*BUILT_IN, *found)}:
+        if plain_key(loaded.key) in {plain_key(key) for key in (*BUILT_IN, *found)}:
             logger.error("plug-in %s is skipped: the key %r is taken", entry_point.value, loaded.key)
         else:
             found[loaded.key] = loaded

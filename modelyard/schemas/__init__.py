@@ -6,6 +6,7 @@ decided further up, in `tables`, `models_registry` and `ml_core`.
 
 from modelyard.schemas.base import FeatureType, Frozen, JobStatus, Label, ModelWarning, Request, Status, StatusFilter
 from modelyard.schemas.health import Backlog, Health
+from modelyard.schemas.hyperparams import from_texts, types_of
 from modelyard.schemas.jobs import Job, JobError, JobPage, JobProgress, WrongPlace
 from modelyard.schemas.models import (
     Artifact,
@@ -27,6 +28,7 @@ from modelyard.schemas.naming import (
     check_idempotency_key,
     check_name,
     is_model_id,
+    plain_key,
 )
 from modelyard.schemas.parsing import field_error, not_unicode, parse
 from modelyard.schemas.reports import ConfusionMatrix, Curve, LearningCurve, Report
@@ -94,8 +96,11 @@ __all__ = [
     "check_idempotency_key",
     "check_name",
     "field_error",
+    "from_texts",
     "is_hopeless",
     "is_model_id",
     "not_unicode",
     "parse",
+    "plain_key",
+    "types_of",
 ]
