@@ -62,8 +62,11 @@ class Task(Protocol):
     """The modules that evaluations of the task import when they come to it; runs import them before."""
     headline: str
     """The metric that tells most, without `train_` or `validation_` before it."""
-    read_target: TargetReader
-    """Reads the targets of a table to train on."""
+
+    @property
+    def read_target(self) -> TargetReader:
+        """What reads the targets of a table to train on."""
+        ...
 
     def targets(self, table: TrainingTable) -> Truth:
         """Return what a model class is fitted to, shape (n,)."""
