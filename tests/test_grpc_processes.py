@@ -17,10 +17,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from modelyard import errors
 from modelyard.grpc_server.client import GrpcClient
-from modelyard.grpc_server.orders import labels, training_message
+from modelyard.grpc_server.client.orders import labels, training_message
+from modelyard.grpc_server.client.tables_out import chunks
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.pb.modelyard_pb2_grpc import ModelServiceStub
-from modelyard.grpc_server.tables_out import chunks
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import Evaluation, Job, PredictRequest, TrainRequest
 from tests import doors
@@ -48,7 +48,7 @@ def message(request: TrainRequest) -> pb.TrainRequest:
     made = training_message(request)
     assert isinstance(made, pb.TrainRequest)
     made.X.CopyFrom(next(chunks(request.X, 2**24))[0])
-    made.y.extend(labels(request.y))
+    made.y.extend(labels(request))
     return made
 
 
@@ -131,7 +131,7 @@ def test_half_a_table_is_not_trained_on(target: str, client: GrpcClient, folder:
 
     def requests() -> Iterator[pb.TrainStreamRequest]:
         yield pb.TrainStreamRequest(train=header)
-        yield pb.TrainStreamRequest(chunk=pb.TrainChunk(X=next(chunks(X, 2**24))[0], y=labels(Y)))
+        yield pb.TrainStreamRequest(chunk=pb.TrainChunk(X=next(chunks(X, 2**24))[0], y=labels(order())))
         sent.set()
         told.wait(PATIENCE_S)  # the table's end would come with the end of this
 

@@ -23,8 +23,8 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from modelyard import errors
 from modelyard.bootstrap import build
 from modelyard.errors import FieldError, ModelyardError
-from modelyard.grpc_server import faults, server, tables_out
-from modelyard.grpc_server.client import GrpcClient
+from modelyard.grpc_server import faults, server
+from modelyard.grpc_server.client import GrpcClient, tables_out
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.schemas import Evaluation, PredictRequest, TrainRequest
 from modelyard.settings import Settings

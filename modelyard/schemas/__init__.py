@@ -30,7 +30,7 @@ from modelyard.schemas.naming import (
     is_model_id,
     plain_key,
 )
-from modelyard.schemas.parsing import field_error, not_unicode, parse
+from modelyard.schemas.parsing import check_unicode, field_error, parse
 from modelyard.schemas.reports import ConfusionMatrix, Curve, LearningCurve, Report
 from modelyard.schemas.requests import (
     Evaluation,
@@ -95,11 +95,11 @@ __all__ = [
     "WrongPlace",
     "check_idempotency_key",
     "check_name",
+    "check_unicode",
     "field_error",
     "from_texts",
     "is_hopeless",
     "is_model_id",
-    "not_unicode",
     "parse",
     "plain_key",
     "types_of",

@@ -21,6 +21,7 @@ from modelyard.tables.csv_cells import TextContent, distinct_texts, text_content
 from modelyard.tables.missing import BLANKS, Markers
 
 Label = bool | int | str
+LABEL_DUE = "must be an integer, text or a boolean"
 
 
 class TargetReader(Protocol):
@@ -76,6 +77,18 @@ def read_labels(
     return codes, tuple(classes)
 
 
+def require_int64(value: int) -> int:
+    """Return an integer. Raises ValueError if it is no label because it has more than 64 bits."""
+    if value not in _INT64:
+        raise ValueError("must be an integer of 64 bits")
+    return value
+
+
+def wrong_label(label: str, row: int, problem: object, cell: Any) -> FieldError:
+    """Build the error for one label; `label` names the labels, rows count from 0."""
+    return FieldError(("y", row), f"{label}, row {row}: {problem}, got {shown(cell)}", cells.plain(cell))
+
+
 def _distinct(column: Cells) -> Cells:
     """Return the labels that occur, where polars knows them at once; else all."""
     if not isinstance(column, pl.Series):
@@ -116,11 +129,11 @@ def _reader(column: Cells, markers: Markers, kinds: set[cells.Kind]) -> Callable
             return text.lower() == "true" if kind == "boolean" else _whole(text)
         found = cells.kind_of(type(cell))
         if found not in ("number", "boolean", "text"):
-            raise ValueError("must be an integer, text or a boolean")
+            raise ValueError(LABEL_DUE)
         if found != kind:
             raise ValueError(f"must be {_DUE[kind]} like most labels; labels of different types do not go together")
         if found == "text":
-            return _unicode(cell)
+            return cells.require_unicode(str(cell)).strip(BLANKS)
         return bool(cell) if found == "boolean" else _whole(cell)
 
     return read
@@ -154,18 +167,7 @@ def _whole(cell: Any) -> int:
         if number is None or not math.isfinite(number) or not number.is_integer():
             raise ValueError("must be a whole number, text or a boolean; other numbers would be regression")
         value = int(number)
-    if value not in _INT64:
-        raise ValueError("must be an integer of 64 bits")
-    return value
-
-
-def _unicode(cell: Any) -> str:
-    text = str(cell).strip(BLANKS)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("must be valid Unicode text") from None
-    return text
+    return require_int64(value)
 
 
 def _wrong_labels(column: Cells, label: str, markers: Markers, *, text_cells: bool) -> InvalidTable:
@@ -177,9 +179,7 @@ def _wrong_labels(column: Cells, label: str, markers: Markers, *, text_cells: bo
         try:
             read(cell)
         except ValueError as problem:
-            errors.append(
-                FieldError(("y", row), f"{label}, row {row}: {problem}, got {shown(cell)}", cells.plain(cell))
-            )
+            errors.append(wrong_label(label, row, problem, cell))
             if len(errors) == MAX_FIELD_ERRORS:
                 break
     return InvalidTable.of(errors)  # type: ignore[return-value]

@@ -3,48 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 
-from modelyard.errors import DataLoss, ModelyardError
-from modelyard.grpc_server import codec, faults, messages, tables_out
-from modelyard.grpc_server.answers import joined
-from modelyard.grpc_server.orders import (
-    check_target,
-    check_unicode,
-    labels,
-    training_message,
-    training_parts,
-    write_marks,
-)
+from modelyard.client import Client, authorization
+from modelyard.errors import ModelyardError
+from modelyard.grpc_server import faults
+from modelyard.grpc_server.client import answers, orders, tables_out
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.pb.modelyard_pb2_grpc import ModelServiceStub
 from modelyard.references import check_job_id, parse_reference
-from modelyard.schemas import (
-    Health,
-    Job,
-    JobPage,
-    JobQuery,
-    ModelClassInfo,
-    ModelHistory,
-    ModelMetadata,
-    ModelPage,
-    ModelQuery,
-    Predictions,
-    PredictRequest,
-    Report,
-    RetrainRequest,
-    TrainRequest,
-    check_idempotency_key,
-)
+from modelyard.schemas import Job, Predictions, PredictRequest, RetrainRequest, TrainRequest
 
+AnswerT = TypeVar("AnswerT")
 Chunk = tuple[pb.Table, int]
+Metadata = tuple[tuple[str, str], ...]
 
 _ERROR_BYTES = 2**18
 _OPTIONS = [
@@ -53,22 +30,41 @@ _OPTIONS = [
     ("grpc.max_metadata_size", 2 * _ERROR_BYTES),
     ("grpc.absolute_max_metadata_size", 2 * _ERROR_BYTES),
 ]
+KEEPALIVE_MS = 60_000
+"""How often a waiting call pings: routers that translate addresses forget quiet connections after a few minutes."""
+
+_CALLS: dict[str, tuple[str, type[Message]]] = {
+    "get_job": ("GetJob", pb.GetJobRequest),
+    "list_jobs": ("ListJobs", pb.ListJobsRequest),
+    "cancel_job": ("CancelJob", pb.CancelJobRequest),
+    "delete": ("DeleteModel", pb.DeleteModelRequest),
+    "restore": ("RestoreModel", pb.RestoreModelRequest),
+    "list_models": ("ListTrainedModels", pb.ListTrainedModelsRequest),
+    "get_model": ("GetModelInfo", pb.GetModelInfoRequest),
+    "list_model_classes": ("ListAvailableModels", pb.ListAvailableModelsRequest),
+    "get_report": ("GetReport", pb.GetReportRequest),
+    "get_history": ("GetHistory", pb.GetHistoryRequest),
+    "health": ("HealthCheck", pb.HealthCheckRequest),
+}
+"""The calls without a table that have one answer."""
 
 
-class GrpcClient:
-    """A yard behind a gRPC server at `target`. It satisfies `modelyard.verbs.Verbs`; see there.
+class GrpcClient(Client):
+    """A yard behind a gRPC server at `target`. It satisfies `modelyard.verbs.Verbs`, which describes the verbs.
 
     `target` is `host:port` or `grpc://host:port` in cleartext, `grpcs://host:port` over TLS by the roots that gRPC
-    trusts. `credentials` are for other roots, a client's certificate or tokens; they imply TLS.
-    `timeout_s` bounds the wait for an answer (default: an hour, for a training). A table of more than `chunk_mb` goes
-    in chunks of that size, by the streaming calls; it must stay below the server's limit of a message. Beside the
-    core's errors it raises Unavailable where no server answers, DeadlineExceeded where one answers too late.
+    trusts. `credentials` are for other roots or a client's certificate; they imply TLS. `key` is shown to the server as
+    `authorization: Bearer`. `timeout_s` bounds the wait for an answer (default: an hour, for a training). A table of
+    more than `chunk_mb` goes in chunks of that size, by the streaming calls; it must stay below the server's limit of a
+    message. Beside the core's errors it raises Unavailable if no server answers, DeadlineExceeded if one answers too
+    late.
     """
 
     def __init__(
         self,
         target: str,
         *,
+        key: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         timeout_s: float = 3600.0,
         chunk_mb: float = 4.0,
@@ -76,145 +72,71 @@ class GrpcClient:
         self._target = target.removeprefix("grpcs://").removeprefix("grpc://").rstrip("/")
         if credentials is None and target.startswith("grpcs://"):
             credentials = grpc.ssl_channel_credentials()
+        self._metadata: Metadata = (*authorization(key).items(), (faults.ERROR_BYTES_KEY, str(_ERROR_BYTES)))
         self._timeout_s = timeout_s
         self._chunk_bytes = int(chunk_mb * 2**20)
+        options = [
+            *_OPTIONS,
+            ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+            ("grpc.http2.max_pings_without_data", 0),  # without it gRPC stops after two
+        ]
         self._channel = (
-            grpc.insecure_channel(self._target, options=_OPTIONS)
+            grpc.insecure_channel(self._target, options=options)
             if credentials is None
-            else grpc.secure_channel(self._target, credentials, options=_OPTIONS)
+            else grpc.secure_channel(self._target, credentials, options=options)
         )
         self._stub: Any = ModelServiceStub(self._channel)  # type: ignore[no-untyped-call]
-
-    def train(self, request: TrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
-        """Train a new model."""
-        return codec.read_model(self._order(request, idempotency_key, wait=True))
-
-    def retrain(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
-        """Train the next version of a model."""
-        return codec.read_model(self._order(request, idempotency_key, wait=True))
-
-    def submit_training(self, request: TrainRequest, *, idempotency_key: str | None = None) -> Job:
-        """Order a new model and return its job at once."""
-        return messages.read(Job, self._order(request, idempotency_key, wait=False).job)
-
-    def submit_retraining(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> Job:
-        """Order the next version of a model and return its job at once."""
-        return messages.read(Job, self._order(request, idempotency_key, wait=False).job)
-
-    def get_job(self, job_id: str) -> Job:
-        """Return a job as it is now."""
-        return messages.read(Job, self._call("GetJob", pb.GetJobRequest(job_id=check_job_id(job_id))))
-
-    def list_jobs(self, query: JobQuery | None = None) -> JobPage:
-        """List jobs, newest first."""
-        fields = (query or JobQuery()).model_dump(exclude_none=True)
-        check_unicode(**fields)
-        asked = pb.ListJobsRequest(**fields)
-        return messages.read(JobPage, self._call("ListJobs", asked))
-
-    def cancel_job(self, job_id: str) -> Job:
-        """Cancel a job that has not ended."""
-        return messages.read(Job, self._call("CancelJob", pb.CancelJobRequest(job_id=check_job_id(job_id))))
 
     def watch_job(self, job_id: str) -> Iterator[Job]:
         """Yield a job as it is now, and again whenever it has changed, until it has ended."""
         for message in self._receive("WatchJob", pb.WatchJobRequest(job_id=check_job_id(job_id))):
-            yield messages.read(Job, message)
+            yield answers.read(Job, message)
 
     def predict(self, request: PredictRequest) -> Predictions:
         """Predict the label of each row."""
-        check_unicode(feature_names=request.feature_names)
-        header = pb.PredictRequest(
-            model_id=_checked(request.model_id),
-            probabilities=request.probabilities,
-            feature_names=request.feature_names,
-        )
-        write_marks(header, request)
+        parse_reference(request.model_id)
+        header = orders.prediction_message(request)
         first, following = _one_or_more(tables_out.chunks(request.X, self._chunk_bytes, request.feature_names))
         if following is None:
             header.X.CopyFrom(first)
-            answers: Iterable[pb.PredictResponse] = [self._call("Predict", header)]
+            found: Iterable[pb.PredictResponse] = [self._send("Predict", header)]
         else:
             parts = (pb.PredictStreamRequest(chunk=chunk) for chunk, _ in following)
-            answers = self._receive("PredictStream", chain([pb.PredictStreamRequest(predict=header)], parts))
-        return joined(codec.read_predictions(answer, probabilities=request.probabilities) for answer in answers)
-
-    def delete(self, reference: str, *, hard: bool = False) -> ModelMetadata | None:
-        """Retire a model; None comes back where it was deleted for good."""
-        deleted = self._call("DeleteModel", pb.DeleteModelRequest(model_id=_checked(reference), hard=hard))
-        return None if hard else codec.read_model(deleted)
-
-    def restore(self, reference: str) -> ModelMetadata:
-        """Make a soft-deleted model active again."""
-        return codec.read_model(self._call("RestoreModel", pb.RestoreModelRequest(model_id=_checked(reference))))
-
-    def list_models(self, query: ModelQuery | None = None) -> ModelPage:
-        """List models, newest first."""
-        fields = (query or ModelQuery()).model_dump(exclude_none=True)
-        check_unicode(**fields)
-        asked = pb.ListTrainedModelsRequest(**fields)
-        return messages.read(ModelPage, self._call("ListTrainedModels", asked))
-
-    def get_model(self, reference: str) -> ModelMetadata:
-        """Return what is known of a model."""
-        return codec.read_model(self._call("GetModelInfo", pb.GetModelInfoRequest(model_id=_checked(reference))))
-
-    def list_model_classes(self) -> list[ModelClassInfo]:
-        """List the algorithms there are."""
-        answer = self._call("ListAvailableModels", pb.ListAvailableModelsRequest())
-        return [codec.read_model_class(message) for message in answer.model_classes]
-
-    def get_report(self, reference: str) -> Report:
-        """Return what the evaluation of a model showed."""
-        return messages.read(Report, self._call("GetReport", pb.GetReportRequest(model_id=_checked(reference))))
-
-    def get_history(self, reference: str) -> ModelHistory:
-        """Return what happened to a model."""
-        return messages.read(ModelHistory, self._call("GetHistory", pb.GetHistoryRequest(model_id=_checked(reference))))
-
-    def get_artifact(self, reference: str) -> bytes:
-        """Return a model's `.pkl`. Raises DataLoss where it was damaged on the way."""
-        with self._translated() as failed:
-            call = self._begin("GetArtifact", pb.GetArtifactRequest(model_id=_checked(reference)), failed)
-            content = b"".join(chunk.content for chunk in call)
-            sha256 = dict(call.trailing_metadata()).get("sha256")
-        if hashlib.sha256(content).hexdigest() != sha256:
-            raise DataLoss(
-                f"the artifact of {reference!r} arrived with another SHA-256 than the server sent ({sha256})"
-            )
-        return content
-
-    def health(self) -> Health:
-        """Say whether the yard can serve."""
-        return messages.read(Health, self._call("HealthCheck", pb.HealthCheckRequest()))
+            found = self._receive("PredictStream", chain([pb.PredictStreamRequest(predict=header)], parts))
+        return answers.joined(answers.read_predictions(answer, probabilities=request.probabilities) for answer in found)
 
     def close(self) -> None:
         """Close the connection."""
         self._channel.close()
 
-    def __enter__(self) -> Self:
-        return self
+    def _call(self, verb: str, **fields: Any) -> Any:
+        method, message = _CALLS[verb]
+        return self._send(method, message(**fields))
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def _read(self, kind: type[AnswerT], answer: Any) -> AnswerT:
+        return answers.read(kind, answer)
 
     def _order(self, request: TrainRequest | RetrainRequest, idempotency_key: str | None, *, wait: bool) -> Any:
-        check_idempotency_key(idempotency_key)
-        header = training_message(request)
-        check_target(request)
+        header = orders.training_message(request)
         header.wait = wait
+        labels = orders.labels(request)
         key = () if idempotency_key is None else (("idempotency-key", idempotency_key),)
         first, following = _one_or_more(tables_out.chunks(request.X, self._chunk_bytes, request.feature_names))
         if following is None:
             header.X.CopyFrom(first)
-            header.y.extend(labels(request.y))
-            name = "Train" if isinstance(header, pb.TrainRequest) else "Retrain"
-            return self._call(name, header, key)
-        return self._call("TrainStream", training_parts(header, following, request.y), key)
+            header.y.extend(labels)
+            answer = self._send("Train" if isinstance(header, pb.TrainRequest) else "Retrain", header, key)
+        else:
+            answer = self._send("TrainStream", orders.training_parts(header, following, labels), key)
+        return answer if wait else answer.job
 
-    def _call(self, method: str, request: Any, metadata: tuple[tuple[str, str], ...] = ()) -> Any:
+    def _artifact(self, reference: str) -> tuple[bytes, str | None]:
+        with self._translated() as failed:
+            call = self._begin("GetArtifact", pb.GetArtifactRequest(model_id=reference), failed)
+            content = b"".join(chunk.content for chunk in call)
+            return content, dict(call.trailing_metadata()).get("sha256")
+
+    def _send(self, method: str, request: Any, metadata: Metadata = ()) -> Any:
         with self._translated() as failed:
             return self._begin(method, request, failed, metadata)
 
@@ -222,12 +144,9 @@ class GrpcClient:
         with self._translated() as failed:
             yield from self._begin(method, request, failed)
 
-    def _begin(
-        self, method: str, request: Any, failed: list[ModelyardError], metadata: tuple[tuple[str, str], ...] = ()
-    ) -> Any:
+    def _begin(self, method: str, request: Any, failed: list[ModelyardError], metadata: Metadata = ()) -> Any:
         sent = request if isinstance(request, Message) else _remembering(request, failed)
-        metadata = (*metadata, (faults.ERROR_BYTES_KEY, str(_ERROR_BYTES)))
-        return getattr(self._stub, method)(sent, timeout=self._timeout_s, metadata=metadata)
+        return getattr(self._stub, method)(sent, timeout=self._timeout_s, metadata=(*self._metadata, *metadata))
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[list[ModelyardError]]:
@@ -237,11 +156,6 @@ class GrpcClient:
             yield failed
         except grpc.RpcError as error:
             raise (failed[0] if failed else faults.from_call(error, self._target)) from error
-
-
-def _checked(reference: str) -> str:
-    parse_reference(reference)
-    return reference
 
 
 def _remembering(requests: Iterable[Message], failed: list[ModelyardError]) -> Iterator[Message]:

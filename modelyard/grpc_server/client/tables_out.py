@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
+from modelyard.errors import InvalidTable
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
-from modelyard.grpc_server.values import INT64, NoValue, write_value, write_values
-from modelyard.schemas.showing import shown
-from modelyard.tables.cells import plain
-from modelyard.tables.forms import check_names, read_form
+from modelyard.grpc_server.values import INT64, check_value, write_value, write_values
+from modelyard.tables.forms import check_form
+from modelyard.tables.wire import keys_of, wrong_cells
 
 _EXACT_INTEGERS = range(-(2**53), 2**53 + 1)
 _BYTES_PER_CELL = 16
@@ -34,24 +32,8 @@ def chunks(X: Any, max_bytes: int, feature_names: list[str] | None = None) -> It
         return
     try:
         yield from _sliced(X, max_bytes)
-    except NoValue as error:
-        wrong = _wrong_cells(X, feature_names)
-        raise InvalidTable.of(wrong) if wrong else InvalidTable(f"X holds what no table can: {error}") from None
-
-
-def _wrong_cells(X: Any, feature_names: list[str] | None) -> list[FieldError]:
-    """Name the cells that no Value can hold, as the core names cells: column after column, with their rows."""
-    wrong: list[FieldError] = []
-    for name, column in read_form(X, feature_names, None).columns.items():
-        for row, cell in enumerate(column):
-            try:
-                write_value(cell)
-            except NoValue as error:
-                message = f"column {name!r}, row {row}: {error.due}, got {shown(cell)}"
-                wrong.append(FieldError(("X", row, name), message, plain(cell)))
-                if len(wrong) == MAX_FIELD_ERRORS:
-                    return wrong
-    return wrong
+    except ValueError:
+        raise wrong_cells(X, feature_names, check_value) from None
 
 
 def _file_chunks(path: Path, max_bytes: int) -> Iterator[tuple[pb.Table, int]]:
@@ -73,7 +55,7 @@ def _file_chunks(path: Path, max_bytes: int) -> Iterator[tuple[pb.Table, int]]:
 def _sliced(X: Any, max_bytes: int) -> Iterator[tuple[pb.Table, int]]:
     height, width = _shape(X)
     step = max(1, max_bytes // (_BYTES_PER_CELL * max(1, width)))
-    names = _record_names(X) if isinstance(X, list | tuple) and X and isinstance(X[0], dict) else None
+    names = keys_of(X) if isinstance(X, list | tuple) and X and isinstance(X[0], dict) else None
     start = 0
     while start < height or start == 0:
         rows = min(step, height - start)
@@ -86,43 +68,13 @@ def _sliced(X: Any, max_bytes: int) -> Iterator[tuple[pb.Table, int]]:
 
 
 def _shape(X: Any) -> tuple[int, int]:
-    """Return a table's numbers of rows and columns, as far as its form has them; refuse what has none."""
+    """Return a table's numbers of rows and columns, as far as its form has them. Raises InvalidTable."""
+    check_form(X)
     if isinstance(X, pl.DataFrame):
         return X.shape
     if isinstance(X, dict):
-        check_names(X, "X")
-        if any(not _is_column(column) for column in X.values()):
-            raise _no_table(X)
         return max(map(len, X.values()), default=0), len(X)
-    if not isinstance(X, list | tuple) or not all(isinstance(row, list | tuple | dict) for row in X):
-        raise _no_table(X)
-    if X and any(isinstance(row, dict) is not isinstance(X[0], dict) for row in X):
-        raise _no_table(X)
     return len(X), len(X[0]) if X else 0
-
-
-def _is_column(column: Any) -> bool:
-    return isinstance(column, list | tuple | pl.Series) or (isinstance(column, np.ndarray) and column.ndim == 1)
-
-
-def _no_table(X: Any) -> InvalidTable:
-    """Return the error of the core's own reader, which knows the words."""
-    try:
-        read_form(X, None, None)
-    except InvalidTable as error:
-        return error
-    return InvalidTable("X must be rows, records, columns, a DataFrame or the Path of a file")
-
-
-def _record_names(X: Sequence[dict[Any, Any]]) -> list[str]:
-    names = list(dict.fromkeys(chain.from_iterable(X)))
-    if not names or not all(isinstance(name, str) for name in names):
-        raise _no_table(X)
-    try:
-        "".join(names).encode()
-    except UnicodeEncodeError:
-        check_names(names, "X")
-    return names
 
 
 def _write(X: Any, names: list[str] | None, start: int, stop: int) -> pb.Table:
@@ -168,13 +120,6 @@ def _column(name: str, cells: Any) -> pb.Column:
     if kinds == {bool}:
         return pb.Column(name=name, bools=pb.BoolColumn(values=map(bool, cells)), missing=missing)
     if kinds == {str}:
-        return _strings(name, cells, missing)
+        texts = ["" if cell is None else cell for cell in cells] if missing else cells
+        return pb.Column(name=name, strings=pb.StringColumn(values=texts), missing=missing)
     return pb.Column(name=name, mixed=pb.MixedColumn(values=write_values(cells)))
-
-
-def _strings(name: str, cells: Any, missing: list[int]) -> pb.Column:
-    values = ["" if cell is None else cell for cell in cells] if missing else cells
-    try:
-        return pb.Column(name=name, strings=pb.StringColumn(values=values), missing=missing)
-    except UnicodeEncodeError as error:
-        raise NoValue(f"column {name!r}: text that is not valid Unicode ({error.reason})") from None

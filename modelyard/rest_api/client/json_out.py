@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from modelyard.schemas import Evaluation, PredictRequest, RetrainRequest, TrainRequest, not_unicode
+from modelyard.schemas import Evaluation, PredictRequest, RetrainRequest, TrainRequest, check_unicode
 
 AnyRequest = TrainRequest | RetrainRequest | PredictRequest
 
@@ -34,9 +34,9 @@ def is_plain(X: Any) -> bool:
     return kinds <= _PLAIN
 
 
-def write(fields: dict[str, Any], X: Any, *, training: bool) -> bytes:
+def write(fields: dict[str, Any], request: AnyRequest) -> bytes:
     """Return a body: the fields, as `fields_of` returns them, and the table. Raises InvalidTable."""
-    return orjson.dumps({**fields, "X": _table(X, training=training)})
+    return orjson.dumps({**fields, "X": _table(request)})
 
 
 def fields_of(request: AnyRequest) -> dict[str, Any]:
@@ -50,23 +50,26 @@ def _field(name: str, value: Any) -> Any:
         return _labels(value)
     if isinstance(value, Evaluation):
         return value.model_dump(exclude_unset=True)
-    try:
-        if name == "hyperparams":
-            value = {key: _hyperparam(one) for key, one in value.items()}
-        orjson.dumps(value)
-    except orjson.JSONEncodeError:
-        raise not_unicode(name, value) from None
+    if name == "hyperparams" and not all(map(_is_json, value.values())):
+        from modelyard.tables import wire
+
+        value = wire.send_hyperparams(value, _hyperparam)
+    check_unicode(**{name: value})
     return value
 
 
-def _table(X: Any, *, training: bool) -> Any:
+def _table(request: AnyRequest) -> Any:
+    X = request.X
     if is_plain(X):
         written = _written(X, X.values() if isinstance(X, dict) else X)
         if written is not None:
             return written
-    from modelyard.rest_api import cells_out
+    from modelyard.rest_api.client import cells_out
+    from modelyard.tables import wire
 
-    return cells_out.table(X, training=training)
+    if not isinstance(request, PredictRequest) and request.y is None:
+        wire.check_target(X, request.target, request.feature_names)
+    return cells_out.table(X, request.feature_names)
 
 
 def _labels(y: Any) -> Any:
@@ -76,18 +79,26 @@ def _labels(y: Any) -> Any:
         written = _written(y, [y])
         if written is not None:
             return written
-    from modelyard.rest_api import cells_out
+    from modelyard.tables import wire
 
-    return cells_out.labels(y)
+    return wire.plain_labels(y)
+
+
+def _is_json(value: Any) -> bool:
+    """Whether a hyperparam can be written as it is, at a glance."""
+    kind = type(value)
+    return value is None or kind is bool or (kind is str and value.isascii()) or _is_short(value)
+
+
+def _is_short(number: Any) -> bool:
+    """Whether a number is finite, and no integer of more than 64 bits."""
+    return type(number) in (int, float) and abs(number) < 2**63
 
 
 def _hyperparam(value: Any) -> Any:
-    kind = type(value)
-    if kind in (str, bool, type(None)) or (kind in (int, float) and abs(value) < 2**63):
-        return value
-    from modelyard.rest_api import cells_out
-
-    return cells_out.hyperparam(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    return float(value) if type(value) is int and not _is_short(value) else value
 
 
 def _written(value: Any, rows: Collection[Any]) -> orjson.Fragment | None:
