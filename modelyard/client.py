@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from modelyard.errors import DataLoss, InvalidRequest
 from modelyard.references import check_job_id, parse_reference
@@ -106,14 +105,6 @@ class Client(Verbs, ABC):
     def health(self) -> Health:
         """Say whether the yard can serve."""
         return self._read(Health, self._call("health"))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _checked_order(self, request: TrainRequest | RetrainRequest, idempotency_key: str | None, *, wait: bool) -> Any:
         check_idempotency_key(idempotency_key)

@@ -41,12 +41,13 @@ from modelyard.schemas import (
     check_idempotency_key,
 )
 from modelyard.storage import ModelStore
+from modelyard.verbs import Verbs
 
 if TYPE_CHECKING:
     from modelyard.tracking.tracker import Tracker
 
 
-class Yard:
+class Yard(Verbs):
     """The core of one folder. It satisfies `modelyard.verbs.Verbs`, where the verbs are described."""
 
     def __init__(
