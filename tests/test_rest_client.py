@@ -102,6 +102,7 @@ CELLS: dict[str, Any] = {
     "long object": [list(range(30))],
     "broken text": "a\ud800",
     "datetime64": np.datetime64("2020-01-01"),
+    "timedelta64": np.timedelta64(5, "D"),
     "timedelta": datetime(2020, 1, 1, tzinfo=UTC) - datetime(2019, 1, 1, tzinfo=UTC),
 }
 BY_ANY_COLUMN = {
@@ -290,6 +291,26 @@ def test_labels_that_cannot_be_are_refused_as_by_the_core(yards: Yards, case: st
     assert [wrong.loc for wrong in rest.errors] == [wrong.loc for wrong in core.errors]
     if case in ("bytes", "2-D array", "set", "text", "too few", "broken text", "array of dates", "dates"):
         assert rest.detail == core.detail
+
+
+def test_dates_are_refused_in_a_target_column_too(yards: Yards) -> None:
+    days = [date(2020, 1, 1 + i % 2) for i in range(12)]
+    ages = list(map(Decimal, range(12)))
+    rows = list(zip(ages, days, strict=True))
+    tables: list[dict[str, Any]] = [
+        {"X": {"age": ages, "day": days}},
+        {"X": {"age": ages, "day": np.array(days, dtype="datetime64[D]")}},
+        {"X": {"age": ages, "day": pl.Series(days)}},
+        {"X": pl.DataFrame({"age": ages, "day": days})},
+        {"X": [{"age": age, "day": day} for age, day in rows]},
+        {"X": rows, "feature_names": ["age", "day"]},
+        {"X": rows, "target": "f1"},
+    ]
+    for table in tables:
+        core, rest = (
+            refusal(lambda yard=yard, table=table: train(yard, {"y": None, "target": "day", **table})) for yard in yards
+        )
+        assert (type(rest), rest.detail, rest.errors) == (type(core), core.detail, core.errors)
 
 
 @pytest.mark.parametrize(

@@ -338,6 +338,12 @@ def test_mixed_columns_name_the_cell_that_breaks_the_majority() -> None:
     assert second == f"column 'b', row 2: must be text or a boolean like the rest of the column {hint}, got 3"
 
 
+@pytest.mark.parametrize(("cell", "due"), [(b"x", "text, a number or a boolean"), ("\ud800", "valid Unicode text")])
+def test_a_cell_that_no_column_may_hold_is_not_said_to_fit_another(cell: object, due: str) -> None:
+    with pytest.raises(InvalidTable, match=f"^column 'a', row 2: must be {due}, got "):
+        train({"a": [1, 2, cell]}, ["a", "b", "a"])
+
+
 def test_numbers_and_booleans_do_not_mix() -> None:
     with pytest.raises(InvalidTable, match="column 'a', row 2: must be a number like the rest"):
         train({"a": [1, 0, True]}, ["a", "b", "a"])

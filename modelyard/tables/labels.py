@@ -22,6 +22,8 @@ from modelyard.tables.missing import BLANKS, Markers
 
 Label = bool | int | str
 LABEL_DUE = "must be an integer, text or a boolean"
+_INT64 = range(-(2**63), 2**63)
+_NUMBERS = CellReading(Markers(frozenset()), "numbers")
 
 
 class TargetReader(Protocol):
@@ -32,10 +34,6 @@ class TargetReader(Protocol):
     ) -> tuple[npt.NDArray[Any], tuple[Label, ...]]:
         """Return one number a row, and the classes that it indexes if there are any. Raises InvalidTable."""
         ...
-
-
-_INT64 = range(-(2**63), 2**63)
-_NUMBERS = CellReading(Markers(frozenset()), "numbers")
 
 
 def label_column(y: Any) -> Cells:
