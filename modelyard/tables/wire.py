@@ -23,6 +23,7 @@ from modelyard.tables.forms import cells_of, check_names, read_form
 from modelyard.tables.labels import LABEL_DUE, label_column, require_int64, wrong_label
 
 Plain = str | int | float | bool | None
+_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
 SentT = TypeVar("SentT")
 
 
@@ -50,7 +51,12 @@ def plain_label(label: Any) -> Plain:
 def plain_labels(y: Any, label: str = "y") -> list[Plain]:
     """Return a column of labels as plain values; `label` names it in messages. Raises InvalidTable."""
     column = label_column(y)
-    given = column.to_list() if isinstance(column, pl.Series) else column
+    given = list(column)
+    with suppress(ValueError):
+        if set(map(type, given)) <= _AS_THEY_ARE:  # mostly a few labels over and over
+            for one in set(given):
+                plain_label(one)
+            return given
     written: list[Plain] = []
     wrong: list[FieldError] = []
     for row, one in enumerate(given):
