@@ -17,8 +17,8 @@ def connect(url: str | os.PathLike[str], key: str | None = None, *, timeout_s: f
 
     `url` begins with http://, https://, grpc:// or grpcs://, or it is the path of a yard's folder. A server is shown
     the `key`, if there is one; a call waits for its answer for `timeout_s` seconds at most. Neither matters to a
-    folder, which is opened as the settings in the environment say. Raises NoYard for a folder that holds none, InvalidRequest
-    for any other URL. No server is asked before the first verb.
+    folder, which is opened as the settings in the environment say. No server is asked before the first verb. Raises
+    NoYard for a folder that holds none, InvalidRequest for any other URL.
     """
     address = os.fspath(url)
     if "://" in address:
