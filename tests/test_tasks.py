@@ -16,7 +16,7 @@ from modelyard.errors import InvalidTable
 from modelyard.ml_core.sentences import say_trained
 from modelyard.ml_core.serving import loaded, predicting
 from modelyard.ml_core.tasks import TASKS
-from modelyard.ml_core.tasks.base import Answer, Metrics, Part, Scores, Splits, Truth
+from modelyard.ml_core.tasks.base import Metrics, Part, Scores, Splits, Truth
 from modelyard.ml_core.training import orders, plan, running
 from modelyard.ml_core.training.orders import order_training
 from modelyard.ml_core.training.trainings import run_training
@@ -69,11 +69,11 @@ class Values:
     def changes(self, before: Sequence[Label], contract: Contract) -> tuple[ModelWarning, ...]:
         return ()
 
-    def answer_few(self, scores: list[list[float]], contract: Contract, *, probabilities: bool) -> Answer:
-        return {"predictions": [round(row[0]) for row in scores], "classes": [], "probabilities": None}
+    def answers(self, scores: list[list[float]], contract: Contract) -> list[Label]:
+        return [round(row[0]) for row in scores]
 
-    def answer_many(self, scores: Scores, contract: Contract, *, probabilities: bool) -> Answer:
-        return self.answer_few(scores.tolist(), contract, probabilities=probabilities)
+    def many_answers(self, scores: Scores, contract: Contract) -> list[Label]:
+        return self.answers(scores.tolist(), contract)
 
 
 class LinePredictor:
@@ -144,7 +144,7 @@ def test_another_task_trains_and_answers(line: Line, tmp_path: Path) -> None:
         gains_by_batching=line.gains_by_batching,
         size_bytes=0,
     )
-    few = predicting.predict(model, PredictRequest(model_id="id", X=[[2.5], [4.5]]))
+    few = predicting.predict(model, PredictRequest(model_id="id", X=[[2.5], [4.5]], probabilities=True))
     many = predicting.predict(model, PredictRequest(model_id="id", X=[[2.5]] * 500))
     assert (few.predictions, few.classes, few.probabilities) == ([8, 14], [], None)
     assert many.predictions == [8] * 500

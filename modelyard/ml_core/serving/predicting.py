@@ -40,12 +40,23 @@ def _predict_many(model: LoadedModel, X: Any, request: PredictRequest) -> Predic
     told = ReadingOptions((), request.decimal, request.thousands).told
     table = read_prediction(X, model.contract, feature_names=request.feature_names, spelling=told)
     scores = model.predictor.many(table.frame if model.reads_enums else table.text_frame)
-    answer = model.task.answer_many(scores, model.contract, probabilities=request.probabilities)
-    return Predictions(model_id=model.model_id, **answer, warnings=list(table.warnings))
+    return Predictions(
+        model_id=model.model_id,
+        predictions=model.task.many_answers(scores, model.contract),
+        classes=list(model.contract.classes),
+        probabilities=scores.tolist() if request.probabilities and model.contract.classes else None,
+        warnings=list(table.warnings),
+    )
 
 
 def _answer(
     model: LoadedModel, scores: list[list[float]], warnings: Sequence[ModelWarning], *, probabilities: bool
 ) -> Predictions:
-    answer = model.task.answer_few(scores, model.contract, probabilities=probabilities)
-    return Predictions(model_id=model.model_id, **answer, warnings=list(warnings))
+    classes = model.contract.classes
+    return Predictions(
+        model_id=model.model_id,
+        predictions=model.task.answers(scores, model.contract),
+        classes=list(classes),
+        probabilities=scores if probabilities and classes else None,
+        warnings=list(warnings),
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypedDict
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -45,14 +45,6 @@ class Splits:
     evaluation: Evaluation
     parts: tuple[Part, ...] = ()
     warnings: tuple[ModelWarning, ...] = ()
-
-
-class Answer(TypedDict):
-    """The fields of `Predictions` that are the task's."""
-
-    predictions: list[Label]
-    classes: list[Label]
-    probabilities: list[list[float]] | None
 
 
 class Task(Protocol):
@@ -100,10 +92,10 @@ class Task(Protocol):
         """Return how the targets differ from a parent model's, whose classes were `before`."""
         ...
 
-    def answer_few(self, scores: list[list[float]], contract: Contract, *, probabilities: bool) -> Answer:
-        """Return the answer to the scores of a few rows; with their probabilities if they are asked for."""
+    def answers(self, scores: list[list[float]], contract: Contract) -> list[Label]:
+        """Return what is predicted for each of a few rows, by its k scores."""
         ...
 
-    def answer_many(self, scores: Scores, contract: Contract, *, probabilities: bool) -> Answer:
-        """Return the answer to scores, shape (n, k), as `answer_few` does."""
+    def many_answers(self, scores: Scores, contract: Contract) -> list[Label]:
+        """Return what `answers` returns, by scores of shape (n, k)."""
         ...

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from modelyard.errors import InvalidTable
-from modelyard.ml_core.tasks.base import Answer, Metrics, Scores, Splits, Truth
+from modelyard.ml_core.tasks.base import Metrics, Scores, Splits, Truth
 from modelyard.ml_core.tasks.classification import curves, labels, metrics
 from modelyard.ml_core.tasks.classification.splits import split_rows
 from modelyard.schemas import Evaluation, Label, ModelWarning
@@ -67,20 +67,12 @@ class Classification:
         """Warn of classes that are new or gone."""
         return labels.changed_classes(before, contract.classes)
 
-    def answer_few(self, scores: list[list[float]], contract: Contract, *, probabilities: bool) -> Answer:
-        """Answer with the class of the highest probability, the first of equals."""
+    def answers(self, scores: list[list[float]], contract: Contract) -> list[Label]:
+        """Return the class of the highest probability, the first of equals."""
         classes = contract.classes
-        return {
-            "predictions": [classes[row.index(max(row))] for row in scores],
-            "classes": list(classes),
-            "probabilities": scores if probabilities else None,
-        }
+        return [classes[row.index(max(row))] for row in scores]
 
-    def answer_many(self, scores: Scores, contract: Contract, *, probabilities: bool) -> Answer:
-        """Answer as `answer_few` does."""
-        classes = contract.classes
-        return {
-            "predictions": np.array(classes, dtype=object)[metrics.predicted_codes(scores)].tolist(),
-            "classes": list(classes),
-            "probabilities": scores.tolist() if probabilities else None,
-        }
+    def many_answers(self, scores: Scores, contract: Contract) -> list[Label]:
+        """Return the class of the highest probability, the first of equals."""
+        found: list[Label] = np.array(contract.classes, dtype=object)[metrics.predicted_codes(scores)].tolist()
+        return found
