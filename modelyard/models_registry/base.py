@@ -74,7 +74,7 @@ class Predictor(Protocol):
     def few(self, rows: Sequence[Sequence[float | str]]) -> list[list[float]]:
         """Return the k class probabilities of each of a few checked rows.
 
-        A row has the contract's columns in order: floats (NaN where missing) and category texts as in Table.
+        A row has the contract's columns in order: floats (NaN if missing) and category texts as in Table.
         """
         ...
 
@@ -116,7 +116,7 @@ class ModelClass(ABC):
     """
 
     def rules(self, hyperparams: Mapping[str, Any], n_classes: int | None) -> list[FieldError]:
-        """Return what is wrong between hyperparams that are each right alone.
+        """Return the errors between hyperparams that are each right alone.
 
         `n_classes` is None before the labels are known.
         """

@@ -40,7 +40,7 @@ class EstimatorPredictor:
 
 
 def class_order(classes: Any, contract: Contract) -> list[int]:
-    """Return where each of the contract's classes stands among an estimator's `classes_` (or its text does)."""
+    """Return the place of each of the contract's classes (or of its text) among an estimator's `classes_`."""
     known = np.asarray(classes).tolist()
     labels: Sequence[Any] = contract.classes if set(contract.classes) <= set(known) else [*map(str, contract.classes)]
     return [known.index(label) for label in labels]

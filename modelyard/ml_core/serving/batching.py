@@ -1,6 +1,6 @@
 """Predictions for a few rows that are asked for at the same time, scored in one go.
 
-Where a library takes longer to be called than to score a row, callers on one event loop share the call: it is made at
+If a library takes longer to be called than to score a row, callers on one event loop share the call: it is made at
 the end of the turn in which the first of them asked, so nobody waits for others to come.
 """
 
@@ -50,7 +50,7 @@ class MicroBatches:
 
 
 def _batches(asked: Iterable[_Asked]) -> Iterator[list[_Asked]]:
-    """Yield what is scored in one go: some FEW_ROWS rows, so that the loop is not held up for long."""
+    """Yield batches of about FEW_ROWS rows, so that none holds up the loop for long."""
     batch: list[_Asked] = []
     size = 0
     for rows, future in asked:

@@ -59,7 +59,7 @@ class LoadedModels:
         self._lock = Lock()
 
     def get(self, reference: str) -> LoadedModel:
-        """Return the active model that `reference` means, loading it where needed.
+        """Return the active model that `reference` means, loading it if needed.
 
         Raises ModelNotFound, DataLoss, EnvironmentMismatch.
         """
@@ -74,7 +74,7 @@ class LoadedModels:
         return promise.result() if under_way else self._load(model_id, promise)
 
     def get_loaded(self, reference: str) -> LoadedModel | None:
-        """Return the active model that is meant, None where it would have to be loaded first. Raises ModelNotFound."""
+        """Return the active model that `reference` means; None if it is not loaded. Raises ModelNotFound."""
         model_id = self._store.resolve_active(reference)
         with self._lock:
             model = self._loaded.get(model_id)

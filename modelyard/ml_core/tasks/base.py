@@ -40,7 +40,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """The fits that an evaluation takes, none for the method `none`; `evaluation` is what is really done."""
+    """The fits that an evaluation takes, none for the method `none`; `evaluation` is the one that is really made."""
 
     evaluation: Evaluation
     parts: tuple[Part, ...] = ()
@@ -93,7 +93,7 @@ class Task(Protocol):
         ...
 
     def answers(self, scores: list[list[float]], contract: Contract) -> list[Label]:
-        """Return what is predicted for each of a few rows, by its k scores."""
+        """Return the prediction for each of a few rows, by its k scores."""
         ...
 
     def many_answers(self, scores: Scores, contract: Contract) -> list[Label]:

@@ -1,6 +1,6 @@
 """What the fits of an evaluation showed, put together: one hold-out, or the folds of a cross-validation.
 
-The fits themselves are made in `trainings`; what is measured, and on which rows, is the task's.
+`trainings` makes the fits themselves; the task chooses the rows and the metrics.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def judge(parts: Sequence[FittedPart], task: Task) -> Validation:
 def mean_and_deviation(folds: Sequence[Metrics]) -> Metrics:
     """Return each metric's mean over the folds, and under `…_std` its standard deviation (of all folds, ddof 0).
 
-    Both are None where a fold has none.
+    Both are None if a fold has none.
     """
     means: Metrics = {}
     deviations: Metrics = {}

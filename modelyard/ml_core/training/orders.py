@@ -1,4 +1,4 @@
-"""What shall be trained, worked out in full: the request checked, the table read, the parent's part filled in."""
+"""An order to train, worked out in full: the request checked, the table read, the parent's part filled in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from modelyard.tables import ReadingOptions, TrainingTable, read_training
 class TrainingOrder:
     """A plan of training and what its model will be called.
 
-    `name` is None where one is to be made up. `parent_reference` is how the caller named the model `parent_id`.
+    `name` is None if one is to be made up. `parent_reference` is how the caller named the model `parent_id`.
     """
 
     plan: TrainingPlan
@@ -56,7 +56,7 @@ class TrainingOrder:
         return _digest(said, table)
 
     def details(self) -> dict[str, Any]:
-        """Return what is worth knowing of the order even if no model comes of it."""
+        """Return the facts of the order that are kept even if no model comes of it."""
         plan, table = self.plan, self.plan.table
         return {
             "hyperparams": plan.hyperparams,

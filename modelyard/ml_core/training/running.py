@@ -1,4 +1,4 @@
-"""A training in a process of its own: the order on its way there as files, and what the process makes of it.
+"""A training in a process of its own: the order goes there as files, and the model comes back as files.
 
 `run` is what `jobs` calls in the process; this module is named there by `TARGET`.
 """
@@ -45,7 +45,7 @@ _TABLE = "table.arrow"
 def warm_up() -> None:
     """Do once what would take long in each run: import what tasks and model classes need, find versions.
 
-    No more than that: where polars begins to compute it starts threads, and no process that has some can be forked.
+    No more than that: as soon as polars computes it starts threads, and a process with threads cannot be forked.
     """
     for module in (name for task in TASKS.values() for name in task.preloads):
         importlib.import_module(module)
@@ -132,7 +132,7 @@ def read_order(folder: Path) -> TrainingOrder:
 
 
 def run(folder: Path, report: ProgressReporter) -> Finished:
-    """Train what is ordered in `folder`, and leave the model's files in its folder `result`.
+    """Carry out the order in `folder`, and leave the model's files in its folder `result`.
 
     Raises what `run_training` raises.
     """
@@ -149,7 +149,7 @@ def run(folder: Path, report: ProgressReporter) -> Finished:
 
 
 def describe(order: TrainingOrder, trained: Trained) -> ModelDescription:
-    """Put together what is said of the model that was made of an order."""
+    """Describe the model that was made of an order."""
     plan = order.plan
     contract = plan.table.contract
     return ModelDescription(

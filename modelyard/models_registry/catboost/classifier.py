@@ -149,7 +149,7 @@ class _EndAfter:
 
 
 class _Listener:
-    """What CatBoost says, a line each iteration: reports progress, and passes on to the log what shall be there."""
+    """Hears a line each iteration from CatBoost: reports progress, and logs every `verbose`-th line."""
 
     def __init__(self, task: FitTask) -> None:
         self._total = task.iterations or task.hyperparams["iterations"]

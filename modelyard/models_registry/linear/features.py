@@ -21,7 +21,7 @@ MANY_ROWS = 3_000
 def fit_columns(columns: Any, frame: pl.DataFrame) -> Any:
     """Fit a ColumnTransformer of parts `numeric` and `categorical`, and return the features of the n rows.
 
-    Where the categorical columns are Enum, and the rows are many enough for it to pay, the encoder sees each category
+    If the categorical columns are Enum, and the rows are many enough for it to pay, the encoder sees each category
     once, the imputer the medians, and the scaler alone all rows.
     """
     names = {part: found for part, _, found in columns.transformers}
@@ -73,7 +73,7 @@ def _sample(frame: pl.DataFrame, categories: dict[str, list[str]]) -> pl.DataFra
 
 
 def _median(series: pl.Series) -> float | None:
-    """Return the median of what is not missing, as numpy rounds it; None where all is missing."""
+    """Return the median of the numbers that are there, as numpy rounds it; None if there are none."""
     present = series.drop_nulls().to_numpy()
     return float(np.median(present)) if len(present) else None
 

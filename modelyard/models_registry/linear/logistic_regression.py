@@ -1,6 +1,6 @@
 """Logistic regression by scikit-learn: imputer, scaler and one-hot encoder, then the linear model, in one Pipeline.
 
-Numeric columns get their median where missing; a missing category is one more category, an unknown one weighs nothing.
+A missing number becomes its column's median; a missing category is one more category, an unknown one weighs nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Predicting with the logistic regression pipeline without the pipeline: lookups and a sum.
 
-A numeric column adds `(x - mean) / scale * weight`, in this order: folded into the weight, the sum loses digits where
+A numeric column adds `(x - mean) / scale * weight`, in this order: folded into the weight, the sum loses digits if
 the mean is large against the deviation (timestamps). A categorical column adds the weight of its text.
 """
 
@@ -21,7 +21,7 @@ from modelyard.tables.contract import Contract
 Weights = npt.NDArray[np.float64]
 
 LARGEST_Z = 1e100
-"""Where a sum of shares was not finite they are cut off here, far beyond where a probability still changes."""
+"""The shares of a sum that was not finite are cut off here, far beyond any change of a probability."""
 
 
 def column_weights(pipeline: Any) -> dict[str, Weights]:
@@ -68,7 +68,7 @@ class LinearPredictor:
     def many(self, frame: pl.DataFrame) -> Weights:
         """Return the probabilities of a checked frame's n rows, shape (n, k)."""
         decision = np.repeat(self._intercept[:, None], frame.height, axis=1)
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is looked at below
+        with np.errstate(over="ignore", invalid="ignore"):  # sums that are not finite are made again below
             for number in self._numeric:
                 number.add(frame, decision)
         for category in self._categorical:
@@ -167,7 +167,7 @@ class _Numeric:
             decision[k] += z * weight
 
     def bounded_z(self, x: float | None) -> float:
-        """Return the standardised value of a cell (None or NaN where missing), cut off far beyond all that matters."""
+        """Return the standardised value of a cell (None or NaN if missing), cut off at LARGEST_Z."""
         if x is None or x != x:
             return self.missing_z
         return min(max((x - self.mean) / self.scale, -LARGEST_Z), LARGEST_Z)

@@ -35,7 +35,7 @@ def predicted_codes(probabilities: Probabilities) -> Codes:
 def validation_metrics(codes: Codes, probabilities: Probabilities) -> Metrics:
     """Measure probabilities of shape (n, k) against n true codes.
 
-    Precision, recall and F1 are means over the classes that occur, with 0 where a class is never predicted. ROC AUC and
+    Precision, recall and F1 are means over the classes that occur, with 0 if a class is never predicted. ROC AUC and
     average precision are of the second class for two classes, else one-vs-rest means, and None if a class has no rows.
     The Brier score is in [0, 1] for two classes, else in [0, 2].
     """
