@@ -27,6 +27,7 @@ from benchmarks.servers import Server, answers, serving
 from benchmarks.tables_made import make_table
 from modelyard.bootstrap import build
 from modelyard.jobs import Finished, Jobs, Limits, NewJob, ProgressReporter
+from modelyard.jobs.local import LocalOwners, LocalRunner
 from modelyard.ml_core.tasks.classification.labels import labels_of
 from modelyard.ml_core.training.orders import order_training
 from modelyard.ml_core.yard import Yard
@@ -70,7 +71,9 @@ def nothing(folder: Path, _: ProgressReporter) -> Finished:
 def _starts(folder: Path) -> str:
     root = folder / "starts"
     storage = open_folder(root)
-    jobs = Jobs(storage, Limits(), target="benchmarks.training:nothing", preload=("sklearn.metrics",))
+    limits = Limits()
+    runner = LocalRunner(storage.runs, limits, target="benchmarks.training:nothing", preload=("sklearn.metrics",))
+    jobs = Jobs(storage, runner, LocalOwners(storage.runs), limits)
     taken = []
     for _ in range(RUNS + 1):
         ordered = time.time()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelyard import logs
 from modelyard.jobs import Jobs, Limits
+from modelyard.jobs.local import LocalOwners, LocalRunner
 from modelyard.ml_core.training import running
 from modelyard.ml_core.yard import Yard
 from modelyard.settings import Settings
@@ -40,10 +41,9 @@ def build(settings: Settings, *, make: bool = True) -> Yard:
     )
     jobs = Jobs(
         storage,
+        LocalRunner(storage.runs, limits, target=running.TARGET, preload=running.PRELOAD, rehearsal=running.REHEARSAL),
+        LocalOwners(storage.runs),
         limits,
-        target=running.TARGET,
-        preload=running.PRELOAD,
-        rehearsal=running.REHEARSAL,
         on_end=None if tracker is None else tracker.note,
     )
     return Yard(

@@ -16,7 +16,7 @@ from grpc import channel_ready_future, insecure_channel
 
 from modelyard.bootstrap import build
 from modelyard.grpc_server.client import GrpcClient
-from modelyard.jobs import launcher
+from modelyard.jobs.local import launcher
 from modelyard.ml_core.training import running
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.client import RestClient

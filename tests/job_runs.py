@@ -10,15 +10,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from modelyard.errors import FieldError, InvalidTable
-from modelyard.jobs import Finished, Jobs, Limits, NewJob, ProgressReporter, spare
+from modelyard.jobs import Finished, Jobs, Limits, NewJob, ProgressReporter
+from modelyard.jobs.local import LocalOwners, LocalRunner, fork_server
 from modelyard.schemas import Job
-from modelyard.storage import open_folder, write_model_files
+from modelyard.storage import Storage, open_folder, write_model_files
 from tests.storage_drafts import new_model
 
 TARGET = f"{__name__}:run"
@@ -58,9 +59,19 @@ def rehearse_to_die_reading() -> None:
     socket.recv_fds = read_and_die  # type: ignore[assignment]
 
 
+def die() -> None:
+    """Kill the fork server that this is called in."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave_a_spare_at_once() -> None:
+    """Make a spare as soon as a run has ended, in the fork server that this is called in."""
+    fork_server.SPARE_AFTER_S = 0.0
+
+
 def be_impatient() -> None:
     """Let go of a spare soon, in the fork server that this is called in."""
-    spare.MOST_IDLE_S = 0.3
+    fork_server.MOST_IDLE_S = 0.3
 
 
 def _finish(_: Path, report: ProgressReporter) -> None:
@@ -183,11 +194,17 @@ ACTIONS: dict[str, Callable[..., None]] = {
 }
 
 
+def jobs_of(storage: Storage, limits: Limits, preload: Sequence[str] = (), rehearsal: str | None = None) -> Jobs:
+    """Return the jobs of a folder, whose runs are this module's."""
+    runner = LocalRunner(storage.runs, limits, target=TARGET, preload=preload, rehearsal=rehearsal)
+    return Jobs(storage, runner, LocalOwners(storage.runs), limits)
+
+
 @contextmanager
 def opened(root: Path, limits: Limits = NO_GRACE, rehearsal: str | None = None) -> Iterator[Jobs]:
     """Open the jobs of a folder, as a server of their own would."""
     storage = open_folder(root)
-    jobs = Jobs(storage, limits, target=TARGET, preload=(), rehearsal=rehearsal)
+    jobs = jobs_of(storage, limits, rehearsal=rehearsal)
     try:
         yield jobs
     finally:
@@ -208,7 +225,7 @@ def _write(path: Path, text: str) -> None:
 def serve(root: str, workers: str, preload: str = "", rehearsal: str = "") -> None:
     """Be a server in a process of its own: order what standard input says, a line each, and answer with job ids."""
     limits = Limits(workers=int(workers), niceness=0, grace_s=0.0)
-    jobs = Jobs(open_folder(Path(root)), limits, target=TARGET, preload=preload.split(), rehearsal=rehearsal or None)
+    jobs = jobs_of(open_folder(Path(root)), limits, preload.split(), rehearsal or None)
     jobs.serve()
     _say("ready")
     for line in sys.stdin:

@@ -8,6 +8,7 @@ import re
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ from typing import Any
 import pytest
 
 from modelyard import errors
-from modelyard.jobs import Jobs, Limits, launcher, run_process
+from modelyard.jobs import Jobs, Limits
 from modelyard.jobs.lifecycle import Lifecycle
+from modelyard.jobs.local import LocalOwners, LocalRunner, launcher, run_process
 from modelyard.jobs.spool import Spool
 from modelyard.ml_core.training import running
 from modelyard.schemas import Job, JobQuery, TrainRequest
+from modelyard.storage import open_folder
 from tests import doors, job_runs
 from tests.job_runs import NO_GRACE, opened, order
 from tests.processes import descendants, parents, wait_until_gone
@@ -47,8 +50,12 @@ def until_running(jobs: Jobs, job: Job) -> Job:
 
 def run_pids() -> set[int]:
     """Return the processes of the runs."""
+    return descendants(fork_server_pid())
+
+
+def fork_server_pid() -> int:
     (server,) = (pid for pid, parent in parents().items() if parent == os.getpid() and _is_fork_server(pid))
-    return descendants(server)
+    return server
 
 
 def _is_fork_server(pid: int, target: str = job_runs.TARGET) -> bool:
@@ -175,13 +182,13 @@ def test_a_cancel_beats_a_run_that_has_just_finished(
     jobs: Jobs, storage_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cancel between the run's end and the transaction that would store its model."""
-    read = Spool.outcome
+    read = Spool.ending
 
     def cancel_first(spool: Spool) -> object:
         jobs.cancel(spool.path.name)
         return read(spool)
 
-    monkeypatch.setattr(Spool, "outcome", cancel_first)
+    monkeypatch.setattr(Spool, "ending", cancel_first)
     job = order(jobs, "finish")
     assert jobs.wait(job.job_id).status == "cancelled"
     wait_until(lambda: leftovers(storage_dir) == [])
@@ -282,14 +289,57 @@ def test_jobs_are_listed_newest_first_by_pages_and_by_status(jobs: Jobs) -> None
 
 def test_a_fork_server_that_dies_takes_its_runs_along_and_is_replaced(jobs: Jobs, storage_dir: Path) -> None:
     job = until_running(jobs, order(jobs, "wait"))
-    (server,) = (pid for pid, parent in parents().items() if parent == os.getpid() and _is_fork_server(pid))
-    runs = descendants(server)
-    os.kill(server, signal.SIGKILL)
+    runs = run_pids()
+    os.kill(fork_server_pid(), signal.SIGKILL)
     ended = jobs.wait(job.job_id)
     assert ended.error is not None
-    assert (ended.status, ended.error.code) == ("failed", "INTERNAL")
+    assert (ended.status, ended.error.code) == ("interrupted", "UNAVAILABLE")
+    assert "its fork server ended with -9; train again" in ended.error.detail
     wait_until_gone(runs)
     assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
+
+
+def in_flight(jobs: Jobs, what: str, caplog: pytest.LogCaptureFixture) -> tuple[str, int]:
+    """Order a run which the fork server, that is stopped, does not start; return the job's id and the fork server."""
+    jobs.wait(order(jobs, "finish").job_id)
+    server = fork_server_pid()
+    os.kill(server, signal.SIGSTOP)
+    with caplog.at_level(logging.INFO, "modelyard.jobs"):
+        job_id = order(jobs, what).job_id
+        wait_until(lambda: f"job {job_id} begins" in caplog.text)
+    return job_id, server
+
+
+def test_a_run_that_its_fork_server_had_not_started_is_started_by_the_next(
+    jobs: Jobs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id, server = in_flight(jobs, f"pass {tmp_path / 'passed'}", caplog)
+    os.kill(server, signal.SIGKILL)
+    assert jobs.wait(job_id).status == "succeeded"
+    assert (tmp_path / "passed").read_text().split() == [job_id]
+
+
+def test_a_run_that_was_cancelled_before_its_fork_server_died_is_not_started(
+    jobs: Jobs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id, server = in_flight(jobs, f"pass {tmp_path / 'passed'}", caplog)
+    jobs.cancel(job_id)
+    wait_until(lambda: jobs._dispatcher._runs[job_id].killed is not None)
+    os.kill(server, signal.SIGKILL)
+    assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"  # in the only slot
+    assert not (tmp_path / "passed").exists()
+
+
+@pytest.mark.parametrize(("preload", "words"), [("die()", "ended with -9"), ("no_such_thing", "ended with 1")])
+def test_a_fork_server_that_cannot_live_fails_the_job(storage_dir: Path, preload: str, words: str) -> None:
+    with closing(open_folder(storage_dir)) as storage:
+        preload = f"{job_runs.__name__}:{preload}"
+        runner = LocalRunner(storage.runs, NO_GRACE, target=f"{job_runs.__name__}:serve", preload=[preload])
+        with closing(Jobs(storage, runner, LocalOwners(storage.runs), NO_GRACE)) as jobs:
+            failed = jobs.wait(order(jobs, "finish").job_id)
+    assert failed.error is not None
+    assert (failed.status, failed.error.code) == ("failed", "INTERNAL")
+    assert failed.error.detail == f"the training could not be run: the fork server {words}"
 
 
 def test_a_run_is_nicer_than_its_server_and_first_to_go_when_memory_runs_out(storage_dir: Path) -> None:
@@ -305,10 +355,15 @@ def test_a_run_is_nicer_than_its_server_and_first_to_go_when_memory_runs_out(sto
 def test_a_run_holds_nothing_of_its_server_but_its_slot(jobs: Jobs, storage_dir: Path) -> None:
     until_running(jobs, order(jobs, "wait"))
     (run,) = run_pids()
-    held = {str(path.readlink()) for path in Path(f"/proc/{run}/fd").iterdir()}
+    held = held_by(run)
     files = {Path(name).name for name in held if name.startswith("/") and not name.startswith("/dev")}
     assert files == {"slot-0.lock", "log.txt"}
-    assert not any(name.startswith("socket") for name in held)
+    (way_back,) = {name for name in held if name.startswith("socket")}
+    assert way_back not in held_by(os.getpid()) | held_by(fork_server_pid())
+
+
+def held_by(pid: int) -> set[str]:
+    return {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()}
 
 
 def test_a_yard_that_closes_gives_its_runs_their_grace(storage_dir: Path, tmp_path: Path) -> None:
@@ -395,13 +450,13 @@ def test_a_server_removes_what_was_left_of_runs_long_ago(storage_dir: Path) -> N
 
 
 def test_a_run_whose_result_nobody_can_read_fails(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = Spool.outcome
+    read = Spool.ending
 
     def tear(spool: Spool) -> object:
-        (spool.path / "outcome.json").write_text('{"finished": {}}')
+        (spool.path / "ending.json").write_text('{"finished": {}}')
         return read(spool)
 
-    monkeypatch.setattr(Spool, "outcome", tear)
+    monkeypatch.setattr(Spool, "ending", tear)
     failed = jobs.wait(order(jobs, "finish").job_id)
     assert failed.error is not None
     assert (failed.status, failed.error.code) == ("failed", "INTERNAL")

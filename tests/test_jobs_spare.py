@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from modelyard.jobs import Jobs
-from modelyard.jobs.spare import Spares
+from modelyard.storage import open_folder
 from tests import job_runs
 from tests.job_runs import NO_GRACE, REHEARSAL, opened, order
 from tests.processes import descendants, parents, runs, wait_until_gone
@@ -143,12 +145,12 @@ def test_one_that_dies_is_missed_by_nobody(jobs: Jobs, caplog: pytest.LogCapture
     assert the_spare(fork_server())
 
 
-def handed_over(jobs: Jobs, what: str, spare: int) -> str:
-    """Order a run while the spare is stopped; return the job's id when the order lies before the spare, unread."""
+def handed_over(jobs: Jobs, what: str, spare: int, caplog: pytest.LogCaptureFixture) -> str:
+    """Order a run while the spare is stopped; return the job's id when it is the spare's, which has not read it."""
     os.kill(spare, signal.SIGSTOP)
-    job_id = order(jobs, what).job_id
-    runs = jobs._dispatcher._runs
-    wait_until(lambda: job_id in runs and runs[job_id].pid == spare)
+    with caplog.at_level(logging.DEBUG, "modelyard.jobs"):
+        job_id = order(jobs, what).job_id
+        wait_until(lambda: f"job {job_id} runs in process {spare}" in caplog.text)
     return job_id
 
 
@@ -157,7 +159,7 @@ def test_one_that_dies_before_it_reads_its_order_is_missed_by_nobody(
 ) -> None:
     jobs.wait(order(jobs, "finish").job_id)
     waiting = the_spare(fork_server())
-    job_id = handed_over(jobs, f"pid {tmp_path}", waiting)
+    job_id = handed_over(jobs, f"pid {tmp_path}", waiting, caplog)
     os.kill(waiting, signal.SIGKILL)
     assert jobs.wait(job_id).status == "succeeded"
     assert did(job_id, tmp_path) != waiting
@@ -165,11 +167,13 @@ def test_one_that_dies_before_it_reads_its_order_is_missed_by_nobody(
     assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"  # its slot was let go
 
 
-def test_one_that_dies_as_it_reads_its_order_is_missed_by_nobody(storage_dir: Path, tmp_path: Path) -> None:
+def test_one_that_dies_as_it_reads_its_order_is_missed_by_nobody(
+    storage_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with opened(storage_dir, rehearsal=f"{job_runs.__name__}:rehearse_to_die_reading") as jobs:
         jobs.wait(order(jobs, "finish").job_id)
         waiting = the_spare(fork_server())
-        job_id = handed_over(jobs, f"pid {tmp_path}", waiting)
+        job_id = handed_over(jobs, f"pid {tmp_path}", waiting, caplog)
         os.kill(waiting, signal.SIGCONT)
         assert jobs.wait(job_id).status == "succeeded"
         assert did(job_id, tmp_path) != waiting
@@ -182,10 +186,12 @@ def test_one_that_dies_with_its_order_ends_the_job_which_is_not_done_twice(jobs:
     assert len((tmp_path / "lines").read_text().splitlines()) == 1
 
 
-def test_one_that_is_cancelled_before_it_reads_its_order_is_not_replaced(jobs: Jobs, tmp_path: Path) -> None:
+def test_one_that_is_cancelled_before_it_reads_its_order_is_not_replaced(
+    jobs: Jobs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     jobs.wait(order(jobs, "finish").job_id)
     waiting = the_spare(fork_server())
-    job_id = handed_over(jobs, f"pass {tmp_path / 'lines'}", waiting)
+    job_id = handed_over(jobs, f"pass {tmp_path / 'lines'}", waiting, caplog)
     jobs.cancel(job_id)
     assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"  # with the only slot, so the other is gone
     assert jobs.get(job_id).status == "cancelled"
@@ -230,9 +236,15 @@ def test_it_ends_with_its_fork_server(jobs: Jobs) -> None:
     assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
 
 
-def test_without_a_rehearsal_there_is_none() -> None:
-    spares = Spares(lambda *_: pytest.fail("forked"), None)
-    spares.run_has_ended(niceness=0)
-    assert spares.patience_s() is None
-    spares.change()
-    assert spares.take(({"niceness": 0}, 0)) is None
+def test_without_a_rehearsal_there_is_none(storage_dir: Path, tmp_path: Path) -> None:
+    """Had the first run left a spare at once, it would not do for the second, which is nicer, and stand beside it."""
+    nicer = replace(NO_GRACE, niceness=7)
+    with (
+        closing(open_folder(storage_dir)) as storage,
+        closing(job_runs.jobs_of(storage, NO_GRACE, [f"{job_runs.__name__}:leave_a_spare_at_once()"])) as jobs,
+        opened(storage_dir, nicer) as others,
+    ):
+        jobs.wait(order(jobs, "finish").job_id)
+        running = order(others, f"meet {tmp_path}")
+        wait_until((tmp_path / running.job_id).exists)
+        assert len(descendants(fork_server())) == 1

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from modelyard.errors import (
+    Cancelled,
     FailedPrecondition,
     IdempotencyConflict,
     Internal,
@@ -157,6 +158,16 @@ class Lifecycle:
             for entry in jobs.index.alive.values():
                 if entry.status == "queued" and entry.owner == owner:
                     jobs.put(replace(jobs.get(entry.job_id), owner=None))
+
+
+def cancelled(job_id: str) -> Cancelled:
+    """Say that a job was cancelled."""
+    return Cancelled(f"job {job_id} was cancelled")
+
+
+def interrupted() -> Unavailable:
+    """Say that a job's server ended before it."""
+    return Unavailable("the training was interrupted, for its server ended; train again")
 
 
 def _may_run_again(job: Job) -> bool:

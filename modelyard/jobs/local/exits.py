@@ -1,42 +1,50 @@
-"""The ways in which a job ends without a model, in words; and what a run's process takes in memory."""
+"""Why a run has left no ending: how its process ended, in words."""
 
 from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
-from modelyard.errors import Cancelled, DeadlineExceeded, Internal, ModelyardError, ResourceExhausted, Unavailable
-from modelyard.jobs.launcher import RunEnd
-from modelyard.jobs.run_process import EXIT_UNWRITABLE
-
-
-def cancelled(job_id: str) -> Cancelled:
-    """Say that a job was cancelled."""
-    return Cancelled(f"job {job_id} was cancelled")
+from modelyard.errors import DeadlineExceeded, Internal, ModelyardError, ResourceExhausted, Unavailable
+from modelyard.jobs.local.forks import Assignment
+from modelyard.jobs.local.run_process import EXIT_UNWRITABLE
+from modelyard.jobs.runner import RunEnd
 
 
-def interrupted() -> Unavailable:
-    """Say that a job's server ended before it."""
-    return Unavailable("the training was interrupted, for its server ended; train again")
+def run_end(message: Mapping[str, Any], assignment: Assignment) -> RunEnd:
+    """Put into words what the fork server says of a run's end."""
+    if "reason" in message:
+        return never_began(message["reason"])
+    if message["limit"] is not None:
+        return RunEnd(_over_limit(message["limit"], assignment))
+    return RunEnd(_exited(os.waitstatus_to_exitcode(message["status"])))
 
 
-def too_long(timeout_s: float) -> DeadlineExceeded:
-    """Say that a run took too long."""
-    return DeadlineExceeded(f"the training took longer than {timeout_s:g} s, which MODELYARD_TRAIN_TIMEOUT_S allows")
+def never_began(reason: str) -> RunEnd:
+    """Say why a run could not be started."""
+    return RunEnd(Internal(f"the training could not be run: {reason}"))
 
 
-def too_large(memory_bytes: int) -> ResourceExhausted:
-    """Say that a run took too much memory."""
-    megabytes = memory_bytes / 2**20
+def lost(exit_code: int) -> RunEnd:
+    """Say that a run ended because its fork server did."""
+    return RunEnd(
+        Unavailable(f"the training was interrupted because its fork server ended with {exit_code}; train again"),
+        "interrupted",
+    )
+
+
+def _over_limit(limit: str, assignment: Assignment) -> ModelyardError:
+    if limit == "time":
+        return DeadlineExceeded(
+            f"the training took longer than {assignment.timeout_s:g} s, which MODELYARD_TRAIN_TIMEOUT_S allows"
+        )
+    megabytes = assignment.memory_bytes / 2**20
     return ResourceExhausted(f"the training took more memory than MODELYARD_TRAIN_MEMORY_MB allows, {megabytes:g} MB")
 
 
-def crashed(end: RunEnd) -> ModelyardError:
-    """Say what is known of a run that ended without a word."""
-    if end.status is None:
-        return Internal(f"the training could not be run: {end.reason}")
-    code = os.waitstatus_to_exitcode(end.status)
+def _exited(code: int) -> ModelyardError:
     if code == -signal.SIGKILL:
         return Internal("the training was killed by the system (SIGKILL), probably because memory ran out")
     if code < 0:
@@ -44,14 +52,6 @@ def crashed(end: RunEnd) -> ModelyardError:
     if code == EXIT_UNWRITABLE:
         return Unavailable("the training could not write its files, nor why: probably the disk is full")
     return Internal(f"the training ended with exit code {code} and without a result")
-
-
-def resident_bytes(pid: int) -> int:
-    """Return the resident memory of a process; 0 where the system does not tell, or it is gone."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError):
-        return 0
 
 
 def _signal_name(number: int) -> str:

@@ -1,12 +1,12 @@
 """The fork server: a process that holds the libraries that fits need, and forks itself for every run.
 
-After a run it forks once more, ahead of the next order, where it is told how to rehearse (`spare`).
+If it is told how to rehearse, it forks a spare after a run, for the next one (`forks`).
 
-It is started with one end of a socket, over which its owner (`launcher`) says what to start and to kill, in lines of
-JSON, and hears what became of it. It has one thread, so that its forks are sound, and it does nothing itself: what a
-run does is in `run_process`.
+It is started with one end of a socket. Over this its owner (`launcher`) says in lines of JSON what to start and to
+kill, and hears of starts and ends. It has one thread, so that its forks are sound, and does nothing itself: what a
+run does is in `run_process`. It kills runs that are over their limits.
 
-It ends, and all its runs with it, when the owner's end of the socket is closed, however that came about.
+It ends, and all its runs with it, when the owner's end of the socket is closed, for whatever reason.
 """
 
 from __future__ import annotations
@@ -18,27 +18,35 @@ import selectors
 import signal
 import socket
 import sys
+import time
 import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import suppress
+from math import inf
 from typing import Any, NoReturn
 
 import orjson
 
-from modelyard.jobs import run_process
-from modelyard.jobs.spare import Order, Spare, Spares
+from modelyard.jobs.local import run_process
+from modelyard.jobs.local.forks import DONE, READY, Assignment, Fork
 
+SPARE_AFTER_S = 0.02
+"""A spare is made so long after a run's end: first its model is stored, and those who wait for it are told."""
+
+MOST_IDLE_S = 600.0
+"""A spare that has been of no use for so long is ended, because its memory is needed elsewhere."""
+
+_LIMITS_INTERVAL_S = 0.05
 _MESSAGE_BYTES = 1 << 16
 _MOST_FILES = 64
 IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""They are for the owner, who decides what becomes of its runs."""
+"""Signals that the owner alone obeys: it decides what becomes of its runs."""
 
 
 def main(file: int, target: str, preload: Sequence[str], rehearsal: str | None) -> NoReturn:
-    """Serve the owner at the other end of the socket `file` until it is gone. Runs call the function `target` names."""
+    """Serve the owner at the other end of the socket `file` until it is gone. See `LocalRunner` for the names."""
     for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     os.chdir("/")
@@ -51,6 +59,7 @@ def main(file: int, target: str, preload: Sequence[str], rehearsal: str | None) 
                 prepare()
         server = _Server(channel, _named(target), None if rehearsal is None else _named(rehearsal))
     except BaseException:
+        signal.setitimer(signal.ITIMER_REAL, 0)  # it would end this process before its own end does
         _send(channel, {"problem": traceback.format_exc()})
         raise
     _settle()
@@ -58,196 +67,209 @@ def main(file: int, target: str, preload: Sequence[str], rehearsal: str | None) 
 
 
 def _settle() -> None:
-    """End the alarm by which the launcher had this process look for its owner, and leave what is here as it is."""
+    """End the alarm that had this process look for its owner, and keep the collector off what is here by now."""
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     gc.collect()
-    gc.freeze()  # what is here now is shared with all runs; their collectors shall not touch it
+    gc.freeze()  # it is shared with all runs until their collectors touch it
 
 
 def _named(name: str) -> Any:
-    """Return the module, or with a colon the member of one, that a name means."""
+    """Return the module of a name, or the member that follows its colon."""
     module, _, member = name.removesuffix("()").partition(":")
     found = importlib.import_module(module)
     return getattr(found, member) if member else found
-
-
-@dataclass(slots=True)
-class _Run:
-    """A run's order, kept until its end is told, and its spare: one may die before it has taken the order."""
-
-    order: Order
-    spare: Spare | None = None
-    is_killed: bool = False
-
-    @property
-    def job_id(self) -> str:
-        job_id: str = self.order[0]["start"]
-        return job_id
-
-    @property
-    def niceness(self) -> int:
-        niceness: int = self.order[0]["niceness"]
-        return niceness
-
-    def close(self) -> None:
-        """Let go of the slot and of the way to the spare."""
-        os.close(self.order[1])
-        if self.spare is not None:
-            self.spare.close()
 
 
 class _Server:
     """The loop of the process."""
 
     def __init__(
-        self, channel: socket.socket, function: run_process.RunFunction, rehearse: Callable[[], None] | None
+        self, owner: socket.socket, function: run_process.RunFunction, rehearse: Callable[[], None] | None
     ) -> None:
-        self._channel = channel
+        self._owner = owner
         self._function = function
-        self._spares = Spares(self._fork, rehearse)
+        self._rehearse = rehearse
         self._text = b""
-        self._files: deque[int] = deque()
-        self._runs: dict[int, _Run] = {}
-        self._lifeline = os.pipe()  # it closes when this process ends, which runs take as their end
+        self._slots: deque[int] = deque()  # of assignments whose lines are yet to be read
+        self._forks: dict[int, Fork] = {}
+        self._spare: Fork | None = None
+        self._spare_due = inf  # when to make a spare, or to end the one there is
+        self._spare_niceness = 0
         self._children = os.pipe()
-        self._done = os.pipe()  # a line for each run that has done its work and only has to let go of its memory
-        self._told: set[int] = set()
-        for end in (*self._children, self._done[0]):
-            os.set_blocking(end, False)
+        self._selector = selectors.DefaultSelector()
 
     def serve(self) -> NoReturn:
         """Do what the owner says."""
+        for end in self._children:
+            os.set_blocking(end, False)
         signal.set_wakeup_fd(self._children[1])
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        selector = selectors.DefaultSelector()
-        selector.register(self._channel, selectors.EVENT_READ)
-        selector.register(self._children[0], selectors.EVENT_READ)
-        selector.register(self._done[0], selectors.EVENT_READ)
+        self._selector.register(self._owner, selectors.EVENT_READ, self._listen)
+        self._selector.register(
+            self._children[0], selectors.EVENT_READ, lambda: os.read(self._children[0], _MESSAGE_BYTES)
+        )
         while True:
-            ready = selector.select(self._spares.patience_s())
-            if not ready:
-                self._spares.change()
-            for key, _ in ready:
-                if key.fileobj is self._channel:
-                    self._listen()
-                elif key.fileobj == self._done[0]:
-                    self._tell_done()
-                else:
-                    os.read(self._children[0], _MESSAGE_BYTES)
+            for key, _ in self._selector.select(self._patience_s()):
+                key.data()
             self._reap()
+            for fork in self._forks.values():
+                if limit := fork.over_limit():
+                    fork.kill(limit)
+            self._keep_spare()
+
+    def _patience_s(self) -> float | None:
+        """Return for how many seconds there is nothing to do unless something happens; None for ever."""
+        patience = self._spare_due - time.monotonic()
+        if any(fork.is_limited for fork in self._forks.values()):
+            patience = min(patience, _LIMITS_INTERVAL_S)
+        return None if patience == inf else max(patience, 0.0)
 
     def _listen(self) -> None:
         try:
-            text, files, _, _ = socket.recv_fds(self._channel, _MESSAGE_BYTES, _MOST_FILES)
+            text, slots, _, _ = socket.recv_fds(self._owner, _MESSAGE_BYTES, _MOST_FILES)
         except ConnectionError:
-            text, files = b"", []
+            text, slots = b"", []
         if not text:
             self._end()
-        self._files.extend(files)
+        self._slots.extend(slots)
         *lines, self._text = (self._text + text).split(b"\n")
         for line in lines:
             message = orjson.loads(line)
             if "start" in message:
-                order = message, self._files.popleft()
-                self._start(order, self._spares.take(order))
+                self._start(Assignment(**message["start"]), self._slots.popleft())
             else:
-                self._kill(message["kill"])
+                for fork in self._forks.values():
+                    if fork.assignment is not None and fork.assignment.job_id == message["kill"]:
+                        fork.kill()
 
-    def _start(self, order: Order, spare: Spare | None = None) -> None:
-        """Have an order carried out by the spare that it was handed over to, or by a new fork."""
-        run = _Run(order, spare)
-        try:
-            pid = self._fork(run.niceness, lambda: order) if spare is None else spare.pid
-        except OSError as error:
-            run.close()
-            _send(self._channel, {"ended": run.job_id, "status": None, "reason": f"cannot fork: {error.strerror}"})
+    # Starting.
+
+    def _start(self, assignment: Assignment, slot: int) -> None:
+        """Have a run carried out by the spare if it is ready and has the run's niceness, else by a new fork."""
+        spare = self._spare
+        if spare is None or spare.niceness != assignment.niceness or not self._hear(spare, READY):
+            self._start_anew(assignment, slot)
             return
-        self._runs[pid] = run
-        _send(self._channel, {"started": run.job_id, "pid": pid})
+        self._spare, self._spare_due = None, inf
+        self._give(spare, assignment, slot)
 
-    def _fork(self, niceness: int, order: Callable[[], Order]) -> int:
-        """Return the process of a run, which carries out what `order` returns there. Raises OSError."""
+    def _start_anew(self, assignment: Assignment, slot: int) -> None:
+        try:
+            fork = self._fork(assignment.niceness)
+        except OSError as error:
+            os.close(slot)
+            _send(self._owner, {"ended": assignment.job_id, "reason": f"cannot fork: {error.strerror}"})
+            return
+        self._give(fork, assignment, slot)
+
+    def _give(self, fork: Fork, assignment: Assignment, slot: int) -> None:
+        """Tell the start of a run, then give it away: if this process dies in between, no run is begun twice."""
+        _send(self._owner, {"started": assignment.job_id, "pid": fork.pid})
+        fork.give(assignment, slot)
+
+    def _fork(self, niceness: int, rehearse: Callable[[], None] | None = None) -> Fork:
+        """Fork a process that waits for its assignment. Raises OSError."""
+        fork = Fork(niceness, rehearse)
         with warnings.catch_warnings():
             # Python warns of the threads of native libraries; those mend themselves after a fork.
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if pid == 0:
-            self._become_run(niceness, order)
+            self._become(fork)
+        fork.is_forked(pid)
         run_process.own_group(pid)
-        return pid
+        self._forks[pid] = fork
+        self._selector.register(fork.channel, selectors.EVENT_READ, lambda: self._hear(fork))
+        return fork
 
-    def _become_run(self, niceness: int, order: Callable[[], Order]) -> NoReturn:
-        """Be the run, to its end. It keeps its slot, the lifeline and the way to say it is done, and no more files."""
+    def _become(self, fork: Fork) -> NoReturn:
+        """Be the process, to its end. Of this process's files it keeps the way back alone."""
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             run_process.own_group(0)
-            run_process.be_nice(niceness)  # before it has threads, which would keep what they have
+            run_process.be_nice(fork.niceness)  # before it has threads, which would keep what they have
             run_process.be_first_to_be_killed()
-            for file in (*self._children, self._done[0], self._lifeline[1], *self._files):
+            run_process.be_killed_with_parent()
+            self._selector.close()
+            self._owner.close()
+            for file in (*self._children, *self._slots):
                 os.close(file)
-            for run in self._runs.values():
-                run.close()
-            self._channel.close()
-            self._spares.close()
-            run_process.end_with(self._lifeline[0])
-            message, slot = order()
-            os.set_inheritable(slot, False)
-            run_process.carry_out(Path(message["folder"]), self._function)
-            os.close(slot)
-            os.write(self._done[1], b"%d\n" % os.getpid())
+            for other in self._forks.values():
+                other.close()
+            fork.carry_out(self._function)
             os._exit(0)
         finally:
             os._exit(1)
 
-    def _tell_done(self) -> None:
-        """Tell the end of runs before their ends: it takes the system 10 ms to take back the memory of one."""
-        try:
-            pids = os.read(self._done[0], _MESSAGE_BYTES)
-        except BlockingIOError:
+    def _keep_spare(self) -> None:
+        """If it is time, make a spare or end the one there is. If none can be made, runs do without."""
+        if time.monotonic() < self._spare_due:
             return
-        for pid in map(int, pids.split()):
-            self._told.add(pid)
-            self._tell_end(self._runs.pop(pid), 0)
+        self._spare_due = inf
+        if self._spare is not None:
+            self._spare.kill()
+            self._spare = None
+            return
+        with suppress(OSError):
+            self._spare = self._fork(self._spare_niceness, self._rehearse)
+            self._spare_due = time.monotonic() + MOST_IDLE_S
 
-    def _tell_end(self, run: _Run, status: int) -> None:
-        run.close()
-        self._spares.run_has_ended(run.niceness)
-        _send(self._channel, {"ended": run.job_id, "status": status})
+    # Ending.
 
-    def _kill(self, job_id: str) -> None:
-        for pid, run in self._runs.items():
-            if run.job_id == job_id:
-                run.is_killed = True
-                run_process.kill_group(pid)
+    def _hear(self, fork: Fork, words: bytes = READY) -> bool:
+        """Hear what a process says, and tell its run's end if it is done. Returns whether it has said `words`.
+
+        The end is told before the process is dead: it takes the system 10 ms to take back its memory.
+        """
+        if not fork.hear():
+            self._forget_channel(fork)
+        if fork.has_said(DONE):
+            self._tell_end(fork, 0)
+        return fork.has_said(words)
+
+    def _tell_end(self, fork: Fork, status: int) -> None:
+        """Tell the end of a fork's run, once."""
+        if fork.assignment is None:
+            return
+        job_id, fork.assignment = fork.assignment.job_id, None
+        fork.free_slot()
+        if self._spare is None and self._rehearse is not None:
+            self._spare_niceness, self._spare_due = fork.niceness, time.monotonic() + SPARE_AFTER_S
+        _send(self._owner, {"ended": job_id, "status": status, "limit": fork.broken_limit})
 
     def _reap(self) -> None:
-        if (why := self._spares.found_dead()) is not None:
-            _send(self._channel, {"spare": why})
-        for pid in [*self._runs, *self._told]:
+        for pid, fork in list(self._forks.items()):
             done, status = os.waitpid(pid, os.WNOHANG)
-            if done:
-                run_process.kill_group(pid)  # what it may have started itself
-                self._tell_done()  # it may have said so since the last look, and its line must find it here
-                if pid in self._told:
-                    self._told.remove(pid)
-                else:
-                    self._is_dead(self._runs.pop(pid), status)
+            if not done:
+                continue
+            run_process.kill_group(pid)  # the processes that it has started
+            self._hear(fork)
+            self._forget_channel(fork)
+            del self._forks[pid]
+            self._is_dead(fork, status)
+            fork.close()
 
-    def _is_dead(self, run: _Run, status: int) -> None:
-        """Tell the end of a run, or fork anew if its spare died of itself without having done anything of the order."""
-        if run.spare is None or run.is_killed or run.spare.has_taken():
-            self._tell_end(run, status)
-            return
-        _send(self._channel, {"spare": run.spare.why(status)})
-        run.spare.close()
-        self._start(run.order)
+    def _is_dead(self, fork: Fork, status: int) -> None:
+        """Tell the end of a run, or have it begun by a new fork if a spare died before it did anything of it."""
+        if fork is self._spare:
+            self._spare, self._spare_due = None, inf
+            _send(self._owner, {"spare": fork.last_words(status)})
+        elif fork.assignment is not None and fork.has_missed_it():
+            _send(self._owner, {"spare": fork.last_words(status)})
+            slot, fork.slot = fork.slot, -1
+            self._start_anew(fork.assignment, slot)
+        else:
+            self._tell_end(fork, status)
+
+    def _forget_channel(self, fork: Fork) -> None:
+        with suppress(KeyError):
+            self._selector.unregister(fork.channel)
 
     def _end(self) -> NoReturn:
-        for pid in (*self._runs, *self._told):
+        for pid in self._forks:
             run_process.kill_group(pid)
-        self._spares.end()
         os._exit(0)
 
 

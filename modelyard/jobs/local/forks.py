@@ -1,164 +1,158 @@
-"""A process for the next run, forked ahead of its order: it has rehearsed, so that the run pays for no first time.
+"""A process that is forked for one run: it is a spare until it gets its assignment.
 
-First times cost a run 35 to 85 ms: threads that a fork does not carry over, pages that it shares until they are written
-to, and what libraries work out when they are first used. There is one spare at most, made after a run has ended.
+What a process does for the first time costs it 35 to 85 ms: threads that a fork does not carry over, pages that it
+shares until they are written to, and what libraries work out at their first use. A spare is forked ahead of the next
+run and rehearses, so that the run pays for none of that.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
 import orjson
 
-from modelyard.jobs import run_process
-
-SPARE_AFTER_S = 0.02
-"""A spare is made so long after a run's end: first let its model be stored, and those who wait for it be told."""
-
-MOST_IDLE_S = 600.0
-"""A spare that nobody has needed for so long is let go, and its memory with it."""
-
-Order = tuple[dict[str, Any], int]
-"""The owner's message to start a run, and the file of its slot."""
-
-Fork = Callable[[int, Callable[[], Order]], int]
-"""Forks a run's process of some niceness, which carries out what the function returns there. Raises OSError."""
+from modelyard.jobs.local import run_process
 
 _MESSAGE_BYTES = 1 << 16
-_READY = b"ready"
-_TAKEN = b"taken"
+
+READY = b"ready\n"
+TAKEN = READY + b"taken\n"
+DONE = TAKEN + b"done\n"
+"""What a process has said when it waits for its assignment, before it does anything of it, and when all is done."""
 
 
-class Spares:
-    """The fork server's one spare, if it has any: there is none before the first run, nor without a rehearsal."""
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A run that a process is to carry out, as it passes from process to process; a slot's open file goes with it.
 
-    def __init__(self, fork: Fork, rehearse: Callable[[], None] | None) -> None:
-        self._fork = fork
-        self._rehearse = rehearse
-        self._spare: Spare | None = None
-        self._due: int | None = None
+    `folder` is the run's spool; `timeout_s` and `memory_bytes` are its limits, 0 for none.
+    """
 
-    def run_has_ended(self, niceness: int) -> None:
-        """Have a spare made for the next run of as much niceness, where there is none."""
-        if self._spare is None:
-            self._due = niceness
-
-    def patience_s(self) -> float | None:
-        """Return after how many seconds without anything to do it is time for `change`; None for never."""
-        if self._spare is not None:
-            return MOST_IDLE_S
-        return None if self._due is None or self._rehearse is None else SPARE_AFTER_S
-
-    def change(self) -> None:
-        """Make a spare, or let go of the one that was idle; where none can be made, runs do without."""
-        if self._spare is not None:
-            self.end()
-        elif self._due is not None and self._rehearse is not None:
-            spare, rehearse = Spare(self._due), self._rehearse
-            self._due = None
-            with suppress(OSError):
-                spare.is_forked(self._fork(spare.niceness, lambda: spare.await_order(rehearse)))
-                self._spare = spare
-
-    def take(self, order: Order) -> Spare | None:
-        """Hand an order over to the spare and return it; None if there is none that is ready for this order.
-
-        Whether it takes the order is known when it says so, or has died without a word: see `Spare.has_taken`.
-        """
-        spare = self._spare
-        if spare is None or not spare.hand_over(order):
-            return None
-        self._spare = None
-        return spare
-
-    def found_dead(self) -> str | None:
-        """Say why where the spare has ended by itself."""
-        why = None if self._spare is None else self._spare.death()
-        if why is not None:
-            self.close()
-        return why
-
-    def end(self) -> None:
-        """End the spare."""
-        if self._spare is not None:
-            run_process.kill_group(self._spare.pid)
-            os.waitpid(self._spare.pid, 0)
-            self.close()
-
-    def close(self) -> None:
-        """Let go of the spare without ending it."""
-        if self._spare is not None:
-            self._spare.close()
-            self._spare = None
+    job_id: str
+    folder: str
+    niceness: int
+    timeout_s: float
+    memory_bytes: int
 
 
-class Spare:
-    """One spare, and the way to it. Its threads keep the niceness that it has rehearsed with."""
+class Fork:
+    """One such process: the fork server's view of it, and in the process itself its way back to the fork server."""
 
-    def __init__(self, niceness: int) -> None:
-        self.pid = 0
+    def __init__(self, niceness: int, rehearse: Callable[[], None] | None = None) -> None:
         self.niceness = niceness
-        self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.pid = 0
+        self.assignment: Assignment | None = None
+        self.slot = -1
+        self.is_killed = False
+        self.broken_limit: str | None = None
+        self.channel, self._theirs = socket.socketpair()
+        self._rehearse = rehearse
+        self._said = b""
+        self._began = 0.0
+
+    # In the fork server.
 
     def is_forked(self, pid: int) -> None:
-        """Take note of its process."""
+        """Take note of the process."""
         self.pid = pid
         self._theirs.close()
+        self.channel.setblocking(False)
 
-    def await_order(self, rehearse: Callable[[], None]) -> Order:
-        """Rehearse, and return the order when it comes. This is what the spare itself does."""
-        self._ours.close()
-        with self._theirs as channel:
+    def hear(self) -> bool:
+        """Take note of what the process says. Returns False when it will say nothing more."""
+        with suppress(BlockingIOError):
             try:
-                rehearse()
-            except BaseException:
-                channel.send(traceback.format_exc().encode()[-_MESSAGE_BYTES:])
-                raise
-            channel.send(_READY)
-            message, (slot,), _, _ = socket.recv_fds(channel, _MESSAGE_BYTES, 1)
-            order = orjson.loads(message), slot
-            channel.send(_TAKEN)  # from here on the order is this process's, before it does anything of it
-        return order
-
-    def hand_over(self, order: Order) -> bool:
-        """Hand over an order. Returns False if the spare has another niceness, is not ready or has died."""
-        message, slot = order
-        if message["niceness"] != self.niceness or self._says(socket.MSG_PEEK) != _READY:
+                while said := self.channel.recv(_MESSAGE_BYTES):
+                    self._said += said
+            except ConnectionError:
+                return False
             return False
-        try:
-            socket.send_fds(self._ours, [orjson.dumps(message)], [slot])
-        except OSError:
-            return False
-        self._says()
         return True
 
-    def has_taken(self) -> bool:
-        """Whether the spare has said that it took the order that was handed over; the answer is final if it is dead."""
-        return self._says(socket.MSG_PEEK) == _TAKEN
+    def has_said(self, words: bytes) -> bool:
+        """Whether the process has said READY, TAKEN or DONE, as far as it was heard."""
+        return self._said.startswith(words)
 
-    def death(self) -> str | None:
-        """Say why if the spare has ended."""
-        done, status = os.waitpid(self.pid, os.WNOHANG)
-        return self.why(status) if done else None
+    def give(self, assignment: Assignment, slot: int) -> None:
+        """Have the process carry out a run. If it is dead the run has not begun: see `has_missed_it`."""
+        self.assignment, self.slot, self._began = assignment, slot, time.monotonic()
+        with suppress(OSError):
+            socket.send_fds(self.channel, [orjson.dumps(assignment)], [slot])
 
-    def why(self, status: int) -> str:
-        """Say why the spare, whose wait status this is, has ended without an order."""
-        said = self._says(socket.MSG_PEEK).removeprefix(_READY).decode(errors="replace")
-        return said or f"exit code {os.waitstatus_to_exitcode(status)}"
+    def kill(self, broken_limit: str | None = None) -> None:
+        """Kill the process and those it has started."""
+        self.is_killed, self.broken_limit = True, broken_limit
+        run_process.kill_group(self.pid)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a run whose limits must be looked after."""
+        return self.assignment is not None and bool(self.assignment.timeout_s or self.assignment.memory_bytes)
+
+    def over_limit(self) -> str | None:
+        """Return which limit the run is over: `time`, `memory` or None."""
+        if self.assignment is None or self.is_killed or self.has_said(DONE):
+            return None
+        if self.assignment.timeout_s and time.monotonic() - self._began > self.assignment.timeout_s:
+            return "time"
+        if self.assignment.memory_bytes and _resident_bytes(self.pid) > self.assignment.memory_bytes:
+            return "memory"
+        return None
+
+    def has_missed_it(self) -> bool:
+        """Whether this dead process was a spare that died of itself before it did anything of its assignment."""
+        return self._rehearse is not None and not self.is_killed and not self.has_said(TAKEN)
+
+    def last_words(self, status: int) -> str:
+        """Say why a spare with this wait status ended: its traceback or its exit code."""
+        return self._said.removeprefix(READY).decode(errors="replace") or (
+            f"exit code {os.waitstatus_to_exitcode(status)}"
+        )
 
     def close(self) -> None:
-        """Close the way to it."""
-        self._ours.close()
-        self._theirs.close()
+        """Let go of the way to the process, and of its run's slot."""
+        self.channel.close()
+        self.free_slot()
 
-    def _says(self, flags: int = 0) -> bytes:
-        """Return the next that it has said, if anything; with MSG_PEEK without taking it away."""
+    def free_slot(self) -> None:
+        """Let go of the run's slot."""
+        if self.slot >= 0:
+            os.close(self.slot)
+            self.slot = -1
+
+    # In the process.
+
+    def carry_out(self, function: run_process.RunFunction) -> None:
+        """Rehearse, wait for the assignment, run the function for it, and say so."""
+        self.channel.close()
         try:
-            return self._ours.recv(_MESSAGE_BYTES, flags | socket.MSG_DONTWAIT)
-        except OSError:
-            return b""
+            if self._rehearse is not None:
+                self._rehearse()
+        except BaseException:
+            self._theirs.sendall(traceback.format_exc().encode()[-_MESSAGE_BYTES:])
+            raise
+        self._theirs.sendall(READY)
+        message, slots, _, _ = socket.recv_fds(self._theirs, _MESSAGE_BYTES, 1)
+        if not message:
+            return  # the fork server is gone
+        self._theirs.sendall(TAKEN.removeprefix(READY))
+        run_process.end_with(self._theirs)
+        os.set_inheritable(slots[0], False)
+        run_process.carry_out(Path(Assignment(**orjson.loads(message)).folder), function)
+        os.close(slots[0])
+        self._theirs.sendall(DONE.removeprefix(TAKEN))
+
+
+def _resident_bytes(pid: int) -> int:
+    """Return the resident memory of a process; 0 if the system does not tell, or it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0

@@ -12,12 +12,17 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
+
+from modelyard.jobs.local import exits
+from modelyard.jobs.local.forks import Assignment
+from modelyard.jobs.runner import RunEnd
 
 log = logging.getLogger("modelyard.jobs")
 
@@ -29,34 +34,41 @@ owner.register({file}, select.POLLHUP)
 signal.signal(signal.SIGALRM, lambda *_: owner.poll(0) and os._exit(0))
 signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
 sys.path[:] = {path!r}
-from modelyard.jobs.fork_server import main
-main({file}, {target!r}, {preload!r}, {rehearsal!r})
+from modelyard.jobs.local.fork_server import main
+main({file}, **{arguments!r})
 """
 """What the fork server's Python runs. Until it is ready, which takes seconds, an alarm has it look for its owner."""
 
 _END_TIMEOUT_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class RunEnd:
-    """How a run's process ended: its wait status, or None and the `reason` where it never ran or nobody knows."""
+@dataclass(slots=True)
+class _Launch:
+    """A run from its request to its end; `slot` is None as soon as its process has started."""
 
-    status: int | None
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RunEvents:
-    """What is called, in a thread of the launcher's, when a run's process has started and when it has ended."""
-
-    started: Callable[[int], None]
+    assignment: Assignment
+    slot: int | None
     ended: Callable[[RunEnd], None]
+    server: _Server | None = None
+    is_killed: bool = False
+    may_repeat: bool = True
+
+    def has_started(self) -> None:
+        """Let go of the slot, which the run's process holds by now."""
+        if self.slot is not None:
+            os.close(self.slot)
+            self.slot = None
+
+    def end(self, how: RunEnd) -> None:
+        """Tell the end."""
+        self.has_started()
+        self.ended(how)
 
 
 class Launcher:
     """A fork server for runs of the function that `target` names (`module:function`), with `preload` imported.
 
-    Where `rehearsal` names a function there is a spare after each run, which has called it.
+    If `rehearsal` names a function, there is a spare after each run, which has called it.
     """
 
     def __init__(self, target: str, preload: Sequence[str], rehearsal: str | None) -> None:
@@ -65,30 +77,31 @@ class Launcher:
         self._rehearsal = rehearsal
         self._lock = threading.Lock()
         self._server: _Server | None = None
+        self._launches: dict[str, _Launch] = {}
         self._is_closed = False
 
     def prepare(self, niceness: int) -> None:
-        """Have the fork server get ready, where there is none, with as much niceness, since no run waits for it."""
+        """Have the fork server get ready if there is none, with this niceness because no run waits for it."""
         with self._lock:
             if not self._is_closed:
                 self._running(niceness)
 
-    def start(self, job_id: str, folder: Path, slot: int, niceness: int, events: RunEvents) -> None:
-        """Start a run, which holds the file `slot` open as long as it lives; the caller's copy is closed."""
+    def start(self, assignment: Assignment, slot: int, ended: Callable[[RunEnd], None]) -> None:
+        """Start a run, which holds the file `slot` open as long as it lives; the caller has no part in it any more.
+
+        `ended` is called once, in any thread. It must not call this launcher.
+        """
         with self._lock:
-            try:
-                server = self._running()
-            except OSError as error:
-                os.close(slot)
-                events.ended(RunEnd(None, f"the fork server cannot be started: {error.strerror}"))
-                return
-            server.start(job_id, folder, slot, niceness, events)
+            launch = self._launches[assignment.job_id] = _Launch(assignment, slot, ended)
+            self._launch(launch)
 
     def kill(self, job_id: str) -> None:
         """Kill a run. It may have ended already; its end is told in any case."""
         with self._lock:
-            if self._server is not None:
-                self._server.kill(job_id)
+            launch = self._launches.get(job_id)
+            if launch is not None and launch.server is not None:
+                launch.is_killed = True
+                launch.server.send({"kill": job_id})
 
     def close(self) -> None:
         """End the fork server, and all its runs."""
@@ -105,49 +118,82 @@ class Launcher:
             self._server.forget()
             self._server = None
 
+    def _launch(self, launch: _Launch) -> None:
+        """Hand a run over to the fork server. If that is gone by then, `_has_ended` finds the launch."""
+        assert launch.slot is not None
+        try:
+            launch.server = self._running()
+            launch.server.send({"start": launch.assignment}, launch.slot)
+        except OSError as error:
+            self._end(launch, exits.never_began(f"the fork server cannot be reached: {error.strerror}"))
+
     def _running(self, niceness: int = 0) -> _Server:
         if self._server is None or self._server.is_gone():
-            self._server = _Server(self._target, self._preload, self._rehearsal, niceness)
+            arguments = {"target": self._target, "preload": list(self._preload), "rehearsal": self._rehearsal}
+            self._server = _Server(arguments, niceness, self._take, self._has_ended)
         return self._server
+
+    def _end(self, launch: _Launch, how: RunEnd) -> None:
+        del self._launches[launch.assignment.job_id]
+        launch.has_started()
+        launch.ended(how)
+
+    # Called in the threads of fork servers.
+
+    def _take(self, message: dict[str, Any]) -> None:
+        """Take note of what a fork server says."""
+        if "problem" in message:
+            log.error("the fork server cannot start: %s", message["problem"])
+            for launch in list(self._launches.values()):
+                launch.may_repeat = False  # the next one could not either
+        elif "spare" in message:
+            log.warning("the process for the next run ended before its order: %s", message["spare"])
+        elif "started" in message:
+            log.debug("job %s runs in process %d", message["started"], message["pid"])
+            self._launches[message["started"]].has_started()
+        else:
+            launch = self._launches[message["ended"]]
+            self._end(launch, exits.run_end(message, launch.assignment))
+
+    def _has_ended(self, server: _Server, exit_code: int) -> None:
+        """Tell of the runs that a fork server took along. Those it had not started are given once to another one."""
+        with self._lock:
+            for launch in [launch for launch in self._launches.values() if launch.server is server]:
+                if launch.slot is None or launch.is_killed or self._is_closed:
+                    self._end(launch, exits.lost(exit_code))
+                elif launch.may_repeat:
+                    launch.may_repeat = False
+                    self._launch(launch)
+                else:
+                    self._end(launch, exits.never_began(f"the fork server ended with {exit_code}"))
 
 
 class _Server:
-    """One fork server process, and the thread that hears what it says."""
+    """One fork server process, and the thread that hears what it says and that it has ended."""
 
-    def __init__(self, target: str, preload: Sequence[str], rehearsal: str | None, niceness: int) -> None:
-        self._runs: dict[str, RunEvents] = {}
+    def __init__(
+        self,
+        arguments: Mapping[str, object],
+        niceness: int,
+        said: Callable[[dict[str, Any]], None],
+        ended: Callable[[_Server, int], None],
+    ) -> None:
+        self._said = said
+        self._ended = ended
         self._channel, theirs = socket.socketpair()
         with theirs:
             path = [str(Path(entry or ".").absolute()) for entry in sys.path]
-            code = _CODE.format(
-                file=theirs.fileno(),
-                path=path,
-                target=target,
-                preload=list(preload),
-                rehearsal=rehearsal,
-                niceness=niceness,
-            )
+            code = _CODE.format(file=theirs.fileno(), path=path, niceness=niceness, arguments=dict(arguments))
             self._process = _start_python(code, theirs.fileno())
         threading.Thread(target=self._hear, name="runs", daemon=True).start()
 
     def is_gone(self) -> bool:
         return self._process.poll() is not None
 
-    def start(self, job_id: str, folder: Path, slot: int, niceness: int, events: RunEvents) -> None:
-        self._runs[job_id] = events
-        message = orjson.dumps({"start": job_id, "folder": str(folder.absolute()), "niceness": niceness}) + b"\n"
-        try:
-            socket.send_fds(self._channel, [message], [slot])
-        except OSError as error:
-            self._end_of(job_id, RunEnd(None, f"the fork server is gone: {error.strerror}"))
-        finally:
-            os.close(slot)
-
-    def kill(self, job_id: str) -> None:
-        try:
-            self._channel.sendall(orjson.dumps({"kill": job_id}) + b"\n")
-        except OSError:
-            return  # it is gone, and its runs with it
+    def send(self, message: dict[str, object], *files: int) -> None:
+        """Send a message, which is lost if the process is gone. Raises OSError if there is another reason."""
+        with suppress(ConnectionError):
+            socket.send_fds(self._channel, [orjson.dumps(message) + b"\n"], files)
 
     def close(self) -> None:
         self._process.kill()  # its runs end with it
@@ -158,30 +204,10 @@ class _Server:
 
     def _hear(self) -> None:
         with self._channel, self._channel.makefile("rb") as lines:
-            try:
+            with suppress(OSError):
                 for line in lines:
-                    self._take(orjson.loads(line))
-            except OSError:
-                pass
-            exit_code = self._process.wait()
-        for job_id in list(self._runs):
-            self._end_of(job_id, RunEnd(None, f"the fork server ended with {exit_code}"))
-
-    def _take(self, message: dict[str, Any]) -> None:
-        if "problem" in message:
-            log.error("the fork server cannot start: %s", message["problem"])
-        elif "spare" in message:
-            log.warning("the process for the next run ended before its order: %s", message["spare"])
-        elif "started" in message:
-            if (events := self._runs.get(message["started"])) is not None:
-                events.started(message["pid"])
-        else:
-            self._end_of(message["ended"], RunEnd(message["status"], message.get("reason", "")))
-
-    def _end_of(self, job_id: str, end: RunEnd) -> None:
-        events = self._runs.pop(job_id, None)
-        if events is not None:
-            events.ended(end)
+                    self._said(orjson.loads(line))
+            self._ended(self, self._process.wait())
 
 
 def _start_python(code: str, file: int) -> subprocess.Popen[bytes]:

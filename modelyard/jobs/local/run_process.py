@@ -6,6 +6,7 @@ import ctypes
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import traceback
@@ -19,11 +20,11 @@ from modelyard.jobs.spool import Finished, ProgressReporter, Spool
 log = logging.getLogger("modelyard.jobs")
 
 RunFunction = Callable[[Path, ProgressReporter], Finished]
-"""What trains: it reads its order from the run's folder, leaves files in its folder `result`, and says what it made."""
+"""Trains: reads its order from the run's spool, leaves files in the spool's folder `result`, and says what it made."""
 
 UNEXPECTED = "something went wrong inside; the log has the reason under this job's id"
 EXIT_UNWRITABLE = os.EX_IOERR
-"""What a run's process ends with where not even the reason of its end can be written down."""
+"""The exit code of a run's process that cannot even write down why it ends."""
 
 _FIRST_TO_BE_KILLED = b"1000"
 _PR_SET_PDEATHSIG = 1
@@ -39,9 +40,10 @@ def be_nice(niceness: int) -> None:
 
 
 def own_group(pid: int) -> None:
-    """Take a run out of the terminal's group; not out of its session, or its low priority would count for nothing.
+    """Take a run out of the terminal's group. The run and its parent both do it, whoever comes first.
 
-    Linux weighs priorities within a session only (autogroup). The run and its parent both do it, whoever comes first.
+    It stays in the session: Linux weighs priorities within a session only (autogroup), so elsewhere its low priority
+    would count for nothing.
     """
     try:
         os.setpgid(pid, pid)
@@ -50,22 +52,26 @@ def own_group(pid: int) -> None:
 
 
 def kill_group(pid: int) -> None:
-    """Kill a run and what it may have started itself."""
+    """Kill a run and the processes it has started."""
     try:
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         return
 
 
-def end_with(lifeline: int) -> None:
-    """End this process when its parent ends: the other end of the pipe `lifeline` is the parent's alone."""
+def be_killed_with_parent() -> None:
+    """Have the system kill this process when its parent ends, where it does such a thing."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def end_with(lifeline: socket.socket) -> None:
+    """End this process when the other end of `lifeline` is closed, in a thread."""
     threading.Thread(target=_end_at_close, args=(lifeline,), name="lifeline", daemon=True).start()
 
 
 def carry_out(folder: Path, function: RunFunction) -> None:
-    """Run the function for the order in `folder` and leave there what came of it."""
+    """Run the function for the order in `folder` and leave the run's ending there."""
     spool = Spool(folder)
     _speak_to(spool.log)
     try:
@@ -83,7 +89,7 @@ def carry_out(folder: Path, function: RunFunction) -> None:
 
 
 def without_values(error: BaseException) -> str:
-    """Write down where an exception came from, and those behind it, without their messages: they may quote cells."""
+    """Return the frames and types of an exception and of those behind it. Their messages may quote cells: left out."""
     behind = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     before = "" if behind is None else f"{without_values(behind)}\nwhich led to:\n"
     kind = type(error)
@@ -91,7 +97,7 @@ def without_values(error: BaseException) -> str:
 
 
 def _write_error(spool: Spool, error: ModelyardError) -> None:
-    """Say why the run has made nothing; on a full disk, with the room that its result took."""
+    """Say why the run has made nothing. Its result is removed first, because the disk may be full."""
     spool.remove_result()
     try:
         spool.write_error(error)
@@ -99,8 +105,9 @@ def _write_error(spool: Spool, error: ModelyardError) -> None:
         os._exit(EXIT_UNWRITABLE)
 
 
-def _end_at_close(lifeline: int) -> None:
-    os.read(lifeline, 1)
+def _end_at_close(lifeline: socket.socket) -> None:
+    with suppress(OSError):
+        lifeline.recv(1)
     os._exit(1)
 
 
@@ -111,7 +118,7 @@ def be_first_to_be_killed() -> None:
 
 
 def _speak_to(path: Path) -> None:
-    """Send standard output, standard error and the log to a file: the owner reads it when the run has ended."""
+    """Send standard output, standard error and the log to a file, which the owner reads when the run has ended."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.dup2(file, 1)
     os.dup2(file, 2)
