@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -11,6 +12,7 @@ import grpc
 import pytest
 
 from modelyard.grpc_server.transport import Method, Server, ServerCall
+from tests.waiting import PATIENCE_S
 
 
 async def slow(call: ServerCall) -> None:
@@ -124,6 +126,43 @@ async def test_a_server_waits_for_its_calls_and_not_for_those_that_never_end() -
         assert await asked == b"held"
         with pytest.raises(grpc.RpcError):
             await _all_of(watching)
+
+
+@on_a_loop
+async def test_a_call_whose_caller_leaves_before_the_loop_comes_to_it_is_begun_and_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[ServerCall] = []
+
+    async def noting(call: ServerCall) -> None:
+        begun.append(call)
+        await call.read()
+
+    server = Server({"/s/Noting": Method(noting, client_streaming=True)}, [("grpc.so_reuseport", 0)])
+    port = server.listen("127.0.0.1:0")
+    server.start()
+    taken_up, closed = after(monkeypatch, "_go_on"), after(monkeypatch, "_closed")
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = channel.stream_stream("/s/Noting")(iter(closed.wait, None))
+        assert taken_up.wait(PATIENCE_S)  # here, and so the loop stands still
+        call.cancel()
+        assert closed.wait(PATIENCE_S)
+    async with asyncio.timeout(PATIENCE_S):
+        await server.drain()
+        await server.stop()
+    assert [call.left for call in begun] == [True]
+
+
+def after(monkeypatch: pytest.MonkeyPatch, name: str) -> threading.Event:
+    """Return what is set when a method of a call has been called."""
+    happened, method = threading.Event(), getattr(ServerCall, name)
+
+    def call_and_tell(*arguments: Any) -> None:
+        method(*arguments)
+        happened.set()
+
+    monkeypatch.setattr(ServerCall, name, call_and_tell)
+    return happened
 
 
 @on_a_loop
