@@ -71,9 +71,8 @@ class Runner(Protocol):
 class Owners(Protocol):
     """The processes that share a yard: each job is one's, which looks after it for as long as it is alive."""
 
-    @property
-    def mine(self) -> str | None:
-        """The id by which this process owns jobs; None before `claim`."""
+    mine: str | None
+    """The id by which this process owns jobs; None before `claim` and after `release`."""
 
     def claim(self) -> str:
         """Return the id by which this process owns jobs, and is alive for the others, from the first call on."""

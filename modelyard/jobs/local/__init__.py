@@ -1,7 +1,7 @@
 """Runs as processes of this machine: forked by a fork server, bounded by locks in the folder of jobs.
 
 ```
-runner       places and owners, as jobs know them
+runner       what jobs know of all this
 launcher     the server's side of the fork server
 fork_server  forks a process for each run, and a spare ahead of the next
 forks        one such process, and what is said between it and the fork server
@@ -11,6 +11,7 @@ exits        why a run has left no ending, in words
 ```
 """
 
-from modelyard.jobs.local.runner import LocalOwners, LocalRunner
+from modelyard.jobs.local.locks import LocalOwners
+from modelyard.jobs.local.runner import LocalRunner
 
 __all__ = ["LocalOwners", "LocalRunner"]

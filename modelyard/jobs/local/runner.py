@@ -1,9 +1,8 @@
-"""The runner of this machine, and the owners of a folder: what jobs know of processes and locks."""
+"""The runner of this machine: a slot for each run, and a fork server for all."""
 
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,8 @@ from pathlib import Path
 from modelyard.jobs.local import launcher
 from modelyard.jobs.local.forks import Assignment
 from modelyard.jobs.local.launcher import Launcher
-from modelyard.jobs.local.locks import OwnerLock, Slots, is_alive, remove_free_locks
+from modelyard.jobs.local.locks import Slots
 from modelyard.jobs.runner import Limits, Place, RunEnd
-from modelyard.storage.files import unavailable
 
 
 class LocalRunner:
@@ -27,7 +25,6 @@ class LocalRunner:
     def __init__(
         self, folder: Path, limits: Limits, *, target: str, preload: Sequence[str], rehearsal: str | None = None
     ) -> None:
-        self._folder = folder
         self._limits = limits
         self._slots = Slots(folder, limits.workers)
         self._target = target
@@ -39,8 +36,7 @@ class LocalRunner:
 
     def reserve(self) -> Place | None:
         """Take a slot of the folder; None if none is free. Raises Unavailable."""
-        with unavailable(f"lock slots in {self._folder}"):
-            slot = self._slots.take()
+        slot = self._slots.take()
         return None if slot is None else _Place(self._launcher, self._limits, slot)
 
     def kill(self, job_id: str) -> None:
@@ -73,40 +69,3 @@ class _Place:
         if self.slot is not None:
             os.close(self.slot)
             self.slot = None
-
-
-class LocalOwners:
-    """The processes that own jobs in a folder: each holds a lock that the system frees at its end."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._claiming = threading.Lock()
-        self._held: OwnerLock | None = None
-
-    @property
-    def mine(self) -> str | None:
-        """The id of this process's lock; None before `claim`."""
-        held = self._held
-        return None if held is None else held.owner_id
-
-    def claim(self) -> str:
-        """Return the id of this process's lock, which is held from the first call on. Raises Unavailable."""
-        with self._claiming:
-            if self._held is None:
-                self._held = OwnerLock(self._folder)
-            return self._held.owner_id
-
-    def release(self) -> None:
-        """Let go of the lock."""
-        if self._held is not None:
-            self._held.release()
-            self._held = None
-
-    def is_alive(self, owner_id: str) -> bool:
-        """Whether the process of an id holds its lock."""
-        return is_alive(self._folder, owner_id)
-
-    def forget_dead(self) -> None:
-        """Remove the lock files of processes that are gone. Raises Unavailable."""
-        with unavailable(f"read {self._folder}"):
-            remove_free_locks(self._folder)
