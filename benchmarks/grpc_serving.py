@@ -18,8 +18,7 @@ import grpc
 from benchmarks.load import Load, drive
 from benchmarks.servers import Server, serving
 from benchmarks.tables_made import make_table
-from modelyard.grpc_server import tables_out
-from modelyard.grpc_server.client import GrpcClient
+from modelyard.grpc_server.client import GrpcClient, tables_out
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.schemas import PredictRequest, TrainRequest
 

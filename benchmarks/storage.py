@@ -21,18 +21,11 @@ from pathlib import Path
 import orjson
 import uuid_utils
 
-from modelyard.schemas import ModelQuery
-from modelyard.storage import Database, ModelDescription, ModelStore, StoredFile
-from modelyard.storage import log_format as lines
-from modelyard.storage.records import (
-    CONTRACT_FILE,
-    ESTIMATOR_FILE,
-    MODELS,
-    NAMES,
-    REPORT_FILE,
-    model_document,
-    new_record,
-)
+from modelyard.schemas import ModelDescription, ModelQuery
+from modelyard.storage import CONTRACT_FILE, ESTIMATOR_FILE, REPORT_FILE, StoredFile, open_folder
+from modelyard.storage.collections.models import MODELS, NAMES, model_document, new_record
+from modelyard.storage.documents import log_format as lines
+from modelyard.storage.documents.database import Database
 
 SIZES = (1_000, 10_000, 100_000)
 COMMITS = 200
@@ -71,16 +64,16 @@ def _measure(root: Path, size: int) -> Iterator[tuple[str, str, str]]:
     opening, memory = _open_in_a_process(root)
     yield "opening the folder", f"{opening:.2f} s", "3 s at 100,000"
     yield "memory a model, beyond its own bytes", f"{(memory - own_bytes) / size:,.0f} bytes", "1,024 bytes"
-    store = ModelStore(root)
+    store = open_folder(root).models
     yield "a page of 50, the newest", _ms(_median(lambda: store.page(ModelQuery()), 50)), "20 ms"
     rare = ModelQuery(tag="rare", status="all")
     yield "a page of 50, by a rare tag", _ms(_median(lambda: store.page(rare), 20)), "20 ms"
     yield "what a reference means", f"{_median(lambda: store.resolve_active('churn-0'), 2000) * 1e6:.1f} µs", ""
-    commit, bare, ratio = _commits(store, root)
+    commit, bare, ratio = _commits(root)
     yield "a commit", _ms(commit), ""
     yield "a bare append and fsync of the same bytes", _ms(bare), ""
     yield "a commit / the bare append, in pairs", f"{ratio:.2f}", "2"
-    yield "catching up with another's commit", _ms(_catching_up(store, root)), "5 ms"
+    yield "catching up with another's commit", _ms(_catching_up(root)), "5 ms"
     compaction, longest, lost = _compaction(root)
     yield "a compaction", _ms(compaction), ""
     yield "a reader's longest wait meanwhile", _ms(longest), "goes on"
@@ -113,6 +106,7 @@ def _description(number: int) -> ModelDescription:
         model_class_key="logistic_regression",
         hyperparams={"C": 1.0, "max_iter": 100, "penalty": "l2", "solver": "lbfgs", "class_weight": None},
         metrics={"train_accuracy": 0.9} | {f"validation_{score}": 0.8123456789 for score in scores},
+        feature_names=[f"feature_{n}" for n in range(_FEATURES)],
         feature_types={f"feature_{n}": "numeric" if n % 2 else "categorical" for n in range(_FEATURES)},
         classes=["no", "yes"],
         n_rows=32_561,
@@ -132,13 +126,13 @@ def _own_bytes(root: Path) -> int:
 _OPEN = """
 import gc, sys, time
 from pathlib import Path
-from modelyard.storage import ModelStore
+from modelyard.storage import open_folder
 def resident():
     gc.collect()
     fields = Path("/proc/self/status").read_text().split("VmRSS:")[1].split()
     return int(fields[0]) * 1024
 before, started = resident(), time.perf_counter()
-store = ModelStore(Path(sys.argv[1]))
+store = open_folder(Path(sys.argv[1])).models
 store.count_active()
 print(time.perf_counter() - started, resident() - before)
 """
@@ -154,11 +148,12 @@ def _open_in_a_process(root: Path) -> tuple[float, int]:
     return min(seconds for seconds, _ in answers), int(statistics.median(memory for _, memory in answers))
 
 
-def _commits(store: ModelStore, root: Path) -> tuple[float, float, float]:
+def _commits(root: Path) -> tuple[float, float, float]:
     """Return what a commit of a new model takes and what a bare append and fsync of the same bytes does, in turn.
 
     Medians; the third is the median of the pairs' ratios.
     """
+    database = Database(root / "db.jsonl")
     ours, bare = [], []
     record = new_record(_description(0), str(uuid_utils.uuid7()), "bench", 1, _FILES)
     document = model_document(record)
@@ -166,7 +161,7 @@ def _commits(store: ModelStore, root: Path) -> tuple[float, float, float]:
     for number in range(COMMITS):
         before = (root / "db.jsonl").stat().st_size
         started = time.perf_counter()
-        with store.database.transaction() as transaction:
+        with database.transaction() as transaction:
             transaction.put(NAMES, "bench", {"last_version": number + 1})
             transaction.put(MODELS, str(uuid_utils.uuid7()), document)
         ours.append(time.perf_counter() - started)
@@ -180,14 +175,14 @@ def _commits(store: ModelStore, root: Path) -> tuple[float, float, float]:
     return statistics.median(ours), statistics.median(bare), statistics.median(ratios)
 
 
-def _catching_up(store: ModelStore, root: Path) -> float:
-    other = Database(root / "db.jsonl")
+def _catching_up(root: Path) -> float:
+    database, other = (Database(root / "db.jsonl") for _ in range(2))
     times = []
     for number in range(50):
         with other.transaction() as transaction:
             transaction.put("bench", "other", {"n": number})
         started = time.perf_counter()
-        assert store.database.get("bench", "other") == {"n": number}
+        assert database.get("bench", "other") == {"n": number}
         times.append(time.perf_counter() - started)
     other.close()
     return statistics.median(times)

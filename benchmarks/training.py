@@ -26,14 +26,15 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from benchmarks.servers import Server, answers, serving
 from benchmarks.tables_made import make_table
 from modelyard.bootstrap import build
-from modelyard.jobs import Finished, JobIndex, Jobs, Limits, NewJob, ProgressReporter
-from modelyard.ml_core.orders import order_training
-from modelyard.ml_core.training import labels_of
+from modelyard.jobs import Finished, Jobs, Limits, NewJob, ProgressReporter
+from modelyard.jobs.local import LocalOwners, LocalRunner
+from modelyard.ml_core.tasks.classification.labels import labels_of
+from modelyard.ml_core.training.orders import order_training
 from modelyard.ml_core.yard import Yard
 from modelyard.models_registry.base import FitTask
 from modelyard.schemas import Evaluation, TrainRequest
 from modelyard.settings import DEFAULT_MISSING_MARKERS, Settings
-from modelyard.storage import ModelStore
+from modelyard.storage import open_folder
 from modelyard.tables.contract import Contract
 
 RUNS = 5
@@ -69,16 +70,17 @@ def nothing(folder: Path, _: ProgressReporter) -> Finished:
 
 def _starts(folder: Path) -> str:
     root = folder / "starts"
-    index = JobIndex()
-    store = ModelStore(root, observers=[index])
-    jobs = Jobs(root, store, index, Limits(), target="benchmarks.training:nothing", preload=("sklearn.metrics",))
+    storage = open_folder(root)
+    limits = Limits()
+    runner = LocalRunner(storage.runs, limits, target="benchmarks.training:nothing", preload=("sklearn.metrics",))
+    jobs = Jobs(storage, runner, LocalOwners(storage.runs), limits)
     taken = []
     for _ in range(RUNS + 1):
         ordered = time.time()
         jobs.wait(jobs.order(NewJob("none"), lambda path: (path / "order").touch()).job_id)
         taken.append((float((root / "began").read_text()) - ordered) * 1000)
     jobs.close()
-    store.close()
+    storage.close()
     return _table("From the order to the run", "ms", {"median": statistics.median(taken[1:]), "first": taken[0]})
 
 

@@ -1,3 +1,22 @@
-"""Modelyard: train, judge, serve and retire tabular classification models behind four doors."""
+"""Modelyard: train, judge, serve and retire tabular classification models behind four doors.
+
+`connect` opens a yard, on a server or in a folder; the requests are what its verbs take. All are imported when they are
+first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelyard.connection import connect
+    from modelyard.schemas import Evaluation, JobQuery, ModelQuery, PredictRequest, RetrainRequest, TrainRequest
 
 __version__ = "0.1.0"
+
+__all__ = ["Evaluation", "JobQuery", "ModelQuery", "PredictRequest", "RetrainRequest", "TrainRequest", "connect"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("modelyard.connection" if name == "connect" else "modelyard.schemas"), name)

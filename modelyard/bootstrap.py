@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from modelyard import calls, logs
-from modelyard.jobs import JobIndex, Jobs, Limits
-from modelyard.ml_core import running
+from modelyard.jobs import Jobs, Limits
+from modelyard.jobs.local import LocalOwners, LocalRunner
+from modelyard.ml_core.training import running
 from modelyard.ml_core.yard import Yard
 from modelyard.settings import Settings
-from modelyard.storage import ModelStore
+from modelyard.storage import Storage, open_folder
 
 if TYPE_CHECKING:
-    from modelyard.tracking.documents import TrackingIndex
     from modelyard.tracking.tracker import Tracker
 
 
@@ -23,17 +23,14 @@ def build(settings: Settings, *, make: bool = True) -> Yard:
 
     Raises Unavailable where the folder cannot be used, DataLoss where its database is damaged.
     """
-    index = JobIndex()
-    tracking = _tracking_index(settings)
-    store = ModelStore(
+    storage = open_folder(
         settings.storage_dir,
         make=make,
         lock_timeout_s=settings.lock_timeout_s,
         allow_version_skew=settings.allow_version_skew,
-        observers=[index] if tracking is None else [index, tracking],
-        tracked=tracking is not None,
+        tracked=settings.tracking != "none",
     )
-    tracker = None if tracking is None else build_tracker(settings, store, tracking)
+    tracker = _tracker(settings, storage)
     limits = Limits(
         workers=settings.train_workers,
         queue=settings.queue_limit,
@@ -43,17 +40,14 @@ def build(settings: Settings, *, make: bool = True) -> Yard:
         grace_s=settings.train_grace_s,
     )
     jobs = Jobs(
-        settings.storage_dir,
-        store,
-        index,
+        storage,
+        LocalRunner(storage.runs, limits, target=running.TARGET, preload=running.PRELOAD, rehearsal=running.REHEARSAL),
+        LocalOwners(storage.runs),
         limits,
-        target=running.TARGET,
-        preload=running.PRELOAD,
-        rehearsal=running.REHEARSAL,
         on_end=None if tracker is None else tracker.note,
     )
     return Yard(
-        store,
+        storage.models,
         jobs,
         tracker,
         missing_markers=settings.missing_markers,
@@ -61,35 +55,32 @@ def build(settings: Settings, *, make: bool = True) -> Yard:
     )
 
 
-def build_tracker(settings: Settings, store: ModelStore, index: TrackingIndex) -> Tracker:
-    """Build the tracker of a store, whose database `index` observes."""
-    from modelyard.tracking.tracker import Tracker
-
-    return Tracker(store, index, project=settings.tracking_project, timeout_s=settings.tracking_timeout_s)
-
-
 @contextmanager
 def open_tracker(settings: Settings) -> Iterator[Tracker]:
     """Open the tracker of a folder without its core, whatever the settings say of tracking. Raises NoYard."""
-    from modelyard.tracking.documents import TrackingIndex
-
-    index = TrackingIndex()
-    store = ModelStore(settings.storage_dir, make=False, lock_timeout_s=settings.lock_timeout_s, observers=[index])
-    tracker = build_tracker(settings, store, index)
+    storage = open_folder(settings.storage_dir, make=False, lock_timeout_s=settings.lock_timeout_s, tracked=True)
+    tracker = _tracker(settings, storage)
+    assert tracker is not None
     try:
         yield tracker
     finally:
         tracker.close()
-        store.close()
+        storage.close()
 
 
-def _tracking_index(settings: Settings) -> TrackingIndex | None:
-    """Return what observes the database where trainings are tracked; else nothing of tracking is even imported."""
-    if settings.tracking == "none":
+def _tracker(settings: Settings, storage: Storage) -> Tracker | None:
+    """Build the tracker if trainings are tracked; else nothing of tracking is even imported."""
+    if storage.tracked_runs is None:
         return None
-    from modelyard.tracking.documents import TrackingIndex
+    from modelyard.tracking.tracker import Tracker
 
-    return TrackingIndex()
+    return Tracker(
+        storage.models,
+        storage.tracked_runs,
+        storage.outbox,
+        project=settings.tracking_project,
+        timeout_s=settings.tracking_timeout_s,
+    )
 
 
 def serve_rest(settings: Settings, socket: int | None = None) -> None:

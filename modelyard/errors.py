@@ -57,7 +57,10 @@ class FieldError:
 
 
 class ModelyardError(Exception):
-    """Base of all errors of this project; `detail` is written for the caller."""
+    """Base of all errors of this project; `detail` is written for the caller.
+
+    `request_id` is the id of the failed request in the server's log. Only errors that a client received have one.
+    """
 
     code: ClassVar[str] = "INTERNAL"
     title: ClassVar[str] = "Internal error"
@@ -66,6 +69,7 @@ class ModelyardError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.errors = tuple(errors[:MAX_FIELD_ERRORS])
+        self.request_id: str | None = None
 
     @classmethod
     def slug(cls) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from modelyard.errors import FieldError, InvalidRequest
 
 DEFAULT_MISSING_MARKERS = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>")
 
@@ -170,3 +173,21 @@ class Settings(BaseSettings):
     def model_cache_bytes(self) -> int:
         """The bound of the cache of loaded models, in bytes."""
         return int(self.model_cache_mb * 2**20)
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """Read the settings from the environment, with the `overrides` in place that are neither None nor empty.
+
+    Raises InvalidRequest naming each variable or override that is wrong.
+    """
+    given = {name: value for name, value in overrides.items() if value not in (None, "")}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise InvalidRequest.of([_setting_error(item, given) for item in error.errors()]) from None
+
+
+def _setting_error(item: Mapping[str, Any], given: Mapping[str, Any]) -> FieldError:
+    name = str(item["loc"][0])
+    setting = name if name in given else "MODELYARD_" + name.upper()
+    return FieldError((name,), f"setting {setting}: {item['msg']}, got {item['input']!r}", item["input"])

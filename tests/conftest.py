@@ -13,10 +13,11 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import turns
-
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 """Larger real tables, which stand beside a developer's checkout and nowhere else."""
+
+# Tests wait for trainings: these must not stand back behind whatever else the machine does.
+os.environ["MODELYARD_TRAIN_NICENESS"] = "0"
 
 # A slow machine must not fail a property: no deadlines. In CI the same examples are tried in every run.
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -96,18 +97,15 @@ def _labelled(name: str) -> pl.DataFrame:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Let a test marked `alone` run while the run's other workers wait."""
-    if not hasattr(item.config, "workerinput"):  # no workers, no turns
-        return (yield)
-    assert item.config.cache is not None
-    with turns.taken(item.config.cache.mkdir("turns"), alone=item.get_closest_marker("alone") is not None):
-        return (yield)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Report on a test, without a time limit if it failed: the limit's alarm would end the whole run in here.
 
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI, where every tool has to be there, fail a test that skips itself because it `needs …` one."""
+    In CI, where every tool has to be there, fail a test that skips itself because it `needs …` one.
+    """
+    if call.excinfo is not None:
+        item.ihook.pytest_timeout_cancel_timer(item=item)
     report = yield
     if os.environ.get("CI") and report.skipped and isinstance(report.longrepr, tuple):
         reason = report.longrepr[2].removeprefix("Skipped: ")

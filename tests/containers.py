@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import pytest
 
 from modelyard.grpc_server.client import GrpcClient
 from modelyard.rest_api.client import RestClient
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = f"modelyard-test-{os.getpid()}"
@@ -28,9 +28,7 @@ HEALTH_INTERVAL_S = 3
 PORTS = {"api": 8000, "grpc": 50051, "dashboard": 8501}
 
 
-def run(
-    *command: str, check: bool = True, timeout: float = 120, **environment: str
-) -> subprocess.CompletedProcess[str]:
+def run(*command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command in the checkout; with `check`, fail with its words where it fails."""
     ended = subprocess.run(
         command,
@@ -40,15 +38,14 @@ def run(
         capture_output=True,
         check=False,
         text=True,
-        timeout=timeout,
     )
     assert not check or ended.returncode == 0, f"{' '.join(command)}\n{ended.stdout}\n{ended.stderr}"
     return ended
 
 
-def docker(*arguments: str, check: bool = True, timeout: float = 120) -> str:
+def docker(*arguments: str, check: bool = True) -> str:
     """Run a docker command and return what it wrote to standard output, without the last newline."""
-    return run("docker", *arguments, check=check, timeout=timeout).stdout.rstrip("\n")
+    return run("docker", *arguments, check=check).stdout.rstrip("\n")
 
 
 @cache
@@ -76,7 +73,7 @@ def require_engine() -> None:
 def image() -> Iterator[str]:
     """Build the image, from the layers of the last time where nothing has changed."""
     _sweep()
-    run("docker", "build", "--quiet", "--tag", IMAGE, ".", timeout=580, DOCKER_BUILDKIT="1")
+    run("docker", "build", "--quiet", "--tag", IMAGE, ".", DOCKER_BUILDKIT="1")
     try:
         yield IMAGE
     finally:
@@ -112,18 +109,23 @@ class Project:
     image: str
     override: Path
 
-    def compose(self, *arguments: str, check: bool = True, timeout: float = 180) -> str:
+    def compose(self, *arguments: str) -> str:
         """Run a compose command and return what it wrote."""
+        return self._composed(*arguments).stdout.rstrip("\n")
+
+    def _composed(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         settings = {"REST_PORT": "0", "GRPC_PORT": "0", "DASHBOARD_PORT": "0", "MODELYARD_TRAIN_GRACE_S": "2"}
         files = ("--file", "docker-compose.yml", "--file", str(self.override))
         command = ("docker", "compose", "--project-name", NAME, *files, *arguments)
         tag = self.image.partition(":")[2]
-        ended = run(*command, check=check, timeout=timeout, MODELYARD_VERSION=tag, **settings)
-        return ended.stdout.rstrip("\n")
+        return run(*command, check=check, MODELYARD_VERSION=tag, **settings)
 
     def up(self) -> None:
-        """Start everything that does not run, and wait until it is healthy."""
-        self.compose("up", "--detach", "--wait", "--wait-timeout", "150")
+        """Start everything that does not run, and wait until it is healthy.
+
+        A server of a busy machine may be found unhealthy for a while, which ends compose's own waiting.
+        """
+        wait_until(lambda: self._composed("up", "--detach", "--wait", check=False).returncode == 0)
 
     def address(self, service: str) -> str:
         """Return where a service is found from outside, as host:port."""
@@ -145,9 +147,9 @@ class Project:
         """Ask the engine about a service's container."""
         return inspected(self.container(service), template)
 
-    def wait_until_healthy(self, service: str, seconds: float = 60.0) -> None:
+    def wait_until_healthy(self, service: str) -> None:
         """Wait until the engine finds a service healthy."""
-        wait_until_healthy(self.container(service), seconds)
+        wait_until_healthy(self.container(service))
 
 
 def inspected(container: str, template: str) -> str:
@@ -155,12 +157,9 @@ def inspected(container: str, template: str) -> str:
     return docker("inspect", "--format", template, container)
 
 
-def wait_until_healthy(container: str, seconds: float = 60.0) -> None:
+def wait_until_healthy(container: str) -> None:
     """Wait until the engine finds a container healthy."""
-    deadline = time.monotonic() + seconds
-    while (state := inspected(container, "{{.State.Health.Status}}")) != "healthy":
-        assert time.monotonic() < deadline, f"{state}\n{docker('logs', container, check=False)}"
-        time.sleep(0.1)
+    wait_until(lambda: inspected(container, "{{.State.Health.Status}}") == "healthy")
 
 
 @contextmanager

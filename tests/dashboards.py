@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests import doors
+from tests.waiting import PATIENCE_MS
 
 CHROMIUM = Path("/usr/bin/chromium")
 _QUIET = ("no-sandbox", "disable-gpu", "disable-background-networking", "no-first-run", "disable-sync")
@@ -52,7 +51,7 @@ def dashboard_on(rest_url: str, grpc_target: str, folder: Path) -> Iterator[Dash
     command = [sys.executable, "-m", "modelyard", "dashboard", "--port", str(port)]
     with doors.serving(command, folder.with_name("dashboard"), **places) as process:
         url = f"http://127.0.0.1:{port}"
-        wait_until_healthy(url)
+        doors.wait_until_healthy(url, "/_stcore/health")
         yield Dashboard(url, rest_url, grpc_target, process.pid)
 
 
@@ -70,21 +69,8 @@ def chromium() -> Iterator[Browser]:
     """Open the system's Chromium; skips where there is none."""
     if not CHROMIUM.exists():
         pytest.skip(f"needs Chromium at {CHROMIUM}")
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=[f"--{flag}" for flag in _QUIET])
         yield browser
         browser.close()
-
-
-def wait_until_healthy(url: str, seconds: float = 30.0) -> None:
-    """Wait for a dashboard's first answer."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            httpx.get(url + "/_stcore/health").raise_for_status()
-        except httpx.HTTPError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return

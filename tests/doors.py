@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -17,19 +16,26 @@ from grpc import channel_ready_future, insecure_channel
 
 from modelyard.bootstrap import build
 from modelyard.grpc_server.client import GrpcClient
-from modelyard.jobs import launcher
-from modelyard.ml_core import running
+from modelyard.jobs.local import launcher
+from modelyard.ml_core.training import running
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.client import RestClient
 from modelyard.settings import Settings
+from tests.waiting import PATIENCE_S, wait_until
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of this machine that nobody listens on, and that the system gives to nobody else for a minute.
+
+    A connection that has just ended here keeps it from those who ask for any port (another worker's test), while a
+    server that names it may have it at once: servers listen with SO_REUSEADDR.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = listening.getsockname()
+        with socket.create_connection(address):
+            listening.accept()[0].close()
+    port: int = address[1]
+    return port
 
 
 @cache
@@ -72,7 +78,7 @@ def grpc_server(folder: Path, **settings: str) -> Iterator[str]:
     port = free_port()
     with serving([sys.executable, "-m", "modelyard", "grpc"], folder, MODELYARD_GRPC_PORT=str(port), **settings):
         with insecure_channel(f"127.0.0.1:{port}") as channel:
-            channel_ready_future(channel).result(30)
+            channel_ready_future(channel).result(PATIENCE_S)
         yield f"127.0.0.1:{port}"
 
 
@@ -94,20 +100,18 @@ def serving(command: list[str], folder: Path, **settings: str) -> Iterator[subpr
         finally:
             process.terminate()
             try:
-                process.wait(15)
+                process.wait(PATIENCE_S)
             finally:
                 process.kill()
 
 
-def wait_until_healthy(url: str, seconds: float = 30.0) -> None:
-    """Wait for a REST server's first answer."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            httpx.get(url + "/health/live").raise_for_status()
-        except httpx.HTTPError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return
+def wait_until_healthy(url: str, path: str = "/health/live") -> None:
+    """Wait for the first answer of a server that speaks HTTP: REST, or with its `path` the dashboard."""
+    wait_until(lambda: _is_healthy(url + path))
+
+
+def _is_healthy(url: str) -> bool:
+    try:
+        return httpx.get(url).is_success
+    except httpx.HTTPError:
+        return False

@@ -6,17 +6,20 @@ import errno
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from modelyard.errors import FieldError, InvalidTable
-from modelyard.jobs import Finished, JobIndex, Jobs, Limits, NewJob, ProgressReporter, spare
+from modelyard.jobs import Finished, Jobs, Limits, NewJob, ProgressReporter
+from modelyard.jobs.local import LocalOwners, LocalRunner, fork_server
 from modelyard.schemas import Job
-from modelyard.storage import ModelDescription, ModelStore, write_model_files
+from modelyard.storage import Storage, open_folder, write_model_files
 from tests.storage_drafts import new_model
 
 TARGET = f"{__name__}:run"
@@ -31,8 +34,7 @@ def run(folder: Path, report: ProgressReporter) -> Finished:
     ACTIONS[what](folder, report, *arguments)
     model = new_model()
     files = write_model_files(folder / "result", model.estimator, model.report, model.contract)
-    fields = {name: getattr(model, name) for name in ModelDescription.__dataclass_fields__}
-    return Finished(ModelDescription(**fields), files)
+    return Finished(model.name, model.description, files)
 
 
 def rehearse() -> None:
@@ -45,9 +47,31 @@ def rehearse_badly() -> None:
     raise LookupError("stage fright")
 
 
+def rehearse_to_die_reading() -> None:
+    """Let this process die between reading its order and saying that it has taken it."""
+    rehearse()
+    read = socket.recv_fds
+
+    def read_and_die(*arguments: Any) -> None:
+        read(*arguments)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    socket.recv_fds = read_and_die  # type: ignore[assignment]
+
+
+def die() -> None:
+    """Kill the fork server that this is called in."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave_a_spare_at_once() -> None:
+    """Make a spare as soon as a run has ended, in the fork server that this is called in."""
+    fork_server.SPARE_AFTER_S = 0.0
+
+
 def be_impatient() -> None:
     """Let go of a spare soon, in the fork server that this is called in."""
-    spare.MOST_IDLE_S = 0.3
+    fork_server.MOST_IDLE_S = 0.3
 
 
 def _finish(_: Path, report: ProgressReporter) -> None:
@@ -58,6 +82,12 @@ def _pass(folder: Path, _: ProgressReporter, path: str) -> None:
     """Leave a line in a file."""
     with Path(path).open("a") as file:
         file.write(folder.name + "\n")
+
+
+def _pass_and_die(folder: Path, report: ProgressReporter, path: str) -> None:
+    """Leave a line in a file as the last thing to do."""
+    _pass(folder, report, path)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _pid(folder: Path, _: ProgressReporter, path: str) -> None:
@@ -85,15 +115,17 @@ def _spin(_: Path, report: ProgressReporter) -> None:
 
 def _child(_: Path, report: ProgressReporter) -> None:
     """Start a process of its own."""
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
     report(1, 10, None)
     signal.pause()
 
 
-def _steps(_: Path, report: ProgressReporter) -> None:
+def _steps(_: Path, report: ProgressReporter, path: str) -> None:
+    """Report each step until a file of its number says that it was seen."""
     for step in range(1, 6):
-        report(step, 10, 1 / step)
-        time.sleep(0.12)
+        while not (Path(path) / str(step)).exists():
+            report(step, 10, 1 / step)
+            time.sleep(0.01)
     signal.pause()
 
 
@@ -144,6 +176,7 @@ NO_GRACE = Limits(niceness=0, grace_s=0.0)
 ACTIONS: dict[str, Callable[..., None]] = {
     "finish": _finish,
     "pass": _pass,
+    "pass-and-die": _pass_and_die,
     "pid": _pid,
     "meet": _meet,
     "wait": _wait,
@@ -161,17 +194,22 @@ ACTIONS: dict[str, Callable[..., None]] = {
 }
 
 
+def jobs_of(storage: Storage, limits: Limits, preload: Sequence[str] = (), rehearsal: str | None = None) -> Jobs:
+    """Return the jobs of a folder, whose runs are this module's."""
+    runner = LocalRunner(storage.runs, limits, target=TARGET, preload=preload, rehearsal=rehearsal)
+    return Jobs(storage, runner, LocalOwners(storage.runs), limits)
+
+
 @contextmanager
 def opened(root: Path, limits: Limits = NO_GRACE, rehearsal: str | None = None) -> Iterator[Jobs]:
     """Open the jobs of a folder, as a server of their own would."""
-    index = JobIndex()
-    store = ModelStore(root, observers=[index])
-    jobs = Jobs(root, store, index, limits, target=TARGET, preload=(), rehearsal=rehearsal)
+    storage = open_folder(root)
+    jobs = jobs_of(storage, limits, rehearsal=rehearsal)
     try:
         yield jobs
     finally:
         jobs.close()
-        store.close()
+        storage.close()
 
 
 def order(jobs: Jobs, what: str, key: str | None = None, sha256: str = "a") -> Job:
@@ -186,10 +224,8 @@ def _write(path: Path, text: str) -> None:
 
 def serve(root: str, workers: str, preload: str = "", rehearsal: str = "") -> None:
     """Be a server in a process of its own: order what standard input says, a line each, and answer with job ids."""
-    index = JobIndex()
-    store = ModelStore(Path(root), observers=[index])
     limits = Limits(workers=int(workers), niceness=0, grace_s=0.0)
-    jobs = Jobs(Path(root), store, index, limits, target=TARGET, preload=preload.split(), rehearsal=rehearsal or None)
+    jobs = jobs_of(open_folder(Path(root)), limits, preload.split(), rehearsal or None)
     jobs.serve()
     _say("ready")
     for line in sys.stdin:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Collection
 from pathlib import Path
+
+from tests.waiting import wait_until
 
 
 def parents() -> dict[int, int]:
@@ -43,10 +44,6 @@ def _output(pid: int) -> Path:
         return Path()
 
 
-def seconds_until(reached: Callable[[], bool], timeout_s: float = 60.0) -> float:
-    """Wait until something is so, and return how long it took."""
-    began = time.monotonic()
-    while not reached():
-        assert time.monotonic() - began < timeout_s, "it took too long"
-        time.sleep(0.02)
-    return time.monotonic() - began
+def wait_until_gone(pids: Collection[int]) -> None:
+    """Wait until none of some processes is alive."""
+    wait_until(lambda: not parents().keys() & set(pids))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from modelyard.storage import NewModel, current_environment
+from modelyard.schemas import ModelDescription
+from modelyard.storage import ModelStore, NewModel, current_environment, open_folder
+from modelyard.storage.documents.database import Database
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parent.parent
 LIBRARIES = ("scikit-learn",)
@@ -17,21 +19,38 @@ LIBRARIES = ("scikit-learn",)
 
 def new_model(**changed: Any) -> NewModel:
     """Return a model to be stored, with what shall differ."""
-    draft = NewModel(
+    described = {name: changed.pop(name) for name in list(changed) if name in ModelDescription.model_fields}
+    description = ModelDescription(
         model_class_key="logistic_regression",
         hyperparams={"C": 1.0},
         metrics={"train_accuracy": 0.9},
+        feature_names=["age", "sex"],
         feature_types={"age": "numeric", "sex": "categorical"},
         classes=["no", "yes"],
         n_rows=10,
         created_at=datetime.now(UTC),
         training_seconds=0.1,
         environment=current_environment(LIBRARIES),
-        estimator={"weights": [1.0, 2.0]},
-        report=b'{"metrics":{}}',
-        contract=b'{"classes":["no","yes"]}',
-    )
-    return replace(draft, **changed)
+    ).model_copy(update=described)
+    files = {"estimator": {"weights": [1.0, 2.0]}, "report": b'{"metrics":{}}', "contract": b'{"classes":["no","yes"]}'}
+    return NewModel(description=description, **(files | changed))
+
+
+def open_store(root: Path, **options: Any) -> ModelStore:
+    """Open the models of a folder; `options` are those of `open_folder`."""
+    return open_folder(root, **options).models
+
+
+def database_of(store: ModelStore) -> Database:
+    """Return the database under a store, for documents of others in it."""
+    database = store._documents
+    assert isinstance(database, Database)
+    return database
+
+
+def root_of(store: ModelStore) -> Path:
+    """Return the folder of a store."""
+    return database_of(store)._path.parent
 
 
 def start_process(code: str, *arguments: object) -> subprocess.Popen[str]:
@@ -42,6 +61,6 @@ def start_process(code: str, *arguments: object) -> subprocess.Popen[str]:
 
 def finish(process: subprocess.Popen[str]) -> str:
     """Wait for a process to end well and return what it printed."""
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
     return output

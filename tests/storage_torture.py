@@ -14,7 +14,7 @@ from unittest import mock
 from modelyard.errors import ModelNotFound
 from modelyard.schemas import ModelQuery
 from modelyard.storage import ModelStore
-from tests.storage_drafts import new_model
+from tests.storage_drafts import new_model, open_store
 
 NAMES = ("churn", "credit", "fraud")
 
@@ -70,5 +70,5 @@ def say(*words: str) -> None:
 
 if __name__ == "__main__":
     role, folder, given = sys.argv[1:]
-    with mock.patch("modelyard.storage.database.COMPACT_ABOVE_BYTES", 30_000):
-        (write if role == "writer" else read)(ModelStore(Path(folder), lock_timeout_s=60), int(given))
+    with mock.patch("modelyard.storage.documents.database.COMPACT_ABOVE_BYTES", 30_000):
+        (write if role == "writer" else read)(open_store(Path(folder), lock_timeout_s=60), int(given))

@@ -58,7 +58,7 @@ def test_ports_are_for_this_machine_and_data_in_named_volumes(compose: dict[str,
 def first_start(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], **settings}
     command = [sys.executable, str(FOLDER / "first_start.py"), str(folder)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 READ_AS_CLEARML = """
@@ -74,7 +74,7 @@ for folder in map(Path, sys.argv[1:]):
 def configurations(*folders: Path) -> list[dict[str, Any]]:
     """Read folders as ClearML's servers do: by HOCON, each file below the key that its name is."""
     command = [sys.executable, "-W", "ignore", "-c", READ_AS_CLEARML, *map(str, folders)]
-    read = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    read = subprocess.run(command, capture_output=True, text=True, check=True)
     return [json.loads(line) for line in read.stdout.splitlines()]
 
 
@@ -174,9 +174,9 @@ def test_credentials_are_made_without_a_browser(tmp_path: Path) -> None:
         (tmp_path / "yard").mkdir()
         first_start(tmp_path / "yard", **{key: environment.pop(key) for key in ("CLEARML_USER", "CLEARML_PASSWORD")})
         by_file = [*command, str(tmp_path / "yard" / "sign_in.json")]
-        made = subprocess.run(by_file, env=environment, capture_output=True, text=True, timeout=30, check=True)
+        made = subprocess.run(by_file, env=environment, capture_output=True, text=True, check=True)
         environment |= {"CLEARML_USER": clearml_double.ACCESS_KEY, "CLEARML_PASSWORD": "wrong"}
-        refused = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+        refused = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert f'"access_key" = "{clearml_double.ACCESS_KEY}"' in made.stdout
     assert f"api_server: {double.url}" in made.stdout
     assert refused.returncode == 1
@@ -186,7 +186,7 @@ def test_credentials_are_made_without_a_browser(tmp_path: Path) -> None:
 def test_credentials_without_a_sign_in_say_where_to_make_them(tmp_path: Path) -> None:
     unset = {key: value for key, value in os.environ.items() if not key.startswith("CLEARML_")}
     command = [sys.executable, str(FOLDER / "credentials.py"), str(tmp_path / "missing.json")]
-    done = subprocess.run(command, env=unset, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, env=unset, capture_output=True, text=True, check=False)
     assert (done.returncode, "docker compose exec -T apiserver" in done.stderr) == (1, True)
 
 
@@ -205,9 +205,7 @@ def test_compose_takes_the_file_with_nothing_set(tmp_path: Path) -> None:
     command = ["docker", "compose", "-f", str(FOLDER / "docker-compose.yml"), "--env-file"]
     for file in (FOLDER / ".env.example", tmp_path / "empty"):
         (tmp_path / "empty").touch()
-        done = subprocess.run(
-            [*command, str(file), "config"], capture_output=True, text=True, timeout=60, check=False, env=unset
-        )
+        done = subprocess.run([*command, str(file), "config"], capture_output=True, text=True, check=False, env=unset)
         assert (done.returncode, done.stderr) == (0, "")
         services = yaml.safe_load(done.stdout)["services"]
         assert services["secrets"]["environment"] == {

@@ -15,8 +15,8 @@ from modelyard.bootstrap import build
 from modelyard.cli.app import app
 from modelyard.errors import DataLoss, NoYard
 from modelyard.settings import Settings
-from modelyard.storage import ModelRecord, ModelStore
-from tests.storage_drafts import new_model
+from modelyard.storage import ModelRecord
+from tests.storage_drafts import new_model, open_store
 
 MAKING = {"train", "up", "rest", "grpc", "backup load"}
 WITHOUT_A_YARD = {"dashboard", "health", "model-classes"}
@@ -140,7 +140,7 @@ def test_training_makes_the_yard(here: Path) -> None:
 @pytest.fixture
 def lost(here: Path) -> ModelRecord:
     """A model in a yard whose database is gone."""
-    store = ModelStore(here / "yard")
+    store = open_store(here / "yard")
     record = store.add(new_model(name="churn"))
     store.close()
     (here / "yard" / "db.jsonl").unlink()
@@ -189,7 +189,7 @@ def test_a_folder_that_cannot_be_read_is_not_taken_for_none(here: Path) -> None:
 
 
 def test_a_tilde_stands_for_the_home_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ModelStore(here / "home" / "yard").close()
+    open_store(here / "home" / "yard").close()
     monkeypatch.setenv("HOME", str(here / "home"))
     assert run("list", "--storage", "~/yard").exit_code == 0
     monkeypatch.setenv("MODELYARD_STORAGE_DIR", "~/yard")
@@ -204,7 +204,7 @@ def test_what_is_empty_counts_as_not_set(here: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv(f"MODELYARD_{name.upper()}", "")
     monkeypatch.setenv("MODELYARD_URL", "")
     assert Settings() == Settings.model_construct()
-    ModelStore(here / "models_storage").close()
+    open_store(here / "models_storage").close()
     assert run("list", "--storage", "", "--url", "").stdout == "There are no models.\n"
     monkeypatch.setenv("MODELYARD_MISSING_MARKERS", ",")
     assert Settings().missing_markers == ("",)

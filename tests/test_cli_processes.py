@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +20,8 @@ import pytest
 import modelyard
 from modelyard.errors import ModelNotFound
 from tests import doors
-from tests.processes import descendants, parents, seconds_until
+from tests.processes import descendants, wait_until_gone
+from tests.waiting import PATIENCE_S, wait_until
 
 MODELYARD = [sys.executable, "-m", "modelyard"]
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -36,7 +36,7 @@ def small(tmp_path: Path) -> Path:
 
 def call(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [*MODELYARD, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
 def test_the_version_is_said(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_closed_pipe_is_quiet(tmp_path: Path) -> None:
     os.close(reading)
     try:
         command = [*MODELYARD, "model-classes", "--json"]
-        answer = subprocess.run(command, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False)
+        answer = subprocess.run(command, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, check=False)
     finally:
         os.close(writing)
     assert (answer.returncode, answer.stderr) == (141, b"")
@@ -113,7 +113,7 @@ def test_ctrl_c_is_quiet(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         with table.open("wb"):  # returns when the command has begun to read, and ends that read when it closes
             process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out) == (130, b"")
 
 
@@ -125,13 +125,13 @@ def test_ctrl_c_cancels_a_training_on_a_folder(tmp_path: Path, storage_dir: Path
         doors.core(storage_dir) as yard,
         subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process,
     ):
-        seconds_until(lambda: any(job.progress.step for job in yard.list_jobs().jobs))
+        wait_until(lambda: any(job.progress.step for job in yard.list_jobs().jobs))
         family = descendants(process.pid)
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=PATIENCE_S)
         assert (process.returncode, out) == (130, b"")
         assert [job.status for job in yard.list_jobs().jobs] == ["cancelled"]
-        assert seconds_until(lambda: not family & parents().keys()) < 2
+        wait_until_gone(family)
         assert not any(path.is_dir() for path in (storage_dir / "jobs").iterdir())
 
 
@@ -142,7 +142,7 @@ def test_rest_serves_until_it_is_told_to_stop(storage_dir: Path) -> None:
         taken = call("rest", "--port", port, cwd=storage_dir.parent)
         assert (taken.returncode, "Address already in use" in taken.stderr) == (5, True)
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 @contextlib.contextmanager
@@ -175,7 +175,7 @@ def test_up_shows_the_addresses_and_a_signal_stops_every_door(storage_dir: Path)
     with up(storage_dir) as (process, port):
         doors.wait_until_healthy(f"http://127.0.0.1:{port}")
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert not listens(port)
 
 
@@ -183,17 +183,14 @@ def test_a_door_that_dies_stops_the_others_with_its_exit_code(storage_dir: Path)
     with up(storage_dir) as (process, _):
         for child in children(process.pid):
             os.kill(child, signal.SIGKILL)
-        assert process.wait(30) == 128 + signal.SIGKILL
+        assert process.wait(PATIENCE_S) == 128 + signal.SIGKILL
 
 
 def test_doors_end_when_their_owner_is_killed(storage_dir: Path) -> None:
     with up(storage_dir) as (process, port):
         process.kill()
-        process.wait(30)
-        deadline = time.monotonic() + 30
-        while listens(port):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        process.wait(PATIENCE_S)
+        wait_until(lambda: not listens(port))
 
 
 def test_up_refuses_a_port_that_is_taken(tmp_path: Path) -> None:
@@ -231,13 +228,13 @@ def on_terminal(arguments: list[str], cwd: Path, *, answer: tuple[str, str] | No
             if answer is not None and answer[0] in seen:
                 os.write(ours, answer[1].encode())
                 answer = None
-        process.wait(60)
+        process.wait(PATIENCE_S)
     os.close(ours)
     return process.returncode, seen
 
 
 def _read(terminal: int) -> str | None:
-    assert select.select([terminal], [], [], 60)[0], "the command fell silent"
+    assert select.select([terminal], [], [], PATIENCE_S)[0], "the command fell silent"
     try:
         return os.read(terminal, 65536).decode() or None
     except OSError:  # Linux's way of saying that the other side is closed
@@ -250,7 +247,7 @@ def test_health_tells_how_the_servers_of_this_machine_are(tmp_path: Path) -> Non
     def health(*servers: str, **environment: str) -> subprocess.CompletedProcess[str]:
         settings = {**os.environ, **free, **environment}
         command = [*MODELYARD, "health", *servers]
-        return subprocess.run(command, env=settings, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
 
     nobody = health()
     assert (nobody.returncode, "no server listens" in nobody.stderr) == (5, True)
@@ -276,9 +273,9 @@ def test_what_up_runs_is_healthy_only_when_all_of_it_is(storage_dir: Path) -> No
 
     def is_healthy() -> bool:
         command = [*MODELYARD, "health"]
-        said.append(subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False))
+        said.append(subprocess.run(command, env=environment, capture_output=True, text=True, check=False))
         return said[-1].returncode == 0
 
     with doors.serving([*MODELYARD, "up"], storage_dir, **ports):
-        seconds_until(is_healthy)
+        wait_until(is_healthy)
     assert re.findall(r"(REST|gRPC|Dashboard).* ok", said[-1].stdout) == ["REST", "gRPC", "Dashboard"]

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from modelyard.cli.app import app
-from modelyard.storage import ModelRecord, ModelStore
-from tests.storage_drafts import new_model
+from modelyard.storage import ModelRecord
+from tests.storage_drafts import new_model, open_store
 
 
 def run(storage_dir: Path, *arguments: object) -> Result:
@@ -24,7 +24,7 @@ def document(result: Result) -> Any:
 
 @pytest.fixture
 def record(storage_dir: Path) -> ModelRecord:
-    store = ModelStore(storage_dir)
+    store = open_store(storage_dir)
     record = store.add(new_model(name="churn"))
     store.set_status("churn", "deleted")
     store.add(new_model(name="kept"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -20,9 +19,9 @@ from modelyard.rest_api.client import RestClient
 from modelyard.schemas import Job, ModelQuery, PredictRequest, TrainRequest
 from tests import containers, dashboards
 from tests.containers import Project, docker, inspected
-from tests.processes import seconds_until
+from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(600), pytest.mark.xdist_group("containers")]
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(1200)]  # it may build the image
 
 SIZE_MB = 850
 STOP_GRACE_S = 30
@@ -152,10 +151,10 @@ def test_the_dashboard_shows_it_to_a_browser(healthy: Project, birds: str) -> No
     with dashboards.chromium() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-US")
         page.goto(f"http://{healthy.address('dashboard')}/model?id={birds}")
-        expect(page.get_by_role("heading", level=1)).to_have_text("birds · v1", timeout=30_000)
-        expect(page.locator("canvas, svg.marks").first).to_be_visible(timeout=30_000)  # a chart
+        expect(page.get_by_role("heading", level=1)).to_have_text("birds · v1")
+        expect(page.locator("canvas, svg.marks").first).to_be_visible()  # a chart
         page.get_by_text("gRPC", exact=True).click()
-        expect(page.get_by_text("grpc:50051")).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("grpc:50051")).to_be_visible()
         expect(page.get_by_role("heading", level=1)).to_have_text("birds · v1")
 
 
@@ -177,9 +176,9 @@ def test_a_browser_is_not_turned_against_it(healthy: Project) -> None:
 def test_a_job_is_cancelled_from_the_other_container(healthy: Project) -> None:
     with healthy.rest() as rest, healthy.grpc() as grpc:
         job = rest.submit_training(LONG_TRAINING)
-        seconds_until(lambda: progress_of(rest, job) > 0)
+        wait_until(lambda: progress_of(rest, job) > 0)
         grpc.cancel_job(job.job_id)
-        assert seconds_until(lambda: rest.get_job(job.job_id).status == "cancelled") < 10
+        wait_until(lambda: rest.get_job(job.job_id).status == "cancelled")
 
 
 def test_servers_that_are_killed_come_back_with_all_data(healthy: Project, birds: str) -> None:
@@ -187,7 +186,7 @@ def test_servers_that_are_killed_come_back_with_all_data(healthy: Project, birds
     for container in ids.values():
         signal_servers(container, "SIGKILL")
     for service, container in ids.items():
-        seconds_until(partial(has_restarted, container))
+        wait_until(partial(has_restarted, container))
         healthy.wait_until_healthy(service)
     with healthy.rest() as rest, healthy.grpc() as grpc:
         assert rest.get_model(birds) == grpc.get_model(birds)
@@ -213,11 +212,9 @@ def test_they_stop_within_the_grace_period_with_a_training_running_and_lose_noth
 ) -> None:
     with healthy.grpc() as client:
         job = client.submit_training(LONG_TRAINING)
-        seconds_until(lambda: progress_of(client, job) > 0)
+        wait_until(lambda: progress_of(client, job) > 0)
         before = client.list_models().models
-    began = time.monotonic()
-    healthy.compose("stop")
-    assert time.monotonic() - began < STOP_GRACE_S
+    healthy.compose("stop")  # what outlasts the grace period is killed, and its exit code says so
     assert [healthy.asked(service, "{{.State.ExitCode}}") for service in containers.PORTS] == ["0", "0", "0"]
     healthy.compose("down")
     healthy.up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,9 +13,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from modelyard.dashboard.listing import selection_key
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import Evaluation, ModelMetadata, ModelQuery, TrainRequest
 from tests import doors
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.filterwarnings("default")  # Streamlit's own
 
@@ -34,7 +37,7 @@ class Yard:
             "from modelyard.dashboard.doors import Doors\n"
             f"main(Doors({self.rest_url!r}, {self.grpc_target!r}), start={page!r})\n"
         )
-        app = AppTest.from_string(script, default_timeout=30)
+        app = AppTest.from_string(script, default_timeout=PATIENCE_S)
         for name, value in query.items():
             app.query_params[name] = value
         return app.run()
@@ -67,6 +70,12 @@ def button(app: AppTest, key: str) -> Any:
 
 def field(app: AppTest, label: str) -> Any:
     return next(one for one in app.number_input if one.label == label)
+
+
+def said(app: AppTest, parameter: str) -> str | None:
+    """Return what the address says."""
+    value = app.query_params.get(parameter)
+    return value[0] if isinstance(value, list) else value
 
 
 def wait_for_model(app: AppTest) -> AppTest:
@@ -163,9 +172,9 @@ def test_a_model_is_deleted_and_restored(yard: Yard, penguins_csv: Path) -> None
     request = TrainRequest(model_class_key="logistic_regression", X=penguins_csv, target="species", name="retired")
     model = yard.client.train(request)
     app = yard.open("model", id=model.model_id)
-    app = button(app, "delete-soft").click().run()
+    app = button(app, f"delete-soft-{model.model_id}").click().run()
     assert yard.client.get_model(model.model_id).status == "deleted"
-    button(app, "restore").click().run()
+    button(app, f"restore-{model.model_id}").click().run()
     assert yard.client.get_model(model.model_id).status == "active"
 
 
@@ -197,9 +206,11 @@ def test_deleting_for_good_needs_the_name_typed_in(yard: Yard, penguins_csv: Pat
     request = TrainRequest(model_class_key="logistic_regression", X=penguins_csv, target="species", name="gone")
     model = yard.client.train(request)
     app = yard.open("model", id=model.model_id)
-    assert button(app, "delete-hard").disabled
-    app = app.text_input(key="typed-name").set_value("gone").run()
-    button(app, "delete-hard").click().run()
+    delete_hard, typed_name = f"delete-hard-{model.model_id}", f"typed-name-{model.model_id}"
+    assert button(app, delete_hard).disabled
+    app = app.text_input(key=typed_name).set_value("gone").run()
+    app = button(app, delete_hard).click().run()
+    assert "gone · v1" in app.success[0].value
     assert all(one.name != "gone" for one in yard.client.list_models(ModelQuery(status="all")).models)
 
 
@@ -230,6 +241,91 @@ def test_a_door_that_is_down_is_said_and_the_other_offered(yard: Yard, penguin_m
     app = button(app, "use-grpc").click().run()
     assert not app.error
     assert app.dataframe[0].value.shape[0] >= 1
+
+
+@pytest.mark.parametrize(("page", "parameter"), [("model", "id"), ("predict", "id"), ("train", "parent")])
+def test_a_name_in_the_address_becomes_its_model_at_once(
+    yard: Yard, penguin_model: ModelMetadata, page: str, parameter: str
+) -> None:
+    app = yard.open(page, **{parameter: "birds"})
+    assert not app.error
+    assert said(app, parameter) == penguin_model.model_id
+
+
+def test_a_page_keeps_its_model_when_its_name_means_another(yard: Yard, penguins_csv: Path) -> None:
+    request = TrainRequest(model_class_key="logistic_regression", X=penguins_csv, target="species", name="moving")
+    first = yard.client.train(request)
+    pages = {page: yard.open(page, **{way: "moving"}) for page, way in (("predict", "id"), ("train", "parent"))}
+    yard.client.train(request)
+    yard.client.delete(first.model_id)
+    assert "moving · v1 is deleted" in texts(pages["predict"].run()).replace("**", "")
+    assert "Starts from moving · v1" in texts(pages["train"].run())
+
+
+def test_a_row_that_was_picked_is_not_taken_for_the_one_that_moved_into_its_place() -> None:
+    assert selection_key("models", ["b", "a"]) == selection_key("models", ["b", "a"])
+    assert selection_key("models", ["b", "a"]) != selection_key("models", ["c", "b", "a"])
+
+
+def test_the_address_shows_a_training_to_anyone_and_then_its_model(yard: Yard, penguin_model: ModelMetadata) -> None:
+    app = yard.open("train", parent="birds")
+    app = next(one for one in app.button if "sample" in one.label).click().run()
+    app = button(app, "train-go").click().run()
+    job_id = said(app, "job")
+    assert job_id is not None
+    other = wait_for_model(yard.open("train", job=job_id))
+    assert "A new version of birds" in texts(other)
+    assert "birds · v2" in other.success[0].value
+    assert said(other, "parent") == penguin_model.model_id
+    other = button(other, "train-another").click().run()
+    assert (said(other, "job"), said(other, "parent")) == (None, penguin_model.model_id)
+    yard.client.delete("birds:2", hard=True)
+
+
+def test_a_job_that_is_not_there_is_said_and_the_form_is_open(yard: Yard) -> None:
+    app = yard.open("train", job="0190a1b2-0000-7000-8000-000000000000")
+    assert "There is no such thing" in app.error[0].value
+    assert app.expander[0].proto.expanded
+
+
+def test_a_page_loaded_anew_has_the_table_and_the_form_as_they_were(yard: Yard) -> None:
+    app = yard.open("train")
+    app = app.button[-1].click().run()
+    app = app.text_input[0].set_value("kept").run()
+    app = field(app, "C").set_value(0.25).run()
+    app = app.multiselect[0].set_value(["mine"]).run()
+    app = app.segmented_control(key="evaluation--method").set_value("cv").run()
+    left = app.session_state["modelyard"]
+    left.kinds["penguins.csv-"]["island"] = None  # as the editor of columns does
+
+    again = yard.open("train", visit=said(app, "visit") or "")
+    assert not again.exception
+    assert said(again, "visit") not in (None, left.visit)
+    assert again.selectbox[0].value == "species"
+    assert (again.text_input[0].value, field(again, "C").value, again.multiselect[0].value) == ("kept", 0.25, ["mine"])
+    wait_for_model(button(again, "train-go").click().run())
+    model = yard.client.get_model("kept")
+    assert (model.hyperparams["C"], model.tags, model.evaluation.method) == (0.25, ["mine"], "cv")
+    assert "island" not in model.feature_names
+
+
+def test_a_visit_that_is_over_is_said_and_its_files_are_gone(yard: Yard) -> None:
+    app = yard.open("train")
+    app = app.button[-1].click().run()
+    visit, folder = said(app, "visit") or "", app.session_state["modelyard"].scratch
+    other = yard.open("train", visit=visit)
+    assert other.session_state["modelyard"].scratch == folder
+    del app, other
+    gc.collect()
+    assert not folder.exists()
+    assert "The table that was here is gone" in texts(yard.open("train", visit=visit))
+
+
+def test_a_switch_that_says_nothing_changes_nothing(yard: Yard) -> None:
+    app = yard.open("models")
+    app = app.segmented_control(key="door").set_value(None).run()
+    assert not app.exception
+    assert app.session_state["modelyard"].door == "rest"
 
 
 def test_the_same_over_grpc(yard: Yard, penguin_model: ModelMetadata) -> None:

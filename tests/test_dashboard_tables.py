@@ -15,7 +15,9 @@ from modelyard.dashboard.forms import difference
 from modelyard.dashboard.predicted import _as_labels
 from modelyard.dashboard.profiles import look_at
 from modelyard.dashboard.tables import HEAD_ROWS, open_table, without
+from modelyard.dashboard.targets import Labels, better_targets, count_labels
 from modelyard.errors import InvalidTable
+from modelyard.tables import ReadingOptions, read_training
 
 ROWS = [{"age": 39, "job": "clerk", "paid": "no"}, {"age": None, "job": "smith", "paid": "yes"}]
 
@@ -156,3 +158,55 @@ def test_a_names_markdown_is_not_taken_for_markdown() -> None:
 def test_true_is_not_one_among_hyperparams() -> None:
     schema = {"properties": {"verbose": {"default": False}, "C": {"default": 1.0}}}
     assert difference(schema, {"verbose": 0, "C": 1}) == {"verbose": 0}
+
+
+IDENTIFIERS = {
+    "id": [f"{row:04}-C" for row in range(6000)],
+    "tenure": [row % 70 for row in range(6000)],
+    "pair": [row // 2 for row in range(6000)],
+    "plan": ["month", "year"] * 3000,
+    "churn": ["yes", "no", "no"] * 2000,
+}
+
+
+@pytest.mark.parametrize(
+    ("target", "labels", "hopeless", "thin"),
+    [
+        ("id", Labels(6000, 6000, 6000), True, True),  # seen beyond the rows of the preview
+        ("pair", Labels(6000, 3000, 0), False, True),
+        ("tenure", Labels(6000, 70, 0), False, False),
+        ("churn", Labels(6000, 2, 0), False, False),
+    ],
+)
+def test_labels_are_counted_over_the_whole_table(
+    tmp_path: Path, target: str, labels: Labels, hopeless: bool, thin: bool
+) -> None:
+    pl.DataFrame(IDENTIFIERS).write_csv(tmp_path / "t.csv")
+    table = open_table(tmp_path / "t.csv", "t.csv")
+    assert count_labels(table, target) == labels
+    assert (labels.hopeless, labels.thin) == (hopeless, thin)
+    assert better_targets(table) == ["churn", "plan"]
+
+
+def test_the_dashboard_and_the_core_refuse_the_same_targets(tmp_path: Path) -> None:
+    for single, repeated in ((100, 0), (101, 0), (51, 50), (51, 51)):
+        values = [f"s{i}" for i in range(single)] + [f"r{i}" for i in range(repeated)] * 2
+        pl.DataFrame({"a": range(len(values)), "y": values}).write_csv(tmp_path / "t.csv")
+        labels = count_labels(open_table(tmp_path / "t.csv", "t.csv"), "y")
+        assert labels is not None
+        try:
+            read_training(
+                tmp_path / "t.csv", None, target="y", feature_types=None, feature_names=None, options=ReadingOptions(())
+            )
+        except InvalidTable:
+            assert labels.hopeless
+        else:
+            assert not labels.hopeless
+
+
+def test_labels_that_cannot_be_counted_are_left_to_the_server(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,y\n1,x\n")
+    table = open_table(path, path.name)
+    path.unlink()
+    assert count_labels(table, "y") is None

@@ -126,9 +126,23 @@ def test_every_code_word_of_an_error_has_its_words() -> None:
     assert {f"error.{code}" for code in codes} <= set(CATALOGUE)
 
 
-@pytest.mark.parametrize(("locale", "language"), [("ru-RU", "ru"), ("ru", "ru"), ("de-DE", "en"), (None, "en")])
-def test_the_first_language_is_the_browsers(locale: str | None, language: str) -> None:
-    assert first_language(locale) == language
+@pytest.mark.parametrize(
+    ("said", "locale", "language"),
+    [
+        (None, "ru-RU", "ru"),
+        (None, "ru", "ru"),
+        (None, "de-DE", "en"),
+        (None, None, "en"),
+        ("en", "ru", "en"),
+        ("ru", "en-US", "ru"),
+        ("Русский", "en-US", "ru"),  # as the switch writes it into the address
+        ("nonsense", "ru", "ru"),
+    ],
+)
+def test_the_first_language_is_the_addresss_then_the_browsers(
+    said: str | None, locale: str | None, language: str
+) -> None:
+    assert first_language(said, locale) == language
 
 
 @pytest.mark.parametrize("drawing", sorted((FOLDER / "art").glob("*.svg")), ids=lambda path: path.name)

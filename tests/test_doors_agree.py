@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelyard.grpc_server import codec
 from modelyard.grpc_server.client import GrpcClient
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.rest_api.client import RestClient
@@ -126,6 +125,6 @@ def test_an_index_is_left_out_behind_every_door(yards: dict[str, Verbs], tmp_pat
     assert (len(answer["predictions"]), answer["warnings"]) == (12, [])
     message = pb.TrainRequest(model_class_key="logistic_regression", X=pb.Table(arrow=arrow))
     message.y.extend(pb.Value(string_value=label) for label in frame["y"])
-    trained = codec.read_model(grpc._stub.Train(message))
+    trained = grpc._read(ModelMetadata, grpc._stub.Train(message))
     assert trained.feature_names == ["a"]
     assert [found.message for found in trained.warnings] == [told]

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from modelyard.ml_core.curves import (
+from modelyard.ml_core.tasks import TASKS
+from modelyard.ml_core.tasks.classification.curves import (
     MAX_POINTS,
     calibration_curves,
     label_text,
@@ -22,11 +23,18 @@ from modelyard.ml_core.curves import (
     roc_curves,
     thin,
 )
-from modelyard.ml_core.evaluation import FittedPart, judge, mean_curve
-from modelyard.ml_core.metrics import Codes, Probabilities, mean_and_deviation, per_class, validation_metrics
-from modelyard.ml_core.report import confusion
-from modelyard.ml_core.splits import split_rows
-from modelyard.ml_core.training import Trained, TrainingPlan, labels_of, run_training
+from modelyard.ml_core.tasks.classification.labels import labels_of
+from modelyard.ml_core.tasks.classification.metrics import (
+    Codes,
+    Probabilities,
+    confusion,
+    per_class,
+    validation_metrics,
+)
+from modelyard.ml_core.tasks.classification.splits import split_rows
+from modelyard.ml_core.training.evaluation import FittedPart, judge, mean_and_deviation, mean_curve
+from modelyard.ml_core.training.plan import Trained, TrainingPlan
+from modelyard.ml_core.training.trainings import run_training
 from modelyard.models_registry import hyperparams, model_class
 from modelyard.models_registry.base import Fit, FitTask
 from modelyard.schemas import Evaluation, Label, LearningCurve, Report
@@ -155,7 +163,7 @@ def test_learning_curve_of_folds_is_their_mean_as_far_as_all_go_and_are_finite()
 
 def test_best_iterations_of_folds_without_early_stopping_are_none() -> None:
     codes, probabilities = scored(20, 2)
-    assert judge([FittedPart(Fit(None), codes, probabilities)]).iterations is None
+    assert judge([FittedPart(Fit(None), codes, probabilities)], TASKS["classification"]).iterations is None
 
 
 @pytest.mark.parametrize("noise", [0.3, 1.0, 5.0])

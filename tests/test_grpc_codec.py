@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 from modelyard import errors
 from modelyard.errors import FieldError, InvalidRequest, InvalidTable, ModelyardError
-from modelyard.grpc_server import codec, faults, messages, tables_out
+from modelyard.grpc_server import codec, faults, messages
+from modelyard.grpc_server.client import answers, orders, tables_out
 from modelyard.grpc_server.paths import read_path, write_path
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.spool import Spool
 from modelyard.grpc_server.tables_in import opened, read_table
-from modelyard.grpc_server.values import NoValue, read_value, write_value
+from modelyard.grpc_server.values import check_value, read_value, write_value
 from modelyard.schemas import Curve, Evaluation, LearningCurve, ModelWarning, Predictions, Report
 from modelyard.tables.forms import read_form
 
@@ -73,10 +74,19 @@ def test_what_is_nearly_a_scalar_is_sent_as_one(cell: Any, sent: Any) -> None:
     assert (back, type(back)) == (sent, type(sent))
 
 
-@pytest.mark.parametrize("cell", [2**63 + 1, b"x", [1], object(), "\ud800"])
-def test_what_is_no_scalar_is_refused(cell: Any) -> None:
-    with pytest.raises(NoValue, match="cannot be sent"):
-        write_value(cell)
+@pytest.mark.parametrize(
+    ("cell", "due"),
+    [
+        (2**63 + 1, "must be an integer of 64 bits or a number that a double holds exactly"),
+        (b"x", "must be text, a number or a boolean"),
+        ([1], "must be text, a number or a boolean"),
+        (object(), "must be text, a number or a boolean"),
+        ("\ud800", "must be valid Unicode text"),
+    ],
+)
+def test_what_is_no_scalar_is_refused(cell: Any, due: str) -> None:
+    with pytest.raises(ValueError, match=f"^{due}$"):
+        check_value(cell)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +275,7 @@ def test_predictions_come_back_as_they_went(labels: list[Any], data: Any) -> Non
     warnings = [ModelWarning(code="c", message="m", column="x", count=3), ModelWarning(code="d", message="n")]
     found = Predictions(str(len(labels)), labels, classes, rows, warnings)
     message = pb.PredictResponse.FromString(codec.write_predictions(found))
-    back = codec.read_predictions(message, probabilities=rows is not None)
+    back = answers.read_predictions(message, probabilities=rows is not None)
     assert back == found
     assert [type(label) for label in back.predictions] == [type(label) for label in labels]
 
@@ -306,7 +316,7 @@ def test_an_evaluation_comes_back_with_what_was_set() -> None:
 
 
 def test_hyperparams_go_as_text() -> None:
-    assert codec.hyperparams_as_text({"a": 1, "b": 0.1, "c": True, "d": None, "e": "l2", "f": np.float64(1e-5)}) == {
+    assert orders.hyperparams_as_text({"a": 1, "b": 0.1, "c": True, "d": None, "e": "l2", "f": np.float64(1e-5)}) == {
         "a": "1",
         "b": "0.1",
         "c": "true",

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import re
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,11 +24,12 @@ from modelyard import calls, errors
 from modelyard.bootstrap import build
 from modelyard.calls import Calls
 from modelyard.errors import FieldError, ModelyardError
-from modelyard.grpc_server import faults, server, tables_out
-from modelyard.grpc_server.client import GrpcClient
+from modelyard.grpc_server import faults, server
+from modelyard.grpc_server.client import GrpcClient, tables_out
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.schemas import Evaluation, PredictRequest, TrainRequest
 from modelyard.settings import Settings
+from tests.waiting import PATIENCE_S, wait_until
 
 TRAIN_HEADER = pb.TrainStreamRequest(train=pb.TrainRequest(model_class_key="logistic_regression"))
 METHODS = list(server.SERVICE.methods)
@@ -53,12 +53,12 @@ def serving(yard: Any, settings: Settings) -> Iterator[str]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    assert started.wait(30)
+    assert started.wait(PATIENCE_S)
     try:
         yield f"127.0.0.1:{ready[0]}"
     finally:
         loops[0].call_soon_threadsafe(stop.set)
-        thread.join(30)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
 
 
@@ -229,11 +229,12 @@ def test_bytes_that_are_no_message_are_refused(channel: Any, method: Any) -> Non
 
 def lines_of(name: str, caplog: pytest.LogCaptureFixture, count: int) -> list[logging.LogRecord]:
     """Return the lines of a method's calls, each of which is written once its answer is on its way."""
-    deadline = time.monotonic() + 10
-    while len(lines := [record for record in caplog.records if record.getMessage() == name]) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    return lines
+
+    def lines() -> list[logging.LogRecord]:
+        return [record for record in caplog.records if record.getMessage() == name]
+
+    wait_until(lambda: len(lines()) >= count)
+    return lines()
 
 
 def test_every_answer_has_a_request_id_and_every_call_a_line_in_the_log(
@@ -352,9 +353,9 @@ def test_a_stream_is_refused_by_its_first_message_before_the_table_comes(
 
     def requests() -> Iterator[bytes]:
         yield pb.TrainStreamRequest(train=header).SerializeToString()
-        assert refused.wait(30), "the server waits for the table"
+        assert refused.wait(PATIENCE_S), "the server waits for the table"
 
-    pending = channel.stream_unary(f"/{server.SERVICE.full_name}/TrainStream").future(requests(), timeout=20)
+    pending = channel.stream_unary(f"/{server.SERVICE.full_name}/TrainStream").future(requests(), timeout=PATIENCE_S)
     assert words in pending.exception().details()
     refused.set()
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import grpc
 import pytest
 
+from modelyard.grpc_server.transport import Server, ServerCall
 from modelyard.grpc_server.wire import Method, WireCall, WireServer, transport
+from tests.waiting import PATIENCE_S
 
 
 async def slow(call: WireCall) -> None:
@@ -66,8 +69,8 @@ def kind(request: pytest.FixtureRequest) -> type[WireServer]:
     return transport(request.param)
 
 
-async def started(kind: type[WireServer]) -> tuple[WireServer, Any]:
-    server = kind(METHODS, [("grpc.so_reuseport", 0)])
+async def started(kind: type[WireServer], **more: Method) -> tuple[WireServer, Any]:
+    server = kind(METHODS | {f"/s/{name}": method for name, method in more.items()}, [("grpc.so_reuseport", 0)])
     port = server.listen("127.0.0.1:0")
     await server.start()
     return server, grpc.aio.insecure_channel(f"127.0.0.1:{port}")
@@ -107,17 +110,65 @@ async def test_what_answers_nothing_is_an_error(kind: type[WireServer], path: st
 
 @on_a_loop
 async def test_a_server_waits_for_its_calls_and_not_for_those_that_never_end(kind: type[WireServer]) -> None:
-    server, channel = await started(kind)
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def held(call: WireCall) -> None:
+        begun.set()
+        await may_end.wait()
+        call.end(b"held")
+
+    server, channel = await started(kind, Held=Method(held))
     async with channel:
         watching = channel.unary_stream("/s/Endless")(b"")
         assert await watching.read() == b"x"
-        asked = asyncio.ensure_future(channel.unary_unary("/s/Unary")(b"slow"))
-        await asyncio.sleep(0.05)
-        await asyncio.wait_for(server.drain(), 5)
+        asked = asyncio.ensure_future(channel.unary_unary("/s/Held")(b""))
+        await begun.wait()
+        draining = asyncio.ensure_future(server.drain())
+        await asyncio.sleep(0)
+        assert not draining.done()
+        may_end.set()
+        await draining
         await server.stop()
-        assert await asked == b"slow"
+        assert await asked == b"held"
         with pytest.raises(grpc.RpcError):
             await _all_of(watching)
+
+
+@on_a_loop
+async def test_a_call_whose_caller_leaves_before_the_loop_comes_to_it_is_begun_and_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[WireCall] = []
+
+    async def noting(call: WireCall) -> None:
+        begun.append(call)
+        await call.read()
+
+    server = Server({"/s/Noting": Method(noting, client_streaming=True)}, [("grpc.so_reuseport", 0)])
+    port = server.listen("127.0.0.1:0")
+    await server.start()
+    taken_up, closed = after(monkeypatch, "_go_on"), after(monkeypatch, "_closed")
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = channel.stream_stream("/s/Noting")(iter(closed.wait, None))
+        assert taken_up.wait(PATIENCE_S)  # here, and so the loop stands still
+        call.cancel()
+        assert closed.wait(PATIENCE_S)
+    async with asyncio.timeout(PATIENCE_S):
+        await server.drain()
+        await server.stop()
+    assert [isinstance(call, ServerCall) and call.left for call in begun] == [True]
+
+
+def after(monkeypatch: pytest.MonkeyPatch, name: str) -> threading.Event:
+    """Return what is set when a method of a call has been called."""
+    happened, method = threading.Event(), getattr(ServerCall, name)
+
+    def call_and_tell(*arguments: Any) -> None:
+        method(*arguments)
+        happened.set()
+
+    monkeypatch.setattr(ServerCall, name, call_and_tell)
+    return happened
 
 
 @on_a_loop
@@ -135,7 +186,7 @@ async def test_servers_end_again_and_again_while_callers_come_and_go(kind: type[
             await asyncio.sleep(0.005)
             for call in calls[::3]:
                 call.cancel()
-            await asyncio.wait_for(server.stop(), 5)
+            await server.stop()
             ended = await asyncio.gather(*calls, return_exceptions=True)
             assert all(isinstance(end, bytes | grpc.RpcError | asyncio.CancelledError) for end in ended)
 

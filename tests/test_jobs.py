@@ -8,6 +8,7 @@ import re
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,17 @@ from typing import Any
 import pytest
 
 from modelyard import errors
-from modelyard.jobs import Jobs, Limits, launcher, run_process
-from modelyard.jobs.documents import JobDocuments
+from modelyard.jobs import Jobs, Limits
+from modelyard.jobs.lifecycle import Lifecycle
+from modelyard.jobs.local import LocalOwners, LocalRunner, launcher, run_process
 from modelyard.jobs.spool import Spool
-from modelyard.ml_core import running
+from modelyard.ml_core.training import running
 from modelyard.schemas import Job, JobQuery, TrainRequest
+from modelyard.storage import open_folder
 from tests import doors, job_runs
 from tests.job_runs import NO_GRACE, opened, order
-from tests.processes import descendants, parents, seconds_until
+from tests.processes import descendants, parents, wait_until_gone
+from tests.waiting import PATIENCE_S, wait_until
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,8 +50,12 @@ def until_running(jobs: Jobs, job: Job) -> Job:
 
 def run_pids() -> set[int]:
     """Return the processes of the runs."""
+    return descendants(fork_server_pid())
+
+
+def fork_server_pid() -> int:
     (server,) = (pid for pid, parent in parents().items() if parent == os.getpid() and _is_fork_server(pid))
-    return descendants(server)
+    return server
 
 
 def _is_fork_server(pid: int, target: str = job_runs.TARGET) -> bool:
@@ -65,7 +73,7 @@ def test_a_job_that_succeeds_has_its_model_and_leaves_nothing(jobs: Jobs, storag
     assert (ended.status, ended.error) == ("succeeded", None)
     assert (ended.progress.fraction, ended.progress.step, ended.progress.metric) == (1.0, 2, 0.25)
     assert [path.name for path in (storage_dir / "artifacts").iterdir()] == [ended.model_id]
-    seconds_until(lambda: leftovers(storage_dir) == [])
+    wait_until(lambda: leftovers(storage_dir) == [])
 
 
 ENDINGS: dict[str, tuple[type[errors.ModelyardError], str]] = {
@@ -93,7 +101,7 @@ def test_a_run_that_ends_badly_fails_alone_and_says_why(jobs: Jobs, storage_dir:
     assert "secret" not in str(caught.value)
     assert caught.value.errors == (job_runs.WRONG.errors if what == "wrong" else ())
     assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
-    seconds_until(lambda: leftovers(storage_dir) == [])
+    wait_until(lambda: leftovers(storage_dir) == [])
 
 
 def test_runs_that_end_while_others_begin_leave_the_fork_server_alone(storage_dir: Path) -> None:
@@ -130,18 +138,18 @@ def test_the_log_quotes_no_cell_of_a_table_that_a_run_refused(jobs: Jobs, caplog
     assert f"job {job.job_id} failed: INVALID_ARGUMENT" in caplog.text
 
 
-def test_progress_is_seen_while_the_run_goes_on(jobs: Jobs) -> None:
-    job = order(jobs, "steps")
+def test_progress_is_seen_while_the_run_goes_on(jobs: Jobs, tmp_path: Path) -> None:
+    job = order(jobs, f"steps {tmp_path}")
     steps: list[int] = []
     for state in jobs.watch(job.job_id):
         if state.progress.step is not None and state.progress.step not in steps:
             steps.append(state.progress.step)
             assert state.progress.fraction == state.progress.step / 10
             assert state.progress.metric == 1 / state.progress.step
+            (tmp_path / str(state.progress.step)).touch()
         if state.progress.step == 5 and not state.ended:
             jobs.cancel(job.job_id)
-    assert steps == sorted(steps)
-    assert len(steps) >= 3
+    assert steps == [1, 2, 3, 4, 5]
     assert jobs.get(job.job_id).progress.step == 5
 
 
@@ -152,8 +160,8 @@ def test_a_running_job_that_is_cancelled_is_killed_at_once(jobs: Jobs, storage_d
     cancelled = jobs.cancel(job.job_id)
     assert cancelled.status == "cancelled"
     assert cancelled.ended_at is not None
-    assert seconds_until(lambda: not pids & parents().keys()) < 0.25
-    seconds_until(lambda: leftovers(storage_dir) == [])
+    wait_until_gone(pids)
+    wait_until(lambda: leftovers(storage_dir) == [])
     assert jobs.wait(job.job_id) == cancelled
     assert list((storage_dir / "artifacts").iterdir()) == []
     with pytest.raises(errors.FailedPrecondition, match="cancelled already"):
@@ -167,36 +175,38 @@ def test_a_queued_job_that_is_cancelled_never_runs(jobs: Jobs, storage_dir: Path
     jobs.cancel(running.job_id)
     jobs.wait(order(jobs, "finish").job_id)
     assert not (tmp_path / "passed").exists()
-    seconds_until(lambda: leftovers(storage_dir) == [])
+    wait_until(lambda: leftovers(storage_dir) == [])
 
 
 def test_a_cancel_beats_a_run_that_has_just_finished(
     jobs: Jobs, storage_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cancel between the run's end and the transaction that would store its model."""
-    read = Spool.outcome
+    read = Spool.ending
 
     def cancel_first(spool: Spool) -> object:
         jobs.cancel(spool.path.name)
         return read(spool)
 
-    monkeypatch.setattr(Spool, "outcome", cancel_first)
+    monkeypatch.setattr(Spool, "ending", cancel_first)
     job = order(jobs, "finish")
     assert jobs.wait(job.job_id).status == "cancelled"
-    seconds_until(lambda: leftovers(storage_dir) == [])
+    wait_until(lambda: leftovers(storage_dir) == [])
     assert list((storage_dir / "artifacts").iterdir()) == []
 
 
 def test_a_run_over_its_time_ends_alone(storage_dir: Path) -> None:
-    with opened(storage_dir, replace(NO_GRACE, timeout_s=0.3, workers=2)) as jobs:
-        late = order(jobs, "spin")
-        assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
-        ended = jobs.wait(late.job_id)
+    limits = replace(NO_GRACE, workers=2)
+    with opened(storage_dir, limits) as others, opened(storage_dir, replace(limits, timeout_s=0.3)) as jobs:
+        beside = until_running(others, order(others, "wait"))
+        runs_beside = run_pids()
+        ended = jobs.wait(order(jobs, "spin").job_id)
         assert ended.status == "failed"
         assert ended.error is not None
         with pytest.raises(errors.DeadlineExceeded, match=r"longer than 0.3 s.*MODELYARD_TRAIN_TIMEOUT_S"):
             raise ended.error.exception()
-        assert seconds_until(lambda: run_pids() == set()) < 1
+        wait_until(lambda: run_pids() == runs_beside)
+        assert others.get(beside.job_id).status == "running"
 
 
 def test_a_run_over_its_memory_ends_alone(storage_dir: Path) -> None:
@@ -208,7 +218,7 @@ def test_a_run_over_its_memory_ends_alone(storage_dir: Path) -> None:
         assert ended.error is not None
         with pytest.raises(errors.ResourceExhausted, match=r"MODELYARD_TRAIN_MEMORY_MB allows, 300 MB"):
             raise ended.error.exception()
-        assert seconds_until(lambda: run_pids() == set()) < 1
+        wait_until(lambda: run_pids() == set())
 
 
 def test_jobs_take_turns_in_the_order_in_which_they_came(jobs: Jobs, tmp_path: Path) -> None:
@@ -222,7 +232,7 @@ def test_jobs_take_turns_in_the_order_in_which_they_came(jobs: Jobs, tmp_path: P
 def test_as_many_run_at_a_time_as_there_are_slots(storage_dir: Path, tmp_path: Path) -> None:
     with opened(storage_dir, replace(NO_GRACE, workers=2)) as jobs:
         ordered = [order(jobs, f"meet {tmp_path}").job_id for _ in range(3)]
-        seconds_until(lambda: len(list(tmp_path.iterdir())) >= 3)  # two runs and the storage folder
+        wait_until(lambda: len(list(tmp_path.iterdir())) >= 3)  # two runs and the storage folder
         assert [jobs.get(job_id).status for job_id in ordered] == ["running", "running", "queued"]
         (tmp_path / "go").touch()
         assert [jobs.wait(job_id).status for job_id in ordered] == ["succeeded"] * 3
@@ -236,7 +246,7 @@ def test_a_full_queue_refuses_more(storage_dir: Path) -> None:
         jobs.cancel(queued.job_id)
         jobs.cancel(order(jobs, "wait").job_id)
         jobs.cancel(running.job_id)
-        seconds_until(lambda: leftovers(storage_dir) == [])
+        wait_until(lambda: leftovers(storage_dir) == [])
 
 
 def test_a_key_stands_for_one_job_and_one_request(jobs: Jobs) -> None:
@@ -279,14 +289,57 @@ def test_jobs_are_listed_newest_first_by_pages_and_by_status(jobs: Jobs) -> None
 
 def test_a_fork_server_that_dies_takes_its_runs_along_and_is_replaced(jobs: Jobs, storage_dir: Path) -> None:
     job = until_running(jobs, order(jobs, "wait"))
-    (server,) = (pid for pid, parent in parents().items() if parent == os.getpid() and _is_fork_server(pid))
-    runs = descendants(server)
-    os.kill(server, signal.SIGKILL)
+    runs = run_pids()
+    os.kill(fork_server_pid(), signal.SIGKILL)
     ended = jobs.wait(job.job_id)
     assert ended.error is not None
-    assert (ended.status, ended.error.code) == ("failed", "INTERNAL")
-    assert seconds_until(lambda: not runs & parents().keys()) < 2
+    assert (ended.status, ended.error.code) == ("interrupted", "UNAVAILABLE")
+    assert "its fork server ended with -9; train again" in ended.error.detail
+    wait_until_gone(runs)
     assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
+
+
+def in_flight(jobs: Jobs, what: str, caplog: pytest.LogCaptureFixture) -> tuple[str, int]:
+    """Order a run which the fork server, that is stopped, does not start; return the job's id and the fork server."""
+    jobs.wait(order(jobs, "finish").job_id)
+    server = fork_server_pid()
+    os.kill(server, signal.SIGSTOP)
+    with caplog.at_level(logging.INFO, "modelyard.jobs"):
+        job_id = order(jobs, what).job_id
+        wait_until(lambda: f"job {job_id} begins" in caplog.text)
+    return job_id, server
+
+
+def test_a_run_that_its_fork_server_had_not_started_is_started_by_the_next(
+    jobs: Jobs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id, server = in_flight(jobs, f"pass {tmp_path / 'passed'}", caplog)
+    os.kill(server, signal.SIGKILL)
+    assert jobs.wait(job_id).status == "succeeded"
+    assert (tmp_path / "passed").read_text().split() == [job_id]
+
+
+def test_a_run_that_was_cancelled_before_its_fork_server_died_is_not_started(
+    jobs: Jobs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id, server = in_flight(jobs, f"pass {tmp_path / 'passed'}", caplog)
+    jobs.cancel(job_id)
+    wait_until(lambda: jobs._dispatcher._runs[job_id].killed is not None)
+    os.kill(server, signal.SIGKILL)
+    assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"  # in the only slot
+    assert not (tmp_path / "passed").exists()
+
+
+@pytest.mark.parametrize(("preload", "words"), [("die()", "ended with -9"), ("no_such_thing", "ended with 1")])
+def test_a_fork_server_that_cannot_live_fails_the_job(storage_dir: Path, preload: str, words: str) -> None:
+    with closing(open_folder(storage_dir)) as storage:
+        preload = f"{job_runs.__name__}:{preload}"
+        runner = LocalRunner(storage.runs, NO_GRACE, target=f"{job_runs.__name__}:serve", preload=[preload])
+        with closing(Jobs(storage, runner, LocalOwners(storage.runs), NO_GRACE)) as jobs:
+            failed = jobs.wait(order(jobs, "finish").job_id)
+    assert failed.error is not None
+    assert (failed.status, failed.error.code) == ("failed", "INTERNAL")
+    assert failed.error.detail == f"the training could not be run: the fork server {words}"
 
 
 def test_a_run_is_nicer_than_its_server_and_first_to_go_when_memory_runs_out(storage_dir: Path) -> None:
@@ -302,17 +355,22 @@ def test_a_run_is_nicer_than_its_server_and_first_to_go_when_memory_runs_out(sto
 def test_a_run_holds_nothing_of_its_server_but_its_slot(jobs: Jobs, storage_dir: Path) -> None:
     until_running(jobs, order(jobs, "wait"))
     (run,) = run_pids()
-    held = {str(path.readlink()) for path in Path(f"/proc/{run}/fd").iterdir()}
+    held = held_by(run)
     files = {Path(name).name for name in held if name.startswith("/") and not name.startswith("/dev")}
     assert files == {"slot-0.lock", "log.txt"}
-    assert not any(name.startswith("socket") for name in held)
+    (way_back,) = {name for name in held if name.startswith("socket")}
+    assert way_back not in held_by(os.getpid()) | held_by(fork_server_pid())
+
+
+def held_by(pid: int) -> set[str]:
+    return {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()}
 
 
 def test_a_yard_that_closes_gives_its_runs_their_grace(storage_dir: Path, tmp_path: Path) -> None:
-    with opened(storage_dir, replace(NO_GRACE, grace_s=20.0)) as jobs:
+    with opened(storage_dir, replace(NO_GRACE, grace_s=PATIENCE_S)) as jobs:
         job = order(jobs, f"meet {tmp_path}")
         queued = order(jobs, "finish")
-        seconds_until((tmp_path / job.job_id).exists)
+        wait_until((tmp_path / job.job_id).exists)
         jobs.drain()
         with pytest.raises(errors.Unavailable, match="shutting down"):
             order(jobs, "finish")
@@ -392,13 +450,13 @@ def test_a_server_removes_what_was_left_of_runs_long_ago(storage_dir: Path) -> N
 
 
 def test_a_run_whose_result_nobody_can_read_fails(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = Spool.outcome
+    read = Spool.ending
 
     def tear(spool: Spool) -> object:
-        (spool.path / "outcome.json").write_text('{"finished": {}}')
+        (spool.path / "ending.json").write_text('{"finished": {}}')
         return read(spool)
 
-    monkeypatch.setattr(Spool, "outcome", tear)
+    monkeypatch.setattr(Spool, "ending", tear)
     failed = jobs.wait(order(jobs, "finish").job_id)
     assert failed.error is not None
     assert (failed.status, failed.error.code) == ("failed", "INTERNAL")
@@ -410,15 +468,15 @@ def test_a_disk_that_cannot_be_written_for_a_while_loses_no_end(
     monkeypatch.setattr("modelyard.jobs.dispatcher._RETRY_INTERVAL_S", 0.05)
     job = until_running(jobs, order(jobs, "wait"))
     tries: list[str] = []
-    end = JobDocuments.end
+    end = Lifecycle.end
 
-    def refuse_first(documents: JobDocuments, *arguments: Any, **options: Any) -> object:
+    def refuse_first(lifecycle: Lifecycle, *arguments: Any, **options: Any) -> object:
         tries.append(arguments[0])
         if len(tries) < 3:
             raise errors.Unavailable("no space left on the device")
-        return end(documents, *arguments, **options)
+        return end(lifecycle, *arguments, **options)
 
-    monkeypatch.setattr(JobDocuments, "end", refuse_first)
+    monkeypatch.setattr(Lifecycle, "end", refuse_first)
     (run,) = run_pids()
     os.kill(run, signal.SIGKILL)
     assert jobs.wait(job.job_id).status == "failed"

@@ -12,9 +12,11 @@ from typing import Self
 
 import pytest
 
-from modelyard.jobs import Jobs, locks
+from modelyard.jobs import Jobs
+from modelyard.jobs.local import locks
 from tests.job_runs import opened, order
-from tests.processes import descendants, parents, seconds_until
+from tests.processes import descendants, wait_until_gone
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent
 
@@ -64,12 +66,12 @@ def jobs(storage_dir: Path) -> Iterator[Jobs]:
         yield made
 
 
-def until_status(jobs: Jobs, job_id: str, status: str) -> float:
-    return seconds_until(lambda: jobs.get(job_id).status == status)
+def until_status(jobs: Jobs, job_id: str, status: str) -> None:
+    wait_until(lambda: jobs.get(job_id).status == status)
 
 
 def until_at_work(jobs: Jobs, job_id: str) -> None:
-    seconds_until(lambda: jobs.get(job_id).progress.step is not None)
+    wait_until(lambda: jobs.get(job_id).progress.step is not None)
 
 
 def test_nothing_outlives_a_server_that_is_killed(jobs: Jobs, storage_dir: Path) -> None:
@@ -80,7 +82,7 @@ def test_nothing_outlives_a_server_that_is_killed(jobs: Jobs, storage_dir: Path)
         family = descendants(server.process.pid)
         assert len(family) == 3  # the fork server, the run, and what the run has started
         server.kill()
-        assert seconds_until(lambda: not family & parents().keys()) < 2
+        wait_until_gone(family)
     ended = jobs.get(job_id)
     assert (ended.status, ended.model_id) == ("interrupted", None)
     assert ended.progress.step == 1
@@ -93,10 +95,10 @@ def test_nothing_outlives_a_server_that_is_killed(jobs: Jobs, storage_dir: Path)
 
 def test_a_fork_server_that_is_still_getting_ready_ends_with_its_owner(storage_dir: Path) -> None:
     with Server(storage_dir, preload="tests.slow_to_import") as server:
-        seconds_until(lambda: descendants(server.process.pid) != set())
+        wait_until(lambda: descendants(server.process.pid) != set())
         family = descendants(server.process.pid)
         server.kill()
-        assert seconds_until(lambda: not family & parents().keys()) < 2
+        wait_until_gone(family)
 
 
 def test_a_slot_is_taken_as_long_as_its_run_is_alive(jobs: Jobs, storage_dir: Path) -> None:
@@ -104,10 +106,14 @@ def test_a_slot_is_taken_as_long_as_its_run_is_alive(jobs: Jobs, storage_dir: Pa
     with Server(storage_dir) as server:
         until_at_work(jobs, server.order("wait"))
         assert slots.take() is None
-        held = [path.readlink().name for path in Path(f"/proc/{server.process.pid}/fd").iterdir()]
-        assert "slot-0.lock" not in held  # it is the run's, so that it outlives the server if the run does
+        # It is the run's, so that it outlives the server if the run does.
+        wait_until(lambda: "slot-0.lock" not in _files_of(server.process.pid))
         server.kill()
-        seconds_until(lambda: _is_one_free(slots), 2)
+        wait_until(lambda: _is_one_free(slots))
+
+
+def _files_of(pid: int) -> set[str]:
+    return {path.readlink().name for path in Path(f"/proc/{pid}/fd").iterdir()}
 
 
 def _is_one_free(slots: locks.Slots) -> bool:
@@ -121,20 +127,20 @@ def test_a_job_is_cancelled_from_another_process(jobs: Jobs, storage_dir: Path) 
     with Server(storage_dir) as server:
         running, queued = server.order("spin"), server.order("spin")
         until_status(jobs, running, "running")
-        seconds_until(lambda: len(descendants(server.process.pid)) == 2)
+        wait_until(lambda: len(descendants(server.process.pid)) == 2)
         fork_server = min(descendants(server.process.pid))
         assert jobs.cancel(queued).status == "cancelled"
         assert jobs.cancel(running).status == "cancelled"
-        assert seconds_until(lambda: descendants(server.process.pid) == {fork_server}) < 1
+        wait_until(lambda: descendants(server.process.pid) == {fork_server})
         assert jobs.wait(server.order("finish")).status == "succeeded"
-        seconds_until(lambda: not any(path.is_dir() for path in (storage_dir / "jobs").iterdir()))
+        wait_until(lambda: not any(path.is_dir() for path in (storage_dir / "jobs").iterdir()))
 
 
 def test_two_servers_share_the_slots_and_the_queue(jobs: Jobs, storage_dir: Path, tmp_path: Path) -> None:
     passed = tmp_path / "passed"
     with Server(storage_dir) as first, Server(storage_dir) as second:
         blocking = first.order(f"meet {tmp_path}")
-        seconds_until((tmp_path / blocking).exists)
+        wait_until((tmp_path / blocking).exists)
         ordered = [server.order(f"pass {passed}") for server in (second, first, second, second, first)]
         assert [jobs.get(job_id).status for job_id in ordered] == ["queued"] * 5
         (tmp_path / "go").touch()

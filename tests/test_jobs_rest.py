@@ -18,7 +18,8 @@ import orjson
 import pytest
 
 from tests import doors
-from tests.processes import descendants, parents, seconds_until
+from tests.processes import descendants, wait_until_gone
+from tests.waiting import PATIENCE_S, wait_until
 
 X: list[dict[str, Any]] = [{"age": 20 + i % 40, "job": ["clerk", "smith", None][i % 3]} for i in range(60)]
 Y = ["yes" if row["age"] > 40 else "no" for row in X]
@@ -56,13 +57,13 @@ class Server:
         """Return a job's status."""
         return str(self.http.get(f"/jobs/{job['job_id']}").json()["status"])
 
-    def until(self, job: dict[str, Any], status: str) -> float:
+    def until(self, job: dict[str, Any], status: str) -> None:
         """Wait for a job's status."""
-        return seconds_until(lambda: self.status(job) == status)
+        wait_until(lambda: self.status(job) == status)
 
     def until_at_work(self, job: dict[str, Any]) -> None:
         """Wait until a job's run has begun to fit."""
-        seconds_until(lambda: self.http.get(f"/jobs/{job['job_id']}").json()["progress"]["step"] is not None)
+        wait_until(lambda: self.http.get(f"/jobs/{job['job_id']}").json()["progress"]["step"] is not None)
 
 
 @contextmanager
@@ -72,10 +73,9 @@ def served(folder: Path, **settings: str) -> Iterator[Server]:
     settings = {
         "MODELYARD_TRAIN_GRACE_S": "0",
         "MODELYARD_TRAIN_WORKERS": "1",
-        "MODELYARD_TRAIN_NICENESS": "0",
         **settings,
     }
-    with doors.serving(command, folder, **settings) as process, httpx.Client(timeout=60) as http:
+    with doors.serving(command, folder, **settings) as process, httpx.Client(timeout=PATIENCE_S) as http:
         http.base_url = httpx.URL(f"http://127.0.0.1:{port}")
         doors.wait_until_healthy(str(http.base_url).rstrip("/"))
         yield Server(process, http)
@@ -125,7 +125,6 @@ def test_a_cancelled_job_ends_for_all_who_wait_for_it(server: Server) -> None:
         assert next(following)["status"] == "running"
         cancelled = server.http.delete(f"/jobs/{job['job_id']}")
         assert (cancelled.status_code, cancelled.json()["status"]) == (202, "cancelled")
-        assert cancelled.elapsed.total_seconds() < 0.5
         assert list(following)[-1]["status"] == "cancelled"
     waiting.join()
     assert (answers[0].status_code, answers[0].json()["code"]) == (409, "CANCELLED")
@@ -150,7 +149,7 @@ def test_a_caller_that_hangs_up_does_not_stop_its_run(server: Server) -> None:
         caller.sendall(
             b"POST /train HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(content) + content
         )
-        seconds_until(lambda: server.newest().get("name") == "left")
+        wait_until(lambda: server.newest().get("name") == "left")
         job = server.newest()
         server.until_at_work(job)
     assert server.status(job) == "running"
@@ -189,7 +188,7 @@ def test_after_a_kill_the_next_server_takes_over(storage_dir: Path) -> None:
         assert len(family) == 2
         first.process.kill()
         first.process.wait()
-        assert seconds_until(lambda: not family & parents().keys()) < 2
+        wait_until_gone(family)
     with served(storage_dir) as second:
         assert second.status(running) == "interrupted"
         second.until(queued, "succeeded")
@@ -200,23 +199,23 @@ def test_after_a_kill_the_next_server_takes_over(storage_dir: Path) -> None:
         assert second.http.delete(f"/jobs/{again['job_id']}").status_code == 202
 
 
-@pytest.mark.parametrize(("grace_s", "status"), [("30", 201), ("0", 503)], ids=["within", "beyond"])
-def test_a_server_that_is_stopped_gives_its_runs_their_grace(storage_dir: Path, grace_s: str, status: int) -> None:
+@pytest.mark.parametrize(("grace_s", "status"), [(PATIENCE_S, 201), (0, 503)], ids=["within", "beyond"])
+def test_a_server_that_is_stopped_gives_its_runs_their_grace(storage_dir: Path, grace_s: float, status: int) -> None:
     iterations = 2000 if status == 201 else 1_000_000
     body = {**LONG, "hyperparams": {"iterations": iterations}, "name": "late"}
-    with served(storage_dir, MODELYARD_TRAIN_GRACE_S=grace_s) as server:
+    with served(storage_dir, MODELYARD_TRAIN_GRACE_S=str(grace_s)) as server:
         answers: list[httpx.Response] = []
         waiting = threading.Thread(target=lambda: answers.append(server.http.post("/train", json=body)))
         waiting.start()
-        seconds_until(lambda: bool(server.http.get("/jobs").json()["jobs"]))
+        wait_until(lambda: bool(server.http.get("/jobs").json()["jobs"]))
         job = server.http.get("/jobs").json()["jobs"][0]
         server.until_at_work(job)
         family = descendants(server.process.pid)
         server.process.send_signal(signal.SIGTERM)
         waiting.join()
         assert answers[0].status_code == status, answers[0].text
-        server.process.wait(10)
-        assert seconds_until(lambda: not family & parents().keys()) < 2
+        server.process.wait(PATIENCE_S)
+        wait_until_gone(family)
     with doors.core(storage_dir) as yard:
         assert yard.get_job(job["job_id"]).status == ("succeeded" if status == 201 else "interrupted")
     assert not any(path.is_dir() for path in (storage_dir / "jobs").iterdir())

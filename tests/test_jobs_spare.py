@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,12 @@ from typing import Any
 import pytest
 
 from modelyard.jobs import Jobs
-from modelyard.jobs.spare import Spares
+from modelyard.storage import open_folder
 from tests import job_runs
 from tests.job_runs import NO_GRACE, REHEARSAL, opened, order
-from tests.processes import descendants, parents, runs, seconds_until
+from tests.processes import descendants, parents, runs, wait_until_gone
 from tests.test_jobs_processes import Server
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -35,11 +38,13 @@ def fork_server() -> int:
 
 
 def the_spare(server: int) -> int:
-    """Return the spare when it is there and has rehearsed."""
-    seconds_until(lambda: len(descendants(server) - runs(server)) == 1)
-    (found,) = descendants(server) - runs(server)
-    seconds_until(lambda: is_ready(found))
-    return found
+    """Return the spare when it is there and has rehearsed; a run that is just dying is none."""
+
+    def found() -> int | None:
+        ready = list(filter(is_ready, descendants(server) - runs(server)))
+        return ready[0] if len(ready) == 1 else None
+
+    return wait_until(found)
 
 
 def is_ready(pid: int) -> bool:
@@ -56,7 +61,7 @@ def did(job_id: str, folder: Path) -> int:
 def test_there_is_none_before_the_first_run(jobs: Jobs, storage_dir: Path) -> None:
     jobs.serve()
     running = order(jobs, "wait")
-    seconds_until(lambda: jobs.get(running.job_id).progress.step is not None)
+    wait_until(lambda: jobs.get(running.job_id).progress.step is not None)
     assert len(descendants(fork_server())) == 1
     jobs.cancel(running.job_id)
     assert the_spare(fork_server())
@@ -81,7 +86,7 @@ def test_it_holds_neither_slot_nor_files_and_counts_as_no_run(jobs: Jobs, storag
     assert {name for name in held if name.startswith("/")} <= {os.devnull}
     assert Path(f"/proc/{waiting}/cwd").readlink() == Path("/")
     one, two = (order(jobs, "wait") for _ in range(2))
-    seconds_until(lambda: jobs.get(one.job_id).progress.step is not None)
+    wait_until(lambda: jobs.get(one.job_id).progress.step is not None)
     assert [jobs.get(job.job_id).status for job in (one, two)] == ["running", "queued"]
     assert descendants(fork_server()) == {waiting}  # it is the run now, and nobody waits beside it
 
@@ -100,18 +105,18 @@ def test_a_run_in_it_is_limited_like_any(storage_dir: Path, what: str, limits: d
         ended = jobs.wait(order(jobs, what).job_id)
         assert ended.error is not None
         assert ended.error.code == code
-        assert seconds_until(lambda: waiting not in parents()) < 1
+        wait_until_gone({waiting})
 
 
 def test_a_run_in_it_is_cancelled_like_any(jobs: Jobs) -> None:
     jobs.wait(order(jobs, "finish").job_id)
     waiting = the_spare(fork_server())
     job = order(jobs, "child")
-    seconds_until(lambda: jobs.get(job.job_id).progress.step is not None)
+    wait_until(lambda: jobs.get(job.job_id).progress.step is not None)
     family = {waiting, *descendants(waiting)}
     assert len(family) == 2
     jobs.cancel(job.job_id)
-    assert seconds_until(lambda: not family & parents().keys()) < 1
+    wait_until_gone(family)
 
 
 def test_it_is_as_nice_as_the_run_before_and_no_other_run_takes_it(storage_dir: Path, tmp_path: Path) -> None:
@@ -136,37 +141,90 @@ def test_one_that_dies_is_missed_by_nobody(jobs: Jobs, caplog: pytest.LogCapture
     jobs.wait(order(jobs, "finish").job_id)
     os.kill(the_spare(fork_server()), signal.SIGKILL)
     assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
-    seconds_until(lambda: "ended before its order: exit code -9" in caplog.text)
+    wait_until(lambda: "ended before its order: exit code -9" in caplog.text)
     assert the_spare(fork_server())
+
+
+def handed_over(jobs: Jobs, what: str, spare: int, caplog: pytest.LogCaptureFixture) -> str:
+    """Order a run while the spare is stopped; return the job's id when it is the spare's, which has not read it."""
+    os.kill(spare, signal.SIGSTOP)
+    with caplog.at_level(logging.DEBUG, "modelyard.jobs"):
+        job_id = order(jobs, what).job_id
+        wait_until(lambda: f"job {job_id} runs in process {spare}" in caplog.text)
+    return job_id
+
+
+def test_one_that_dies_before_it_reads_its_order_is_missed_by_nobody(
+    jobs: Jobs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    jobs.wait(order(jobs, "finish").job_id)
+    waiting = the_spare(fork_server())
+    job_id = handed_over(jobs, f"pid {tmp_path}", waiting, caplog)
+    os.kill(waiting, signal.SIGKILL)
+    assert jobs.wait(job_id).status == "succeeded"
+    assert did(job_id, tmp_path) != waiting
+    assert "ended before its order: exit code -9" in caplog.text
+    assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"  # its slot was let go
+
+
+def test_one_that_dies_as_it_reads_its_order_is_missed_by_nobody(
+    storage_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(storage_dir, rehearsal=f"{job_runs.__name__}:rehearse_to_die_reading") as jobs:
+        jobs.wait(order(jobs, "finish").job_id)
+        waiting = the_spare(fork_server())
+        job_id = handed_over(jobs, f"pid {tmp_path}", waiting, caplog)
+        os.kill(waiting, signal.SIGCONT)
+        assert jobs.wait(job_id).status == "succeeded"
+        assert did(job_id, tmp_path) != waiting
+
+
+def test_one_that_dies_with_its_order_ends_the_job_which_is_not_done_twice(jobs: Jobs, tmp_path: Path) -> None:
+    jobs.wait(order(jobs, "finish").job_id)
+    the_spare(fork_server())
+    assert jobs.wait(order(jobs, f"pass-and-die {tmp_path / 'lines'}").job_id).status == "failed"
+    assert len((tmp_path / "lines").read_text().splitlines()) == 1
+
+
+def test_one_that_is_cancelled_before_it_reads_its_order_is_not_replaced(
+    jobs: Jobs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    jobs.wait(order(jobs, "finish").job_id)
+    waiting = the_spare(fork_server())
+    job_id = handed_over(jobs, f"pass {tmp_path / 'lines'}", waiting, caplog)
+    jobs.cancel(job_id)
+    assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"  # with the only slot, so the other is gone
+    assert jobs.get(job_id).status == "cancelled"
+    assert not (tmp_path / "lines").exists()
 
 
 def test_a_rehearsal_that_fails_costs_no_run_and_is_told(storage_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
     with opened(storage_dir, rehearsal=f"{job_runs.__name__}:rehearse_badly") as jobs:
         for _ in range(2):
             assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
-            seconds_until(lambda: "LookupError: stage fright" in caplog.text)
+            wait_until(lambda: "LookupError: stage fright" in caplog.text)
             caplog.clear()
 
 
 def test_one_that_nobody_needs_goes(storage_dir: Path) -> None:
     with Server(storage_dir, preload="tests.job_runs:be_impatient()", rehearsal=REHEARSAL) as server:
         server.order("finish")
-        seconds_until(lambda: len(descendants(server.process.pid)) == 2)
-        seconds_until(lambda: len(descendants(server.process.pid)) == 1)
+        wait_until(lambda: len(descendants(server.process.pid)) == 2)
+        wait_until(lambda: len(descendants(server.process.pid)) == 1)
 
 
 @pytest.mark.parametrize("ends", ["killed", "closed"])
 def test_it_ends_with_its_server(storage_dir: Path, ends: str) -> None:
     with Server(storage_dir, rehearsal=REHEARSAL) as server:
         server.order("finish")
-        seconds_until(lambda: len(descendants(server.process.pid)) == 2)
+        wait_until(lambda: len(descendants(server.process.pid)) == 2)
         family = descendants(server.process.pid)
         if ends == "killed":
             server.kill()
         else:
             assert server.process.stdin is not None
             server.process.stdin.close()
-        assert seconds_until(lambda: not family & parents().keys()) < 2
+        wait_until_gone(family)
 
 
 def test_it_ends_with_its_fork_server(jobs: Jobs) -> None:
@@ -174,13 +232,19 @@ def test_it_ends_with_its_fork_server(jobs: Jobs) -> None:
     server = fork_server()
     family = {the_spare(server), server}
     os.kill(server, signal.SIGKILL)
-    assert seconds_until(lambda: not family & parents().keys()) < 2
+    wait_until_gone(family)
     assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
 
 
-def test_without_a_rehearsal_there_is_none() -> None:
-    spares = Spares(lambda *_: pytest.fail("forked"), None)
-    spares.run_has_ended(niceness=0)
-    assert spares.patience_s() is None
-    spares.change()
-    assert spares.take(({"niceness": 0}, 0)) is None
+def test_without_a_rehearsal_there_is_none(storage_dir: Path, tmp_path: Path) -> None:
+    """Had the first run left a spare at once, it would not do for the second, which is nicer, and stand beside it."""
+    nicer = replace(NO_GRACE, niceness=7)
+    with (
+        closing(open_folder(storage_dir)) as storage,
+        closing(job_runs.jobs_of(storage, NO_GRACE, [f"{job_runs.__name__}:leave_a_spare_at_once()"])) as jobs,
+        opened(storage_dir, nicer) as others,
+    ):
+        jobs.wait(order(jobs, "finish").job_id)
+        running = order(others, f"meet {tmp_path}")
+        wait_until((tmp_path / running.job_id).exists)
+        assert len(descendants(fork_server())) == 1

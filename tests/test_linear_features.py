@@ -19,8 +19,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from modelyard.models_registry import model_class
 from modelyard.models_registry.base import FitTask
 from modelyard.models_registry.hyperparams import check
-from modelyard.models_registry.linear_features import MANY_ROWS, fit_columns
-from modelyard.storage.estimators import pickled
+from modelyard.models_registry.linear.features import MANY_ROWS, fit_columns
+from modelyard.storage.artifacts.estimators import pickled
 from modelyard.tables import ReadingOptions, read_training
 from modelyard.tables.contract import TrainingTable, as_text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import logging
@@ -22,10 +23,12 @@ from numpy.testing import assert_allclose
 
 from modelyard import models_registry
 from modelyard.errors import InvalidHyperparams, ModelClassNotFound
+from modelyard.ml_core.tasks import TASKS
 from modelyard.models_registry import describe, model_class, model_classes
 from modelyard.models_registry.base import FitTask, ModelClass, Progress
 from modelyard.models_registry.hyperparams import check, examples_of_wrong_values
 from modelyard.models_registry.predictors import EstimatorPredictor
+from modelyard.storage import current_environment
 from tests.models_registry_tables import LABELS, Sample, fit, mixed, rows_of
 
 PLUG_INS = Path(__file__).parent / "plugin_package"
@@ -203,6 +206,16 @@ def test_says_what_it_is(chosen: ModelClass) -> None:
     assert all(one["title"] and one["description"].endswith(".") for one in info.hyperparams["properties"].values())
 
 
+def test_what_it_declares_for_others_can_be_used(chosen: ModelClass) -> None:
+    assert chosen.task in TASKS
+    for module in chosen.preloads:
+        assert importlib.import_module(module).__name__ == module
+    if chosen.rehearsal is not None:
+        fit(chosen, mixed(), chosen.rehearsal)
+    framework = models_registry.framework_of(current_environment(chosen.libraries))
+    assert framework == ("CatBoost" if "catboost" in chosen.libraries else "ScikitLearn")
+
+
 def test_model_classes_are_the_built_in_ones_and_the_plug_ins() -> None:
     assert tuple(model_classes()) == KEYS
     assert all(key == one.key for key, one in model_classes().items())
@@ -228,7 +241,7 @@ def test_an_unknown_key_names_the_nearest_and_all() -> None:
 
 BROKEN = """
 from modelyard.models_registry.base import ModelClass
-from modelyard.models_registry.logistic_regression import LogisticRegressionClass
+from modelyard.models_registry.linear.logistic_regression import LogisticRegressionClass
 from modelyard.models_registry.hyperparams import Hyperparam
 
 class Thief(LogisticRegressionClass):

@@ -65,7 +65,7 @@ def test_few_and_many_equal_the_library(
     expected = EstimatorPredictor(estimator, sample.contract).many(asked)
     predictor = model_class.predictor(estimator, sample.contract)
     assert_allclose(predictor.many(asked), expected, rtol=0, atol=1e-12)
-    assert getattr(predictor, "reads_enums", False)
+    assert model_class.reads_enums
     texts = [name for name, column in sample.contract.categorical.items() if set(asked[name]) <= {*column.categories}]
     enums = asked.with_columns(asked[name].cast(sample.contract.categorical[name].enum) for name in texts)
     assert np.array_equal(predictor.many(enums), predictor.many(asked))

@@ -14,6 +14,7 @@ import pytest
 
 from tests import doors
 from tests.test_grpc_pings import GRPCS_OWN_LEAST_PING_MS, permitting
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "examples" / "node_client"
@@ -38,13 +39,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example with the packages that it needs."""
     client = tmp_path_factory.mktemp("node") / "node_client"
     shutil.copytree(EXAMPLE, client, ignore=shutil.ignore_patterns("node_modules"))
-    done = subprocess.run(["npm", "ci"], check=False, cwd=client, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(["npm", "ci"], check=False, cwd=client, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return client
 
 
 @needs_npm
-@pytest.mark.timeout(300)
 def test_node_client_trains_predicts_and_reads_an_error(installed: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "MODELYARD_PROTO": str(ROOT / "modelyard" / "grpc_server" / "modelyard.proto")}
     with doors.grpc_server(tmp_path / "models_storage") as target:
@@ -54,7 +54,6 @@ def test_node_client_trains_predicts_and_reads_an_error(installed: Path, tmp_pat
             cwd=installed,
             capture_output=True,
             text=True,
-            timeout=60,
             env=environment,
         )
     assert said.returncode == 0, said.stderr
@@ -63,7 +62,6 @@ def test_node_client_trains_predicts_and_reads_an_error(installed: Path, tmp_pat
 
 
 @needs_npm
-@pytest.mark.timeout(300)
 def test_node_keeps_a_call_open_by_pings(installed: Path) -> None:
     (installed / "ping.mjs").write_text(PING)
     with permitting(1) as target, pinging(installed, target) as node:
@@ -72,7 +70,7 @@ def test_node_keeps_a_call_open_by_pings(installed: Path) -> None:
             wait_for_ping(node.stderr)
         assert node.poll() is None
     with permitting(GRPCS_OWN_LEAST_PING_MS) as target, pinging(installed, target) as node:
-        assert node.communicate(timeout=60)[0] == "RESOURCE_EXHAUSTED\n"
+        assert node.communicate(timeout=PATIENCE_S)[0] == "RESOURCE_EXHAUSTED\n"
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests import doors
+from tests.waiting import PATIENCE_S
 
 Operation = schemathesis.schemas.APIOperation[Any, Any, Any, Any]
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -40,6 +41,6 @@ def test_every_answer_is_as_documented(operations: list[Operation], mode: Genera
         @given(case=operation.as_strategy(generation_mode=mode))
         @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
         def keeps_its_word(case: schemathesis.Case[Any]) -> None:
-            case.call_and_validate(checks=CHECKS, headers={"Host": "localhost"}, timeout=60)
+            case.call_and_validate(checks=CHECKS, headers={"Host": "localhost"}, timeout=PATIENCE_S)
 
         keeps_its_word()

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from modelyard.ml_core.orders import TrainingOrder, order_training
+from modelyard.ml_core.training.orders import TrainingOrder, order_training
 from modelyard.schemas import TrainRequest
 
 X: dict[str, list[Any]] = {"a": [1.0, 2.0, None, 4.0], "b": ["x", "y", None, "x"]}

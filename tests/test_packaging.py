@@ -91,7 +91,31 @@ def test_in_ci_no_test_is_skipped_for_want_of_a_tool(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: str, outcomes: dict[str, int]
 ) -> None:
     monkeypatch.setenv("CI", ci)
+    run_here(pytester, monkeypatch, SKIPPED).assert_outcomes(**outcomes)
+
+
+TIME_IS_UP = """
+import signal
+
+def pytest_runtest_makereport(call):
+    if call.excinfo is not None and callable(signal.getsignal(signal.SIGALRM)):
+        signal.raise_signal(signal.SIGALRM)
+"""
+
+
+def test_a_time_limit_that_passes_while_a_failure_is_told_ends_no_run(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makepyfile(time_is_up=TIME_IS_UP)
+    ended = run_here(pytester, monkeypatch, "def test(): assert False", "-p", "time_is_up", "--timeout=600")
+    assert ended.ret is pytest.ExitCode.TESTS_FAILED
+
+
+def run_here(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tests: str, *arguments: str
+) -> pytest.RunResult:
+    """Run tests in a process of their own, under this project's conftest.py."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     pytester.makeconftest((ROOT / "tests" / "conftest.py").read_text())
-    pytester.makepyfile(SKIPPED)
-    pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:xdist").assert_outcomes(**outcomes)
+    pytester.makepyfile(tests)
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:xdist", *arguments)

@@ -67,7 +67,6 @@ def test_the_console_examples_print_what_they_promise(block: str, server: str, w
             capture_output=True,
             check=False,
             text=True,
-            timeout=60,
         )
         assert run.returncode == 0, run.stderr
         assert matches(promised, run.stdout), f"{command}\npromised: {promised}\nprinted: {run.stdout}"

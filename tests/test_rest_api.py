@@ -20,6 +20,7 @@ import pytest
 from modelyard import errors
 from modelyard.rest_api import problems
 from tests import doors
+from tests.waiting import PATIENCE_S
 
 X = [[i, "ab"[i % 2]] for i in range(30)]
 Y = ["high" if i > 14 else "low" for i in range(30)]
@@ -35,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def http(server: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server, timeout=60) as client:
+    with httpx.Client(base_url=server, timeout=PATIENCE_S) as client:
         yield client
 
 
@@ -323,7 +324,7 @@ def test_a_body_over_the_limit_is_refused_before_it_is_sent(http: httpx.Client) 
 @pytest.mark.parametrize("path", ["/train", "/train/file"])
 def test_a_body_that_grows_over_the_limit_is_refused_while_it_arrives(server: str, path: str) -> None:
     address = urlsplit(server)
-    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=PATIENCE_S) as connection:
         head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
         connection.sendall(head.encode() + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n")
         chunk = (
@@ -432,9 +433,11 @@ def test_the_log_tells_of_requests_but_not_of_their_data(tmp_path: Path) -> None
     folder = tmp_path / "models_storage"
     with doors.rest_server(folder, MODELYARD_LOG_FORMAT="json") as url:
         body = {"model_class_key": "logistic_regression", "X": [[i, "secret-cell"] for i in range(30)], "y": Y}
-        trained = httpx.post(url + "/train", json=body, headers={"X-Request-Id": "the-one"}, timeout=60).json()
-        httpx.post(url + "/predict", json={"model_id": trained["model_id"], "X": [["secret-cell", 1]]}, timeout=60)
-        httpx.get(url + "/models/a%0aforged", timeout=60)
+        trained = httpx.post(url + "/train", json=body, headers={"X-Request-Id": "the-one"}, timeout=PATIENCE_S).json()
+        httpx.post(
+            url + "/predict", json={"model_id": trained["model_id"], "X": [["secret-cell", 1]]}, timeout=PATIENCE_S
+        )
+        httpx.get(url + "/models/a%0aforged", timeout=PATIENCE_S)
         _hang_up(url)
     text = folder.with_suffix(".log").read_text()
     assert "secret-cell" not in text

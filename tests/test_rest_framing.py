@@ -18,6 +18,7 @@ import uvicorn
 
 from modelyard.rest_api.express.gathering import GatheringProtocol
 from tests import doors
+from tests.waiting import PATIENCE_S
 
 H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
 TLS = b"Upgrade: TLS/1.0\r\nConnection: upgrade\r\n"
@@ -60,7 +61,7 @@ def converse(url: str, *packets: bytes) -> list[Answer]:
     address = urlsplit(url)
     heard = b""
     with (
-        socket.create_connection((address.hostname, address.port), timeout=60) as talk,
+        socket.create_connection((address.hostname, address.port), timeout=PATIENCE_S) as talk,
         suppress(ConnectionResetError, BrokenPipeError),  # as the end, if the server closes before the last packet
     ):
         talk.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -133,7 +134,7 @@ def test_curl_that_offers_http2_is_heard(url: str) -> None:
     one = ["--silent", "--show-error", "--http2", "--data-binary", '{"model_id":"none","X":[[1]]}', f"{url}/predict"]
     for length in ([], ["--header", "Transfer-Encoding: chunked"]):
         twice = ["curl", *length, *one, "--next", *length, *one]
-        said = subprocess.run(twice, check=True, capture_output=True, text=True, timeout=60).stdout
+        said = subprocess.run(twice, check=True, capture_output=True, text=True).stdout
         assert said.count("there is no model named 'none'") == 2
 
 

@@ -22,11 +22,11 @@ from starlette.types import ASGIApp
 
 from modelyard.bootstrap import build
 from modelyard.errors import InvalidTable, ModelNotFound
-from modelyard.ml_core import serving
 from modelyard.ml_core.desk import SMALL_BYTES, Desk
-from modelyard.ml_core.serving import LoadedModel, LoadedModels
+from modelyard.ml_core.serving import loaded as serving
+from modelyard.ml_core.serving.loaded import LoadedModel, LoadedModels
 from modelyard.ml_core.yard import Yard
-from modelyard.models_registry.catboost_predictor import CatBoostPredictor
+from modelyard.models_registry.catboost.predictor import CatBoostPredictor
 from modelyard.rest_api.app import create_app
 from modelyard.rest_api.express.gathering import MOST_HELD_BYTES, GatheringProtocol, _Gathering
 from modelyard.rest_api.express.short_way import ShortWay
@@ -36,6 +36,7 @@ from modelyard.settings import Settings
 from modelyard.storage import ModelStore
 from modelyard.tables import RowReader
 from tests import doors
+from tests.waiting import PATIENCE_S
 
 X = [{"age": i, "job": "ab"[i % 2]} for i in range(30)]
 Y = ["high" if i > 14 else "low" for i in range(30)]
@@ -65,7 +66,7 @@ def test_many_who_ask_for_a_model_at_once_load_it_once(store: ModelStore, monkey
 
     def load(store: ModelStore, record: Any) -> LoadedModel:
         loads.append(record.metadata.model_id)
-        may_load.wait(10)
+        may_load.wait(PATIENCE_S)
         return original(store, record)
 
     original = serving.load
@@ -74,7 +75,7 @@ def test_many_who_ask_for_a_model_at_once_load_it_once(store: ModelStore, monkey
     with ThreadPoolExecutor(8) as threads:
         found = [threads.submit(loaded.get, "one") for _ in range(8)]
         may_load.set()
-        models = {id(one.result(10)) for one in found}
+        models = {id(one.result(PATIENCE_S)) for one in found}
     assert len(loads) == 1
     assert len(models) == 1
 
@@ -116,7 +117,7 @@ def test_a_model_larger_than_the_bound_is_kept_alone(store: ModelStore) -> None:
 
 def test_warm_up_loads_the_latest_version_of_each_name(store: ModelStore) -> None:
     loaded = LoadedModels(store, 2**20)
-    loaded.warm_up(threading.Event())
+    loaded.warm_up(lambda: False)
     assert all(loaded.get_loaded(name) for name in ("one:2", "two", "three"))
     assert loaded.get_loaded("one:1") is None
 
@@ -125,13 +126,11 @@ def test_warm_up_stops_at_the_bound_and_when_it_is_told(store: ModelStore) -> No
     newest = LoadedModels(store, 2**20).get("three")
     artifact = store.get("three").metadata.artifact.bytes
     loaded = LoadedModels(store, artifact + newest.size_bytes // 2)
-    loaded.warm_up(threading.Event())
+    loaded.warm_up(lambda: False)
     assert loaded.get_loaded("three") is not None
     assert loaded.get_loaded("one") is None
-    stopped = threading.Event()
-    stopped.set()
     none = LoadedModels(store, 2**20)
-    none.warm_up(stopped)
+    none.warm_up(lambda: True)
     assert none.size_bytes == 0
 
 
@@ -140,7 +139,7 @@ def test_warm_up_passes_over_what_is_damaged(tmp_path: Path, caplog: pytest.LogC
         good, bad = yard.train(request("good")), yard.train(request("bad"))
         (tmp_path / "yard" / "artifacts" / bad.model_id / bad.artifact.file).write_bytes(b"broken")
         loaded = LoadedModels(yard._store, 2**20)
-        loaded.warm_up(threading.Event())
+        loaded.warm_up(lambda: False)
         assert loaded.get_loaded(good.model_id) is not None
         assert bad.model_id in caplog.text
 

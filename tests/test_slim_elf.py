@@ -55,7 +55,6 @@ def train(folder: Path) -> str:
         capture_output=True,
         check=False,
         text=True,
-        timeout=100,
     )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout

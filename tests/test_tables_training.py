@@ -338,6 +338,12 @@ def test_mixed_columns_name_the_cell_that_breaks_the_majority() -> None:
     assert second == f"column 'b', row 2: must be text or a boolean like the rest of the column {hint}, got 3"
 
 
+@pytest.mark.parametrize(("cell", "due"), [(b"x", "text, a number or a boolean"), ("\ud800", "valid Unicode text")])
+def test_a_cell_that_no_column_may_hold_is_not_said_to_fit_another(cell: object, due: str) -> None:
+    with pytest.raises(InvalidTable, match=f"^column 'a', row 2: must be {due}, got "):
+        train({"a": [1, 2, cell]}, ["a", "b", "a"])
+
+
 def test_numbers_and_booleans_do_not_mix() -> None:
     with pytest.raises(InvalidTable, match="column 'a', row 2: must be a number like the rest"):
         train({"a": [1, 0, True]}, ["a", "b", "a"])
@@ -427,3 +433,37 @@ def test_labels_of_a_series_are_those_of_a_list(labels: list[Any]) -> None:
     with pytest.raises(InvalidTable) as in_list:
         train({"a": list(range(61))}, [*y, None])
     assert in_series.value.errors == in_list.value.errors
+
+
+class TestClassesThatOccurOnce:
+    def test_a_target_of_identifiers_is_refused_with_its_numbers(self) -> None:
+        rows = [{"tenure": row % 70, "customerID": f"{row:04}-ID"} for row in range(7043)]
+        with pytest.raises(InvalidTable) as refused:
+            train(rows, target="customerID")
+        detail = refused.value.detail
+        assert "target 'customerID' has 7043 classes in 7043 rows, and 7043 of them occur only once" in detail
+        assert "choose another target" in detail
+
+    @pytest.mark.parametrize(
+        ("single", "repeated", "legal"),
+        [
+            (100, 0, True),  # few enough
+            (101, 0, False),
+            (51, 50, False),  # most of 101 classes
+            (51, 51, True),  # half of 102 classes
+            (900, 1100, True),
+        ],
+    )
+    def test_the_bound_is_where_the_message_says(self, single: int, repeated: int, legal: bool) -> None:
+        labels = [f"s{i}" for i in range(single)] + [f"r{i}" for i in range(repeated)] * 2
+        X = {"a": list(range(len(labels)))}
+        if legal:
+            assert len(train(X, labels).contract.classes) == single + repeated
+        else:
+            with pytest.raises(InvalidTable, match=f"y has {single + repeated} classes .* {single} of them occur only"):
+                train(X, labels)
+
+    def test_a_thousand_classes_of_fifty_rows_are_legal(self) -> None:
+        labels = list(range(1000)) * 50
+        table = train({"a": list(range(50_000))}, labels)
+        assert len(table.contract.classes) == 1000

@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -16,14 +15,18 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import modelyard
+from modelyard.bootstrap import build
 from modelyard.grpc_server.client import GrpcClient
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import Evaluation, Health, ModelMetadata, TrainRequest
+from modelyard.settings import Settings
 from modelyard.verbs import Verbs
 from tests import clearml_double
 from tests.clearml_double import Double
 from tests.data.freeze import LABELS, ROWS
-from tests.doors import free_port, grpc_server, rest_server, serving, wait_until_healthy
+from tests.doors import free_port, grpc_server, keep_fork_server, rest_server, serving, wait_until_healthy
+from tests.processes import wait_until_gone
+from tests.waiting import PATIENCE_S, wait_until
 
 SOURCES = Path(modelyard.__file__).parent
 
@@ -34,18 +37,19 @@ def clearml() -> Iterator[Double]:
         yield double
 
 
+def train_untold(folder: Path) -> None:
+    """Train in this process, whose fork server is ready, and leave the telling to the folder's next server."""
+    keep_fork_server()
+    yard = build(Settings(storage_dir=folder, tracking="clearml"))
+    train(yard)
+    yard.close()
+
+
 def train(yard: Verbs, name: str = "size") -> ModelMetadata:
     evaluation = Evaluation(method="none")
     return yard.train(
         TrainRequest(model_class_key="logistic_regression", X=ROWS, y=LABELS, name=name, evaluation=evaluation)
     )
-
-
-def wait_until(happened: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.02)
 
 
 def all_told(yard: RestClient | GrpcClient) -> bool:
@@ -65,13 +69,6 @@ def children_who_push(pid: int) -> list[int]:
         if parent == pid and b"modelyard.tracking.push" in command:
             found.append(int(path.parent.name))
     return found
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_clearml_is_imported_in_the_child_alone() -> None:
@@ -113,18 +110,18 @@ yard.health()
 yard.close()
 print([name for name in sys.modules if name.split(".")[0] == "clearml" or name == "modelyard.tracking"])
 """
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == str(imported)
 
 
 def test_a_killed_child_is_followed_by_another(clearml: Double, storage_dir: Path, tmp_path: Path) -> None:
     clearml.frozen_at = "tasks.started"
+    train_untold(storage_dir)
     port = free_port()
     settings = {**clearml.environment(tmp_path), "MODELYARD_REST_PORT": str(port)}
     with serving([sys.executable, "-m", "modelyard", "rest"], storage_dir, **settings) as server:
         wait_until_healthy(url := f"http://127.0.0.1:{port}")
         with RestClient(url) as yard:
-            train(yard)
             wait_until(lambda: "tasks.started" in clearml.calls)
             (child,) = children_who_push(server.pid)
             os.kill(child, signal.SIGKILL)
@@ -147,16 +144,13 @@ def test_a_killed_server_takes_its_child_along_and_the_next_one_goes_on(
     clearml: Double, storage_dir: Path, tmp_path: Path, endpoint: str
 ) -> None:
     clearml.frozen_at = endpoint
-    port = free_port()
-    settings = {**clearml.environment(tmp_path), "MODELYARD_REST_PORT": str(port)}
+    train_untold(storage_dir)
+    settings = {**clearml.environment(tmp_path), "MODELYARD_REST_PORT": str(free_port())}
     with serving([sys.executable, "-m", "modelyard", "rest"], storage_dir, **settings) as server:
-        wait_until_healthy(url := f"http://127.0.0.1:{port}")
-        with RestClient(url) as yard:
-            train(yard)
         wait_until(lambda: endpoint in clearml.calls)
         (child,) = children_who_push(server.pid)
         server.kill()
-        wait_until(lambda: not is_running(child), 5)
+        wait_until_gone({child})
     clearml.frozen_at = None
     with rest_server(storage_dir, **clearml.environment(tmp_path)) as url, RestClient(url) as yard:
         wait_until(lambda: all_told(yard))
@@ -184,7 +178,7 @@ def _page(url: str, model_id: str) -> str:
         "from modelyard.dashboard.doors import Doors\n"
         f"main(Doors({url!r}, '127.0.0.1:9'), start='model')\n"
     )
-    app = AppTest.from_string(script, default_timeout=30)
+    app = AppTest.from_string(script, default_timeout=PATIENCE_S)
     app.query_params["id"] = model_id
     app.run()
     assert not app.exception
@@ -209,19 +203,18 @@ def test_of_two_servers_on_a_folder_one_delivers(clearml: Double, storage_dir: P
     assert len(clearml.models) == 4
 
 
-def test_a_server_ends_in_time_while_clearml_is_frozen(clearml: Double, storage_dir: Path, tmp_path: Path) -> None:
+def test_a_server_does_not_wait_for_a_frozen_clearml_to_end(clearml: Double, storage_dir: Path, tmp_path: Path) -> None:
     clearml.frozen = True
     port = free_port()
     settings = {**clearml.environment(tmp_path), "MODELYARD_REST_PORT": str(port)}
+    settings["MODELYARD_TRACKING_TIMEOUT_S"] = "3600"
     with serving([sys.executable, "-m", "modelyard", "rest"], storage_dir, **settings) as server:
         wait_until_healthy(url := f"http://127.0.0.1:{port}")
         with RestClient(url) as yard:
             assert train(yard).tracking.status == "pending"
         wait_until(lambda: "auth.login" in clearml.calls)
-        began = time.monotonic()
         server.terminate()
-        assert server.wait(10) == 0
-        assert time.monotonic() - began < 5
+        assert server.wait(PATIENCE_S) == 0
         assert not children_who_push(server.pid)
 
 
@@ -234,7 +227,7 @@ def test_a_cut_off_training_in_a_terminal_is_told_by_the_next_server(
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "modelyard", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     trained = run(
         "train", str(table), "--target", "label", "--model-class", "logistic_regression", "--name", "mine",
@@ -260,5 +253,6 @@ def test_a_cut_off_training_in_a_terminal_is_told_by_the_next_server(
     assert run("delete", "mine").returncode == 0
     with rest_server(storage_dir, **clearml.environment(tmp_path)) as url, RestClient(url) as yard:
         wait_until(lambda: all_told(yard))
-        assert httpx.get(url + "/health").json()["tracking"] == {"pending": 0, "failed": 0, "problem": None}
+        health = httpx.get(url + "/health", timeout=PATIENCE_S).json()
+        assert health["tracking"] == {"pending": 0, "failed": 0, "problem": None}
     assert clearml.by_name()["mine-v1"]["tags"] == ["logistic_regression", "deleted"]

@@ -59,45 +59,17 @@ def _url(url: str | None, storage: str | None) -> str | None:
 
 
 def settings_with(**overrides: Any) -> Settings:
-    """Read the settings from the environment, with those options in place that were given; an empty one was not.
+    """Read the settings; see `read_settings`. An option that was not given is None or empty."""
+    from modelyard.settings import read_settings
 
-    Raises InvalidRequest naming each variable or option that is wrong.
-    """
-    from pydantic import ValidationError
-
-    from modelyard.errors import FieldError, InvalidRequest
-    from modelyard.settings import Settings
-
-    given = {name: value for name, value in overrides.items() if value not in (None, "")}
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        raise InvalidRequest.of(
-            [
-                FieldError(
-                    (name := str(item["loc"][0]),),
-                    f"setting {name if name in given else 'MODELYARD_' + name.upper()}: {item['msg']}, "
-                    f"got {item['input']!r}",
-                    item["input"],
-                )
-                for item in error.errors()
-            ]
-        ) from None
+    return read_settings(**overrides)
 
 
 def _on_server(url: str) -> Verbs:
-    from modelyard.errors import InvalidRequest
+    from modelyard.connection import connect_server
 
-    if url.startswith(("grpc://", "grpcs://")):
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what goes wrong is said once, in our own words
-        from modelyard.grpc_server.client import GrpcClient
-
-        return GrpcClient(url)
-    if url.startswith(("http://", "https://")):
-        from modelyard.rest_api.client import RestClient
-
-        return RestClient(url)
-    raise InvalidRequest(f"URL {url!r} must begin with http://, https://, grpc:// or grpcs://")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what goes wrong is said once, in our own words
+    return connect_server(url)
 
 
 def _on_folder(storage: str | None, *, make: bool) -> Verbs:

@@ -61,11 +61,11 @@ def _model_classes(url: str | None, storage: str | None) -> list[ModelClassInfo]
 
 
 def _find(found: list[ModelClassInfo], key: str) -> ModelClassInfo:
-    from modelyard.cli.texts import same_key
     from modelyard.errors import ModelClassNotFound
+    from modelyard.schemas import plain_key
 
     for info in found:
-        if same_key(info.key, key):
+        if plain_key(info.key) == plain_key(key):
             return info
     known = [info.key for info in found]
     near = difflib.get_close_matches(key.casefold(), known, n=3, cutoff=0.4)
@@ -82,7 +82,7 @@ def _hyperparams(info: ModelClassInfo) -> Any:
 
 
 def _types(schema: Mapping[str, Any]) -> str:
-    from modelyard.cli.texts import types_of
+    from modelyard.schemas import types_of
 
     return " or ".join(dict.fromkeys(types_of(schema)))
 

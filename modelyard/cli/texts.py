@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelyard.errors import InvalidRequest
-from modelyard.schemas import ModelClassInfo
-
-_INTEGER = re.compile(r"[+-]?\d{1,400}", re.ASCII)
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+from modelyard.schemas import ModelClassInfo, from_texts, plain_key
 
 
 def pairs(option: str, texts: Sequence[str], *, split_last: bool = False) -> dict[str, str]:
@@ -33,42 +29,13 @@ def pairs(option: str, texts: Sequence[str], *, split_last: bool = False) -> dic
 def typed(given: Mapping[str, str], key: str, model_classes: Sequence[ModelClassInfo]) -> dict[str, Any]:
     """Read hyperparams from their texts by the JSON Schema of the model class `key`.
 
-    What is unknown, or says nothing of its type, stays text: the core names what is allowed.
+    What is unknown, or says nothing of its type, stays text, and so does a number that JSON has not: the core names
+    what is allowed.
     """
-    info = next((one for one in model_classes if same_key(one.key, key)), None)
-    declared = info.hyperparams.get("properties", {}) if info else {}
-    return {name: _typed(text, declared[name]) if name in declared else text for name, text in given.items()}
+    info = next((one for one in model_classes if plain_key(one.key) == plain_key(key)), None)
+    read = from_texts(info.hyperparams if info else {}, given)
+    return {name: value if _is_json(value) else given[name] for name, value in read.items()}
 
 
-def same_key(left: str, right: str) -> bool:
-    """Compare keys of model classes as the core does: without regard to case, `_` and `-`."""
-    return _bare(left) == _bare(right)
-
-
-def types_of(schema: Mapping[str, Any]) -> list[str]:
-    """Return the JSON types that a property's schema allows."""
-    found = schema.get("type", [])
-    types = [found] if isinstance(found, str) else list(found)
-    for part in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
-        types += types_of(part)
-    return types
-
-
-def _typed(text: str, schema: Mapping[str, Any]) -> Any:
-    types, word = types_of(schema), text.strip()
-    choices = schema.get("enum")
-    if "string" in types and (choices is None or word in choices):
-        return word
-    if "null" in types and word.casefold() in ("null", "none"):
-        return None
-    if "boolean" in types and word.casefold() in ("true", "false"):
-        return word.casefold() == "true"
-    if "integer" in types and _INTEGER.fullmatch(word):
-        return int(word)
-    if {"integer", "number"} & set(types) and _NUMBER.fullmatch(word) and math.isfinite(float(word)):
-        return float(word)
-    return text
-
-
-def _bare(key: str) -> str:
-    return key.casefold().replace("_", "").replace("-", "")
+def _is_json(value: Any) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)

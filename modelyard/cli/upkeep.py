@@ -11,9 +11,9 @@ from modelyard.cli import exits, screen
 from modelyard.cli.connection import AsJson, Storage, settings_with
 
 if TYPE_CHECKING:
-    from modelyard.storage.backup import Backup
-    from modelyard.storage.doctor import Examination
-    from modelyard.storage.garbage import Garbage
+    from modelyard.storage.upkeep.backup import Backup
+    from modelyard.storage.upkeep.doctor import Examination
+    from modelyard.storage.upkeep.garbage import Garbage
 
 _PANEL = "Upkeep"
 
@@ -42,8 +42,8 @@ def doctor(
 
     Ends with exit code 6 where something is damaged or lost and not mended. Nothing is ever deleted.
     """
-    from modelyard.storage import doctor as examining
-    from modelyard.storage import repair as repairing
+    from modelyard.storage.upkeep import doctor as examining
+    from modelyard.storage.upkeep import repair as repairing
 
     settings = settings_with(storage_dir=storage)
     look = repairing.repair if repair else examining.examine
@@ -94,7 +94,7 @@ def gc(
     json: AsJson = False,
 ) -> None:
     """Remove what is of no use: models deleted long ago, and files of no model."""
-    from modelyard.storage import garbage
+    from modelyard.storage.upkeep import garbage
 
     settings = settings_with(storage_dir=storage, deleted_retention_days=retention_days)
     found = garbage.collect(
@@ -125,7 +125,7 @@ def _show_garbage(found: list[Garbage], *, dry_run: bool) -> None:
 
 def create_backup(file: File, storage: Storage = None, json: AsJson = False) -> None:
     """Write all models, as they are at one moment, to a new file; servers go on meanwhile."""
-    from modelyard.storage import backup
+    from modelyard.storage.upkeep import backup
 
     settings = settings_with(storage_dir=storage)
     with screen.busy(f"Writing {file}", as_json=json):
@@ -135,7 +135,7 @@ def create_backup(file: File, storage: Storage = None, json: AsJson = False) -> 
 
 def load_backup(file: File, storage: Storage = None, json: AsJson = False) -> None:
     """Make an empty folder what a backup holds, after verifying every file."""
-    from modelyard.storage import backup
+    from modelyard.storage.upkeep import backup
 
     settings = settings_with(storage_dir=storage)
     with screen.busy(f"Reading {file}", as_json=json):

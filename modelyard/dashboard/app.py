@@ -32,8 +32,8 @@ def main(doors: Doors, *, start: str = "overview") -> None:
     )
     st.logo(str(_ART / "logo.svg"), size="large", icon_image=str(_ART / "icon.svg"))
     here = session.begin(doors)
-    if "lang" not in st.session_state:
-        st.session_state["lang"] = st.query_params.get("lang", first_language(st.context.locale))
+    if st.session_state.get("lang") not in LANGUAGES:
+        st.session_state["lang"] = first_language(st.query_params.get("lang"), st.context.locale)
     here.pages = {
         name: st.Page(
             show,
@@ -79,5 +79,6 @@ def _show_switches(here: Session) -> None:
 
 
 def _take_door(here: Session) -> None:
-    chosen: DoorName = st.session_state["door"]
-    here.door = chosen
+    chosen: DoorName | None = st.session_state["door"]
+    if chosen is not None:  # as a switch may say that the browser has not drawn yet
+        here.door = chosen

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import polars as pl
 import streamlit as st
 
+from modelyard.dashboard import session
 from modelyard.dashboard.formats import count
 from modelyard.dashboard.tables import HEAD_ROWS, Table
-from modelyard.dashboard.texts import t
+from modelyard.dashboard.texts import language, t
 from modelyard.schemas import FeatureType, ModelMetadata
 
 _PREVIEW_ROWS = 8
@@ -33,7 +34,7 @@ def ask_target(table: Table, parent: ModelMetadata | None) -> str | None:
     names = table.names
     expected = parent.target if parent else _SAMPLE_TARGETS.get(table.name)
     st.subheader(t("columns.title"), anchor=False)
-    target = st.selectbox(
+    return st.selectbox(
         t("columns.target"),
         names,
         names.index(expected) if expected in names else None,
@@ -42,10 +43,6 @@ def ask_target(table: Table, parent: ModelMetadata | None) -> str | None:
         help=t("columns.target_help"),
         persist_state="session",
     )
-    look = next((column for column in table.columns if column.name == target), None)
-    if look is not None:
-        st.caption(t("columns.labels", n=count(look.distinct), typical=look.typical))
-    return target
 
 
 def map_columns(table: Table, target: str, parent: ModelMetadata | None) -> Mapping:
@@ -57,9 +54,17 @@ def map_columns(table: Table, target: str, parent: ModelMetadata | None) -> Mapp
     }
     looks = [column for column in table.columns if column.name != target]
     known = parent.feature_types if parent else {}
-    start = [
+    before = [
         known.get(column.name, None if parent and column.name not in known else column.feature_type) for column in looks
     ]
+    parent_id = parent.model_id if parent else ""
+    chosen = session.current().kinds.setdefault(f"{table.path.name}-{parent_id}", {})
+    key = f"columns-{table.path.name}-{parent_id}-{target}-{language()}"
+    if key not in st.session_state:  # an editor that is there keeps its changes; a new one begins with what was chosen
+        st.session_state[f"{key}-start"] = [
+            chosen.get(look.name, kind) for look, kind in zip(looks, before, strict=True)
+        ]
+    start = st.session_state[f"{key}-start"]
     seen = max(1, table.head.height)
     frame = pl.DataFrame(
         {
@@ -72,15 +77,16 @@ def map_columns(table: Table, target: str, parent: ModelMetadata | None) -> Mapp
         },
         schema_overrides={"spread": pl.List(pl.Int64), "missing": pl.Float64},
     )
-    chosen = _edit(frame, list(kinds.values()), f"columns-{table.path.name}-{target}")
+    edited = _edit(frame, list(kinds.values()), key)
     if table.rows is not None and table.rows > HEAD_ROWS:
         st.caption(t("columns.from_head", n=count(HEAD_ROWS)))
     by_text = {text: kind for kind, text in kinds.items()}
-    now = [by_text.get(text) for text in chosen["kind"].to_list()]
+    now = [by_text.get(text) for text in edited["kind"].to_list()]
+    chosen |= {column.name: kind for column, kind in zip(looks, now, strict=True)}
     changed = {
         column.name: kind
-        for column, kind, before in zip(looks, now, start, strict=True)
-        if kind is not None and kind != before
+        for column, kind, first in zip(looks, now, before, strict=True)
+        if kind is not None and kind != first
     }
     return Mapping(changed, [column.name for column, kind in zip(looks, now, strict=True) if kind is None])
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Literal, Self
 
 import streamlit as st
 
-from modelyard.errors import ModelyardError, Unavailable
-from modelyard.rest_api.client import RestClient
+from modelyard.connection import connect_server
+from modelyard.errors import ModelyardError
 from modelyard.schemas import Health
 from modelyard.verbs import Verbs
 
@@ -78,10 +77,5 @@ class Look:
 
 @st.cache_resource(show_spinner=False)
 def _client(name: DoorName, address: str, timeout_s: float) -> Verbs:
-    if name == "rest":
-        return RestClient(address, timeout_s=timeout_s)
-    if find_spec("grpc") is None or find_spec("modelyard.grpc_server.client") is None:
-        raise Unavailable("gRPC is not part of this installation")
-    from modelyard.grpc_server.client import GrpcClient
-
-    return GrpcClient(address, timeout_s=timeout_s)
+    url = address if name == "rest" or "://" in address else f"grpc://{address}"
+    return connect_server(url, timeout_s=timeout_s)

@@ -10,6 +10,7 @@ import streamlit as st
 
 from modelyard.dashboard.formats import escaped, number
 from modelyard.dashboard.texts import t
+from modelyard.schemas import types_of
 
 Schema = Mapping[str, Any]
 
@@ -106,7 +107,7 @@ def _ask_number(key: str, title: str, field: Schema, start: Any, help_text: str)
         persist_state="session",
     )
     # An emptied field means null where null is allowed, the start elsewhere.
-    return value if value is not None or "null" in _types(field) else start
+    return value if value is not None or "null" in types_of(field) else start
 
 
 def _ask_switch_or_number(key: str, title: str, field: Schema, start: Any, help_text: str) -> Any:
@@ -155,13 +156,8 @@ def _help(field: Schema) -> str:
     return "  \n".join(part for part in parts if part)
 
 
-def _types(field: Schema) -> list[str]:
-    kinds = field.get("type", [])
-    return [kinds] if isinstance(kinds, str) else list(kinds)
-
-
 def _kinds(field: Schema) -> list[str]:
-    return [kind for kind in _types(field) if kind != "null"]
+    return [kind for kind in types_of(field) if kind != "null"]
 
 
 def _step(start: Any, high: Any) -> float:

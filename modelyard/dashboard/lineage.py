@@ -10,7 +10,7 @@ import streamlit as st
 from modelyard.dashboard import session
 from modelyard.dashboard.charts import bars, draw
 from modelyard.dashboard.formats import moment_format
-from modelyard.dashboard.listing import every_model, key_metric
+from modelyard.dashboard.listing import every_model, key_metric, selection_key
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.texts import t
 from modelyard.schemas import ModelMetadata
@@ -49,7 +49,7 @@ def _table(line: Sequence[ModelMetadata]) -> ModelMetadata | None:
     config = st.column_config
     event = st.dataframe(
         frame,
-        key="versions",
+        key=selection_key("versions", versions),
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",

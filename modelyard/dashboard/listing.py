@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import polars as pl
@@ -72,7 +72,7 @@ def models_table(
     config = st.column_config
     event = st.dataframe(
         frame if status else frame.drop("status"),
-        key=key,
+        key=selection_key(key, [model.model_id for model in models]),
         hide_index=True,
         on_select="rerun",
         selection_mode=selection,
@@ -92,19 +92,42 @@ def models_table(
     return [models[row] for row in event.selection.rows if row < len(models)]
 
 
-def pick_model(label: str, key: str, *, active: bool = True) -> ModelMetadata | None:
-    """Let one model be picked from a list, the one last dealt with first; None where there is none."""
-    models = every_model("active" if active else "all")
-    if not models:
+def selection_key(key: str, ids: Iterable[str]) -> str:
+    """Return the key of a table whose rows are picked by position: another list begins with nothing picked.
+
+    Otherwise a click could act on what has moved into the place of the row that was picked.
+    """
+    return f"{key}-{hash(tuple(ids))}"
+
+
+def pick_model(label: str, key: str, models: Sequence[ModelMetadata]) -> ModelMetadata | None:
+    """Let one of these models be picked, the one in the address first; None if that one is deleted.
+
+    The choice is kept in the address, so that the page stays with its model.
+    """
+    here, by_id = session.current(), {model.model_id: model for model in models}
+    asked = session.resolved("id")
+    if asked is None:
+        asked = by_id.get(here.model or "", models[0])
+        st.query_params["id"] = asked.model_id
+    if asked.status == "active":
+        by_id.setdefault(asked.model_id, asked)
+    ids = list(by_id)
+    st.session_state[key] = asked.model_id if asked.model_id in by_id else None
+    st.selectbox(
+        label,
+        ids,
+        ids.index(asked.model_id) if asked.model_id in by_id else None,
+        format_func=lambda model_id: entry(by_id[model_id]),
+        key=key,
+        on_change=lambda: st.query_params.update(id=st.session_state[key] or asked.model_id),
+        placeholder=title(asked),
+    )
+    if asked.status == "deleted":
+        st.warning(t("model.is_deleted", model=formats.escaped(title(asked))), icon=":material/delete:")
         return None
-    here = session.current()
-    by_id = {model.model_id: model for model in models}
-    last = here.model if here.model in by_id else models[0].model_id
-    if st.session_state.get(key) not in by_id:
-        st.session_state[key] = last
-    chosen = st.selectbox(label, list(by_id), format_func=lambda model_id: entry(by_id[model_id]), key=key)
-    here.model = chosen
-    return by_id[chosen]
+    here.model = asked.model_id
+    return asked
 
 
 def entry(model: ModelMetadata) -> str:

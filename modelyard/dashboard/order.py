@@ -21,6 +21,15 @@ from modelyard.schemas import Evaluation, ModelClassInfo, ModelMetadata, Retrain
 _METHODS: tuple[Literal["holdout", "cv", "none"], ...] = ("holdout", "cv", "none")
 
 
+_CHOICES = ("target-", "hyperparams-", "evaluation-", "name-", "tags-")
+_BUTTONS = "-defaults"
+
+
+def is_choice(key: str) -> bool:
+    """Tell whether a widget's key is one of the training form's, whose value can be kept and put back."""
+    return key.startswith(_CHOICES) and not key.endswith(_BUTTONS)
+
+
 @dataclass(frozen=True, slots=True)
 class Algorithm:
     """A model class and the hyperparams that differ from where the form began."""

@@ -36,7 +36,7 @@ class ColumnLook:
 
 def look_at(column: pl.Series) -> ColumnLook:
     """Profile a column."""
-    present = _present(column)
+    present = without_missing(column)
     numbers = _numbers(present)
     missing = len(column) - len(present)
     distinct = present.n_unique() if len(present) else 0
@@ -47,7 +47,8 @@ def look_at(column: pl.Series) -> ColumnLook:
     return ColumnLook(column.name, "numeric", missing, distinct, typical, spread)
 
 
-def _present(column: pl.Series) -> pl.Series:
+def without_missing(column: pl.Series) -> pl.Series:
+    """Return the cells that are not missing, texts without the blanks around them."""
     column = column.drop_nulls()
     if column.dtype == pl.String:
         stripped = column.str.strip_chars()

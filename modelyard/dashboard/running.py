@@ -39,9 +39,15 @@ def job_title(job: Job) -> str:
 
 
 def show_job_line(job: Job) -> None:
-    """Show one job that has not ended in a line, with its progress and a way to cancel it."""
+    """Show one job that has not ended in a line: a link to watch it, its progress, a way to cancel it."""
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{formats.escaped(job_title(job))}** {badge(job)}", width="stretch")
+        st.page_link(
+            session.current().pages["train"],
+            label=f"**{formats.escaped(job_title(job))}** {badge(job)}",
+            query_params={"job": job.job_id},
+            help=t("job.watch"),
+            width="stretch",
+        )
         st.progress(job.progress.fraction, text=_steps(job), width=320)
         cancel_button(job)
 
@@ -96,12 +102,16 @@ def _steps(job: Job) -> str:
     return " · ".join(parts)
 
 
+@st.cache_resource(show_spinner=False, max_entries=100)
+def _losses(job_id: str) -> dict[int, float]:
+    """Return a job's losses by step, as far as anyone has watched it: for all who do, and after a refresh."""
+    return {}
+
+
 def _show_losses(job: Job) -> None:
-    losses = session.current().losses.setdefault(job.job_id, {})
+    losses = _losses(job.job_id)
     progress = job.progress
     if progress.step is not None and progress.metric is not None and len(losses) < _MOST_POINTS:
-        if losses and progress.step < max(losses):
-            losses.clear()  # another fit of the same job has begun
         losses[progress.step] = progress.metric
     if len(losses) > 1:
-        draw(curves.live(losses, progress.total), t("chart.loss"))
+        draw(curves.live(dict(losses), progress.total), t("chart.loss"))

@@ -34,6 +34,7 @@ def serve(doors: Doors, *, host: str, port: int, accepted_hosts: tuple[str, ...]
 
 def _options(host: str, port: int, max_upload_mb: float) -> dict[str, Any]:
     options: dict[str, Any] = {
+        "global.disableWidgetStateDuplicationWarning": True,  # forms have defaults, and what was chosen comes back
         "server.address": host,
         "server.port": port,
         "server.headless": True,

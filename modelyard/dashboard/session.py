@@ -5,17 +5,19 @@ Streamlit forgets a widget's value when its page is left; what must stay is kept
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from modelyard.dashboard.doors import DoorName, Doors
+from modelyard.schemas import FeatureType, ModelMetadata
 from modelyard.verbs import Verbs
 
 if TYPE_CHECKING:
@@ -24,12 +26,22 @@ if TYPE_CHECKING:
 _KEY = "modelyard"
 
 
+class Scratch:
+    """A folder for files, gone with the last session that holds it."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="modelyard-dashboard-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
 @dataclass(slots=True, weakref_slot=True)
 class Session:
     """The state of one visitor.
 
-    `model` is the id of the model last trained, opened or predicted with. `tables` holds uploads by their purpose,
-    `job_id` the training under way or last ended on the training page, `losses` its learning curve so far by job.
+    `model` is the id of the model last trained, opened or predicted with, `job_id` the training that the training page
+    showed last. `tables` holds uploads by their purpose, `choices` what the training form says by the keys of its
+    widgets, `kinds` what was chosen for columns, by table and parent. `visit` is the word, which nobody can guess, by
+    which a page that is loaded anew finds all of this again.
     """
 
     doors: Doors
@@ -37,28 +49,48 @@ class Session:
     pages: Mapping[str, Any] = field(default_factory=dict)
     model: str | None = None
     job_id: str | None = None
-    parent: str | None = None
     tables: dict[str, Table] = field(default_factory=dict)
     uploads: dict[str, int] = field(default_factory=dict)
-    losses: dict[str, dict[int, float]] = field(default_factory=dict)
+    choices: dict[str, Any] = field(default_factory=dict)
+    kinds: dict[str, dict[str, FeatureType | None]] = field(default_factory=dict)
     compared: list[str] = field(default_factory=list)
     kept: dict[str, Any] = field(default_factory=dict)
-    scratch: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="modelyard-dashboard-")))
-
-    def __post_init__(self) -> None:
-        # A folder for this session's files, gone with it.
-        weakref.finalize(self, shutil.rmtree, self.scratch, ignore_errors=True)
+    folder: Scratch = field(default_factory=Scratch)
+    visit: str = field(default_factory=lambda: secrets.token_urlsafe(16))
 
     @property
     def yard(self) -> Verbs:
         """The yard, through the door that was chosen."""
         return self.doors.client(self.door)
 
+    @property
+    def scratch(self) -> Path:
+        """The folder for this session's files."""
+        return self.folder.path
+
+    def continued(self) -> Session:
+        """Return a session of its own that begins with all that this one remembers; both hold the files."""
+        own: dict[str, Any] = {
+            "tables": dict(self.tables),
+            "uploads": dict(self.uploads),
+            "choices": dict(self.choices),
+            "kinds": {table: dict(kinds) for table, kinds in self.kinds.items()},
+            "compared": list(self.compared),
+            "kept": dict(self.kept),
+        }
+        return replace(self, **own, visit=secrets.token_urlsafe(16))
+
 
 def begin(doors: Doors) -> Session:
-    """Return this visitor's session, made at the first call."""
+    """Return this visitor's session, made at the first call.
+
+    A browser that loads a page anew comes as a stranger; by `?visit=` it goes on where it was, as long as Streamlit
+    keeps the session that it left (two minutes).
+    """
     if _KEY not in st.session_state:
-        st.session_state[_KEY] = Session(doors)
+        left = _sessions().get(st.query_params.get("visit", ""))
+        here = Session(doors) if left is None else left.continued()
+        st.session_state[_KEY] = _sessions()[here.visit] = here
     return current()
 
 
@@ -73,6 +105,26 @@ def yard() -> Verbs:
     return current().yard
 
 
+def resolved(parameter: str) -> ModelMetadata | None:
+    """Return the model that a parameter of the address refers to, None without one; the address gets its id at once.
+
+    So the page stays with the model it shows: what a name means changes with each training and deletion.
+    """
+    reference = st.query_params.get(parameter)
+    if reference is None:
+        return None
+    model = yard().get_model(reference)
+    if reference != model.model_id:
+        st.query_params[parameter] = model.model_id
+    return model
+
+
 def go(page: str, **query: str) -> None:
     """Turn to another page of the dashboard."""
     st.switch_page(current().pages[page], query_params=query)
+
+
+@st.cache_resource(show_spinner=False)
+def _sessions() -> weakref.WeakValueDictionary[str, Session]:
+    """Return the sessions that Streamlit holds, by their visits."""
+    return weakref.WeakValueDictionary()

@@ -29,8 +29,11 @@ def ask_for_table(purpose: str, *, sample: bool = False) -> Table | None:
     here = session.current()
     table = here.tables.get(purpose)
     if table is not None:
+        st.query_params["visit"] = here.visit  # so that it outlives a page that is loaded anew
         _show_chosen(purpose, table)
         return table
+    if st.query_params.get("visit", here.visit) != here.visit:
+        st.info(t("upload.gone"), icon=":material/history:")
     turn = here.uploads.get(purpose, 0)
     given = st.file_uploader(t("upload.label"), type=EXTENSIONS, key=f"upload-{purpose}-{turn}", help=t("upload.help"))
     if given is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -21,16 +21,12 @@ from modelyard.schemas import (
     ModelClassInfo,
     ModelMetadata,
     ModelQuery,
-    ModelWarning,
     Predictions,
     PredictRequest,
     RetrainRequest,
     TrainRequest,
     parse,
 )
-
-_MAX_BITS = 1024
-"""Those of a double's range; Python writes no integers of more than 4,300 digits at all."""
 
 GetModel = Callable[[str], ModelMetadata]
 TrainingT = TypeVar("TrainingT", TrainRequest, RetrainRequest)
@@ -105,38 +101,10 @@ def _of_model(
     return head, dict(zip(classes, pieces, strict=True))
 
 
-def read_predictions(message: pb.PredictResponse, *, probabilities: bool) -> Predictions:
-    """Read predictions; `probabilities`: they were asked for."""
-    return Predictions(
-        model_id=message.model_id,
-        predictions=_labels(message.predictions),
-        classes=_labels(message.classes),
-        probabilities=[list(row.values) for row in message.probabilities] if probabilities else None,
-        warnings=[messages.read(ModelWarning, warning) for warning in message.warnings],
-    )
-
-
-def read_model(message: pb.Model) -> ModelMetadata:
-    """Read a model, its feature types in the order of the columns, which a map on the wire does not keep."""
-    fields = messages.read_fields(message)
-    fields["feature_types"] = {name: message.feature_types[name] for name in message.feature_names}
-    return ModelMetadata.model_validate(fields)
-
-
 def write_model_class(info: ModelClassInfo) -> pb.ModelClass:
     """Write a model class; the JSON Schema of its hyperparams stays JSON."""
     fields = info.model_dump()
     return pb.ModelClass(**{**fields, "hyperparams": orjson.dumps(fields["hyperparams"]).decode()})
-
-
-def read_model_class(message: pb.ModelClass) -> ModelClassInfo:
-    """Read a model class."""
-    return ModelClassInfo(**{**messages.read_fields(message), "hyperparams": orjson.loads(message.hyperparams)})
-
-
-def hyperparams_as_text(given: Mapping[str, Any]) -> dict[str, str]:
-    """Return hyperparams as the texts that the model class's schema reads back."""
-    return {name: _as_text(value) for name, value in given.items()}
 
 
 def _probabilities(rows: list[list[float]], width: int) -> Iterable[bytes]:
@@ -144,10 +112,6 @@ def _probabilities(rows: list[list[float]], width: int) -> Iterable[bytes]:
     head = first[: len(first) - 8 * width]  # tag and length, the same for every row
     pack = struct.Struct(f"<{width}d").pack
     return (head + pack(*row) for row in rows)
-
-
-def _labels(values: Iterable[pb.Value]) -> list[Any]:
-    return [read_value(value) for value in values]
 
 
 def _training_fields(message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y: Iterable[pb.Value]) -> dict[str, Any]:
@@ -174,7 +138,7 @@ def _marks(message: pb.TrainRequest | pb.RetrainRequest | pb.PredictRequest) -> 
 
 def _read_labels(y: Iterable[pb.Value]) -> list[Any]:
     try:
-        return _labels(y)
+        return list(map(read_value, y))
     except NoValue:
         wrong = [
             FieldError(("y", row), f"y, row {row}: a value of no kind") for row, v in enumerate(y) if not v.ByteSize()
@@ -190,18 +154,3 @@ def _given(**fields: Any) -> dict[str, Any]:
 def _with_typed_hyperparams(request: TrainingT, model_class_key: str) -> TrainingT:
     declared = models_registry.model_class(model_class_key).hyperparams
     return request.model_copy(update={"hyperparams": hyperparams.from_text(declared, request.hyperparams)})
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return repr(float(value))
-    if not isinstance(value, int):
-        return repr(value)  # such as np.int64(5), which no schema takes
-    whole = int(value)
-    return repr(whole) if whole.bit_length() <= _MAX_BITS else "an integer of more than 300 digits"

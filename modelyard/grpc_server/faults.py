@@ -66,9 +66,9 @@ def to_status(error: ModelyardError, request_id: str, max_bytes: int = DEFAULT_E
 
 def from_status(status: Status) -> ModelyardError:
     """Build the error that a google.rpc.Status tells of."""
-    places, info = BadRequest(), ErrorInfo()
+    places, info, request = BadRequest(), ErrorInfo(), RequestInfo()
     for detail in status.details:
-        for known in (places, info):
+        for known in (places, info, request):
             if detail.Is(known.DESCRIPTOR):
                 detail.Unpack(known)
     kind = errors.error_class(info.reason.replace("_", "-").lower(), _code_word(status.code))
@@ -77,7 +77,9 @@ def from_status(status: Status) -> ModelyardError:
         FieldError(_place(violation.field), violation.description, values[i] if i < len(values) else None)
         for i, violation in enumerate(places.field_violations)
     ]
-    return kind(status.message or "no detail", errors=wrong)
+    error = kind(status.message or "no detail", errors=wrong)
+    error.request_id = request.request_id or None
+    return error
 
 
 def from_call(error: Any, target: str) -> ModelyardError:

@@ -121,6 +121,11 @@ class ServerCall:
 
     def _leave(self) -> None:
         self.left = True
+        # Not before the task's first step: a task that is cancelled before never runs, and nobody would log the call
+        # or forget it.
+        self._server.loop.call_soon(self._cancel)
+
+    def _cancel(self) -> None:
         if self.task is not None and not self._ended:
             self.task.cancel()
 

@@ -1,11 +1,11 @@
-"""WHEN: training runs in processes of their own, ordered, watched, limited and cancelled.
+"""WHEN: training runs, ordered, watched, limited and cancelled.
 
-What a run does is handed in by a dotted path; nothing here knows of tables or model classes.
+`runner` says what is asked of the place where runs take place; `local` is this machine. Nothing here knows of tables or
+model classes: what a run does is handed in by a dotted path.
 """
 
-from modelyard.jobs.dispatcher import Limits
-from modelyard.jobs.index import JobIndex
 from modelyard.jobs.jobs import Jobs, NewJob
+from modelyard.jobs.runner import Limits
 from modelyard.jobs.spool import Finished, ProgressReporter
 
-__all__ = ["Finished", "JobIndex", "Jobs", "Limits", "NewJob", "ProgressReporter"]
+__all__ = ["Finished", "Jobs", "Limits", "NewJob", "ProgressReporter"]

@@ -1,30 +1,26 @@
 """The thread that carries a process's jobs through: starts them when it is their turn, watches them, ends them.
 
-Nothing is held in memory that must survive: what there is to do stands in the documents, and is looked at anew several
-times a second while any job is alive. So jobs are shared with, and can be cancelled by, other processes of the folder.
+Nothing is held in memory that must survive: what there is to do is stored, and is looked at anew several times a
+second while any job is alive. So jobs are shared with other processes of the yard, which can cancel them. Where and how
+runs take place is the runner's affair.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
-from modelyard.errors import ModelyardError
-from modelyard.jobs import endings, locks
-from modelyard.jobs.documents import JobDocuments
+from modelyard.errors import ModelyardError, Unavailable
 from modelyard.jobs.finishing import Finisher, OnEnd
-from modelyard.jobs.index import JobEntry
-from modelyard.jobs.launcher import Launcher, RunEnd, RunEvents
+from modelyard.jobs.lifecycle import Lifecycle, cancelled, interrupted
+from modelyard.jobs.runner import Limits, Owners, Place, RunEnd, Runner
 from modelyard.jobs.spool import Finished, Spool
-from modelyard.schemas import JobStatus
-from modelyard.storage import ModelStore
+from modelyard.storage import JobEntry, Storage
 
 log = logging.getLogger("modelyard.jobs")
 
@@ -32,86 +28,61 @@ _LOOK_INTERVAL_S = 0.05
 _IDLE_INTERVAL_S = 1.0
 _RETRY_INTERVAL_S = 1.0
 _LEFTOVER_AFTER_S = 3600.0
-"""A run's folder that no living job names is somebody's who was killed before he had ordered, or after all was done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the runs of a process may take: `workers` at a time in the folder; seconds and bytes each, 0 for any.
-
-    `niceness` is what they are run with; `grace_s` is how long they may go on when the process is told to stop.
-    """
-
-    workers: int = 1
-    queue: int = 100
-    timeout_s: float = 0.0
-    memory_bytes: int = 0
-    niceness: int = 10
-    grace_s: float = 10.0
+"""A spool of no living job is left over after so long: its process was killed before it had ordered, or at the end."""
 
 
 @dataclass(slots=True)
 class _Run:
-    """A run of this process; `reason` is why it was killed, if it was, and `status` what becomes of its job then."""
+    """A run of this process; `killed` is what becomes of its job if the dispatcher had it killed."""
 
     spool: Spool
-    began: float = field(default_factory=time.monotonic)
-    pid: int | None = None
-    reason: ModelyardError | None = None
-    status: JobStatus = "failed"
+    killed: RunEnd | None = None
 
 
 class Dispatcher:
-    """The runs of one process in one folder. Its thread begins with the first thing to do."""
+    """Carries the jobs of one process through. Its thread begins with the first thing to do."""
 
     def __init__(
         self,
-        folder: Path,
-        store: ModelStore,
-        documents: JobDocuments,
-        launcher: Launcher,
+        storage: Storage,
+        lifecycle: Lifecycle,
+        runner: Runner,
+        owners: Owners,
         limits: Limits,
         *,
         on_end: OnEnd | None = None,
     ) -> None:
-        self._folder = folder
-        self._documents = documents
-        self._launcher = launcher
+        self._folder = storage.runs
+        self._lifecycle = lifecycle
+        self._runner = runner
+        self._owners = owners
         self._limits = limits
-        self._finisher = Finisher(store, documents, on_end)
-        self._slots = locks.Slots(folder, limits.workers)
+        self._finisher = Finisher(storage.models, lifecycle, on_end)
         self._runs: dict[str, _Run] = {}
         self._ends: deque[tuple[str, RunEnd]] = deque()
         self._listeners: list[Callable[[], None]] = []
-        self._waits = False
+        self._followers: list[Callable[[], None]] = []
+        self._any_alive = False
         self._seen_changes = -1
         self._serves = False
         self._stop_at: float | None = None
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._owner: locks.OwnerLock | None = None
 
     @property
     def stops(self) -> bool:
         """Whether no run is started any more."""
         return self._stop_at is not None
 
-    def owner_id(self) -> str:
-        """Return the id of this process's lock, which is held from the first call on."""
-        with self._lock:
-            if self._owner is None:
-                self._owner = locks.OwnerLock(self._folder)
-            return self._owner.owner_id
-
     def serve(self) -> None:
         """From now on run what others have left queued, and look for it about every second."""
         if self.stops:
             return
         self._serves = True
-        self.owner_id()
-        with suppress(OSError):
-            locks.remove_free_locks(self._folder)
+        self._owners.claim()
+        with suppress(OSError, Unavailable):
+            self._owners.forget_dead()
             self._remove_leftovers()
         self.look_now()
 
@@ -135,6 +106,12 @@ class Dispatcher:
             with self._lock:
                 self._listeners.remove(callback)
 
+    def follow(self, callback: Callable[[], None]) -> None:
+        """From now on call back as `listening` does; what others do while no job is alive is seen within a second."""
+        with self._lock:
+            self._followers.append(callback)
+        self.look_now()
+
     def drain(self) -> None:
         """Start nothing more, and interrupt what still runs after the grace period. Safe in a signal handler."""
         if self._stop_at is None:
@@ -146,9 +123,7 @@ class Dispatcher:
         if self._thread is not None:
             self._wake.set()
             self._thread.join()
-        if self._owner is not None:
-            self._owner.release()
-            self._owner = None
+        self._owners.release()
 
     # The thread.
 
@@ -173,7 +148,7 @@ class Dispatcher:
                 return
 
     def _pause(self) -> float | None:
-        if self._runs or self._ends or self._waits or self._listeners or self.stops:
+        if self._runs or self._ends or self._any_alive or self._listeners or self.stops:
             return _LOOK_INTERVAL_S
         return _IDLE_INTERVAL_S
 
@@ -181,7 +156,7 @@ class Dispatcher:
         while self._ends:
             self._end(*self._ends[0])
             self._ends.popleft()
-        alive = self._documents.alive()
+        alive = self._lifecycle.alive()
         self._kill_what_must_end({entry.job_id for entry in alive if entry.status == "running"})
         for entry in alive:
             if entry.status == "running" and entry.job_id not in self._runs:
@@ -189,24 +164,24 @@ class Dispatcher:
         queued = [entry for entry in alive if entry.status == "queued"]
         if not self.stops:
             self._start_those_whose_turn_it_is(queued)
-        self._waits = bool(queued)
-        changes = self._documents.changes
+        self._any_alive = bool(alive)
+        changes = self._lifecycle.changes
         if changes != self._seen_changes:
             self._seen_changes = changes
             self._tell()
 
     def _tell(self) -> None:
         with self._lock:
-            listeners = list(self._listeners)
+            listeners = [*self._listeners, *self._followers]
         for callback in listeners:
             callback()
 
     def _release_queued(self) -> None:
-        if self._owner is not None:
-            self._documents.release(self._owner.owner_id)
+        if self._owners.mine is not None:
+            self._lifecycle.release(self._owners.mine)
 
     def _remove_leftovers(self) -> None:
-        alive = {entry.job_id for entry in self._documents.alive()}
+        alive = {entry.job_id for entry in self._lifecycle.alive()}
         for path in self._folder.iterdir():
             if path.is_dir() and path.name not in alive and path.stat().st_mtime < time.time() - _LEFTOVER_AFTER_S:
                 Spool(path).remove()
@@ -214,81 +189,64 @@ class Dispatcher:
     # Starting.
 
     def _start_those_whose_turn_it_is(self, queued: list[JobEntry]) -> None:
-        me = self._owner.owner_id if self._owner is not None else None
+        mine = self._owners.mine
         for entry in queued:
-            if entry.owner != me:
-                if entry.owner is not None and locks.is_alive(self._folder, entry.owner):
+            if entry.owner != mine:
+                if entry.owner is not None and self._owners.is_alive(entry.owner):
                     return  # it is that one's turn
                 if not self._serves:
                     continue
-            slot = self._slots.take()
-            if slot is None:
+            place = self._runner.reserve()
+            if place is None:
                 return
-            self._start(entry, slot)
+            try:
+                self._start(entry, place)
+            finally:
+                place.free()
 
-    def _start(self, entry: JobEntry, slot: int) -> None:
-        spool = Spool(self._folder / entry.job_id)
-        try:
-            begun = self._documents.begin(entry, self.owner_id())
-        except BaseException:
-            os.close(slot)
-            raise
-        if begun is None:
-            os.close(slot)
+    def _start(self, entry: JobEntry, place: Place) -> None:
+        job_id = entry.job_id
+        if self._lifecycle.begin(entry, self._owners.claim()) is None:
             return
-        run = self._runs[entry.job_id] = _Run(spool)
-        events = RunEvents(lambda pid: self._started(run, pid), lambda end: self._ended(entry.job_id, end))
-        self._launcher.start(entry.job_id, spool.path, slot, self._limits.niceness, events)
-        log.info("job %s begins", entry.job_id)
+        run = self._runs[job_id] = _Run(Spool(self._folder / job_id))
+        place.start(job_id, run.spool.path, lambda seen: self._ended(job_id, seen))
+        log.info("job %s begins", job_id)
 
-    # Called in the launcher's thread.
-
-    def _started(self, run: _Run, pid: int) -> None:
-        run.pid, run.began = pid, time.monotonic()
-
-    def _ended(self, job_id: str, end: RunEnd) -> None:
-        self._ends.append((job_id, end))
+    def _ended(self, job_id: str, seen: RunEnd) -> None:
+        """Take note of a run's end, in a thread of the runner's."""
+        self._ends.append((job_id, seen))
         self._wake.set()
 
     # Watching.
 
     def _kill_what_must_end(self, running: set[str]) -> None:
         for job_id, run in self._runs.items():
-            if run.reason is not None:
+            if run.killed is not None:
                 continue
             if job_id not in running:
-                run.reason = endings.cancelled(job_id)
-            else:
-                run.reason = self._over_a_limit(run)
-                if self._stop_at is not None and time.monotonic() >= self._stop_at:
-                    run.reason, run.status = endings.interrupted(), "interrupted"
-            if run.reason is not None:
-                self._launcher.kill(job_id)
+                run.killed = RunEnd(cancelled(job_id), "cancelled")
+            elif self._stop_at is not None and time.monotonic() >= self._stop_at:
+                run.killed = RunEnd(interrupted(), "interrupted")
+            if run.killed is not None:
+                self._runner.kill(job_id)
 
-    def _over_a_limit(self, run: _Run) -> ModelyardError | None:
-        limits = self._limits
-        if limits.timeout_s and time.monotonic() - run.began > limits.timeout_s:
-            return endings.too_long(limits.timeout_s)
-        if limits.memory_bytes and run.pid is not None and endings.resident_bytes(run.pid) > limits.memory_bytes:
-            return endings.too_large(limits.memory_bytes)
-        return None
-
-    def interrupt_orphan(self, entry: JobEntry) -> None:
-        """End a running job whose owner is gone."""
-        if entry.owner is not None and locks.is_alive(self._folder, entry.owner):
-            return
+    def interrupt_orphan(self, entry: JobEntry) -> bool:
+        """End a running job if its owner is gone. Returns whether it is."""
+        if entry.owner is not None and self._owners.is_alive(entry.owner):
+            return False
         self._finisher.interrupt(entry, Spool(self._folder / entry.job_id))
+        return True
 
     # Ending.
 
-    def _end(self, job_id: str, end: RunEnd) -> None:
+    def _end(self, job_id: str, seen: RunEnd) -> None:
         run = self._runs[job_id]
-        outcome = run.spool.outcome() if run.reason is None else None
-        if isinstance(outcome, Finished):
-            made = self._finisher.publish(job_id, run.spool, outcome)
+        ending = run.spool.ending() if run.killed is None else None
+        if isinstance(ending, Finished):
+            made = self._finisher.publish(job_id, run.spool, ending)
         else:
-            error = run.reason or outcome or endings.crashed(end)
-            made = self._finisher.end_without_model(job_id, run.spool, run.status, error)
+            how = RunEnd(ending) if ending is not None else run.killed or seen
+            made = self._finisher.end_without_model(job_id, run.spool, how)
         self._tell()  # those who wait need not wait for what is left to do
         if made is not None:
             self._finisher.tell(made)

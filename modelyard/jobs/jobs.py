@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,15 +14,13 @@ from typing import Any
 import uuid_utils
 
 from modelyard.errors import Unavailable
-from modelyard.jobs import endings, launcher, locks
-from modelyard.jobs.dispatcher import Dispatcher, Limits
-from modelyard.jobs.documents import JobDocuments
+from modelyard.jobs.dispatcher import Dispatcher
 from modelyard.jobs.finishing import OnEnd
-from modelyard.jobs.index import JobEntry, JobIndex
-from modelyard.jobs.records import JobRecord
+from modelyard.jobs.lifecycle import Lifecycle, cancelled
+from modelyard.jobs.runner import Limits, Owners, Runner
 from modelyard.jobs.spool import Spool
 from modelyard.schemas import Job, JobPage, JobQuery
-from modelyard.storage import ModelStore
+from modelyard.storage import JobEntry, JobRecord, Storage
 from modelyard.storage.files import make_folder, unavailable
 
 log = logging.getLogger("modelyard.jobs")
@@ -47,51 +45,47 @@ class NewJob:
 
 
 class Jobs:
-    """The jobs of one folder.
+    """The jobs of one yard.
 
-    Runs call the function that `target` names (`module:function`), with `preload` imported (`module`) or called
-    (`module:function()`) once before. After a run, a process that has called `rehearsal` is kept ready for the next.
-    `index` observes the store's database. Where trainings are tracked, `on_end` is called with the id of the model that
-    a job has made, or of the job that has made none. Every use raises Unavailable where the folder cannot be used.
+    Runs take place in `runner`; `owners` are the processes that share the yard. If trainings are tracked, `on_end` is
+    called with the id of the model that a job has made, or of the job that has made none. Every use raises Unavailable
+    if the storage cannot be used.
     """
 
     def __init__(
         self,
-        root: Path,
-        store: ModelStore,
-        index: JobIndex,
+        storage: Storage,
+        runner: Runner,
+        owners: Owners,
         limits: Limits,
         *,
-        target: str,
-        preload: Sequence[str],
-        rehearsal: str | None = None,
         on_end: OnEnd | None = None,
     ) -> None:
-        self._folder = root / "jobs"
+        self._folder = storage.runs
         self._limits = limits
         self._on_end = on_end
-        self._documents = JobDocuments(store.database, index, tracked=on_end is not None)
-        self._target = target
-        self._launcher = launcher.share(target, preload, rehearsal)
-        self._dispatcher = Dispatcher(self._folder, store, self._documents, self._launcher, limits, on_end=on_end)
+        self._lifecycle = Lifecycle(storage.jobs, tracked=on_end is not None)
+        self._runner = runner
+        self._owners = owners
+        self._dispatcher = Dispatcher(storage, self._lifecycle, runner, owners, limits, on_end=on_end)
 
     def serve(self) -> None:
         """Get ready to run, and run what other processes have left queued."""
-        self._launcher.prepare(self._limits.niceness)
+        self._runner.prepare()
         self._dispatcher.serve()
 
     def order(self, new: NewJob, write_order: Callable[[Path], None]) -> Job:
         """Put a new job into the queue; with the idempotency key of an earlier one, return that one as it is.
 
-        `write_order` writes what the run will read into the run's folder. Raises TooManyRequests where the queue is
-        full, IdempotencyConflict where the key stands for another request, Unavailable while stopping.
+        `write_order` writes what the run will read into the run's spool. Raises TooManyRequests if the queue is full,
+        IdempotencyConflict if the key stands for another request, Unavailable while stopping.
         """
-        earlier = self._documents.of_key(new.idempotency_key, new.request_sha256)
+        earlier = self._lifecycle.of_key(new.idempotency_key, new.request_sha256)
         if earlier is not None:
             return earlier
         if self._dispatcher.stops:
             raise Unavailable("this server is shutting down and starts no training; try again later")
-        owner = self._dispatcher.owner_id()
+        owner = self._owners.claim()
         job = Job(
             job_id=str(uuid_utils.uuid7()),
             status="queued",
@@ -108,7 +102,7 @@ class Jobs:
             with unavailable(f"write {spool.path}"):
                 make_folder(spool.path, inside=self._folder.parent)
                 write_order(spool.path)
-            kept = self._documents.add(record, workers=self._limits.workers, queue_limit=self._limits.queue)
+            kept = self._lifecycle.add(record, workers=self._limits.workers, queue_limit=self._limits.queue)
         except BaseException:
             spool.remove()
             raise
@@ -119,30 +113,30 @@ class Jobs:
 
     def parent_of_key(self, idempotency_key: str | None) -> str | None:
         """Return the id of the model that the job of an idempotency key retrains, if there is one."""
-        record = self._documents.remembered(idempotency_key)
+        record = self._lifecycle.remembered(idempotency_key)
         return None if record is None else record.job.parent_id
 
     def get(self, job_id: str) -> Job:
         """Return a job as it is now. Raises JobNotFound."""
-        record = self._documents.get(job_id)
-        if record.job.status == "running" and self._is_orphan(record):
-            self._dispatcher.interrupt_orphan(JobEntry(job_id, "running", record.owner))
-            record = self._documents.get(job_id)
+        record = self._lifecycle.get(job_id)
+        entry = JobEntry(job_id, record.job.status, record.owner)
+        if entry.status == "running" and self._dispatcher.interrupt_orphan(entry):
+            record = self._lifecycle.get(job_id)
         return self._with_progress(record.job)
 
     def page(self, query: JobQuery) -> JobPage:
-        """Return a page of jobs, newest first. Raises InvalidRequest for a cursor that is none."""
-        for entry in self._documents.alive():
+        """Return a page of jobs, newest first. Raises InvalidRequest for a wrong cursor."""
+        for entry in self._lifecycle.alive():
             if entry.status == "running":
                 self._dispatcher.interrupt_orphan(entry)
-        jobs, cursor = self._documents.page(query)
+        jobs, cursor = self._lifecycle.page(query)
         return JobPage(jobs=[self._with_progress(job) for job in jobs], next_cursor=cursor)
 
     def cancel(self, job_id: str) -> Job:
-        """Cancel a job, whichever process runs it. Raises JobNotFound, FailedPrecondition where it has ended."""
+        """Cancel a job, whichever process runs it. Raises JobNotFound, FailedPrecondition if it has ended."""
         spool = Spool(self._folder / job_id)
-        before = self._documents.end(
-            self._documents.get(job_id).job.job_id, "cancelled", endings.cancelled(job_id), progress=spool.progress()
+        before = self._lifecycle.end(
+            self._lifecycle.get(job_id).job.job_id, "cancelled", cancelled(job_id), progress=spool.progress()
         )
         self._dispatcher.look_now()
         if before.job.status == "queued":
@@ -150,10 +144,10 @@ class Jobs:
         log.info("job %s was cancelled", job_id)
         if self._on_end is not None:
             self._on_end(job_id)
-        return self._documents.get(job_id).job
+        return self._lifecycle.get(job_id).job
 
     def wait(self, job_id: str) -> Job:
-        """Return a job when it has ended. Raises JobNotFound, Unavailable where this process stops before its turn."""
+        """Return a job when it has ended. Raises JobNotFound, Unavailable if this process stops before its turn."""
         changed = threading.Event()
         with self.listening(changed.set):
             while True:
@@ -180,11 +174,15 @@ class Jobs:
                     changed.wait(_WATCH_INTERVAL_S)
 
     def listening(self, callback: Callable[[], None]) -> AbstractContextManager[None]:
-        """Within the block, call back (in a thread of this class's) whenever anything has happened to any job."""
+        """Within the block, call back (in another thread) whenever anything has happened to any job."""
         return self._dispatcher.listening(callback)
 
+    def follow(self, callback: Callable[[], None]) -> None:
+        """From now on call back as `listening` does; what others do while no job is alive is seen within a second."""
+        self._dispatcher.follow(callback)
+
     def check_will_run(self, job: Job) -> None:
-        """Raise Unavailable where a job waits for its turn, but this process stops."""
+        """Raise Unavailable if a job waits for its turn, but this process stops."""
         if job.status == "queued" and self._dispatcher.stops:
             raise Unavailable(f"this server is shutting down; job {job.job_id} stays in the queue")
 
@@ -195,10 +193,7 @@ class Jobs:
     def close(self) -> None:
         """Drain, wait for what runs, let go of what is queued, and leave no process behind."""
         self._dispatcher.close()
-        launcher.release(self._target)
-
-    def _is_orphan(self, record: JobRecord) -> bool:
-        return record.owner is None or not locks.is_alive(self._folder, record.owner)
+        self._runner.close()
 
     def _with_progress(self, job: Job) -> Job:
         if job.status != "running":

@@ -1,6 +1,6 @@
 """The folder of one run, `jobs/<job_id>/`: what it is to do, how far it is, what it said and what it made.
 
-The order's files are their writer's affair. All else stands here: `progress.json`, `log.txt`, `outcome.json` and the
+The order's files are their writer's affair. All else stands here: `progress.json`, `log.txt`, `ending.json` and the
 folder `result/` with the model's files.
 """
 
@@ -18,16 +18,20 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from modelyard.errors import Internal, ModelyardError
-from modelyard.schemas import JobError, JobProgress
-from modelyard.storage import ModelDescription, StoredFile
+from modelyard.schemas import JobError, JobProgress, ModelDescription
+from modelyard.storage import StoredFile
 
 _LOG_TAIL_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a run has made: a model's description, and the files that it wrote into its folder `result`."""
+    """What a run has made: a model's description, and the files that it wrote into its folder `result`.
 
+    Without a `name` the store makes one.
+    """
+
+    name: str | None
     description: ModelDescription
     files: Mapping[str, StoredFile]
 
@@ -43,7 +47,7 @@ class Spool:
         self.result = path / "result"
         self.log = path / "log.txt"
         self._progress = path / "progress.json"
-        self._outcome = path / "outcome.json"
+        self._ending = path / "ending.json"
 
     def write_progress(self, progress: JobProgress) -> None:
         """Say how far the run is."""
@@ -58,17 +62,17 @@ class Spool:
 
     def write_finished(self, finished: Finished) -> None:
         """Say what the run has made."""
-        _replace(self._outcome, orjson.dumps({"finished": _FINISHED.dump_python(finished, mode="json")}))
+        _replace(self._ending, orjson.dumps({"finished": _FINISHED.dump_python(finished, mode="json")}))
 
     def write_error(self, error: ModelyardError) -> None:
         """Say why the run has made nothing."""
         document = {"error": JobError.of(error).model_dump()}
-        _replace(self._outcome, orjson.dumps(document, default=repr, option=orjson.OPT_NON_STR_KEYS))
+        _replace(self._ending, orjson.dumps(document, default=repr, option=orjson.OPT_NON_STR_KEYS))
 
-    def outcome(self) -> Finished | JobError | None:
+    def ending(self) -> Finished | JobError | None:
         """Return what came of the run; None where it ended without a word."""
         try:
-            document = orjson.loads(self._outcome.read_bytes())
+            document = orjson.loads(self._ending.read_bytes())
         except FileNotFoundError:
             return None
         except (OSError, orjson.JSONDecodeError) as error:

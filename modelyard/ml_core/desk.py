@@ -20,10 +20,12 @@ from typing import Generic, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from modelyard import calls
 from modelyard.errors import Cancelled, ModelyardError
-from modelyard.ml_core import following, predicting
-from modelyard.ml_core.batching import MicroBatches
+from modelyard.ml_core import following
 from modelyard.ml_core.sentences import model_of
-from modelyard.ml_core.serving import LoadedModel, keep_freed_memory, spare_the_collector
+from modelyard.ml_core.serving import predicting
+from modelyard.ml_core.serving.batching import MicroBatches
+from modelyard.ml_core.serving.loaded import LoadedModel, keep_freed_memory, spare_the_collector
+from modelyard.ml_core.serving.warming import FIRST_CALLERS_S
 from modelyard.ml_core.workers import Workers, begin
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import (
@@ -57,9 +59,6 @@ _PREDICTING_AT_ONCE = (os.cpu_count() or 1) + 4
 _WAITING_AT_ONCE = 40
 """Other verbs mostly wait, for the disk or for the folder's lock."""
 
-_PREPARE_AFTER_S = 0.5
-"""Getting ready to train is left until the first callers have their answers."""
-
 P = ParamSpec("P")
 T = TypeVar("T")
 Write: TypeAlias = Callable[[Predictions], T]
@@ -87,7 +86,7 @@ class Desk:
         self._predicting = Workers(_PREDICTING_AT_ONCE)
         self._waiting = Workers(_WAITING_AT_ONCE)
         self._loading: dict[str, asyncio.Task[LoadedModel]] = {}
-        self._preparing = threading.Timer(_PREPARE_AFTER_S, self._prepare)
+        self._preparing = threading.Timer(FIRST_CALLERS_S, self._prepare)
         self._preparing.daemon = True
 
     def open(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modelyard import calls
+from modelyard.ml_core.tasks import TASKS
 from modelyard.schemas import Job, ModelMetadata
 
 
@@ -31,6 +32,7 @@ def say_trained(model: ModelMetadata) -> ModelMetadata:
 
 
 def _how_good(model: ModelMetadata) -> str:
-    measured = "validation_accuracy" if "validation_accuracy" in model.metrics else "train_accuracy"
-    accuracy = model.metrics.get(measured)
-    return "" if accuracy is None else f" with {measured.replace('_', ' ')} {accuracy:.3f}"
+    told = (f"{rows}_{task.headline}" for rows in ("validation", "train") for task in TASKS.values())
+    measured = next((name for name in told if name in model.metrics), "")
+    value = model.metrics.get(measured)
+    return "" if value is None else f" with {measured.replace('_', ' ')} {value:.3f}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from threading import Event, Thread
 from typing import TYPE_CHECKING, Literal
 
 import modelyard
@@ -17,12 +16,13 @@ from modelyard import calls, models_registry
 from modelyard.calls import Calls, verb
 from modelyard.errors import FailedPrecondition, Unavailable
 from modelyard.jobs import Jobs, NewJob
-from modelyard.ml_core import predicting
-from modelyard.ml_core.orders import TrainingOrder, order_retraining, order_training
-from modelyard.ml_core.running import write_order
 from modelyard.ml_core.sentences import model_of, say
-from modelyard.ml_core.serving import LoadedModel, LoadedModels
-from modelyard.ml_core.training import check_plan
+from modelyard.ml_core.serving import predicting
+from modelyard.ml_core.serving.loaded import LoadedModel, LoadedModels
+from modelyard.ml_core.serving.warming import Warming
+from modelyard.ml_core.training.orders import TrainingOrder, order_retraining, order_training
+from modelyard.ml_core.training.plan import check_plan
+from modelyard.ml_core.training.running import write_order
 from modelyard.schemas import (
     Health,
     Job,
@@ -41,12 +41,13 @@ from modelyard.schemas import (
     check_idempotency_key,
 )
 from modelyard.storage import ModelStore
+from modelyard.verbs import Verbs
 
 if TYPE_CHECKING:
     from modelyard.tracking.tracker import Tracker
 
 
-class Yard:
+class Yard(Verbs):
     """The core of one folder. It satisfies `modelyard.verbs.Verbs`, where the verbs are described.
 
     Its `jobs` and `loaded` models are for the desk, its `calls` for whoever wants to hear of them.
@@ -67,7 +68,7 @@ class Yard:
         self._tracker = tracker
         self._missing_markers = missing_markers
         self.loaded = LoadedModels(store, model_cache_bytes)
-        self._closing = Event()
+        self._warming = Warming(store, jobs, self.loaded)
         self._started = time.monotonic()
 
     @verb
@@ -124,6 +125,7 @@ class Yard:
 
     def drain(self) -> None:
         """Start no more trainings; those that run get their grace period. Safe in a signal handler."""
+        self._warming.stop()  # it would take a core from those that run
         self.jobs.drain()
 
     @verb
@@ -132,8 +134,8 @@ class Yard:
         return self.predict_by(self.loaded.get(request.model_id), request)
 
     def warm_up(self) -> None:
-        """Load the latest models in a thread, so that the first to ask need not wait; ends with `close`."""
-        Thread(target=self.loaded.warm_up, args=(self._closing,), name="warm-up", daemon=True).start()
+        """Load models and import libraries in a thread, so that the first to ask need not wait; ends with `close`."""
+        self._warming.start()
 
     def predict_by(self, model: LoadedModel, request: PredictRequest) -> Predictions:
         """Predict by a model that is loaded."""
@@ -218,7 +220,7 @@ class Yard:
 
     def close(self) -> None:
         """Let go of the folder. Trainings that still run get their grace period, then they are interrupted."""
-        self._closing.set()
+        self._warming.close()
         self.jobs.close()
         if self._tracker is not None:
             self._tracker.close()

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import difflib
 import functools
+import importlib
 import logging
+from collections.abc import Callable, Collection
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 
 from modelyard.errors import ModelClassNotFound
 from modelyard.models_registry.base import ModelClass
-from modelyard.models_registry.catboost_classifier import CatBoostClassifierClass
+from modelyard.models_registry.catboost.classifier import CatBoostClassifierClass
 from modelyard.models_registry.hyperparams import json_schema
-from modelyard.models_registry.logistic_regression import LogisticRegressionClass
-from modelyard.schemas import ModelClassInfo
+from modelyard.models_registry.linear.logistic_regression import LogisticRegressionClass
+from modelyard.schemas import ModelClassInfo, plain_key
 
 ENTRY_POINT_GROUP = "modelyard.model_classes"
 
@@ -39,10 +41,10 @@ def model_classes() -> dict[str, ModelClass]:
 def model_class(key: str) -> ModelClass:
     """Return the model class of a key, whose case, '_' and '-' do not matter. Raises ModelClassNotFound."""
     known = model_classes()
-    plain = {_plain(name): name for name in known}
-    if _plain(key) in plain:
-        return known[plain[_plain(key)]]
-    near = [plain[name] for name in difflib.get_close_matches(_plain(key), plain, n=3, cutoff=0.5)]
+    plain = {plain_key(name): name for name in known}
+    if plain_key(key) in plain:
+        return known[plain[plain_key(key)]]
+    near = [plain[name] for name in difflib.get_close_matches(plain_key(key), plain, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     shown = key if len(key) <= 80 else key[:77] + "..."
     raise ModelClassNotFound(f"there is no model class {shown!r}; {hint}known are: {', '.join(map(repr, known))}")
@@ -64,13 +66,31 @@ def describe_all() -> list[ModelClassInfo]:
     return [describe(found) for found in model_classes().values()]
 
 
+def preload(stops: Callable[[], bool] = lambda: False) -> None:
+    """Import what the model classes say that they need, module by module, until `stops` says so.
+
+    What cannot be imported is logged, and raised to whoever comes to need it.
+    """
+    for module in dict.fromkeys(name for one in model_classes().values() for name in one.preloads):
+        if stops():
+            return
+        try:
+            importlib.import_module(module)
+        except Exception:  # a third party's module may raise anything, and must not hide the others
+            logger.exception("%s cannot be imported", module)
+
+
+def framework_of(libraries: Collection[str]) -> str | None:
+    """Return ClearML's name of the library that a model was made with, as a model class of one of them declares it."""
+    declared = {
+        library: one.framework for one in model_classes().values() for library in one.libraries if one.framework
+    }
+    return next((declared[library] for library in libraries if library in declared), None)
+
+
 def forget_plug_ins() -> None:
     """Look for plug-ins anew at the next use: packages were installed or removed meanwhile."""
     _plug_ins.cache_clear()
-
-
-def _plain(key: str) -> str:
-    return key.casefold().replace("_", "").replace("-", "")
 
 
 @functools.cache
@@ -80,7 +100,7 @@ def _plug_ins() -> dict[str, ModelClass]:
         loaded = _load(entry_point)
         if loaded is None:
             continue
-        if _plain(loaded.key) in {_plain(key) for key in (*BUILT_IN, *found)}:
+        if plain_key(loaded.key) in {plain_key(key) for key in (*BUILT_IN, *found)}:
             logger.error("plug-in %s is skipped: the key %r is taken", entry_point.value, loaded.key)
         else:
             found[loaded.key] = loaded

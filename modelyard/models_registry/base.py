@@ -67,19 +67,14 @@ class Fit:
 
 
 class Predictor(Protocol):
-    """A fitted estimator made ready to answer. Probabilities are in the order of the contract's classes.
-
-    One whose library takes longer to be called than to score a row, and gives a row the same bits alone and among
-    others, says so by an attribute `gains_by_batching = True`: rows of several callers then come in one call. One that
-    takes categorical columns as Enum, too, says `reads_enums = True`.
-    """
+    """A fitted estimator made ready to answer. Probabilities are in the order of the contract's classes."""
 
     size_bytes: int
 
     def few(self, rows: Sequence[Sequence[float | str]]) -> list[list[float]]:
         """Return the k class probabilities of each of a few checked rows.
 
-        A row has the contract's columns in order: floats (NaN where missing) and category texts as in Table.
+        A row has the contract's columns in order: floats (NaN if missing) and category texts as in Table.
         """
         ...
 
@@ -89,7 +84,10 @@ class Predictor(Protocol):
 
 
 class ModelClass(ABC):
-    """An algorithm of the registry. One instance each; it holds no state."""
+    """An algorithm of the registry. One instance each; it holds no state.
+
+    All that others must know of it is declared here; what has a default may be left out.
+    """
 
     key: ClassVar[str]
     title: ClassVar[str]
@@ -98,11 +96,27 @@ class ModelClass(ABC):
     libraries: ClassVar[tuple[str, ...]]
     """The distributions whose version a fitted estimator depends on."""
     hyperparams: ClassVar[tuple[Hyperparam, ...]]
+    task: ClassVar[str] = "classification"
+    """What it predicts: a key of `ml_core.tasks.TASKS`."""
+    preloads: ClassVar[tuple[str, ...]] = ()
+    """The modules that fitting, unpickling and predicting import when they come to it; servers import them before."""
+    rehearsal: ClassVar[Mapping[str, Any] | None] = None
+    """The hyperparams of a quick fit by which a process gets ready for a run; None: the class is not rehearsed."""
+    framework: ClassVar[str | None] = None
+    """ClearML's name of the library; None: as other model classes of the same library declare it."""
+    early_stopping: ClassVar[str] = "early_stopping_rounds"
+    """The hyperparam that asks for early stopping, by rows held out, unless it is null; a class need not have it."""
     reads_enums: ClassVar[bool] = False
-    """Whether fits take categorical columns as Enum, too."""
+    """Whether fits and predictors take categorical columns as Enum, too."""
+    gains_by_batching: ClassVar[bool] = False
+    """Whether rows of several callers are better scored in one call.
+
+    That is so if the library takes longer to be called than to score a row, and gives a row the same bits alone and
+    among others.
+    """
 
     def rules(self, hyperparams: Mapping[str, Any], n_classes: int | None) -> list[FieldError]:
-        """Return what is wrong between hyperparams that are each right alone.
+        """Return the errors between hyperparams that are each right alone.
 
         `n_classes` is None before the labels are known.
         """
@@ -117,7 +131,7 @@ class ModelClass(ABC):
         return EstimatorPredictor(estimator, contract)
 
     def feature_importances(self, estimator: Any, contract: Contract, frame: pl.DataFrame) -> dict[str, float] | None:
-        """Return one non-negative importance a column, or None where the algorithm has none.
+        """Return one non-negative importance a column, or None if the algorithm has none.
 
         `frame` is what the estimator was fitted to.
         """

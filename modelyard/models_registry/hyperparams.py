@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import difflib
 import math
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from modelyard.errors import FieldError, InvalidHyperparams
+from modelyard.schemas import from_texts
 from modelyard.schemas.showing import shown
 
 Kind = Literal["bool", "int", "float", "str"]
 
 _JSON_TYPES: dict[Kind, str] = {"bool": "boolean", "int": "integer", "float": "number", "str": "string"}
 _SPOKEN: dict[Kind, str] = {"bool": "a boolean", "int": "an integer", "float": "a number", "str": "a text"}
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity|nan)", re.IGNORECASE)
-_INTEGER = re.compile(r"[+-]?\d{1,400}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +69,11 @@ def check(declared: Sequence[Hyperparam], given: Mapping[str, Any]) -> dict[str,
 
 
 def from_text(declared: Sequence[Hyperparam], given: Mapping[str, str]) -> dict[str, Any]:
-    """Read the `given` hyperparams from their texts, by their declaration; the defaults are left out.
+    """Read the `given` hyperparams from their texts and check them; the defaults are left out.
 
-    `null` and `none` are null where a hyperparam can be null and has no such choice. Raises InvalidHyperparams.
+    Raises InvalidHyperparams.
     """
-    by_name = {one.name: one for one in declared}
-    values = {name: _from_text(by_name[name], text) if name in by_name else text for name, text in given.items()}
-    return _check_given(declared, values)
+    return _check_given(declared, from_texts(json_schema(declared), given))
 
 
 def json_schema(declared: Sequence[Hyperparam]) -> dict[str, Any]:
@@ -208,22 +204,6 @@ def _expected(declared: Hyperparam) -> str:
     if declared.nullable:
         spoken.append("null")
     return " or ".join(spoken)
-
-
-def _from_text(declared: Hyperparam, text: str) -> Any:
-    """Return what `text` says in the declared type, or the text itself, which the check then refuses."""
-    word = text.strip()
-    if "str" in declared.kinds and (declared.choices is None or word in declared.choices):
-        return word
-    if declared.nullable and word.casefold() in ("null", "none"):
-        return None
-    if "bool" in declared.kinds and word.casefold() in ("true", "false"):
-        return word.casefold() == "true"
-    if "int" in declared.kinds and _INTEGER.fullmatch(word):
-        return int(word)
-    if ("int" in declared.kinds or "float" in declared.kinds) and _NUMBER.fullmatch(word):
-        return float(word)
-    return text
 
 
 def _property(declared: Hyperparam) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from modelyard.tables.contract import Contract
+from modelyard.tables.contract import Contract, as_text
 
 
 class EstimatorPredictor:
@@ -35,12 +35,12 @@ class EstimatorPredictor:
         """Return the probabilities of a checked frame's n rows, shape (n, k)."""
         if frame.height == 0:  # many estimators refuse a table without rows
             return np.empty((0, len(self._order)))
-        probabilities = np.asarray(self._estimator.predict_proba(frame), dtype=np.float64)
+        probabilities = np.asarray(self._estimator.predict_proba(as_text(frame)), dtype=np.float64)
         return probabilities[:, self._order]
 
 
 def class_order(classes: Any, contract: Contract) -> list[int]:
-    """Return where each of the contract's classes stands among an estimator's `classes_` (or its text does)."""
+    """Return the place of each of the contract's classes (or of its text) among an estimator's `classes_`."""
     known = np.asarray(classes).tolist()
     labels: Sequence[Any] = contract.classes if set(contract.classes) <= set(known) else [*map(str, contract.classes)]
     return [known.index(label) for label in labels]

@@ -61,4 +61,6 @@ def from_problem(document: dict[str, Any]) -> ModelyardError:
     found = [
         FieldError(tuple(item["loc"]), item["message"], item.get("value")) for item in document.get("errors") or []
     ]
-    return kind(document.get("detail") or document.get("title") or "no detail", errors=found)
+    error = kind(document.get("detail") or document.get("title") or "no detail", errors=found)
+    error.request_id = document.get("request_id")
+    return error

@@ -6,11 +6,13 @@ decided further up, in `tables`, `models_registry` and `ml_core`.
 
 from modelyard.schemas.base import FeatureType, Frozen, JobStatus, Label, ModelWarning, Request, Status, StatusFilter
 from modelyard.schemas.health import Backlog, Health
+from modelyard.schemas.hyperparams import from_texts, types_of
 from modelyard.schemas.jobs import Job, JobError, JobPage, JobProgress, WrongPlace
 from modelyard.schemas.models import (
     Artifact,
     EventVerb,
     ModelClassInfo,
+    ModelDescription,
     ModelEvent,
     ModelHistory,
     ModelMetadata,
@@ -26,8 +28,9 @@ from modelyard.schemas.naming import (
     check_idempotency_key,
     check_name,
     is_model_id,
+    plain_key,
 )
-from modelyard.schemas.parsing import field_error, not_unicode, parse
+from modelyard.schemas.parsing import check_unicode, field_error, parse
 from modelyard.schemas.reports import ConfusionMatrix, Curve, LearningCurve, Report
 from modelyard.schemas.requests import (
     Evaluation,
@@ -42,10 +45,12 @@ from modelyard.schemas.requests import (
     Tag,
     TrainRequest,
 )
+from modelyard.schemas.targets import MOST_SINGLE_CLASSES, is_hopeless
 
 __all__ = [
     "IDEMPOTENCY_KEY_PATTERN",
     "MODEL_ID_PATTERN",
+    "MOST_SINGLE_CLASSES",
     "NAME_PATTERN",
     "Artifact",
     "Backlog",
@@ -67,6 +72,7 @@ __all__ = [
     "LabelsValue",
     "LearningCurve",
     "ModelClassInfo",
+    "ModelDescription",
     "ModelEvent",
     "ModelHistory",
     "ModelMetadata",
@@ -89,8 +95,12 @@ __all__ = [
     "WrongPlace",
     "check_idempotency_key",
     "check_name",
+    "check_unicode",
     "field_error",
+    "from_texts",
+    "is_hopeless",
     "is_model_id",
-    "not_unicode",
     "parse",
+    "plain_key",
+    "types_of",
 ]

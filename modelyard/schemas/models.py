@@ -38,22 +38,26 @@ class Reading(Frozen):
     missing_markers: list[str]
 
 
-class ModelMetadata(Frozen):
-    """All that is known of a model but its report. Only `status`, `updated_at` and `tracking` ever change.
-
-    Times are UTC; `training_seconds` is the wall time of evaluation and fit. `metrics` is flat
-    (`train_accuracy`, `validation_roc_auc`, …). `fingerprint` is a SHA-256 of the table, which two trainings share only
-    if their tables are equal. `reading` is null for models of releases before it. `message` says in a sentence what
-    the verb did; it is not stored.
-    """
+class ModelIdentity(Frozen):
+    """Which model: its id, and its number among the versions of a name."""
 
     model_id: str
     name: str
     version: int
+
+
+class ModelDescription(Frozen):
+    """What a training says of the model that it has made. Never changed.
+
+    `feature_types` are in the order of the columns, `feature_names`. `metrics` is flat (`train_accuracy`,
+    `validation_roc_auc`, …). `fingerprint` is a SHA-256 of the table, which two trainings share only if their tables
+    are equal. `created_at` is UTC; `training_seconds` is the wall time of evaluation and fit. `environment` has the
+    versions of Python and of the libraries that the artifact needs. `reading` is null for models of releases before it.
+    """
+
     parent_id: str | None = None
     model_class_key: str
     hyperparams: dict[str, Any]
-    status: Status = "active"
     metrics: dict[str, float | None]
     feature_names: list[str]
     feature_types: dict[str, FeatureType]
@@ -65,12 +69,21 @@ class ModelMetadata(Frozen):
     warnings: list[ModelWarning] = []
     evaluation: Evaluation = Evaluation()
     reading: Reading | None = None
-    tracking: Tracking = Tracking()
     created_at: datetime
-    updated_at: datetime
     training_seconds: float
-    artifact: Artifact
     environment: dict[str, str]
+
+
+class ModelMetadata(ModelDescription, ModelIdentity):
+    """All that is known of a model but its report. Only `status`, `updated_at` (UTC) and `tracking` ever change.
+
+    `message` says in a sentence what the verb did; it is not stored.
+    """
+
+    status: Status = "active"
+    tracking: Tracking = Tracking()
+    updated_at: datetime
+    artifact: Artifact
     message: str = ""
 
 
@@ -95,12 +108,9 @@ class ModelEvent(Frozen):
     status: Literal["active", "deleted", "gone"]
 
 
-class ModelHistory(Frozen):
+class ModelHistory(ModelIdentity):
     """What happened to a model, the first thing first."""
 
-    model_id: str
-    name: str
-    version: int
     parent_id: str | None = None
     events: list[ModelEvent]
 

@@ -33,6 +33,11 @@ def check_idempotency_key(key: str | None) -> None:
         )
 
 
+def plain_key(key: str) -> str:
+    """Return a model class's key as it is compared: without regard to case, `_` and `-`."""
+    return key.casefold().replace("_", "").replace("-", "")
+
+
 def is_model_id(reference: str) -> bool:
-    """Tell whether `reference` has the form of a model id (UUIDv7)."""
+    """Whether `reference` has the form of a model id (UUIDv7)."""
     return _MODEL_ID.fullmatch(reference) is not None

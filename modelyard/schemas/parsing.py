@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
+import orjson
 from pydantic import BaseModel, ValidationError
 
 from modelyard.errors import (
@@ -77,10 +78,18 @@ def field_error(item: Mapping[str, Any], kind: type[BaseModel] | None = None) ->
     return FieldError(loc, f"field '{where}'{due}, got {shown(item['input'])}", item["input"])
 
 
-def not_unicode(name: str, value: object) -> ModelyardError:
-    """Build the error for a request's field that holds text which is not Unicode, of the core's class for it."""
-    message = f"field '{name}' must hold valid Unicode text, got {value!r}"
-    return _REFUSED_AS.get(name, InvalidRequest)(message, errors=[FieldError((name,), message)])
+def check_unicode(**fields: object) -> None:
+    """Refuse fields that hold text which is not valid Unicode, or anything else that JSON has no word for.
+
+    Raises the core's class of error for each field: InvalidTable, InvalidHyperparams, ModelClassNotFound,
+    InvalidRequest.
+    """
+    for name, value in fields.items():
+        try:
+            orjson.dumps(value)
+        except orjson.JSONEncodeError:
+            message = f"field '{name}' must hold valid Unicode text, got {value!r}"
+            raise _REFUSED_AS.get(name, InvalidRequest)(message, errors=[FieldError((name,), message)]) from None
 
 
 def _model_at(kind: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:

@@ -1,30 +1,39 @@
-"""Where models are kept: a transactional JSON database and the artifacts that it names, in one folder."""
+"""Where models, jobs and what happened to them are kept.
 
-from modelyard.storage.artifacts import StoredFile
-from modelyard.storage.database import Database, Transaction
-from modelyard.storage.environment import check_environment, current_environment
-from modelyard.storage.models import ModelStore, write_model_files
-from modelyard.storage.records import (
-    CONTRACT_FILE,
-    ESTIMATOR_FILE,
-    REPORT_FILE,
-    ModelDescription,
-    ModelRecord,
-    NewModel,
-)
+`documents/` is a transactional database of JSON documents, `artifacts/` keeps the files of models. `collections/` alone
+knows the shapes of the documents, and knows the engines below by their `protocols`. `folder` puts everything together
+on the engines of one folder. `upkeep/` looks a folder through, mends it, clears it and copies it.
+"""
+
+from modelyard.storage.artifacts.environment import check_environment, current_environment
+from modelyard.storage.artifacts.model_files import CONTRACT_FILE, ESTIMATOR_FILE, REPORT_FILE, write_model_files
+from modelyard.storage.collections.job_index import JobEntry
+from modelyard.storage.collections.jobs import JobCollection, JobRecord
+from modelyard.storage.collections.model_store import ModelStore
+from modelyard.storage.collections.models import ModelRecord, NewModel
+from modelyard.storage.collections.tracked_runs import Pending, Told, TrackedRun, TrackedRuns
+from modelyard.storage.folder import Storage, open_folder
+from modelyard.storage.protocols import StoredFile, Transaction
 
 __all__ = [
     "CONTRACT_FILE",
     "ESTIMATOR_FILE",
     "REPORT_FILE",
-    "Database",
-    "ModelDescription",
+    "JobCollection",
+    "JobEntry",
+    "JobRecord",
     "ModelRecord",
     "ModelStore",
     "NewModel",
+    "Pending",
+    "Storage",
     "StoredFile",
+    "Told",
+    "TrackedRun",
+    "TrackedRuns",
     "Transaction",
     "check_environment",
     "current_environment",
+    "open_folder",
     "write_model_files",
 ]

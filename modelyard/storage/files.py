@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -70,15 +71,23 @@ def sync_folder(path: Path) -> None:
 
 
 def exists(path: Path) -> bool:
-    """Tell whether a file is there. Raises Unavailable where that cannot be told."""
+    """Whether a file is there. Raises Unavailable if that cannot be told."""
     with unavailable(f"read {path}"):
         return path.exists()
 
 
-def make_folder(path: Path, *, inside: Path | None = None) -> None:
-    """Make a folder, and those above it, where they are missing.
+def age_s(path: Path) -> float:
+    """Return the seconds since a file was last written to; 0 if it is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
-    `inside` is one of them that must be there: raises FileNotFoundError where it has vanished, with its disk say.
+
+def make_folder(path: Path, *, inside: Path | None = None) -> None:
+    """Make a folder, and those above it, if they are missing.
+
+    `inside` is one of them that must be there. Raises FileNotFoundError if it has vanished, with its disk for example.
     """
     if path.is_dir():
         return

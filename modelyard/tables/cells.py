@@ -30,7 +30,9 @@ EXACT_INTEGERS = 2.0**53
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
+_CELL_DUE = "must be text, a number or a boolean"
 _KINDS: tuple[tuple[tuple[type, ...], Kind], ...] = (
+    ((np.timedelta64,), "other"),  # to numpy an integer
     ((type(None),), "missing"),
     ((bool, np.bool_), "boolean"),
     ((int, float, Decimal, np.integer, np.floating), "number"),
@@ -71,7 +73,7 @@ def number(cell: Any, reading: CellReading, *, text_cells: bool) -> float | None
         return None
     kind = kind_of(type(cell))
     if kind == "number":
-        return _finite(cell)
+        return finite(cell)
     if kind == "text" and text_cells:
         return _written_number(str(cell).strip(BLANKS), reading)
     if kind == "boolean":
@@ -95,7 +97,38 @@ def category(cell: Any, reading: CellReading) -> str:
         return "true" if cell else "false"
     if kind == "time":
         return str(cell.isoformat())
-    raise ValueError("must be text, a number or a boolean")
+    raise ValueError(_CELL_DUE)
+
+
+def unfit(cell: Any) -> str | None:
+    """Say what a cell must be that no column may hold, whatever its type; None if some column may hold it."""
+    kind = kind_of(type(cell))
+    try:
+        if kind == "number":
+            finite(cell)
+        elif kind == "text":
+            require_unicode(str(cell))
+    except ValueError as problem:
+        return str(problem)
+    return _CELL_DUE if kind == "other" else None
+
+
+def finite(cell: Any) -> float:
+    """Return a number as a float. Raises ValueError if it is infinite or too large for one."""
+    try:
+        value = float(cell)
+    except OverflowError:
+        value = math.inf
+    if math.isinf(value):
+        raise ValueError("must be a finite number, at most about 1.8e308")
+    return value
+
+
+def require_unicode(text: str) -> str:
+    """Return a text. Raises ValueError if it is not valid Unicode."""
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise ValueError("must be valid Unicode text")
+    return text
 
 
 def shortest_float(value: np.float32) -> float:
@@ -124,10 +157,10 @@ def plain(cell: Any) -> str | int | float | bool | None:
 def _written_number(text: str, reading: CellReading) -> float | None:
     plain = text.replace(MINUS, "-") if reading.spelling == PLAIN else reading.spelling.plain(text)
     if plain is not None and NUMBER.fullmatch(plain):
-        value = _finite(plain)
+        value = finite(plain)
         return None if value in reading.markers.numbers else value
     if text.lstrip("+-").lower() in ("inf", "infinity"):
-        return _finite(text)
+        return finite(text)
     if reading.spelling != PLAIN:
         raise ValueError(f"must be a number written as in training, like {reading.spelling.example()}")
     if Spelling(",").plain(text) is not None:
@@ -144,14 +177,13 @@ def _text_category(text: str, reading: CellReading) -> str:
         return _number_category(int(stripped) if whole else float(stripped), exact=False)
     if reading.source == "booleans" and stripped.lower() in ("true", "false"):
         return stripped.lower()
-    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-        raise ValueError("must be valid Unicode text")
+    require_unicode(text)
     return escape_category(text if reading.edition == 1 else stripped)
 
 
 def _number_category(cell: Any, *, exact: bool) -> str:
     """Return a number as a category; `exact`: refuse a float so large that it may stand for another integer."""
-    value = _finite(cell)
+    value = finite(cell)
     if isinstance(cell, (int, np.integer)):
         return str(int(cell))
     if exact and abs(value) > EXACT_INTEGERS:
@@ -159,13 +191,3 @@ def _number_category(cell: Any, *, exact: bool) -> str:
     if isinstance(cell, np.float32):
         value = shortest_float(cell)
     return str(int(value)) if value.is_integer() else repr(value)
-
-
-def _finite(cell: Any) -> float:
-    try:
-        value = float(cell)
-    except OverflowError:
-        value = math.inf
-    if math.isinf(value):
-        raise ValueError("must be a finite number, at most about 1.8e308")
-    return value

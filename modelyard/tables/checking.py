@@ -19,7 +19,7 @@ from modelyard.tables.files import read_raw_file
 from modelyard.tables.forms import RawTable, missing_columns, read_form
 from modelyard.tables.inference import ColumnPlan, ReadingOptions, plan_columns
 from modelyard.tables.known_texts import read_texts
-from modelyard.tables.labels import label_column, read_labels
+from modelyard.tables.labels import TargetReader, label_column, read_labels
 from modelyard.tables.missing import label_markers
 from modelyard.tables.spelling import PLAIN, Spelling
 
@@ -34,15 +34,16 @@ def read_training(
     feature_types: Mapping[str, str] | Sequence[str] | None,
     feature_names: Sequence[str] | None,
     options: ReadingOptions,
+    read_target: TargetReader = read_labels,
     inherited_types: Mapping[str, FeatureType] | None = None,
     row_names: Sequence[str] | None = None,
 ) -> TrainingTable:
     """Check a training table of n rows and its labels, and make the contract that its model will keep.
 
-    `X` is rows, records, columns, a polars DataFrame or the Path of a file. The labels are `y` or, where that is None,
-    X's column `target`. What `feature_types` (by name, or a list in column order) leaves out is as in
-    `inherited_types`, and what that does not know is inferred. `row_names` are what the columns of rows are called
-    where `feature_names` does not say it. `options` say how cells are read. Raises InvalidTable.
+    `X` is rows, records, columns, a polars DataFrame or the Path of a file. The labels are `y` or, if that is None,
+    X's column `target`; `read_target` reads them. What `feature_types` (by name, or a list in column order) leaves out
+    is as in `inherited_types`, and what that does not know is inferred. `row_names` are what the columns of rows are
+    called if `feature_names` does not say it. `options` say how cells are read. Raises InvalidTable.
     """
     asked = (target, *(feature_names or ()), *(feature_types if isinstance(feature_types, Mapping) else ()))
     raw = _raw(X, feature_names, row_names).without_index({*asked, *(inherited_types or ())})
@@ -54,7 +55,7 @@ def read_training(
     if errors:
         raise InvalidTable.of(errors)
     markers = label_markers(options.missing_markers)
-    codes, classes = read_labels(labels, label, markers, text_cells=raw.text_cells and y is None)
+    codes, classes = read_target(labels, label, markers, text_cells=raw.text_cells and y is None)
     contract = _contract(plans, series, classes, options)
     frame = pl.DataFrame(list(series.values()))
     warnings = (

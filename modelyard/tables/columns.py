@@ -112,7 +112,7 @@ def break_of_majority(name: str, column: Cells, markers: Markers) -> list[FieldE
     problem = f"must be {due} like the rest of the column (or declare it categorical in feature_types)"
     wrong = [place for place, is_number in zip(present, numbers, strict=True) if is_number is not most]
     return [
-        cells.wrong_cell(name, row, problem, cell)
+        cells.wrong_cell(name, row, cells.unfit(cell) or problem, cell)
         for (row, cell), _ in zip(wrong, range(MAX_FIELD_ERRORS), strict=False)
     ]
 

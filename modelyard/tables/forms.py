@@ -58,19 +58,31 @@ def read_form(X: Any, feature_names: Sequence[str] | None, expected: Sequence[st
     """
     if feature_names is not None:
         check_names(feature_names, "feature_names")
+    check_form(X)
     if isinstance(X, pl.DataFrame):
         return _ordered(_of_columns({name: X[name] for name in X.columns}), feature_names)
     if isinstance(X, RawTable):
         return replace(_ordered(_of_columns(X.columns), feature_names), index_columns=X.index_columns)
     if isinstance(X, dict):
         return _ordered(_of_columns(X), feature_names)
-    if not isinstance(X, (list, tuple)):
-        raise InvalidTable(f"X must be {FORMS}, got {shown_instead(X)}")
     if not X:
         raise InvalidTable("X has no rows")
     if isinstance(X[0], dict):
         return _ordered(_of_records(X, expected), feature_names)
     return _of_rows(X, feature_names, expected)
+
+
+def check_form(X: Any) -> None:
+    """Refuse what is neither rows, records, columns nor a DataFrame, whatever the cells hold. Raises InvalidTable."""
+    if isinstance(X, dict):
+        _check_columns(X)
+    elif isinstance(X, (list, tuple)):
+        if X and isinstance(X[0], dict):
+            _check_kinds(X, (dict,), "a record like the first row")
+        else:
+            _check_kinds(X, (list, tuple), "a list like the first row")
+    elif not isinstance(X, (pl.DataFrame, RawTable)):
+        raise InvalidTable(f"X must be {FORMS}, got {shown_instead(X)}")
 
 
 def check_names(names: Iterable[Any], where: str, *, start: int = 0) -> None:
@@ -89,7 +101,6 @@ def check_names(names: Iterable[Any], where: str, *, start: int = 0) -> None:
 
 
 def _of_rows(X: Sequence[Any], feature_names: Sequence[str] | None, expected: Sequence[str] | None) -> RawTable:
-    _check_kinds(X, (list, tuple), "a list like the first row")
     names = feature_names or expected
     width = len(names) if names else len(X[0])
     if set(map(len, X)) != {width}:
@@ -108,7 +119,6 @@ def _of_rows(X: Sequence[Any], feature_names: Sequence[str] | None, expected: Se
 
 
 def _of_records(X: Sequence[Any], expected: Sequence[str] | None) -> RawTable:
-    _check_kinds(X, (dict,), "a record like the first row")
     keys = list(expected or X[0])
     check_names(keys, "X")
     if not keys:
@@ -166,7 +176,7 @@ def _of_columns(X: dict[str, Any]) -> RawTable:
     check_names(X, "X")
     if not X:
         raise InvalidTable("X has no columns")
-    columns = {name: _cells(name, column) for name, column in X.items()}
+    columns = {name: cells_of(column) for name, column in X.items()}
     heights = {name: len(column) for name, column in columns.items()}
     first, height = next(iter(heights.items()))
     wrong = [
@@ -181,20 +191,20 @@ def _of_columns(X: dict[str, Any]) -> RawTable:
     return RawTable(columns, height)
 
 
-def _cells(name: str, column: Any) -> Cells:
+def cells_of(column: Any) -> Cells:
+    """Return the column of a table's columns as a list, a tuple or, if its cells have one type, a Series."""
     if isinstance(column, pl.Series):
         return column.to_list() if column.dtype == pl.Object else column
-    if isinstance(column, (list, tuple)):
-        return column
-    if isinstance(column, np.ndarray) and column.ndim == 1:
-        return list(column.tolist())
-    raise InvalidTable.of(
-        [
-            FieldError(
-                ("X", name), f"column {name!r} must be a list of cells, got {shown_instead(column)}; X must be {FORMS}"
-            )
-        ]
-    )
+    return list(column.tolist()) if isinstance(column, np.ndarray) else column
+
+
+def _check_columns(X: dict[Any, Any]) -> None:
+    check_names(X, "X")
+    for name, column in X.items():
+        if isinstance(column, (pl.Series, list, tuple)) or (isinstance(column, np.ndarray) and column.ndim == 1):
+            continue
+        message = f"column {name!r} must be a list of cells, got {shown_instead(column)}; X must be {FORMS}"
+        raise InvalidTable.of([FieldError(("X", name), message)])
 
 
 def _ordered(raw: RawTable, feature_names: Sequence[str] | None) -> RawTable:

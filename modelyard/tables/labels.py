@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +14,26 @@ import polars as pl
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.schemas.showing import shown, shown_instead
 from modelyard.tables import cells
+from modelyard.tables.class_sizes import check_class_sizes
 from modelyard.tables.columns import Cells
 from modelyard.tables.contract import CellReading
 from modelyard.tables.csv_cells import TextContent, distinct_texts, text_content
 from modelyard.tables.missing import BLANKS, Markers
 
 Label = bool | int | str
+LABEL_DUE = "must be an integer, text or a boolean"
 _INT64 = range(-(2**63), 2**63)
 _NUMBERS = CellReading(Markers(frozenset()), "numbers")
+
+
+class TargetReader(Protocol):
+    """Reads the column of targets, as `read_labels` does for classes."""
+
+    def __call__(
+        self, column: Cells, label: str, markers: Markers, *, text_cells: bool = False
+    ) -> tuple[npt.NDArray[Any], tuple[Label, ...]]:
+        """Return one number a row, and the classes that it indexes if there are any. Raises InvalidTable."""
+        ...
 
 
 def label_column(y: Any) -> Cells:
@@ -58,7 +70,21 @@ def read_labels(
     if len(classes) < 2:
         raise InvalidTable(f"{label} must hold at least two classes, got only {shown(classes[0])}")
     code = {value: number for number, value in enumerate(classes)}
-    return _codes(column, {value: code[label] for value, label in known.items()}), tuple(classes)
+    codes = _codes(column, {value: code[known_label] for value, known_label in known.items()})
+    check_class_sizes(codes, label)
+    return codes, tuple(classes)
+
+
+def require_int64(value: int) -> int:
+    """Return an integer. Raises ValueError if it is no label because it has more than 64 bits."""
+    if value not in _INT64:
+        raise ValueError("must be an integer of 64 bits")
+    return value
+
+
+def wrong_label(label: str, row: int, problem: object, cell: Any) -> FieldError:
+    """Build the error for one label; `label` names the labels, rows count from 0."""
+    return FieldError(("y", row), f"{label}, row {row}: {problem}, got {shown(cell)}", cells.plain(cell))
 
 
 def _distinct(column: Cells) -> Cells:
@@ -101,11 +127,11 @@ def _reader(column: Cells, markers: Markers, kinds: set[cells.Kind]) -> Callable
             return text.lower() == "true" if kind == "boolean" else _whole(text)
         found = cells.kind_of(type(cell))
         if found not in ("number", "boolean", "text"):
-            raise ValueError("must be an integer, text or a boolean")
+            raise ValueError(LABEL_DUE)
         if found != kind:
             raise ValueError(f"must be {_DUE[kind]} like most labels; labels of different types do not go together")
         if found == "text":
-            return _unicode(cell)
+            return cells.require_unicode(str(cell)).strip(BLANKS)
         return bool(cell) if found == "boolean" else _whole(cell)
 
     return read
@@ -139,18 +165,7 @@ def _whole(cell: Any) -> int:
         if number is None or not math.isfinite(number) or not number.is_integer():
             raise ValueError("must be a whole number, text or a boolean; other numbers would be regression")
         value = int(number)
-    if value not in _INT64:
-        raise ValueError("must be an integer of 64 bits")
-    return value
-
-
-def _unicode(cell: Any) -> str:
-    text = str(cell).strip(BLANKS)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("must be valid Unicode text") from None
-    return text
+    return require_int64(value)
 
 
 def _wrong_labels(column: Cells, label: str, markers: Markers, *, text_cells: bool) -> InvalidTable:
@@ -162,9 +177,7 @@ def _wrong_labels(column: Cells, label: str, markers: Markers, *, text_cells: bo
         try:
             read(cell)
         except ValueError as problem:
-            errors.append(
-                FieldError(("y", row), f"{label}, row {row}: {problem}, got {shown(cell)}", cells.plain(cell))
-            )
+            errors.append(wrong_label(label, row, problem, cell))
             if len(errors) == MAX_FIELD_ERRORS:
                 break
     return InvalidTable.of(errors)  # type: ignore[return-value]

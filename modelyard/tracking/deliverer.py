@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 
 from modelyard.errors import DataLoss, ModelyardError, NotFound, Unavailable
 from modelyard.schemas import Tracking
+from modelyard.storage import TrackedRuns
 from modelyard.tracking.child import READY_TIMEOUT_S, Child
-from modelyard.tracking.documents import TrackedDocuments
 from modelyard.tracking.orders import Order, Orders
 from modelyard.tracking.outbox import DeliveryState, Outbox
 from modelyard.tracking.protocol import ENDS, Answer
@@ -41,8 +41,8 @@ class Round:
 class Deliverer:
     """The deliverer of one process; nothing begins before `start` or `run_round`."""
 
-    def __init__(self, documents: TrackedDocuments, orders: Orders, outbox: Outbox, timeout_s: float) -> None:
-        self._documents = documents
+    def __init__(self, runs: TrackedRuns, orders: Orders, outbox: Outbox, timeout_s: float) -> None:
+        self._runs = runs
         self._orders = orders
         self._outbox = outbox
         self._timeout_s = timeout_s
@@ -121,7 +121,7 @@ class Deliverer:
         due = self._state.next_try_at
         if not asked and due is not None and datetime.now(UTC) < due:
             return False
-        return asked or self._may_be_left or self._documents.counts()[0] > 0
+        return asked or self._may_be_left or self._runs.counts()[0] > 0
 
     # A round.
 
@@ -138,7 +138,7 @@ class Deliverer:
 
     def _keys(self) -> list[str]:
         """Return what is to be told, in order; what made the server fail again and again goes last."""
-        pending = [one.key for one in self._documents.pending()]
+        pending = [one.key for one in self._runs.pending()]
         left = set(self._outbox.keys()).difference(pending)
         return sorted([*sorted(left), *pending], key=lambda key: self._faults[key] >= _TRIES)
 
@@ -236,14 +236,14 @@ class Deliverer:
         if order.told is not None:
             tracking = Tracking(status="sent", task_id=answer.task_id, url=answer.url)
             # Those that were told of before their parent learn of it now.
-            children = self._documents.children_told(order.key) if "record" in order.said else []
-            self._documents.settle(order.key, order.told, tracking, concerns=children)
+            children = self._runs.children_told(order.key) if "record" in order.said else []
+            self._runs.settle(order.key, order.told, tracking, concerns=children)
         self._outbox.remove(order.key)
         self._faults.pop(order.key, None)
         log.info("ClearML has been told of %s", order.key, extra={"facts": {"task_id": answer.task_id}})
 
     def _refuse(self, key: str, reason: str) -> None:
-        self._documents.refuse(key, reason)
+        self._runs.refuse(key, reason)
         self._outbox.set_aside(key)
         self._faults.pop(key, None)
         log.warning("ClearML will not take %s, which is set aside: %s", key, reason)

@@ -10,7 +10,6 @@ Scalar = tuple[str, str, int, float]
 """A point of a curve: title, series, iteration, value."""
 
 MAX_IMPORTANCES = 100
-_FRAMEWORKS = {"catboost": "CatBoost", "scikit-learn": "ScikitLearn", "xgboost": "XGBoost", "lightgbm": "LightGBM"}
 _CURVES = (
     ("roc_curves", "ROC", "false positive rate", "true positive rate"),
     ("precision_recall_curves", "Precision-recall", "recall", "precision"),
@@ -44,7 +43,6 @@ class Experiment:
     reason: str = ""
     feature_types: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
-    framework: str | None = None
     labels: dict[str, int] = field(default_factory=dict)
 
 
@@ -75,7 +73,6 @@ def _of_model(model: Mapping[str, Any]) -> Experiment:
         },
         feature_types=model["feature_types"],
         metrics={name: value for name, value in model["metrics"].items() if value is not None},
-        framework=next((known for name, known in _FRAMEWORKS.items() if name in model["environment"]), None),
         labels={label_text(label): number for number, label in enumerate(model["classes"])},
     )
 

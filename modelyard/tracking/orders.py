@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from modelyard import models_registry
 from modelyard.errors import DataLoss, ModelyardError
 from modelyard.schemas import Tracking
-from modelyard.storage import ESTIMATOR_FILE, REPORT_FILE, ModelStore
-from modelyard.storage.records import MODELS, TOMBSTONES
-from modelyard.tracking.documents import JOBS, Told, TrackedDocuments, told_of, tracking_of
+from modelyard.storage import ESTIMATOR_FILE, REPORT_FILE, ModelStore, Told, TrackedRuns
 from modelyard.tracking.outbox import Outbox
 
 log = logging.getLogger("modelyard.tracking")
@@ -21,7 +19,7 @@ log = logging.getLogger("modelyard.tracking")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the child is to do for one run, as JSON; what the document said; the size of the artifact to be uploaded."""
+    """What the child is to do for one run, as JSON; the run's state; the size of the artifact to be uploaded."""
 
     key: str
     said: dict[str, Any]
@@ -32,9 +30,9 @@ class Order:
 class Orders:
     """The orders of a folder."""
 
-    def __init__(self, store: ModelStore, documents: TrackedDocuments, outbox: Outbox, project: str) -> None:
+    def __init__(self, store: ModelStore, runs: TrackedRuns, outbox: Outbox, project: str) -> None:
         self._store = store
-        self._documents = documents
+        self._runs = runs
         self._outbox = outbox
         self._project = project
 
@@ -45,24 +43,23 @@ class Orders:
 
     def order(self, key: str) -> Order | None:
         """Return what is to be done for a key; None, and nothing left in the outbox, where nothing is."""
-        found = self._documents.find(key)
-        if found is None:  # a job that was pruned; its record knows all
+        run = self._runs.find(key)
+        if run is None:  # a job that was pruned; its record knows all
             record = self._record(key)
             return None if record is None else self._full_order(key, record, None)
-        tracking = tracking_of(*found)
+        tracking = run.tracking
         if tracking.status != "pending":
             self._outbox.remove(key)
             return None
-        told = told_of(*found)
         record = self._record(key)
         if record is None and tracking.task_id is None:
             record = self._made_anew(key)
         if record is not None:
-            return self._full_order(key, record, told, tracking.task_id)
+            return self._full_order(key, record, run.told, tracking.task_id)
         if tracking.task_id is None:  # deleted for good in the moment between its commit and its record
-            self._documents.settle(key, told, Tracking())
+            self._runs.settle(key, run.told, Tracking())
             return None
-        return Order(key, {**self._bare_order(key, tracking.task_id), "parent_id": _parent(*found)}, told)
+        return Order(key, {**self._bare_order(key, tracking.task_id), "parent_id": run.parent_id}, run.told)
 
     def _record(self, key: str) -> dict[str, Any] | None:
         try:
@@ -73,16 +70,10 @@ class Orders:
             return None
 
     def _made_anew(self, key: str) -> dict[str, Any] | None:
-        found = self._documents.find(key)
-        if found is None or tracking_of(*found).status != "pending" or tracking_of(*found).task_id is not None:
+        run = self._runs.find(key)
+        if run is None or run.is_gone or run.tracking.status != "pending" or run.tracking.task_id is not None:
             return None
-        collection, document = found
-        if collection == MODELS:
-            record = self._model_record(key)
-        elif collection == JOBS:
-            record = {"kind": "job", "job": document["job"], "details": document.get("details") or {}}
-        else:
-            return None
+        record = {"kind": "job", "job": run.said, "details": run.details} if run.is_job else self._model_record(key)
         self._outbox.put(key, record)
         return self._outbox.get(key)
 
@@ -102,6 +93,7 @@ class Orders:
         said["parent_id"] = (record.get("model") or record.get("job") or {}).get("parent_id")
         size = 0
         if record["kind"] == "model":
+            said["framework"] = models_registry.framework_of(record["model"]["environment"])
             path = self._artifact(key)
             if path is not None:
                 said["artifact"], size = path
@@ -115,8 +107,8 @@ class Orders:
         said = dict(order.said)
         parent_id = said.pop("parent_id", None)
         said["parent_task_id"] = None
-        if parent_id is not None and (found := self._documents.find(parent_id)) is not None:
-            said["parent_task_id"] = tracking_of(*found).task_id
+        if parent_id is not None and (parent := self._runs.find(parent_id)) is not None:
+            said["parent_task_id"] = parent.tracking.task_id
         return said
 
     def _artifact(self, model_id: str) -> tuple[str, int] | None:
@@ -128,20 +120,12 @@ class Orders:
             return None
 
     def _state_tags(self, key: str) -> list[str]:
-        found = self._documents.find(key)
-        if found is None or found[0] == JOBS:
+        run = self._runs.find(key)
+        if run is None or run.is_job:
             return []
-        if found[0] == TOMBSTONES:
+        if run.is_gone:
             return ["deleted for good"]
         last = self._store.history(key).events[-1]
         if last.status == "deleted":
             return ["deleted"]
         return ["restored"] if last.verb == "restore" else []
-
-
-def _parent(collection: str, document: Mapping[str, Any]) -> str | None:
-    if collection == MODELS:
-        parent: str | None = document["metadata"]["parent_id"]
-        return parent
-    parent = document["job"]["parent_id"] if collection == JOBS else document["parent_id"]
-    return None if parent is None else str(parent)

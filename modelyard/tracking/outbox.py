@@ -18,9 +18,9 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from modelyard.errors import DataLoss
+from modelyard.storage.documents.folder_lock import FolderLock
 from modelyard.storage.files import make_folder, unavailable, write_new_file
-from modelyard.storage.folder_lock import FolderLock
-from modelyard.storage.log_format import is_sealed, seal
+from modelyard.storage.sealing import is_sealed, seal
 
 log = logging.getLogger("modelyard.tracking")
 
@@ -44,10 +44,10 @@ class DeliveryState(BaseModel):
 
 
 class Outbox:
-    """The outbox of a folder, made with its first file. Every use raises Unavailable where the system refuses."""
+    """The outbox, a folder that is made with its first file. Every use raises Unavailable if the system refuses."""
 
-    def __init__(self, root: Path) -> None:
-        self.path = root / "outbox"
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.talk = self.path / "push.log"
         """What ClearML's library said in the last attempt."""
 

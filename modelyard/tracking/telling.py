@@ -63,7 +63,7 @@ def _tell_whole(order: dict[str, Any], record: dict[str, Any], began: Callable[[
         if not task.upload_artifact("report", record["report"], preview=metrics, wait_on_upload=True):
             raise Failed("ClearML's files server did not take the report")
     if order.get("artifact") is not None:
-        _upload_model(task, told, order["artifact"])
+        _upload_model(task, told, order["artifact"], order["framework"])
     task.get_logger().flush(wait=True)
     task.flush(wait_for_uploads=True)
     if told.ending == "completed":
@@ -140,12 +140,12 @@ def _report(task: Task, report: dict[str, Any]) -> None:
         logger.report_table("Classes", "validation", iteration=0, table_plot=table)
 
 
-def _upload_model(task: Task, told: Experiment, artifact: str) -> None:
+def _upload_model(task: Task, told: Experiment, artifact: str, framework: str | None) -> None:
     """Upload the artifact as the task's model, going on with the one that an earlier attempt began."""
     upload_uri = task.output_uri or _files_server()
     # Made here with its task: the library would make one without, which could not be found again after a kill.
     begun = _answer(task, models.GetAllRequest(task=[task.id], only_fields=["id"])).models
-    model_id = begun[0].id if begun else _begin_model(task, told, upload_uri)
+    model_id = begun[0].id if begun else _begin_model(task, told, upload_uri, framework)
     model = OutputModel(task=task, base_model_id=model_id)
     if not model.update_weights(
         artifact,
@@ -158,13 +158,13 @@ def _upload_model(task: Task, told: Experiment, artifact: str) -> None:
         raise Failed("ClearML's files server did not take the model")
 
 
-def _begin_model(task: Task, told: Experiment, upload_uri: str) -> str:
+def _begin_model(task: Task, told: Experiment, upload_uri: str, framework: str | None) -> str:
     request = models.CreateRequest(
         uri=f"{upload_uri}/model.pkl",  # until it is uploaded; the task calls the model by this name
         name=told.name,
         task=task.id,
         project=task.project,
-        framework=told.framework,
+        framework=framework,
         labels=told.labels,
         tags=told.tags,
         comment=told.comment,

@@ -6,12 +6,12 @@ import logging
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from modelyard.errors import ModelyardError, Unavailable
 from modelyard.schemas import Backlog
-from modelyard.storage import ModelStore
+from modelyard.storage import ModelStore, Pending, TrackedRuns
 from modelyard.tracking.deliverer import Deliverer
-from modelyard.tracking.documents import Pending, TrackedDocuments, TrackingIndex, tracking_of
 from modelyard.tracking.orders import Orders
 from modelyard.tracking.outbox import DeliveryState, Outbox
 
@@ -46,13 +46,13 @@ class TrackingStatus:
 
 
 class Tracker:
-    """The tracker of a store's folder; `index` observes its database."""
+    """The tracker of a yard, with a folder `outbox` of its own, which is made with its first file."""
 
-    def __init__(self, store: ModelStore, index: TrackingIndex, *, project: str, timeout_s: float) -> None:
-        self._documents = TrackedDocuments(store.database, index)
-        self._outbox = Outbox(store.root)
-        self._orders = Orders(store, self._documents, self._outbox, project)
-        self._deliverer = Deliverer(self._documents, self._orders, self._outbox, timeout_s)
+    def __init__(self, store: ModelStore, runs: TrackedRuns, outbox: Path, *, project: str, timeout_s: float) -> None:
+        self._runs = runs
+        self._outbox = Outbox(outbox)
+        self._orders = Orders(store, runs, self._outbox, project)
+        self._deliverer = Deliverer(runs, self._orders, self._outbox, timeout_s)
 
     def note(self, key: str) -> None:
         """Take note of a model that was stored or a job that ended without one. Raises nothing.
@@ -77,16 +77,16 @@ class Tracker:
 
     def backlog(self) -> Backlog:
         """Return what has not been told, and why, if that fails."""
-        pending, failed = self._documents.counts()
+        pending, failed = self._runs.counts()
         return Backlog(pending=pending, failed=failed, problem=self._outbox.state().problem if pending else None)
 
     def status(self) -> TrackingStatus:
         """Return all that is known of what has not been told."""
-        return TrackingStatus(self._documents.pending(), self._refused(), self._outbox.state())
+        return TrackingStatus(self._runs.pending(), self._refused(), self._outbox.state())
 
     def retry(self, keys: list[str] | None = None) -> list[str]:
         """Have what was refused told again, all of it or the runs of these ids; return which they are."""
-        marked = self._documents.mark_pending(self._documents.failed() if keys is None else keys, only_if="failed")
+        marked = self._runs.mark_pending(self._runs.failed() if keys is None else keys, only_if="failed")
         for key in marked:
             self._outbox.bring_back(key)
         self._outbox.ask()
@@ -100,13 +100,13 @@ class Tracker:
         """
         asked_at = datetime.now(UTC)
         deadline = time.monotonic() + timeout_s
-        waited_for = {one.key for one in self._documents.pending()}
+        waited_for = {one.key for one in self._runs.pending()}
         self._outbox.ask()
         self._deliverer.start()
         while True:
-            left = waited_for & {one.key for one in self._documents.pending()}
+            left = waited_for & {one.key for one in self._runs.pending()}
             if not left:
-                refused = waited_for.intersection(self._documents.failed())
+                refused = waited_for.intersection(self._runs.failed())
                 return Flushed(len(waited_for) - len(refused), len(refused))
             state = self._outbox.state()
             if state.problem is not None and state.tried_at is not None and state.tried_at > asked_at:
@@ -118,8 +118,8 @@ class Tracker:
 
     def _refused(self) -> list[Refused]:
         found = []
-        for key in self._documents.failed():
-            document = self._documents.find(key)
-            if document is not None:
-                found.append(Refused(key, tracking_of(*document).reason or ""))
+        for key in self._runs.failed():
+            run = self._runs.find(key)
+            if run is not None:
+                found.append(Refused(key, run.tracking.reason or ""))
         return found

@@ -8,7 +8,7 @@ import polars as pl
 import streamlit as st
 
 from modelyard.dashboard import formats, running, session, trouble
-from modelyard.dashboard.listing import class_titles
+from modelyard.dashboard.listing import class_titles, selection_key
 from modelyard.dashboard.texts import t
 from modelyard.errors import ModelyardError
 from modelyard.schemas import Job
@@ -51,7 +51,7 @@ def _show_ended(jobs: Sequence[Job]) -> None:
     config = st.column_config
     event = st.dataframe(
         frame.drop(unused),
-        key="ended-jobs",
+        key=selection_key("ended-jobs", [job.job_id for job in jobs]),
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",

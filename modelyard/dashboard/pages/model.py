@@ -18,11 +18,13 @@ from modelyard.schemas import ModelMetadata
 def show() -> None:
     """Show the page."""
     here = session.current()
-    reference = st.query_params.get("id") or here.model
-    if reference is None:
-        session.go("models")
-        return
-    model = here.yard.get_model(reference)
+    if "id" not in st.query_params:
+        if here.model is None:
+            session.go("models")
+            return
+        st.query_params["id"] = here.model
+    model = session.resolved("id")
+    assert model is not None
     here.model = model.model_id
     _show_head(model)
     _show_actions(model)
@@ -51,20 +53,27 @@ def _show_head(model: ModelMetadata) -> None:
 
 
 def _show_actions(model: ModelMetadata) -> None:
+    """Offer what can be done with the model.
+
+    The keys carry its id: a second click, meant for this model, can never become one on another.
+    """
+    key = model.model_id
+    if model.status == "deleted":
+        st.warning(t("model.is_deleted", model=escaped(title(model))), icon=":material/delete:")
     with st.container(horizontal=True):
         if model.status == "active":
-            if st.button(t("model.predict"), type="primary", icon=":material/online_prediction:", key="predict"):
-                session.go("predict")
-            if st.button(t("model.retrain"), icon=":material/replay:", key="retrain"):
+            if st.button(t("model.predict"), type="primary", icon=":material/online_prediction:", key=f"predict-{key}"):
+                session.go("predict", id=model.model_id)
+            if st.button(t("model.retrain"), icon=":material/replay:", key=f"retrain-{key}"):
                 train.begin_again(parent=model.model_id)
-        _offer_downloads(model)
-        if model.status == "active":
-            _offer_deletion(model)
-        elif st.button(t("model.restore"), type="primary", icon=":material/restore_from_trash:", key="restore"):
+        elif st.button(t("model.restore"), type="primary", icon=":material/restore_from_trash:", key=f"restore-{key}"):
             with trouble.shown_in_place():
                 session.yard().restore(model.model_id)
                 st.rerun()
-        if model.status == "deleted":
+        _offer_downloads(model)
+        if model.status == "active":
+            _offer_deletion(model)
+        else:
             _offer_end(model)
 
 
@@ -77,7 +86,7 @@ def _offer_downloads(model: ModelMetadata) -> None:
         f"{stem}.pkl",
         on_click="ignore",
         icon=":material/download:",
-        key="artifact",
+        key=f"artifact-{model.model_id}",
         disabled=model.status == "deleted",
     )
     st.download_button(
@@ -86,14 +95,14 @@ def _offer_downloads(model: ModelMetadata) -> None:
         f"{stem}-report.json",
         on_click="ignore",
         icon=":material/data_object:",
-        key="report-json",
+        key=f"report-json-{model.model_id}",
     )
 
 
 def _offer_deletion(model: ModelMetadata) -> None:
-    with st.popover(t("model.delete"), icon=":material/delete:"):
+    with st.popover(t("model.delete"), icon=":material/delete:", key=f"delete-{model.model_id}"):
         st.markdown(t("model.delete_soft_help"))
-        if st.button(t("model.delete_soft"), icon=":material/delete:", key="delete-soft"):
+        if st.button(t("model.delete_soft"), icon=":material/delete:", key=f"delete-soft-{model.model_id}"):
             with trouble.shown_in_place():
                 session.yard().delete(model.model_id)
                 st.rerun()
@@ -102,17 +111,21 @@ def _offer_deletion(model: ModelMetadata) -> None:
 
 
 def _offer_end(model: ModelMetadata) -> None:
-    with st.popover(t("model.delete_hard"), icon=":material/delete_forever:"):
+    with st.popover(t("model.delete_hard"), icon=":material/delete_forever:", key=f"end-{model.model_id}"):
         _ask_for_end(model)
 
 
 def _ask_for_end(model: ModelMetadata) -> None:
     st.markdown(t("model.delete_hard_help", name=escaped(model.name)))
-    typed = st.text_input(t("model.type_name"), key="typed-name", live=True)
+    typed = st.text_input(t("model.type_name"), key=f"typed-name-{model.model_id}", live=True)
     if st.button(
-        t("model.delete_hard"), icon=":material/delete_forever:", key="delete-hard", disabled=typed != model.name
+        t("model.delete_hard"),
+        icon=":material/delete_forever:",
+        key=f"delete-hard-{model.model_id}",
+        disabled=typed != model.name,
     ):
         with trouble.shown_in_place():
-            session.yard().delete(model.model_id, hard=True)
-            session.current().model = None
+            here = session.current()
+            here.yard.delete(model.model_id, hard=True)
+            here.model, here.kept["gone"] = None, title(model)
             session.go("models")

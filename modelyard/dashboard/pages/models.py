@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from modelyard.dashboard import session
+from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.listing import class_titles, every_model, models_table
 from modelyard.dashboard.texts import t
 from modelyard.schemas import ModelMetadata, StatusFilter
@@ -20,6 +21,9 @@ def show() -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(t("page.models"), anchor=False)
         st.button(t("shell.refresh"), icon=":material/refresh:", key="refresh")
+    gone = session.current().kept.pop("gone", None)
+    if gone is not None:
+        st.success(t("models.gone", model=escaped(gone)), icon=":material/delete_forever:")
     models = _filtered()
     if not models:
         st.info(t("models.none"), icon=":material/inventory_2:")

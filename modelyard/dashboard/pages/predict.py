@@ -1,4 +1,7 @@
-"""Predict: for a table or for one row typed in; with the true labels in the table, how often it was right."""
+"""Predict: for a table or for one row typed in; with the true labels in the table, how often it was right.
+
+`?id=` in the address is the model; a name there becomes its id.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import streamlit as st
 from modelyard.dashboard import session, trouble, uploads
 from modelyard.dashboard.charts import bars, draw
 from modelyard.dashboard.formats import escaped, label, percent
-from modelyard.dashboard.listing import pick_model, title
+from modelyard.dashboard.listing import every_model, pick_model, title
 from modelyard.dashboard.predicted import Predicted, predict_table, show_predicted
 from modelyard.dashboard.row_form import ask_row
 from modelyard.dashboard.texts import t
@@ -19,11 +22,14 @@ PURPOSE = "predict"
 def show() -> None:
     """Show the page."""
     st.title(t("page.predict"), anchor=False)
-    model = pick_model(t("predict.model"), "predict-model")
-    if model is None:
+    models = every_model()
+    if not models:
         st.info(t("models.none"), icon=":material/inventory_2:")
         if st.button(t("overview.train"), type="primary", icon=":material/add:", key="predict-train"):
             session.go("train")
+        return
+    model = pick_model(t("predict.model"), "predict-model", models)
+    if model is None:
         return
     way = st.segmented_control(
         t("predict.way"),

@@ -1,6 +1,7 @@
 """Train: a table, its columns, an algorithm, how to judge it; then the job as it runs, and what came of it.
 
-With `?parent=` in the address it is a retraining: the parent's choices are the start.
+With `?parent=` in the address it is a retraining: the parent's choices are the start. `?job=` is the training that is
+shown, so a refresh or another visitor's link shows it, too.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from modelyard.dashboard import running, session, trouble, uploads
 from modelyard.dashboard.columns import Mapping, ask_target, map_columns
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.listing import title
-from modelyard.dashboard.order import Order, ask_algorithm, ask_evaluation, ask_name
+from modelyard.dashboard.order import Order, ask_algorithm, ask_evaluation, ask_name, is_choice
 from modelyard.dashboard.report import show_metrics, show_report
 from modelyard.dashboard.tables import Table
+from modelyard.dashboard.targets import show_labels
 from modelyard.dashboard.texts import t
 from modelyard.schemas import Job, ModelMetadata
 
@@ -25,13 +27,18 @@ PURPOSE = "train"
 def show() -> None:
     """Show the page."""
     here = session.current()
-    parent = _parent()
-    _show_title(parent)
-    with st.expander(t("train.form"), expanded=here.job_id is None, icon=":material/tune:"):
+    _recall(here)
+    head, job = st.container(), _job()
+    parent = _parent(job)
+    with head:
+        _show_title(parent)
+        if job is None:
+            _show_others()
+    with st.expander(t("train.form"), expanded=job is None, icon=":material/tune:"):
         _show_form(parent)
-    if here.job_id is not None:
+    if job is not None:
         with trouble.shown_in_place():
-            _show_job(here.job_id)
+            _show_job(job)
 
 
 def begin_again(**query: str) -> None:
@@ -40,16 +47,50 @@ def begin_again(**query: str) -> None:
     session.go("train", **query)
 
 
-def _parent() -> ModelMetadata | None:
-    here = session.current()
-    reference = st.query_params.get("parent")
-    if reference is None:
-        return None
-    if here.parent != reference:
-        here.parent, here.job_id = reference, None
-    with trouble.shown_in_place():
-        return session.yard().get_model(reference)
+def _recall(here: session.Session) -> None:
+    """Bring back what was shown and chosen here last, and keep what is now.
+
+    Streamlit forgets what a form says when its page is left, and the browser forgets the address.
+    """
+    if "job" in st.query_params or "parent" in st.query_params:
+        here.job_id = st.query_params.get("job")
+    if here.job_id is not None:  # written anew even if it is there: a link from this page to itself does not show it
+        st.query_params["job"] = here.job_id
+    for key, value in here.choices.items():
+        st.session_state.setdefault(key, value)
+    here.choices |= {str(key): value for key, value in st.session_state.items() if is_choice(str(key))}
+
+
+def _job() -> Job | None:
+    job_id = st.query_params.get("job")
+    if job_id is not None:
+        with trouble.shown_in_place():
+            return session.yard().get_job(job_id)
     return None
+
+
+def _parent(job: Job | None) -> ModelMetadata | None:
+    if job is not None and job.parent_id is not None:
+        st.query_params.setdefault("parent", job.parent_id)
+    with trouble.shown_in_place():
+        return session.resolved("parent")
+    return None
+
+
+def _put_job_away() -> None:
+    """Go on with the form alone."""
+    session.current().job_id = None
+    st.query_params.pop("job", None)
+    st.rerun()
+
+
+def _show_others() -> None:
+    """Show the trainings that are under way, whoever ordered them, with links."""
+    with trouble.shown_in_place():
+        under_way = [job.job_id for job in running.recent_jobs() if not job.ended]
+        if under_way:
+            st.caption(t("train.under_way"))
+            running.show_under_way(under_way)
 
 
 def _show_title(parent: ModelMetadata | None) -> None:
@@ -60,7 +101,6 @@ def _show_title(parent: ModelMetadata | None) -> None:
     st.title(t("train.retrain_title", model=escaped(parent.name)), anchor=False)
     st.caption(t("train.retrain_lead", model=escaped(title(parent))))
     if st.button(t("train.new_instead"), type="tertiary", icon=":material/arrow_back:", key="new-instead"):
-        session.current().parent = None
         begin_again()
 
 
@@ -70,27 +110,28 @@ def _show_form(parent: ModelMetadata | None) -> None:
     if table is None:
         return
     target = ask_target(table, parent)
+    learnable = target is not None and show_labels(table, target)
     mapping = map_columns(table, target, parent) if target and table.columns else Mapping()
     with trouble.shown_in_place():
         algorithm = ask_algorithm(parent)
         evaluation = ask_evaluation(parent)
         name, tags = ask_name(parent)
         order = Order(algorithm, evaluation, name, tags, mapping, target)
-        _offer_to_train(order, table, parent)
+        _offer_to_train(order, table, parent, learnable=learnable)
 
 
-def _offer_to_train(order: Order, table: Table, parent: ModelMetadata | None) -> None:
+def _offer_to_train(order: Order, table: Table, parent: ModelMetadata | None, *, learnable: bool) -> None:
     st.divider()
     with st.container(horizontal=True, vertical_alignment="center"):
         pressed = st.button(
             t("train.go") if parent is None else t("train.go_retrain"),
             type="primary",
             icon=":material/play_arrow:",
-            disabled=not order.target,
+            disabled=not learnable,
             key="train-go",
         )
-        if not order.target:
-            st.caption(t("train.choose_target"))
+        if not learnable:
+            st.caption(t("train.choose_other") if order.target else t("train.choose_target"))
     if pressed:
         with trouble.shown_in_place(), st.spinner(t("train.sending")):
             _submit(order, table, parent)
@@ -103,14 +144,13 @@ def _submit(order: Order, table: Table, parent: ModelMetadata | None) -> None:
         job = here.yard.submit_training(order.training(path), idempotency_key=key)
     else:
         job = here.yard.submit_retraining(order.retraining(path, parent), idempotency_key=key)
-    here.job_id = job.job_id
+    st.query_params["job"] = job.job_id
     st.rerun()
 
 
-def _show_job(job_id: str) -> None:
-    job = session.yard().get_job(job_id)
+def _show_job(job: Job) -> None:
     if not job.ended:
-        running.watch(job_id)
+        running.watch(job.job_id)
     elif job.model_id is not None:
         _show_model(job.model_id)
     else:
@@ -120,17 +160,15 @@ def _show_job(job_id: str) -> None:
 def _show_model(model_id: str) -> None:
     here = session.current()
     model = here.yard.get_model(model_id)
-    if here.model != model_id:
-        here.model = model_id
+    here.model = model_id
     st.success(t("train.done", model=escaped(title(model))), icon=":material/check_circle:")
     with st.container(horizontal=True):
         if st.button(t("train.predict"), type="primary", icon=":material/online_prediction:", key="predict-with-it"):
-            session.go("predict")
+            session.go("predict", id=model_id)
         if st.button(t("train.open"), icon=":material/inventory_2:", key="open-it"):
             session.go("model", id=model_id)
         if st.button(t("train.another"), icon=":material/add:", key="train-another"):
-            here.job_id = None
-            st.rerun()
+            _put_job_away()
     show_metrics(model)
     show_report(model, here.yard.get_report(model_id))
 
@@ -141,5 +179,4 @@ def _show_failure(job: Job) -> None:
         if job.error is not None and job.status != "cancelled":
             trouble.show_error(job.error.exception())
         if st.button(t("train.change"), icon=":material/tune:", key="train-change"):
-            session.current().job_id = None
-            st.rerun()
+            _put_job_away()

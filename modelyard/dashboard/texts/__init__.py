@@ -36,6 +36,7 @@ def language() -> str:
     return str(st.session_state.get("lang", "en"))
 
 
-def first_language(locale: str | None) -> str:
-    """Return the language to begin with, by the browser's."""
-    return "ru" if (locale or "").lower().startswith("ru") else "en"
+def first_language(said: str | None, locale: str | None) -> str:
+    """Return the language to begin with: what the address says, by its code or its name, else the browser's."""
+    named = next((code for code, name in LANGUAGES.items() if said in (code, name)), None)
+    return named or ("ru" if (locale or "").lower().startswith("ru") else "en")

@@ -17,6 +17,7 @@ MODELS: dict[str, tuple[str, str]] = {
     "column.tracking": ("ClearML", "ClearML"),
     "column.experiment": ("experiment", "эксперимент"),
     "models.none": ("There are no models here yet.", "Здесь пока нет моделей."),
+    "models.gone": ("**{model}** is gone for good.", "**{model}** удалена навсегда."),
     "models.pick": (
         "Tick one to open it, or two to four to compare them.",
         "Отметьте одну, чтобы открыть, или от двух до четырёх, чтобы сравнить.",
@@ -37,8 +38,12 @@ MODELS: dict[str, tuple[str, str]] = {
     "model.delete": ("Delete", "Удалить"),
     "model.delete_soft": ("Delete, restorable", "Удалить с возможностью вернуть"),
     "model.delete_soft_help": (
-        "It stops predicting and can be restored at any time.",
-        "Перестанет предсказывать; вернуть можно в любое время.",
+        "It stops predicting and can be restored at any time. Its name then means the newest version that is left.",
+        "Перестанет предсказывать; вернуть можно в любое время. Имя будет означать новейшую из оставшихся версий.",
+    ),
+    "model.is_deleted": (
+        "**{model}** is deleted. It predicts no more, and can be restored at any time.",
+        "**{model}** удалена. Она больше не предсказывает; вернуть её можно в любое время.",
     ),
     "model.delete_hard": ("Delete for good", "Удалить навсегда"),
     "model.delete_hard_help": (

@@ -59,6 +59,7 @@ SHELL: dict[str, tuple[str, str]] = {
     "job.cancelled": ("cancelled", "отменено"),
     "job.interrupted": ("interrupted", "прервано"),
     "job.unnamed": ("A new {model_class}", "Новая модель {model_class}"),
+    "job.watch": ("Watch this training", "Следить за обучением"),
     "job.cancel": ("Cancel", "Отменить"),
     "job.waiting": ("Waiting for its turn", "Ждёт своей очереди"),
     "job.step": ("step {step} of {total}", "шаг {step} из {total}"),

@@ -1,0 +1,149 @@
+"""Client: what the clients of all doors have in common. A door adds how it sends a call and reads the answer."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from typing import Any, TypeVar
+
+from modelyard.errors import DataLoss, InvalidRequest
+from modelyard.references import check_job_id, parse_reference
+from modelyard.schemas import (
+    Health,
+    Job,
+    JobPage,
+    JobQuery,
+    ModelClassInfo,
+    ModelHistory,
+    ModelMetadata,
+    ModelPage,
+    ModelQuery,
+    Report,
+    RetrainRequest,
+    TrainRequest,
+    check_idempotency_key,
+    check_unicode,
+)
+from modelyard.verbs import Verbs
+
+AnswerT = TypeVar("AnswerT")
+
+
+class Client(Verbs, ABC):
+    """A yard on a server. `modelyard.verbs.Verbs` describes the verbs.
+
+    Beside the core's errors they raise Unavailable if no server answers, and DeadlineExceeded if one answers too late.
+    An error that the server sent has the id of the request in its log as `request_id`.
+    """
+
+    def train(self, request: TrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
+        """Train a new model."""
+        return self._read(ModelMetadata, self._checked_order(request, idempotency_key, wait=True))
+
+    def retrain(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
+        """Train the next version of a model."""
+        return self._read(ModelMetadata, self._checked_order(request, idempotency_key, wait=True))
+
+    def submit_training(self, request: TrainRequest, *, idempotency_key: str | None = None) -> Job:
+        """Order a new model and return its job at once."""
+        return self._read(Job, self._checked_order(request, idempotency_key, wait=False))
+
+    def submit_retraining(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> Job:
+        """Order the next version of a model and return its job at once."""
+        return self._read(Job, self._checked_order(request, idempotency_key, wait=False))
+
+    def get_job(self, job_id: str) -> Job:
+        """Return a job as it is now."""
+        return self._read(Job, self._call("get_job", job_id=check_job_id(job_id)))
+
+    def list_jobs(self, query: JobQuery | None = None) -> JobPage:
+        """List jobs, newest first."""
+        return self._read(JobPage, self._call("list_jobs", **_fields(query or JobQuery())))
+
+    def cancel_job(self, job_id: str) -> Job:
+        """Cancel a job that has not ended."""
+        return self._read(Job, self._call("cancel_job", job_id=check_job_id(job_id)))
+
+    def delete(self, reference: str, *, hard: bool = False) -> ModelMetadata | None:
+        """Retire a model. Returns None if it was deleted for good."""
+        answer = self._call("delete", model_id=_checked(reference), hard=hard)
+        return None if hard else self._read(ModelMetadata, answer)
+
+    def restore(self, reference: str) -> ModelMetadata:
+        """Make a soft-deleted model active again."""
+        return self._read(ModelMetadata, self._call("restore", model_id=_checked(reference)))
+
+    def list_models(self, query: ModelQuery | None = None) -> ModelPage:
+        """List models, newest first."""
+        return self._read(ModelPage, self._call("list_models", **_fields(query or ModelQuery())))
+
+    def get_model(self, reference: str) -> ModelMetadata:
+        """Return what is known of a model."""
+        return self._read(ModelMetadata, self._call("get_model", model_id=_checked(reference)))
+
+    def list_model_classes(self) -> list[ModelClassInfo]:
+        """List the algorithms there are."""
+        return self._read(list[ModelClassInfo], self._call("list_model_classes"))
+
+    def get_report(self, reference: str) -> Report:
+        """Return what the evaluation of a model showed."""
+        return self._read(Report, self._call("get_report", model_id=_checked(reference)))
+
+    def get_history(self, reference: str) -> ModelHistory:
+        """Return what happened to a model."""
+        return self._read(ModelHistory, self._call("get_history", model_id=_checked(reference)))
+
+    def get_artifact(self, reference: str) -> bytes:
+        """Return a model's `.pkl`. Raises DataLoss if it was damaged on the way."""
+        content, sha256 = self._artifact(_checked(reference))
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise DataLoss(
+                f"the artifact of {reference!r} arrived with another SHA-256 than the server sent ({sha256})"
+            )
+        return content
+
+    def health(self) -> Health:
+        """Say whether the yard can serve."""
+        return self._read(Health, self._call("health"))
+
+    def _checked_order(self, request: TrainRequest | RetrainRequest, idempotency_key: str | None, *, wait: bool) -> Any:
+        check_idempotency_key(idempotency_key)
+        if isinstance(request, RetrainRequest):
+            parse_reference(request.model_id)
+        return self._order(request, idempotency_key, wait=wait)
+
+    @abstractmethod
+    def _call(self, verb: str, **fields: Any) -> Any:
+        """Make the call of a verb without a table, and return the answer as it came."""
+
+    @abstractmethod
+    def _read(self, kind: type[AnswerT], answer: Any) -> AnswerT:
+        """Read an answer as a `kind`."""
+
+    @abstractmethod
+    def _order(self, request: TrainRequest | RetrainRequest, idempotency_key: str | None, *, wait: bool) -> Any:
+        """Order a training and return the answer as it came: the model's or, without `wait`, the job's."""
+
+    @abstractmethod
+    def _artifact(self, reference: str) -> tuple[bytes, str | None]:
+        """Return a `.pkl` as it came, and the SHA-256 in hexadecimal that the server says it has."""
+
+
+def authorization(key: str | None) -> dict[str, str]:
+    """Return the header that shows a key to a server, none without a key. Raises InvalidRequest, never with the key."""
+    if key is None:
+        return {}
+    if not key or not all("!" <= char <= "~" for char in key):
+        raise InvalidRequest("a key must be visible ASCII characters, without blanks")
+    return {"authorization": f"Bearer {key}"}
+
+
+def _checked(reference: str) -> str:
+    parse_reference(reference)
+    return reference
+
+
+def _fields(query: ModelQuery | JobQuery) -> dict[str, Any]:
+    fields = query.model_dump(exclude_none=True)
+    check_unicode(**fields)
+    return fields

@@ -1,0 +1,173 @@
+"""GrpcClient: the core's verbs on a server, raising the core's own errors."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from modelyard.client import Client, authorization
+from modelyard.errors import ModelyardError
+from modelyard.grpc_server import faults
+from modelyard.grpc_server.client import answers, orders, tables_out
+from modelyard.grpc_server.pb import modelyard_pb2 as pb
+from modelyard.grpc_server.pb.modelyard_pb2_grpc import ModelServiceStub
+from modelyard.references import check_job_id, parse_reference
+from modelyard.schemas import Job, Predictions, PredictRequest, RetrainRequest, TrainRequest
+
+AnswerT = TypeVar("AnswerT")
+Chunk = tuple[pb.Table, int]
+Metadata = tuple[tuple[str, str], ...]
+
+_ERROR_BYTES = 2**18
+_OPTIONS = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_metadata_size", 2 * _ERROR_BYTES),
+    ("grpc.absolute_max_metadata_size", 2 * _ERROR_BYTES),
+]
+KEEPALIVE_MS = 60_000
+"""How often a waiting call pings: routers that translate addresses forget quiet connections after a few minutes."""
+
+_CALLS: dict[str, tuple[str, type[Message]]] = {
+    "get_job": ("GetJob", pb.GetJobRequest),
+    "list_jobs": ("ListJobs", pb.ListJobsRequest),
+    "cancel_job": ("CancelJob", pb.CancelJobRequest),
+    "delete": ("DeleteModel", pb.DeleteModelRequest),
+    "restore": ("RestoreModel", pb.RestoreModelRequest),
+    "list_models": ("ListTrainedModels", pb.ListTrainedModelsRequest),
+    "get_model": ("GetModelInfo", pb.GetModelInfoRequest),
+    "list_model_classes": ("ListAvailableModels", pb.ListAvailableModelsRequest),
+    "get_report": ("GetReport", pb.GetReportRequest),
+    "get_history": ("GetHistory", pb.GetHistoryRequest),
+    "health": ("HealthCheck", pb.HealthCheckRequest),
+}
+"""The calls without a table that have one answer."""
+
+
+class GrpcClient(Client):
+    """A yard behind a gRPC server at `target`. It satisfies `modelyard.verbs.Verbs`, which describes the verbs.
+
+    `target` is `host:port` or `grpc://host:port` in cleartext, `grpcs://host:port` over TLS by the roots that gRPC
+    trusts. `credentials` are for other roots or a client's certificate; they imply TLS. `key` is shown to the server as
+    `authorization: Bearer`. `timeout_s` bounds the wait for an answer (default: an hour, for a training). A table of
+    more than `chunk_mb` goes in chunks of that size, by the streaming calls; it must stay below the server's limit of a
+    message. Beside the core's errors it raises Unavailable if no server answers, DeadlineExceeded if one answers too
+    late.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        key: str | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        timeout_s: float = 3600.0,
+        chunk_mb: float = 4.0,
+    ) -> None:
+        self._target = target.removeprefix("grpcs://").removeprefix("grpc://").rstrip("/")
+        if credentials is None and target.startswith("grpcs://"):
+            credentials = grpc.ssl_channel_credentials()
+        self._metadata: Metadata = (*authorization(key).items(), (faults.ERROR_BYTES_KEY, str(_ERROR_BYTES)))
+        self._timeout_s = timeout_s
+        self._chunk_bytes = int(chunk_mb * 2**20)
+        options = [
+            *_OPTIONS,
+            ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+            ("grpc.http2.max_pings_without_data", 0),  # without it gRPC stops after two
+        ]
+        self._channel = (
+            grpc.insecure_channel(self._target, options=options)
+            if credentials is None
+            else grpc.secure_channel(self._target, credentials, options=options)
+        )
+        self._stub: Any = ModelServiceStub(self._channel)  # type: ignore[no-untyped-call]
+
+    def watch_job(self, job_id: str) -> Iterator[Job]:
+        """Yield a job as it is now, and again whenever it has changed, until it has ended."""
+        for message in self._receive("WatchJob", pb.WatchJobRequest(job_id=check_job_id(job_id))):
+            yield answers.read(Job, message)
+
+    def predict(self, request: PredictRequest) -> Predictions:
+        """Predict the label of each row."""
+        parse_reference(request.model_id)
+        header = orders.prediction_message(request)
+        first, following = _one_or_more(tables_out.chunks(request.X, self._chunk_bytes, request.feature_names))
+        if following is None:
+            header.X.CopyFrom(first)
+            found: Iterable[pb.PredictResponse] = [self._send("Predict", header)]
+        else:
+            parts = (pb.PredictStreamRequest(chunk=chunk) for chunk, _ in following)
+            found = self._receive("PredictStream", chain([pb.PredictStreamRequest(predict=header)], parts))
+        return answers.joined(answers.read_predictions(answer, probabilities=request.probabilities) for answer in found)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._channel.close()
+
+    def _call(self, verb: str, **fields: Any) -> Any:
+        method, message = _CALLS[verb]
+        return self._send(method, message(**fields))
+
+    def _read(self, kind: type[AnswerT], answer: Any) -> AnswerT:
+        return answers.read(kind, answer)
+
+    def _order(self, request: TrainRequest | RetrainRequest, idempotency_key: str | None, *, wait: bool) -> Any:
+        header = orders.training_message(request)
+        header.wait = wait
+        labels = orders.labels(request)
+        key = () if idempotency_key is None else (("idempotency-key", idempotency_key),)
+        first, following = _one_or_more(tables_out.chunks(request.X, self._chunk_bytes, request.feature_names))
+        if following is None:
+            header.X.CopyFrom(first)
+            header.y.extend(labels)
+            answer = self._send("Train" if isinstance(header, pb.TrainRequest) else "Retrain", header, key)
+        else:
+            answer = self._send("TrainStream", orders.training_parts(header, following, labels), key)
+        return answer if wait else answer.job
+
+    def _artifact(self, reference: str) -> tuple[bytes, str | None]:
+        with self._translated() as failed:
+            call = self._begin("GetArtifact", pb.GetArtifactRequest(model_id=reference), failed)
+            content = b"".join(chunk.content for chunk in call)
+            return content, dict(call.trailing_metadata()).get("sha256")
+
+    def _send(self, method: str, request: Any, metadata: Metadata = ()) -> Any:
+        with self._translated() as failed:
+            return self._begin(method, request, failed, metadata)
+
+    def _receive(self, method: str, request: Any) -> Iterator[Any]:
+        with self._translated() as failed:
+            yield from self._begin(method, request, failed)
+
+    def _begin(self, method: str, request: Any, failed: list[ModelyardError], metadata: Metadata = ()) -> Any:
+        sent = request if isinstance(request, Message) else _remembering(request, failed)
+        return getattr(self._stub, method)(sent, timeout=self._timeout_s, metadata=(*self._metadata, *metadata))
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[list[ModelyardError]]:
+        """Raise what a call failed of; the list is for errors of our own while a stream was sent, which gRPC hides."""
+        failed: list[ModelyardError] = []
+        try:
+            yield failed
+        except grpc.RpcError as error:
+            raise (failed[0] if failed else faults.from_call(error, self._target)) from error
+
+
+def _remembering(requests: Iterable[Message], failed: list[ModelyardError]) -> Iterator[Message]:
+    try:
+        yield from requests
+    except ModelyardError as error:
+        failed.append(error)
+        raise
+
+
+def _one_or_more(chunks: Iterator[Chunk]) -> tuple[pb.Table, Iterator[Chunk] | None]:
+    """Return the first chunk and, if there is more than one, all of them."""
+    first = next(chunks)
+    second = next(chunks, None)
+    return first[0], None if second is None else chain([first, second], chunks)

@@ -1,0 +1,158 @@
+"""A process that is forked for one run: it is a spare until it gets its assignment.
+
+What a process does for the first time costs it 35 to 85 ms: threads that a fork does not carry over, pages that it
+shares until they are written to, and what libraries work out at their first use. A spare is forked ahead of the next
+run and rehearses, so that the run pays for none of that.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from modelyard.jobs.local import run_process
+
+_MESSAGE_BYTES = 1 << 16
+
+READY = b"ready\n"
+TAKEN = READY + b"taken\n"
+DONE = TAKEN + b"done\n"
+"""What a process has said when it waits for its assignment, before it does anything of it, and when all is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A run that a process is to carry out, as it passes from process to process; a slot's open file goes with it.
+
+    `folder` is the run's spool; `timeout_s` and `memory_bytes` are its limits, 0 for none.
+    """
+
+    job_id: str
+    folder: str
+    niceness: int
+    timeout_s: float
+    memory_bytes: int
+
+
+class Fork:
+    """One such process: the fork server's view of it, and in the process itself its way back to the fork server."""
+
+    def __init__(self, niceness: int, rehearse: Callable[[], None] | None = None) -> None:
+        self.niceness = niceness
+        self.pid = 0
+        self.assignment: Assignment | None = None
+        self.slot = -1
+        self.is_killed = False
+        self.broken_limit: str | None = None
+        self.channel, self._theirs = socket.socketpair()
+        self._rehearse = rehearse
+        self._said = b""
+        self._began = 0.0
+
+    # In the fork server.
+
+    def is_forked(self, pid: int) -> None:
+        """Take note of the process."""
+        self.pid = pid
+        self._theirs.close()
+        self.channel.setblocking(False)
+
+    def hear(self) -> bool:
+        """Take note of what the process says. Returns False when it will say nothing more."""
+        with suppress(BlockingIOError):
+            try:
+                while said := self.channel.recv(_MESSAGE_BYTES):
+                    self._said += said
+            except ConnectionError:
+                return False
+            return False
+        return True
+
+    def has_said(self, words: bytes) -> bool:
+        """Whether the process has said READY, TAKEN or DONE, as far as it was heard."""
+        return self._said.startswith(words)
+
+    def give(self, assignment: Assignment, slot: int) -> None:
+        """Have the process carry out a run. If it is dead the run has not begun: see `has_missed_it`."""
+        self.assignment, self.slot, self._began = assignment, slot, time.monotonic()
+        with suppress(OSError):
+            socket.send_fds(self.channel, [orjson.dumps(assignment)], [slot])
+
+    def kill(self, broken_limit: str | None = None) -> None:
+        """Kill the process and those it has started."""
+        self.is_killed, self.broken_limit = True, broken_limit
+        run_process.kill_group(self.pid)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a run whose limits must be looked after."""
+        return self.assignment is not None and bool(self.assignment.timeout_s or self.assignment.memory_bytes)
+
+    def over_limit(self) -> str | None:
+        """Return which limit the run is over: `time`, `memory` or None."""
+        if self.assignment is None or self.is_killed or self.has_said(DONE):
+            return None
+        if self.assignment.timeout_s and time.monotonic() - self._began > self.assignment.timeout_s:
+            return "time"
+        if self.assignment.memory_bytes and _resident_bytes(self.pid) > self.assignment.memory_bytes:
+            return "memory"
+        return None
+
+    def has_missed_it(self) -> bool:
+        """Whether this dead process was a spare that died of itself before it did anything of its assignment."""
+        return self._rehearse is not None and not self.is_killed and not self.has_said(TAKEN)
+
+    def last_words(self, status: int) -> str:
+        """Say why a spare with this wait status ended: its traceback or its exit code."""
+        return self._said.removeprefix(READY).decode(errors="replace") or (
+            f"exit code {os.waitstatus_to_exitcode(status)}"
+        )
+
+    def close(self) -> None:
+        """Let go of the way to the process, and of its run's slot."""
+        self.channel.close()
+        self.free_slot()
+
+    def free_slot(self) -> None:
+        """Let go of the run's slot."""
+        if self.slot >= 0:
+            os.close(self.slot)
+            self.slot = -1
+
+    # In the process.
+
+    def carry_out(self, function: run_process.RunFunction) -> None:
+        """Rehearse, wait for the assignment, run the function for it, and say so."""
+        self.channel.close()
+        try:
+            if self._rehearse is not None:
+                self._rehearse()
+        except BaseException:
+            self._theirs.sendall(traceback.format_exc().encode()[-_MESSAGE_BYTES:])
+            raise
+        self._theirs.sendall(READY)
+        message, slots, _, _ = socket.recv_fds(self._theirs, _MESSAGE_BYTES, 1)
+        if not message:
+            return  # the fork server is gone
+        self._theirs.sendall(TAKEN.removeprefix(READY))
+        run_process.end_with(self._theirs)
+        os.set_inheritable(slots[0], False)
+        run_process.carry_out(Path(Assignment(**orjson.loads(message)).folder), function)
+        os.close(slots[0])
+        self._theirs.sendall(DONE.removeprefix(TAKEN))
+
+
+def _resident_bytes(pid: int) -> int:
+    """Return the resident memory of a process; 0 if the system does not tell, or it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0

@@ -1,0 +1,71 @@
+"""The runner of this machine: a slot for each run, and a fork server for all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelyard.jobs.local import launcher
+from modelyard.jobs.local.forks import Assignment
+from modelyard.jobs.local.launcher import Launcher
+from modelyard.jobs.local.locks import Slots
+from modelyard.jobs.runner import Limits, Place, RunEnd
+
+
+class LocalRunner:
+    """Runs of the function that `target` names (`module:function`), each in a process of its own.
+
+    `folder` is the folder of jobs: its slots are shared with every process that runs jobs there. `preload` is imported
+    (`module`) or called (`module:function()`) once for all runs. After a run, a process that has called `rehearsal`
+    is kept ready for the next.
+    """
+
+    def __init__(
+        self, folder: Path, limits: Limits, *, target: str, preload: Sequence[str], rehearsal: str | None = None
+    ) -> None:
+        self._limits = limits
+        self._slots = Slots(folder, limits.workers)
+        self._target = target
+        self._launcher = launcher.share(target, preload, rehearsal)
+
+    def prepare(self) -> None:
+        """Have the fork server import what runs need."""
+        self._launcher.prepare(self._limits.niceness)
+
+    def reserve(self) -> Place | None:
+        """Take a slot of the folder; None if none is free. Raises Unavailable."""
+        slot = self._slots.take()
+        return None if slot is None else _Place(self._launcher, self._limits, slot)
+
+    def kill(self, job_id: str) -> None:
+        """Kill a run and the processes it has started."""
+        self._launcher.kill(job_id)
+
+    def close(self) -> None:
+        """End the fork server unless others of this process use it."""
+        launcher.release(self._target)
+
+
+@dataclass(slots=True)
+class _Place:
+    """A slot, held by its open file."""
+
+    launcher: Launcher
+    limits: Limits
+    slot: int | None
+
+    def start(self, job_id: str, spool: Path, ended: Callable[[RunEnd], None]) -> None:
+        """Have a process forked for the run, which takes the slot over."""
+        assert self.slot is not None
+        slot, self.slot = self.slot, None
+        limits = self.limits
+        assignment = Assignment(job_id, str(spool.absolute()), limits.niceness, limits.timeout_s, limits.memory_bytes)
+        self.launcher.start(assignment, slot, ended)
+
+    def free(self) -> None:
+        """Let go of the slot unless a run has it."""
+        if self.slot is not None:
+            os.close(self.slot)
+            self.slot = None

@@ -1,0 +1,87 @@
+"""Where runs take place and whose they are: all that the jobs of a yard know of either.
+
+The spool is the same for every runner: a run finds its order there, and its progress, its log and its ending are there
+before its end is told. `local` runs processes of this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from modelyard.errors import ModelyardError
+from modelyard.schemas import JobError, JobStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the runs of a yard may take: `workers` at a time, `timeout_s` and `memory_bytes` each, 0 for any.
+
+    `niceness` is the priority they run with; `grace_s` is how long they may go on after their process is told to stop.
+    `queue` is how many jobs may wait.
+    """
+
+    workers: int = 1
+    queue: int = 100
+    timeout_s: float = 0.0
+    memory_bytes: int = 0
+    niceness: int = 10
+    grace_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """What the runner saw of a run's end. It counts if the run left no ending in its spool.
+
+    `error` says why there is none; `status` is what becomes of the job.
+    """
+
+    error: ModelyardError | JobError
+    status: JobStatus = "failed"
+
+
+class Place(Protocol):
+    """A place that is kept for one run."""
+
+    def start(self, job_id: str, spool: Path, ended: Callable[[RunEnd], None]) -> None:
+        """Start the run of a job, which holds the place to its end. `ended` is called once, in any thread."""
+
+    def free(self) -> None:
+        """Give the place back unless a run has it."""
+
+
+class Runner(Protocol):
+    """Starts runs, keeps them to their limits of time and memory, kills them, and tells of their ends."""
+
+    def prepare(self) -> None:
+        """Get ready for the first run. Returns at once."""
+
+    def reserve(self) -> Place | None:
+        """Keep a place for a run; None if as many run as may. Raises Unavailable."""
+
+    def kill(self, job_id: str) -> None:
+        """Kill a run. Its end is told in any case, also if it had ended by itself."""
+
+    def close(self) -> None:
+        """Leave nothing behind. No run is left then."""
+
+
+class Owners(Protocol):
+    """The processes that share a yard: each job is one's, which looks after it for as long as it is alive."""
+
+    mine: str | None
+    """The id by which this process owns jobs; None before `claim` and after `release`."""
+
+    def claim(self) -> str:
+        """Return the id by which this process owns jobs, and is alive for the others, from the first call on."""
+
+    def release(self) -> None:
+        """Be gone for the others."""
+
+    def is_alive(self, owner_id: str) -> bool:
+        """Whether the process of an id is alive."""
+
+    def forget_dead(self) -> None:
+        """Remove what processes that are gone have left. Raises Unavailable."""

@@ -1,0 +1,1 @@
+"""Models that answer: loaded estimators, predictions, batches, and the thread that keeps a server warm."""

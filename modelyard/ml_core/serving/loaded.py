@@ -1,0 +1,195 @@
+"""Loaded models: fitted estimators made ready to answer, kept in memory up to a bound of bytes.
+
+Artifacts are immutable and model ids are never used twice, so nothing here ever goes stale; whether a model
+may still be served is asked of the store at every use.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Lock
+
+from modelyard import models_registry
+from modelyard.errors import ModelyardError
+from modelyard.ml_core.tasks import TASKS, Task
+from modelyard.models_registry.base import Predictor
+from modelyard.schemas import ModelMetadata, ModelQuery
+from modelyard.storage import ModelRecord, ModelStore
+from modelyard.tables import JsonTableReader, RowReader, contract_from_json
+from modelyard.tables.contract import Contract
+
+log = logging.getLogger(__name__)
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+_KEPT_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that can answer at once. `reads_enums` and `gains_by_batching` are as its model class declares them."""
+
+    model_id: str
+    model_class_key: str
+    contract: Contract
+    rows: RowReader
+    json_tables: JsonTableReader
+    predictor: Predictor
+    task: Task
+    reads_enums: bool
+    gains_by_batching: bool
+    size_bytes: int
+
+
+class LoadedModels:
+    """The loaded models, least recently used out first when they outgrow `capacity_bytes`.
+
+    One that is larger than the bound alone is kept until the next one comes. When many ask for a model that is not
+    loaded, it is loaded once.
+    """
+
+    def __init__(self, store: ModelStore, capacity_bytes: int) -> None:
+        self._store = store
+        self._capacity_bytes = capacity_bytes
+        self._loaded: OrderedDict[str, LoadedModel] = OrderedDict()
+        self._loading: dict[str, Future[LoadedModel]] = {}
+        self._size_bytes = 0
+        self._lock = Lock()
+
+    def get(self, reference: str) -> LoadedModel:
+        """Return the active model that `reference` means, loading it if needed.
+
+        Raises ModelNotFound, DataLoss, EnvironmentMismatch.
+        """
+        model_id = self._store.resolve_active(reference)
+        with self._lock:
+            model = self._loaded.get(model_id)
+            if model is not None:
+                self._loaded.move_to_end(model_id)
+                return model
+            under_way = self._loading.get(model_id)
+            promise = under_way or self._loading.setdefault(model_id, Future())
+        return promise.result() if under_way else self._load(model_id, promise)
+
+    def get_loaded(self, reference: str) -> LoadedModel | None:
+        """Return the active model that `reference` means; None if it is not loaded. Raises ModelNotFound."""
+        model_id = self._store.resolve_active(reference)
+        with self._lock:
+            model = self._loaded.get(model_id)
+            if model is not None:
+                self._loaded.move_to_end(model_id)
+        return model
+
+    @property
+    def size_bytes(self) -> int:
+        """The memory that the loaded models take."""
+        return self._size_bytes
+
+    def warm_up(self, stops: Callable[[], bool]) -> None:
+        """Load the latest active version of each name, newest first, while they fit the bound and until `stops`."""
+        for model in latest_of_each_name(self._store):
+            if stops():
+                return
+            if self._size_bytes + model.artifact.bytes <= self._capacity_bytes:
+                self.load_ahead(model)
+
+    def load_ahead(self, model: ModelMetadata) -> None:
+        """Load a model that will be asked for, unless it alone is larger than the bound.
+
+        What cannot be loaded is logged, and raised to whoever asks for it.
+        """
+        if model.artifact.bytes > self._capacity_bytes:
+            return
+        try:
+            self.get(model.model_id)
+        except ModelyardError as error:
+            log.warning("model %s cannot be warmed up: %s", model.model_id, error.detail)
+        except Exception:  # a third party's estimator may raise anything, and must not keep others from being loaded
+            log.exception("model %s cannot be warmed up", model.model_id)
+
+    def _load(self, model_id: str, promise: Future[LoadedModel]) -> LoadedModel:
+        began = time.monotonic()
+        try:
+            model = load(self._store, self._store.get_active(model_id))
+        except BaseException as error:
+            with self._lock:
+                del self._loading[model_id]
+            promise.set_exception(error)
+            raise
+        with self._lock:
+            del self._loading[model_id]
+            self._keep(model)
+        log.debug("model %s is loaded, in %.0f ms", model_id, (time.monotonic() - began) * 1000)
+        promise.set_result(model)
+        return model
+
+    def _keep(self, model: LoadedModel) -> None:
+        while self._loaded and self._size_bytes + model.size_bytes > self._capacity_bytes:
+            _, oldest = self._loaded.popitem(last=False)
+            self._size_bytes -= oldest.size_bytes
+        self._loaded[model.model_id] = model
+        self._size_bytes += model.size_bytes
+
+
+def latest_of_each_name(store: ModelStore) -> Iterator[ModelMetadata]:
+    """Yield the latest active version of each name, the newest model first."""
+    seen: set[str] = set()
+    cursor: str | None = ""
+    while cursor is not None:
+        page = store.page(ModelQuery(limit=100, cursor=cursor or None))
+        for model in page.models:
+            if model.name not in seen:
+                seen.add(model.name)
+                yield model
+        cursor = page.next_cursor
+
+
+def load(store: ModelStore, record: ModelRecord) -> LoadedModel:
+    """Read a model's artifact and contract and make them ready to answer."""
+    model_class = models_registry.model_class(record.metadata.model_class_key)
+    contract_bytes = store.read_file(record, "contract.json")
+    contract = contract_from_json(contract_bytes)
+    estimator = store.load_estimator(record, model_class.libraries)
+    predictor = model_class.predictor(estimator, contract)
+    return LoadedModel(
+        model_id=record.metadata.model_id,
+        model_class_key=model_class.key,
+        contract=contract,
+        rows=RowReader(contract),
+        json_tables=JsonTableReader(contract),
+        predictor=predictor,
+        task=TASKS[model_class.task],
+        reads_enums=model_class.reads_enums,
+        gains_by_batching=model_class.gains_by_batching,
+        size_bytes=predictor.size_bytes + 4 * len(contract_bytes),
+    )
+
+
+def spare_the_collector() -> None:
+    """Let Python's cyclic collector look past what stays for good, and look less often.
+
+    A table of 10,000 records makes 10,000 objects that live for milliseconds and form no cycles: at the default
+    threshold they are walked through again and again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep the memory of large bodies for the next ones. Other C libraries do as they always do.
+
+    By default the memory goes back to the kernel after each request, and fetching it again page by page takes longer
+    than copying the body.
+    """
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)

@@ -1,0 +1,101 @@
+"""What a task is: the one place that knows what the targets of a table are, and how good a model's answers are.
+
+Everything around it (fits, evaluations, serving) handles a column of targets and an array of scores, and asks the task
+what they mean. A task knows neither model classes nor storage, and holds no state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from modelyard.schemas import Evaluation, Label, ModelWarning
+from modelyard.tables.contract import Contract, TrainingTable
+from modelyard.tables.labels import TargetReader
+
+Truth = npt.NDArray[Any]
+"""The targets of n rows as a TrainingTable holds them (`codes`), shape (n,)."""
+
+Scores = npt.NDArray[np.float64]
+"""What a predictor says of n rows, shape (n, k); what the k numbers are is the task's."""
+
+Metrics = dict[str, float | None]
+Rows = npt.NDArray[np.int64]
+
+FALLBACK = "evaluation_fallback"
+"""The code of a warning that another evaluation was made than was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One fit of an evaluation: the numbers of the rows fitted and of the rows held out, each ascending."""
+
+    train: Rows
+    validation: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """The fits that an evaluation takes, none for the method `none`; `evaluation` is the one that is really made."""
+
+    evaluation: Evaluation
+    parts: tuple[Part, ...] = ()
+    warnings: tuple[ModelWarning, ...] = ()
+
+
+class Task(Protocol):
+    """Classification, or another task with these methods. `truth` and `scores` are always of the same rows."""
+
+    preloads: tuple[str, ...]
+    """The modules that evaluations of the task import when they come to it; runs import them before."""
+    headline: str
+    """The metric that tells most, without `train_` or `validation_` before it."""
+
+    @property
+    def read_target(self) -> TargetReader:
+        """What reads the targets of a table to train on."""
+        ...
+
+    def targets(self, table: TrainingTable) -> Truth:
+        """Return what a model class is fitted to, shape (n,)."""
+        ...
+
+    def split(self, evaluation: Evaluation, table: TrainingTable) -> Splits:
+        """Choose the rows that are fitted and held out, by the evaluation's seed."""
+        ...
+
+    def checked(self, scores: Scores) -> Scores:
+        """Return the scores of a fit within their range. Raises InvalidTable if they are not numbers."""
+        ...
+
+    def training_metrics(self, truth: Truth, scores: Scores) -> Metrics:
+        """Measure scores of the rows that the model was fitted to, under names that begin with `train_`."""
+        ...
+
+    def validation_metrics(self, truth: Truth, scores: Scores) -> Metrics:
+        """Measure scores of rows held out, under names that begin with `validation_`; what does not apply is None."""
+        ...
+
+    def judged(self, truth: Truth, scores: Scores, contract: Contract) -> dict[str, Any]:
+        """Return the fields of a Report that show how good the scores of rows held out are."""
+        ...
+
+    def warnings(self, truth: Truth, scores: Scores, contract: Contract) -> tuple[ModelWarning, ...]:
+        """Return what should worry a reader of the scores of rows held out."""
+        ...
+
+    def changes(self, before: Sequence[Label], contract: Contract) -> tuple[ModelWarning, ...]:
+        """Return how the targets differ from a parent model's, whose classes were `before`."""
+        ...
+
+    def answers(self, scores: list[list[float]], contract: Contract) -> list[Label]:
+        """Return the prediction for each of a few rows, by its k scores."""
+        ...
+
+    def many_answers(self, scores: Scores, contract: Contract) -> list[Label]:
+        """Return what `answers` returns, by scores of shape (n, k)."""
+        ...

@@ -1,0 +1,78 @@
+"""Classification: labels of two or more classes, judged by the probability of each.
+
+The truth of a row is its code, an index into the contract's k classes; scores are class probabilities, shape (n, k).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from modelyard.errors import InvalidTable
+from modelyard.ml_core.tasks.base import Metrics, Scores, Splits, Truth
+from modelyard.ml_core.tasks.classification import curves, labels, metrics
+from modelyard.ml_core.tasks.classification.splits import split_rows
+from modelyard.schemas import Evaluation, Label, ModelWarning
+from modelyard.tables.contract import Contract, TrainingTable
+from modelyard.tables.labels import read_labels
+
+
+class Classification:
+    """The task of model classes that predict a label. It satisfies `tasks.base.Task`, which describes the methods."""
+
+    preloads: tuple[str, ...] = ("sklearn.calibration", "sklearn.metrics", "sklearn.model_selection")
+    headline = "accuracy"
+    read_target = staticmethod(read_labels)
+    validation_metrics = staticmethod(metrics.validation_metrics)
+
+    def targets(self, table: TrainingTable) -> Truth:
+        """Return the labels themselves: int64, bool, or an object array of str."""
+        return labels.labels_of(table.codes, table.contract.classes)
+
+    def split(self, evaluation: Evaluation, table: TrainingTable) -> Splits:
+        """Split by the class, so that every class is in every fitted part."""
+        return split_rows(evaluation, table.codes, table.contract.classes)
+
+    def checked(self, scores: Scores) -> Scores:
+        """Return probabilities within 0 and 1."""
+        if not np.isfinite(scores).all():
+            raise InvalidTable(
+                "the fit broke down: its probabilities are not numbers; "
+                "scale the numeric columns or use other hyperparams"
+            )
+        return np.clip(scores, 0.0, 1.0)
+
+    def training_metrics(self, truth: Truth, scores: Scores) -> Metrics:
+        """Return the accuracy alone."""
+        return {"train_accuracy": metrics.accuracy(truth, scores)}
+
+    def judged(self, truth: Truth, scores: Scores, contract: Contract) -> dict[str, Any]:
+        """Return confusion matrix, curves and per-class table; curves are null if no class has one."""
+        classes = contract.classes
+        return {
+            "confusion_matrix": metrics.confusion(truth, scores, classes),
+            "roc_curves": curves.roc_curves(truth, scores, classes) or None,
+            "precision_recall_curves": curves.precision_recall_curves(truth, scores, classes) or None,
+            "calibration_curve": curves.calibration_curves(truth, scores, classes) or None,
+            "per_class": metrics.per_class(truth, scores, classes),
+        }
+
+    def warnings(self, truth: Truth, scores: Scores, contract: Contract) -> tuple[ModelWarning, ...]:
+        """Warn of classes that no row was taken for."""
+        return labels.never_predicted(truth, scores, contract.classes)
+
+    def changes(self, before: Sequence[Label], contract: Contract) -> tuple[ModelWarning, ...]:
+        """Warn of classes that are new or gone."""
+        return labels.changed_classes(before, contract.classes)
+
+    def answers(self, scores: list[list[float]], contract: Contract) -> list[Label]:
+        """Return the class of the highest probability, the first of equals."""
+        classes = contract.classes
+        return [classes[row.index(max(row))] for row in scores]
+
+    def many_answers(self, scores: Scores, contract: Contract) -> list[Label]:
+        """Return the class of the highest probability, the first of equals."""
+        found: list[Label] = np.array(contract.classes, dtype=object)[metrics.predicted_codes(scores)].tolist()
+        return found

@@ -1,0 +1,1 @@
+"""Trainings: orders worked out in full, fits and their evaluation, and the process that carries an order out."""

@@ -1,0 +1,93 @@
+"""What the fits of an evaluation showed, put together: one hold-out, or the folds of a cross-validation.
+
+`trainings` makes the fits themselves; the task chooses the rows and the metrics.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelyard.ml_core.tasks.base import Metrics, Scores, Task, Truth
+from modelyard.models_registry.base import Fit
+from modelyard.schemas import LearningCurve
+
+
+@dataclass(frozen=True, slots=True)
+class FittedPart:
+    """One fit of an evaluation: what it learned of itself, and its scores of the rows held out beside their truth."""
+
+    fit: Fit
+    truth: Truth
+    scores: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """The judgement of an evaluation.
+
+    `truth` and `scores` are of all rows held out, fold after fold, each scored by the fit that did not see it.
+    `iterations` is what the final fit takes, None for as many as the hyperparams say.
+    """
+
+    metrics: Metrics
+    truth: Truth
+    scores: Scores
+    learning_curve: LearningCurve | None
+    iterations: int | None
+
+
+def judge(parts: Sequence[FittedPart], task: Task) -> Validation:
+    """Judge one hold-out by its metrics, several folds by the mean and deviation of theirs.
+
+    Iterations are the median of the best numbers found by early stopping; the learning curve is the mean of the folds'.
+    """
+    metrics = [task.validation_metrics(part.truth, part.scores) for part in parts]
+    found = [part.fit.iterations for part in parts if part.fit.iterations is not None]
+    return Validation(
+        metrics=metrics[0] if len(parts) == 1 else mean_and_deviation(metrics),
+        truth=np.concatenate([part.truth for part in parts]),
+        scores=np.concatenate([part.scores for part in parts]),
+        learning_curve=mean_curve([part.fit.learning_curve for part in parts]),
+        iterations=max(1, int(statistics.median(found))) if found else None,
+    )
+
+
+def mean_and_deviation(folds: Sequence[Metrics]) -> Metrics:
+    """Return each metric's mean over the folds, and under `…_std` its standard deviation (of all folds, ddof 0).
+
+    Both are None if a fold has none.
+    """
+    means: Metrics = {}
+    deviations: Metrics = {}
+    for name in folds[0]:
+        values = [value for fold in folds if (value := fold[name]) is not None]
+        complete = len(values) == len(folds)
+        means[name] = float(np.mean(values)) if complete else None
+        deviations[f"{name}_std"] = float(np.std(values)) if complete else None
+    return means | deviations
+
+
+def mean_curve(curves: Sequence[LearningCurve | None]) -> LearningCurve | None:
+    """Return the mean of the folds' learning curves as far as all of them go; None without any.
+
+    A fit that diverges ends its curve: losses from the first that is not a finite number on are cut off.
+    """
+    known = [curve for curve in curves if curve is not None]
+    if not known or len(known) < len(curves):
+        return None
+    train = _mean_line([curve.train for curve in known])
+    held_out = [curve.validation for curve in known if curve.validation is not None]
+    validation = _mean_line(held_out) if len(held_out) == len(known) else None
+    return LearningCurve(metric=known[0].metric, train=train, validation=validation) if train else None
+
+
+def _mean_line(lines: Sequence[Sequence[float]]) -> list[float]:
+    length = min(len(line) for line in lines)
+    mean = np.mean([line[:length] for line in lines], axis=0)
+    finite = np.isfinite(mean)
+    end = length if finite.all() else int(finite.argmin())
+    return [float(value) for value in mean[:end]]

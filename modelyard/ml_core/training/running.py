@@ -1,0 +1,184 @@
+"""A training in a process of its own: the order goes there as files, and the model comes back as files.
+
+`run` is what `jobs` calls in the process; this module is named there by `TARGET`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+
+from modelyard import models_registry
+from modelyard.jobs import Finished, ProgressReporter
+from modelyard.ml_core.tasks import TASKS
+from modelyard.ml_core.training.orders import TrainingOrder, order_training
+from modelyard.ml_core.training.plan import Trained, TrainingPlan
+from modelyard.ml_core.training.trainings import run_training
+from modelyard.models_registry.base import Progress
+from modelyard.schemas import Evaluation, ModelDescription, ModelWarning, Reading, TrainRequest
+from modelyard.storage import current_environment, write_model_files
+from modelyard.storage.artifacts.estimators import pickled
+from modelyard.storage.files import sync_files
+from modelyard.tables import contract_from_json, contract_to_json
+from modelyard.tables.contract import TrainingTable
+
+TARGET = f"{__name__}:run"
+
+PRELOAD = ("joblib", "polars", f"{__name__}:warm_up()")
+"""What every run needs, imported once for all; then a call."""
+
+REHEARSAL = f"{__name__}:rehearse"
+
+_ORDER = "order.json"
+_CONTRACT = "contract.json"
+_TABLE = "table.arrow"
+
+
+def warm_up() -> None:
+    """Do once what would take long in each run: import what tasks and model classes need, find versions.
+
+    No more than that: as soon as polars computes it starts threads, and a process with threads cannot be forked.
+    """
+    for module in (name for task in TASKS.values() for name in task.preloads):
+        importlib.import_module(module)
+    models_registry.preload()
+    for model_class in models_registry.model_classes().values():
+        current_environment(model_class.libraries)
+    with suppress(ImportError):  # scikit-learn's affair: another release may not need it
+        from narwhals.stable.v2 import from_native
+
+        from_native(pl.DataFrame({"column": [0.0]}))
+
+
+def rehearse() -> None:
+    """Train each model class that has a rehearsal on a few rows, so that all that is made at its first use is there.
+
+    No process that has done so can be forked.
+    """
+    rehearsals = {
+        one.key: one.rehearsal for one in models_registry.model_classes().values() if one.rehearsal is not None
+    }
+    with ThreadPoolExecutor(len(rehearsals)) as side:  # CatBoost sleeps through its first 50 ms
+        list(side.map(_rehearse, rehearsals, rehearsals.values()))
+
+
+def _rehearse(key: str, hyperparams: Mapping[str, Any]) -> None:
+    X = {"number": [float(row % 7) for row in range(50)], "category": ["abc"[row % 3] for row in range(50)]}
+    evaluation = Evaluation(method="none")
+    request = TrainRequest(
+        model_class_key=key, X=X, y=["no", "yes"] * 25, hyperparams=dict(hyperparams), evaluation=evaluation
+    )
+    order = order_training(request, ())
+    pl.read_ipc(order.plan.table.frame.write_ipc(None).getvalue())
+    trained = run_training(order.plan, lambda _: None)
+    pickled(trained.estimator)
+    trained.report.model_dump_json()
+    describe(order, trained)
+
+
+def write_order(folder: Path, order: TrainingOrder) -> None:
+    """Write an order into a run's folder, down to the disk. Raises OSError."""
+    plan, table = order.plan, order.plan.table
+    said = {
+        "model_class_key": plan.model_class.key,
+        "hyperparams": plan.hyperparams,
+        "evaluation": plan.evaluation.model_dump(),
+        "target": table.target,
+        "warnings": [warning.model_dump() for warning in table.warnings],
+        "name": order.name,
+        "tags": order.tags,
+        "reading": order.reading.model_dump(),
+        "parent_id": order.parent_id,
+    }
+    (folder / _ORDER).write_bytes(orjson.dumps(said))
+    (folder / _CONTRACT).write_bytes(contract_to_json(table.contract))
+    codes = pl.Series(_new_name(table.frame), table.codes)
+    table.frame.with_columns(codes).write_ipc(folder / _TABLE, compression="uncompressed")
+    sync_files(folder, (_ORDER, _CONTRACT, _TABLE))
+
+
+def read_order(folder: Path) -> TrainingOrder:
+    """Read what `write_order` wrote."""
+    said = orjson.loads((folder / _ORDER).read_bytes())
+    frame = pl.read_ipc(folder / _TABLE)
+    table = TrainingTable(
+        frame=frame[:, :-1],
+        warnings=tuple(ModelWarning.model_validate(item) for item in said["warnings"]),
+        codes=frame[:, -1].to_numpy(writable=True),
+        contract=contract_from_json((folder / _CONTRACT).read_bytes()),
+        target=said["target"],
+    )
+    plan = TrainingPlan(
+        model_class=models_registry.model_class(said["model_class_key"]),
+        hyperparams=said["hyperparams"],
+        evaluation=Evaluation.model_validate(said["evaluation"]),
+        table=table,
+    )
+    return TrainingOrder(
+        plan=plan,
+        name=said["name"],
+        tags=tuple(said["tags"]),
+        reading=Reading.model_validate(said["reading"]),
+        parent_id=said["parent_id"],
+    )
+
+
+def run(folder: Path, report: ProgressReporter) -> Finished:
+    """Carry out the order in `folder`, and leave the model's files in its folder `result`.
+
+    Raises what `run_training` raises.
+    """
+    order = read_order(folder)
+    trained = run_training(order.plan, lambda progress: _pass_on(progress, report))
+    contract = order.plan.table.contract
+    files = write_model_files(
+        folder / "result",
+        trained.estimator,
+        trained.report.model_dump_json().encode(),
+        contract_to_json(contract),
+    )
+    return Finished(order.name, describe(order, trained), files)
+
+
+def describe(order: TrainingOrder, trained: Trained) -> ModelDescription:
+    """Describe the model that was made of an order."""
+    plan = order.plan
+    contract = plan.table.contract
+    return ModelDescription(
+        parent_id=order.parent_id,
+        model_class_key=plan.model_class.key,
+        hyperparams=plan.hyperparams,
+        metrics=trained.metrics,
+        feature_names=list(contract.feature_names),
+        feature_types=contract.feature_types,
+        classes=list(contract.classes),
+        n_rows=plan.table.frame.height,
+        target=plan.table.target,
+        fingerprint=order.fingerprint(),
+        tags=list(order.tags),
+        warnings=list(trained.warnings),
+        evaluation=plan.evaluation,  # as asked for, so that a retraining on more rows asks for it again
+        reading=order.reading,
+        created_at=datetime.now(UTC),
+        training_seconds=round(trained.seconds, 6),
+        environment=current_environment(plan.model_class.libraries),
+    )
+
+
+def _pass_on(progress: Progress, report: ProgressReporter) -> None:
+    report(progress.step, progress.total, progress.metric)
+
+
+def _new_name(frame: pl.DataFrame) -> str:
+    name = "codes"
+    while name in frame.columns:
+        name += "_"
+    return name

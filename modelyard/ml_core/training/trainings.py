@@ -1,0 +1,143 @@
+"""A training from a checked table to a fitted estimator and its report: evaluate, then fit on all rows.
+
+It knows neither doors, storage nor names, and leaves the meaning of targets and scores to the task, so it can run in
+any process and for any task. What is stored of it is not its affair.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from modelyard.errors import InvalidArgument
+from modelyard.ml_core.tasks.base import FALLBACK, Part, Scores, Splits
+from modelyard.ml_core.training.evaluation import FittedPart, Validation, judge, mean_curve
+from modelyard.ml_core.training.plan import Trained, TrainingPlan, check_plan
+from modelyard.ml_core.training.progress import ProgressStream
+from modelyard.models_registry.base import Fit, FitTask, OnProgress
+from modelyard.schemas import ModelWarning, Report
+from modelyard.tables import profile_columns
+
+
+def run_training(plan: TrainingPlan, on_progress: OnProgress | None = None) -> Trained:
+    """Evaluate, then fit on all rows, and report.
+
+    `on_progress` gets one stream over all fits, `step` of a `total` that stays the same; what it raises ends the
+    training. Raises what `check_plan` raises, and InvalidTable for a fit whose scores are not numbers.
+    """
+    started = time.perf_counter()
+    check_plan(plan)
+    with ThreadPoolExecutor(1, "profile") as side:
+        trained = _train(plan, on_progress, side.submit(profile_columns, plan.table))
+    return replace(trained, seconds=time.perf_counter() - started)
+
+
+def _train(plan: TrainingPlan, on_progress: OnProgress | None, columns: Future[dict[str, dict[str, Any]]]) -> Trained:
+    task, contract, truth = plan.task, plan.table.contract, plan.table.codes
+    splits = task.split(plan.evaluation, plan.table)
+    fits = _Fits(plan, ProgressStream(on_progress, len(splits.parts) + 1))
+
+    parts, splits = _evaluate(fits, splits)
+    validation = judge(parts, task) if parts else None
+    final = fits.fit(iterations=validation.iterations if validation else None)
+
+    metrics = {**task.training_metrics(truth, fits.scores(final)), **(validation.metrics if validation else {})}
+    warnings = _warnings(plan, splits, final, parts)
+    judged: dict[str, Any] = {}
+    if validation is not None:
+        warnings = (*warnings, *task.warnings(validation.truth, validation.scores, contract))
+        judged = task.judged(validation.truth, validation.scores, contract)
+    report = Report(
+        metrics=metrics,
+        **judged,
+        learning_curve=validation.learning_curve if validation else mean_curve([final.learning_curve]),
+        feature_importances=_finite(plan.model_class.feature_importances(final.estimator, contract, fits.frame)),
+        columns=columns.result(),
+        rows=_row_counts(len(truth), splits.parts, validation),
+        warnings=list(warnings),
+    )
+    return Trained(final.estimator, metrics, report, warnings, splits.evaluation)
+
+
+def _evaluate(fits: _Fits, splits: Splits) -> tuple[list[FittedPart], Splits]:
+    """Fit the parts. A part that no model can be made of (all its columns constant) need not stop the training.
+
+    If the whole table is no better, the final fit says so.
+    """
+    try:
+        return [fits.held_out(part) for part in splits.parts], splits
+    except InvalidArgument as error:
+        message = f"the model is not validated, for it could not be fitted to a part of the rows: {error.detail}"
+        warnings = (*splits.warnings, ModelWarning(code=FALLBACK, message=message))
+        return [], Splits(splits.evaluation.model_copy(update={"method": "none"}), warnings=warnings)
+
+
+class _Fits:
+    """The fits of one training: same model class, hyperparams and contract, different rows."""
+
+    def __init__(self, plan: TrainingPlan, stream: ProgressStream) -> None:
+        self._plan = plan
+        self._stream = stream
+        self._targets = plan.task.targets(plan.table)
+        self.frame = plan.table.frame if plan.model_class.reads_enums else plan.table.text_frame
+
+    def held_out(self, part: Part) -> FittedPart:
+        """Fit a part of the rows and score the part held out; the estimator is let go."""
+        fit = self.fit(part)
+        scores = self.scores(fit, part)
+        return FittedPart(replace(fit, estimator=None), self._plan.table.codes[part.validation], scores)
+
+    def fit(self, part: Part | None = None, iterations: int | None = None) -> Fit:
+        """Fit the rows of a part with the others held out, or all rows."""
+        frame, targets = self.frame, self._targets
+        if part is None:
+            self._stream.begin_final()
+        task = FitTask(
+            frame=frame if part is None else frame[part.train],
+            labels=targets if part is None else targets[part.train],
+            contract=self._plan.table.contract,
+            hyperparams=self._plan.hyperparams,
+            validation=None if part is None else (frame[part.validation], targets[part.validation]),
+            iterations=iterations,
+            on_progress=self._stream.listener(),
+        )
+        fit = self._plan.model_class.fit(task)
+        self._stream.end_fit()
+        return fit
+
+    def scores(self, fit: Fit, part: Part | None = None) -> Scores:
+        """Return a fit's scores of the rows held out, or of all rows; shape (n, k)."""
+        predictor = self._plan.model_class.predictor(fit.estimator, self._plan.table.contract)
+        return self._plan.task.checked(predictor.many(self.frame if part is None else self.frame[part.validation]))
+
+
+def _warnings(plan: TrainingPlan, splits: Splits, final: Fit, parts: Sequence[FittedPart]) -> tuple[ModelWarning, ...]:
+    """Return all warnings; what only the evaluation's fits said is marked as theirs, and said once."""
+    said = {(warning.code, warning.column) for warning in final.warnings}
+    in_evaluation: dict[tuple[str, str | None], ModelWarning] = {}
+    for part in parts:
+        for warning in part.fit.warnings:
+            key = (warning.code, warning.column)
+            if key not in said and key not in in_evaluation:
+                in_evaluation[key] = warning.model_copy(update={"message": f"in the evaluation: {warning.message}"})
+    stops_late: tuple[ModelWarning, ...] = ()
+    if plan.evaluation.method != splits.evaluation.method and plan.stops_early:
+        stops_late = (ModelWarning(code=FALLBACK, message="without a validation there was no early stopping"),)
+    return (*plan.table.warnings, *splits.warnings, *stops_late, *final.warnings, *in_evaluation.values())
+
+
+def _row_counts(total: int, parts: Sequence[Part], validation: Validation | None) -> dict[str, int]:
+    """Count rows: in all, fitted and held out; cross-validation fits every row and holds each out once."""
+    train = len(parts[0].train) if len(parts) == 1 else total
+    return {"total": total, "train": train, "validation": len(validation.truth) if validation else 0}
+
+
+def _finite(importances: Mapping[str, float] | None) -> dict[str, float] | None:
+    """Return importances as plain floats; None if they broke down, because a ranking with holes says nothing."""
+    if importances is None or not all(map(math.isfinite, importances.values())):
+        return None
+    return {name: float(value) for name, value in importances.items()}

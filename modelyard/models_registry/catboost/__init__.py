@@ -1,0 +1,1 @@
+"""The model classes of CatBoost, and their predictor."""

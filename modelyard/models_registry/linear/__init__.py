@@ -1,0 +1,1 @@
+"""The linear model classes: logistic regression, its features and its predictor."""

@@ -1,0 +1,180 @@
+"""RestClient: the core's verbs on a server, raising the core's own errors."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from modelyard.client import Client, authorization
+from modelyard.errors import DeadlineExceeded, Internal, InvalidTable, ModelyardError, Unavailable
+from modelyard.references import check_job_id
+from modelyard.rest_api.client import json_out
+from modelyard.rest_api.problems import MEDIA_TYPE, from_problem
+from modelyard.schemas import Job, Predictions, PredictRequest, RetrainRequest, TrainRequest
+
+if TYPE_CHECKING:  # a quarter of a second, which many calls can do without
+    import polars as pl
+
+AnswerT = TypeVar("AnswerT")
+
+_ROUTES = {
+    "get_job": ("GET", "/jobs/{job_id}"),
+    "list_jobs": ("GET", "/jobs"),
+    "cancel_job": ("DELETE", "/jobs/{job_id}"),
+    "watch_job": ("GET", "/jobs/{job_id}/events"),
+    "delete": ("DELETE", "/models/{model_id}"),
+    "restore": ("POST", "/models/{model_id}/restore"),
+    "list_models": ("GET", "/models"),
+    "get_model": ("GET", "/models/{model_id}"),
+    "list_model_classes": ("GET", "/model-classes"),
+    "get_report": ("GET", "/models/{model_id}/report"),
+    "get_history": ("GET", "/models/{model_id}/history"),
+    "get_artifact": ("GET", "/models/{model_id}/artifact"),
+    "health": ("GET", "/health"),
+}
+"""The calls without a table. A field that the path does not name goes into the query."""
+
+
+class RestClient(Client):
+    """A yard behind a REST server at `url`. It satisfies `modelyard.verbs.Verbs`, which describes the verbs.
+
+    `timeout_s` bounds the wait for an answer (default: an hour, for a training); connecting may take 5 seconds. `key`
+    is shown to the server as `Authorization: Bearer`. Beside the core's errors it raises Unavailable if no server
+    answers, DeadlineExceeded if one answers too late.
+    """
+
+    def __init__(self, url: str, *, key: str | None = None, timeout_s: float = 3600.0) -> None:
+        self._http = httpx.Client(
+            base_url=url.rstrip("/"), headers=authorization(key), timeout=httpx.Timeout(timeout_s, connect=5.0)
+        )
+        self._url = url
+
+    def watch_job(self, job_id: str) -> Iterator[Job]:
+        """Yield a job whenever it has changed, until it has ended. Raises Unavailable if the server ends before."""
+        job: Job | None = None
+        method, path = _ROUTES["watch_job"]
+        with self._translated(), self._http.stream(method, path.format(job_id=check_job_id(job_id))) as answer:
+            if not answer.is_success:
+                answer.read()
+                raise self._error(answer)
+            for line in answer.iter_lines():
+                if line.startswith("data:"):
+                    job = Job.model_validate_json(line.removeprefix("data:"))
+                    yield job
+        if job is None or not job.ended:
+            raise Unavailable(f"{self._url} ended before job {job_id}")
+
+    def predict(self, request: PredictRequest) -> Predictions:
+        """Predict the label of each row."""
+        return self._read(Predictions, self._send("/predict", request))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _order(
+        self, request: TrainRequest | RetrainRequest, idempotency_key: str | None, *, wait: bool
+    ) -> httpx.Response:
+        path = "/train" if isinstance(request, TrainRequest) else "/retrain"
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        return self._send(path, request, params={} if wait else {"wait": "false"}, headers=headers)
+
+    def _artifact(self, reference: str) -> tuple[bytes, str | None]:
+        answer = self._call("get_artifact", model_id=reference)
+        return answer.content, _hex_sha256(answer.headers.get("repr-digest", ""))
+
+    def _send(self, path: str, request: json_out.AnyRequest, **options: Any) -> httpx.Response:
+        fields = json_out.fields_of(request)
+        X = request.X if isinstance(request.X, Path) else _frame(request.X)
+        if X is None:
+            headers = {**options.pop("headers", {}), "Content-Type": "application/json"}
+            return self._request("POST", path, content=json_out.write(fields, request), headers=headers, **options)
+        with _as_file(X) as file:
+            form = {name: _form_field(value) for name, value in fields.items() if value is not None}
+            return self._request("POST", path + "/file", data=form, files={"file": file}, **options)
+
+    def _call(self, verb: str, **fields: Any) -> httpx.Response:
+        method, path = _ROUTES[verb]
+        query = {name: value for name, value in fields.items() if f"{{{name}}}" not in path}
+        quoted = {name: quote(str(value), safe="") for name, value in fields.items()}
+        return self._request(method, path.format_map(quoted), params=query)
+
+    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        with self._translated():
+            answer = self._http.request(method, path, **options)
+        if answer.is_success:
+            return answer
+        raise self._error(answer)
+
+    def _read(self, kind: type[AnswerT], answer: httpx.Response) -> AnswerT:
+        try:
+            return TypeAdapter(kind).validate_json(answer.content)
+        except ValidationError as error:
+            raise self._not_ours(answer) from error
+
+    def _error(self, answer: httpx.Response) -> ModelyardError:
+        if not answer.headers.get("content-type", "").startswith(MEDIA_TYPE):
+            return self._not_ours(answer)
+        return from_problem(orjson.loads(answer.content))
+
+    def _not_ours(self, answer: httpx.Response) -> Internal:
+        return Internal(f"{self._url} answered {answer.status_code} in no way of ours; is it a Modelyard server?")
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.ConnectTimeout as error:
+            raise Unavailable(f"no server answers at {self._url}: {error}") from error
+        except httpx.TimeoutException as error:
+            raise DeadlineExceeded(f"{self._url} did not answer in time") from error
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            raise Unavailable(f"no server answers at {self._url}: {error}") from error
+
+
+def _form_field(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _frame(X: Any) -> pl.DataFrame | None:
+    if isinstance(X, list | tuple) or json_out.is_plain(X):
+        return None
+    from modelyard.rest_api.client import cells_out
+
+    return cells_out.frame(X)
+
+
+@contextlib.contextmanager
+def _as_file(X: Path | pl.DataFrame) -> Iterator[tuple[str, Any]]:
+    if not isinstance(X, Path):
+        stream = io.BytesIO()
+        X.write_ipc_stream(stream)
+        stream.seek(0)
+        yield "table.arrow", stream
+        return
+    try:
+        file = X.open("rb")
+    except (OSError, ValueError) as error:  # a name with a null character is no OSError
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InvalidTable(f"file {X.name or str(X)!r} cannot be read: {why}") from error
+    with file:
+        yield X.name.encode("utf-8", "replace").decode(), file
+
+
+def _hex_sha256(repr_digest: str) -> str | None:
+    """Return the SHA-256 that a Repr-Digest header gives (RFC 9530), None if it gives none."""
+    written = repr_digest.removeprefix("sha-256=:").removesuffix(":")
+    try:
+        return base64.b64decode(written, validate=True).hex() if written else None
+    except binascii.Error:
+        return None

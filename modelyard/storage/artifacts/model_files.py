@@ -1,0 +1,30 @@
+"""The files of a model: their names, and how a run writes them for the store to take over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from modelyard.storage.artifacts.estimators import pickled
+from modelyard.storage.files import sync_folder, unavailable, write_new_files
+from modelyard.storage.protocols import StoredFile, stored
+
+ESTIMATOR_FILE = "model.pkl"
+REPORT_FILE = "report.json"
+CONTRACT_FILE = "contract.json"
+
+DESCRIPTION_FILE = "model.json"
+"""What the model's document says but its version, with a checksum of its own, in case the document is lost."""
+
+
+def write_model_files(folder: Path, estimator: Any, report: bytes, contract: bytes) -> dict[str, StoredFile]:
+    """Write a model's files down to the disk, into a folder that is made for them. Raises Unavailable.
+
+    `ModelStore.publish` takes the folder over if it is on the store's file system.
+    """
+    contents = {ESTIMATOR_FILE: pickled(estimator), REPORT_FILE: report, CONTRACT_FILE: contract}
+    with unavailable(f"write {folder}"):
+        folder.mkdir()
+        write_new_files(folder, contents)
+        sync_folder(folder)
+    return {name: stored(content) for name, content in contents.items()}

@@ -1,0 +1,1 @@
+"""Models, names, history, jobs and tracked runs: the only place that knows the shapes of documents."""

@@ -1,0 +1,85 @@
+"""What is asked of many jobs at once: which are alive, in order; which is a key's; which are the newest."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from dataclasses import dataclass
+from typing import Any
+
+from modelyard.errors import DataLoss
+from modelyard.schemas import JobStatus
+
+JOBS = "jobs"
+ALIVE = ("queued", "running")
+
+
+@dataclass(frozen=True, slots=True)
+class JobEntry:
+    """What the index holds of a job that has not ended."""
+
+    job_id: str
+    status: JobStatus
+    owner: str | None
+
+
+class JobIndex:
+    """An observer of the documents, guarded by their lock: use it within a `reading` or a transaction.
+
+    `alive` holds queued and running jobs, the first ordered first. `changes` counts what happened to any job.
+    """
+
+    def __init__(self) -> None:
+        self.changes = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.alive: dict[str, JobEntry] = {}
+        self.by_key: dict[str, str] = {}
+        self.changes += 1
+        self._ids: list[str] = []  # by age
+        self._status: dict[str, JobStatus] = {}
+        self._keys: dict[str, str] = {}
+
+    def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
+        """Take a document that is new or has changed."""
+        if collection != JOBS:
+            return
+        try:
+            entry = JobEntry(key, document["job"]["status"], document["owner"])
+            idempotency_key = document["idempotency_key"]
+        except (KeyError, TypeError) as error:
+            raise DataLoss(f"document {key} of {collection} is damaged: {error!r}") from error
+        self.changes += 1
+        if key not in self._status:
+            insort(self._ids, key)
+        self._status[key] = entry.status
+        if entry.status in ALIVE:
+            self.alive[key] = entry
+        else:
+            self.alive.pop(key, None)
+        if idempotency_key is not None:
+            self.by_key[idempotency_key] = max(key, self.by_key.get(idempotency_key, key))
+            self._keys[key] = idempotency_key
+
+    def remove(self, collection: str, key: str) -> None:
+        """Take note that a document is gone."""
+        if collection != JOBS or key not in self._status:
+            return
+        self.changes += 1
+        del self._status[key], self._ids[bisect_left(self._ids, key)]
+        self.alive.pop(key, None)
+        idempotency_key = self._keys.pop(key, None)
+        if idempotency_key is not None and self.by_key.get(idempotency_key) == key:
+            del self.by_key[idempotency_key]
+
+    def select(self, status: JobStatus | None, before: str | None, count: int) -> list[str]:
+        """Return the ids of the newest `count` jobs of a status, of those older than the id `before`."""
+        end = len(self._ids) if before is None else bisect_left(self._ids, before)
+        found = (job_id for job_id in reversed(self._ids[:end]) if status in (None, self._status[job_id]))
+        return [job_id for job_id, _ in zip(found, range(count), strict=False)]
+
+    def oldest_ended(self, kept: int, count: int) -> list[str]:
+        """Return up to `count` ended jobs, the oldest first, of those beyond the newest `kept`."""
+        surplus = len(self._ids) - kept
+        return [job_id for job_id in self._ids[: max(0, min(surplus, count))] if job_id not in self.alive]

@@ -1,0 +1,141 @@
+"""What is asked of many models at once, kept small in memory: ids in order, names, versions, status, class, tags."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable
+from itertools import islice
+from operator import attrgetter
+from sys import intern
+from typing import Any
+
+from modelyard.errors import DataLoss
+from modelyard.schemas import ModelQuery
+from modelyard.storage.collections.models import MODELS, TOMBSTONES
+
+_MODEL_ID = attrgetter("model_id")
+
+
+class IndexEntry:
+    """What the index holds of one model."""
+
+    __slots__ = ("active", "model_class_key", "model_id", "name", "tags", "version")
+
+    def __init__(self, model_id: str, metadata: dict[str, Any]) -> None:
+        self.model_id = model_id
+        self.name: str = metadata["name"]
+        self.version: int = metadata["version"]
+        self.active = False
+        self.model_class_key: str = intern(metadata["model_class_key"])
+        self.tags: tuple[str, ...] = tuple(map(intern, metadata["tags"]))
+
+
+class ModelIndex:
+    """An observer of the documents, guarded by their lock: use it within a `reading` or a transaction."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.by_id: dict[str, IndexEntry] = {}
+        self.latest_active: dict[str, IndexEntry] = {}
+        self.active_count = 0
+        self._entries: list[IndexEntry] = []  # by model id, that is by age
+        # Most names have one version: a dictionary for each would take more than all else here.
+        self._versions: dict[str, IndexEntry | dict[int, IndexEntry]] = {}
+        self._gone: dict[tuple[str, int], str] = {}
+
+    def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
+        """Take a document that is new or has changed."""
+        try:
+            if collection == MODELS:
+                self._put_model(key, document["metadata"])
+            elif collection == TOMBSTONES:
+                self._gone[document["name"], document["version"]] = key
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DataLoss(f"document {key} of {collection} is damaged: {error!r}") from error
+
+    def remove(self, collection: str, key: str) -> None:
+        """Take note that a document is gone."""
+        if collection == MODELS and (entry := self.by_id.pop(key, None)) is not None:
+            self._entries.pop(bisect_left(self._entries, key, key=_MODEL_ID))
+            self.active_count -= entry.active
+            self._remove_version(entry)
+            self._choose_latest(entry.name)
+
+    def version(self, name: str, version: int) -> IndexEntry | None:
+        """Return one version of a name, whatever its status."""
+        versions = self._versions.get(name)
+        if isinstance(versions, dict):
+            return versions.get(version)
+        return versions if versions is not None and versions.version == version else None
+
+    def versions(self, name: str) -> list[IndexEntry]:
+        """Return all versions of a name that there are."""
+        versions = self._versions.get(name)
+        if versions is None:
+            return []
+        return list(versions.values()) if isinstance(versions, dict) else [versions]
+
+    def gone(self, name: str, version: int) -> str | None:
+        """Return the id of a version that was deleted for good."""
+        return self._gone.get((name, version))
+
+    def select(self, query: ModelQuery, before: str | None, count: int) -> list[str]:
+        """Return the ids of the newest `count` models that the query means, of those older than the id `before`."""
+        entries = self._entries if query.name is None else sorted(self.versions(query.name), key=_MODEL_ID)
+        end = len(entries) if before is None else bisect_left(entries, before, key=_MODEL_ID)
+        # One loop at a time: at a hundred thousand models a call for each would take most of the time.
+        found: Iterable[IndexEntry] = reversed(entries[:end])
+        if query.status != "all":
+            active = query.status == "active"
+            found = (entry for entry in found if entry.active is active)
+        if (model_class_key := query.model_class_key) is not None:
+            found = (entry for entry in found if entry.model_class_key == model_class_key)
+        if (tag := query.tag) is not None:
+            found = (entry for entry in found if tag in entry.tags)
+        return [entry.model_id for entry in islice(found, count)]
+
+    def _put_model(self, model_id: str, metadata: dict[str, Any]) -> None:
+        entry = self.by_id.get(model_id)
+        if entry is None:
+            entry = self.by_id[model_id] = IndexEntry(model_id, metadata)
+            if self._entries and model_id < self._entries[-1].model_id:
+                insort(self._entries, entry, key=_MODEL_ID)
+            else:
+                self._entries.append(entry)
+            self._put_version(entry)
+        else:
+            self.active_count -= entry.active
+        entry.active = metadata["status"] == "active"  # nothing else of it ever changes
+        self.active_count += entry.active
+        latest = self.latest_active.get(entry.name)
+        if entry.active and (latest is None or latest.version < entry.version):
+            self.latest_active[entry.name] = entry
+        elif latest is entry and not entry.active:
+            self._choose_latest(entry.name)
+
+    def _put_version(self, entry: IndexEntry) -> None:
+        versions = self._versions.get(entry.name)
+        if isinstance(versions, dict):
+            versions[entry.version] = entry
+        elif versions is None:
+            self._versions[entry.name] = entry
+        else:
+            self._versions[entry.name] = {versions.version: versions, entry.version: entry}
+
+    def _remove_version(self, entry: IndexEntry) -> None:
+        versions = self._versions[entry.name]
+        if isinstance(versions, dict):
+            del versions[entry.version]
+            if versions:
+                return
+        del self._versions[entry.name]
+
+    def _choose_latest(self, name: str) -> None:
+        active = [entry for entry in self.versions(name) if entry.active]
+        if active:
+            self.latest_active[name] = max(active, key=lambda entry: entry.version)
+        else:
+            self.latest_active.pop(name, None)

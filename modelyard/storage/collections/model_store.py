@@ -1,0 +1,254 @@
+"""The store of models: ids, names, versions, status; files first, then the transaction that names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import uuid_utils
+
+from modelyard.errors import DataLoss, FailedPrecondition, InvalidRequest, ModelGone, ModelNotFound, Unavailable
+from modelyard.references import parse_reference
+from modelyard.schemas import ModelDescription, ModelHistory, ModelPage, ModelQuery, Status, Tracking, check_name
+from modelyard.storage.artifacts.environment import check_environment
+from modelyard.storage.artifacts.estimators import unpickle
+from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, ESTIMATOR_FILE, write_model_files
+from modelyard.storage.collections import history
+from modelyard.storage.collections.cursors import decode_cursor, encode_cursor
+from modelyard.storage.collections.model_index import ModelIndex
+from modelyard.storage.collections.models import (
+    MODELS,
+    ModelRecord,
+    NewModel,
+    description_file,
+    model_document,
+    model_record,
+    new_record,
+    next_version,
+)
+from modelyard.storage.collections.resolving import Resolver
+from modelyard.storage.protocols import ArtifactGone, Artifacts, Documents, StoredFile, Transaction
+
+_CHECK_LOCK_TIMEOUT_S = 1.0
+
+
+class ModelStore:
+    """The models of one yard, shared by threads and processes.
+
+    Every use raises Unavailable if documents or artifacts cannot be read or written, DataLoss if they do not match
+    their checksums. A `reference` is a model id, a name (its latest active version) or `name:version`. One that means
+    nothing raises ModelNotFound, one of another form InvalidRequest.
+
+    `index` observes `documents`. With `tracked`, every new model is marked as one that an experiment tracker has yet to
+    be told of.
+    """
+
+    def __init__(
+        self,
+        documents: Documents,
+        artifacts: Artifacts,
+        index: ModelIndex,
+        *,
+        lock_timeout_s: float = 10.0,
+        allow_version_skew: bool = False,
+        tracked: bool = False,
+    ) -> None:
+        self._documents = documents
+        self._artifacts = artifacts
+        self._index = index
+        self._tracking = Tracking(status="pending") if tracked else Tracking()
+        self._check_timeout_s = min(lock_timeout_s, _CHECK_LOCK_TIMEOUT_S)
+        self._allow_version_skew = allow_version_skew
+        self._resolver = Resolver(documents, index)
+        self._damaged: dict[str, str] = {}
+
+    def add(self, new: NewModel) -> ModelRecord:
+        """Store a new model as the next version of its name, which is made from its class and id if it has none."""
+        folder = self._artifacts.temporary()
+        try:
+            files = write_model_files(folder, new.estimator, new.report, new.contract)
+            return self.publish(new.description, folder, files, name=new.name)
+        finally:
+            self._artifacts.discard(folder)
+
+    def publish(
+        self,
+        description: ModelDescription,
+        folder: Path,
+        files: Mapping[str, StoredFile],
+        *,
+        name: str | None = None,
+        also: Callable[[Transaction, ModelRecord], None] | None = None,
+    ) -> ModelRecord:
+        """Store a new model, as `add` does, whose files `write_model_files` wrote: their folder becomes the model's.
+
+        `also` puts what belongs to it into the same transaction; if it raises, nothing is stored.
+        """
+        model_id = str(uuid_utils.uuid7())
+        name = _checked_name(name, description.model_class_key, model_id)
+        record = new_record(description, model_id, name, 0, files)
+        self._artifacts.stage(folder, {DESCRIPTION_FILE: description_file(record)})
+        transaction = self._documents.transaction()
+        try:
+            with transaction:
+                record = record.with_metadata(version=next_version(transaction, name), tracking=self._tracking)
+                transaction.put(MODELS, model_id, model_document(record))
+                if also is not None:
+                    also(transaction, record)
+                transaction.before_commit(lambda: self._artifacts.adopt(model_id, folder))
+            return record
+        finally:
+            if not transaction.may_be_stored:
+                self._artifacts.remove(model_id)
+
+    def get(self, reference: str) -> ModelRecord:
+        """Return a model, whatever its status (a bare name means the latest active version)."""
+        with self._documents.reading():
+            return self._record(self._resolver.find(parse_reference(reference)).model_id)
+
+    def get_active(self, reference: str) -> ModelRecord:
+        """Return an active model. Raises ModelNotFound if it is deleted, saying how to restore it."""
+        with self._documents.reading():
+            return self._record(self._resolver.find_active(reference).model_id)
+
+    def resolve_active(self, reference: str) -> str:
+        """Return the id of the active model that is meant, in microseconds. Raises like `get_active`."""
+        with self._documents.reading():
+            return self._resolver.find_active(reference).model_id
+
+    def page(self, query: ModelQuery) -> ModelPage:
+        """Return a page of models, newest first. Raises InvalidRequest for a cursor that is none."""
+        before = None if query.cursor is None else decode_cursor(query.cursor)
+        with self._documents.reading():
+            ids = self._index.select(query, before, query.limit + 1)
+            page = [(model_id, self._documents.raw(MODELS, model_id)) for model_id in ids[: query.limit]]
+        models = [_record(model_id, raw).metadata for model_id, raw in page]
+        more = len(ids) > query.limit
+        return ModelPage(models=models, next_cursor=encode_cursor(models[-1].model_id) if more else None)
+
+    def count_active(self) -> int:
+        """Return how many models are active."""
+        with self._documents.reading():
+            return self._index.active_count
+
+    def set_status(self, reference: str, status: Status) -> ModelRecord:
+        """Soft-delete or restore a model; nothing changes if that is its status already.
+
+        Raises ModelGone for restoring what was deleted for good.
+        """
+        with self._documents.transaction() as transaction:
+            meant = parse_reference(reference)
+            if status == "active" and (gone := self._resolver.gone(meant)) is not None:
+                raise ModelGone(f"model {gone} was deleted for good; it cannot be restored")
+            record = self._record(self._resolver.find(meant).model_id)
+            if record.metadata.status != status:
+                now = datetime.now(UTC)
+                tracking = history.to_be_told(record.metadata.tracking)
+                record = record.with_metadata(status=status, updated_at=now, tracking=tracking)
+                transaction.put(MODELS, record.metadata.model_id, model_document(record))
+                history.note(transaction, record, "restore" if status == "active" else "delete", now)
+        return record
+
+    def delete_for_good(self, reference: str) -> None:
+        """Remove a model, whatever its status, and then its files. Its id and version are never used again."""
+        with self._documents.transaction() as transaction:
+            record = self._record(self._resolver.find(parse_reference(reference)).model_id)
+            history.bury(transaction, record, "delete", datetime.now(UTC))
+        self._artifacts.remove(record.metadata.model_id)
+
+    def history(self, reference: str) -> ModelHistory:
+        """Return what happened to a model, of one deleted for good too (by its id or `name:version`)."""
+        with self._documents.reading():
+            meant = parse_reference(reference)
+            gone = self._resolver.gone(meant)
+            model_id = self._resolver.find(meant).model_id if gone is None else gone
+            return history.read(self._documents, model_id)
+
+    def read_file(self, record: ModelRecord, file: str) -> bytes:
+        """Return the content of one of a model's files, after its checksum held.
+
+        Raises ModelNotFound if the model was deleted for good meanwhile.
+        """
+        with self._noting_damage(record):
+            return self._artifacts.read(record.metadata.model_id, file, _stored_file(record, file))
+
+    def file_path(self, record: ModelRecord, file: str) -> Path:
+        """Return the path of one of a model's files, after its checksum held. Raises like `read_file`."""
+        with self._noting_damage(record):
+            return self._artifacts.verify(record.metadata.model_id, file, _stored_file(record, file))
+
+    def load_estimator(self, record: ModelRecord, libraries: tuple[str, ...]) -> Any:
+        """Return a model's fitted estimator, whose class comes from these distributions.
+
+        It is unpickled only after its environment and its checksum were found right. Raises EnvironmentMismatch.
+        """
+        model = f"model {record.metadata.model_id}"
+        made_in = record.metadata.environment
+        check_environment(model, made_in, libraries, allow_version_skew=self._allow_version_skew)
+        return unpickle(self.read_file(record, ESTIMATOR_FILE), model)
+
+    def damaged(self) -> list[str]:
+        """Return what was found damaged in reading models that are still named, in words."""
+        with self._documents.reading():
+            return [what for model_id, what in list(self._damaged.items()) if model_id in self._index.by_id]
+
+    def check(self) -> None:
+        """Raise Unavailable with the reason if documents or artifacts cannot be read or written now."""
+        try:
+            self._documents.check(self._check_timeout_s)
+        except (DataLoss, FailedPrecondition) as error:
+            raise Unavailable(error.detail) from error
+        self._artifacts.check()
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        self._documents.close()
+
+    def _record(self, model_id: str) -> ModelRecord:
+        return _record(model_id, self._documents.raw(MODELS, model_id))
+
+    @contextmanager
+    def _noting_damage(self, record: ModelRecord) -> Iterator[None]:
+        model_id = record.metadata.model_id
+        try:
+            yield
+        except ArtifactGone as gone:
+            error = self._missing(model_id, str(gone))
+            if isinstance(error, DataLoss):
+                self._damaged[model_id] = error.detail
+            raise error from None
+        except DataLoss as error:
+            self._damaged[model_id] = error.detail
+            raise
+        self._damaged.pop(model_id, None)
+
+    def _missing(self, model_id: str, path: str) -> ModelNotFound | DataLoss:
+        with self._documents.reading():
+            if model_id in self._index.by_id:
+                return DataLoss(f"{path} is missing, which model {model_id} needs")
+            return self._resolver.not_found(model_id)
+
+
+def _record(model_id: str, raw: bytes | None) -> ModelRecord:
+    if raw is None:
+        raise ModelNotFound(f"there is no model with id {model_id}")
+    return model_record(model_id, raw)
+
+
+def _stored_file(record: ModelRecord, file: str) -> StoredFile:
+    try:
+        return record.files[file]
+    except KeyError:
+        raise InvalidRequest(f"a model has no file {file!r}; it has: {', '.join(record.files)}") from None
+
+
+def _checked_name(name: str | None, model_class_key: str, model_id: str) -> str:
+    if name is None:
+        return f"{model_class_key[:87]}-{model_id[-12:]}"
+    try:
+        return check_name(name)
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from None

@@ -1,0 +1,1 @@
+"""A transactional database of JSON documents in one file. Knows no model."""

@@ -1,0 +1,140 @@
+"""A folder: where everything stands in it, and a yard's storage put together on its engines.
+
+```
+db.jsonl  db.lock       the documents, and their writers' lock
+artifacts/<model_id>/   the files of a model
+jobs/  outbox/          what runs and the tracker keep beside them
+quarantine/<time>/      what a repair has set aside
+```
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelyard.errors import DataLoss, NoYard
+from modelyard.schemas import is_model_id
+from modelyard.storage.artifacts.folder import ArtifactFolder
+from modelyard.storage.collections.job_index import JobIndex
+from modelyard.storage.collections.jobs import JobCollection
+from modelyard.storage.collections.model_index import ModelIndex
+from modelyard.storage.collections.model_store import ModelStore
+from modelyard.storage.collections.tracked_runs import TrackedRuns, TrackingIndex
+from modelyard.storage.documents.database import Database
+from modelyard.storage.documents.folder_lock import FolderLock
+from modelyard.storage.files import exists, unavailable
+from modelyard.storage.protocols import Observer
+
+
+class Folder:
+    """The layout of one folder. Nothing is made or opened before it is asked for."""
+
+    def __init__(self, root: Path, lock_timeout_s: float = 10.0) -> None:
+        self.root = root
+        self.database = root / "db.jsonl"
+        self.runs = root / "jobs"
+        self.outbox = root / "outbox"
+        self._artifacts = root / "artifacts"
+        self._lock_timeout_s = lock_timeout_s
+
+    def require_yard(self) -> None:
+        """Raise NoYard unless the folder holds a database or models. Makes nothing.
+
+        Models whose database is lost count: `doctor` is there for them. Raises Unavailable if that cannot be told.
+        """
+        if not self._holds_models() and not exists(self.database):
+            raise self._no_yard()
+
+    def documents(self, *observers: Observer, make: bool = False) -> Database:
+        """Open the documents; with `make` the folder and the database are made if they are missing.
+
+        Raises NoYard if there are none and none are to be made, DataLoss if models have lost theirs, and what every use
+        of documents raises.
+        """
+        # In this order: if there are models, the database that named them was there before them.
+        if self._holds_models() and not exists(self.database):
+            raise DataLoss(
+                f"{self.database} is gone, but models are in {self._artifacts}: restore it from a backup, "
+                "or bring back the models by `modelyard doctor --repair`"
+            )
+        if not make and not exists(self.database):
+            raise self._no_yard()
+        return Database(self.database, make=make, lock_timeout_s=self._lock_timeout_s, observers=observers)
+
+    def artifacts(self) -> ArtifactFolder:
+        """Open the artifacts. Raises Unavailable."""
+        return ArtifactFolder(self._artifacts)
+
+    def locked(self, *, for_reading: bool = False) -> AbstractContextManager[None]:
+        """Keep writers out within a `with` block. `for_reading`: a folder that is read-only will do.
+
+        Raises Unavailable if the lock cannot be had in time.
+        """
+        return FolderLock(self.root / "db.lock", self._lock_timeout_s, for_reading=for_reading).held()
+
+    def _holds_models(self) -> bool:
+        """Whether a model's folder stands in `artifacts/`. Somebody else's files under that name are none."""
+        with unavailable(f"read {self._artifacts}"):
+            try:
+                return any(is_model_id(entry.name) for entry in self._artifacts.iterdir())
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+
+    def _no_yard(self) -> NoYard:
+        root = self.root
+        problem = (
+            "the folder holds none" if root.is_dir() else "it is no folder" if root.exists() else "it does not exist"
+        )
+        return NoYard(
+            f"there is no yard at {root.absolute()}: {problem}; give a yard's folder by --storage or "
+            "MODELYARD_STORAGE_DIR, or make one there with `modelyard train`, `modelyard up` or `modelyard backup load`"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """All that a yard keeps: models, jobs, and what of both a tracker is yet to be told, if anything is tracked.
+
+    `runs` and `outbox` are folders, made by those who use them: for what a run is given and makes, on the file system
+    of the artifacts, and for what waits for the tracker.
+    """
+
+    models: ModelStore
+    jobs: JobCollection
+    tracked_runs: TrackedRuns | None
+    runs: Path
+    outbox: Path
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        self.models.close()
+
+
+def open_folder(
+    root: Path,
+    *,
+    make: bool = True,
+    lock_timeout_s: float = 10.0,
+    allow_version_skew: bool = False,
+    tracked: bool = False,
+) -> Storage:
+    """Open what one folder keeps, shared with other processes. With `make` the folder is made a yard if it is none.
+
+    Raises NoYard if it is none and none is to be made, Unavailable if it cannot be used, DataLoss if its database is
+    damaged or gone, FailedPrecondition if a newer release wrote it.
+    """
+    folder = Folder(root, lock_timeout_s)
+    model_index, job_index, tracking_index = ModelIndex(), JobIndex(), TrackingIndex()
+    documents = folder.documents(model_index, job_index, *([tracking_index] if tracked else ()), make=make)
+    models = ModelStore(
+        documents,
+        folder.artifacts(),
+        model_index,
+        lock_timeout_s=lock_timeout_s,
+        allow_version_skew=allow_version_skew,
+        tracked=tracked,
+    )
+    tracked_runs = TrackedRuns(documents, tracking_index) if tracked else None
+    return Storage(models, JobCollection(documents, job_index), tracked_runs, folder.runs, folder.outbox)

@@ -1,0 +1,149 @@
+"""What the collections and the upkeep know of the engines below them, so that another engine can stand there.
+
+`Documents` is a transactional database of JSON documents, held in every process's memory. `Artifacts` keeps the files
+of models. An engine knows no collection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+Collections = dict[str, dict[str, bytes]]
+"""Documents as JSON, by collection and id, the first put first."""
+
+
+class Observer(Protocol):
+    """Keeps an index of the documents. It is told of every change in order, while no reader looks."""
+
+    def reset(self) -> None:
+        """Forget everything: the documents are read anew from here on."""
+
+    def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
+        """Take a document that is new or has changed."""
+
+    def remove(self, collection: str, key: str) -> None:
+        """Take note that a document is gone."""
+
+
+class Transaction(Protocol):
+    """A `with` block that sees the newest state, alone among all writers, and commits if it is left without an error.
+
+    After the block its changes are durable. Raises Unavailable if that fails; `may_be_stored` then tells whether they
+    might be stored all the same. Keep the block short, because all readers of this process wait for it.
+    """
+
+    may_be_stored: bool
+
+    def get(self, collection: str, key: str) -> dict[str, Any] | None:
+        """Return a document as this transaction leaves it."""
+
+    def put(self, collection: str, key: str, document: Mapping[str, Any]) -> None:
+        """Put a document, new or in the place of the one of that id. Raises InvalidRequest if it is no JSON."""
+
+    def remove(self, collection: str, key: str) -> None:
+        """Remove a document; it need not exist."""
+
+    def before_commit(self, step: Callable[[], None]) -> None:
+        """Take a step at the end of the block, still alone among writers, while readers go on.
+
+        If it raises, nothing is committed. No step is taken if nothing was put or removed.
+        """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Documents(Protocol):
+    """A transactional database of JSON documents in collections, shared by threads and processes.
+
+    Every use raises Unavailable if the system refuses, DataLoss if what is stored is damaged, FailedPrecondition if a
+    newer release wrote it.
+    """
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Hold the newest committed state within a `with` block, for several looks at documents and indexes."""
+
+    def raw(self, collection: str, key: str) -> bytes | None:
+        """Return a document's JSON as last committed. Call it within a `reading` or a transaction."""
+
+    def documents(self, collection: str) -> Iterable[tuple[str, bytes]]:
+        """Iterate a collection's ids and JSON, the first put first. Call it within a `reading` or a transaction."""
+
+    def get(self, collection: str, key: str) -> dict[str, Any] | None:
+        """Return a document as last committed."""
+
+    def snapshot(self) -> tuple[Collections, int]:
+        """Return all documents as they are at one moment, and the number of the last transaction."""
+
+    def check(self, timeout_s: float) -> None:
+        """Raise what a reader would meet now, or a writer, as far as that can be told without a commit."""
+
+    def transaction(self) -> Transaction:
+        """Begin a transaction."""
+
+    def close(self) -> None:
+        """Let go of what is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """What the content of a file must be: its SHA-256 in hex and its size in bytes."""
+
+    sha256: str
+    bytes: int
+
+
+def stored(content: bytes) -> StoredFile:
+    """Say what a file of this content must be."""
+    return StoredFile(hashlib.sha256(content).hexdigest(), len(content))
+
+
+class ArtifactGone(Exception):
+    """A file is not there. Only the documents know whether it should be."""
+
+
+class Artifacts(Protocol):
+    """The files of models, by model id: written whole or not at all, never changed, verified when read.
+
+    A model's files are written into a `temporary` folder, then staged, then adopted: under the model's id they count
+    from then on. Every use raises Unavailable if the system refuses.
+    """
+
+    def temporary(self) -> Path:
+        """Return the path of a folder, not made yet, for files that are to become a model's."""
+
+    def discard(self, folder: Path) -> None:
+        """Remove a folder of such files if it is still there."""
+
+    def stage(self, folder: Path, contents: Mapping[str, bytes]) -> None:
+        """Make a folder's files durable, with these beside them: the last that can fail for want of space."""
+
+    def adopt(self, model_id: str, folder: Path) -> None:
+        """Give a staged folder to a model."""
+
+    def read(self, model_id: str, name: str, expected: StoredFile | None) -> bytes:
+        """Return a file's content. Raises ArtifactGone, DataLoss if it is not the expected one (None: any is)."""
+
+    def verify(self, model_id: str, name: str, expected: StoredFile) -> Path:
+        """Return the path of a file on this machine after reading it through. Raises like `read`."""
+
+    def remove(self, model_id: str) -> None:
+        """Remove a model's files as far as the system permits; what is left is garbage. Raises nothing."""
+
+    def model_ids(self) -> list[str]:
+        """Return the ids under which there are files, whether a document names them or not."""
+
+    def temporaries(self) -> list[Path]:
+        """Return the `temporary` folders that a crash left: nobody has written to them for an hour."""
+
+    def check(self) -> None:
+        """Raise Unavailable if no file can be written now."""

@@ -1,0 +1,1 @@
+"""Looking after a folder: doctor, repair, garbage, backup."""

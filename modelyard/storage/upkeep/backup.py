@@ -1,0 +1,230 @@
+"""A folder's models as one archive and back: taken while the yard serves, loaded into an empty folder.
+
+The archive is a tar (compressed if its name ends in `.gz`): first what it is, then the artifacts, last a database
+that names exactly these. Both ways every file is verified.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import re
+import secrets
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import orjson
+
+import modelyard
+from modelyard.errors import AlreadyExists, DataLoss, FailedPrecondition, InvalidRequest
+from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE
+from modelyard.storage.collections import history
+from modelyard.storage.collections.models import MODELS, model_record
+from modelyard.storage.documents import compaction
+from modelyard.storage.files import make_folder, sync_folder, unavailable, write_all
+from modelyard.storage.folder import Folder
+from modelyard.storage.protocols import ArtifactGone, Artifacts, Collections, Documents
+from modelyard.storage.upkeep import doctor
+
+FORMAT = 1
+_ABOUT = "modelyard-backup.json"
+_FILE = re.compile(r"artifacts/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/[a-z0-9_]+\.[a-z0-9]+|db\.jsonl")
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """What an archive holds."""
+
+    file: Path
+    models: int
+    bytes: int
+
+
+def create(root: Path, file: Path, *, lock_timeout_s: float = 10.0) -> Backup:
+    """Write a folder's models, as they are at one moment, to a new file; servers go on meanwhile.
+
+    A model that is deleted for good while the archive is written is left out. Raises AlreadyExists if the file is
+    there, DataLoss if one of the models is damaged (repair it first), NoYard, Unavailable.
+    """
+    if file.exists():
+        raise AlreadyExists(f"{file} exists; write the backup to another file")
+    folder = Folder(root, lock_timeout_s)
+    documents = folder.documents()
+    temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    try:
+        with unavailable(f"write {file}"):
+            models = _write(temporary, documents, folder.artifacts(), compress=file.suffix == ".gz")
+            temporary.replace(file)
+            sync_folder(file.absolute().parent)
+            return Backup(file, models, file.stat().st_size)
+    finally:
+        temporary.unlink(missing_ok=True)
+        documents.close()
+
+
+def load(file: Path, root: Path, *, lock_timeout_s: float = 10.0) -> Backup:
+    """Load an archive into an empty folder, which is made if it is missing.
+
+    Raises FailedPrecondition if the folder is not empty or a newer release wrote the archive, DataLoss if the
+    archive is damaged, Unavailable.
+    """
+    if not file.is_file():
+        raise InvalidRequest(f"{file} is not a file; give the archive that `backup create` wrote")
+    with unavailable(f"make {root}"):
+        make_folder(root)
+    with Folder(root, lock_timeout_s).locked():
+        there = sorted(path.name for path in root.iterdir() if path.name != "db.lock")
+        if there:
+            raise FailedPrecondition(
+                f"{root} is not empty (it holds {', '.join(there[:3])}): load a backup into a new one"
+            )
+        staged = root / f".loading-{secrets.token_hex(4)}"
+        try:
+            with unavailable(f"write {root}"):
+                staged.mkdir()
+                _extract(file, staged)
+            models = _verified(file, staged)
+            with unavailable(f"write {root}"):
+                (staged / "artifacts").rename(root / "artifacts")
+                sync_folder(root)
+                (staged / "db.jsonl").rename(root / "db.jsonl")  # last: with it the folder is a yard
+                sync_folder(root)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+    return Backup(file, models, file.stat().st_size)
+
+
+# Writing.
+
+
+def _write(path: Path, documents: Documents, artifacts: Artifacts, *, compress: bool) -> int:
+    collections, seq = documents.snapshot()
+    with path.open("xb") as raw:
+        with tarfile.open(fileobj=raw, mode="w:gz" if compress else "w") as archive:
+            about = {"backup": FORMAT, "version": modelyard.__version__, "created_at": datetime.now(UTC)}
+            _add(archive, _ABOUT, orjson.dumps(about))
+            for model_id in list(collections.get(MODELS, {})):
+                try:
+                    _add_model(archive, artifacts, model_id, collections[MODELS][model_id])
+                except (ArtifactGone, DataLoss) as error:
+                    _leave_out(documents, collections, model_id, error)
+            _add(archive, "db.jsonl", _database_of(path, collections, seq))
+        raw.flush()
+        os.fsync(raw.fileno())
+    return len(collections.get(MODELS, {}))
+
+
+def _add_model(archive: tarfile.TarFile, artifacts: Artifacts, model_id: str, raw: bytes) -> None:
+    record = model_record(model_id, raw)
+    contents = {name: artifacts.read(model_id, name, expected) for name, expected in record.files.items()}
+    contents[DESCRIPTION_FILE] = artifacts.read(model_id, DESCRIPTION_FILE, None)
+    for name, content in contents.items():
+        _add(archive, f"artifacts/{model_id}/{name}", content)
+
+
+def _leave_out(documents: Documents, collections: Collections, model_id: str, error: ArtifactGone | DataLoss) -> None:
+    """Let a model that was deleted for good meanwhile be deleted in the backup, too."""
+    left = history.left_of(documents, model_id)
+    if left is None:
+        raise DataLoss(f"model {model_id} cannot be backed up: {error}; see `modelyard doctor`") from error
+    del collections[MODELS][model_id]
+    for name, found in left.items():
+        collections.setdefault(name, {}).update(found)
+
+
+def _database_of(path: Path, collections: Collections, seq: int) -> bytes:
+    temporary = path.with_name(f"{path.name}.db")
+    try:
+        compaction.write(temporary, collections, seq)
+        return temporary.read_bytes()
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    member.mode = 0o644
+    archive.addfile(member, io.BytesIO(content))
+
+
+# Reading.
+
+
+def _extract(file: Path, staged: Path) -> None:
+    """Write what an archive holds below a folder, down to the disk."""
+    (staged / "artifacts").mkdir()
+    with _opened(file) as archive:
+        about = archive.next()
+        if about is None or about.name != _ABOUT:
+            raise InvalidRequest(f"{file} is not a backup of a modelyard")
+        _check_format(file, _content(archive, about))
+        folders = {staged / "artifacts"}
+        while (member := archive.next()) is not None:
+            if not member.isreg() or not _FILE.fullmatch(member.name):
+                raise DataLoss(f"{file} holds {member.name[:100]!r}, which no backup does")
+            path = staged / member.name
+            path.parent.mkdir(exist_ok=True)
+            folders.add(path.parent)
+            source = archive.extractfile(member)
+            assert source is not None
+            _copy(source, path)
+    for folder in folders:
+        sync_folder(folder)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[tarfile.TarFile]:
+    try:
+        archive = tarfile.open(file, "r:*")  # noqa: SIM115 - closed below
+    except tarfile.ReadError:  # its words tell of every compression that was tried
+        raise DataLoss(f"{file} is no backup of a modelyard, or damaged: it cannot be read as a tar archive") from None
+    try:
+        with archive:
+            yield archive
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataLoss(f"{file} is damaged, or no backup of a modelyard: {error}") from error
+
+
+def _check_format(file: Path, about: bytes) -> None:
+    try:
+        found = orjson.loads(about)["backup"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataLoss(f"{file} is damaged: {error}") from error
+    if found != FORMAT:
+        raise FailedPrecondition(f"{file} has format {found}; this release reads format {FORMAT}: use a newer one")
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    source = archive.extractfile(member)
+    return b"" if source is None else source.read(_CHUNK_BYTES)
+
+
+def _copy(source: IO[bytes], path: Path) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        offset = 0
+        while chunk := source.read(_CHUNK_BYTES):
+            write_all(file, chunk, offset)
+            offset += len(chunk)
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _verified(file: Path, staged: Path) -> int:
+    """Return how many models were extracted. Raises DataLoss if anything is missing or damaged."""
+    found = doctor.examine(staged)
+    if found.findings:
+        first = found.findings[0]
+        raise DataLoss(f"{file} is damaged: {first.what} {first.problem}")
+    return found.models

@@ -1,0 +1,189 @@
+"""Looking a folder through: its database, every file of every model, and what no line of the database names.
+
+It reads and reports. What can be done about it is done in `repair`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from modelyard.errors import DataLoss
+from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, REPORT_FILE
+from modelyard.storage.collections.models import (
+    MODELS,
+    TOMBSTONES,
+    ModelRecord,
+    described_record,
+    last_versions,
+    model_record,
+    numbered_models,
+)
+from modelyard.storage.folder import Folder
+from modelyard.storage.protocols import ArtifactGone, Artifacts, Collections
+from modelyard.storage.sealing import is_sealed
+from modelyard.storage.upkeep.salvage import salvage
+
+BURIED = "left of a model deleted for good"
+UNFINISHED = "files that never became a model's"
+
+Kind = Literal["database", "document", "number", "model", "report", "description", "orphan", "leftover", "outbox"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    `what` names it (a path below the folder, a name, a model id). `harmless` is what a crash leaves and `gc` removes.
+    `done` says what a repair did about it.
+    """
+
+    kind: Kind
+    what: str
+    problem: str
+    model_id: str | None = None
+    harmless: bool = False
+    done: str | None = None
+
+    def mended(self, done: str) -> Finding:
+        """Return the finding with what was done about it."""
+        return replace(self, done=done)
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What was looked at, and what was found."""
+
+    models: int
+    findings: list[Finding]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is damaged or lost, or is so no longer."""
+        return all(finding.harmless or finding.done for finding in self.findings)
+
+
+def examine(root: Path, *, lock_timeout_s: float = 10.0) -> Examination:
+    """Look a folder through; servers go on meanwhile.
+
+    Raises NoYard if it holds neither a database nor models, Unavailable if it cannot be read, FailedPrecondition if a
+    newer release wrote it.
+    """
+    folder = Folder(root, lock_timeout_s)
+    folder.require_yard()
+    with folder.locked(for_reading=True):
+        # Folders are named and moved under the lock: what stands there unnamed now belongs to nobody.
+        database = salvage(folder.database)
+        artifacts = folder.artifacts()
+        folders = artifacts.model_ids()
+    documents = database.collections
+    findings = [Finding("database", "db.jsonl", problem) for problem in database.damage]
+    findings += _numbers(documents)
+    for model_id, raw in documents.get(MODELS, {}).items():
+        findings += _model(artifacts, model_id, raw)
+    gone = [finding.model_id for finding in findings if finding.kind == "model"]
+    if gone:
+        findings = _without_deleted(folder, findings)
+    findings += _unnamed(artifacts, folders, documents)
+    findings += _outbox(folder.outbox)
+    return Examination(len(documents.get(MODELS, {})), findings)
+
+
+def orphan(artifacts: Artifacts, model_id: str) -> ModelRecord:
+    """Return what an unnamed model's own folder says of it, after its files were found right. Raises DataLoss."""
+    try:
+        record = described_record(model_id, artifacts.read(model_id, DESCRIPTION_FILE, None))
+        for _, damage in damaged_files(artifacts, record):
+            raise damage
+    except ArtifactGone as gone:
+        raise DataLoss(f"{gone} is missing") from None
+    return record
+
+
+def orphan_in_words(artifacts: Artifacts, model_id: str) -> str:
+    """Say what there is under the id of an unnamed model."""
+    try:
+        name = orphan(artifacts, model_id).metadata.name
+    except DataLoss as error:
+        return f"named by no line of the database, and {error.detail}"
+    return f"a whole model of {name!r} that no line of the database names"
+
+
+def damaged_files(artifacts: Artifacts, record: ModelRecord) -> Iterator[tuple[str, ArtifactGone | DataLoss]]:
+    """Yield the names of a model's files that are missing or damaged, after reading each through."""
+    for name, expected in record.files.items():
+        try:
+            artifacts.verify(record.metadata.model_id, name, expected)
+        except (ArtifactGone, DataLoss) as damage:
+            yield name, damage
+
+
+def _numbers(documents: Collections) -> Iterator[Finding]:
+    """Find names whose counter would give a number out twice, and numbers that were."""
+    counters = last_versions(documents)
+    taken: dict[tuple[str, int], str] = {}
+    for model_id, name, version in numbered_models(documents):
+        if version > counters.get(name, 0):
+            counters[name] = version
+            yield Finding("number", name, f"its counter is behind its version {version}")
+        if (other := taken.setdefault((name, version), model_id)) != model_id:
+            yield Finding("number", f"{name}:{version}", f"is the number of both {other} and {model_id}")
+
+
+def _model(artifacts: Artifacts, model_id: str, raw: bytes) -> Iterator[Finding]:
+    try:
+        record = model_record(model_id, raw)
+    except DataLoss as error:
+        yield Finding("document", f"models/{model_id}", error.detail, model_id)
+        return
+    for name, damage in damaged_files(artifacts, record):
+        kind: Kind = "report" if name == REPORT_FILE else "model"
+        yield Finding(kind, _path(model_id, name), _problem(damage), model_id)
+    try:
+        described_record(model_id, artifacts.read(model_id, DESCRIPTION_FILE, None))
+    except (ArtifactGone, DataLoss) as error:
+        yield Finding("description", _path(model_id, DESCRIPTION_FILE), _problem(error), model_id)
+
+
+def _without_deleted(folder: Folder, findings: list[Finding]) -> list[Finding]:
+    """Leave out models that were deleted for good while their files were read."""
+    with folder.locked(for_reading=True):
+        models = salvage(folder.database).collections.get(MODELS, {})
+    return [finding for finding in findings if finding.model_id is None or finding.model_id in models]
+
+
+def _unnamed(artifacts: Artifacts, folders: list[str], documents: Collections) -> Iterator[Finding]:
+    for model_id in folders:
+        if model_id in documents.get(MODELS, {}):
+            continue
+        if model_id in documents.get(TOMBSTONES, {}):
+            yield Finding("leftover", _path(model_id), BURIED, model_id, harmless=True)
+        else:
+            yield Finding("orphan", _path(model_id), orphan_in_words(artifacts, model_id), model_id)
+    for folder in artifacts.temporaries():
+        yield Finding("leftover", f"artifacts/{folder.name}", UNFINISHED, harmless=True)
+
+
+def _outbox(folder: Path) -> Iterator[Finding]:
+    """Find damaged records of what a tracker has not been told; those of models that are there are made anew."""
+    for path in sorted(folder.glob("*.json")):
+        if path.stem == "state":
+            continue
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            continue  # told meanwhile
+        if not is_sealed(content, path.stem.encode()):
+            yield Finding("outbox", f"outbox/{path.name}", "is damaged: its checksum does not hold")
+
+
+def _path(model_id: str, *name: str) -> str:
+    return "/".join(("artifacts", model_id, *name))
+
+
+def _problem(error: ArtifactGone | DataLoss) -> str:
+    return (
+        "is missing" if isinstance(error, ArtifactGone) else error.detail.partition(" is damaged: ")[2] or error.detail
+    )

@@ -1,0 +1,145 @@
+"""Collecting garbage: models deleted long enough ago, and files that no document names.
+
+A whole model that no line names is kept unless asked for: it may be what a cut database lost (see `doctor`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from modelyard.storage.collections import history
+from modelyard.storage.collections.models import MODELS, TOMBSTONES, ModelRecord, model_record
+from modelyard.storage.files import age_s, unavailable
+from modelyard.storage.folder import Folder
+from modelyard.storage.protocols import Documents, Transaction
+from modelyard.storage.upkeep import doctor
+
+_LEFTOVER_AFTER_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """Something of no use: its path below the folder, why, and its size in bytes. If `kept`, it stays."""
+
+    kind: Literal["deleted", "leftover", "orphan"]
+    what: str
+    why: str
+    bytes: int
+    kept: bool = False
+
+
+def collect(
+    root: Path,
+    *,
+    retention_days: float | None = None,
+    orphans: bool = False,
+    dry_run: bool = False,
+    lock_timeout_s: float = 10.0,
+) -> list[Garbage]:
+    """Remove models soft-deleted `retention_days` ago or earlier (None: never) and files of no model; servers go on.
+
+    With `orphans` also whole models that no line of the database names. With `dry_run` only say what would go; a
+    read-only folder will do. Raises NoYard, DataLoss if the database is damaged or lost, Unavailable.
+    """
+    folder = Folder(root, lock_timeout_s)
+    documents = folder.documents()
+    collector = _Collector(folder, documents, dry_run=dry_run)
+    try:
+        found: list[Garbage] = []
+        if retention_days is not None:
+            found += collector.deleted_before(datetime.now(UTC) - timedelta(days=retention_days))
+        return [*found, *collector.unnamed(orphans=orphans), *collector.temporaries()]
+    finally:
+        documents.close()
+
+
+class _Collector:
+    """Finds garbage and removes it; in a `dry_run` it removes nothing."""
+
+    def __init__(self, folder: Folder, documents: Documents, *, dry_run: bool) -> None:
+        self._folder = folder
+        self._documents = documents
+        self._dry_run = dry_run
+        self._artifacts = folder.artifacts()
+
+    def deleted_before(self, limit: datetime) -> Iterator[Garbage]:
+        with self._documents.reading():
+            documents = list(self._documents.documents(MODELS))
+        for model_id, raw in documents:
+            record = model_record(model_id, raw)
+            if record.metadata.status == "deleted" and self._deleted_at(record) <= limit:
+                yield from self._bury(model_id, limit)
+
+    def unnamed(self, *, orphans: bool) -> Iterator[Garbage]:
+        for model_id in self._artifacts.model_ids():
+            # One transaction each: folders get and lose their names under the lock.
+            with self._held():
+                path = f"artifacts/{model_id}"
+                if self._documents.raw(MODELS, model_id) is not None:
+                    continue
+                if self._documents.raw(TOMBSTONES, model_id) is not None:
+                    found = Garbage("leftover", path, doctor.BURIED, self._size(path))
+                else:
+                    why = doctor.orphan_in_words(self._artifacts, model_id)
+                    found = Garbage("orphan", path, why, self._size(path), kept=not orphans)
+                if not found.kept:
+                    self._remove(partial(self._artifacts.remove, model_id))
+            yield found
+
+    def temporaries(self) -> Iterator[Garbage]:
+        for folder in self._artifacts.temporaries():
+            path = f"artifacts/{folder.name}"
+            found = Garbage("leftover", path, doctor.UNFINISHED, self._size(path))
+            self._remove(partial(self._artifacts.discard, folder))
+            yield found
+        for file in sorted(self._folder.outbox.glob(".new-*")):
+            if age_s(file) > _LEFTOVER_AFTER_S:
+                yield Garbage(
+                    "leftover", f"outbox/{file.name}", "a record that was never finished", file.stat().st_size
+                )
+                self._remove(partial(file.unlink, missing_ok=True))
+
+    def _bury(self, model_id: str, limit: datetime) -> Iterator[Garbage]:
+        with self._held() as transaction:
+            raw = self._documents.raw(MODELS, model_id)
+            record = None if raw is None else model_record(model_id, raw)
+            # It may have been restored or deleted for good meanwhile.
+            if record is None or record.metadata.status != "deleted" or self._deleted_at(record) > limit:
+                return
+            at = self._deleted_at(record)
+            if transaction is not None:
+                history.bury(transaction, record, "gc", datetime.now(UTC))
+        model, path = record.metadata, f"artifacts/{model_id}"
+        found = Garbage("deleted", path, f"{model.name}:{model.version}, deleted {at:%Y-%m-%d %H:%M}", self._size(path))
+        self._remove(partial(self._artifacts.remove, model_id))
+        yield found
+
+    def _deleted_at(self, record: ModelRecord) -> datetime:
+        with self._documents.reading():
+            events = history.read(self._documents, record.metadata.model_id).events
+        return events[-1].at
+
+    def _size(self, path: str) -> int:
+        folder = self._folder.root / path
+        with unavailable(f"read {folder}"):
+            return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+    def _remove(self, step: Callable[[], None]) -> None:
+        if not self._dry_run:
+            step()
+
+    @contextmanager
+    def _held(self) -> Iterator[Transaction | None]:
+        """Hold the folder as it is, in a transaction to change it by; None if it is only looked at."""
+        if self._dry_run:
+            with self._folder.locked(for_reading=True), self._documents.reading():
+                yield None
+        else:
+            with self._documents.transaction() as transaction:
+                yield transaction

@@ -1,0 +1,198 @@
+"""Mending what `doctor` finds: broken things are set aside, and rebuilt if they can be.
+
+Nothing is ever deleted. Each step is crash-safe by itself, and a repair that was cut short is finished by the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from modelyard.errors import DataLoss
+from modelyard.schemas import Report
+from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, REPORT_FILE
+from modelyard.storage.collections import history
+from modelyard.storage.collections.models import (
+    MODELS,
+    TOMBSTONES,
+    ModelRecord,
+    description_file,
+    model_document,
+    model_record,
+    next_version,
+    numbered_models,
+    put_last_version,
+)
+from modelyard.storage.documents import compaction
+from modelyard.storage.files import unavailable
+from modelyard.storage.folder import Folder
+from modelyard.storage.protocols import Transaction, stored
+from modelyard.storage.upkeep import doctor
+from modelyard.storage.upkeep.doctor import Examination, Finding
+from modelyard.storage.upkeep.quarantine import Quarantine
+from modelyard.storage.upkeep.salvage import salvage
+
+
+def repair(root: Path, *, lock_timeout_s: float = 10.0) -> Examination:
+    """Look a folder through and mend what can be mended; servers may go on meanwhile.
+
+    Raises NoYard if it holds neither a database nor models, Unavailable if it cannot be read or written,
+    FailedPrecondition if a newer release wrote it.
+    """
+    return _Repair(root, lock_timeout_s).run()
+
+
+class _Repair:
+    def __init__(self, root: Path, lock_timeout_s: float) -> None:
+        self._folder = Folder(root, lock_timeout_s)
+        self._examine = partial(doctor.examine, root, lock_timeout_s=lock_timeout_s)
+        self._now = datetime.now(UTC)
+        self._aside = Quarantine(root, self._now)
+
+    def run(self) -> Examination:
+        self._folder.require_yard()
+        done = self._mend_database()
+        self._artifacts = self._folder.artifacts()
+        self._database = self._folder.documents()
+        try:
+            steps: dict[str, Callable[[Finding], Finding]] = {
+                "document": self._drop_document,
+                "model": self._set_model_aside,
+                "report": self._rebuild_report,
+                "description": self._rebuild_description,
+                "orphan": self._bring_back,
+                "outbox": self._set_record_aside,
+            }
+            # Twice: a document that was dropped leaves a folder that may be brought back.
+            for _ in range(2):
+                done += self._mend_numbers()  # before numbers are given out
+                found = self._examine()
+                set_aside: set[str | None] = set()
+                for finding in found.findings:
+                    if finding.kind in steps and (finding.model_id is None or finding.model_id not in set_aside):
+                        done.append(steps[finding.kind](finding))
+                        if finding.kind == "model":
+                            set_aside.add(finding.model_id)
+            left = self._examine()
+            return Examination(left.models, [*done, *left.findings])
+        finally:
+            self._database.close()
+
+    def _mend_database(self) -> list[Finding]:
+        """Put what can be read of a damaged database in its place, and the damaged one aside."""
+        path = self._folder.database
+        with self._folder.locked():
+            found = salvage(path)
+            if not found.damage:
+                return []
+            with unavailable(f"repair {path}"):
+                self._aside.copy(path.name)
+                compaction.write(path, found.collections, found.seq)
+        kept = f"written anew from what was whole; the old one is {self._aside.path(path.name)}"
+        said = kept if self._aside.has(path.name) else "begun anew"
+        return [Finding("database", path.name, problem, done=said) for problem in found.damage]
+
+    def _mend_numbers(self) -> Iterator[Finding]:
+        """Move counters up to the versions there are."""
+        found = self._examine()
+        for finding in found.findings:
+            if finding.kind == "number" and ":" not in finding.what:
+                with self._database.transaction() as transaction:
+                    last = self._last_version(finding.what)
+                    put_last_version(transaction, finding.what, last)
+                yield finding.mended(f"moved to {last}")
+
+    def _last_version(self, name: str) -> int:
+        documents = {collection: dict(self._database.documents(collection)) for collection in (MODELS, TOMBSTONES)}
+        return max(version for _, numbered, version in numbered_models(documents) if numbered == name)
+
+    def _drop_document(self, finding: Finding) -> Finding:
+        assert finding.model_id is not None
+        with self._database.transaction() as transaction:
+            raw = self._database.raw(MODELS, finding.model_id)
+            transaction.remove(MODELS, finding.model_id)
+            transaction.before_commit(lambda: self._aside.write(finding.what, raw or b""))
+        self._database.compact()  # the line that put it stops every reader who keeps an index
+        return finding.mended(f"set aside as {self._aside.path(finding.what)}")
+
+    def _set_model_aside(self, finding: Finding) -> Finding:
+        with self._database.transaction() as transaction:
+            record = self._record(finding)
+            if record is None or not any(doctor.damaged_files(self._artifacts, record)):
+                return finding.mended("is right by now")
+            history.bury(transaction, record, "repair", self._now)
+            what = f"artifacts/{record.metadata.model_id}"
+            described = {DESCRIPTION_FILE: description_file(record)}
+            transaction.before_commit(lambda: self._aside.move(what, described))
+        return finding.mended(f"the model is set aside in {self._aside.path(what)}")
+
+    def _rebuild_report(self, finding: Finding) -> Finding:
+        """Put a report with the metrics of the metadata in the place of a damaged one."""
+        with self._database.transaction() as transaction:
+            record = self._record(finding)
+            if record is None:
+                return finding.mended("its model is gone by now")
+            content = _report_of(record)
+            files = {**record.files, REPORT_FILE: stored(content)}
+            rebuilt = replace(record, files=files).with_metadata(updated_at=self._now)
+            transaction.put(MODELS, record.metadata.model_id, model_document(rebuilt))
+            history.note(transaction, rebuilt, "repair", self._now)
+            transaction.before_commit(lambda: self._aside.replace(finding.what, content))
+        self._aside.replace(_description_path(rebuilt), description_file(rebuilt))
+        kept = self._aside.has(finding.what)
+        old = f"the damaged one is {self._aside.path(finding.what)}" if kept else "the old one is lost"
+        return finding.mended(f"made anew with the metrics alone; {old}")
+
+    def _rebuild_description(self, finding: Finding) -> Finding:
+        with self._database.reading():
+            record = self._record(finding)
+        if record is None:
+            return finding.mended("its model is gone by now")
+        self._aside.replace(finding.what, description_file(record))
+        return finding.mended("written anew from the database")
+
+    def _bring_back(self, finding: Finding) -> Finding:
+        """Name an unnamed model again, as a deleted one: a person decides whether it shall be served."""
+        assert finding.model_id is not None
+        model_id = finding.model_id
+        with self._database.transaction() as transaction:
+            if self._database.raw(MODELS, model_id) is not None:
+                return finding.mended("is named by now")
+            try:
+                record = doctor.orphan(self._artifacts, model_id)
+            except DataLoss:
+                self._aside.move(finding.what)
+                return finding.mended(f"set aside as {self._aside.path(finding.what)}")
+            record = self._named_again(transaction, record)
+        model = record.metadata
+        return finding.mended(f"brought back as {model.name}:{model.version}, deleted: restore it to serve it")
+
+    def _set_record_aside(self, finding: Finding) -> Finding:
+        """Let the tracker make the record anew from the database, as it does if there is none."""
+        self._aside.move(finding.what)
+        return finding.mended(f"set aside as {self._aside.path(finding.what)}; a server makes it anew")
+
+    def _named_again(self, transaction: Transaction, record: ModelRecord) -> ModelRecord:
+        version = next_version(transaction, record.metadata.name)
+        record = record.with_metadata(version=version, status="deleted", updated_at=self._now)
+        transaction.put(MODELS, record.metadata.model_id, model_document(record))
+        history.note(transaction, record, "repair", self._now)
+        return record
+
+    def _record(self, finding: Finding) -> ModelRecord | None:
+        assert finding.model_id is not None
+        raw = self._database.raw(MODELS, finding.model_id)
+        return None if raw is None else model_record(finding.model_id, raw)
+
+
+def _report_of(record: ModelRecord) -> bytes:
+    model = record.metadata
+    report = Report(metrics=model.metrics, columns={}, rows={"total": model.n_rows}, warnings=model.warnings)
+    return report.model_dump_json().encode()
+
+
+def _description_path(record: ModelRecord) -> str:
+    return f"artifacts/{record.metadata.model_id}/{DESCRIPTION_FILE}"

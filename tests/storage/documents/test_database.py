@@ -1,0 +1,329 @@
+"""The database: transactions, readers beside writers, compaction, and what the system may refuse."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelyard.errors import Unavailable
+from modelyard.storage.documents.database import Database
+from modelyard.storage.documents.folder_lock import FolderLock
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "db.jsonl"
+
+
+def put(database: Database, key: str, **document: Any) -> None:
+    with database.transaction() as transaction:
+        transaction.put("models", key, document)
+
+
+class Copy:
+    """An observer that keeps a copy of the documents."""
+
+    def __init__(self) -> None:
+        self.documents: dict[tuple[str, str], dict[str, Any]] = {}
+        self.resets = 0
+
+    def reset(self) -> None:
+        self.documents.clear()
+        self.resets += 1
+
+    def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
+        self.documents[collection, key] = document
+
+    def remove(self, collection: str, key: str) -> None:
+        del self.documents[collection, key]
+
+
+def test_a_transaction_is_seen_at_once_by_every_other_holder(path: Path) -> None:
+    one, other = Database(path), Database(path)
+    put(one, "a", n=1)
+    assert other.get("models", "a") == {"n": 1}
+    put(other, "a", n=2)
+    assert one.get("models", "a") == {"n": 2}
+
+
+def test_a_transaction_sees_what_it_did_itself(path: Path) -> None:
+    database = Database(path)
+    with database.transaction() as transaction:
+        transaction.put("models", "a", {"n": 1})
+        assert transaction.get("models", "a") == {"n": 1}
+        assert database.get("models", "a") is None
+        transaction.remove("models", "a")
+        assert transaction.get("models", "a") is None
+    assert database.get("models", "a") is None
+
+
+def test_a_transaction_that_raises_changes_nothing(path: Path) -> None:
+    database = Database(path)
+    before = path.read_bytes()
+    transaction = database.transaction()
+
+    def change_mind() -> None:
+        with transaction:
+            transaction.put("models", "a", {})
+            raise KeyError("a")
+
+    with pytest.raises(KeyError):
+        change_mind()
+    assert path.read_bytes() == before
+    assert not transaction.may_be_stored
+    put(database, "b")
+    assert database.ids("models") == ["b"]
+
+
+def test_a_transaction_without_changes_writes_nothing(path: Path) -> None:
+    database = Database(path)
+    before = path.read_bytes()
+    with database.transaction() as transaction:
+        transaction.get("models", "a")
+    assert path.read_bytes() == before
+
+
+def test_what_is_got_is_a_copy(path: Path) -> None:
+    database = Database(path)
+    put(database, "a", tags=[])
+    found = database.get("models", "a") or {}
+    found["tags"].append("mine")
+    assert database.get("models", "a") == {"tags": []}
+
+
+def test_threads_that_count_together_lose_nothing(path: Path) -> None:
+    databases = [Database(path), Database(path)]
+
+    def count(number: int) -> None:
+        with databases[number % 2].transaction() as transaction:
+            document = transaction.get("models", "sum") or {"n": 0}
+            transaction.put("models", "sum", {"n": document["n"] + 1})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(count, range(80)))
+    assert [database.get("models", "sum") for database in databases] == [{"n": 80}] * 2
+
+
+def test_a_reader_sees_all_of_a_transaction_or_nothing(path: Path) -> None:
+    writer, reader = Database(path), Database(path)
+    ended = threading.Event()
+
+    def write() -> None:
+        for number in range(60):
+            with writer.transaction() as transaction:
+                transaction.put("models", "a", {"n": number})
+                transaction.put("models", "b", {"n": number})
+        ended.set()
+
+    last = -1
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(write)
+        while not ended.is_set() and not written.done():
+            for database in (reader, writer):
+                with database.reading():
+                    a, b = database.raw("models", "a"), database.raw("models", "b")
+                assert a == b
+                now = -1 if a is None else int(a.split(b":")[1][:-1])
+                assert now >= last
+                last = now
+        written.result()
+
+
+def test_observers_follow_other_writers_and_restarts(path: Path) -> None:
+    copy = Copy()
+    observed, other = Database(path, observers=[copy]), Database(path)
+    put(other, "a", n=1)
+    put(other, "b", n=2)
+    with other.transaction() as transaction:
+        transaction.remove("models", "a")
+    observed.ids("models")
+    assert copy.documents == {("models", "b"): {"n": 2}}
+    assert copy.resets == 1
+    observed.close()
+    assert observed.ids("models") == ["b"]
+    assert (copy.documents, copy.resets) == ({("models", "b"): {"n": 2}}, 2)
+
+
+def test_a_compaction_keeps_every_document_and_the_holders_of_the_old_file(path: Path) -> None:
+    copy = Copy()
+    compacting = Database(path, compact_above_bytes=4096)
+    holder, sleeper = Database(path, observers=[copy]), Database(path)
+    put(compacting, "other", text="x" * 50)
+    sizes = []
+    for number in range(100):
+        put(compacting, "a", n=number, text="y" * 100)
+        sizes.append(path.stat().st_size)
+        assert (holder.get("models", "a") or {})["n"] == number
+    assert max(sizes) < 6000
+    assert copy.resets == 1  # it never had to read a compacted file that repeats what it knew
+    put(holder, "mine")
+    assert sleeper.ids("models") == compacting.ids("models") == ["other", "a", "mine"]
+    assert Database(path).get("models", "a") == sleeper.get("models", "a")
+
+
+def test_a_small_file_is_not_compacted(path: Path) -> None:
+    database = Database(path)
+    inode = path.stat().st_ino
+    for number in range(50):
+        put(database, "a", n=number)
+    assert path.stat().st_ino == inode
+
+
+def test_a_compaction_that_fails_leaves_the_commit_and_the_old_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = Database(path, compact_above_bytes=2048)
+
+    def refuse(self: Path, target: Path) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    for number in range(30):
+        put(database, "a", n=number)
+    assert "could not be compacted: No space left on device" in caplog.text
+    assert Database(path).get("models", "a") == {"n": 29}
+    assert not path.with_suffix(".new").exists()
+
+
+def failing(error: int, times: int) -> Callable[..., Any]:
+    left = [times]
+
+    def fail(*arguments: Any) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise OSError(error, os.strerror(error))
+
+    return fail
+
+
+def test_a_failed_fsync_is_unavailable_and_the_line_is_taken_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    database, reader = Database(path), Database(path)
+    put(database, "a")
+    before = path.read_bytes()
+    monkeypatch.setattr("os.fsync", failing(errno.EIO, 1))
+    with pytest.raises(Unavailable, match=r"cannot write .*db\.jsonl: Input/output error"):
+        put(database, "b")
+    assert path.read_bytes() == before
+    assert "could not be written" in caplog.text
+    assert reader.ids("models") == database.ids("models") == ["a"]
+    put(database, "c")
+    assert reader.ids("models") == ["a", "c"]
+
+
+def test_a_line_that_cannot_be_taken_back_is_said_to_be_uncertain(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = Database(path)
+    transaction = database.transaction()
+    monkeypatch.setattr("os.fsync", failing(errno.EIO, 1))
+    monkeypatch.setattr("os.ftruncate", failing(errno.EIO, 1))
+    with pytest.raises(Unavailable), transaction:
+        transaction.put("models", "a", {})
+    assert transaction.may_be_stored
+    monkeypatch.undo()
+    put(database, "b")  # it is whole, so it is made durable before the next
+    assert Database(path).ids("models") == database.ids("models") == ["a", "b"]
+
+
+def test_no_reader_sees_a_line_before_it_is_on_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, reader = Database(path), Database(path)
+    seen: list[list[str]] = []
+    fsync = os.fsync
+
+    def look_then_sync(file: int) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            seen.append(pool.submit(reader.ids, "models").result())
+            seen.append(pool.submit(writer.ids, "models").result())
+        fsync(file)
+
+    monkeypatch.setattr("os.fsync", look_then_sync)
+    put(writer, "a")
+    assert seen == [[], []]
+    assert reader.ids("models") == ["a"]
+
+
+def test_a_full_disk_is_unavailable_and_recovers(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = Database(path)
+    put(database, "a")
+    pwrite = os.pwrite
+
+    def nearly_full(file: int, content: bytes, offset: int) -> int:
+        if len(content) <= 10:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return pwrite(file, bytes(content)[:10], offset)
+
+    before = path.read_bytes()
+    monkeypatch.setattr("os.pwrite", nearly_full)
+    with pytest.raises(Unavailable, match="No space left on device"):
+        put(database, "b")
+    with pytest.raises(Unavailable, match="No space left on device"):
+        database.check(1.0)
+    assert path.read_bytes() == before
+    monkeypatch.undo()
+    database.check(1.0)
+    put(database, "b")
+    assert Database(path).ids("models") == ["a", "b"]
+
+
+def test_a_newline_that_is_refused_leaves_the_line_committed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database, reader = Database(path), Database(path)
+    pwrite = os.pwrite
+
+    def no_newline(file: int, content: bytes, offset: int) -> int:
+        if bytes(content) == b"\n":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return pwrite(file, content, offset)
+
+    monkeypatch.setattr("os.pwrite", no_newline)
+    put(database, "a")
+    assert database.ids("models") == reader.ids("models") == ["a"]
+    monkeypatch.undo()
+    put(reader, "b")
+    assert database.ids("models") == Database(path).ids("models") == ["a", "b"]
+
+
+def test_a_lock_that_is_held_is_unavailable_naming_it_and_readers_go_on(path: Path) -> None:
+    database = Database(path, lock_timeout_s=0.1)
+    put(database, "a")
+    with FolderLock(path.with_suffix(".lock"), 1.0).held():
+        with pytest.raises(Unavailable, match=r"lock .*db\.lock was not free within 0\.1 s"):
+            put(database, "b")
+        with pytest.raises(Unavailable, match=r"db\.lock"):
+            database.check(0.05)
+        assert database.ids("models") == Database(path).ids("models") == ["a"]
+    put(database, "b")
+
+
+def test_a_folder_that_vanishes_is_unavailable_until_it_is_back(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    database = Database(folder / "db.jsonl")
+    put(database, "a")
+    folder.rename(tmp_path / "aside")
+    with pytest.raises(Unavailable, match="No such file or directory"):
+        database.ids("models")
+    with pytest.raises(Unavailable, match="the folder is gone"):
+        put(database, "b")
+    assert not folder.exists()
+    (tmp_path / "aside").rename(folder)
+    put(database, "b")
+    assert database.ids("models") == ["a", "b"]
+
+
+def test_another_database_in_its_place_is_read_anew(path: Path, tmp_path: Path) -> None:
+    database = Database(path)
+    put(database, "a")
+    other = Database(tmp_path / "other" / "db.jsonl")
+    put(other, "b")
+    (tmp_path / "other" / "db.jsonl").replace(path)
+    assert database.ids("models") == ["b"]
+    (tmp_path / "third").mkdir()
+    put(Database(tmp_path / "third" / "db.jsonl"), "c", text="longer")
+    path.write_bytes((tmp_path / "third" / "db.jsonl").read_bytes())  # under the same inode
+    assert database.ids("models") == ["c"]

@@ -1,0 +1,163 @@
+"""The seam that a task stands behind: another task trains, evaluates and answers, and nothing around it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from modelyard import models_registry
+from modelyard.errors import InvalidTable
+from modelyard.ml_core.sentences import say_trained
+from modelyard.ml_core.serving import loaded, predicting
+from modelyard.ml_core.tasks import TASKS
+from modelyard.ml_core.tasks.base import Metrics, Part, Scores, Splits, Truth
+from modelyard.ml_core.training import orders, plan, running
+from modelyard.ml_core.training.orders import order_training
+from modelyard.ml_core.training.trainings import run_training
+from modelyard.models_registry.base import Fit, FitTask, ModelClass, Predictor
+from modelyard.schemas import Evaluation, Label, ModelMetadata, ModelWarning, PredictRequest, TrainRequest
+from modelyard.tables import JsonTableReader, RowReader
+from modelyard.tables.columns import Cells
+from modelyard.tables.contract import Contract, TrainingTable
+from modelyard.tables.missing import Markers
+
+
+class Values:
+    """A task whose targets are numbers: as little of a regression as there can be."""
+
+    preloads: tuple[str, ...] = ("sklearn.linear_model",)
+    headline = "rmse"
+
+    def read_target(
+        self, column: Cells, label: str, markers: Markers, *, text_cells: bool = False
+    ) -> tuple[Truth, tuple[Label, ...]]:
+        return np.array(column, dtype=np.float64), ()
+
+    def targets(self, table: TrainingTable) -> Truth:
+        return table.codes
+
+    def split(self, evaluation: Evaluation, table: TrainingTable) -> Splits:
+        rows = np.arange(len(table.codes))
+        return Splits(evaluation, (Part(rows[rows % 5 > 0], rows[rows % 5 == 0]),))
+
+    def checked(self, scores: Scores) -> Scores:
+        if not np.isfinite(scores).all():
+            raise InvalidTable("the fit broke down")
+        return scores
+
+    def training_metrics(self, truth: Truth, scores: Scores) -> Metrics:
+        return {"train_rmse": self._rmse(truth, scores)}
+
+    def validation_metrics(self, truth: Truth, scores: Scores) -> Metrics:
+        return {"validation_rmse": self._rmse(truth, scores)}
+
+    def _rmse(self, truth: Truth, scores: Scores) -> float:
+        return float(np.sqrt(np.mean((truth - scores[:, 0]) ** 2)))
+
+    def judged(self, truth: Truth, scores: Scores, contract: Contract) -> dict[str, Any]:
+        return {}
+
+    def warnings(self, truth: Truth, scores: Scores, contract: Contract) -> tuple[ModelWarning, ...]:
+        return (ModelWarning(code="held_out", message="held out", count=len(truth)),)
+
+    def changes(self, before: Sequence[Label], contract: Contract) -> tuple[ModelWarning, ...]:
+        return ()
+
+    def answers(self, scores: list[list[float]], contract: Contract) -> list[Label]:
+        return [round(row[0]) for row in scores]
+
+    def many_answers(self, scores: Scores, contract: Contract) -> list[Label]:
+        return self.answers(scores.tolist(), contract)
+
+
+class LinePredictor:
+    """A predictor with what `Predictor` asks for, and no more."""
+
+    size_bytes = 0
+
+    def __init__(self, estimator: LinearRegression) -> None:
+        self._estimator = estimator
+
+    def few(self, rows: Sequence[Sequence[float | str]]) -> list[list[float]]:
+        return [[float(value)] for value in self._estimator.predict(np.array(rows, dtype=np.float64))]
+
+    def many(self, frame: pl.DataFrame) -> Scores:
+        return np.asarray(self._estimator.predict(frame.to_numpy())).reshape(-1, 1)
+
+
+class Line(ModelClass):
+    """A straight line through numbers."""
+
+    key = "line"
+    title = "Line"
+    description = "A straight line."
+    import_path = "sklearn.linear_model.LinearRegression"
+    libraries = ("scikit-learn",)
+    hyperparams = ()
+    task = "values"
+
+    def fit(self, task: FitTask) -> Fit:
+        return Fit(LinearRegression().fit(task.frame.to_numpy(), task.labels))
+
+    def predictor(self, estimator: Any, contract: Contract) -> Predictor:
+        return LinePredictor(estimator)
+
+
+@pytest.fixture
+def line(monkeypatch: pytest.MonkeyPatch) -> Line:
+    for module in (orders, plan, loaded, running):
+        monkeypatch.setattr(module, "TASKS", {**TASKS, "values": Values()})
+    monkeypatch.setattr("modelyard.ml_core.sentences.TASKS", {**TASKS, "values": Values()})
+    monkeypatch.setattr(models_registry, "BUILT_IN", {**models_registry.BUILT_IN, "line": Line()})
+    return Line()
+
+
+def test_another_task_trains_and_answers(line: Line, tmp_path: Path) -> None:
+    x = [float(row % 13) for row in range(60)]
+    y = [3 * value + 0.5 for value in x]
+    order = order_training(TrainRequest(model_class_key="line", X={"x": x}, y=y), ())
+    running.write_order(tmp_path, order)
+    read = running.read_order(tmp_path)
+    assert read.digest() == order.digest()
+    trained = run_training(read.plan)
+    assert set(trained.metrics) == {"train_rmse", "validation_rmse"}
+    assert trained.metrics["validation_rmse"] == pytest.approx(0, abs=1e-9)
+    assert trained.report.confusion_matrix is None
+    assert trained.report.rows == {"total": 60, "train": 48, "validation": 12}
+    assert [(warning.code, warning.count) for warning in trained.warnings] == [("held_out", 12)]
+    contract = read.plan.table.contract
+    model = loaded.LoadedModel(
+        model_id="id",
+        model_class_key="line",
+        contract=contract,
+        rows=RowReader(contract),
+        json_tables=JsonTableReader(contract),
+        predictor=line.predictor(trained.estimator, contract),
+        task=Values(),
+        reads_enums=line.reads_enums,
+        gains_by_batching=line.gains_by_batching,
+        size_bytes=0,
+    )
+    few = predicting.predict(model, PredictRequest(model_id="id", X=[[2.5], [4.5]], probabilities=True))
+    many = predicting.predict(model, PredictRequest(model_id="id", X=[[2.5]] * 500))
+    assert (few.predictions, few.classes, few.probabilities) == ([8, 14], [], None)
+    assert many.predictions == [8] * 500
+
+
+def test_the_sentence_of_a_training_tells_the_headline_of_the_task(line: Line) -> None:
+    told = {
+        (("train_accuracy", 1.0), ("validation_accuracy", 0.75)): "with validation accuracy 0.750",
+        (("train_accuracy", 1.0),): "with train accuracy 1.000",
+        (("train_rmse", 0.25), ("validation_rmse", 0.5)): "with validation rmse 0.500",
+        (): "version 1",
+    }
+    for metrics, ending in told.items():
+        fields: dict[str, Any] = {"name": "n", "version": 1, "metrics": dict(metrics)}
+        model = ModelMetadata.model_construct(**fields)
+        assert say_trained(model).message.endswith(ending)
