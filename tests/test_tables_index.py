@@ -15,7 +15,8 @@ from modelyard.grpc_server import tables_in
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.spool import Spool
 from modelyard.settings import DEFAULT_MISSING_MARKERS
-from modelyard.tables import ReadingOptions, TrainingTable, pandas_index, read_arrow, read_prediction, read_training
+from modelyard.tables import ReadingOptions, TrainingTable, read_arrow, read_prediction, read_training
+from modelyard.tables.sources import pandas_index
 
 pandas: Any = pytest.importorskip("pandas", reason="needs pandas")
 pyarrow: Any = pytest.importorskip("pyarrow", reason="needs pyarrow")

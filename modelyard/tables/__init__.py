@@ -4,7 +4,6 @@
 rows at the least cost, `JsonTableReader` for many rows or records of JSON. Nothing here knows models, storage or doors.
 """
 
-from modelyard.tables.checking import read_prediction, read_training
 from modelyard.tables.contract import (
     MISSING_CATEGORY,
     CategoricalColumn,
@@ -15,11 +14,12 @@ from modelyard.tables.contract import (
     unescape_category,
 )
 from modelyard.tables.contract_json import contract_from_json, contract_to_json
-from modelyard.tables.files import read_arrow, read_file
 from modelyard.tables.inference import ReadingOptions
-from modelyard.tables.json_tables import JsonTable, JsonTableReader
 from modelyard.tables.profile import profile_columns
-from modelyard.tables.rows import FEW_ROWS, RowReader, read_prediction_rows
+from modelyard.tables.reading.few_rows import FEW_ROWS, RowReader, read_prediction_rows
+from modelyard.tables.reading.json_text import JsonTable, JsonTableReader
+from modelyard.tables.sources.files import read_arrow, read_file
+from modelyard.tables.training import read_prediction, read_training
 
 __all__ = [
     "FEW_ROWS",

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from modelyard.ml_core.serving.loaded import LoadedModel
 from modelyard.tables import FEW_ROWS
-from modelyard.tables.rows import CheckedRow
+from modelyard.tables.reading.few_rows import CheckedRow
 
 Scores = list[list[float]]
 _Asked = tuple[list[CheckedRow], "asyncio.Future[Scores]"]

@@ -13,8 +13,8 @@ from typing import Any
 from modelyard.schemas import ModelWarning
 from modelyard.tables import advice
 from modelyard.tables.cells import category, is_missing, looks_like_number
-from modelyard.tables.checking import read_prediction
 from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, CellReading, Contract
+from modelyard.tables.training import read_prediction
 
 FEW_ROWS = 64
 

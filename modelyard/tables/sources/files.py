@@ -16,9 +16,9 @@ import orjson
 import polars as pl
 
 from modelyard.errors import InvalidTable
-from modelyard.tables import pandas_index
-from modelyard.tables.csv_text import read_csv
-from modelyard.tables.forms import FORMS, RawTable, read_form
+from modelyard.tables.sources import pandas_index
+from modelyard.tables.sources.csv_text import read_csv
+from modelyard.tables.sources.forms import FORMS, RawTable, read_form
 
 _BOM = b"\xef\xbb\xbf"
 _CSV_EXTENSIONS = (".csv", ".tsv", ".txt", ".tab", ".psv")

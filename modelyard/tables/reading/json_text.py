@@ -20,7 +20,7 @@ from modelyard.errors import InvalidTable
 from modelyard.schemas import FeatureType
 from modelyard.tables.columns import Cells
 from modelyard.tables.contract import Contract
-from modelyard.tables.rows import FEW_ROWS
+from modelyard.tables.reading.few_rows import FEW_ROWS
 
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """Beyond it orjson reads floats."""

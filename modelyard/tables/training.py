@@ -12,15 +12,16 @@ import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.schemas import FeatureType, ModelWarning
-from modelyard.tables import advice, columns, pandas_index
+from modelyard.tables import advice, columns
 from modelyard.tables.columns import Cells
 from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, Contract, Table, TrainingTable
-from modelyard.tables.files import read_raw_file
-from modelyard.tables.forms import RawTable, missing_columns, read_form
 from modelyard.tables.inference import ColumnPlan, ReadingOptions, plan_columns
-from modelyard.tables.known_texts import read_texts
 from modelyard.tables.labels import TargetReader, label_column, read_labels
 from modelyard.tables.missing import label_markers
+from modelyard.tables.reading.known_texts import read_texts
+from modelyard.tables.sources import pandas_index
+from modelyard.tables.sources.files import read_raw_file
+from modelyard.tables.sources.forms import RawTable, missing_columns, read_form
 from modelyard.tables.spelling import PLAIN, Spelling
 
 FEATURE_TYPES: tuple[FeatureType, ...] = ("numeric", "categorical")

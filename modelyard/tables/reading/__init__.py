@@ -1,0 +1,1 @@
+"""Reading a table to predict for against the contract of a model."""
