@@ -34,7 +34,7 @@ from modelyard.rest_api.short_way import ShortWay
 from modelyard.schemas import PredictRequest, TrainRequest
 from modelyard.settings import Settings
 from modelyard.storage import ModelStore
-from modelyard.tables import RowReader
+from modelyard.tables import Reader
 from tests import doors
 from tests.waiting import PATIENCE_S
 
@@ -229,12 +229,12 @@ def test_cross_origin_answers_keep_their_headers(yard: Yard) -> None:
 def test_small_requests_stay_on_the_loop_and_large_ones_leave_it(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     where: list[threading.Thread] = []
 
-    def read(reader: RowReader, X: Any) -> Any:
+    def read(reader: Reader, X: Any, **told: Any) -> Any:
         where.append(threading.current_thread())
-        return original(reader, X)
+        return original(reader, X, **told)
 
-    original = RowReader.read
-    monkeypatch.setattr(RowReader, "read", read)
+    original = Reader.read
+    monkeypatch.setattr(Reader, "read", read)
     small = orjson.dumps({"model_id": "two", "X": X[:1]})
     large = orjson.dumps({"model_id": "two", "X": X * 40})
     assert len(large) > predicting.SMALL_BODY_BYTES

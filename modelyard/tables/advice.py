@@ -112,6 +112,19 @@ def _shown_pairs(pairs: Sequence[tuple[str, str]]) -> str:
     )
 
 
+def index_columns(names: Sequence[str]) -> tuple[ModelWarning, ...]:
+    """Warn that pandas' index was not trained on; the name of a CSV's is empty."""
+    if not names:
+        return ()
+    shown = ", ".join(map(repr, names))
+    message = (
+        f"pandas' index is no feature and was left out: {shown}; to train on it, name it in feature_types"
+        if any(names)
+        else "the first column has no name, like pandas' index in CSV, and was left out; to train on it, give it a name"
+    )
+    return (ModelWarning(code="index_columns", message=message, count=len(names)),)
+
+
 def extra_columns(names: Sequence[str]) -> tuple[ModelWarning, ...]:
     """Warn that columns the contract does not have were dropped."""
     if not names:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -25,9 +25,9 @@ from modelyard.tables.csv_cells import (
     text_content,
 )
 from modelyard.tables.missing import BLANKS, Markers
+from modelyard.tables.sources import Cells
 from modelyard.tables.spelling import PLAIN
 
-Cells: TypeAlias = "pl.Series | list[Any] | tuple[Any, ...]"
 Content = Literal["numbers", "booleans", "text", "mixed", "missing"]
 
 _FEW_TEXTS = 1000

@@ -15,11 +15,12 @@ from modelyard.errors import FieldError
 from modelyard.schemas import FeatureType, ModelWarning
 from modelyard.schemas.base import Decimal, Thousands
 from modelyard.tables import advice, columns, csv_cells
-from modelyard.tables.columns import TEXT_TYPES, Cells, Content
+from modelyard.tables.columns import TEXT_TYPES, Content
 from modelyard.tables.contract import CellReading
 from modelyard.tables.lookalikes import lookalike, may_hold_numbers
 from modelyard.tables.missing import Markers, column_markers
-from modelyard.tables.spelling import PLAIN, Spelling, grouped_by_dots, holds_codes, spelling_of
+from modelyard.tables.sources import Cells
+from modelyard.tables.spelling import PLAIN, Spelling, grouped_by_dots, holds_codes, spelling_of, told_spelling
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,7 @@ class ReadingOptions:
     @property
     def told(self) -> Spelling | None:
         """The spelling of all numbers, None if it is to be found out."""
-        if self.decimal is None and self.thousands is None:
-            return None
-        return Spelling(self.decimal or ("," if self.thousands == "." else "."), self.thousands or "")
+        return told_spelling(self.decimal, self.thousands)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.schemas.showing import shown, shown_instead
 from modelyard.tables import cells
 from modelyard.tables.class_sizes import check_class_sizes
-from modelyard.tables.columns import Cells
 from modelyard.tables.contract import CellReading
 from modelyard.tables.csv_cells import TextContent, distinct_texts, text_content
 from modelyard.tables.missing import BLANKS, Markers
+from modelyard.tables.sources import Cells
 
 Label = bool | int | str
 LABEL_DUE = "must be an integer, text or a boolean"

@@ -66,6 +66,13 @@ class Spelling:
 PLAIN = Spelling()
 
 
+def told_spelling(decimal: Decimal | None, thousands: Thousands | None) -> Spelling | None:
+    """Return the spelling that a caller tells by the marks; None if neither is given."""
+    if decimal is None and thousands is None:
+        return None
+    return Spelling(decimal or ("," if thousands == "." else "."), thousands or "")
+
+
 @lru_cache(maxsize=64)
 def _pattern(spelling: Spelling) -> re.Pattern[str]:
     """Return what a number looks like, in the syntax that Python's and Rust's regular expressions share."""

@@ -1,6 +1,6 @@
-"""A few rows at a time, without a DataFrame: the way of single predictions, a few microseconds a row.
+"""A few rows or records as plain rows, without a DataFrame: the way of single predictions, a few microseconds a row.
 
-It says the same as `read_prediction`, to which it hands whatever is unusual.
+Only usual cells go this way. Whatever is unusual, and every error, is left to the way of all tables.
 """
 
 from __future__ import annotations
@@ -8,28 +8,42 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelyard.schemas import ModelWarning
 from modelyard.tables import advice
 from modelyard.tables.cells import category, is_missing, looks_like_number
-from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, CellReading, Contract
-from modelyard.tables.training import read_prediction
+from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, CellReading, Contract, Table
 
 FEW_ROWS = 64
+"""The most rows that are read and scored as plain rows."""
 
 CheckedRow = list[float | str]
-CheckedRows = tuple[list[CheckedRow], tuple[ModelWarning, ...]]
+"""The contract's columns in order: floats (NaN if missing) and category texts as in Table."""
 
 _NAN = float("nan")
 
 
+class FewRows(NamedTuple):
+    """A checked table of at most FEW_ROWS rows, as plain rows."""
+
+    rows: list[CheckedRow]
+    warnings: tuple[ModelWarning, ...] = ()
+
+    @classmethod
+    def of(cls, table: Table) -> FewRows:
+        """Return the rows of a short table."""
+        return cls(
+            [[_NAN if cell is None else cell for cell in row] for row in table.frame.iter_rows()], table.warnings
+        )
+
+
 class _Unusual(Exception):
-    """What the short way does not decide."""
+    """Raised for what the quick way does not decide."""
 
 
-class RowReader:
-    """Reads a few rows or records against one contract; made once for each loaded model, safe to share by threads."""
+class FewRowsReader:
+    """Reads a few rows or records against one contract."""
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
@@ -42,21 +56,16 @@ class RowReader:
         ]
         self._pick = itemgetter(*self._names) if len(self._names) > 1 else lambda record: (record[self._names[0]],)
 
-    def read(self, X: Any, *, feature_names: Sequence[str] | None = None) -> CheckedRows | None:
-        """Return the checked rows (floats, NaN where missing, and category texts) and the warnings.
-
-        None where X is not 1 to FEW_ROWS rows or records: `read_prediction` is for those. Raises InvalidTable.
-        """
-        if not isinstance(X, (list, tuple)) or not 0 < len(X) <= FEW_ROWS:
+    def read(self, X: Sequence[Any]) -> FewRows | None:
+        """Return at least one row or record, checked; None if something is unusual or wrong."""
+        if self._has_number_markers:
             return None
-        if feature_names is None and not self._has_number_markers:
-            try:
-                return self._read(X)
-            except (_Unusual, TypeError, KeyError, OverflowError):
-                pass
-        return self._read_slowly(X, feature_names)
+        try:
+            return self._read(X)
+        except (_Unusual, TypeError, KeyError, OverflowError):
+            return None
 
-    def _read(self, X: Sequence[Any]) -> CheckedRows:
+    def _read(self, X: Sequence[Any]) -> FewRows:
         width = len(self._names)
         unknown: dict[str, int] = {}
         extra: dict[Any, None] = {}
@@ -75,9 +84,10 @@ class RowReader:
                 raise _Unusual
             checked.append(self._row(cells, unknown))
         if not extra and not unknown:
-            return checked, ()
+            return FewRows(checked)
         in_order = {name: unknown[name] for name in self._names if name in unknown}
-        return checked, (*advice.extra_columns(tuple(map(str, extra))), *advice.unknown_category_warnings(in_order))
+        warnings = *advice.extra_columns(tuple(map(str, extra))), *advice.unknown_category_warnings(in_order)
+        return FewRows(checked, warnings)
 
     def _row(self, cells: Sequence[Any], unknown: dict[str, int]) -> CheckedRow:
         row: CheckedRow = []
@@ -110,14 +120,9 @@ class RowReader:
             unknown[name] = unknown.get(name, 0) + 1
         return text
 
-    def _read_slowly(self, X: Sequence[Any], feature_names: Sequence[str] | None) -> CheckedRows:
-        table = read_prediction(X, self._contract, feature_names=feature_names)
-        rows = [[_NAN if cell is None else cell for cell in row] for row in table.frame.iter_rows()]
-        return rows, table.warnings
-
 
 class _Lookup(dict[Any, str]):
-    """Cells as they mostly come, with the categories they are; `known` are all categories seen in training."""
+    """The category of each cell that is usual; `known` are all categories seen in training."""
 
     known: frozenset[str]
 
@@ -133,11 +138,3 @@ def _lookup(column: CategoricalColumn, reading: CellReading) -> _Lookup:
             if column.source == "numbers" and looks_like_number(text):
                 lookup[float(text) if "." in text or "e" in text else int(text)] = text
     return lookup
-
-
-def read_prediction_rows(X: Any, contract: Contract) -> CheckedRows | None:
-    """Read a few rows or records without a DataFrame; None where X is something else or more. Raises InvalidTable.
-
-    Keep a RowReader instead where the same contract is used again.
-    """
-    return RowReader(contract).read(X)

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import polars as pl
 
 from modelyard.tables import columns
-from modelyard.tables.columns import Cells
 from modelyard.tables.contract import CategoricalColumn, Contract
+from modelyard.tables.sources import Cells
 
 _TEXT_OR_MISSING = frozenset({str, type(None)})
 

@@ -19,7 +19,7 @@ import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.tables.missing import BLANKS
-from modelyard.tables.sources.forms import cell_count, check_names
+from modelyard.tables.sources.raw import cell_count, check_names
 
 if TYPE_CHECKING:
     from _csv import Reader
