@@ -69,7 +69,7 @@ def test_rows_match_by_feature_names_where_given() -> None:
     table = Reader(CONTRACT).read_table([[True, 1, "clerk", 39, 0]], feature_names=names)
     assert table.frame.rows() == [CHECKED]
     assert [warning.code for warning in table.warnings] == ["extra_columns"]
-    assert Reader(CONTRACT).read([[True, 1, "clerk", 39, 0]], feature_names=names) == (
+    assert Reader(CONTRACT).read([[True, 1, "clerk", 39, 0]], feature_names=names) == FewRows(
         [list(CHECKED)],
         table.warnings,
     )
