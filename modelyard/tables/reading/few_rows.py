@@ -5,7 +5,7 @@ Only usual cells go this way. Whatever is unusual, and every error, is left to t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
@@ -62,11 +62,10 @@ class FewRowsReader:
         """Return at least one row or record, checked; None if something is unusual or wrong."""
         if self._has_number_markers:
             return None
-        width = len(self._names)
+        width, kind = len(self._names), type(X[0])
         unknown: dict[str, int] = {}
-        extra: dict[Any, None] = {}
         checked: list[CheckedRow] = []
-        kind = type(X[0])
+        has_extra = False
         try:
             for row in X:
                 if type(row) is not kind:
@@ -74,7 +73,7 @@ class FewRowsReader:
                 if kind is dict:
                     cells = self._pick(row)
                     if len(row) != width:
-                        extra.update(dict.fromkeys(key for key in row if key not in self._contract.feature_types))
+                        has_extra = True
                 elif (kind is list or kind is tuple) and len(row) == width:
                     cells = row
                 else:
@@ -82,7 +81,7 @@ class FewRowsReader:
                 checked.append(self._row(cells, unknown))
         except (_Unusual, TypeError, KeyError, OverflowError):
             return None
-        return FewRows(checked, self._warnings(extra, unknown) if extra or unknown else ())
+        return FewRows(checked, self._warnings(X if has_extra else (), unknown) if has_extra or unknown else ())
 
     def _row(self, cells: Sequence[Any], unknown: dict[str, int]) -> CheckedRow:
         row: CheckedRow = []
@@ -114,7 +113,9 @@ class FewRowsReader:
             unknown[name] = unknown.get(name, 0) + 1
         return text
 
-    def _warnings(self, extra: Iterable[Any], unknown: Mapping[str, int]) -> tuple[ModelWarning, ...]:
+    def _warnings(self, wide: Sequence[Any], unknown: Mapping[str, int]) -> tuple[ModelWarning, ...]:
+        """Warn of the other keys of `wide` records, and of `unknown` categories."""
+        extra = dict.fromkeys(key for record in wide for key in record if key not in self._contract.feature_types)
         in_order = {name: unknown[name] for name in self._names if name in unknown}
         return *advice.extra_columns(tuple(map(str, extra))), *advice.unknown_category_warnings(in_order)
 
