@@ -1,4 +1,4 @@
-"""Warnings about tables: what is legal but worth knowing. They count cells and never show them."""
+"""Warnings about tables that are legal, but that their callers should look at. They count cells and never show them."""
 
 from __future__ import annotations
 

@@ -35,10 +35,10 @@ def read_training(
 ) -> TrainingTable:
     """Check a training table of n rows and its labels, and make the contract that its model will keep.
 
-    `X` is rows, records, columns, a polars DataFrame or the Path of a file. The labels are `y` or, if that is None,
-    X's column `target`; `read_target` reads them. What `feature_types` (by name, or a list in column order) leaves out
-    is as in `inherited_types`, and what that does not know is inferred. `row_names` are what the columns of rows are
-    called if `feature_names` does not say it. `options` say how cells are read. Raises InvalidTable.
+    `X` is rows, records, columns, a polars DataFrame, a RawTable or the Path of a file. The labels are `y` or, if that
+    is None, X's column `target`; `read_target` reads them. A column that `feature_types` (by name, or a list in column
+    order) leaves out has the type of `inherited_types`, else its type is inferred. `row_names` are the names of the
+    columns of rows if `feature_names` is None. `options` say how cells are read. Raises InvalidTable.
     """
     asked = (target, *(feature_names or ()), *(feature_types if isinstance(feature_types, Mapping) else ()))
     raw = read_source(X, feature_names, row_names).without_index({*asked, *(inherited_types or ())})
@@ -67,7 +67,7 @@ def read_training(
 
 
 def _split(raw: RawTable, y: Any, target: str | None) -> tuple[dict[str, Cells], str, Cells]:
-    """Return the features, what messages call the labels, and the labels."""
+    """Return the features, the name of the labels in messages, and the labels."""
     if y is not None:
         labels = label_column(y)
         if len(labels) != raw.height:
@@ -133,7 +133,7 @@ def _type_error(name: str, given: str, names: list[str], target: str | None) -> 
 def _read_columns(
     features: Mapping[str, Cells], plans: Mapping[str, ColumnPlan], errors: list[FieldError], *, text_cells: bool
 ) -> dict[str, pl.Series]:
-    """Return the columns as planned; what is wrong with them is added to `errors`."""
+    """Return the columns as planned. Wrong cells, and columns missing throughout, are added to `errors`."""
     read: dict[str, pl.Series] = {}
     for name, plan in plans.items():
         if len(errors) >= MAX_FIELD_ERRORS:

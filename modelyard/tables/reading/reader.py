@@ -73,7 +73,7 @@ class Reader:
 
 
 def _read_columns(raw: RawTable, contract: Contract, told: Spelling | None) -> tuple[list[pl.Series], dict[str, int]]:
-    """Return the contract's columns in order, and the number of unknown categories in those where it is known.
+    """Return the contract's columns in order, and the unknown categories of each column in which they were counted.
 
     `told` is how numbers are written, if not as in training. Raises InvalidTable.
     """

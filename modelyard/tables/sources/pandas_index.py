@@ -22,12 +22,12 @@ Schema.fbs."""
 
 
 def in_parquet(data: bytes) -> tuple[str, ...]:
-    """Return what the metadata of a Parquet file, which was found readable, call an index."""
+    """Return the columns that the metadata of a readable Parquet file call an index."""
     return _names(pl.read_parquet_metadata(io.BytesIO(data)).get(_KEY, ""))
 
 
 def in_arrow(data: bytes) -> tuple[str, ...]:
-    """Return what the metadata of an Arrow file or stream call an index; nothing if they are damaged."""
+    """Return the columns that the metadata of an Arrow file or stream call an index; none if they are damaged."""
     try:
         return _names(dict(_arrow_metadata(data)).get(_KEY.encode(), b""))
     except struct.error:
