@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.tables.sources.binary import read_arrow
-from modelyard.tables.sources.files import read_file, read_raw_file
+from modelyard.tables.sources.files import delimiter_of, read_csv_file, read_file, read_raw_file
 from modelyard.tables.sources.forms import read_form
 from modelyard.tables.sources.json_documents import JsonTable
 from modelyard.tables.sources.raw import Cells, RawTable, check_names, missing_columns
@@ -20,8 +20,10 @@ __all__ = [
     "JsonTable",
     "RawTable",
     "check_names",
+    "delimiter_of",
     "missing_columns",
     "read_arrow",
+    "read_csv_file",
     "read_file",
     "read_source",
 ]

@@ -10,7 +10,7 @@ import polars as pl
 
 from modelyard.errors import InvalidTable
 from modelyard.tables.sources.binary import read_binary
-from modelyard.tables.sources.csv_text import read_csv
+from modelyard.tables.sources.csv_text import find_delimiter, read_csv
 from modelyard.tables.sources.forms import read_form
 from modelyard.tables.sources.json_documents import read_document
 from modelyard.tables.sources.raw import RawTable
@@ -51,13 +51,7 @@ def read_raw_file(
     """Read a file into raw columns; `feature_names` and `expected` as in `read_form`. Raises InvalidTable."""
     name = filename or path.name or str(path)
     label, extension = f"file {name!r}", Path(name).suffix.lower()
-    try:
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:  # a name with a null character is no OSError
-        why = error.strerror if isinstance(error, OSError) else error
-        raise InvalidTable(f"{label} cannot be read: {why}") from None
-    if not data.strip():
-        raise InvalidTable(f"{label} is empty")
+    data = _content(path, label)
     binary = read_binary(data, label)
     if binary is not None:
         return read_form(binary, feature_names, expected)
@@ -65,10 +59,39 @@ def read_raw_file(
     document = read_document(data, extension, label)
     if document is not None:
         return read_form(document, feature_names, expected)
-    frame = read_csv(data, prefer=_PREFERRED_DELIMITERS.get(extension))
+    frame = read_csv(data, prefer=_preferred_delimiter(name))
     index = tuple(name for name in frame.columns if not name)
     raw = read_form(frame.drop(index), feature_names, expected)
     return replace(raw, text_cells=True, index_columns=index)
+
+
+def read_csv_file(path: Path, filename: str) -> pl.DataFrame:
+    """Read a CSV as text columns, null if a cell is empty; a first column without a name is among them.
+
+    `filename` is the name that the file was sent under. Raises InvalidTable.
+    """
+    label = f"file {filename!r}"
+    return read_csv(_checked_text(_content(path, label), label), prefer=_preferred_delimiter(filename))
+
+
+def delimiter_of(path: Path, filename: str) -> str:
+    """Return the delimiter by which `read_csv_file` reads a CSV."""
+    return find_delimiter(path.read_bytes().removeprefix(_BOM).lstrip(b"\r\n"), _preferred_delimiter(filename))
+
+
+def _preferred_delimiter(filename: str) -> str | None:
+    return _PREFERRED_DELIMITERS.get(Path(filename).suffix.lower())
+
+
+def _content(path: Path, label: str) -> bytes:
+    try:
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:  # a name with a null character is no OSError
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InvalidTable(f"{label} cannot be read: {why}") from None
+    if not data.strip():
+        raise InvalidTable(f"{label} is empty")
+    return data
 
 
 def _checked_text(data: bytes, label: str) -> bytes:
