@@ -229,9 +229,9 @@ def test_cross_origin_answers_keep_their_headers(yard: Yard) -> None:
 def test_small_requests_stay_on_the_loop_and_large_ones_leave_it(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     where: list[threading.Thread] = []
 
-    def read(reader: Reader, X: Any, **told: Any) -> Any:
+    def read(reader: Reader, *asked: Any) -> Any:
         where.append(threading.current_thread())
-        return original(reader, X, **told)
+        return original(reader, *asked)
 
     original = Reader.read
     monkeypatch.setattr(Reader, "read", read)

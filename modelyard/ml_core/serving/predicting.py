@@ -33,9 +33,7 @@ async def predict_batched(model: LoadedModel, request: PredictRequest, batches: 
 
 
 def _checked(model: LoadedModel, request: PredictRequest) -> FewRows | Table:
-    return model.reader.read(
-        request.X, feature_names=request.feature_names, decimal=request.decimal, thousands=request.thousands
-    )
+    return model.reader.read(request.X, request.feature_names, request.decimal, request.thousands)
 
 
 def _predict_many(model: LoadedModel, table: Table, request: PredictRequest) -> Predictions:

@@ -36,7 +36,6 @@ class Reader:
     def read(
         self,
         X: Any,
-        *,
         feature_names: Sequence[str] | None = None,
         decimal: Decimal | None = None,
         thousands: Thousands | None = None,
@@ -48,14 +47,13 @@ class Reader:
         if type(X) is JsonTable:
             X = self._json_text.read(X, feature_names)
         if not isinstance(X, (list, tuple)) or not 0 < len(X) <= FEW_ROWS:
-            return self.read_table(X, feature_names=feature_names, decimal=decimal, thousands=thousands)
+            return self.read_table(X, feature_names, decimal, thousands)
         few = self._few_rows.read(X) if feature_names is None else None
-        return FewRows.of(self.read_table(X, feature_names=feature_names)) if few is None else few
+        return FewRows.of(self.read_table(X, feature_names)) if few is None else few
 
     def read_table(
         self,
         X: Any,
-        *,
         feature_names: Sequence[str] | None = None,
         decimal: Decimal | None = None,
         thousands: Thousands | None = None,
