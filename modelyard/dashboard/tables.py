@@ -21,6 +21,9 @@ from modelyard.tables.sources import delimiter_of, read_csv_file
 
 Format = Literal["csv", "json", "jsonl", "parquet", "arrow"]
 
+UNREADABLE = (InvalidTable, pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, UnicodeDecodeError)
+"""What reading a file may raise if it is damaged or gone."""
+
 HEAD_ROWS = 5_000
 """The rows that a preview and its profile are made of."""
 
@@ -58,7 +61,7 @@ def open_table(path: Path, name: str) -> Table:
         frame = _scan(path, name, kind)
         head = frame.head(HEAD_ROWS).collect()
         rows = frame.select(pl.len()).collect(engine="streaming").item()
-    except (InvalidTable, pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+    except UNREADABLE as error:
         return Table(path, name, n_bytes, kind, problem=str(error).splitlines()[0][:200])
     columns = tuple(look_at(head[column]) for column in head.columns)
     return Table(path, name, n_bytes, kind, rows, head, columns)
