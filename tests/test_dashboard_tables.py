@@ -17,7 +17,7 @@ from modelyard.dashboard.profiles import look_at
 from modelyard.dashboard.tables import HEAD_ROWS, open_table, without
 from modelyard.dashboard.targets import Labels, better_targets, count_labels
 from modelyard.errors import InvalidTable
-from modelyard.tables import ReadingOptions, read_training
+from modelyard.tables import ReadingOptions, read_file, read_training
 
 ROWS = [{"age": 39, "job": "clerk", "paid": "no"}, {"age": None, "job": "smith", "paid": "yes"}]
 
@@ -87,6 +87,47 @@ def test_what_a_file_says_of_pandas_index_stays_when_columns_are_left_out(tmp_pa
         assert pl.read_parquet_metadata(rest)["pandas"] == said["pandas"]
     else:
         assert pa.ipc.open_file(rest).schema.metadata == {b"pandas": said["pandas"].encode()}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.csv", b'size,y\n5" pipe,no\n6" pipe,yes\n7" pipe,no\n'),
+        ("t.csv", b"\xef\xbb\xbf\n a ,b\r\n1,2\r\n\r\n,\r\n\r\n3,4"),
+        ("t.csv", b'a,y\r"x\ry",no\rz,yes\r'),
+        ("t.csv", b"a\n1\n\n2\n"),
+        ("t.tsv", b"a,b\tc,d\n1,2\t3,4\n"),
+        ("t.csv", b"a,b\tc,d\n1,2\t3,4\n"),
+    ],
+)
+def test_the_preview_of_a_csv_shows_what_the_server_reads(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / "upload"
+    path.write_bytes(content)
+    table, read = open_table(path, name), read_file(path, filename=name)
+    assert (table.problem, table.rows) == ("", read.height)
+    assert table.head.equals(read)
+    assert table.scan().collect().equals(read)
+    first, *others = table.names
+    if others:
+        rest = open_table(without(table, others, tmp_path), name)
+        assert (rest.names, rest.rows) == ([first], read.height)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b'id,d,y\n1,"size \\"",x\n2,b,y\n', "the CSV cannot be read at row 0"),
+        (b"a,b\n1,2\n3\n", "row 1 (line 3) has 1 cell"),
+        (b"a,b\n1,\xff\n", "file 't.csv' is not UTF-8: byte 0xff in line 2"),
+        (b"a,a\n1,2\n", "CSV header: column name 'a' is given twice"),
+    ],
+)
+def test_a_csv_that_the_server_refuses_has_its_reason_for_a_preview(
+    tmp_path: Path, content: bytes, problem: str
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    assert open_table(path, path.name).problem.startswith(problem)
 
 
 def test_the_preview_of_a_long_table_holds_its_first_rows_alone(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from modelyard.grpc_server.spool import Spool
 from modelyard.grpc_server.tables_in import opened, read_table
 from modelyard.grpc_server.values import check_value, read_value, write_value
 from modelyard.schemas import Curve, Evaluation, LearningCurve, ModelWarning, Predictions, Report
-from modelyard.tables.forms import read_form
+from modelyard.tables.sources.forms import read_form
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

@@ -156,7 +156,7 @@ def test_large_tables_of_plain_cells_do_go_the_quick_way(yard: Yard, row: bytes)
     assert asked is not None
     assert isinstance(asked.X, JsonTable)
     assert body.count(asked.X.text) == 1
-    read = yard.loaded.get("log").json_tables.read(asked.X)
+    read = yard.loaded.get("log").reader._json_text.read(asked.X)
     assert {name: column.dtype.is_numeric() for name, column in read.items() if not isinstance(column, list)} == {
         "age": True,
         "job": False,

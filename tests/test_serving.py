@@ -34,7 +34,7 @@ from modelyard.rest_api.gate import Gate
 from modelyard.schemas import Predictions, PredictRequest, TrainRequest
 from modelyard.settings import Settings
 from modelyard.storage import ModelStore
-from modelyard.tables import RowReader
+from modelyard.tables import Reader
 from tests import doors
 from tests.waiting import PATIENCE_S
 
@@ -232,16 +232,16 @@ def test_small_requests_stay_on_the_loop_while_loads_and_large_ones_leave_it(
     read_in: list[threading.Thread] = []
     loaded_in: list[threading.Thread] = []
 
-    def read(reader: RowReader, X: Any) -> Any:
+    def read(reader: Reader, *asked: Any) -> Any:
         read_in.append(threading.current_thread())
-        return original_read(reader, X)
+        return original_read(reader, *asked)
 
     def load(store: ModelStore, record: Any) -> LoadedModel:
         loaded_in.append(threading.current_thread())
         return original_load(store, record)
 
-    original_read, original_load = RowReader.read, serving.load
-    monkeypatch.setattr(RowReader, "read", read)
+    original_read, original_load = Reader.read, serving.load
+    monkeypatch.setattr(Reader, "read", read)
     monkeypatch.setattr(serving, "load", load)
     small = orjson.dumps({"model_id": "two", "X": X[:1]})
     large = orjson.dumps({"model_id": "two", "X": X * 40})

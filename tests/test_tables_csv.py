@@ -14,8 +14,8 @@ from typing import Literal
 import pytest
 
 from modelyard.errors import InvalidTable
-from modelyard.tables import csv_text
 from modelyard.tables.missing import BLANKS
+from modelyard.tables.sources import csv_text
 
 Rows = list[tuple[str, ...]]
 

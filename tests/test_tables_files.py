@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from modelyard.errors import InvalidTable
 from modelyard.settings import DEFAULT_MISSING_MARKERS
-from modelyard.tables import ReadingOptions, TrainingTable, profile_columns, read_file, read_prediction, read_training
+from modelyard.tables import Reader, ReadingOptions, TrainingTable, profile_columns, read_file, read_training
 from tests.conftest import SHARED_DATA
 
 COLUMNS: dict[str, list[Any]] = {
@@ -81,7 +81,7 @@ def test_every_format_gives_the_same_table(name: str, tmp_path: Path) -> None:
     assert found.frame.equals(expected.frame)
     assert found.contract == expected.contract
     assert found.codes.tolist() == expected.codes.tolist()
-    table = read_prediction(path, expected.contract)
+    table = Reader(expected.contract).read_table(path)
     assert table.frame.equals(expected.frame)
     assert [warning.code for warning in table.warnings] == ["extra_columns"]
 
@@ -124,7 +124,7 @@ def test_any_legal_table_is_the_same_in_every_format(columns: dict[str, list[Any
     try:
         path.write_bytes(WRITERS[path.name](columns))
         found = train(path)
-        read = read_prediction(path, expected.contract).frame
+        read = Reader(expected.contract).read_table(path).frame
     finally:
         path.unlink()
         path.parent.rmdir()
@@ -197,9 +197,9 @@ def test_a_cell_of_csv_is_read_the_same_in_any_company(tmp_path: Path) -> None:
     """Alone its column would look like something else."""
     table = train(write(tmp_path, "a,b,c,y\n01,1,x,0\n1.0,2,true,1\n"), feature_types={"b": "categorical"})
     assert [column.source for column in table.contract.categorical.values()] == ["text", "numbers", "text"]
-    alone = read_prediction(write(tmp_path, "a,b,c\n1.0,2.0,TRUE\n"), table.contract)
+    alone = Reader(table.contract).read_table(write(tmp_path, "a,b,c\n1.0,2.0,TRUE\n"))
     assert alone.frame.row(0) == ("1.0", "2", "TRUE")
-    among = read_prediction(write(tmp_path, "a,b,c\nzz,zz,zz\n1.0,2.0,TRUE\n"), table.contract)
+    among = Reader(table.contract).read_table(write(tmp_path, "a,b,c\nzz,zz,zz\n1.0,2.0,TRUE\n"))
     assert among.frame.row(1) == alone.frame.row(0)
 
 
@@ -410,7 +410,7 @@ def test_larger_real_tables_are_read_as_they_are(name: str) -> None:
     assert table.frame.shape == facts["shape"]
     assert table.contract.classes == facts["classes"]
     assert list(table.contract.feature_types.values()).count("numeric") == facts["numeric"]
-    assert read_prediction(path, table.contract).frame.equals(table.frame)
+    assert Reader(table.contract).read_table(path).frame.equals(table.frame)
 
 
 def test_a_real_table_is_read_as_it_is(penguins_csv: Path) -> None:
@@ -419,4 +419,4 @@ def test_a_real_table_is_read_as_it_is(penguins_csv: Path) -> None:
     assert table.contract.classes == ("Adelie", "Chinstrap", "Gentoo")
     assert table.frame["bill_length_mm"].null_count() == 2
     assert profile_columns(table)["sex"]["missing"] == 11
-    assert read_prediction(penguins_csv, table.contract).frame.equals(table.frame)
+    assert Reader(table.contract).read_table(penguins_csv).frame.equals(table.frame)

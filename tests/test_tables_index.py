@@ -15,7 +15,8 @@ from modelyard.grpc_server import tables_in
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.spool import Spool
 from modelyard.settings import DEFAULT_MISSING_MARKERS
-from modelyard.tables import ReadingOptions, TrainingTable, pandas_index, read_arrow, read_prediction, read_training
+from modelyard.tables import Reader, ReadingOptions, TrainingTable, read_arrow, read_training
+from modelyard.tables.sources import pandas_index
 
 pandas: Any = pytest.importorskip("pandas", reason="needs pandas")
 pyarrow: Any = pytest.importorskip("pyarrow", reason="needs pyarrow")
@@ -80,7 +81,7 @@ def test_an_index_is_left_out_and_named(frame: Any, names: list[str], how: str, 
     assert told == ([("index_columns", len(names))] if names else [])
     assert all(repr(name) in table.warnings[0].message for name in names)
     contract = train({"a": [1.0, 2.0], "y": ["no", "yes"]}).contract
-    found = read_prediction(path, contract)
+    found = Reader(contract).read_table(path)
     assert found.frame["a"].to_list() == frame["a"].to_list()
     assert [(warning.code, warning.count) for warning in found.warnings] == [("extra_columns", 1)]  # y
 
@@ -98,7 +99,7 @@ def test_an_index_that_is_asked_for_is_a_column_like_others(tmp_path: Path) -> N
         table = train(path, **options)
         assert set(table.frame.columns) == {"a", "größe"}
         assert table.warnings == ()
-        fed = read_prediction(path, table.contract).frame
+        fed = Reader(table.contract).read_table(path).frame
         assert fed["größe"].to_list() == ["w", "x", "y", "z"]
 
 
@@ -156,7 +157,7 @@ def test_the_nameless_first_column_of_a_csv_is_an_index(tmp_path: Path) -> None:
     assert table.frame.to_dict(as_series=False) == {"a": [1.0, 2.0, 3.0, 4.0]}
     assert [warning.code for warning in table.warnings] == ["index_columns"]
     assert table.warnings[0].message.startswith("the first column has no name, like pandas' index in CSV")
-    assert read_prediction(written(tmp_path, FRAME[["a"]].to_csv()), table.contract).warnings == ()
+    assert Reader(table.contract).read_table(written(tmp_path, FRAME[["a"]].to_csv())).warnings == ()
     again = train(written(tmp_path, ",Unnamed: 0,a,y\n0,7,1,no\n1,3,2,yes\n"))
     assert again.frame.columns == ["Unnamed: 0", "a"]
 

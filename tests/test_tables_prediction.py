@@ -1,4 +1,4 @@
-"""What `read_prediction` and `RowReader` accept and refuse, and that both say the same."""
+"""What a Reader accepts and refuses, and that its ways say the same."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from datetime import date
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -21,11 +20,11 @@ from modelyard.tables import (
     MISSING_CATEGORY,
     CategoricalColumn,
     Contract,
-    RowReader,
+    FewRows,
+    Reader,
+    Table,
     contract_from_json,
     contract_to_json,
-    read_prediction,
-    read_prediction_rows,
 )
 from modelyard.tables.cells import category
 
@@ -59,7 +58,7 @@ CHECKED = (39.0, "clerk", "1", "true")
     ],
 )
 def test_every_form_gives_the_same_row(X: Any) -> None:
-    table = read_prediction(X, CONTRACT)
+    table = Reader(CONTRACT).read_table(X)
     assert table.frame.rows() == [CHECKED]
     assert table.frame.columns == list(CONTRACT.feature_names)
     assert table.warnings == ()
@@ -67,10 +66,10 @@ def test_every_form_gives_the_same_row(X: Any) -> None:
 
 def test_rows_match_by_feature_names_where_given() -> None:
     names = ["member", "grade", "job", "age", "extra"]
-    table = read_prediction([[True, 1, "clerk", 39, 0]], CONTRACT, feature_names=names)
+    table = Reader(CONTRACT).read_table([[True, 1, "clerk", 39, 0]], feature_names=names)
     assert table.frame.rows() == [CHECKED]
     assert [warning.code for warning in table.warnings] == ["extra_columns"]
-    assert RowReader(CONTRACT).read([[True, 1, "clerk", 39, 0]], feature_names=names) == (
+    assert Reader(CONTRACT).read([[True, 1, "clerk", 39, 0]], feature_names=names) == FewRows(
         [list(CHECKED)],
         table.warnings,
     )
@@ -108,22 +107,22 @@ def test_a_cell_is_read_by_the_contract(column: str, cell: Any, expected: Any) -
     position = CONTRACT.feature_names.index(column)
     record = {**RECORD, column: cell}
     for X in ([record], [list(record.values())], [record, RECORD, {**RECORD, "grade": "x"}]):
-        assert read_prediction(X, CONTRACT).frame.row(0)[position] == expected
-        few = read_prediction_rows(X, CONTRACT)
-        assert few is not None
-        found = few[0][0][position]
+        assert Reader(CONTRACT).read_table(X).frame.row(0)[position] == expected
+        few = Reader(CONTRACT).read(X)
+        assert isinstance(few, FewRows)
+        found = few.rows[0][position]
         assert found == expected or (expected is None and found != found)
 
 
 def test_extra_columns_are_dropped_and_named() -> None:
-    table = read_prediction([{**RECORD, "id": 1}, {**RECORD, "zip": 2}], CONTRACT)
+    table = Reader(CONTRACT).read_table([{**RECORD, "id": 1}, {**RECORD, "zip": 2}])
     message = "columns that the model does not know were dropped: 'id', 'zip'"
     assert table.warnings == (ModelWarning(code="extra_columns", message=message, count=2),)
 
 
 def test_unknown_categories_are_counted_by_column() -> None:
     X = {"age": [1, 2], "job": ["x", "y"], "grade": [1, None], "member": [True, False]}
-    warnings = read_prediction(X, CONTRACT).warnings
+    warnings = Reader(CONTRACT).read_table(X).warnings
     assert [(w.code, w.column, w.count) for w in warnings] == [
         ("unknown_categories", "job", 2),
         ("unknown_categories", "grade", 1),
@@ -168,21 +167,22 @@ HAS = "X has the columns 'age', 'grade', 'member'"
 )
 def test_wrong_tables_are_named(X: Any, message: str) -> None:
     with pytest.raises(InvalidTable) as caught:
-        read_prediction(X, CONTRACT)
+        Reader(CONTRACT).read_table(X)
     assert caught.value.detail.startswith(message)
     if isinstance(X, list) and X:
         with pytest.raises(InvalidTable) as few:
-            read_prediction_rows(X, CONTRACT)
+            Reader(CONTRACT).read(X)
         assert (few.value.detail, few.value.errors) == (caught.value.detail, caught.value.errors)
 
 
 def test_the_short_way_is_for_a_few_rows() -> None:
-    reader = RowReader(CONTRACT)
-    assert reader.read([ROW] * FEW_ROWS) is not None
-    assert reader.read([ROW] * (FEW_ROWS + 1)) is None
-    assert reader.read([]) is None
-    assert reader.read({"age": [1]}) is None
-    assert reader.read(Path("x.csv")) is None
+    reader = Reader(CONTRACT)
+    assert isinstance(reader.read([ROW] * FEW_ROWS), FewRows)
+    assert isinstance(reader.read([RECORD]), FewRows)
+    assert isinstance(reader.read([ROW] * (FEW_ROWS + 1)), Table)
+    assert isinstance(reader.read({name: [cell] for name, cell in RECORD.items()}), Table)
+    with pytest.raises(InvalidTable, match="X has no rows"):
+        reader.read([])
 
 
 def outcome(read: Any) -> Any:
@@ -193,7 +193,7 @@ def outcome(read: Any) -> Any:
 
 
 def all_rows(X: Any) -> Any:
-    return read_prediction(X, CONTRACT).frame.rows()
+    return Reader(CONTRACT).read_table(X).frame.rows()
 
 
 def first_row(X: Any) -> Any:
@@ -233,13 +233,13 @@ def test_few_rows_are_read_like_many(rows: list[tuple[Any, ...]], form: str, ext
         X = [dict(zip(CONTRACT.feature_names, row, strict=True)) | ({"id": 0} if extra else {}) for row in rows]
 
     def many() -> Any:
-        table = read_prediction(X, CONTRACT)
+        table = Reader(CONTRACT).read_table(X)
         return [list(row) for row in table.frame.rows()], table.warnings
 
     def few() -> Any:
-        found = read_prediction_rows(X, CONTRACT)
-        assert found is not None
-        return plain_rows(found[0]), found[1]
+        found = Reader(CONTRACT).read(X)
+        assert isinstance(found, FewRows)
+        return plain_rows(found.rows), found.warnings
 
     assert outcome(few) == outcome(many)
 
@@ -274,7 +274,7 @@ def test_texts_of_a_column_are_read_like_each_alone(
     X: Any = {"job": column}
     if form != "list":
         X = pl.DataFrame(X, {"job": pl.String if form == "text" else pl.Categorical})
-    table = read_prediction(X, contract)
+    table = Reader(contract).read_table(X)
     expected = [category(text, reading) for text in column]
     assert table.frame["job"].to_list() == expected
     assert table.text_frame.to_dict(as_series=False) == {"job": expected}

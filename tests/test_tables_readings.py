@@ -15,15 +15,15 @@ from modelyard.settings import DEFAULT_MISSING_MARKERS
 from modelyard.tables import (
     MISSING_CATEGORY,
     Contract,
+    FewRows,
+    Reader,
     ReadingOptions,
-    RowReader,
     TrainingTable,
     contract_from_json,
     contract_to_json,
-    read_prediction,
     read_training,
 )
-from modelyard.tables.spelling import PLAIN, Spelling
+from modelyard.tables.spelling import Spelling
 
 MINUS = "\u2212"
 
@@ -67,8 +67,8 @@ def test_numbers_in_one_other_spelling_are_read(cells: list[str], numbers: list[
     assert table.frame["a"].to_list() == numbers
     contract = contract_from_json(contract_to_json(table.contract))
     assert contract == table.contract
-    assert read_prediction(path, contract).frame["a"].to_list() == numbers
-    assert read_prediction({"a": numbers}, contract).frame["a"].to_list() == numbers
+    assert Reader(contract).read_table(path).frame["a"].to_list() == numbers
+    assert Reader(contract).read_table({"a": numbers}).frame["a"].to_list() == numbers
     assert "numbers_in_another_spelling" not in dict(codes(table))
 
 
@@ -133,7 +133,7 @@ def test_the_marks_of_numbers_can_be_told(tmp_path: Path) -> None:
     assert {warning.code for warning in german.warnings} == set()
     assert german.contract.feature_types == {"a": "numeric", "b": "categorical", "c": "numeric"}
     later = csv(tmp_path, {"a": ["7", "8"], "b": ["x", "x"], "c": ["1,5", "2"]})
-    assert read_prediction(later, german.contract).frame["c"].to_list() == [1.5, 2.0]
+    assert Reader(german.contract).read_table(later).frame["c"].to_list() == [1.5, 2.0]
 
 
 def test_plain_numbers_are_none_if_the_decimal_mark_is_told_to_be_another(tmp_path: Path) -> None:
@@ -145,15 +145,15 @@ def test_a_prediction_in_another_spelling_than_in_training_is_refused_or_told(tm
     plain = train(csv(tmp_path, {"a": ["1.5", "2.5"]}), target="y").contract
     german = csv(tmp_path, {"a": ["44,88", "3"]})
     with pytest.raises(InvalidTable, match=r"'a', row 0: must be a number written with a decimal point .*'44,88'"):
-        read_prediction(german, plain)
-    assert read_prediction(german, plain, spelling=Spelling(",")).frame["a"].to_list() == [44.88, 3.0]
+        Reader(plain).read_table(german)
+    assert Reader(plain).read_table(german, decimal=",").frame["a"].to_list() == [44.88, 3.0]
     comma = train(german, target="y").contract
     english = csv(tmp_path, {"a": ["44.88", "3"]})
     with pytest.raises(
         InvalidTable, match=r"row 0: must be a number written as in training, like 1234,5, got '44\.88'"
     ):
-        read_prediction(english, comma)
-    assert read_prediction(english, comma, spelling=PLAIN).frame["a"].to_list() == [44.88, 3.0]
+        Reader(comma).read_table(english)
+    assert Reader(comma).read_table(english, decimal=".").frame["a"].to_list() == [44.88, 3.0]
 
 
 SPELLINGS = st.builds(
@@ -183,8 +183,9 @@ def test_what_other_programs_write_for_missing_is_missing_among_numbers(marker: 
     assert table.frame["a"].to_list() == [1.0, None, None, None, 2.0, None]
     listed = train({"a": [1, marker, 2.5, None]}, ["no", "yes"] * 2)
     assert listed.frame["a"].to_list() == [1.0, None, 2.5, None]
-    (rows, warnings) = RowReader(listed.contract).read([[marker], [7]]) or ([], ())
-    assert (str(rows), warnings) == ("[[nan], [7.0]]", ())
+    found = Reader(listed.contract).read([[marker], [7]])
+    assert isinstance(found, FewRows)
+    assert (str(found.rows), found.warnings) == ("[[nan], [7.0]]", ())
 
 
 @pytest.mark.parametrize(("marker", "is_missing"), [("#n/a", True), ("\\N", True), ("NULL", True), ("None", False)])
@@ -218,8 +219,9 @@ def test_markers_of_a_request_hold_for_numbers_and_texts_of_any_form(form: str, 
     table = train(X, None if target else y, target, missing_markers=("", "-999", "n.k."))
     assert table.frame["a"].to_list() == [None, 2.0, 3.5, None]
     assert table.text_frame["b"].to_list() == ["x", MISSING_CATEGORY, "NA", "x"]
-    (rows, _) = RowReader(table.contract).read([[-999.0, "n.k."]]) or ([], ())
-    assert str(rows) == f"[[nan, {MISSING_CATEGORY!r}]]"
+    found = Reader(table.contract).read([[-999.0, "n.k."]])
+    assert isinstance(found, FewRows)
+    assert str(found.rows) == f"[[nan, {MISSING_CATEGORY!r}]]"
 
 
 def test_outer_blanks_do_not_count_in_any_format(tmp_path: Path) -> None:
@@ -233,11 +235,11 @@ def test_outer_blanks_do_not_count_in_any_format(tmp_path: Path) -> None:
     table = train(path, target="y")
     assert table.contract.categorical["a"].categories == ("Oslo", "Rome")
     assert table.contract.classes == ("hi", "ho")
-    answers = [read_prediction(X, table.contract) for X in (path, {"a": cells}, pl.DataFrame({"a": cells}))]
-    answers += [read_prediction({"a": cells * 30}, table.contract)]
+    answers = [Reader(table.contract).read_table(X) for X in (path, {"a": cells}, pl.DataFrame({"a": cells}))]
+    answers += [Reader(table.contract).read_table({"a": cells * 30})]
     assert all(answer.text_frame["a"].to_list()[:2] == ["Oslo", "Oslo"] for answer in answers)
     assert all(not [found for found in answer.warnings if found.code == "unknown_categories"] for answer in answers)
-    assert RowReader(table.contract).read([[" Oslo "]]) == ([["Oslo"]], ())
+    assert Reader(table.contract).read([[" Oslo "]]) == FewRows([["Oslo"]])
 
 
 def test_a_contract_of_format_1_reads_as_it_did() -> None:
@@ -245,9 +247,9 @@ def test_a_contract_of_format_1_reads_as_it_did() -> None:
     old = Contract(table.contract.feature_types, table.contract.categorical, ("no", "yes"), ("", "?"), edition=1)
     kept = contract_from_json(contract_to_json(old))
     assert kept == old
-    assert read_prediction({"a": [" x", "#N/A"], "b": [1, 2]}, kept).text_frame["a"].to_list() == [" x", "#N/A"]
+    assert Reader(kept).read_table({"a": [" x", "#N/A"], "b": [1, 2]}).text_frame["a"].to_list() == [" x", "#N/A"]
     with pytest.raises(InvalidTable, match="column 'b', row 0: must be a number, got 'None'"):
-        read_prediction({"a": ["x"], "b": ["None"]}, kept)
+        Reader(kept).read_table({"a": ["x"], "b": ["None"]})
 
 
 def test_labels_and_categories_that_are_nearly_the_same_are_named() -> None:

@@ -22,10 +22,10 @@ from modelyard.ml_core.training.orders import order_training
 from modelyard.ml_core.training.trainings import run_training
 from modelyard.models_registry.base import Fit, FitTask, ModelClass, Predictor
 from modelyard.schemas import Evaluation, Label, ModelMetadata, ModelWarning, PredictRequest, TrainRequest
-from modelyard.tables import JsonTableReader, RowReader
-from modelyard.tables.columns import Cells
+from modelyard.tables import Reader
 from modelyard.tables.contract import Contract, TrainingTable
 from modelyard.tables.missing import Markers
+from modelyard.tables.sources import Cells
 
 
 class Values:
@@ -136,8 +136,7 @@ def test_another_task_trains_and_answers(line: Line, tmp_path: Path) -> None:
         model_id="id",
         model_class_key="line",
         contract=contract,
-        rows=RowReader(contract),
-        json_tables=JsonTableReader(contract),
+        reader=Reader(contract),
         predictor=line.predictor(trained.estimator, contract),
         task=Values(),
         reads_enums=line.reads_enums,

@@ -1,14 +1,15 @@
-"""A table that a visitor gave: a file on disk, looked at without reading all of it.
+"""A table that a visitor gave: a file on disk and a preview of it.
 
-What a table means is decided by the server; the look shown here is a preview, and the file goes on as it is.
+The server decides what a table means, and the file goes on as it is. A CSV is read as the server reads it, so that both
+see the same rows; other formats tell their rows without being read whole.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -16,26 +17,27 @@ import polars as pl
 
 from modelyard.dashboard.profiles import ColumnLook, look_at
 from modelyard.errors import InvalidTable
+from modelyard.tables.sources import delimiter_of, read_csv_file
 
 Format = Literal["csv", "json", "jsonl", "parquet", "arrow"]
+
+UNREADABLE = (InvalidTable, pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, UnicodeDecodeError)
+"""What reading a file may raise if it is damaged or gone."""
 
 HEAD_ROWS = 5_000
 """The rows that a preview and its profile are made of."""
 
 EXTENSIONS = ["csv", "tsv", "txt", "json", "jsonl", "ndjson", "parquet", "arrow", "feather"]
-_SNIFFED_BYTES = 64 * 1024
-_DELIMITERS = ",;\t|"
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A file as it was given: `rows` is None and `columns` empty where it could not be previewed, for `problem`."""
+    """A file as it was given. If it cannot be previewed, `rows` is None, `columns` is empty and `problem` says why."""
 
     path: Path
     name: str
     n_bytes: int
     format: Format
-    delimiter: str = ","
     rows: int | None = None
     head: pl.DataFrame = field(default_factory=pl.DataFrame)
     columns: tuple[ColumnLook, ...] = ()
@@ -48,22 +50,21 @@ class Table:
 
     def scan(self) -> pl.LazyFrame:
         """Return the table, read when it is asked for; a CSV's cells as text."""
-        return _scan(self.path, self.format, self.delimiter)
+        return _scan(self.path, self.name, self.format)
 
 
 def open_table(path: Path, name: str) -> Table:
     """Look at a file: its columns, its rows, its first rows."""
     kind = _format(path, name)
-    delimiter = _delimiter(path) if kind == "csv" else ","
     n_bytes = path.stat().st_size
     try:
-        frame = _scan(path, kind, delimiter)
+        frame = _scan(path, name, kind)
         head = frame.head(HEAD_ROWS).collect()
         rows = frame.select(pl.len()).collect(engine="streaming").item()
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         return Table(path, name, n_bytes, kind, problem=str(error).splitlines()[0][:200])
     columns = tuple(look_at(head[column]) for column in head.columns)
-    return Table(path, name, n_bytes, kind, delimiter, rows, head, columns)
+    return Table(path, name, n_bytes, kind, rows, head, columns)
 
 
 def without(table: Table, columns: Sequence[str], folder: Path) -> Path:
@@ -97,15 +98,18 @@ def _write_arrow_without(table: Table, columns: Sequence[str], path: Path) -> No
 
 def _write_csv_without(table: Table, columns: Sequence[str], path: Path) -> None:
     """Copy a CSV record by record: polars would take stray quotes for the ends of cells, and rows would vanish."""
-    kept = [position for position, name in enumerate(table.names) if name not in columns]
     with (
         table.path.open(encoding="utf-8-sig", newline="") as source,
         path.open("w", encoding="utf-8", newline="") as copy,
     ):
-        reader = csv.reader(source, delimiter=table.delimiter, strict=True)
-        writer = csv.writer(copy, delimiter=table.delimiter)
+        delimiter = delimiter_of(table.path, table.name)
+        reader = csv.reader(source, delimiter=delimiter, strict=True)
+        writer = csv.writer(copy, delimiter=delimiter)
         try:
-            writer.writerows([record[position] for position in kept] for record in _whole(reader, len(table.names)))
+            header = next(filter(None, reader))
+            kept = [position for position, name in enumerate(header) if name.strip() not in columns]
+            records = _whole(chain([header], reader), len(header))
+            writer.writerows([record[position] for position in kept] for record in records)
         except (csv.Error, UnicodeDecodeError) as error:
             message = f"no column can be left out of {table.name!r}: line {reader.line_num}: {error}"
             raise InvalidTable(message) from None
@@ -134,10 +138,10 @@ def _format(path: Path, name: str) -> Format:
     return "json" if extension == ".json" or text[:1] in (b"{", b"[") else "csv"
 
 
-def _scan(path: Path, kind: Format, delimiter: str) -> pl.LazyFrame:
+def _scan(path: Path, name: str, kind: Format) -> pl.LazyFrame:
     match kind:
         case "csv":
-            return pl.scan_csv(path, separator=delimiter, infer_schema=False)
+            return read_csv_file(path, name).lazy()
         case "parquet":
             return pl.scan_parquet(path)
         case "arrow":
@@ -154,16 +158,3 @@ def _read_json(path: Path) -> pl.DataFrame:
     if frame.height == 1 and all(isinstance(dtype, pl.List) for dtype in frame.dtypes):
         return frame.explode(frame.columns)
     return frame
-
-
-def _delimiter(path: Path) -> str:
-    with path.open("rb") as file:
-        sample = file.read(_SNIFFED_BYTES).decode("utf-8", errors="replace")
-    return max(_DELIMITERS, key=lambda delimiter: _width(sample, delimiter))
-
-
-def _width(sample: str, delimiter: str) -> int:
-    try:
-        return len(next(csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter), []))
-    except csv.Error:
-        return 0

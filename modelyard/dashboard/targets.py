@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import polars as pl
 import streamlit as st
 
 from modelyard.dashboard import session
 from modelyard.dashboard.formats import count, escaped
 from modelyard.dashboard.profiles import without_missing
-from modelyard.dashboard.tables import Table
+from modelyard.dashboard.tables import UNREADABLE, Table
 from modelyard.dashboard.texts import t
 from modelyard.schemas import MOST_SINGLE_CLASSES, is_hopeless
 
@@ -71,7 +70,7 @@ def count_labels(table: Table, target: str) -> Labels | None:
     try:
         labels = without_missing(table.scan().select(target).collect(engine="streaming").to_series())
         sizes = labels.rename("label").value_counts(name="size")["size"]
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
     return Labels(len(labels), len(sizes), int((sizes == 1).sum()))
 

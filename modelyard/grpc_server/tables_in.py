@@ -18,7 +18,7 @@ from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidRequest, Inval
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import NoValue, read_value
 from modelyard.tables import read_arrow
-from modelyard.tables.forms import check_names
+from modelyard.tables.sources import check_names
 
 KINDS = "rows, columns, arrow or file"
 

@@ -1,45 +1,34 @@
-"""Tables: rows, records, columns, CSV, JSON, JSON lines, Parquet and Arrow become one checked polars DataFrame.
+"""Tables: rows, records, columns, CSV, JSON, Parquet and Arrow become one checked table.
 
-`read_training` makes the contract a model keeps, `read_prediction` checks against it, `RowReader` does so for a few
-rows at the least cost, `JsonTableReader` for many rows or records of JSON. Nothing here knows models, storage or doors.
+`read_training` makes the contract that a model keeps, and a `Reader` checks tables to predict for against it. Nothing
+here knows models, storage or doors.
 """
 
-from modelyard.tables.checking import read_prediction, read_training
-from modelyard.tables.contract import (
-    MISSING_CATEGORY,
-    CategoricalColumn,
-    Contract,
-    Table,
-    TrainingTable,
-    escape_category,
-    unescape_category,
-)
+from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, Contract, Table, TrainingTable
 from modelyard.tables.contract_json import contract_from_json, contract_to_json
-from modelyard.tables.files import read_arrow, read_file
 from modelyard.tables.inference import ReadingOptions
-from modelyard.tables.json_tables import JsonTable, JsonTableReader
 from modelyard.tables.profile import profile_columns
-from modelyard.tables.rows import FEW_ROWS, RowReader, read_prediction_rows
+from modelyard.tables.reading import FEW_ROWS, CheckedRow, FewRows, Reader
+from modelyard.tables.sources import JsonTable, RawTable, read_arrow, read_file
+from modelyard.tables.training import read_training
 
 __all__ = [
     "FEW_ROWS",
     "MISSING_CATEGORY",
     "CategoricalColumn",
+    "CheckedRow",
     "Contract",
+    "FewRows",
     "JsonTable",
-    "JsonTableReader",
+    "RawTable",
+    "Reader",
     "ReadingOptions",
-    "RowReader",
     "Table",
     "TrainingTable",
     "contract_from_json",
     "contract_to_json",
-    "escape_category",
     "profile_columns",
     "read_arrow",
     "read_file",
-    "read_prediction",
-    "read_prediction_rows",
     "read_training",
-    "unescape_category",
 ]

@@ -1,4 +1,4 @@
-"""Warnings about tables: what is legal but worth knowing. They count cells and never show them."""
+"""Warnings about tables that are legal, but that their callers should look at. They count cells and never show them."""
 
 from __future__ import annotations
 
@@ -110,6 +110,19 @@ def _shown_pairs(pairs: Sequence[tuple[str, str]]) -> str:
     return ", ".join(f"{one!r} and {other!r}" for one, other in pairs[:_ROWS_SHOWN]) + (
         ", ..." if len(pairs) > _ROWS_SHOWN else ""
     )
+
+
+def index_columns(names: Sequence[str]) -> tuple[ModelWarning, ...]:
+    """Warn that pandas' index was not trained on; the name of a CSV's is empty."""
+    if not names:
+        return ()
+    shown = ", ".join(map(repr, names))
+    message = (
+        f"pandas' index is no feature and was left out: {shown}; to train on it, name it in feature_types"
+        if any(names)
+        else "the first column has no name, like pandas' index in CSV, and was left out; to train on it, give it a name"
+    )
+    return (ModelWarning(code="index_columns", message=message, count=len(names)),)
 
 
 def extra_columns(names: Sequence[str]) -> tuple[ModelWarning, ...]:

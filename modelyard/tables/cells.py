@@ -1,7 +1,7 @@
 """What one cell means: missing, a number, or a category.
 
-These are the definitions. `columns` applies them to whole columns, `rows` to a few rows; both must agree with what is
-written here.
+These are the definitions. `columns` applies them to whole columns and `reading` to a few rows, and both must agree with
+them.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ def _kind_of(cell_type: type) -> Kind:
 
 
 kind_of: Callable[[type], Kind] = lru_cache(maxsize=1024)(_kind_of)
-"""Tell what cells of a Python (or numpy) type are. NaN is still a number here; see `is_missing`."""
+"""Return the kind of cells of a Python (or numpy) type. NaN counts as a number here; see `is_missing`."""
 
 
 def is_missing(cell: Any, markers: Markers) -> bool:
-    """Tell whether a cell is None, NaN, a text that is a missing marker, or the number that one is."""
+    """Whether a cell is None, NaN, a text that is a missing marker, or a number that a marker is."""
     kind = kind_of(type(cell))
     if kind == "text":
         return str(cell).strip(BLANKS) in markers
@@ -60,12 +60,12 @@ def is_missing(cell: Any, markers: Markers) -> bool:
 
 
 def looks_like_number(text: str) -> bool:
-    """Tell whether text without surrounding blanks is written as a number: `1`, `+.5`, `5.`, `1e5`, but not `007`."""
+    """Whether a text without outer blanks is written as a number: `1`, `+.5`, `5.`, `1e5`, but not `007`."""
     return NUMBER.fullmatch(text) is not None and _LEADING_ZERO.match(text) is None
 
 
 def number(cell: Any, reading: CellReading, *, text_cells: bool) -> float | None:
-    """Return a numeric column's cell, None where it is missing; `text_cells`: numbers come as text (CSV).
+    """Return a cell of a numeric column, None if it is missing. `text_cells`: numbers come as text (CSV).
 
     Raises ValueError saying what the cell must be.
     """
@@ -82,7 +82,7 @@ def number(cell: Any, reading: CellReading, *, text_cells: bool) -> float | None
 
 
 def category(cell: Any, reading: CellReading) -> str:
-    """Return a categorical column's cell as estimators see it; `reading.source` decides how text is read.
+    """Return a cell of a categorical column as estimators see it. `reading.source` says how text is read.
 
     Raises ValueError saying what the cell must be.
     """
@@ -142,7 +142,7 @@ def wrong_cell(column: str, row: int, problem: str, cell: Any) -> FieldError:
 
 
 def plain(cell: Any) -> str | int | float | bool | None:
-    """Return a cell as JSON can carry it; what JSON cannot, and what is long, as it is shown."""
+    """Return a cell as JSON can carry it. Other cells, and long texts, become the text that shows them."""
     if cell is None or isinstance(cell, bool):
         return cell
     if isinstance(cell, str) and len(cell) <= 80 and cell.isprintable():

@@ -1,14 +1,14 @@
 """Whole columns: what they hold, and their cells as numbers or as categories.
 
-Each conversion takes a vectorised way first and goes through the cells one by one only where that way fails, to name
-the wrong ones. What a cell means is defined in `cells`.
+Each conversion takes a vectorised way first. Only if that fails it goes through the cells one by one, to name the wrong
+ones. What a cell means is defined in `cells`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -25,30 +25,33 @@ from modelyard.tables.csv_cells import (
     text_content,
 )
 from modelyard.tables.missing import BLANKS, Markers
+from modelyard.tables.sources import Cells
 from modelyard.tables.spelling import PLAIN
 
-Cells: TypeAlias = "pl.Series | list[Any] | tuple[Any, ...]"
 Content = Literal["numbers", "booleans", "text", "mixed", "missing"]
 
 _FEW_TEXTS = 1000
-"""Up to here texts are looked at one by one, beyond by whole columns."""
+"""Up to so many distinct texts of a column are looked at one by one, more of them as whole columns."""
 
 TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
 _CELL_TYPES = (*TEXT_TYPES, pl.Boolean, pl.Null, pl.Date, pl.Datetime, pl.Time)
 
 
 def check_dtype(name: str, column: Cells) -> None:
-    """Refuse a polars column of lists, structs, durations, bytes and the like; a list is judged cell by cell."""
+    """Check that a polars column does not hold lists, structs, durations, bytes and the like. Raises InvalidTable.
+
+    Python lists pass, because they are judged cell by cell.
+    """
     if isinstance(column, pl.Series) and not (column.dtype.is_numeric() or column.dtype in _CELL_TYPES):
         message = f"column {name!r} must hold numbers, text, booleans or dates, not {column.dtype}"
         raise InvalidTable.of([FieldError(("X", name), message, str(column.dtype))])
 
 
 def content_of(column: Cells, among: Markers, among_numbers: Markers, *, text_cells: bool) -> Content:
-    """Tell what a column holds beside missing cells; `mixed`: numbers together with text or booleans.
+    """Return what a column holds beside missing cells; `mixed` is numbers together with text or booleans.
 
-    A column of numbers has the markers `among_numbers`, any other `among`. With `text_cells` (CSV) text that is all
-    numbers, or all `true` and `false`, counts as such.
+    Missing cells are told by `among_numbers` in a column of numbers, by `among` in any other. With `text_cells` (CSV)
+    a column whose texts are all numbers, or all `true` and `false`, counts as numbers or booleans.
     """
     if isinstance(column, pl.Series):
         return _series_content(column, among, among_numbers, text_cells)
@@ -66,7 +69,7 @@ def content_of(column: Cells, among: Markers, among_numbers: Markers, *, text_ce
 def numeric_series(
     name: str, column: Cells, reading: CellReading, errors: list[FieldError], *, text_cells: bool = False
 ) -> pl.Series:
-    """Return a column as Float64, null where missing; what is no finite number is added to `errors`."""
+    """Return a column as Float64, null if missing. Cells that are no finite numbers are added to `errors`."""
     fast = _fast_numbers(name, column, reading, text_cells)
     if fast is not None:
         return fast
@@ -75,7 +78,7 @@ def numeric_series(
 
 
 def category_series(name: str, column: Cells, reading: CellReading, errors: list[FieldError]) -> pl.Series:
-    """Return a column as categories in estimators' form, without nulls; what cannot be one is added to `errors`."""
+    """Return a column as categories in estimators' form, without nulls. Other cells are added to `errors`."""
     fast = _fast_categories(name, column, reading)
     if fast is not None:
         return fast
@@ -91,7 +94,7 @@ def coded_series(name: str, column: Cells, reading: CellReading, errors: list[Fi
 
 
 def rounded_integers(column: Cells, numbers: pl.Series, reading: CellReading) -> list[int]:
-    """Return the rows of whole numbers that a float does not hold; `numbers` is what the column was read as."""
+    """Return the rows of whole numbers that a float does not hold; `numbers` is the column as it was read."""
     large = (numbers.abs() >= cells.EXACT_INTEGERS).fill_null(value=False).arg_true().to_list()
     return [row for row in large if _is_rounded(column[row], numbers[row], reading)]
 
@@ -149,7 +152,7 @@ def _fast_numbers(name: str, column: Cells, reading: CellReading, text_cells: bo
 
 
 def _written_numbers(column: Cells, reading: CellReading) -> pl.Series | None:
-    """Return a column of texts as numbers, null where missing; None if one is neither."""
+    """Return a column of texts as numbers, null if missing; None if a cell is neither."""
     if not isinstance(column, pl.Series) or column.dtype not in TEXT_TYPES:
         return None
     if reading.spelling == PLAIN and (numbers := plain_numbers(column)) is not None:
@@ -174,7 +177,7 @@ def _fast_categories(name: str, column: Cells, reading: CellReading) -> pl.Serie
     text = texts_of(name, column)
     if text is not None:
         if reading.source == "text":
-            return text_categories(text, reading).rename(name)
+            return text.to_frame().select(category_expr(pl.nth(0), reading)).to_series().rename(name)
         column = text
     if not isinstance(column, pl.Series):
         return _listed_categories(name, column, reading)
@@ -191,7 +194,7 @@ def _fast_categories(name: str, column: Cells, reading: CellReading) -> pl.Serie
 
 
 def _coded_texts(text: pl.Series, reading: CellReading) -> pl.Series | None:
-    """Return texts as coded categories; None where they are many, or one cannot be a category."""
+    """Return texts as coded categories; None if there are many of them, or if one cannot be a category."""
     seen = text.unique().to_list()
     if len(seen) > _FEW_TEXTS:
         return None
@@ -217,13 +220,8 @@ def texts_of(name: str, column: Cells) -> pl.Series | None:
         return None
 
 
-def text_categories(text: pl.Series, reading: CellReading) -> pl.Series:
-    """Return texts as categories in estimators' form."""
-    return text.to_frame().select(category_expr(pl.nth(0), reading)).to_series()
-
-
 def category_expr(text: pl.Expr, reading: CellReading) -> pl.Expr:
-    """Return what makes texts categories in estimators' form, without nulls."""
+    """Return the expression that turns texts into categories in estimators' form, without nulls."""
     bare = text.str.strip_chars(BLANKS)
     missing = bare.is_in(reading.markers.series)
     text = text if reading.edition == 1 else bare
@@ -256,7 +254,7 @@ def _listed_categories(name: str, column: Sequence[Any], reading: CellReading) -
 
 
 def _each(name: str, column: Cells, convert: Callable[[Any], Any], errors: list[FieldError]) -> list[Any]:
-    """Convert cell by cell; stop where as many are wrong as an error names."""
+    """Convert cell by cell. Stops once as many cells are wrong as an error can name."""
     converted: list[Any] = []
     for row, cell in enumerate(chain(column)):
         try:

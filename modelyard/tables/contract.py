@@ -1,4 +1,4 @@
-"""What a model remembers of its training table, and checks every later table against."""
+"""The contract: what a model keeps of its training table, to check every later table against it."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def unescape_category(text: str) -> str | None:
 class CategoricalColumn:
     """The categories seen in training, sorted, in estimators' form (MISSING_CATEGORY among them if it was seen).
 
-    `source` says what the cells were, which decides how a text cell is read later: in a column of numbers
-    the text `1.0` is the category `1`, in a column of text it stays `1.0`.
+    `source` says what the cells of training were, and so how a text is read later: in a column of numbers the text
+    `1.0` is the category `1`, in a column of text it stays `1.0`.
     """
 
     categories: tuple[str, ...]
@@ -55,18 +55,18 @@ class CategoricalColumn:
 
     @cached_property
     def enum(self) -> pl.Enum:
-        """The polars type of a column that holds no other categories; made once, for it hashes them all."""
+        """The polars type of a column that holds no other categories. Made once, because it hashes them all."""
         return pl.Enum(self.categories)
 
     @cached_property
     def escaped(self) -> frozenset[str]:
-        """The categories that no caller's text is: the missing one, and those that got a NUL more."""
+        """The categories that equal no text of a caller: the missing one, and those with one more NUL."""
         return frozenset(text for text in self.categories if text.startswith("\x00"))
 
 
 @dataclass(frozen=True, slots=True)
 class CellReading:
-    """How the cells of one column are read; `spelling` holds for the texts of a numeric column of a CSV."""
+    """How the cells of one column are read. `spelling` is that of the numbers in a CSV's numeric column."""
 
     markers: Markers
     source: CategorySource = "text"
@@ -112,9 +112,9 @@ class Contract:
 class Table:
     """A checked table: `frame` has the contract's columns in order and nothing else.
 
-    Numeric columns are Float64 with nulls where missing (no NaN, no infinity), categorical ones without nulls
-    (MISSING_CATEGORY where missing): Enum of the contract's categories in a table to train on, in one to predict for
-    Enum where that is known to be enough, else String. `text_frame` has them as String in any case.
+    Numeric columns are Float64 with null for a missing cell, and without NaN and infinity. Categorical columns have no
+    nulls (MISSING_CATEGORY for a missing cell). In a table to train on they are Enum of the contract's categories. In a
+    table to predict for they are Enum if it is known that no other category occurs, else String.
     """
 
     frame: pl.DataFrame
@@ -132,7 +132,7 @@ def as_text(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def as_codes(texts: pl.Series) -> pl.Series:
-    """Return texts as an Enum of those that occur, sorted; what is an Enum already stays one of all its categories."""
+    """Return texts as an Enum of those that occur, sorted. An Enum stays as it is, with all its categories."""
     return texts if isinstance(texts.dtype, pl.Enum) else texts.cast(pl.Enum(texts.unique().sort()))
 
 

@@ -32,7 +32,7 @@ def contract_to_json(contract: Contract) -> bytes:
 def contract_from_json(data: bytes) -> Contract:
     """Read what `contract_to_json` wrote.
 
-    Raises FailedPrecondition for the format of a newer release, DataLoss for what is no contract.
+    Raises FailedPrecondition for the format of a newer release, DataLoss if the data is no contract.
     """
     try:
         document = orjson.loads(data)

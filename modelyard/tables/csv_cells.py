@@ -1,4 +1,4 @@
-"""What CSV's cells, which are all text, are written as: plain numbers, `true` and `false`, or text."""
+"""The cells of a CSV, which are all text: whether they are written as numbers, as `true` and `false`, or as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TextContent = Literal["numbers", "booleans", "text", "missing"]
 
 
 def plain_numbers(text: pl.Series) -> pl.Series | None:
-    """Return CSV's cells as numbers if they are plain finite numbers and empty cells alone, as they mostly are."""
+    """Return cells as numbers if all of them are plain finite numbers or empty, as they mostly are; else None."""
     numbers = text.cast(pl.Float64, strict=False)
     if numbers.null_count() != text.null_count() or not is_finite(numbers) or numbers.null_count() == len(numbers):
         return None
@@ -22,12 +22,12 @@ def plain_numbers(text: pl.Series) -> pl.Series | None:
 
 
 def distinct_texts(text: pl.Series) -> pl.Series:
-    """Return the distinct texts of a column, without outer blanks; a blank may have kept two of them apart."""
+    """Return the distinct texts of a column, without outer blanks. Two that differed by a blank only both stay."""
     return stripped(text.unique().drop_nulls())
 
 
 def text_content(seen: pl.Series, among: Markers, among_numbers: Markers) -> TextContent:
-    """Tell what CSV's cells are written as, by the distinct ones of a column, without outer blanks.
+    """Return how a column is written, by its distinct texts without outer blanks.
 
     Infinite numbers count beside finite ones, to be refused later.
     """
@@ -41,10 +41,10 @@ def text_content(seen: pl.Series, among: Markers, among_numbers: Markers) -> Tex
 
 
 def strays_among_numbers(column: pl.Series, among_numbers: Markers) -> pl.Series:
-    """Return the rows of CSV's cells that are no numbers, in a column whose other cells are; else none.
+    """Return the rows of the few cells that are no numbers, in a column whose other cells are.
 
-    They are worth a word if they are few (one in ten, or one) or no more than two distinct texts. Numbers with leading
-    zeros are codes, so their column is none of numbers.
+    Returns no rows if there are more of them than one in ten, unless they are a single cell or at most two distinct
+    texts. Numbers with leading zeros are codes, so a column of them is no column of numbers.
     """
     numbers, strays = numbers_and_strays(stripped(column), among_numbers)
     rows = strays.arg_true()
@@ -61,7 +61,7 @@ def stripped(series: pl.Series) -> pl.Series:
 
 
 def numbers_and_strays(text: pl.Series, markers: Markers, spelling: Spelling = PLAIN) -> tuple[pl.Series, pl.Series]:
-    """Return texts as numbers, null where they are none, and which of them are neither numbers nor missing."""
+    """Return texts as numbers (null if they are none), and a mask of those that are neither numbers nor missing."""
     numbers = (text if spelling == PLAIN else spelling.plain_texts(text)).cast(pl.Float64, strict=False).fill_nan(None)
     odd = numbers.is_null() & text.is_not_null()
     if not odd.any():
@@ -72,7 +72,7 @@ def numbers_and_strays(text: pl.Series, markers: Markers, spelling: Spelling = P
 
 
 def is_finite(numbers: pl.Series) -> bool:
-    """Tell whether all numbers are finite, nulls aside."""
+    """Whether all numbers are finite. Nulls are ignored."""
     if numbers.has_nulls():
         return numbers.is_finite().all()
     return bool(np.isfinite(numbers.to_numpy()).all())  # a fifth of what polars takes

@@ -1,7 +1,7 @@
-"""What the columns of a training table are: numeric or categorical, and how their cells are read.
+"""Inference: whether the columns of a training table are numeric or categorical, and how their cells are read.
 
-What the caller declared holds. The rest is inferred from all cells of a column and, of how CSV's numbers are written,
-from all columns of the table. What was taken one way and could have been meant another way gets a warning.
+The caller's declarations hold. Other columns are inferred from all their cells, and the way in which a CSV writes its
+numbers from all columns together. A column that could have been meant another way than it was taken gets a warning.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from modelyard.errors import FieldError
 from modelyard.schemas import FeatureType, ModelWarning
 from modelyard.schemas.base import Decimal, Thousands
 from modelyard.tables import advice, columns, csv_cells
-from modelyard.tables.columns import TEXT_TYPES, Cells, Content
+from modelyard.tables.columns import TEXT_TYPES, Content
 from modelyard.tables.contract import CellReading
 from modelyard.tables.lookalikes import lookalike, may_hold_numbers
 from modelyard.tables.missing import Markers, column_markers
-from modelyard.tables.spelling import PLAIN, Spelling, grouped_by_dots, holds_codes, spelling_of
+from modelyard.tables.sources import Cells
+from modelyard.tables.spelling import PLAIN, Spelling, grouped_by_dots, holds_codes, spelling_of, told_spelling
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingOptions:
-    """How the caller says that cells are read: texts that are missing, and CSV's decimal and thousands marks.
+    """How the caller wants cells to be read: the texts that are missing, and a CSV's decimal and thousands marks.
 
-    With neither mark given, a column's spelling is found out.
+    If neither mark is given, each column's spelling is found out.
     """
 
     missing_markers: tuple[str, ...]
@@ -36,14 +37,12 @@ class ReadingOptions:
     @property
     def told(self) -> Spelling | None:
         """The spelling of all numbers, None if it is to be found out."""
-        if self.decimal is None and self.thousands is None:
-            return None
-        return Spelling(self.decimal or ("," if self.thousands == "." else "."), self.thousands or "")
+        return told_spelling(self.decimal, self.thousands)
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnPlan:
-    """What a column was taken for, and what its caller should know of that."""
+    """How a column is read, and the warnings about it."""
 
     feature_type: FeatureType
     reading: CellReading
@@ -53,7 +52,7 @@ class ColumnPlan:
 def plan_columns(
     features: Mapping[str, Cells], declared: Mapping[str, FeatureType], options: ReadingOptions, *, text_cells: bool
 ) -> tuple[dict[str, ColumnPlan], list[FieldError]]:
-    """Plan how each column is read; the errors are of columns that mix numbers and text, and are not declared."""
+    """Plan how each column is read. Returns errors for columns that mix numbers and text and are not declared."""
     among = column_markers(options.missing_markers, among_numbers=False)
     among_numbers = column_markers(options.missing_markers, among_numbers=True)
     contents: dict[str, Content] = {}
@@ -86,9 +85,9 @@ def _spellings(
     told: Spelling | None,
     markers: Markers,
 ) -> dict[str, Spelling | None]:
-    """Return the spelling of columns of texts whose numbers are not written as `1234.5`; None if they hold no numbers.
+    """Return the spelling of each column of texts whose numbers are not written as `1234.5`.
 
-    Columns that are what they seem are left out.
+    The spelling is None for a column that turns out to hold no numbers. Columns that are as they seem are left out.
     """
     texts = {
         name: _distinct(column, markers)

@@ -15,10 +15,10 @@ from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.schemas.showing import shown, shown_instead
 from modelyard.tables import cells
 from modelyard.tables.class_sizes import check_class_sizes
-from modelyard.tables.columns import Cells
 from modelyard.tables.contract import CellReading
 from modelyard.tables.csv_cells import TextContent, distinct_texts, text_content
 from modelyard.tables.missing import BLANKS, Markers
+from modelyard.tables.sources import Cells
 
 Label = bool | int | str
 LABEL_DUE = "must be an integer, text or a boolean"
@@ -37,7 +37,7 @@ class TargetReader(Protocol):
 
 
 def label_column(y: Any) -> Cells:
-    """Return y as a column; raise InvalidTable where it is no list, tuple, Series or one-dimensional array."""
+    """Return y as a column. Raises InvalidTable if it is no list, tuple, Series or one-dimensional array."""
     if isinstance(y, pl.Series):
         return y.to_list() if y.dtype == pl.Object else y
     if isinstance(y, np.ndarray):
@@ -88,7 +88,7 @@ def wrong_label(label: str, row: int, problem: object, cell: Any) -> FieldError:
 
 
 def _distinct(column: Cells) -> Cells:
-    """Return the labels that occur, where polars knows them at once; else all."""
+    """Return the distinct labels if polars can tell them at once, else all labels."""
     if not isinstance(column, pl.Series):
         return column
     return (column.unique() if _is_plain(column) else column).to_list()
@@ -108,9 +108,9 @@ def _is_plain(column: pl.Series) -> bool:
 
 
 def _reader(column: Cells, markers: Markers, kinds: set[cells.Kind]) -> Callable[[Any], Label]:
-    """Return what turns a cell into a label of the column's type, raising ValueError where it cannot be one.
+    """Return the function that turns a cell into a label of the column's type. It raises ValueError for other cells.
 
-    A column that is still a Series is CSV's.
+    A column that is still a Series comes from a CSV.
     """
     written = isinstance(column, pl.Series)
     kind = (

@@ -53,7 +53,7 @@ def may_hold_numbers(column: pl.Series) -> bool:
 def lookalike(column: pl.Series) -> Lookalike | None:
     """Say how a column's numbers are written if most of its texts are numbers, and some in another spelling.
 
-    `column` has texts without outer blanks, null where missing. Whole numbers of one width, some with leading zeros,
+    `column` has texts without outer blanks, null if missing. Whole numbers of one width, some with leading zeros,
     are codes and not meant.
     """
     counted = column.drop_nulls().value_counts(sort=True, name="count").head(_MOST_TEXTS)

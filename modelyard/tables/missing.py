@@ -1,7 +1,7 @@
-"""Which texts mean a missing cell: the configured markers, and what other programs write.
+"""The texts that mean a missing cell: the configured markers, and those of other programs.
 
-Among numbers nothing but a missing cell can be meant by `None`, `-` or `#DIV/0!`; among texts those are real
-categories, so there only what no person writes as one is added. Labels know the configured markers alone.
+Among numbers `None`, `-` or `#DIV/0!` can only mean a missing cell. Among texts they may be real categories, so there
+only texts are added that no person writes as a category. Labels know the configured markers alone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _AMONG_NUMBERS = _AMONG_TEXTS | {
 
 @dataclass(frozen=True)
 class Markers:
-    """The texts that mean a missing cell, outer blanks aside, and the numbers that do."""
+    """The texts (without outer blanks) and the numbers that mean a missing cell."""
 
     texts: frozenset[str]
     numbers: frozenset[float] = frozenset()

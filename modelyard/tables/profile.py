@@ -19,7 +19,7 @@ def profile_columns(table: TrainingTable) -> dict[str, dict[str, Any]]:
     """Describe each column by its `type`, its number of `missing` cells and what its type allows.
 
     Numbers have `min`, `max`, `mean`, `std`, `median` (null beyond the range of a float) and `histogram`; categories
-    have `n_categories` and the most frequent ones as `top`, where the value null is the missing category.
+    have `n_categories` and the most frequent ones as `top`; its value null is the missing category.
     """
     return {
         series.name: _numeric(series) if series.dtype == pl.Float64 else _categorical(as_codes(series))
@@ -45,7 +45,7 @@ def _numeric(series: pl.Series) -> dict[str, Any]:
 
 
 def _histogram(values: npt.NDArray[np.float64]) -> dict[str, list[Any]]:
-    """Count values in up to 20 bins of one width; a bin a value where whole numbers are fewer than that."""
+    """Count values in up to 20 bins of one width. Each whole number has its own bin if there are fewer."""
     low, high = float(values.min()), float(values.max())
     if low == high:
         return {"edges": [low, high], "counts": [len(values)]}

@@ -1,7 +1,7 @@
 """How numbers are written in texts: `1234.5`, `1.234,5`, `12.5%`.
 
-Only CSV's cells are read so, since they have no types. A column is read in another spelling if that spelling is the
-only one in which all its cells are numbers; `lookalikes` names what is left.
+Only the cells of a CSV are read so, because they have no types. A column is read in another spelling if that spelling
+is the only one in which all its cells are numbers; `lookalikes` names the columns that remain.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Spelling:
         return bare.replace(",", ".").replace(MINUS, "-")
 
     def plain_texts(self, texts: pl.Series) -> pl.Series:
-        """Return texts as `plain` does, null where one is no number of this spelling."""
+        """Return texts as `plain` does, null for a text that is no number of this spelling."""
         is_number = texts.str.contains(f"^(?:{_pattern(self).pattern})$").fill_null(value=False)
         found = texts.set(~is_number, None).str.strip_chars_end("% ")
         if self.thousands:
@@ -64,6 +64,13 @@ class Spelling:
 
 
 PLAIN = Spelling()
+
+
+def told_spelling(decimal: Decimal | None, thousands: Thousands | None) -> Spelling | None:
+    """Return the spelling that a caller tells by the marks; None if neither is given."""
+    if decimal is None and thousands is None:
+        return None
+    return Spelling(decimal or ("," if thousands == "." else "."), thousands or "")
 
 
 @lru_cache(maxsize=64)

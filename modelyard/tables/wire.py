@@ -19,8 +19,9 @@ import polars as pl
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidArgument, InvalidHyperparams, InvalidTable
 from modelyard.schemas.showing import shown
 from modelyard.tables.cells import finite, kind_of, require_unicode, shortest_float, unfit, wrong_cell
-from modelyard.tables.forms import cells_of, check_names, read_form
 from modelyard.tables.labels import LABEL_DUE, label_column, require_int64, wrong_label
+from modelyard.tables.sources import check_names
+from modelyard.tables.sources.forms import cells_of, read_form
 
 Plain = str | int | float | bool | None
 _AS_THEY_ARE = frozenset({str, int, bool, type(None)})

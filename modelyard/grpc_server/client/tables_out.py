@@ -13,7 +13,7 @@ import polars as pl
 from modelyard.errors import InvalidTable
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import INT64, check_value, write_value, write_values
-from modelyard.tables.forms import check_form
+from modelyard.tables.sources.forms import check_form
 from modelyard.tables.wire import keys_of, wrong_cells
 
 _EXACT_INTEGERS = range(-(2**53), 2**53 + 1)

@@ -10,8 +10,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 
 from modelyard.ml_core.serving.loaded import LoadedModel
-from modelyard.tables import FEW_ROWS
-from modelyard.tables.rows import CheckedRow
+from modelyard.tables import FEW_ROWS, CheckedRow
 
 Scores = list[list[float]]
 _Asked = tuple[list[CheckedRow], "asyncio.Future[Scores]"]

@@ -23,8 +23,7 @@ from modelyard.ml_core.tasks import TASKS, Task
 from modelyard.models_registry.base import Predictor
 from modelyard.schemas import ModelMetadata, ModelQuery
 from modelyard.storage import ModelRecord, ModelStore
-from modelyard.tables import JsonTableReader, RowReader, contract_from_json
-from modelyard.tables.contract import Contract
+from modelyard.tables import Contract, Reader, contract_from_json
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +38,7 @@ class LoadedModel:
     model_id: str
     model_class_key: str
     contract: Contract
-    rows: RowReader
-    json_tables: JsonTableReader
+    reader: Reader
     predictor: Predictor
     task: Task
     reads_enums: bool
@@ -162,8 +160,7 @@ def load(store: ModelStore, record: ModelRecord) -> LoadedModel:
         model_id=record.metadata.model_id,
         model_class_key=model_class.key,
         contract=contract,
-        rows=RowReader(contract),
-        json_tables=JsonTableReader(contract),
+        reader=Reader(contract),
         predictor=predictor,
         task=TASKS[model_class.task],
         reads_enums=model_class.reads_enums,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from modelyard.ml_core.serving.batching import MicroBatches
 from modelyard.ml_core.serving.loaded import LoadedModel
 from modelyard.schemas import ModelWarning, Predictions, PredictRequest
-from modelyard.tables import JsonTable, ReadingOptions, read_prediction
+from modelyard.tables import FewRows, Table
 
 
 def predict(model: LoadedModel, request: PredictRequest) -> Predictions:
@@ -16,29 +15,28 @@ def predict(model: LoadedModel, request: PredictRequest) -> Predictions:
 
     Raises InvalidTable naming the rows and columns that break the model's contract.
     """
-    X, names = request.X, request.feature_names
-    if isinstance(X, JsonTable):
-        X = model.json_tables.read(X, names)
-    few = model.rows.read(X) if names is None else None
-    if few is not None:
-        rows, warnings = few
-        return _answer(model, model.predictor.few(rows), warnings, probabilities=request.probabilities)
-    return _predict_many(model, X, request)
+    checked = _checked(model, request)
+    if not isinstance(checked, FewRows):
+        return _predict_many(model, checked, request)
+    scores = model.predictor.few(checked.rows)
+    return _answer(model, scores, checked.warnings, probabilities=request.probabilities)
 
 
 async def predict_batched(model: LoadedModel, request: PredictRequest, batches: MicroBatches) -> Predictions:
     """Predict as `predict` does; models that gain by it score the rows of all who ask in the same turn of the loop."""
-    few = model.rows.read(request.X) if request.feature_names is None else None
-    if few is None:
-        return _predict_many(model, request.X, request)
-    rows, warnings = few
-    scores = await batches.score(model, rows) if model.gains_by_batching else model.predictor.few(rows)
-    return _answer(model, scores, warnings, probabilities=request.probabilities)
+    checked = _checked(model, request)
+    if not isinstance(checked, FewRows):
+        return _predict_many(model, checked, request)
+    few = model.predictor.few
+    scores = await batches.score(model, checked.rows) if model.gains_by_batching else few(checked.rows)
+    return _answer(model, scores, checked.warnings, probabilities=request.probabilities)
 
 
-def _predict_many(model: LoadedModel, X: Any, request: PredictRequest) -> Predictions:
-    told = ReadingOptions((), request.decimal, request.thousands).told
-    table = read_prediction(X, model.contract, feature_names=request.feature_names, spelling=told)
+def _checked(model: LoadedModel, request: PredictRequest) -> FewRows | Table:
+    return model.reader.read(request.X, request.feature_names, request.decimal, request.thousands)
+
+
+def _predict_many(model: LoadedModel, table: Table, request: PredictRequest) -> Predictions:
     scores = model.predictor.many(table.frame if model.reads_enums else table.text_frame)
     return Predictions(
         model_id=model.model_id,

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from modelyard.tables.cells import finite
-from modelyard.tables.forms import cells_of, check_form
+from modelyard.tables.sources.forms import cells_of, check_form
 from modelyard.tables.wire import Plain, keys_of, plain_cell, wrong_cells
 
 _INT64 = range(-(2**63), 2**63)

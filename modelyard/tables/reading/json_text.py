@@ -1,7 +1,7 @@
-"""Large tables of JSON as columns: from the text to typed cells, without a dictionary a record.
+"""The text of a large JSON table as columns: straight into typed cells, without a dictionary for each record.
 
-Only the forms that a contract expects go this way: records with exactly its columns, rows of as many cells, plain
-cells. All else is read as JSON and told apart where every table is, so that there is one place for errors and warnings.
+Only tables that a contract expects go this way: records with exactly its columns, or rows of as many plain cells. Any
+other table is read as JSON and left to the way of all tables, so that errors and warnings are made in one place.
 """
 
 from __future__ import annotations
@@ -9,41 +9,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
-import orjson
 import polars as pl
 
-from modelyard.errors import InvalidTable
 from modelyard.schemas import FeatureType
-from modelyard.tables.columns import Cells
 from modelyard.tables.contract import Contract
-from modelyard.tables.rows import FEW_ROWS
+from modelyard.tables.reading.few_rows import FEW_ROWS
+from modelyard.tables.sources import Cells, JsonTable
 
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-"""Beyond it orjson reads floats."""
+"""orjson reads integers of more bits as floats."""
 
 _ROWS = re.compile(rb"\s*\[\s*\[")
 _UNFIT = (msgspec.DecodeError, UnicodeDecodeError)
 
 _MOST_LOOKED_UP = 10_000
-"""A column of more categories than these (names, codes) holds mostly others than training knew."""
+"""Columns of more categories (names, codes) are not looked up: most of their texts are new in prediction."""
 
 
-@dataclass(frozen=True, slots=True)
-class JsonTable:
-    """The text of a JSON list of records or rows: one more form of a table to predict for."""
+class JsonTextReader:
+    """Reads the text of tables against one contract.
 
-    text: bytes
-
-
-class JsonTableReader:
-    """Reads the text of tables against one contract; made once for each loaded model, safe to share by threads.
-
-    Texts that training knew are looked up while they are read: no objects are made of them, and so few stay in the
-    processor's caches. A column that held others once is read without that, for it will hold them again.
+    Texts that training knew are looked up while they are read: no objects are made of them, and few texts stay in the
+    processor's caches. A column that held other texts once is read without looking up from then on, because it will
+    hold others again.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -59,14 +50,14 @@ class JsonTableReader:
         self._any_cells: dict[bool, msgspec.json.Decoder[Any]] = {}
 
     def read(self, table: JsonTable, feature_names: Sequence[str] | None = None) -> Any:
-        """Return the table as columns, or the JSON it is where it is another, or short enough for `RowReader`.
+        """Return the table as columns. Returns plain Python data if it has another form or at most FEW_ROWS rows.
 
-        Raises InvalidTable for broken JSON.
+        Raises InvalidTable if the text is not JSON.
         """
         by_position = _ROWS.match(table.text) is not None
         read = None if by_position and feature_names is not None else self._read(table.text, by_position)
         if read is None or len(read) <= FEW_ROWS:
-            return _loads(table.text)
+            return table.document()
         types = self._contract.feature_types.items()
         return {
             name: _series(name, cells, pl.Float64 if kind == "numeric" else pl.String)
@@ -74,7 +65,7 @@ class JsonTableReader:
         }
 
     def _read(self, text: bytes, by_position: bool) -> Sequence[Any] | None:
-        """Return the rows, None where they do not fit the contract."""
+        """Return the rows; None if they do not fit the contract."""
         read: Sequence[Any]
         with suppress(*_UNFIT):
             read = self._decoder(self._decoders, by_position, self._known).decode(text)
@@ -91,7 +82,7 @@ class JsonTableReader:
     def _decoder(
         self, made: dict[bool, msgspec.json.Decoder[Any]], by_position: bool, known: Mapping[str, frozenset[str]]
     ) -> msgspec.json.Decoder[Any]:
-        """Return what reads records or rows, from those made already."""
+        """Return the decoder of rows (`by_position`) or records, from those `made` already."""
         if by_position not in made:
             types = self._contract.feature_types.items()
             cells = {name: _cell(kind, known.get(name)) for name, kind in types}
@@ -120,15 +111,8 @@ def _transposed(rows: Sequence[Any], by_position: bool) -> Iterator[tuple[Any, .
 
 
 def _series(name: str, cells: Sequence[Any], dtype: type[pl.DataType]) -> Cells:
-    """Return cells of one type as a Series, others as they are."""
+    """Return cells of one type as a Series, others as a list."""
     try:
         return pl.Series(name, cells, dtype=dtype, strict=True)
     except (TypeError, pl.exceptions.PolarsError):
         return list(cells)
-
-
-def _loads(text: bytes) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise InvalidTable(f"X is not valid JSON: {error}") from None

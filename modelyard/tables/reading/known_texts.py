@@ -1,8 +1,8 @@
-"""Texts as columns of categories that training knew: one look-up a cell, and what is new handled apart.
+"""Columns of texts that training knew: one look-up a cell, and new texts are handled apart.
 
-The same as `columns.category_series` and the count of unknown categories after it, in a third of the time: only what
-training did not know is looked at for missing markers and for what needs escaping. That is done for all columns in one
-go: polars takes longer to be called than to look at a thousand texts.
+The same as `columns.category_series` and a count of unknown categories after it, in a third of the time: missing
+markers and texts to escape are looked for among new texts alone. That is done for all columns in one go, because polars
+takes longer to be called than to look at a thousand texts.
 """
 
 from __future__ import annotations
@@ -12,21 +12,20 @@ from collections.abc import Mapping
 import polars as pl
 
 from modelyard.tables import columns
-from modelyard.tables.columns import Cells
 from modelyard.tables.contract import CategoricalColumn, Contract
-
-_TEXT_OR_MISSING = frozenset({str, type(None)})
+from modelyard.tables.sources import Cells
 
 
 def read_texts(given: Mapping[str, Cells], contract: Contract) -> dict[str, tuple[pl.Series, int]]:
-    """Return columns of texts in estimators' form, by name, and how many cells of each training never saw.
+    """Return columns of texts in estimators' form, by name, and the number of cells in each that training never saw.
 
-    One is an Enum of the known categories where it holds no others; else text. Those are left out that `columns` has to
-    judge: cells that are no text, a column of numbers or booleans, fewer cells than categories.
+    A column is an Enum of the known categories if it holds no others, else String. Columns that `columns` has to judge
+    are left out: those with other cells than texts, those of numbers or booleans in training, and those with fewer
+    cells than categories.
     """
     texts = {}
     for name, known in contract.categorical.items():
-        text = _text(given[name], known)
+        text = _text(name, given[name], known)
         if text is not None:
             texts[name] = text
     coded = {name: text.cast(contract.categorical[name].enum, strict=False) for name, text in texts.items()}
@@ -41,7 +40,7 @@ def read_texts(given: Mapping[str, Cells], contract: Contract) -> dict[str, tupl
 
 
 def _with_escapes(texts: Mapping[str, pl.Series]) -> set[str]:
-    """Return the columns with texts that may look like a category, but are none: only escaped ones begin so."""
+    """Return the names of columns with texts that begin with NUL, as only escaped categories do."""
     if not texts:
         return set()
     found = _frame(texts).select(pl.nth(i).str.starts_with("\x00").any() for i in range(len(texts)))
@@ -49,26 +48,19 @@ def _with_escapes(texts: Mapping[str, pl.Series]) -> set[str]:
 
 
 def _read_anew(texts: Mapping[str, pl.Series], contract: Contract) -> dict[str, pl.Series]:
-    """Return columns in estimators' form, however odd their texts."""
+    """Return columns in estimators' form, whatever their texts are."""
     readings = map(contract.readings.__getitem__, texts)
     read = _frame(texts).select(columns.category_expr(pl.nth(i), reading) for i, reading in enumerate(readings))
     return {name: series.alias(name) for name, series in zip(texts, read, strict=True)}
 
 
 def _frame(texts: Mapping[str, pl.Series]) -> pl.DataFrame:
-    """Return the columns under numbers, for polars takes some names for patterns."""
+    """Return the columns under numbers as names, because polars takes some names for patterns."""
     return pl.DataFrame([text.alias(str(i)) for i, text in enumerate(texts.values())])
 
 
-def _text(column: Cells, known: CategoricalColumn) -> pl.Series | None:
-    """Return a column's cells as polars' text, None where they are not all texts or missing."""
+def _text(name: str, column: Cells, known: CategoricalColumn) -> pl.Series | None:
+    """Return a column that can be looked up as polars' text; None for any other."""
     if known.source != "text" or len(column) < max(2, len(known.categories)):
         return None
-    if not isinstance(column, pl.Series):
-        if not _TEXT_OR_MISSING.issuperset(map(type, column)):  # polars panics at some cells
-            return None
-        try:
-            return pl.Series(column, dtype=pl.String, strict=True)
-        except UnicodeEncodeError:
-            return None
-    return column.cast(pl.String) if column.dtype in columns.TEXT_TYPES else None
+    return columns.texts_of(name, column)

@@ -1,9 +1,9 @@
 """CSV: the delimiter found out, the header checked, all cells kept as text.
 
-What a CSV says is what Python's csv module in strict mode reads of it, outer blanks aside; what it refuses is refused.
-Polars reads many times as fast, but takes every quote for the beginning or the end of a quoted cell (so whole rows go
-where a quote stands within a cell), pads short rows, renames columns of one name and keeps blank lines. So the header
-is read by the csv module, and so are the rows if the bytes or polars' result leave a doubt.
+A CSV holds what Python's csv module reads of it in strict mode, apart from outer blanks; a CSV that the module refuses
+is refused. Polars reads many times as fast, but takes every quote for the beginning or the end of a quoted cell (whole
+rows vanish after a quote within a cell), pads short rows, renames columns of one name and keeps blank lines. So the csv
+module reads the header, and also the rows if the bytes or polars' result leave a doubt.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import numpy as np
 import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
-from modelyard.tables.forms import cell_count, check_names
 from modelyard.tables.missing import BLANKS
+from modelyard.tables.sources.raw import cell_count, check_names
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -28,7 +28,7 @@ DELIMITERS = ",;\t|"
 _SAMPLE_BYTES = 64 * 1024
 _SAMPLE_RECORDS = 50
 _LONGEST_CELL = 2**24
-"""The csv module stops at so many characters: a quote that is never closed shall not fill the memory."""
+"""The csv module stops at so many characters, so that a quote that is never closed does not fill the memory."""
 
 _BLOCK_BYTES = 2**18
 _BOM = b"\xef\xbb\xbf"
@@ -37,11 +37,11 @@ _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
 
 def read_csv(data: bytes, *, prefer: str | None = None) -> pl.DataFrame:
-    """Read UTF-8 CSV into text columns, null where a cell is empty.
+    """Read UTF-8 CSV into text columns, null if a cell is empty.
 
-    Lines end in LF, CR LF or CR. Blank ones are skipped; after the header of a single column they are its missing
-    cells, as writers of CSV mean them. The first of several columns may have no name, because pandas writes its index
-    so. `prefer` is the delimiter where several would do. Raises InvalidTable.
+    Lines end in LF, CR LF or CR. Blank lines are skipped; below the header of a single column they are missing cells,
+    as writers of CSV mean them. The first of several columns may have no name, because pandas writes its index so.
+    `prefer` is the delimiter to take if several would do. Raises InvalidTable.
     """
     lone_returns = b"\r" in data and _LONE_RETURN.search(data) is not None
     if lone_returns and b'"' not in data:
@@ -97,10 +97,10 @@ def _sample_widths(text: str, delimiter: str) -> list[int]:
 
 
 def _is_well_quoted(body: bytes, delimiter: str) -> bool:
-    """Tell whether each quote opens a cell at its start, closes it at its end or is doubled within: polars reads it so.
+    """Whether each quote opens a cell at its start, closes it at its end or is doubled within, as polars reads quotes.
 
-    Quotes open and close in turn; a doubled one closes and opens again. So before an opening one, and behind a closing
-    one, there must be a delimiter, a line's end, a quote, or nothing. Lone carriage returns are not looked for.
+    Quotes open and close in turn; a doubled quote closes and opens again. So there must be a delimiter, a line's end, a
+    quote or nothing before an opening quote and behind a closing one. Lone carriage returns are not looked for.
     """
     if b'"' not in body:
         return True
@@ -144,7 +144,7 @@ def _reader(lines: Iterable[str], delimiter: str) -> Reader:
 
 
 def _in_words(error: csv.Error) -> str:
-    """Say what the csv module means."""
+    """Put an error of the csv module into words."""
     said = str(error)
     if "expected after" in said:
         return (
@@ -157,7 +157,7 @@ def _in_words(error: csv.Error) -> str:
 
 
 def _records(body: bytes, names: list[str], delimiter: str, line: int) -> Iterator[list[str]]:
-    """Yield the records, a blank line as an empty list or, in a single column, as a missing cell.
+    """Yield the records. A blank line is an empty list, or the missing cell of a single column.
 
     `line` lines of the file are before the body. Raises InvalidTable if any record has too few or too many cells.
     """

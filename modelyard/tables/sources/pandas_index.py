@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import orjson
 import polars as pl
-
-from modelyard.schemas import ModelWarning
 
 _KEY = "pandas"
 _FILE = b"ARROW1"
@@ -24,29 +22,16 @@ Schema.fbs."""
 
 
 def in_parquet(data: bytes) -> tuple[str, ...]:
-    """Return what the metadata of a Parquet file, which was found readable, call an index."""
+    """Return the columns that the metadata of a readable Parquet file call an index."""
     return _names(pl.read_parquet_metadata(io.BytesIO(data)).get(_KEY, ""))
 
 
 def in_arrow(data: bytes) -> tuple[str, ...]:
-    """Return what the metadata of an Arrow file or stream call an index; nothing if they are damaged."""
+    """Return the columns that the metadata of an Arrow file or stream call an index; none if they are damaged."""
     try:
         return _names(dict(_arrow_metadata(data)).get(_KEY.encode(), b""))
     except struct.error:
         return ()
-
-
-def left_out(names: Sequence[str]) -> tuple[ModelWarning, ...]:
-    """Warn that an index was not trained on; the name of a CSV's is empty."""
-    if not names:
-        return ()
-    shown = ", ".join(map(repr, names))
-    message = (
-        f"pandas' index is no feature and was left out: {shown}; to train on it, name it in feature_types"
-        if any(names)
-        else "the first column has no name, like pandas' index in CSV, and was left out; to train on it, give it a name"
-    )
-    return (ModelWarning(code="index_columns", message=message, count=len(names)),)
 
 
 def _names(text: str | bytes) -> tuple[str, ...]:

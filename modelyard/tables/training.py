@@ -1,27 +1,22 @@
-"""From a raw table to a checked one: in training the contract is made, in prediction it is kept."""
+"""Reading a table to train on: the columns are checked, and the contract that the model keeps is made."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.schemas import FeatureType, ModelWarning
-from modelyard.tables import advice, columns, pandas_index
-from modelyard.tables.columns import Cells
-from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, Contract, Table, TrainingTable
-from modelyard.tables.files import read_raw_file
-from modelyard.tables.forms import RawTable, missing_columns, read_form
+from modelyard.tables import advice, columns
+from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, Contract, TrainingTable
 from modelyard.tables.inference import ColumnPlan, ReadingOptions, plan_columns
-from modelyard.tables.known_texts import read_texts
 from modelyard.tables.labels import TargetReader, label_column, read_labels
 from modelyard.tables.missing import label_markers
-from modelyard.tables.spelling import PLAIN, Spelling
+from modelyard.tables.sources import Cells, RawTable, read_source
+from modelyard.tables.spelling import PLAIN
 
 FEATURE_TYPES: tuple[FeatureType, ...] = ("numeric", "categorical")
 
@@ -40,13 +35,13 @@ def read_training(
 ) -> TrainingTable:
     """Check a training table of n rows and its labels, and make the contract that its model will keep.
 
-    `X` is rows, records, columns, a polars DataFrame or the Path of a file. The labels are `y` or, if that is None,
-    X's column `target`; `read_target` reads them. What `feature_types` (by name, or a list in column order) leaves out
-    is as in `inherited_types`, and what that does not know is inferred. `row_names` are what the columns of rows are
-    called if `feature_names` does not say it. `options` say how cells are read. Raises InvalidTable.
+    `X` is rows, records, columns, a polars DataFrame, a RawTable or the Path of a file. The labels are `y` or, if that
+    is None, X's column `target`; `read_target` reads them. A column that `feature_types` (by name, or a list in column
+    order) leaves out has the type of `inherited_types`, else its type is inferred. `row_names` are the names of the
+    columns of rows if `feature_names` is None. `options` say how cells are read. Raises InvalidTable.
     """
     asked = (target, *(feature_names or ()), *(feature_types if isinstance(feature_types, Mapping) else ()))
-    raw = _raw(X, feature_names, row_names).without_index({*asked, *(inherited_types or ())})
+    raw = read_source(X, feature_names, row_names).without_index({*asked, *(inherited_types or ())})
     features, label, labels = _split(raw, y, target)
     inherited = {name: kind for name, kind in (inherited_types or {}).items() if name in features}
     declared = {**inherited, **_declared(feature_types, list(features), target if y is None else None)}
@@ -59,7 +54,7 @@ def read_training(
     contract = _contract(plans, series, classes, options)
     frame = pl.DataFrame(list(series.values()))
     warnings = (
-        *pandas_index.left_out(raw.index_columns),
+        *advice.index_columns(raw.index_columns),
         *advice.labels_alike(classes),
         *advice.identifier_like(frame, contract, codes),
         *(
@@ -71,51 +66,8 @@ def read_training(
     return TrainingTable(frame, warnings, codes=codes, contract=contract, target=target)
 
 
-def read_prediction(
-    X: Any, contract: Contract, *, feature_names: Sequence[str] | None = None, spelling: Spelling | None = None
-) -> Table:
-    """Check a table to predict for against a model's contract.
-
-    Records, columns, DataFrames and files match by name in any order; rows by position, or by `feature_names`. Columns
-    that the contract does not have are dropped with a warning. `spelling` is how a CSV writes its numbers, if not as
-    in training. Raises InvalidTable.
-    """
-    raw = _raw(X, feature_names, contract.feature_names).without_index(contract.feature_types)
-    absent = [name for name in contract.feature_types if name not in raw.columns]
-    if absent:
-        raise missing_columns(absent, list(raw.columns))
-    errors: list[FieldError] = []
-    series: list[pl.Series] = []
-    unknown: dict[str, int] = {}
-    texts = read_texts(raw.columns, contract)
-    for name, reading in contract.readings.items():
-        column = raw.columns[name]
-        columns.check_dtype(name, column)
-        if contract.feature_types[name] == "numeric":
-            told = reading if spelling is None else replace(reading, spelling=spelling)
-            series.append(columns.numeric_series(name, column, told, errors, text_cells=raw.text_cells))
-        elif name in texts:
-            found, unknown[name] = texts[name]
-            series.append(found)
-        else:
-            series.append(columns.category_series(name, column, reading, errors))
-        if len(errors) >= MAX_FIELD_ERRORS:
-            break
-    if errors:
-        raise InvalidTable.of(errors)
-    extra = (*(name for name in raw.columns if name not in contract.feature_types), *raw.dropped)
-    frame = pl.DataFrame(series)
-    return Table(frame, (*advice.extra_columns(extra), *advice.unknown_categories(frame, contract, unknown)))
-
-
-def _raw(X: Any, feature_names: Sequence[str] | None, expected: Sequence[str] | None) -> RawTable:
-    if isinstance(X, Path):
-        return read_raw_file(X, feature_names=feature_names, expected=expected)
-    return read_form(X, feature_names, expected)
-
-
 def _split(raw: RawTable, y: Any, target: str | None) -> tuple[dict[str, Cells], str, Cells]:
-    """Return the features, what messages call the labels, and the labels."""
+    """Return the features, the name of the labels in messages, and the labels."""
     if y is not None:
         labels = label_column(y)
         if len(labels) != raw.height:
@@ -181,7 +133,7 @@ def _type_error(name: str, given: str, names: list[str], target: str | None) -> 
 def _read_columns(
     features: Mapping[str, Cells], plans: Mapping[str, ColumnPlan], errors: list[FieldError], *, text_cells: bool
 ) -> dict[str, pl.Series]:
-    """Return the columns as planned; what is wrong with them is added to `errors`."""
+    """Return the columns as planned. Wrong cells, and columns missing throughout, are added to `errors`."""
     read: dict[str, pl.Series] = {}
     for name, plan in plans.items():
         if len(errors) >= MAX_FIELD_ERRORS:

@@ -1,0 +1,139 @@
+"""A few rows or records as plain rows, without a DataFrame: the way of single predictions, a few microseconds a row.
+
+Only usual cells go this way. Whatever is unusual, and every error, is left to the way of all tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+
+from modelyard.schemas import ModelWarning
+from modelyard.tables import advice
+from modelyard.tables.cells import category, is_missing, looks_like_number
+from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, CellReading, Contract, Table
+
+FEW_ROWS = 64
+"""The most rows that are read and scored as plain rows."""
+
+CheckedRow = list[float | str]
+"""The contract's columns in order: floats (NaN if missing) and category texts as in Table."""
+
+_NAN = float("nan")
+
+
+@dataclass(slots=True)  # to make a frozen one takes three times as long, a tenth of a whole reading
+class FewRows:
+    """A checked table of at most FEW_ROWS rows, as plain rows."""
+
+    rows: list[CheckedRow]
+    warnings: tuple[ModelWarning, ...] = ()
+
+    @classmethod
+    def of(cls, table: Table) -> FewRows:
+        """Return the rows of a short table."""
+        return cls(
+            [[_NAN if cell is None else cell for cell in row] for row in table.frame.iter_rows()], table.warnings
+        )
+
+
+class _Unusual(Exception):
+    """Raised for what the quick way does not decide."""
+
+
+class FewRowsReader:
+    """Reads a few rows or records against one contract."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._names = contract.feature_names
+        self._readings = [contract.readings[name] for name in self._names]
+        self._has_number_markers = any(reading.markers.numbers for reading in self._readings)
+        self._lookups = [
+            _lookup(contract.categorical[name], reading) if name in contract.categorical else None
+            for name, reading in zip(self._names, self._readings, strict=True)
+        ]
+        self._pick = itemgetter(*self._names) if len(self._names) > 1 else lambda record: (record[self._names[0]],)
+
+    def read(self, X: Sequence[Any]) -> FewRows | None:
+        """Return at least one row or record, checked; None if something is unusual or wrong."""
+        if self._has_number_markers:
+            return None
+        width, kind = len(self._names), type(X[0])
+        unknown: dict[str, int] = {}
+        checked: list[CheckedRow] = []
+        has_extra = False
+        try:
+            for row in X:
+                if type(row) is not kind:
+                    return None
+                if kind is dict:
+                    cells = self._pick(row)
+                    if len(row) != width:
+                        has_extra = True
+                elif (kind is list or kind is tuple) and len(row) == width:
+                    cells = row
+                else:
+                    return None
+                checked.append(self._row(cells, unknown))
+        except (_Unusual, TypeError, KeyError, OverflowError):
+            return None
+        return FewRows(checked, self._warnings(X if has_extra else (), unknown) if has_extra or unknown else ())
+
+    def _row(self, cells: Sequence[Any], unknown: dict[str, int]) -> CheckedRow:
+        row: CheckedRow = []
+        for position, lookup in enumerate(self._lookups):
+            cell = cells[position]
+            if lookup is None:
+                kind = type(cell)
+                if kind is int:
+                    row.append(float(cell))
+                elif kind is float and cell - cell == 0.0:  # finite
+                    row.append(cell)
+                elif is_missing(cell, self._readings[position].markers):
+                    row.append(_NAN)
+                else:
+                    raise _Unusual
+            else:
+                text = lookup.get(cell) if type(cell) is not bool else None  # True would find 1
+                row.append(text if text is not None else self._category(position, cell, unknown))
+        return row
+
+    def _category(self, position: int, cell: Any, unknown: dict[str, int]) -> str:
+        name = self._names[position]
+        try:
+            text = category(cell, self._readings[position])
+        except ValueError:
+            raise _Unusual from None
+        lookup = self._lookups[position]
+        if lookup is None or text not in lookup.known:
+            unknown[name] = unknown.get(name, 0) + 1
+        return text
+
+    def _warnings(self, wide: Sequence[Any], unknown: Mapping[str, int]) -> tuple[ModelWarning, ...]:
+        """Warn of the other keys of `wide` records, and of `unknown` categories."""
+        extra = dict.fromkeys(key for record in wide for key in record if key not in self._contract.feature_types)
+        in_order = {name: unknown[name] for name in self._names if name in unknown}
+        return *advice.extra_columns(tuple(map(str, extra))), *advice.unknown_category_warnings(in_order)
+
+
+class _Lookup(dict[Any, str]):
+    """The category of each cell that is usual; `known` are all categories seen in training."""
+
+    known: frozenset[str]
+
+
+def _lookup(column: CategoricalColumn, reading: CellReading) -> _Lookup:
+    lookup = _Lookup()
+    lookup.known = frozenset(column.categories)
+    for text in column.categories:
+        if text == MISSING_CATEGORY:
+            lookup.update(dict.fromkeys(chain([None], reading.markers.texts), MISSING_CATEGORY))
+        elif not text.startswith("\x00") and category(text, reading) == text:
+            lookup[text] = text
+            if column.source == "numbers" and looks_like_number(text):
+                lookup[float(text) if "." in text or "e" in text else int(text)] = text
+    return lookup

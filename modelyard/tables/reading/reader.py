@@ -1,0 +1,95 @@
+"""The one reader of tables to predict for: any form of a table becomes checked rows or a checked table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+
+from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
+from modelyard.schemas.base import Decimal, Thousands
+from modelyard.tables import advice, columns
+from modelyard.tables.contract import Contract, Table
+from modelyard.tables.reading.few_rows import FEW_ROWS, FewRows, FewRowsReader
+from modelyard.tables.reading.json_text import JsonTextReader
+from modelyard.tables.reading.known_texts import read_texts
+from modelyard.tables.sources import JsonTable, RawTable, missing_columns, read_source
+from modelyard.tables.spelling import Spelling, told_spelling
+
+
+class Reader:
+    """Reads tables to predict for against one contract. Made once for each loaded model; threads may share it.
+
+    X is rows, records, columns, a polars DataFrame, a RawTable, a JsonTable or the Path of a file. Records, columns,
+    DataFrames and files match by name in any order; rows by position, or by `feature_names`. Columns that the contract
+    does not have are dropped with a warning. `decimal` and `thousands` say how a CSV writes its numbers, if not as in
+    training.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._few_rows = FewRowsReader(contract)
+        self._json_text = JsonTextReader(contract)
+
+    def read(
+        self,
+        X: Any,
+        feature_names: Sequence[str] | None = None,
+        decimal: Decimal | None = None,
+        thousands: Thousands | None = None,
+    ) -> FewRows | Table:
+        """Check X in the quickest way for its form. Raises InvalidTable.
+
+        1 to FEW_ROWS rows or records become FewRows, every other form becomes a Table.
+        """
+        if type(X) is JsonTable:
+            X = self._json_text.read(X, feature_names)
+        if not isinstance(X, (list, tuple)) or not 0 < len(X) <= FEW_ROWS:
+            return self.read_table(X, feature_names, decimal, thousands)
+        few = self._few_rows.read(X) if feature_names is None else None
+        return FewRows.of(self.read_table(X, feature_names)) if few is None else few
+
+    def read_table(
+        self,
+        X: Any,
+        feature_names: Sequence[str] | None = None,
+        decimal: Decimal | None = None,
+        thousands: Thousands | None = None,
+    ) -> Table:
+        """Check X as `read` does, but into a Table, however few its rows. Raises InvalidTable."""
+        contract = self._contract
+        raw = read_source(X, feature_names, contract.feature_names).without_index(contract.feature_types)
+        absent = [name for name in contract.feature_types if name not in raw.columns]
+        if absent:
+            raise missing_columns(absent, list(raw.columns))
+        series, unknown = _read_columns(raw, contract, told_spelling(decimal, thousands))
+        extra = (*(name for name in raw.columns if name not in contract.feature_types), *raw.dropped)
+        frame = pl.DataFrame(series)
+        return Table(frame, (*advice.extra_columns(extra), *advice.unknown_categories(frame, contract, unknown)))
+
+
+def _read_columns(raw: RawTable, contract: Contract, told: Spelling | None) -> tuple[list[pl.Series], dict[str, int]]:
+    """Return the contract's columns in order, and the unknown categories of each column in which they were counted.
+
+    `told` is how numbers are written, if not as in training. Raises InvalidTable.
+    """
+    errors: list[FieldError] = []
+    read: list[pl.Series] = []
+    texts = read_texts(raw.columns, contract)
+    for name, reading in contract.readings.items():
+        column = raw.columns[name]
+        columns.check_dtype(name, column)
+        if contract.feature_types[name] == "numeric":
+            numbers = reading if told is None else replace(reading, spelling=told)
+            read.append(columns.numeric_series(name, column, numbers, errors, text_cells=raw.text_cells))
+        elif name in texts:
+            read.append(texts[name][0])
+        else:
+            read.append(columns.category_series(name, column, reading, errors))
+        if len(errors) >= MAX_FIELD_ERRORS:
+            break
+    if errors:
+        raise InvalidTable.of(errors)
+    return read, {name: unknown for name, (_, unknown) in texts.items()}

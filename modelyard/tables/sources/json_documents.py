@@ -1,0 +1,76 @@
+"""JSON and JSON lines: text becomes rows, records or columns as Python values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from modelyard.errors import InvalidTable
+from modelyard.tables.sources.forms import FORMS
+
+_LINES_EXTENSIONS = (".jsonl", ".ndjson")
+_CSV_EXTENSIONS = (".csv", ".tsv", ".txt", ".tab", ".psv")
+
+
+@dataclass(frozen=True, slots=True)
+class JsonTable:
+    """The text of a JSON list of records or rows, cut out of the body of a request."""
+
+    text: bytes
+
+    def document(self) -> Any:
+        """Return the records or rows as Python values. Raises InvalidTable if the text is not JSON."""
+        try:
+            return orjson.loads(self.text)
+        except orjson.JSONDecodeError as error:
+            raise InvalidTable(f"X is not valid JSON: {error}") from None
+
+
+def read_document(data: bytes, extension: str, label: str) -> Any:
+    """Return the rows, records or columns in a file of JSON or JSON lines; None if the text is CSV.
+
+    `extension` is that of the file's name, in lower case; `label` names the file in messages. Raises InvalidTable.
+    """
+    start = data.lstrip()[:1]
+    if extension in _LINES_EXTENSIONS:
+        return _read_lines(data, label)
+    if start not in (b"{", b"[") and extension != ".json":
+        return None
+    try:
+        return _table_in(orjson.loads(data), label)
+    except orjson.JSONDecodeError as error:
+        if extension in _CSV_EXTENSIONS:
+            return None
+        if _is_json(data.lstrip().split(b"\n", 1)[0]):  # many tools write JSON lines as .json
+            return _read_lines(data, label)
+        raise InvalidTable(f"{label} is not JSON: {error}") from None
+
+
+def _table_in(document: Any, label: str) -> Any:
+    if isinstance(document, dict) and document and not any(isinstance(value, list) for value in document.values()):
+        return [document]
+    if not isinstance(document, (list, dict)):
+        raise InvalidTable(f"{label}: JSON must hold {FORMS}")
+    return document
+
+
+def _read_lines(data: bytes, label: str) -> list[Any]:
+    rows = []
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(orjson.loads(line))
+        except orjson.JSONDecodeError as error:
+            raise InvalidTable(f"{label}, line {number} is not JSON: {error.msg} (column {error.colno})") from None
+    return rows
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return False
+    return True
