@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def build(settings: Settings, *, make: bool = True) -> Yard:
     """Build the core on its folder, which is made a yard if it is none; without `make` that raises NoYard.
 
-    Raises Unavailable where the folder cannot be used, DataLoss where its database is damaged.
+    Raises Unavailable if the folder cannot be used, DataLoss where its database is damaged.
     """
     storage = open_folder(
         settings.storage_dir,
@@ -84,7 +84,7 @@ def _tracker(settings: Settings, storage: Storage) -> Tracker | None:
 
 
 def serve_rest(settings: Settings, socket: int | None = None) -> None:
-    """Serve REST until SIGTERM or Ctrl-C, on a socket that listens already (its descriptor) where there is one."""
+    """Serve REST until SIGTERM or Ctrl-C, on a socket that listens already (its descriptor) if there is one."""
     from modelyard.rest_api.server import serve
 
     logs.configure(settings.log_level, settings.log_format, calls.identity)

@@ -50,7 +50,7 @@ def open_yard(url: str | None, storage: str | None, *, make: bool = False) -> It
 
 
 def leads_to_server(url: str | None, storage: str | None) -> bool:
-    """Tell whether the options mean a server."""
+    """Whether the options mean a server."""
     return bool(_url(url, storage))
 
 

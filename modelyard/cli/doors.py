@@ -75,7 +75,7 @@ def run_all(settings: Settings) -> int:
 
 
 def run_together(settings: Settings) -> bool:
-    """Tell whether one process runs all doors of these ports, whether or not they answer yet."""
+    """Whether one process runs all doors of these ports, whether or not they answer yet."""
     with socket.socket(socket.AF_UNIX) as caller:
         return sys.platform == "linux" and caller.connect_ex(_sign(doors_of(settings))) == 0
 
@@ -124,7 +124,7 @@ def _with_port(door: Door, host: str) -> Door:
 def require_free(host: str, port: int, how: str) -> int:
     """Return the port, for 0 any free one.
 
-    Raises Unavailable where it cannot be listened on, saying `how` to choose another.
+    Raises Unavailable if it cannot be listened on, saying `how` to choose another.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -142,7 +142,7 @@ def require_free(host: str, port: int, how: str) -> int:
 
 
 def answers(host: str, port: int) -> bool:
-    """Tell whether a server listens there."""
+    """Whether a server listens there."""
     try:
         with socket.create_connection((_EVERYWHERE.get(host, host), port), timeout=1):
             return True

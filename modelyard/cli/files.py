@@ -29,7 +29,7 @@ def table_file(file: Path) -> Iterator[Path]:
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file under a temporary name beside it, then rename: whoever reads never sees a half of it.
 
-    What is no regular file (a pipe, `/dev/stdout`) is written as it is. Raises InvalidRequest where it cannot be
+    What is no regular file (a pipe, `/dev/stdout`) is written as it is. Raises InvalidRequest if it cannot be
     written.
     """
     try:

@@ -55,7 +55,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def is_terminal() -> bool:
-    """Tell whether a person reads standard output."""
+    """Whether a person reads standard output."""
     return sys.stdout.isatty()
 
 
@@ -115,7 +115,7 @@ def sheet() -> Table:
 
 
 def is_watched(*, as_json: bool) -> bool:
-    """Tell whether a person looks on while a command works."""
+    """Whether a person looks on while a command works."""
     return not as_json and is_terminal() and sys.stderr.isatty()
 
 
@@ -134,7 +134,7 @@ def busy(doing: str, *, as_json: bool) -> Iterator[None]:
 
 
 def number(value: float | None) -> str:
-    """Write a score with four decimals; `-` where there is none."""
+    """Write a score with four decimals; `-` if there is none."""
     return "-" if value is None else f"{value:.4f}"
 
 

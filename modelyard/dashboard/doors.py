@@ -47,7 +47,7 @@ class Doors:
         return self.rest_url if name == "rest" else self.grpc_target
 
     def client(self, name: DoorName) -> Verbs:
-        """Return the client for a door, connected or not. Raises Unavailable where this installation lacks it."""
+        """Return the client for a door, connected or not. Raises Unavailable if this installation lacks it."""
         return _client(name, self.address(name), _VERB_TIMEOUT_S)
 
     def look(self, name: DoorName) -> Look:
@@ -62,7 +62,7 @@ class Doors:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a door was when it was asked: its health, None where it did not answer, and how long that took."""
+    """How a door was when it was asked: its health, None if it did not answer, and how long that took."""
 
     name: DoorName
     health: Health | None

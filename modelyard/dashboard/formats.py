@@ -25,7 +25,7 @@ def percent(share: float | None) -> str:
 
 
 def is_loss(metric: str) -> bool:
-    """Tell whether less is better."""
+    """Whether less is better."""
     return metric.removesuffix("_std").endswith(_LOSSES)
 
 

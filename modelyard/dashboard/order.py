@@ -26,7 +26,7 @@ _BUTTONS = "-defaults"
 
 
 def is_choice(key: str) -> bool:
-    """Tell whether a widget's key is one of the training form's, whose value can be kept and put back."""
+    """Whether a widget's key is one of the training form's, whose value can be kept and put back."""
     return key.startswith(_CHOICES) and not key.endswith(_BUTTONS)
 
 

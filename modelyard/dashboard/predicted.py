@@ -32,7 +32,7 @@ class Predicted:
     warnings: tuple[ModelWarning, ...]
 
     def belongs_to(self, model: ModelMetadata, table: Table) -> bool:
-        """Tell whether this is what that model said of that table."""
+        """Whether this is what that model said of that table."""
         return self.model_id == model.model_id and self.table.path == table.path
 
     @property
@@ -75,7 +75,7 @@ def show_predicted(predicted: Predicted, model: ModelMetadata) -> None:
 
 
 def _only_the_target(warning: ModelWarning, predicted: Predicted, model: ModelMetadata) -> bool:
-    """Tell whether the one column that was dropped is the one of the labels, which is no news."""
+    """Whether the one column that was dropped is the one of the labels, which is no news."""
     extra = [name for name in predicted.table.names if name not in model.feature_names]
     return warning.code == "extra_columns" and extra == [model.target]
 

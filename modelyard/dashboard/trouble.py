@@ -29,7 +29,7 @@ class shown_in_place:  # noqa: N801 - reads as what it does
 
 
 def show_error(error: ModelyardError) -> None:
-    """Show one error, its places as a table where there are several."""
+    """Show one error, its places as a table if there are several."""
     title = t(f"error.{error.code}") if known(f"error.{error.code}") else error.title
     st.error(f"**{escaped(title)}**  \n{escaped(error.detail)}", icon=":material/error:")
     if len(error.errors) > 1:

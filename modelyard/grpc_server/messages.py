@@ -134,6 +134,6 @@ def _read_one(field: FieldDescriptor, value: Any) -> Any:
 
 
 def _map_value(field: FieldDescriptor) -> FieldDescriptor | None:
-    """Return a map's field of values; None where the field is no map."""
+    """Return a map's field of values; None if the field is no map."""
     entry = field.message_type
     return entry.fields_by_name["value"] if entry is not None and entry.GetOptions().map_entry else None

@@ -19,7 +19,7 @@ def write_path(loc: tuple[str | int, ...]) -> str:
 
 
 def read_path(path: str) -> tuple[str | int, ...]:
-    """Return the place that a text names; raise ValueError where it is none."""
+    """Return the place that a text names; raise ValueError if it is none."""
     loc: list[str | int] = []
     position = 0
     while position < len(path):

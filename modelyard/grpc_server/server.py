@@ -56,7 +56,7 @@ async def running(yard: Yard, settings: Settings) -> AsyncIterator[int]:
     """Serve while the context lasts; its value is the port.
 
     At its end health says NOT_SERVING, then no call is let in any more, and those under way are finished. Closes the
-    core. Raises Unavailable where the port is taken.
+    core. Raises Unavailable if the port is taken.
     """
     desk = Desk(yard)
     gate = Gate(desk.calls, settings.grpc_max_message_bytes)
@@ -86,7 +86,7 @@ async def running(yard: Yard, settings: Settings) -> AsyncIterator[int]:
 
 
 def methods(service: ModelService, gate: Gate) -> dict[str, Method]:
-    """Join every method of the service's descriptor with what it does. Raises AttributeError where one does nothing."""
+    """Join every method of the service's descriptor with what it does. Raises AttributeError if one does nothing."""
     return {f"/{SERVICE.full_name}/{method.name}": _method(service, gate, method) for method in SERVICE.methods}
 
 

@@ -216,7 +216,7 @@ def _few_rows(message: pb.PredictRequest) -> Callable[[], PredictRequest] | None
 
 
 def _reference(message: Any) -> str:
-    """Return the reference that a request names. Raises InvalidRequest where it names none."""
+    """Return the reference that a request names. Raises InvalidRequest if it names none."""
     wanted: str = message.model_id
     if not wanted:
         raise InvalidRequest.of([FieldError(("model_id",), "field 'model_id' is required")])

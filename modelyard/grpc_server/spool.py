@@ -110,7 +110,7 @@ class Spool:
 def joined(tables: Sequence[Any]) -> Any:
     """Put chunks of one kind together: rows and records as lists, columns and Arrow as columns.
 
-    Raises InvalidTable where their columns differ.
+    Raises InvalidTable if their columns differ.
     """
     first = tables[0]
     if len(tables) == 1:
@@ -163,7 +163,7 @@ def _is_empty(piece: Any) -> bool:
 
 
 def _is_exact(piece: pl.Series) -> bool:
-    """Tell whether a double holds each of the numbers."""
+    """Whether a double holds each of the numbers."""
     if piece.dtype in (pl.Null, pl.Float64):
         return True
     if not piece.dtype.is_integer():

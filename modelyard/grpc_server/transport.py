@@ -50,7 +50,7 @@ class ServerCall:
         return self._ended
 
     def hear(self) -> None:
-        """Begin, with the one request message where there is one."""
+        """Begin, with the one request message if there is one."""
         if self.method.client_streaming:
             self._go_on()
         else:
@@ -148,7 +148,7 @@ class Server:
         self._stopped = asyncio.Event()
 
     def listen(self, address: str) -> int:
-        """Listen on `host:port`, 0 for any; return the port. Raises RuntimeError where that cannot be had."""
+        """Listen on `host:port`, 0 for any; return the port. Raises RuntimeError if that cannot be had."""
         port: int = self._core.add_http2_port(address.encode())
         if port == 0:
             self._core.destroy()

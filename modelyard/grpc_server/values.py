@@ -20,7 +20,7 @@ class NoValue(ValueError):
 
 
 def read_value(value: pb.Value) -> bool | int | float | str | None:
-    """Return what a Value holds; None for null. Raises NoValue where it is of no kind."""
+    """Return what a Value holds; None for null. Raises NoValue if it is of no kind."""
     kind = value.WhichOneof("kind")
     if kind == "null_value":
         return None

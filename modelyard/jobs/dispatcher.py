@@ -87,7 +87,7 @@ class Dispatcher:
         self.look_now()
 
     def look_now(self) -> None:
-        """Have the thread look at once."""
+        """Make the thread look at once."""
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
@@ -213,7 +213,7 @@ class Dispatcher:
         log.info("job %s begins", job_id)
 
     def _ended(self, job_id: str, seen: RunEnd) -> None:
-        """Take note of a run's end, in a thread of the runner's."""
+        """Note a run's end, in a thread of the runner's."""
         self._ends.append((job_id, seen))
         self._wake.set()
 

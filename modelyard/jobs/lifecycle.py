@@ -167,7 +167,7 @@ def cancelled(job_id: str) -> Cancelled:
 
 def interrupted() -> Unavailable:
     """Say that a job's server ended before it."""
-    return Unavailable("the training was interrupted, for its server ended; train again")
+    return Unavailable("the training was interrupted, because its server ended; train again")
 
 
 def _may_run_again(job: Job) -> bool:

@@ -70,7 +70,7 @@ class Spool:
         _replace(self._ending, orjson.dumps(document, default=repr, option=orjson.OPT_NON_STR_KEYS))
 
     def ending(self) -> Finished | JobError | None:
-        """Return what came of the run; None where it ended without a word."""
+        """Return what came of the run; None if it ended without a word."""
         try:
             document = orjson.loads(self._ending.read_bytes())
         except FileNotFoundError:
@@ -106,7 +106,7 @@ class ProgressReporter:
         self._next = 0.0
 
     def __call__(self, step: int, total: int, metric: float | None) -> None:
-        """Take note of `step` of `total` steps, and of the loss there."""
+        """Note that `step` of `total` steps are done, and the loss there."""
         now = time.monotonic()
         if now < self._next and step < total:
             return

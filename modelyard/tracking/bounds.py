@@ -54,7 +54,7 @@ class Refusals:
         self._said: list[str] = []
 
     def add(self, said: str) -> None:
-        """Take note of a refusal."""
+        """Note a refusal."""
         with self._guard:
             self._said.append(said)
 

@@ -45,7 +45,7 @@ class Child:
             self._process.stdin.flush()
 
     def answer(self, timeout_s: float) -> Answer | None:
-        """Return the next answer; None where the child ends without one. Raises TimeoutError."""
+        """Return the next answer; None if the child ends without one. Raises TimeoutError."""
         assert self._process.stdout is not None
         deadline = time.monotonic() + timeout_s
         ready = select.poll()

@@ -65,7 +65,7 @@ class Deliverer:
         self._wake.set()
 
     def wake(self) -> None:
-        """Have the thread look at once, where there is one."""
+        """Make the thread look at once, if there is one."""
         self._wake.set()
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ class Deliverer:
     # A round.
 
     def run_round(self) -> Round | None:
-        """Tell of all that is pending, as far as it goes; None where nothing is. For one who holds the lock."""
+        """Tell of all that is pending, as far as it goes; None if nothing is. For one who holds the lock."""
         keys = self._keys()
         if not keys:
             self._may_be_left = False
@@ -195,7 +195,7 @@ class Deliverer:
         return None if hello.kind == "ready" else hello.reason
 
     def _tell(self, child: Child, order: Order, *, healthy: bool) -> str | None:
-        """Tell of one run. Returns why no more can be told in this round, None where the next one's turn is."""
+        """Tell of one run. Returns why no more can be told in this round, None if the next one's turn is."""
         child.tell(self._orders.with_parent(order))
         timeout_s = self._timeout_s + order.bytes / _UPLOAD_BYTES_PER_S
         try:

@@ -67,11 +67,11 @@ class Outbox:
         self._replace(self._record(key), content, durable=True)
 
     def has(self, key: str) -> bool:
-        """Tell whether there is a record."""
+        """Whether there is a record."""
         return self._record(key).exists()
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """Return a record, None where there is none. Raises DataLoss where it is damaged."""
+        """Return a record, None if there is none. Raises DataLoss if it is damaged."""
         path = self._record(key)
         with unavailable(f"read {path}"):
             try:
@@ -131,7 +131,7 @@ class Outbox:
             (self.path / _ASKED).touch()
 
     def take_request(self) -> bool:
-        """Tell whether somebody has asked, and forget it."""
+        """Whether somebody has asked, and forget it."""
         try:
             (self.path / _ASKED).unlink()
         except OSError:

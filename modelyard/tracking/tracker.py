@@ -55,7 +55,7 @@ class Tracker:
         self._deliverer = Deliverer(runs, self._orders, self._outbox, timeout_s)
 
     def note(self, key: str) -> None:
-        """Take note of a model that was stored or a job that ended without one. Raises nothing.
+        """Note a model that was stored or a job that ended without one. Raises nothing.
 
         Should it fail, nothing is lost: what is to be told is pending in the database.
         """
@@ -95,7 +95,7 @@ class Tracker:
     def flush(self, timeout_s: float) -> Flushed:
         """Return when all that is pending now has been told or refused, and how much was.
 
-        A server that delivers does it; else this process. Raises Unavailable with the reason where that fails or takes
+        A server that delivers does it; else this process. Raises Unavailable with the reason if that fails or takes
         longer than `timeout_s`.
         """
         asked_at = datetime.now(UTC)

@@ -19,7 +19,7 @@ _HEIGHT = 300
 def unit_curves(
     curves: Mapping[str, Curve], x_title: str, y_title: str, *, diagonal: bool = False, points: bool = False
 ) -> Drawing:
-    """Draw curves within the unit square, one colour each; the first few where there are many."""
+    """Draw curves within the unit square, one colour each; the first few if there are many."""
     shown = dict(list(curves.items())[:MAX_LINES])
     frame = pl.DataFrame(
         [

@@ -27,7 +27,7 @@ def t(key: str, **values: Any) -> str:
 
 
 def known(key: str) -> bool:
-    """Tell whether the catalogue has a text."""
+    """Whether the catalogue has a text."""
     return key in CATALOGUE
 
 

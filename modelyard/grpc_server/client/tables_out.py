@@ -24,7 +24,7 @@ _BYTES_PER_CELL = 16
 def chunks(X: Any, max_bytes: int, feature_names: list[str] | None = None) -> Iterator[tuple[pb.Table, int]]:
     """Yield a table in chunks of about `max_bytes` at most, each with its number of rows (0 for a piece of a file).
 
-    A single row is never divided. Raises InvalidTable where it is no table or holds what no Value can (rows are named
+    A single row is never divided. Raises InvalidTable if it is no table or holds what no Value can (rows are named
     by `feature_names`), or a file that cannot be read.
     """
     if isinstance(X, Path):

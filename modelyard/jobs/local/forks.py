@@ -60,13 +60,13 @@ class Fork:
     # In the fork server.
 
     def is_forked(self, pid: int) -> None:
-        """Take note of the process."""
+        """Note the process."""
         self.pid = pid
         self._theirs.close()
         self.channel.setblocking(False)
 
     def hear(self) -> bool:
-        """Take note of what the process says. Returns False when it will say nothing more."""
+        """Note what the process says. Returns False when it will say nothing more."""
         with suppress(BlockingIOError):
             try:
                 while said := self.channel.recv(_MESSAGE_BYTES):
@@ -81,7 +81,7 @@ class Fork:
         return self._said.startswith(words)
 
     def give(self, assignment: Assignment, slot: int) -> None:
-        """Have the process carry out a run. If it is dead the run has not begun: see `has_missed_it`."""
+        """Hand a run over to the process. If it is dead the run has not begun: see `has_missed_it`."""
         self.assignment, self.slot, self._began = assignment, slot, time.monotonic()
         with suppress(OSError):
             socket.send_fds(self.channel, [orjson.dumps(assignment)], [slot])

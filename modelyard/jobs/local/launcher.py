@@ -81,7 +81,7 @@ class Launcher:
         self._is_closed = False
 
     def prepare(self, niceness: int) -> None:
-        """Have the fork server get ready if there is none, with this niceness because no run waits for it."""
+        """Start the fork server if there is none, with this niceness because no run waits for it."""
         with self._lock:
             if not self._is_closed:
                 self._running(niceness)
@@ -141,7 +141,7 @@ class Launcher:
     # Called in the threads of fork servers.
 
     def _take(self, message: dict[str, Any]) -> None:
-        """Take note of what a fork server says."""
+        """Note what a fork server says."""
         if "problem" in message:
             log.error("the fork server cannot start: %s", message["problem"])
             for launch in list(self._launches.values()):

@@ -60,7 +60,7 @@ def kill_group(pid: int) -> None:
 
 
 def be_killed_with_parent() -> None:
-    """Have the system kill this process when its parent ends, where it does such a thing."""
+    """Ask the system to kill this process when its parent ends, if the system can."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -31,7 +31,7 @@ class LocalRunner:
         self._launcher = launcher.share(target, preload, rehearsal)
 
     def prepare(self) -> None:
-        """Have the fork server import what runs need."""
+        """Start the fork server, which imports what runs need."""
         self._launcher.prepare(self._limits.niceness)
 
     def reserve(self) -> Place | None:

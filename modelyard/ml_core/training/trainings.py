@@ -71,7 +71,7 @@ def _evaluate(fits: _Fits, splits: Splits) -> tuple[list[FittedPart], Splits]:
     try:
         return [fits.held_out(part) for part in splits.parts], splits
     except InvalidArgument as error:
-        message = f"the model is not validated, for it could not be fitted to a part of the rows: {error.detail}"
+        message = f"the model is not validated, because it could not be fitted to a part of the rows: {error.detail}"
         warnings = (*splits.warnings, ModelWarning(code=FALLBACK, message=message))
         return [], Splits(splits.evaluation.model_copy(update={"method": "none"}), warnings=warnings)
 

@@ -20,7 +20,7 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def is_plain(X: Any) -> bool:
-    """Tell whether X is rows, records or columns of nothing but texts, numbers, booleans and None."""
+    """Whether X is rows, records or columns of nothing but texts, numbers, booleans and None."""
     if type(X) not in (dict, list, tuple):
         return False
     kinds: set[type] = set()
@@ -102,7 +102,7 @@ def _hyperparam(value: Any) -> Any:
 
 
 def _written(value: Any, rows: Collection[Any]) -> orjson.Fragment | None:
-    """Return plain cells as JSON; None where there are infinite numbers, large integers or broken texts among them."""
+    """Return plain cells as JSON; None if there are infinite numbers, large integers or broken texts among them."""
     try:
         content = orjson.dumps(value)
     except orjson.JSONEncodeError:
