@@ -43,7 +43,8 @@ def strays_among_numbers(name: str, strays: pl.Series) -> ModelWarning:
     )
     message = (
         f"column {name!r} was taken for categorical, since {count} {rows}); "
-        "if it is numeric, say so in feature_types, and what is no number will be refused"
+        "if they mean missing, name them in missing_markers; if the column is numeric, say so in feature_types, "
+        "and what is no number will be refused"
     )
     return ModelWarning(code="numbers_with_text", message=message, column=name, count=len(strays))
 
