@@ -1,6 +1,6 @@
 """The folder at 1,000, 10,000 and 100,000 models: opening, a page, a commit, memory, catching up, compaction.
 
-Every number stands beside its target and, where there is one, beside the floor that no database of one file can beat:
+Every number stands beside its target and, if there is one, beside the floor that no database of one file can beat:
 a bare append and fsync of the same bytes to a file of its own, measured in turn with the commits.
 """
 

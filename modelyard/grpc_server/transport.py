@@ -110,7 +110,7 @@ class ServerCall:
             self._go_on()
 
     def _go_on(self) -> None:
-        """Go on on the event loop, and watch out for the caller's leaving meanwhile."""
+        """Hand the call to the event loop, and learn from now on if its caller leaves."""
         self._watched = True
         self._server.take_up(self)
         self._core.start_server_batch((cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), self._closed)

@@ -1,4 +1,4 @@
-"""What keeps ClearML's library from waiting for ever: in the child alone, where it is imported.
+"""What keeps ClearML's library from waiting for ever: only in the child, which alone imports it.
 
 Left alone, the library asks a lost server again without end, in whichever thread asked, and goes on as if nothing had
 happened where the server refuses an edit. Here every answer passes one place: what cannot be told now ends the child

@@ -37,7 +37,7 @@ class Orders:
         self._project = project
 
     def keep(self, key: str) -> None:
-        """Write the record of a run into the outbox, where it is pending and no record is there."""
+        """Write the record of a run into the outbox, if the run is pending and has no record yet."""
         if not self._outbox.has(key):
             self._made_anew(key)
 
