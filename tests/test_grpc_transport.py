@@ -111,11 +111,12 @@ async def test_what_answers_nothing_is_an_error(kind: type[WireServer], path: st
 @on_a_loop
 async def test_a_server_waits_for_its_calls_and_not_for_those_that_never_end(kind: type[WireServer]) -> None:
     begun, may_end = asyncio.Event(), asyncio.Event()
+    answer = b"held" * 500_000  # more than a socket takes at once
 
     async def held(call: WireCall) -> None:
         begun.set()
         await may_end.wait()
-        call.end(b"held")
+        call.end(answer)
 
     server, channel = await started(kind, Held=Method(held))
     async with channel:
@@ -129,9 +130,10 @@ async def test_a_server_waits_for_its_calls_and_not_for_those_that_never_end(kin
         may_end.set()
         await draining
         await server.stop()
-        assert await asked == b"held"
-        with pytest.raises(grpc.RpcError):
+        assert await asked == answer
+        with pytest.raises(grpc.RpcError) as broken_off:
             await _all_of(watching)
+        assert broken_off.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
 @on_a_loop

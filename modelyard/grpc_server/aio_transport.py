@@ -11,6 +11,10 @@ import grpc
 from modelyard.grpc_server.wire import Metadata, Method, Trailers
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
+_UNAVAILABLE = grpc.StatusCode.UNAVAILABLE.value[0]
+
+FLUSH_S = 5.0
+"""How long a server that stops waits for callers that are slow to take their answers."""
 
 
 class AioCall:
@@ -63,6 +67,8 @@ class AioServer:
         self._methods = methods
         self._server = grpc.aio.server(options=tuple(options))
         self._server.add_generic_rpc_handlers((_Handlers(self),))
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -77,12 +83,15 @@ class AioServer:
         await self._server.start()
 
     async def drain(self) -> None:
-        """Wait until the calls under way are answered."""
+        """Wait until the calls under way are answered; `stop` sends what is not yet sent of their answers."""
         await self._idle.wait()
 
     async def stop(self) -> None:
         """Break off the calls under way, and close the port."""
-        await self._server.stop(None)
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        await self._server.stop(FLUSH_S)  # returns once every call's status is sent
 
     def handler(self, path: str, metadata: Metadata) -> grpc.RpcMethodHandler:
         """Return what gRPC calls for a call of a method; its answers are a stream, which to callers is all the same."""
@@ -98,12 +107,20 @@ class AioServer:
         return grpc.unary_stream_rpc_method_handler(run)
 
     async def _run(self, method: Method, call: AioCall) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
         self._count(+1 if method.waited_for else 0)
         try:
             if method.at_once is None or not method.at_once(call):
                 await method.behave(call)
             await call.finish()
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise  # the caller has left
+            call.end(code=_UNAVAILABLE, details=b"the server has stopped")
         finally:
+            self._tasks.discard(task)
             self._count(-1 if method.waited_for else 0)
 
     def _count(self, change: int) -> None:

@@ -65,8 +65,9 @@ async def running(yard: Yard, settings: Settings) -> AsyncIterator[int]:
     every = {**methods(service, gate), **standard_methods(standard_health)}
     server = transport(settings.grpc_transport)(every, _options(settings))
     port = _listen(server, settings)
-    await server.start()
     desk.open()
+    await health.look(desk, standard_health, NAMES)
+    await server.start()
     following = asyncio.create_task(health.follow(desk, standard_health, NAMES))
     try:
         yield port

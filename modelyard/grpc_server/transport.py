@@ -186,10 +186,7 @@ class Server:
             self.loop.call_soon_threadsafe(self._idle.set)
 
     def _take_up(self, call: ServerCall) -> None:
-        if call.left:
-            self.forget(call)
-        else:
-            call.task = self.loop.create_task(self._run(call))
+        call.task = self.loop.create_task(self._run(call))
 
     async def _run(self, call: ServerCall) -> None:
         try:
