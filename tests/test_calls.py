@@ -25,7 +25,7 @@ from modelyard.rest_api.app import create_app
 from modelyard.schemas import Evaluation, PredictRequest, TrainRequest
 from modelyard.settings import Settings
 from tests import doors
-from tests.test_grpc_server import serving
+from tests.grpc_server.test_server import serving
 
 X = [{"age": i, "job": "ab"[i % 2]} for i in range(30)]
 Y = ["high" if i > 14 else "low" for i in range(30)]

@@ -16,7 +16,7 @@ import yaml
 
 from tests import clearml_double
 
-FOLDER = Path(__file__).resolve().parents[1] / "clearml_service"
+FOLDER = Path(__file__).resolve().parents[2] / "clearml_service"
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ from modelyard.models_registry.predictors import EstimatorPredictor
 from modelyard.storage import current_environment
 from tests.models_registry_tables import LABELS, Sample, fit, mixed, rows_of
 
-PLUG_INS = Path(__file__).parent / "plugin_package"
+PLUG_INS = Path(__file__).parents[1] / "plugin_package"
 KEYS = ("logistic_regression", "catboost_classifier", "gaussian_naive_bayes")
 QUICK: dict[str, dict[str, Any]] = {"catboost_classifier": {"iterations": 20}}
 
@@ -289,7 +289,7 @@ def test_importing_the_registry_imports_no_learning_library() -> None:
         "for one in BUILT_IN.values(): describe(one)\n"
         "print([name for name in ('sklearn', 'catboost', 'scipy', 'pandas') if name in sys.modules])"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert ran.stdout == "[]\n"
 

@@ -10,7 +10,7 @@ import pytest
 import modelyard
 from modelyard.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 CLEARML = (ROOT / "docker-compose.clearml.yml").read_text()
 EXAMPLE = (ROOT / ".env.example").read_text()

@@ -18,7 +18,7 @@ from tests.job_runs import opened, order
 from tests.processes import descendants, wait_until_gone
 from tests.waiting import wait_until
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 class Server:

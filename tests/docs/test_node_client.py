@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests import doors
-from tests.test_grpc_pings import GRPCS_OWN_LEAST_PING_MS, permitting
+from tests.grpc_server.test_pings import GRPCS_OWN_LEAST_PING_MS, permitting
 from tests.waiting import PATIENCE_S
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "node_client"
 
 

@@ -18,7 +18,7 @@ from modelyard import errors
 from modelyard.grpc_server import server
 from modelyard.grpc_server.client import GrpcClient, grpc_client
 from modelyard.settings import Settings
-from tests.test_grpc_server import Refusing, serving
+from tests.grpc_server.test_server import Refusing, serving
 from tests.waiting import PATIENCE_S
 
 _PING = 6
@@ -153,6 +153,6 @@ def test_a_waiting_client_keeps_its_connection_known(monkeypatch: pytest.MonkeyP
 
 
 def test_the_docs_promise_what_the_server_permits() -> None:
-    said = (Path(__file__).parents[1] / "docs" / "grpc.md").read_text()
+    said = (Path(__file__).parents[2] / "docs" / "grpc.md").read_text()
     assert "every 5 s" in said
     assert server.LEAST_PING_MS < 5_000

@@ -25,7 +25,7 @@ from tests.waiting import PATIENCE_S, wait_until
 
 X: dict[str, list[Any]] = {"age": [float(i) for i in range(30)], "job": ["ab"[i % 2] for i in range(30)]}
 Y = ["high" if age > 14 else "low" for age in X["age"]]
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def order(name: str, key: str = "logistic_regression") -> TrainRequest:
@@ -139,7 +139,7 @@ import modelyard.grpc_server.server, modelyard.rest_api.server
 from modelyard import models_registry
 from modelyard.bootstrap import build
 from modelyard.settings import Settings
-from tests.test_warming import asked
+from tests.ml_core.test_warming import asked
 yard = build(Settings(storage_dir=Path(sys.argv[1])))
 yard.list_models()
 assert not {"sklearn", "scipy", "pandas", "catboost"} & set(sys.modules), "opening a folder imports nothing heavy"

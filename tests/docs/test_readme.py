@@ -16,7 +16,7 @@ import pytest
 from modelyard.settings import Settings
 from tests import doors
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 SERVER = "http://127.0.0.1:8000"
 

@@ -17,8 +17,8 @@ from modelyard.jobs import Jobs
 from modelyard.storage import open_folder
 from tests import job_runs
 from tests.job_runs import NO_GRACE, REHEARSAL, opened, order
+from tests.jobs.test_processes import Server
 from tests.processes import descendants, parents, runs, wait_until_gone
-from tests.test_jobs_processes import Server
 from tests.waiting import wait_until
 
 
