@@ -13,7 +13,7 @@ from modelyard.storage.collections.model_store import ModelStore
 from modelyard.storage.collections.models import ModelRecord, NewModel
 from modelyard.storage.collections.tracked_runs import Pending, Told, TrackedRun, TrackedRuns
 from modelyard.storage.folder import Storage, open_folder
-from modelyard.storage.protocols import StoredFile, Transaction
+from modelyard.storage.protocols import Locks, StoredFile, Transaction
 
 __all__ = [
     "CONTRACT_FILE",
@@ -22,6 +22,7 @@ __all__ = [
     "JobCollection",
     "JobEntry",
     "JobRecord",
+    "Locks",
     "ModelRecord",
     "ModelStore",
     "NewModel",

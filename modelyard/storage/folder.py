@@ -2,6 +2,7 @@
 
 ```
 db.jsonl  db.lock       the documents, and their writers' lock
+<name>.lock             any other lock that is held by name
 artifacts/<model_id>/   the files of a model
 jobs/  outbox/          what runs and the tracker keep beside them
 quarantine/<time>/      what a repair has set aside
@@ -25,7 +26,7 @@ from modelyard.storage.collections.tracked_runs import TrackedRuns, TrackingInde
 from modelyard.storage.documents.database import Database
 from modelyard.storage.documents.folder_lock import FolderLock
 from modelyard.storage.files import exists, unavailable
-from modelyard.storage.protocols import Observer
+from modelyard.storage.protocols import Locks, Observer
 
 
 class Folder:
@@ -74,6 +75,10 @@ class Folder:
         """
         return FolderLock(self.root / "db.lock", self._lock_timeout_s, for_reading=for_reading).held()
 
+    def held(self, name: str) -> AbstractContextManager[None]:
+        """Hold the lock of this name within a `with` block, as `Locks` says."""
+        return FolderLock(self.root / f"{name}.lock", 0.0).held()
+
     def _holds_models(self) -> bool:
         """Whether a model's folder stands in `artifacts/`. Somebody else's files under that name are none."""
         with unavailable(f"read {self._artifacts}"):
@@ -98,7 +103,7 @@ class Storage:
     """All that a yard keeps: models, jobs, and what of both a tracker is yet to be told, if anything is tracked.
 
     `runs` and `outbox` are folders, made by those who use them: for what a run is given and makes, on the file system
-    of the artifacts, and for what waits for the tracker.
+    of the artifacts, and for what waits for the tracker. `locks` are for what one process at a time may do.
     """
 
     models: ModelStore
@@ -106,6 +111,7 @@ class Storage:
     tracked_runs: TrackedRuns | None
     runs: Path
     outbox: Path
+    locks: Locks
 
     def close(self) -> None:
         """Let go of what is open."""
@@ -137,4 +143,4 @@ def open_folder(
         tracked=tracked,
     )
     tracked_runs = TrackedRuns(documents, tracking_index) if tracked else None
-    return Storage(models, JobCollection(documents, job_index), tracked_runs, folder.runs, folder.outbox)
+    return Storage(models, JobCollection(documents, job_index), tracked_runs, folder.runs, folder.outbox, folder)

@@ -1,7 +1,7 @@
 """What the collections and the upkeep know of the engines below them, so that another engine can stand there.
 
 `Documents` is a transactional database of JSON documents, held in every process's memory. `Artifacts` keeps the files
-of models. An engine knows no collection.
+of models. `Locks` lets one of all processes do what only one may. An engine knows no collection.
 """
 
 from __future__ import annotations
@@ -147,3 +147,10 @@ class Artifacts(Protocol):
 
     def check(self) -> None:
         """Raise Unavailable if no file can be written now."""
+
+
+class Locks(Protocol):
+    """Locks by name, for all processes of a yard. The system frees a lock when its holder dies."""
+
+    def held(self, name: str) -> AbstractContextManager[None]:
+        """Hold a lock within a `with` block. Raises Unavailable at once if another process or thread holds it."""

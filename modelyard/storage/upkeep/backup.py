@@ -82,7 +82,7 @@ def load(file: Path, root: Path, *, lock_timeout_s: float = 10.0) -> Backup:
     with unavailable(f"make {root}"):
         make_folder(root)
     with Folder(root, lock_timeout_s).locked():
-        there = sorted(path.name for path in root.iterdir() if path.name != "db.lock")
+        there = sorted(path.name for path in root.iterdir() if path.suffix != ".lock")
         if there:
             raise FailedPrecondition(
                 f"{root} is not empty (it holds {', '.join(there[:3])}): load a backup into a new one"
