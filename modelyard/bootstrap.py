@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from modelyard import calls, logs
-from modelyard.jobs import Jobs, Limits
+from modelyard.jobs import Jobs, Limits, Spool
 from modelyard.jobs.local import LocalOwners, LocalRunner
 from modelyard.ml_core.training import running
 from modelyard.ml_core.yard import Yard
@@ -75,9 +75,8 @@ def _tracker(settings: Settings, storage: Storage) -> Tracker | None:
     from modelyard.tracking.tracker import Tracker
 
     return Tracker(
-        storage.models,
-        storage.tracked_runs,
-        storage.outbox,
+        storage,
+        lambda job_id: Spool(storage.runs / job_id),
         project=settings.tracking_project,
         timeout_s=settings.tracking_timeout_s,
     )

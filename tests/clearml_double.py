@@ -40,7 +40,7 @@ class Double:
 
     `frozen`: it takes calls and never answers. `down`: it answers 503. `wrong_keys`: nobody gets in. `vanish_at`: from
     the so-manieth call on the connection is closed without an answer. `refuses`: a task whose name matches gets 400.
-    `fails_at`: calls of this endpoint get 500.
+    `fails_at`: calls of this endpoint get 500. `keeps_files`: files cannot be removed.
     """
 
     frozen: bool = False
@@ -49,11 +49,13 @@ class Double:
     vanish_at: int | None = None
     refuses: str | None = None
     fails_at: str | None = None
+    keeps_files: bool = False
     frozen_at: str | None = None
     projects: dict[str, str] = field(default_factory=dict)
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
+    log: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     times: Counter[str] = field(default_factory=Counter)
@@ -96,20 +98,24 @@ class Double:
             if event["iter"] == _SUMMARY_ITERATION
         }
 
-    def curve(self, task: dict[str, Any], title: str, series: str) -> list[float]:
-        """Return the values of a curve by iteration."""
+    def curve(self, task: dict[str, Any], title: str, series: str) -> list[tuple[int, float]]:
+        """Return the iterations and values of a curve."""
         found = [
             (event["iter"], event["value"])
             for event in self._events(task, _SCALAR)
             if (event["metric"], event["variant"]) == (title, series) and event["iter"] != _SUMMARY_ITERATION
         ]
-        return [value for _, value in sorted(found)]
+        return sorted(found)
 
     def plots(self, task: dict[str, Any]) -> dict[tuple[str, str], Any]:
         """Return the plots by title and series."""
         return {
             (event["metric"], event["variant"]): json.loads(event["plot_str"]) for event in self._events(task, _PLOT)
         }
+
+    def console(self, task: dict[str, Any]) -> str:
+        """Return what was written to the console of a task."""
+        return "\n".join(event["msg"] for event in self.log if event["task"] == task["id"])
 
     def _events(self, task: dict[str, Any], kind: str) -> list[dict[str, Any]]:
         return [event for event in self.events.values() if event["task"] == task["id"] and event["type"] == kind]
@@ -226,6 +232,12 @@ class Double:
         execution["artifacts"] = kept + said["artifacts"]
         return {"updated": 1}
 
+    def _tasks_delete_artifacts(self, said: dict[str, Any]) -> dict[str, Any]:
+        execution = self._task(said)["execution"]
+        gone = [item["key"] for item in said["artifacts"]]
+        execution["artifacts"] = [item for item in execution["artifacts"] if item["key"] not in gone]
+        return {"deleted": 1}
+
     def _tasks_add_or_update_model(self, said: dict[str, Any]) -> dict[str, Any]:
         models = self._task(said)["models"][said["type"]]
         models[:] = [item for item in models if item["name"] != said["name"]]
@@ -257,6 +269,8 @@ class Double:
         return {"updated": 1, "fields": changed}
 
     def _models_add_or_update_metadata(self, said: dict[str, Any]) -> dict[str, Any]:
+        metadata = self.models[said["model"]].setdefault("metadata", {})
+        metadata.update({item["key"]: item for item in said["metadata"]})
         return {"updated": 1}
 
     def _auth_create_credentials(self, said: dict[str, Any]) -> dict[str, Any]:
@@ -271,6 +285,9 @@ class Double:
         for event in lines:
             if event["task"] not in self.tasks:
                 raise Refusal(400, "Invalid task id", 100)
+            if event["type"] == "log":  # the real server gives each line an id of its own
+                self.log.append(event)
+                continue
             key = (event["task"], event["type"], event.get("metric"), event.get("variant"), event.get("iter"))
             self.events[key] = event
         return {"added": len(lines), "errors": 0}
@@ -306,6 +323,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         self._answer()
 
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_DELETE(self) -> None:
+        self._answer()
+
     def _answer(self) -> None:
         double = self.double
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -325,7 +348,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if self.headers.get_content_type() == "multipart/form-data":
             self._take_file(body)
-        elif self.command == "GET" and endpoint in double.files:
+        elif self.command == "DELETE":
+            self._remove_file(endpoint)
+        elif self.command in ("GET", "HEAD") and endpoint in double.files:
             self._send(200, double.files[endpoint], "application/octet-stream")
         elif endpoint == "":
             self._send(200, b"", "text/plain")
@@ -368,6 +393,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.double.files[name] = content
         self._send(200, b"", "text/plain")
 
+    def _remove_file(self, name: str) -> None:
+        if self.double.keeps_files:
+            self._send(403, b"", "text/plain")
+        else:
+            self._send(200 if self.double.files.pop(name, None) is not None else 404, b"", "text/plain")
+
     def _send_result(self, endpoint: str, code: int, subcode: int, message: str, data: dict[str, Any]) -> None:
         meta = {
             "id": uuid.uuid4().hex,
@@ -385,7 +416,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            if self.command != "HEAD":
+                self.wfile.write(content)
 
 
 def _encoded(document: dict[str, Any]) -> str:

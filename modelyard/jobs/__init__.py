@@ -6,6 +6,6 @@ model classes: what a run does is handed in by a dotted path.
 
 from modelyard.jobs.jobs import Jobs, NewJob
 from modelyard.jobs.runner import Limits
-from modelyard.jobs.spool import Finished, ProgressReporter
+from modelyard.jobs.spool import Finished, ProgressReporter, Spool
 
-__all__ = ["Finished", "Jobs", "Limits", "NewJob", "ProgressReporter"]
+__all__ = ["Finished", "Jobs", "Limits", "NewJob", "ProgressReporter", "Spool"]

@@ -79,14 +79,20 @@ class Spool:
             return JobError.of(Internal(f"what the run said at its end cannot be read: {error}"))
         return JobError.model_validate(document["error"]) if "error" in document else _finished(document["finished"])
 
-    def log_tail(self) -> str:
-        """Return the end of what the run said."""
+    def said_since(self, start: int) -> tuple[str, int]:
+        """Return what the run has said from byte `start` on, at most the last 16 KB, and the byte where that ends."""
         try:
             with self.log.open("rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_TAIL_BYTES))
-                return file.read().decode(errors="replace").strip()
+                end = os.fstat(file.fileno()).st_size
+                file.seek(max(start, end - _LOG_TAIL_BYTES))
+                said = file.read()
+                return said.decode(errors="replace"), file.tell()
         except OSError:
-            return ""
+            return "", start
+
+    def log_tail(self) -> str:
+        """Return the end of what the run said."""
+        return self.said_since(0)[0].strip()
 
     def remove_result(self) -> None:
         """Remove the files that the run has made."""

@@ -1,4 +1,4 @@
-"""The child process that speaks to ClearML, as its parent sees it: started for a round, ended or killed after it."""
+"""The child process that speaks to ClearML, as its parent sees it: started to tell something, then ended."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import orjson
 from modelyard.tracking.protocol import Answer
 
 READY_TIMEOUT_S = 90.0
-"""Importing ClearML's library takes a second on a free machine, and logging in 10 s on a frozen server."""
+"""Importing ClearML's library takes a second on a free machine, logging in on a frozen server 10 s."""
 
 _END_TIMEOUT_S = 2.0
 
 
 class Child:
-    """A running child. Reads of it are bounded in time; `kill` may be called from another thread and ends them."""
+    """A running child. Waiting for its answers is bounded in time; `kill`, from another thread, ends the waiting."""
 
     def __init__(self, talk: Path, module: str = "modelyard.tracking.push") -> None:
         path = os.pathsep.join(str(Path(entry or ".").absolute()) for entry in sys.path)
@@ -37,11 +37,11 @@ class Child:
             )
         self._rest = b""
 
-    def tell(self, order: dict[str, Any]) -> None:
-        """Send an order; a child that is gone is noticed by its answer."""
+    def tell(self, instruction: dict[str, Any]) -> None:
+        """Send an instruction. Whether the child still lives is seen by its answer."""
         assert self._process.stdin is not None
         with suppress(OSError):
-            self._process.stdin.write(orjson.dumps(order) + b"\n")
+            self._process.stdin.write(orjson.dumps(instruction) + b"\n")
             self._process.stdin.flush()
 
     def answer(self, timeout_s: float) -> Answer | None:
@@ -62,7 +62,7 @@ class Child:
         return Answer.of(orjson.loads(line))
 
     def how_it_ended(self) -> str:
-        """Say how a child that answers no more has ended."""
+        """Say how a child has ended that answers no more."""
         try:
             code = self._process.wait(_END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -74,7 +74,7 @@ class Child:
         self._process.kill()
 
     def end(self) -> None:
-        """End it: it has nothing more to do once its orders end."""
+        """End it, by ending its instructions."""
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None

@@ -1,46 +1,56 @@
-"""A run as an experiment: what is told of it, and under which words. Pure values, without ClearML's library."""
+"""A run as an experiment: what is told of it, in which words. Pure values, without ClearML's library.
+
+What its report shows stands in `plots`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
-Scalar = tuple[str, str, int, float]
-"""A point of a curve: title, series, iteration, value."""
-
-MAX_IMPORTANCES = 100
-_CURVES = (
-    ("roc_curves", "ROC", "false positive rate", "true positive rate"),
-    ("precision_recall_curves", "Precision-recall", "recall", "precision"),
-    ("calibration_curve", "Calibration", "mean probability", "share of the class"),
-)
-
 Record = Mapping[str, Any]
+Ending = Literal["running", "completed", "failed", "stopped"]
 
+TAG_PREFIX = "modelyard:"
+"""Tags of ours begin so; all others are people's own."""
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A curve to be drawn: one series under a title, its points and its axes' names."""
+_ENDINGS: dict[str, Ending] = {"running": "running", "failed": "failed"}
+_APPLIES = {"holdout": ("fraction", "seed"), "cv": ("folds", "seed"), "none": ()}
+"""What each method of evaluation obeys."""
 
-    title: str
-    series: str
-    points: list[tuple[float, float]]
-    x: str
-    y: str
+_MADE_UP = re.compile(r"-[0-9a-f]{12}$")
+"""How a name ends that the store made up of the model class and the id."""
+
+_MIN_NAME = 3
+"""ClearML refuses shorter names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """What is told of one run. `parameters` are by `Section/name`; `reason` is why there is no model."""
+    """What is told of one run.
+
+    `folder` is the sub-project, None for a run without a name of its own. `parameters` are by `Section/name`; `reason`
+    is why there is no model; `console` ends the console's log. `started` and `ended` are UTC, without an offset.
+    """
 
     name: str
+    folder: str | None
     comment: str
     tags: list[str]
     parameters: dict[str, Any]
     properties: dict[str, str]
-    ending: Literal["completed", "failed", "stopped"] = "completed"
+    command: str
+    started: str | None
+    ended: str | None
+    ending: Ending = "completed"
     reason: str = ""
+    console: list[str] = field(default_factory=list)
+    packages: list[str] = field(default_factory=list)
+    python: str | None = None
     feature_types: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
@@ -48,36 +58,59 @@ class Experiment:
 
 def of_record(record: Record) -> Experiment:
     """Return the experiment of a record of the outbox."""
-    return _of_model(record["model"]) if record["kind"] == "model" else _of_job(record["job"], record["details"])
+    if record["kind"] == "model":
+        return _of_model(record["model"], record.get("job"), (record["report"] or {}).get("warnings") or [])
+    return _of_job(record["job"], record["details"])
 
 
-def _of_model(model: Mapping[str, Any]) -> Experiment:
-    reference = f"{model['name']}:{model['version']}"
+def label_text(label: Any) -> str:
+    """Return a label as JSON writes it, text without its quotes."""
+    return str(label).lower() if isinstance(label, bool) else str(label)
+
+
+def _of_model(model: Record, job: Record | None, warnings: list[Record]) -> Experiment:
+    comment = (
+        f"Model {model['name']}:{model['version']} ({model['model_id']}), trained by Modelyard in "
+        f"{model['training_seconds']:.1f} s"
+    )
+    metrics = {name.removeprefix("validation_"): value for name, value in model["metrics"].items() if value is not None}
+    started, ended = _times_of_model(model, job)
+    environment = model["environment"]
     return Experiment(
         # It becomes part of addresses on the files server, where a `:` would be written in two ways.
         name=f"{model['name']}-v{model['version']}",
-        comment=f"Model {reference} ({model['model_id']}), trained by Modelyard in {model['training_seconds']:.1f} s",
+        folder=_folder(model["name"]),
+        comment=comment,
         tags=_tags(model["model_class_key"], model["parent_id"], model["tags"]),
         parameters={
             **_section("Hyperparams", model["hyperparams"]),
-            **_section("Evaluation", model["evaluation"]),
-            **_section("Data", _data(model)),
-            **_section("Environment", model["environment"]),
+            **_section("Evaluation", _applying(model["evaluation"])),
+            **_section("Data", _present(_data(model))),
+            **_section("Environment", environment),
         },
-        properties={
-            "model_id": model["model_id"],
-            "name": model["name"],
-            "version": str(model["version"]),
-            "created_at": model["created_at"],
-            "artifact_sha256": model["artifact"]["sha256"],
-        },
+        properties=_present(
+            {
+                "model_id": model["model_id"],
+                "name": model["name"],
+                "version": str(model["version"]),
+                "parent_id": model["parent_id"],
+                "created_at": model["created_at"],
+                "artifact_sha256": model["artifact"]["sha256"],
+            }
+        ),
+        command=_command(model, model["name"], model["hyperparams"], model["evaluation"], model["target"]),
+        started=started,
+        ended=ended,
+        console=[*(warning["message"] for warning in warnings), comment],
+        packages=[f"{name}=={version}" for name, version in environment.items() if name != "python"],
+        python=environment.get("python"),
         feature_types=model["feature_types"],
-        metrics={name: value for name, value in model["metrics"].items() if value is not None},
+        metrics=metrics,
         labels={label_text(label): number for number, label in enumerate(model["classes"])},
     )
 
 
-def _data(model: Mapping[str, Any]) -> dict[str, Any]:
+def _data(model: Record) -> dict[str, Any]:
     return {
         "rows": model["n_rows"],
         "features": len(model["feature_names"]),
@@ -87,87 +120,87 @@ def _data(model: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _of_job(job: Mapping[str, Any], details: Mapping[str, Any]) -> Experiment:
+def _of_job(job: Record, details: Record) -> Experiment:
+    """Return the experiment of a job that made no model, or runs."""
+    ending = _ENDINGS.get(job["status"], "stopped")
     error = job["error"] or {"code": "INTERNAL", "detail": "it is not known why"}
-    data = {name: details.get(f"n_{name}") for name in ("rows", "features", "classes")} | {
-        "target": details.get("target")
-    }
+    comment = f"Job {job['job_id']} of Modelyard, {job['status']}"
+    if ending != "running":
+        comment += f": {error['detail']}"
+    name = job["name"] or job["model_class_key"]
+    hyperparams, evaluation = details.get("hyperparams", {}), details.get("evaluation", {})
+    data = {name: details.get(f"n_{name}") for name in ("rows", "features", "classes")}
     return Experiment(
-        name=f"{job['name'] or job['model_class_key']} ({job['status']})",
-        comment=f"Job {job['job_id']} of Modelyard, {job['status']}: {error['detail']}",
+        name=f"{name} ({job['status']})",
+        folder=_folder(job["name"]),
+        comment=comment,
         tags=_tags(job["model_class_key"], job["parent_id"], details.get("tags", ())),
         parameters={
-            **_section("Hyperparams", details.get("hyperparams", {})),
-            **_section("Evaluation", details.get("evaluation", {})),
-            **_section("Data", data),
+            **_section("Hyperparams", hyperparams),
+            **_section("Evaluation", _applying(evaluation)),
+            **_section("Data", _present({**data, "target": details.get("target")})),
         },
-        properties={"job_id": job["job_id"], "created_at": job["created_at"]},
-        ending="failed" if job["status"] == "failed" else "stopped",
+        properties=_present({"job_id": job["job_id"], "parent_id": job["parent_id"], "created_at": job["created_at"]}),
+        command=_command(job, job["name"], hyperparams, evaluation, details.get("target")),
+        started=_moment(job["started_at"]),
+        ended=_moment(job["ended_at"]),
+        ending=ending,
         reason=f"{error['code']}: {error['detail']}",
+        console=[comment],
     )
 
 
+def project(root: str, folder: str | None) -> str:
+    """Return the project of an experiment: a sub-project for each name."""
+    if folder is None:
+        return root
+    return f"{root}/{folder if len(folder) >= _MIN_NAME else f'name {folder}'}"
+
+
+def _folder(name: str | None) -> str | None:
+    return None if name is None or _MADE_UP.search(name) else name
+
+
 def _tags(model_class_key: str, parent_id: str | None, tags: Any) -> list[str]:
-    own = [model_class_key] + ["retrain"] * (parent_id is not None)
-    return [*own, *(tag for tag in tags if tag not in own)]
+    ours = [TAG_PREFIX + model_class_key] + [TAG_PREFIX + "retrain"] * (parent_id is not None)
+    return list(dict.fromkeys([*ours, *tags]))
+
+
+def _applying(evaluation: Record) -> dict[str, Any]:
+    """Return the fields of an evaluation that its method obeys."""
+    names = ("method", *_APPLIES.get(evaluation.get("method", ""), ()))
+    return {name: evaluation[name] for name in names if name in evaluation}
+
+
+def _command(run: Record, name: str | None, hyperparams: Record, evaluation: Record, target: str | None) -> str:
+    """Return the command line that does such a training."""
+    words = ["modelyard", "train", "TABLE", "--model-class", run["model_class_key"]]
+    if run["parent_id"] is not None:
+        words = ["modelyard", "retrain", run["parent_id"], "TABLE"]
+    elif name is not None:
+        words += ["--name", name]
+    words += ["--target", target or "TARGET"]
+    for key, value in _applying(evaluation).items():
+        words += ["--evaluation" if key == "method" else f"--{key}", str(value)]
+    for key, value in _present(hyperparams).items():
+        words += ["-p", f"{key}={label_text(value)}"]
+    return shlex.join(words)
+
+
+def _times_of_model(model: Record, job: Record | None) -> tuple[str | None, str | None]:
+    if job is not None and job["started_at"] is not None:
+        return _moment(job["started_at"]), _moment(job["ended_at"])
+    ended = datetime.fromisoformat(model["created_at"])
+    return _moment((ended - timedelta(seconds=model["training_seconds"])).isoformat()), _moment(ended.isoformat())
+
+
+def _moment(said: str | None) -> str | None:
+    return None if said is None else datetime.fromisoformat(said).replace(tzinfo=None).isoformat()
+
+
+def _present(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _section(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{name}/{key}": value for key, value in values.items()}
-
-
-# What the report shows.
-
-
-def scalars(report: Record) -> Iterator[Scalar]:
-    """Yield the points of the learning curve, the first iteration first."""
-    curve = report["learning_curve"]
-    if curve is None:
-        return
-    for series in ("train", "validation"):
-        for iteration, value in enumerate(curve[series] or ()):
-            yield curve["metric"], series, iteration, value
-
-
-def lines(report: Record) -> Iterator[Line]:
-    """Yield the curves of each class."""
-    for key, title, x, y in _CURVES:
-        for label, curve in (report[key] or {}).items():
-            points = [(x, y) for x, y in zip(curve["x"], curve["y"], strict=True) if x is not None and y is not None]
-            if points:
-                yield Line(title, label, points, x, y)
-
-
-def confusion(report: Record) -> tuple[list[list[int]], list[str]] | None:
-    """Return the confusion matrix, a row an actual class, and the labels."""
-    found = report["confusion_matrix"]
-    return None if found is None else (found["matrix"], [label_text(label) for label in found["labels"]])
-
-
-def importances(report: Record) -> tuple[list[str], list[float]] | None:
-    """Return the features that matter most, and how much."""
-    found = report["feature_importances"]
-    if not found:
-        return None
-    top = sorted(found.items(), key=lambda item: -abs(item[1]))[:MAX_IMPORTANCES]
-    return [name for name, _ in top], [value for _, value in top]
-
-
-def per_class(report: Record) -> list[list[Any]] | None:
-    """Return the table of classes, its header first."""
-    rows = report["per_class"]
-    if not rows:
-        return None
-    columns = list(rows[0])
-    return [columns, *([_cell(row[column]) for column in columns] for row in rows)]
-
-
-def label_text(label: Any) -> str:
-    """Return a label as JSON writes it, text without its quotes."""
-    return str(label).lower() if isinstance(label, bool) else str(label)
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 6)
-    return label_text(value) if isinstance(value, bool | str) else value

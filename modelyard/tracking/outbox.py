@@ -1,8 +1,8 @@
-"""The folder `outbox/`: what the tracker has not been told yet, and how the telling goes.
+"""The folder `outbox/`: what ClearML has not been told yet, and how the last attempt went.
 
-`<id>.json` is what there is to tell of one run, sealed by a checksum; `<id>.task` the task that was begun for it;
-`refused/` holds what was refused for good. `state.json` says how the last attempt went. All of it can be made anew from
-the database but the records of models that were deleted for good before they were told.
+`<id>.json` is the record of one run: all there is to tell of it, sealed by a checksum. `<id>.task` is the task that was
+begun for it. `refused/` holds the records that ClearML will never take, `state.json` how the last attempt went. All of
+it can be made anew from the database, except records of models that were deleted for good before they were told.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from modelyard.errors import DataLoss
-from modelyard.storage.documents.folder_lock import FolderLock
 from modelyard.storage.files import make_folder, unavailable, write_new_file
 from modelyard.storage.sealing import is_sealed, seal
 
@@ -28,7 +27,6 @@ FORMAT = 1
 
 _ASKED = "asked"
 _STATE = "state.json"
-_LOCK = "deliverer.lock"
 _REFUSED = "refused"
 
 
@@ -44,20 +42,15 @@ class DeliveryState(BaseModel):
 
 
 class Outbox:
-    """The outbox, a folder that is made with its first file. Every use raises Unavailable if the system refuses."""
+    """The outbox. Its folder is made with its first file. Every use raises Unavailable if the system refuses."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.talk = self.path / "push.log"
         """What ClearML's library said in the last attempt."""
 
-    def lock(self) -> FolderLock:
-        """Return the lock that the one who delivers holds."""
-        self._make()
-        return FolderLock(self.path / _LOCK, 0.0)
-
     def keys(self) -> list[str]:
-        """Return the keys of all records that are to be told."""
+        """Return the keys of all records to tell."""
         with unavailable(f"read {self.path}"):
             return sorted(path.stem for path in self.path.glob("*.json") if path.name != _STATE)
 
@@ -71,7 +64,7 @@ class Outbox:
         return self._record(key).exists()
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """Return a record, None if there is none. Raises DataLoss if it is damaged."""
+        """Return a record; None if there is none. Raises DataLoss if it is damaged."""
         path = self._record(key)
         with unavailable(f"read {path}"):
             try:
@@ -86,30 +79,30 @@ class Outbox:
         return record
 
     def remove(self, key: str) -> None:
-        """Remove a record that was told, and the note of its task."""
+        """Remove a record that was told, and the note of its task. Neither need exist."""
         with unavailable(f"remove {self._record(key)}"):
             self._record(key).unlink(missing_ok=True)
             self._task(key).unlink(missing_ok=True)
 
     def task_id(self, key: str) -> str | None:
-        """Return the task that was begun for a record, if one was."""
+        """Return the task that was begun for a run, if one was."""
         try:
             return self._task(key).read_text().strip() or None
         except OSError:
             return None
 
     def note_task(self, key: str, task_id: str) -> None:
-        """Write down at once that a task was begun, so that the next attempt goes on with it."""
+        """Write down that a task was begun, so that the next attempt goes on with it."""
         self._replace(self._task(key), task_id.encode())
 
     def set_aside(self, key: str) -> None:
-        """Keep a record that was refused for good where it is not tried any more."""
+        """Put a record that ClearML will never take among the refused ones, where it is not tried any more."""
         with unavailable(f"move {self._record(key)}"), suppress(FileNotFoundError):
             make_folder(self.path / _REFUSED, inside=self.path.parent)
             self._record(key).rename(self.path / _REFUSED / f"{key}.json")
 
     def bring_back(self, key: str) -> None:
-        """Take a record back that was set aside."""
+        """Take back a record that was set aside."""
         with unavailable(f"move {self._record(key)}"), suppress(FileNotFoundError):
             (self.path / _REFUSED / f"{key}.json").rename(self._record(key))
 
@@ -121,7 +114,7 @@ class Outbox:
             return DeliveryState()
 
     def write_state(self, state: DeliveryState) -> None:
-        """Say how an attempt went."""
+        """Write down how an attempt went."""
         self._replace(self.path / _STATE, state.model_dump_json().encode())
 
     def ask(self) -> None:
@@ -131,7 +124,7 @@ class Outbox:
             (self.path / _ASKED).touch()
 
     def take_request(self) -> bool:
-        """Whether somebody has asked, and forget it."""
+        """Whether somebody has asked since the last look."""
         try:
             (self.path / _ASKED).unlink()
         except OSError:

@@ -1,6 +1,7 @@
-"""What the deliverer and its child say to each other: one JSON object a line, an order down, answers up.
+"""What the parent and its child say to each other: one JSON object a line, instructions down, answers up.
 
-The child says `ready` or `unreachable` first. To each order it says `began` once there is a task, then one of the ends.
+The child says `ready` or `unreachable` first. To each instruction it says `began` once there is a task, then one of the
+ends.
 """
 
 from __future__ import annotations
@@ -8,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["ready", "began", "sent", "refused", "unreachable", "ill", "broken"]
-"""`refused`: the server will never take it. `unreachable`: it cannot be told of anything now. `ill`: the server failed
-over this order, which may be the order's fault or not. `broken`: this program failed over it."""
+Kind = Literal["ready", "began", "sent", "gone", "refused", "unreachable", "ill", "broken"]
+"""`gone`: the task was deleted in ClearML. `refused`: the server will never take it. `unreachable`: nothing can be told
+now. `ill`: the server failed over this instruction, which may be the instruction's fault or not. `broken`: this program
+failed over it."""
 
-ENDS = ("sent", "refused", "unreachable", "ill", "broken")
+ENDS = ("sent", "gone", "refused", "unreachable", "ill", "broken")
 
 
 @dataclass(frozen=True, slots=True)

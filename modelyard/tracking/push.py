@@ -1,8 +1,8 @@
 """The child that tells ClearML: `python -m modelyard.tracking.push`, the only process that imports its library.
 
-Orders come as lines on standard input, answers go as lines on standard output; `protocol` says which. It may be killed
-at any time: what was told in part is told again, to the same task, and replaces itself there. When standard input ends,
-so does it.
+Instructions come as lines on standard input, answers go as lines on standard output; `protocol` says which. It may be
+killed at any time: what was told in part is told again, to the same task, and replaces itself there. It ends with its
+standard input.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _TALK_BYTES = 64 * 1024
 
 
 class _Talk(io.TextIOBase):
-    """What the library says, as far as it is not too much."""
+    """Takes what the library says, and keeps the first of it."""
 
     def __init__(self, file: int) -> None:
         self._file = file
         self._left = _TALK_BYTES
 
     def writable(self) -> bool:
-        """Say that it can be written."""
+        """Whether it can be written: it can."""
         return True
 
     def write(self, text: str) -> int:
@@ -42,13 +42,13 @@ class _Talk(io.TextIOBase):
 
 
 def main() -> None:
-    """Carry out orders until there are no more."""
+    """Carry out instructions until there are no more."""
     os.nice(_NICENESS)
     answers = os.dup(1)
     os.dup2(2, 1)
     sys.stdout = sys.stderr = _Talk(os.dup(2))
-    orders: SimpleQueue[dict[str, Any]] = SimpleQueue()
-    threading.Thread(target=_listen, args=(orders,), daemon=True).start()
+    instructions: SimpleQueue[dict[str, Any]] = SimpleQueue()
+    threading.Thread(target=_listen, args=(instructions,), daemon=True).start()
 
     def say(kind: str, **what: str) -> None:
         os.write(answers, orjson.dumps({"kind": kind, **what}) + b"\n")
@@ -58,20 +58,18 @@ def main() -> None:
         os._exit(0)
 
     try:
-        from modelyard.tracking import bounds, telling
+        from modelyard.tracking import clearml_bounds, clearml_task
     except ImportError as error:
         lost("unreachable", f"clearml cannot be imported ({error}); install it: pip install 'modelyard[clearml]'")
-    refusals = bounds.bound(lost)
-    bounds.log_in(lost)
+    refusals = clearml_bounds.bound(lost)
+    clearml_bounds.log_in(lost)
     say("ready")
     while True:
-        order = orders.get()
+        instruction = instructions.get()
         try:
-            said = telling.tell(order, refusals, lambda task_id: say("began", task_id=task_id))
-        except telling.Refused as error:
-            say("refused", reason=str(error))
-        except telling.Failed as error:
-            say("ill", reason=str(error))
+            said = clearml_task.tell(instruction, refusals, lambda task_id: say("began", task_id=task_id))
+        except clearml_task.NotTold as error:
+            say(error.kind, reason=str(error))
         except Exception as error:  # noqa: BLE001 - the parent has to know, whatever it was
             traceback.print_exc()
             said_first = refusals.take()
@@ -83,9 +81,9 @@ def main() -> None:
             say("sent", **said)
 
 
-def _listen(orders: SimpleQueue[dict[str, Any]]) -> None:
+def _listen(instructions: SimpleQueue[dict[str, Any]]) -> None:
     for line in sys.stdin.buffer:
-        orders.put(orjson.loads(line))
+        instructions.put(orjson.loads(line))
     os._exit(0)
 
 

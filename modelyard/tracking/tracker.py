@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from modelyard.errors import ModelyardError, Unavailable
 from modelyard.schemas import Backlog
-from modelyard.storage import ModelStore, Pending, TrackedRuns
+from modelyard.storage import Pending, Storage
 from modelyard.tracking.deliverer import Deliverer
-from modelyard.tracking.orders import Orders
+from modelyard.tracking.instructions import Instructions
+from modelyard.tracking.live_runs import LiveRuns, RunLog
 from modelyard.tracking.outbox import DeliveryState, Outbox
+from modelyard.tracking.rounds import Rounds
 
 log = logging.getLogger("modelyard.tracking")
 
@@ -30,7 +32,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Flushed:
-    """How many runs ClearML has been told of, and how many it refused."""
+    """How many runs ClearML was told of, and how many it refused."""
 
     told: int
     refused: int
@@ -38,7 +40,7 @@ class Flushed:
 
 @dataclass(frozen=True, slots=True)
 class TrackingStatus:
-    """What is yet to be told, what was refused for good, and how the last attempt went."""
+    """What is to be told, what was refused for good, and how the last attempt went."""
 
     pending: list[Pending]
     refused: list[Refused]
@@ -46,21 +48,24 @@ class TrackingStatus:
 
 
 class Tracker:
-    """The tracker of a yard, with a folder `outbox` of its own, which is made with its first file."""
+    """The tracker of a yard whose storage says which runs are tracked. `log_of` opens the log of a job's run."""
 
-    def __init__(self, store: ModelStore, runs: TrackedRuns, outbox: Path, *, project: str, timeout_s: float) -> None:
-        self._runs = runs
-        self._outbox = Outbox(outbox)
-        self._orders = Orders(store, runs, self._outbox, project)
-        self._deliverer = Deliverer(runs, self._orders, self._outbox, timeout_s)
+    def __init__(self, storage: Storage, log_of: Callable[[str], RunLog], *, project: str, timeout_s: float) -> None:
+        assert storage.tracked_runs is not None
+        self._runs = storage.tracked_runs
+        self._outbox = Outbox(storage.outbox)
+        live = LiveRuns(self._runs, log_of)
+        self._instructions = Instructions(storage.models, self._runs, live, self._outbox, project)
+        rounds = Rounds(self._runs, self._instructions, live, self._outbox, timeout_s)
+        self._deliverer = Deliverer(self._runs, rounds, self._outbox, storage.locks)
 
     def note(self, key: str) -> None:
         """Note a model that was stored or a job that ended without one. Raises nothing.
 
-        Should it fail, nothing is lost: what is to be told is pending in the database.
+        If it fails nothing is lost: what is to be told is pending in the database.
         """
         try:
-            self._orders.keep(key)
+            self._instructions.keep(key)
         except ModelyardError as error:
             log.warning("%s is not in the outbox yet: %s", key, error.detail)
         except Exception:  # no training may suffer from its tracking
@@ -68,20 +73,20 @@ class Tracker:
         self._deliverer.wake()
 
     def serve(self) -> None:
-        """Deliver from now on, what was left undelivered first."""
+        """Deliver from now on, beginning with what an earlier server left."""
         self._deliverer.start()
 
     def close(self) -> None:
-        """Stop delivering, at once."""
+        """Stop delivering at once."""
         self._deliverer.close()
 
     def backlog(self) -> Backlog:
-        """Return what has not been told, and why, if that fails."""
+        """Return how much is to be told, and why it is not, if that fails."""
         pending, failed = self._runs.counts()
         return Backlog(pending=pending, failed=failed, problem=self._outbox.state().problem if pending else None)
 
     def status(self) -> TrackingStatus:
-        """Return all that is known of what has not been told."""
+        """Return all that is known of what is to be told."""
         return TrackingStatus(self._runs.pending(), self._refused(), self._outbox.state())
 
     def retry(self, keys: list[str] | None = None) -> list[str]:
@@ -93,9 +98,10 @@ class Tracker:
         return marked
 
     def flush(self, timeout_s: float) -> Flushed:
-        """Return when all that is pending now has been told or refused, and how much was.
+        """Wait until all that has happened so far is told or refused, and return how much that was.
 
-        A server that delivers does it; else this process. Raises Unavailable with the reason if that fails or takes
+        The process that delivers does it; if there is none, this one. A retraining whose parent is told only now counts
+        again, because its task is linked to the parent's. Raises Unavailable with the reason if telling fails or takes
         longer than `timeout_s`.
         """
         asked_at = datetime.now(UTC)
@@ -104,7 +110,9 @@ class Tracker:
         self._outbox.ask()
         self._deliverer.start()
         while True:
-            left = waited_for & {one.key for one in self._runs.pending()}
+            pending = self._runs.pending()
+            left = {one.key for one in pending if one.key in waited_for or one.at <= asked_at}
+            waited_for |= left
             if not left:
                 refused = waited_for.intersection(self._runs.failed())
                 return Flushed(len(waited_for) - len(refused), len(refused))
@@ -113,7 +121,8 @@ class Tracker:
                 runs = "1 run waits" if len(left) == 1 else f"{len(left)} runs wait"
                 raise Unavailable(f"{state.problem}; {runs} in {self._outbox.path}")
             if time.monotonic() > deadline:
-                raise Unavailable(f"{len(left)} runs were not delivered within {timeout_s:g} s")
+                runs = "1 run was" if len(left) == 1 else f"{len(left)} runs were"
+                raise Unavailable(f"{runs} not delivered within {timeout_s:g} s")
             time.sleep(_LOOK_INTERVAL_S)
 
     def _refused(self) -> list[Refused]:

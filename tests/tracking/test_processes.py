@@ -79,14 +79,14 @@ def test_clearml_is_imported_in_the_child_alone() -> None:
         if (isinstance(node, ast.Import) and any(name.name.split(".")[0] == "clearml" for name in node.names))
         or (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "clearml")
     }
-    assert importers == {"tracking/bounds.py", "tracking/telling.py"}
+    assert importers == {"tracking/clearml_bounds.py", "tracking/clearml_task.py"}
     callers = [
         str(path.relative_to(SOURCES))
         for path in SOURCES.rglob("*.py")
         if any(
             isinstance(node, ast.ImportFrom)
             and node.module == "modelyard.tracking"
-            and {name.name for name in node.names} & {"bounds", "telling", "push"}
+            and {name.name for name in node.names} & {"clearml_bounds", "clearml_task", "push"}
             for node in ast.walk(ast.parse(path.read_text()))
         )
     ]
@@ -255,4 +255,4 @@ def test_a_cut_off_training_in_a_terminal_is_told_by_the_next_server(
         wait_until(lambda: all_told(yard))
         health = httpx.get(url + "/health", timeout=PATIENCE_S).json()
         assert health["tracking"] == {"pending": 0, "failed": 0, "problem": None}
-    assert clearml.by_name()["mine-v1"]["tags"] == ["logistic_regression", "deleted"]
+    assert clearml.by_name()["mine-v1"]["tags"] == ["modelyard:logistic_regression", "modelyard:deleted"]

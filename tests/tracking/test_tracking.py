@@ -91,11 +91,11 @@ def test_a_training_arrives_whole(clearml: Double, storage_dir: Path) -> None:
     task = clearml.by_name()["size-v1"]
     assert told.tracking.status == "sent"
     assert told.tracking.task_id == task["id"]
-    assert told.tracking.url == f"{clearml.url}/projects/{task['project']}/tasks/{task['id']}/output/log"
+    assert told.tracking.url == f"{clearml.url}/projects/{task['project']}/tasks/{task['id']}/output/scalars"
     assert told.updated_at == model.updated_at
-    assert clearml.projects[task["project"]] == "Modelyard"
+    assert clearml.projects[task["project"]] == "Modelyard/size"
     assert (task["type"], task["status"]) == ("training", "completed")
-    assert task["tags"] == ["catboost_classifier", "first"]
+    assert task["tags"] == ["modelyard:catboost_classifier", "first"]
     parameters = {
         f"{section}/{name}": (item["value"], item.get("type"))
         for section, items in task["hyperparams"].items()
@@ -109,21 +109,30 @@ def test_a_training_arrives_whole(clearml: Double, storage_dir: Path) -> None:
     assert parameters["Environment/catboost"][0] == model.environment["catboost"]
     assert parameters["properties/model_id"][0] == model.model_id
     assert 'kind = "categorical"' in task["configuration"]["Feature types"]["value"]
-    assert clearml.single_values(task) == pytest.approx(model.metrics)
+    assert {name for name in parameters if name.startswith("Evaluation/")} == {
+        f"Evaluation/{name}" for name in ("method", "fraction", "seed")
+    }
+    metrics = {name.removeprefix("validation_"): value for name, value in model.metrics.items()}
+    assert clearml.single_values(task) == pytest.approx(metrics)
     assert report.learning_curve is not None
-    for series in ("train", "validation"):
-        curve = getattr(report.learning_curve, series)
-        assert len(curve) == 7
-        assert clearml.curve(task, report.learning_curve.metric, series) == pytest.approx(curve)
+    for title, curve in (("learn", report.learning_curve.train), ("validation", report.learning_curve.validation)):
+        assert curve is not None
+        assert [step for step, _ in clearml.curve(task, title, "Logloss")] == [1, 2, 3, 4, 5, 6, 7]
+        assert [value for _, value in clearml.curve(task, title, "Logloss")] == pytest.approx(curve)
     plots = clearml.plots(task)
     assert set(plots) == {
-        ("ROC", "small"),
-        ("Precision-recall", "small"),
-        ("Calibration", "small"),
-        ("Confusion matrix", "validation"),
-        ("Feature importances", "importance"),
-        ("Classes", "validation"),
+        (title, "validation")
+        for title in (
+            "ROC",
+            "Precision-recall",
+            "Calibration",
+            "Confusion matrix",
+            "Feature importances",
+            "Classes",
+        )
     }
+    assert [line["name"] for line in plots["ROC", "validation"]["data"]] == ["small", "chance"]
+    assert [line["name"] for line in plots["Calibration", "validation"]["data"]] == ["small", "ideal"]
     assert report.confusion_matrix is not None
     assert plots["Confusion matrix", "validation"]["data"][0]["z"] == report.confusion_matrix.matrix
     (artifact,) = task["execution"]["artifacts"]
@@ -132,6 +141,9 @@ def test_a_training_arrives_whole(clearml: Double, storage_dir: Path) -> None:
     registered = clearml.models[output["model"]]
     assert registered["framework"] == "CatBoost"
     assert registered["labels"] == {"large": 0, "small": 1}
+    assert {name: float(item["value"]) for name, item in registered["metadata"].items()} == pytest.approx(
+        metrics, rel=1e-5
+    )
     assert httpx.get(registered["uri"]).content == pickled
     assert outbox(storage_dir, 0) == []
 
@@ -164,11 +176,11 @@ def test_retrainings_failures_and_cancellations_arrive_in_order(clearml: Double,
     tasks = clearml.by_name()
     assert [task["status"] for task in tasks.values()] == ["completed", "stopped", "failed", "completed"]
     assert tasks["size-v2"]["parent"] == tasks["size-v1"]["id"]
-    assert tasks["size-v2"]["tags"] == ["logistic_regression", "retrain"]
+    assert tasks["size-v2"]["tags"] == ["modelyard:logistic_regression", "modelyard:retrain"]
     assert "MODELYARD_TRAIN_MEMORY_MB" in tasks["hungry (failed)"]["status_reason"]
     assert tasks["hungry (failed)"]["hyperparams"]["Hyperparams"]["depth"]["value"] == "2"
     assert tasks["never (cancelled)"]["hyperparams"]["Data"]["rows"]["value"] == "40"
-    assert tasks["never (cancelled)"]["tags"] == ["catboost_classifier", "long"]
+    assert tasks["never (cancelled)"]["tags"] == ["modelyard:catboost_classifier", "long"]
     assert job_told.tracking is not None
     assert job_told.tracking.task_id == tasks["hungry (failed)"]["id"]
 
@@ -186,10 +198,10 @@ def test_what_becomes_of_a_model_is_told_as_tags(clearml: Double, storage_dir: P
             assert answer.tracking.status == "pending"
             assert answer.tracking.url is not None
             wait_until_told(yard)
-            assert task["tags"] == ["logistic_regression", "a person's own", tag]
+            assert task["tags"] == ["modelyard:logistic_regression", "a person's own", f"modelyard:{tag}"]
         yard.delete("size:1", hard=True)
         wait_until_told(yard)
-        assert task["tags"] == ["logistic_regression", "a person's own", "deleted for good"]
+        assert task["tags"] == ["modelyard:logistic_regression", "a person's own", "modelyard:deleted for good"]
         assert task["status"] == "completed"
     assert clearml.calls.count("tasks.create") == 1
 
@@ -206,7 +218,7 @@ def test_a_model_deleted_for_good_before_it_was_told_arrives_without_its_artifac
         flush(storage_dir)
     tasks = clearml.by_name()
     assert list(tasks) == ["gone-v1", "next-v1"]
-    assert tasks["gone-v1"]["tags"] == ["logistic_regression", "deleted for good"]
+    assert tasks["gone-v1"]["tags"] == ["modelyard:logistic_regression", "modelyard:deleted for good"]
     assert clearml.single_values(tasks["gone-v1"]) == {"train_accuracy": 1.0}
     assert tasks["gone-v1"]["models"]["output"] == []
     assert outbox(storage_dir, 0) == []

@@ -1,4 +1,4 @@
-"""Tracking in the documents: which runs a tracker is yet to be told of, and what came of telling it.
+"""Tracking in the documents: which runs the tracker has not been told of, and what came of telling it.
 
 Models, the tombstones of models deleted for good, and jobs that ended without a model each hold a `Tracking`.
 """
@@ -21,8 +21,11 @@ from modelyard.storage.protocols import Documents, Transaction
 _PARTS = {MODELS: "metadata", JOBS: "job", TOMBSTONES: None}
 """Where in a collection's documents `tracking` stands; None: at the top."""
 
+_MADE_AT = {MODELS: "created_at", JOBS: "ended_at", TOMBSTONES: "created_at"}
+"""When a run came to its end: runs that the tracker does not know are told in this order, whatever happened since."""
+
 _CHANGED_AT = {MODELS: "updated_at", JOBS: "ended_at", TOMBSTONES: "deleted_at"}
-"""The moment of the change that a tracker is told of."""
+"""When a run that the tracker knows changed last."""
 
 _Found = tuple[str, dict[str, Any]]
 """A document and its collection."""
@@ -30,7 +33,7 @@ _Found = tuple[str, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Something that is yet to be told: a model, a tombstone or a job, and when it came to be so."""
+    """Something to tell: a model, a tombstone or a job, and when it happened."""
 
     key: str
     collection: str
@@ -40,7 +43,8 @@ class Pending:
 class TrackingIndex:
     """An observer of the documents, guarded by their lock: use it within a `reading` or a transaction.
 
-    `children` holds by the id of a model the retrainings of it that were told of.
+    `children` holds for each model its retrainings that the tracker knows, `jobs` the job that made a model, `running`
+    when each job that runs now was started.
     """
 
     def __init__(self) -> None:
@@ -51,6 +55,8 @@ class TrackingIndex:
         self.pending: dict[str, Pending] = {}
         self.failed: dict[str, str] = {}
         self.children: dict[str, set[str]] = {}
+        self.jobs: dict[str, str] = {}
+        self.running: dict[str, datetime] = {}
 
     def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
         """Take a document that is new or has changed."""
@@ -58,11 +64,15 @@ class TrackingIndex:
             return
         try:
             part = _part(collection, document)
-            status = (part.get("tracking") or {}).get("status", "off")
+            tracking = part.get("tracking") or {}
+            status = tracking.get("status", "off")
             if status == "pending":
-                self.pending[key] = Pending(key, collection, datetime.fromisoformat(part[_CHANGED_AT[collection]]))
+                moment = (_MADE_AT if tracking.get("task_id") is None else _CHANGED_AT)[collection]
+                self.pending[key] = Pending(key, collection, datetime.fromisoformat(part[moment]))
             else:
                 self.pending.pop(key, None)
+            if collection == JOBS:
+                self._put_job(key, part)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise DataLoss(f"document {key} of {collection} is damaged: {error!r}") from error
         if status == "failed":
@@ -78,6 +88,17 @@ class TrackingIndex:
             del self.pending[key]
         if self.failed.get(key) == collection:
             del self.failed[key]
+        if collection == JOBS:
+            self.running.pop(key, None)
+            self.jobs = {model_id: job_id for model_id, job_id in self.jobs.items() if job_id != key}
+
+    def _put_job(self, job_id: str, job: dict[str, Any]) -> None:
+        if job["status"] == "running":
+            self.running[job_id] = datetime.fromisoformat(job["started_at"])
+        else:
+            self.running.pop(job_id, None)
+        if job["model_id"] is not None:
+            self.jobs[job["model_id"]] = job_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +153,13 @@ class TrackedRuns:
         self._index = index
 
     def pending(self) -> list[Pending]:
-        """Return what is yet to be told, in the order in which it came to be so."""
+        """Return what is to be told, in the order in which it happened."""
         with self._documents.reading():
             found = list(self._index.pending.values())
         return sorted(found, key=lambda one: (one.at, one.key))
 
     def counts(self) -> tuple[int, int]:
-        """Return how much is yet to be told, and how much was refused for good."""
+        """Return how much is to be told, and how much was refused for good."""
         with self._documents.reading():
             return len(self._index.pending), len(self._index.failed)
 
@@ -148,9 +169,19 @@ class TrackedRuns:
             return sorted(self._index.failed)
 
     def children_told(self, model_id: str) -> list[str]:
-        """Return the retrainings of a model that were told of."""
+        """Return the retrainings of a model that the tracker knows."""
         with self._documents.reading():
             return sorted(self._index.children.get(model_id, ()))
+
+    def running(self) -> dict[str, datetime]:
+        """Return the jobs that run now, and when each was started."""
+        with self._documents.reading():
+            return dict(self._index.running)
+
+    def job_of(self, model_id: str) -> str | None:
+        """Return the job that made a model; None if it is not kept any more."""
+        with self._documents.reading():
+            return self._index.jobs.get(model_id)
 
     def find(self, key: str) -> TrackedRun | None:
         """Return the run of a key, None if there is none."""
@@ -181,6 +212,13 @@ class TrackedRuns:
             if found is not None:
                 refused = _run(found).tracking.model_copy(update={"status": "failed", "reason": reason})
                 _put(transaction, key, found, refused)
+
+    def forget_task(self, key: str) -> None:
+        """Write down that the tracker has lost its task of a run, so that it is told of the run anew."""
+        with self._documents.transaction() as transaction:
+            found = _find(transaction, key)
+            if found is not None:
+                _put(transaction, key, found, Tracking(status="pending"))
 
     def mark_pending(self, keys: Sequence[str], *, only_if: str) -> list[str]:
         """Have those told (again) whose tracking is `only_if`; return which they were."""

@@ -1,8 +1,8 @@
-"""What keeps ClearML's library from waiting for ever: only in the child, which alone imports it.
+"""What keeps ClearML's library from waiting for ever: in the child alone.
 
-Left alone, the library asks a lost server again without end, in whichever thread asked, and goes on as if nothing had
-happened where the server refuses an edit. Here every answer passes one place: what cannot be told now ends the child
-with a word to its parent, what was refused is remembered.
+The library asks a lost server again without end, in the thread that asked, and goes on as if nothing had happened if
+the server refuses an edit. Here every answer passes one place: if the server is lost, the child says so to its parent
+and ends; what the server refuses is remembered.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _REFUSED = range(400, 500)
 
 
 class Refusals:
-    """What the server refused, in its own words; the library often says nothing."""
+    """What the server refused, in its own words. The library often says nothing of it."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -67,7 +67,7 @@ class Refusals:
 
 
 def bound(lost: Lost) -> Refusals:
-    """Bound the library in time; return where refusals will be found."""
+    """Bound the library in time; return the refusals, which are added as they happen."""
     config_obj.set_overrides(_BOUNDS)
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     refusals = Refusals()
@@ -100,13 +100,19 @@ def bound(lost: Lost) -> Refusals:
 
 def log_in(lost: Lost) -> None:
     """Log in, or end the process with the reason."""
+    if Session._offline_mode:
+        lost(
+            "unreachable",
+            "CLEARML_OFFLINE_MODE is set, so that ClearML's library would tell nobody; unset it: what waits in the "
+            "outbox is told then",
+        )
     try:
         InterfaceBase._get_default_session()
     except MissingConfigError:
         lost(
             "unreachable",
-            "ClearML's credentials are missing: put them into ~/clearml.conf, or set CLEARML_API_ACCESS_KEY and "
-            "CLEARML_API_SECRET_KEY, where the server runs",
+            "ClearML's credentials are missing: put them into ~/clearml.conf on the server's machine, or set "
+            "CLEARML_API_ACCESS_KEY and CLEARML_API_SECRET_KEY for the server",
         )
     except (LoginError, ValueError) as error:
         host = Session.get_api_server_host()
@@ -119,12 +125,12 @@ def log_in(lost: Lost) -> None:
 
 
 def unreachable(host: str, error: BaseException) -> str:
-    """Say that nobody answers at an address, and why."""
+    """Return the words for a server that does not answer."""
     return f"ClearML at {host} cannot be reached: {_short(str(error))}"
 
 
 def not_allowed(session: Session | None, said: str) -> str:
-    """Say that the credentials are wrong; of the key only the beginning, of the secret nothing."""
+    """Return the words for wrong credentials, with the first four characters of the key and nothing of the secret."""
     key = (session.access_key if session is not None else None) or _access_key() or ""
     shown = f" (access key {key[:4]}…)" if key else ""
     return (
@@ -144,7 +150,7 @@ _CAUSES = (r"\[Errno -?\d+\] ([^'\")]+)", r"(Read timed out)", r"(timed out)", r
 
 
 def _short(said: str) -> str:
-    """Return the cause out of what libraries wrap around it."""
+    """Return the cause without the words that libraries wrap around it."""
     for cause in _CAUSES:
         if found := re.search(cause, said):
             return found[1].strip().lower()

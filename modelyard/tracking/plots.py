@@ -1,0 +1,99 @@
+"""What a report shows, as curves, plots and a table, named as ClearML's own logging names them. Pure values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelyard.tracking.experiment import Record, label_text
+
+Scalar = tuple[str, str, int, float]
+"""A point of a curve: title, series, iteration, value."""
+
+MAX_IMPORTANCES = 100
+
+_CURVES = (
+    ("roc_curves", "ROC", "false positive rate", "true positive rate", "chance"),
+    ("precision_recall_curves", "Precision-recall", "recall", "precision", None),
+    ("calibration_curve", "Calibration", "mean probability", "share of the class", "ideal"),
+)
+"""Where the report has each kind of curve, its title, its axes, and what a diagonal through it means."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """How ClearML's own logging names the losses of a library: by set, then by loss (for two classes, for more)."""
+
+    train: str = "train"
+    validation: str = "validation"
+    first_iteration: int = 0
+    losses: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+_NAMES = {"CatBoost": _Names("learn", "validation", 1, {"log_loss": ("Logloss", "MultiClass")})}
+"""By framework. Of scikit-learn ClearML logs no losses, only the model."""
+
+
+def scalars(report: Record, framework: str | None, n_classes: int) -> Iterator[Scalar]:
+    """Yield the points of the learning curve, the first iteration first."""
+    curve = report["learning_curve"]
+    if curve is None:
+        return
+    names = _NAMES.get(framework or "", _Names())
+    binary, multiclass = names.losses.get(curve["metric"], (curve["metric"], curve["metric"]))
+    series = binary if n_classes == 2 else multiclass
+    for title, values in ((names.train, curve["train"]), (names.validation, curve["validation"])):
+        for iteration, value in enumerate(values or (), start=names.first_iteration):
+            yield title, series, iteration, value
+
+
+def figures(report: Record) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the plots of a report: a title and a Plotly figure each."""
+    for key, title, x, y, diagonal in _CURVES:
+        lines = [_line(label, curve) for label, curve in (report[key] or {}).items()]
+        if any(line["x"] for line in lines):
+            if diagonal is not None:
+                dashed = {"mode": "lines", "line": {"dash": "dash", "color": "grey"}}
+                lines.append({"type": "scatter", "name": diagonal, "x": [0, 1], "y": [0, 1], **dashed})
+            yield title, _figure(lines, x, y)
+    if (confusion := report["confusion_matrix"]) is not None:
+        labels = [label_text(label) for label in confusion["labels"]]
+        matrix = confusion["matrix"]
+        heat = {"type": "heatmap", "x": labels, "y": labels, "z": matrix, "colorscale": "Blues"}
+        figure = _figure([{**heat, "text": matrix, "texttemplate": "%{text}"}], "predicted", "actual")
+        # Labels that are numbers are names all the same, not places on an axis.
+        figure["layout"]["xaxis"]["type"] = "category"
+        figure["layout"]["yaxis"] |= {"type": "category", "autorange": "reversed"}
+        yield "Confusion matrix", figure
+    if found := report["feature_importances"]:
+        top = sorted(found.items(), key=lambda item: -abs(item[1]))[:MAX_IMPORTANCES]
+        bars = {"type": "bar", "x": [name for name, _ in top], "y": [value for _, value in top]}
+        figure = _figure([bars], "feature", "importance")
+        figure["layout"]["xaxis"]["type"] = "category"
+        yield "Feature importances", figure
+
+
+def per_class(report: Record) -> list[list[Any]] | None:
+    """Return the table of classes, its header first; None if there is none."""
+    rows = report["per_class"]
+    if not rows:
+        return None
+    columns = list(rows[0])
+    return [columns, *([_cell(row[column]) for column in columns] for row in rows)]
+
+
+def _line(label: str, curve: Record) -> dict[str, Any]:
+    points = [(x, y) for x, y in zip(curve["x"], curve["y"], strict=True) if x is not None and y is not None]
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    return {"type": "scatter", "mode": "lines", "name": label, "x": xs, "y": ys}
+
+
+def _figure(data: Sequence[dict[str, Any]], x: str, y: str) -> dict[str, Any]:
+    return {"data": list(data), "layout": {"xaxis": {"title": x}, "yaxis": {"title": y}}}
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 6)
+    return label_text(value) if isinstance(value, bool | str) else value
