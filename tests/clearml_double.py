@@ -41,6 +41,7 @@ class Double:
     `frozen`: it takes calls and never answers. `down`: it answers 503. `wrong_keys`: nobody gets in. `vanish_at`: from
     the so-manieth call on the connection is closed without an answer. `refuses`: a task whose name matches gets 400.
     `fails_at`: calls of this endpoint get 500. `keeps_files`: files cannot be removed.
+    `keeps_times`: when a task was started and completed cannot be set.
     """
 
     frozen: bool = False
@@ -50,6 +51,7 @@ class Double:
     refuses: str | None = None
     fails_at: str | None = None
     keeps_files: bool = False
+    keeps_times: bool = False
     frozen_at: str | None = None
     projects: dict[str, str] = field(default_factory=dict)
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -189,6 +191,8 @@ class Double:
         task = self._task(said)
         if task["status"] not in ("created", "in_progress") and not said.get("force"):
             raise Refusal(400, "Invalid task status", 110)
+        if self.keeps_times and "started" in said:
+            raise Refusal(400, "Validation error: started", 12)
         changed = {key: value for key, value in said.items() if key not in ("task", "force")}
         task.update(changed)
         return {"updated": 1, "fields": changed}

@@ -80,13 +80,17 @@ class Spool:
         return JobError.model_validate(document["error"]) if "error" in document else _finished(document["finished"])
 
     def said_since(self, start: int) -> tuple[str, int]:
-        """Return what the run has said from byte `start` on, at most the last 16 KB, and the byte where that ends."""
+        """Return what the run has said from byte `start` on, and the byte where that ends.
+
+        Of more than 16 KB the last lines are returned.
+        """
         try:
             with self.log.open("rb") as file:
-                end = os.fstat(file.fileno()).st_size
-                file.seek(max(start, end - _LOG_TAIL_BYTES))
-                said = file.read()
-                return said.decode(errors="replace"), file.tell()
+                first = os.fstat(file.fileno()).st_size - _LOG_TAIL_BYTES
+                file.seek(max(start, first))
+                if first > start:
+                    file.readline()  # begun before what is kept
+                return file.read().decode(errors="replace"), file.tell()
         except OSError:
             return "", start
 

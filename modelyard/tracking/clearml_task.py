@@ -270,7 +270,8 @@ def _set_times(task: Task, told: Experiment) -> None:
     """Have the task show when the run took place, not when it was told."""
     times = {name: at for name, at in (("started", told.started), ("completed", told.ended)) if at is not None}
     if times:
-        task.send(tasks.EditRequest(task=task.id, force=True, _allow_extra_fields_=True, **times))
+        request = tasks.EditRequest(task=task.id, force=True, _allow_extra_fields_=True, **times)
+        task.send(request, raise_on_errors=False)
 
 
 def _address(task: Task) -> str:

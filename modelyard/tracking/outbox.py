@@ -49,6 +49,11 @@ class Outbox:
         self.talk = self.path / "push.log"
         """What ClearML's library said in the last attempt."""
 
+    def make(self) -> None:
+        """Make the folder if it is missing."""
+        with unavailable(f"make {self.path}"):
+            make_folder(self.path, inside=self.path.parent)
+
     def keys(self) -> list[str]:
         """Return the keys of all records to tell."""
         with unavailable(f"read {self.path}"):
@@ -119,7 +124,7 @@ class Outbox:
 
     def ask(self) -> None:
         """Ask whoever delivers to try at once."""
-        self._make()
+        self.make()
         with unavailable(f"write {self.path / _ASKED}"):
             (self.path / _ASKED).touch()
 
@@ -131,10 +136,6 @@ class Outbox:
             return False
         return True
 
-    def _make(self) -> None:
-        with unavailable(f"make {self.path}"):
-            make_folder(self.path, inside=self.path.parent)
-
     def _record(self, key: str) -> Path:
         return self.path / f"{key}.json"
 
@@ -142,7 +143,7 @@ class Outbox:
         return self.path / f"{key}.task"
 
     def _replace(self, path: Path, content: bytes, *, durable: bool = False) -> None:
-        self._make()
+        self.make()
         temporary = path.with_name(f".new-{secrets.token_hex(8)}")
         with unavailable(f"write {path}"):
             try:

@@ -151,6 +151,7 @@ class Rounds:
 
     def _start_child(self) -> str | None:
         """Start a child and wait until it has logged in. Returns why that failed, None if it did not."""
+        self._outbox.make()
         try:
             child = Child(self._outbox.talk)
         except OSError as error:

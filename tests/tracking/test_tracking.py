@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +20,18 @@ from modelyard.schemas import Evaluation, JobQuery, ModelMetadata, RetrainReques
 from modelyard.settings import Settings
 from modelyard.storage.upkeep import doctor, garbage
 from modelyard.storage.upkeep.backup import create, load
+from modelyard.tracking import live_runs
 from modelyard.tracking.tracker import Flushed
 from tests import clearml_double
 from tests.clearml_double import Double
 from tests.data.freeze import LABELS, ROWS
 from tests.doors import keep_fork_server
+from tests.processes import runs
 from tests.waiting import PATIENCE_S, wait_until
 
 TRACKED = Settings(tracking="clearml", train_workers=1)
 QUICK = Evaluation(method="none")
+ENDLESS: dict[str, Any] = {"model_class_key": "catboost_classifier", "X": [[i] for i in range(40)], "y": [0, 1] * 20}
 
 
 @pytest.fixture
@@ -154,15 +159,14 @@ def test_retrainings_failures_and_cancellations_arrive_in_order(clearml: Double,
         train(yard)
         with pytest.raises(InvalidTable):
             yard.train(TrainRequest(model_class_key="logistic_regression", X=[], y=[]))  # never a job
-        infinite = {"model_class_key": "catboost_classifier", "X": [[i] for i in range(40)], "y": [0, 1] * 20}
         job = yard.submit_training(
-            TrainRequest(**infinite, name="never", hyperparams={"iterations": 50_000}, tags=["long"])
+            TrainRequest(**ENDLESS, name="never", hyperparams={"iterations": 50_000}, tags=["long"])
         )
         wait_until(lambda: yard.get_job(job.job_id).status != "queued")
         yard.cancel_job(job.job_id)
         with opened(storage_dir, train_memory_mb=1.0) as other:
             failed = other.submit_training(
-                TrainRequest(**infinite, name="hungry", hyperparams={"iterations": 50_000, "depth": 2})
+                TrainRequest(**ENDLESS, name="hungry", hyperparams={"iterations": 50_000, "depth": 2})
             )
             (*_, ended) = other.watch_job(failed.job_id)
         assert ended.status == "failed"
@@ -190,7 +194,7 @@ def test_what_becomes_of_a_model_is_told_as_tags(clearml: Double, storage_dir: P
         yard.serve()
         train(yard)
         wait_until_told(yard)
-        (task,) = clearml.tasks.values()
+        (task,), (entry,) = clearml.tasks.values(), clearml.models.values()
         task["tags"].append("a person's own")
         for act, tag in ((yard.delete, "deleted"), (yard.restore, "restored"), (yard.delete, "deleted")):
             answer = act("size:1")
@@ -199,11 +203,173 @@ def test_what_becomes_of_a_model_is_told_as_tags(clearml: Double, storage_dir: P
             assert answer.tracking.url is not None
             wait_until_told(yard)
             assert task["tags"] == ["modelyard:logistic_regression", "a person's own", f"modelyard:{tag}"]
+            assert entry["tags"] == ["modelyard:logistic_regression", f"modelyard:{tag}"]
+        assert len(clearml.files) == 2
         yard.delete("size:1", hard=True)
         wait_until_told(yard)
         assert task["tags"] == ["modelyard:logistic_regression", "a person's own", "modelyard:deleted for good"]
         assert task["status"] == "completed"
+    assert entry["tags"] == ["modelyard:logistic_regression", "modelyard:deleted for good"]
+    assert task["execution"]["artifacts"] == []
+    assert clearml.files == {}
     assert clearml.calls.count("tasks.create") == 1
+
+
+def test_a_run_is_shown_while_it_goes_on(clearml: Double, storage_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_runs, "LIVE_AFTER", timedelta(0))
+    hyperparams = {"iterations": 1_000_000, "depth": 1, "verbose": 1}
+    with opened(storage_dir) as yard:
+        yard.serve()
+        job = yard.submit_training(TrainRequest(**ENDLESS, name="long", hyperparams=hyperparams, evaluation=QUICK))
+        wait_until(lambda: " of 1000000, loss 0." in "".join(map(clearml.console, clearml.tasks.values())))
+        (task,) = clearml.tasks.values()
+        assert (task["name"], task["status"]) == ("long (running)", "in_progress")
+        assert clearml.projects[task["project"]] == "Modelyard/long"
+        assert task["hyperparams"]["Hyperparams"]["depth"]["value"] == "1"
+        assert "progress" in task["runtime"]
+        assert "\tlearn: " in clearml.console(task)
+        yard.cancel_job(job.job_id)
+        wait_until_told(yard)
+        ended = yard.get_job(job.job_id)
+    assert clearml.names() == ["long (cancelled)"]
+    assert task["status"] == "stopped"
+    console = clearml.console(task)
+    assert console.count(f"Job {job.job_id} of Modelyard, running") == 1
+    assert console.endswith(f"Job {job.job_id} of Modelyard, cancelled: job {job.job_id} was cancelled")
+    assert ended.started_at is not None
+    assert ended.ended_at is not None
+    assert task["started"] == ended.started_at.replace(tzinfo=None).isoformat()
+    assert task["completed"] == ended.ended_at.replace(tzinfo=None).isoformat()
+    assert list((storage_dir / "outbox").glob("*.task")) == []
+
+
+def test_the_task_that_showed_a_run_becomes_the_models(
+    clearml: Double, storage_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_runs, "LIVE_AFTER", timedelta(0))
+    hyperparams = {"iterations": 8_000, "depth": 1, "verbose": 4_000}
+    with opened(storage_dir) as yard:
+        yard.serve()
+        job = yard.submit_training(TrainRequest(**ENDLESS, name="long", hyperparams=hyperparams, evaluation=QUICK))
+        wait_until(lambda: yard.get_job(job.job_id).progress.step)
+        (run,) = runs(os.getpid())
+        os.kill(run, signal.SIGSTOP)
+        wait_until(lambda: "step " in "".join(map(clearml.console, clearml.tasks.values())))
+        os.kill(run, signal.SIGCONT)
+        wait_until(lambda: yard.get_job(job.job_id).ended)
+        wait_until_told(yard)
+        model = yard.get_model("long")
+    (task,) = clearml.tasks.values()
+    assert (task["name"], task["status"], task["id"]) == ("long-v1", "completed", model.tracking.task_id)
+    lines = [line for line in clearml.console(task).splitlines() if "\tlearn: " in line]
+    assert [line.split(": ")[1].removesuffix(":\tlearn") for line in lines] == ["0", "4000", "7999"]
+    assert f"Model long:1 ({model.model_id}), trained by Modelyard in" in clearml.console(task).splitlines()[-1]
+    assert list((storage_dir / "outbox").glob("0*")) == []
+
+
+def test_a_live_run_that_clearml_refuses_ends_as_it_would(
+    clearml: Double, storage_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_runs, "LIVE_AFTER", timedelta(0))
+    clearml.refuses = "running"
+    hyperparams = {"iterations": 1_000_000, "depth": 1}
+    with opened(storage_dir) as yard:
+        yard.serve()
+        job = yard.submit_training(TrainRequest(**ENDLESS, name="long", hyperparams=hyperparams, evaluation=QUICK))
+        wait_until(lambda: "tasks.create" in clearml.calls)
+        yard.cancel_job(job.job_id)
+        wait_until_told(yard)
+        assert yard.get_job(job.job_id).tracking.status == "sent"  # type: ignore[union-attr]
+    assert clearml.names() == ["long (cancelled)"]
+
+
+def test_numbers_as_labels_are_names_on_an_axis_and_short_names_have_a_project(
+    clearml: Double, storage_dir: Path
+) -> None:
+    with opened(storage_dir) as yard:
+        yard.train(TrainRequest(model_class_key="logistic_regression", X=ROWS, y=[2, 1] * 15, name="ab"))
+        unnamed = yard.train(TrainRequest(model_class_key="logistic_regression", X=ROWS, y=LABELS, evaluation=QUICK))
+        flush(storage_dir)
+    task = clearml.by_name()["ab-v1"]
+    layout = clearml.plots(task)["Confusion matrix", "validation"]["layout"]
+    assert (layout["xaxis"]["type"], layout["yaxis"]["type"]) == ("category", "category")
+    assert clearml.projects[task["project"]] == "Modelyard/name ab"
+    assert clearml.projects[clearml.by_name()[f"{unnamed.name}-v1"]["project"]] == "Modelyard"
+    script = task["script"]
+    assert script["entry_point"].startswith(
+        "modelyard train TABLE --model-class logistic_regression --name ab --target TARGET --evaluation holdout "
+        "--fraction 0.2 --seed 0 -p "
+    )
+    assert f"scikit-learn=={unnamed.environment['scikit-learn']}" in script["requirements"]["pip"].splitlines()
+
+
+def test_a_retraining_has_the_parents_model_as_its_input(clearml: Double, storage_dir: Path) -> None:
+    with opened(storage_dir, tracking="none") as yard:
+        untold = train(yard, "before")
+    with opened(storage_dir) as yard:
+        train(yard)
+        yard.retrain(RetrainRequest(model_id="size", X=ROWS, y=LABELS))
+        yard.retrain(RetrainRequest(model_id="before", X=ROWS, y=LABELS))
+        flush(storage_dir)
+    tasks = clearml.by_name()
+    (made,), (given,) = tasks["size-v1"]["models"]["output"], tasks["size-v2"]["models"]["input"]
+    assert given["model"] == made["model"]
+    assert len(tasks["size-v2"]["models"]["output"]) == 1
+    assert "parent" not in tasks["before-v2"]
+    assert tasks["before-v2"]["hyperparams"]["properties"]["parent_id"]["value"] == untold.model_id
+
+
+def test_files_that_cannot_be_removed_are_said_and_removed_later(clearml: Double, storage_dir: Path) -> None:
+    with opened(storage_dir) as yard:
+        train(yard)
+        flush(storage_dir)
+        clearml.keeps_files = True
+        yard.delete("size", hard=True)
+        with pytest.raises(Unavailable, match=r"ClearML's files server did not remove http://.*/model\.pkl"):
+            flush(storage_dir)
+        clearml.keeps_files = False
+        flush(storage_dir)
+    assert clearml.files == {}
+
+
+def test_a_task_that_was_deleted_in_clearml_is_made_anew(clearml: Double, storage_dir: Path) -> None:
+    with opened(storage_dir) as yard:
+        train(yard)
+        flush(storage_dir)
+        clearml.tasks.clear()
+        yard.delete("size:1")
+        flush(storage_dir)
+        (task,) = clearml.tasks.values()
+        assert task["tags"] == ["modelyard:logistic_regression", "modelyard:deleted"]
+        assert yard.get_model("size:1").tracking.task_id == task["id"]
+        clearml.tasks.clear()
+        yard.delete("size:1", hard=True)  # nothing is left that could be told
+        flush(storage_dir)
+        health = yard.health().tracking
+    assert clearml.tasks == {}
+    assert health is not None
+    assert (health.pending, health.failed) == (0, 0)
+
+
+def test_a_server_that_keeps_its_own_times_is_told_all_the_same(clearml: Double, storage_dir: Path) -> None:
+    clearml.keeps_times = True
+    with opened(storage_dir) as yard:
+        train(yard)
+        flush(storage_dir)
+        assert yard.get_model("size").tracking.status == "sent"
+
+
+def test_offline_mode_is_said_and_nothing_is_lost(
+    clearml: Double, storage_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLEARML_OFFLINE_MODE", "1")
+    with opened(storage_dir) as yard:
+        train(yard)
+        with pytest.raises(Unavailable, match="CLEARML_OFFLINE_MODE is set"):
+            flush(storage_dir)
+        monkeypatch.delenv("CLEARML_OFFLINE_MODE")
+        flush(storage_dir)
+    assert clearml.names() == ["size-v1"]
 
 
 def test_a_model_deleted_for_good_before_it_was_told_arrives_without_its_artifact(
@@ -212,12 +378,15 @@ def test_a_model_deleted_for_good_before_it_was_told_arrives_without_its_artifac
     clearml.down = True
     with opened(storage_dir) as yard:
         train(yard, "gone")
-        yard.delete("gone", hard=True)
+        train(yard, "deleted")
         train(yard, "next")
+        yard.delete("gone", hard=True)
+        yard.delete("deleted")
         clearml.down = False
         flush(storage_dir)
     tasks = clearml.by_name()
-    assert list(tasks) == ["gone-v1", "next-v1"]
+    assert list(tasks) == ["gone-v1", "deleted-v1", "next-v1"]  # as they came to be
+    assert tasks["gone-v1"]["execution"]["artifacts"] == []
     assert tasks["gone-v1"]["tags"] == ["modelyard:logistic_regression", "modelyard:deleted for good"]
     assert clearml.single_values(tasks["gone-v1"]) == {"train_accuracy": 1.0}
     assert tasks["gone-v1"]["models"]["output"] == []
@@ -257,8 +426,7 @@ def test_what_the_server_never_takes_is_set_aside_and_retried(clearml: Double, s
             assert [one.key for one in tracker.status().refused] == [refused.model_id]
             assert tracker.retry() == [refused.model_id]
             assert tracker.retry() == []
-            assert tracker.flush(PATIENCE_S) == Flushed(told=1, refused=0)
-            tracker.flush(PATIENCE_S)  # the retraining learns of its parent
+            assert tracker.flush(PATIENCE_S) == Flushed(told=2, refused=0)  # the retraining learns of its parent
     tasks = clearml.by_name()
     assert tasks["bad-v2"]["parent"] == tasks["bad-v1"]["id"]
     assert {task["status"] for task in tasks.values()} == {"completed"}
@@ -365,7 +533,7 @@ def test_a_time_limit_is_kept(clearml: Double, storage_dir: Path) -> None:
 def test_a_task_made_by_one_who_was_killed_at_once_is_used(clearml: Double, storage_dir: Path) -> None:
     with opened(storage_dir) as yard:
         train(yard)
-    clearml.projects["p"] = "Modelyard"
+    clearml.projects["p"] = "Modelyard/size"
     clearml.call("tasks.create", {"name": "size-v1", "type": "training", "project": "p", "comment": "made by hand"})
     flush(storage_dir)
     (task,) = clearml.tasks.values()
