@@ -79,7 +79,7 @@ def flush(
 ) -> None:
     """Have all that is pending told now, and wait for it; a server that runs does it, else this command.
 
-    Ends with exit code 5 and the reason where ClearML cannot be told.
+    Ends with exit code 5 and the reason if ClearML cannot be told.
     """
     from modelyard.bootstrap import open_tracker
 

@@ -76,18 +76,20 @@ def _of_model(model: Record, job: Record | None, warnings: list[Record]) -> Expe
     metrics = {name.removeprefix("validation_"): value for name, value in model["metrics"].items() if value is not None}
     started, ended = _times_of_model(model, job)
     environment = model["environment"]
+    data = {
+        "rows": model["n_rows"],
+        "features": len(model["feature_names"]),
+        "classes": len(model["classes"]),
+        "target": model["target"],
+        "fingerprint": model.get("fingerprint"),
+    }
     return Experiment(
         # It becomes part of addresses on the files server, where a `:` would be written in two ways.
         name=f"{model['name']}-v{model['version']}",
         folder=_folder(model["name"]),
         comment=comment,
         tags=_tags(model["model_class_key"], model["parent_id"], model["tags"]),
-        parameters={
-            **_section("Hyperparams", model["hyperparams"]),
-            **_section("Evaluation", _applying(model["evaluation"])),
-            **_section("Data", _present(_data(model))),
-            **_section("Environment", environment),
-        },
+        parameters=_parameters(model["hyperparams"], model["evaluation"], data, environment),
         properties=_present(
             {
                 "model_id": model["model_id"],
@@ -110,16 +112,6 @@ def _of_model(model: Record, job: Record | None, warnings: list[Record]) -> Expe
     )
 
 
-def _data(model: Record) -> dict[str, Any]:
-    return {
-        "rows": model["n_rows"],
-        "features": len(model["feature_names"]),
-        "classes": len(model["classes"]),
-        "target": model["target"],
-        "fingerprint": model.get("fingerprint"),
-    }
-
-
 def _of_job(job: Record, details: Record) -> Experiment:
     """Return the experiment of a job that made no model, or runs."""
     ending = _ENDINGS.get(job["status"], "stopped")
@@ -129,17 +121,14 @@ def _of_job(job: Record, details: Record) -> Experiment:
         comment += f": {error['detail']}"
     name = job["name"] or job["model_class_key"]
     hyperparams, evaluation = details.get("hyperparams", {}), details.get("evaluation", {})
-    data = {name: details.get(f"n_{name}") for name in ("rows", "features", "classes")}
+    data = {what: details.get(f"n_{what}") for what in ("rows", "features", "classes")}
+    data["target"] = details.get("target")
     return Experiment(
         name=f"{name} ({job['status']})",
         folder=_folder(job["name"]),
         comment=comment,
         tags=_tags(job["model_class_key"], job["parent_id"], details.get("tags", ())),
-        parameters={
-            **_section("Hyperparams", hyperparams),
-            **_section("Evaluation", _applying(evaluation)),
-            **_section("Data", _present({**data, "target": details.get("target")})),
-        },
+        parameters=_parameters(hyperparams, evaluation, data, {}),
         properties=_present({"job_id": job["job_id"], "parent_id": job["parent_id"], "created_at": job["created_at"]}),
         command=_command(job, job["name"], hyperparams, evaluation, details.get("target")),
         started=_moment(job["started_at"]),
@@ -202,5 +191,11 @@ def _present(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _section(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{name}/{key}": value for key, value in values.items()}
+def _parameters(hyperparams: Record, evaluation: Record, data: Record, environment: Record) -> dict[str, Any]:
+    sections = {
+        "Hyperparams": hyperparams,
+        "Evaluation": _applying(evaluation),
+        "Data": _present(data),
+        "Environment": environment,
+    }
+    return {f"{section}/{name}": value for section, values in sections.items() for name, value in values.items()}

@@ -63,7 +63,7 @@ class Instructions:
             record = self._write_record(key)
         if record is not None:
             return self._whole(key, record, run, tracking.task_id)
-        if tracking.task_id is None:  # deleted for good, and neither a record nor a task is left of it
+        if tracking.task_id is None:  # deleted for good, and it has neither a record nor a task any more
             self._runs.settle(key, run.told, Tracking())
             return None
         return Instruction(key, {**self._state(key, tracking.task_id), "parent_id": run.parent_id}, run.told)
@@ -81,7 +81,7 @@ class Instructions:
         return Instruction(job_id, said, None)
 
     def with_parent(self, instruction: Instruction) -> dict[str, Any]:
-        """Return what the child is told, with the task of the parent if ClearML knows it by now."""
+        """Return what the child is told, with the task of its parent if ClearML knows that."""
         said = dict(instruction.said)
         parent_id = said.pop("parent_id", None)
         parent = None if parent_id is None else self._runs.find(parent_id)
@@ -92,7 +92,7 @@ class Instructions:
         try:
             return self._outbox.get(key)
         except DataLoss as error:
-            log.warning("%s; it is made anew as far as the folder knows", error.detail)
+            log.warning("%s; it is made anew from what the folder knows", error.detail)
             self._outbox.remove(key)
             return None
 
@@ -140,8 +140,7 @@ class Instructions:
         return Instruction(key, said, None if run is None else run.told, size, job_id)
 
     def _state(self, key: str, task_id: str | None) -> dict[str, Any]:
-        state = self._state_of(key)
-        return {"key": key, "project": self._project, "task_id": task_id, "state": state}
+        return {"key": key, "project": self._project, "task_id": task_id, "state": self._state_of(key)}
 
     def _state_of(self, key: str) -> str | None:
         """Return what became of a model, None if nothing has."""

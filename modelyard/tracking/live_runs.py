@@ -13,8 +13,8 @@ from typing import Protocol
 from modelyard.schemas import JobProgress
 from modelyard.storage import TrackedRuns
 
-LIVE_AFTER = timedelta(seconds=2)
-"""A shorter run is told at its end alone: its task would be complete before anybody could look."""
+LIVE_INTERVAL = timedelta(seconds=2)
+"""How often a run is shown. A shorter run is told at its end alone, because importing the library takes as long."""
 
 
 class RunLog(Protocol):
@@ -24,17 +24,18 @@ class RunLog(Protocol):
         """Return how far it is."""
 
     def said_since(self, start: int) -> tuple[str, int]:
-        """Return what it has said from byte `start` on, as far as that is kept, and the byte where that ends."""
+        """Return the last of what it has said from byte `start` on, and the byte where that ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Lines for the console, how much of the run is done (percent), and the marks up to which this is told."""
+    """Lines for the console, and how much of a run is done (percent), up to a byte of its log and a step of its fit."""
 
     lines: list[str]
     percent: int
     said_to: int
     step: int | None
+    at: datetime
 
 
 class LiveRuns:
@@ -52,9 +53,11 @@ class LiveRuns:
         return bool(self._runs.running().keys() - self._given_up)
 
     def due(self) -> list[str]:
-        """Return the jobs that have run long enough to be shown."""
-        latest = datetime.now(UTC) - LIVE_AFTER
-        return sorted(key for key, at in self._runs.running().items() if at <= latest and key not in self._given_up)
+        """Return the jobs that have run long enough to be shown, first or again."""
+        shown_at = {key: told.at for key, told in self._told.items()}
+        latest = datetime.now(UTC) - LIVE_INTERVAL
+        running = self._runs.running()
+        return sorted(key for key in running.keys() - self._given_up if shown_at.get(key, running[key]) <= latest)
 
     def news(self, job_id: str) -> News | None:
         """Return what is new of a run; None if nothing is."""
@@ -68,7 +71,7 @@ class LiveRuns:
             lines.append(f"step {progress.step} of {progress.total}{loss}")
         if told is not None and not lines:
             return None
-        return News(lines, int(progress.fraction * 100), said_to, progress.step)
+        return News(lines, int(progress.fraction * 100), said_to, progress.step, datetime.now(UTC))
 
     def said_to(self, job_id: str) -> int:
         """Return the byte of a run's log up to which its task shows it."""
@@ -89,5 +92,5 @@ class LiveRuns:
         self._given_up.discard(job_id)
 
     def whole_log(self, job_id: str) -> tuple[str, int]:
-        """Return all that is kept of what a run has said, and the byte where that ends."""
+        """Return the last of what a run has said, and the byte where that ends."""
         return self._log_of(job_id).said_since(0)

@@ -59,7 +59,7 @@ class Rounds:
                 self._child.kill()
 
     def run(self) -> Round | None:
-        """Tell all that is pending, as far as it goes, and how the running jobs are. None if nothing was to be told."""
+        """Tell all that is pending and show the running jobs, until there is a problem. None if nothing was pending."""
         keys, live = self._pending(), self._live.due()
         done = Round(0)
         try:
@@ -180,7 +180,7 @@ class Rounds:
         if answer.kind == "sent":
             self._note_sent(instruction, answer)
         elif answer.kind == "gone":
-            log.info("the task of %s was deleted in ClearML; a new one is made as far as the run is known", key)
+            log.info("the task of %s was deleted in ClearML; a new one is made from what the folder knows", key)
             self._runs.forget_task(key)
         elif answer.kind == "refused":
             self._refuse(key, answer.reason)
@@ -197,7 +197,7 @@ class Rounds:
         key = instruction.key
         if instruction.told is not None:
             tracking = Tracking(status="sent", task_id=answer.task_id, url=answer.url)
-            # Those that were told before their parent learn of it now.
+            # Retrainings that were told before their parent are linked to it now.
             children = self._runs.children_told(key) if "record" in instruction.said else []
             self._runs.settle(key, instruction.told, tracking, concerns=children)
         self._outbox.remove(key)

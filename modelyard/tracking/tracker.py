@@ -90,7 +90,7 @@ class Tracker:
         return TrackingStatus(self._runs.pending(), self._refused(), self._outbox.state())
 
     def retry(self, keys: list[str] | None = None) -> list[str]:
-        """Have what was refused told again, all of it or the runs of these ids; return which they are."""
+        """Mark refused runs as pending again, all of them or those of these ids; return which were marked."""
         marked = self._runs.mark_pending(self._runs.failed() if keys is None else keys, only_if="failed")
         for key in marked:
             self._outbox.bring_back(key)

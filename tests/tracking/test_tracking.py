@@ -216,7 +216,7 @@ def test_what_becomes_of_a_model_is_told_as_tags(clearml: Double, storage_dir: P
 
 
 def test_a_run_is_shown_while_it_goes_on(clearml: Double, storage_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_runs, "LIVE_AFTER", timedelta(0))
+    monkeypatch.setattr(live_runs, "LIVE_INTERVAL", timedelta(0))
     hyperparams = {"iterations": 1_000_000, "depth": 1, "verbose": 1}
     with opened(storage_dir) as yard:
         yard.serve()
@@ -246,7 +246,7 @@ def test_a_run_is_shown_while_it_goes_on(clearml: Double, storage_dir: Path, mon
 def test_the_task_that_showed_a_run_becomes_the_models(
     clearml: Double, storage_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_runs, "LIVE_AFTER", timedelta(0))
+    monkeypatch.setattr(live_runs, "LIVE_INTERVAL", timedelta(0))
     hyperparams = {"iterations": 8_000, "depth": 1, "verbose": 4_000}
     with opened(storage_dir) as yard:
         yard.serve()
@@ -270,7 +270,7 @@ def test_the_task_that_showed_a_run_becomes_the_models(
 def test_a_live_run_that_clearml_refuses_ends_as_it_would(
     clearml: Double, storage_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_runs, "LIVE_AFTER", timedelta(0))
+    monkeypatch.setattr(live_runs, "LIVE_INTERVAL", timedelta(0))
     clearml.refuses = "running"
     hyperparams = {"iterations": 1_000_000, "depth": 1}
     with opened(storage_dir) as yard:
