@@ -189,12 +189,12 @@ class Double:
 
     def _tasks_edit(self, said: dict[str, Any]) -> dict[str, Any]:
         task = self._task(said)
-        if task["status"] not in ("created", "in_progress") and not said.get("force"):
+        if task["status"] != "created" and not said.get("force"):
             raise Refusal(400, "Invalid task status", 110)
         if self.keeps_times and "started" in said:
             raise Refusal(400, "Validation error: started", 12)
         changed = {key: value for key, value in said.items() if key not in ("task", "force")}
-        task.update(changed)
+        task.update(changed | {key: {**task[key], **said[key]} for key in ("execution", "models") if key in said})
         return {"updated": 1, "fields": changed}
 
     def _tasks_edit_hyper_params(self, said: dict[str, Any]) -> dict[str, Any]:
@@ -230,19 +230,17 @@ class Double:
         return self._turn(said, "stopped", ("in_progress",))
 
     def _tasks_add_or_update_artifacts(self, said: dict[str, Any]) -> dict[str, Any]:
+        if self._task(said)["status"] not in ("created", "in_progress"):
+            raise Refusal(400, "Invalid task status", 110)
         execution = self._task(said)["execution"]
         new = [item["key"] for item in said["artifacts"]]
         kept = [item for item in execution["artifacts"] if item["key"] not in new]
         execution["artifacts"] = kept + said["artifacts"]
         return {"updated": 1}
 
-    def _tasks_delete_artifacts(self, said: dict[str, Any]) -> dict[str, Any]:
-        execution = self._task(said)["execution"]
-        gone = [item["key"] for item in said["artifacts"]]
-        execution["artifacts"] = [item for item in execution["artifacts"] if item["key"] not in gone]
-        return {"deleted": 1}
-
     def _tasks_add_or_update_model(self, said: dict[str, Any]) -> dict[str, Any]:
+        if self._task(said)["status"] not in ("created", "in_progress"):
+            raise Refusal(400, "Invalid task status", 110)
         models = self._task(said)["models"][said["type"]]
         models[:] = [item for item in models if item["name"] != said["name"]]
         models.append({"name": said["name"], "model": said["model"]})

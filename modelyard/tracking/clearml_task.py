@@ -242,9 +242,9 @@ def _show_state(task: Task, state: str) -> None:
             task.send(models.EditRequest(model=model.id, tags=after))
     if state == _GONE and (artifact := task.artifacts.get(_REPORT)) is not None:
         _remove_file(artifact.url)
-        task.send(
-            tasks.DeleteArtifactsRequest(task=task.id, artifacts=[{"key": _REPORT, "mode": "output"}], force=True)
-        )
+        left = [one for one in task.data.execution.artifacts or [] if one.key != _REPORT]
+        # The request to delete artifacts is refused for a task that is completed.
+        task.send(tasks.EditRequest(task=task.id, force=True, execution=tasks.Execution(artifacts=left)))
 
 
 def _with_state(tags: list[str], state: str) -> list[str]:
