@@ -104,6 +104,8 @@ class Desk:
         """Close the core."""
         self._preparing.cancel()
         await begin(self._yard.close)
+        self._predicting.close()
+        self._waiting.close()
 
     async def predict(self, size: int, read: Callable[[], PredictRequest], write: Write[T]) -> Answer[T]:
         """Predict for a request of `size` bytes: a small one on the loop, together with others if its model gains."""
