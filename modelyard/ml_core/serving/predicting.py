@@ -38,9 +38,7 @@ def _predict_many(model: LoadedModel, table: Table, request: PredictRequest) -> 
     )
 
 
-def answer_few(
-    model: LoadedModel, scores: list[list[float]], checked: FewRows, request: PredictRequest
-) -> Predictions:
+def answer_few(model: LoadedModel, scores: list[list[float]], checked: FewRows, request: PredictRequest) -> Predictions:
     """Return the answer for checked rows and their scores."""
     classes = model.contract.classes
     return Predictions(

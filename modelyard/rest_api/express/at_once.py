@@ -156,7 +156,7 @@ class AtOnceProtocol(GatheringProtocol):
         """Go on, with what is `left` to the ordinary way first."""
         self._answering = False
         left, self._unread = left + self._unread, b""
-        if left:
+        if left and self.parser is not None:  # otherwise the caller has hung up
             super().data_received(left)
         if self._closing:
             super().shutdown()
