@@ -59,7 +59,10 @@ class Gate:
             call.end(status=call.status, bytes_in=call.bytes_in, bytes_out=call.bytes_out)
 
     def check_origin(self, headers: Headers) -> None:
-        """Refuse a request by another name of this server, or from a page of another. Raises PermissionDenied."""
+        """Refuse a request to another host or from a page of another. Raises PermissionDenied.
+
+        The verdict on a head holds while the server runs: `express/at_once.py` asks once for each.
+        """
         host = headers.get(b"host", b"")
         if self._hosts is not None and not _is_one_of(self._hosts, host):
             raise PermissionDenied(f"host {_shown(host)} is not a name of this server; see MODELYARD_ALLOWED_HOSTS")

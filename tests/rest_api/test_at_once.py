@@ -152,10 +152,15 @@ def test_a_body_may_come_later_than_its_head_and_in_pieces(yard: Yard) -> None:
             assert told(await talk.answer(whole[:end], whole[end:])) == told(first)
             assert talk.passed_on == ["/predict"]
             assert told(await talk.answer(whole[:end], whole[end:-5], whole[-5:])) == told(first)
-            assert told(await talk.answer(whole[:20], whole[20:])) == told(first)
+            assert told(await talk.answer(whole[:1], whole[1:])) == told(first)
             assert talk.passed_on == ["/predict"] * 3
             assert told(await talk.answer(whole)) == told(first)
             assert talk.passed_on == ["/predict"] * 3
+            await talk.connect()
+            talk.writer.write(b"P")
+            await talk.settle()
+            assert told(await talk.answer(whole[1:])) == told(first)
+            assert talk.passed_on == ["/predict"] * 4
 
     asyncio.run(run())
 
@@ -244,6 +249,20 @@ def test_a_foreign_host_and_a_body_over_the_limit_are_refused_each_time(yard: Ya
                 head, _ = await talk.answer(asked(head=HEAD.replace(b"localhost", b"evil.example")))
                 assert head.startswith(b"HTTP/1.1 403 ")
                 await talk.connect()
+
+    asyncio.run(run())
+
+
+def test_nothing_is_answered_after_what_is_no_request(yard: Yard) -> None:
+    async def run() -> None:
+        async with talking(yard) as talk:
+            await talk.answer(asked())
+            await talk.connect()
+            talk.writer.write(b"@")
+            talk.writer.write(asked())
+            head, _ = await talk.read()
+            assert head.startswith(b"HTTP/1.1 400 ")
+            assert await talk.reader.read() == b""
 
     asyncio.run(run())
 

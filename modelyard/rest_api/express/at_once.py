@@ -91,17 +91,14 @@ class AtOnceProtocol(GatheringProtocol):
                 super().data_received(data)
 
     def _is_between_requests(self) -> bool:
+        """Whether what comes now begins a request, and may be answered now."""
+        if self._refusal is not None or self.flow.write_paused or self.transport.is_closing():
+            return False
         cycle: Any = self.cycle
         if cycle is None:
             return self.scope is None
-        return (
-            cycle.response_complete
-            and not cycle.more_body
-            and cycle.scope is self.scope  # otherwise a part of the next head was read
-            and self._refusal is None
-            and not self.flow.write_paused
-            and not self.transport.is_closing()
-        )
+        # The parser makes another scope as soon as it reads the first byte of a head.
+        return cycle.response_complete and not cycle.more_body and cycle.scope is self.scope
 
     def on_headers_complete(self) -> None:
         """Start a request; its head may be worth knowing."""
