@@ -153,6 +153,11 @@ def name_verb(name: str) -> bool:
     return True
 
 
+def under_way() -> Call | None:
+    """Return the call under way; None if there is none."""
+    return _under_way.get()
+
+
 def note(**facts: Any) -> None:
     """Add facts to the call under way. Does nothing if there is none."""
     call = _under_way.get()

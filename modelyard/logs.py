@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import logging
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal, Protocol
 
 import orjson
 
 
 def emit(logger: logging.Logger, level: int, message: str, facts: dict[str, Any]) -> None:
-    """Log a message with its facts. A server makes no record of it first, because it logs one line a request."""
+    """Log a message with its facts. A server makes no record of it first, because it logs one line a request.
+
+    On an event loop the lines of one turn are written at its end, in one go. `facts` must not change any more.
+    """
     if not logger.isEnabledFor(level):
         return
     if _to_stderr is None:
         logger.log(level, message, extra={"facts": facts})
-    else:
-        name = logging.getLevelName(level)
-        sys.stderr.write(_to_stderr(message, facts, created=time.time(), level=name, logger=logger.name) + "\n")
+        return
+    name = logging.getLevelName(level)
+    _unwritten.append(partial(_to_stderr, message, facts, created=time.time(), level=name, logger=logger.name))
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        write_out()
+        return
+    if len(_unwritten) == 1:
+        loop.call_soon(write_out)
+
+
+def write_out() -> None:
+    """Write the lines that were emitted and are not written yet."""
+    lines = []
+    with suppress(IndexError):  # also if another thread writes them
+        while True:
+            lines.append(_unwritten.popleft()())
+    if lines:
+        sys.stderr.write("\n".join(lines) + "\n")
 
 
 class Style(Protocol):
@@ -69,6 +93,7 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line (and its traceback)."""
+        write_out()  # what came before stands before
         traceback = self.formatException(record.exc_info) if record.exc_info else ""
         return self.style(
             record.getMessage(),
@@ -81,6 +106,7 @@ class LineFormatter(logging.Formatter):
 
 
 _to_stderr: Style | None = None
+_unwritten: deque[Callable[[], str]] = deque()
 
 
 def configure(level: str, style: Literal["text", "json"], identity: Callable[[], dict[str, Any]] = dict) -> None:
@@ -92,4 +118,5 @@ def configure(level: str, style: Literal["text", "json"], identity: Callable[[],
     _to_stderr = json_line if style == "json" else text_line
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(_to_stderr, identity))
+    atexit.register(write_out)
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -19,12 +19,12 @@ from time import perf_counter
 from typing import Generic, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from modelyard import calls
+from modelyard.calls import Call
 from modelyard.errors import Cancelled, ModelyardError
 from modelyard.ml_core import following
 from modelyard.ml_core.sentences import model_of
-from modelyard.ml_core.serving import predicting
-from modelyard.ml_core.serving.batching import MicroBatches
 from modelyard.ml_core.serving.loaded import LoadedModel, keep_freed_memory, spare_the_collector
+from modelyard.ml_core.serving.turns import Turns
 from modelyard.ml_core.serving.warming import FIRST_CALLERS_S
 from modelyard.ml_core.workers import Workers, begin
 from modelyard.ml_core.yard import Yard
@@ -62,6 +62,7 @@ _WAITING_AT_ONCE = 40
 P = ParamSpec("P")
 T = TypeVar("T")
 Write: TypeAlias = Callable[[Predictions], T]
+Told: TypeAlias = "Callable[[Answer[T] | None], None]"
 R = TypeVar("R")
 Opened: TypeAlias = Callable[[], AbstractContextManager[R]]
 """Reads a request in a thread; what the request needs, such as a file, is there while the context lasts."""
@@ -82,7 +83,7 @@ class Desk:
     def __init__(self, yard: Yard) -> None:
         self.calls = yard.calls
         self._yard = yard
-        self._batches = MicroBatches()
+        self._turns = Turns(yard.loaded)
         self._predicting = Workers(_PREDICTING_AT_ONCE)
         self._waiting = Workers(_WAITING_AT_ONCE)
         self._loading: dict[str, asyncio.Task[LoadedModel]] = {}
@@ -104,20 +105,42 @@ class Desk:
         """Close the core."""
         self._preparing.cancel()
         await begin(self._yard.close)
+        self._predicting.close()
+        self._waiting.close()
 
     async def predict(self, size: int, read: Callable[[], PredictRequest], write: Write[T]) -> Answer[T]:
-        """Predict for a request of `size` bytes: a small one on the loop, together with others if its model gains."""
+        """Predict for a request of `size` bytes: a small one on the loop, together with others of this turn."""
         if size > SMALL_BYTES:
             return await self.predict_many(lambda: nullcontext(read()), write)
         calls.name_verb("predict")
         began = perf_counter()
         request = read()
         read_at = perf_counter()
-        model = self._yard.loaded.get_loaded(request.model_id) or await self._load(request.model_id)
-        calls.note(model_id=model.model_id, model_class=model.model_class_key)
-        found = await predicting.predict_batched(model, request, self._batches)
-        calls.note(rows=len(found.predictions))
+        found = await self._turns.predict(request)
+        if found is None:
+            found = self._yard.predict_by(await self._load(request.model_id), request)
+        else:
+            calls.note(rows=len(found.predictions))
         return _written(found, write, began, read_at)
+
+    def predict_soon(self, call: Call, read: Callable[[], PredictRequest], write: Write[T], told: Told[T]) -> None:
+        """Predict for a small request of a call on the loop, without a coroutine: `told` is called with the answer.
+
+        It is called with None if only `predict` can answer. What is wrong with the request as such is raised here.
+        """
+        call.verb = "predict"
+        began = perf_counter()
+        request = read()
+        read_at = perf_counter()
+
+        def tell(found: Predictions | Exception | None) -> None:
+            if found is None or isinstance(found, Exception):
+                told(None)
+                return
+            call.facts["rows"] = len(found.predictions)
+            told(_written(found, write, began, read_at))
+
+        self._turns.ask(request, tell, call)
 
     def predict_at_once(self, size: int, read: Callable[[], PredictRequest], write: Write[T]) -> Answer[T] | None:
         """Predict in the calling thread; None if that would take more than a moment, or `predict` does it better."""

@@ -9,7 +9,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp
 
 import modelyard
 from modelyard import calls, errors
@@ -25,7 +24,7 @@ from modelyard.settings import Settings
 _DESCRIPTION = "Train, judge, serve and retire tabular classification models."
 
 
-def create_app(desk: Desk, settings: Settings) -> ASGIApp:
+def create_app(desk: Desk, settings: Settings) -> Gate:
     """Make the REST application of a core. Closing the application closes the core."""
 
     @asynccontextmanager

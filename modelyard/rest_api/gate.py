@@ -35,7 +35,7 @@ class Gate:
     def __init__(self, app: ASGIApp, calls: Calls, settings: Settings) -> None:
         self._app = app
         self.calls = calls
-        self._max_body_bytes = settings.max_body_bytes
+        self.max_body_bytes = settings.max_body_bytes
         self._allowed_origins = frozenset(origin.encode("latin-1", "replace") for origin in settings.allowed_origins)
         self._hosts = settings.accepted_hosts
 
@@ -44,11 +44,10 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # The first of equal names counts.
-        headers: Headers = {name: value for name, value in reversed(scope["headers"]) if name in _HEADERS}
-        with HttpCall(self.calls, scope, headers, self._max_body_bytes, receive=receive, send=send) as call:
+        headers = headers_of(scope)
+        with HttpCall(self.calls, scope, headers, self.max_body_bytes, receive=receive, send=send) as call:
             try:
-                self._check_origin(headers)
+                self.check_origin(headers)
                 call.check_declared_size(headers)
                 await self._app(_as_get(scope) if scope["method"] == "HEAD" else scope, call.receive, call.send)
             except Exception as error:  # noqa: BLE001 - logged and answered
@@ -59,7 +58,11 @@ class Gate:
                     await call.fail(Unavailable("the server is shutting down"))
             call.end(status=call.status, bytes_in=call.bytes_in, bytes_out=call.bytes_out)
 
-    def _check_origin(self, headers: Headers) -> None:
+    def check_origin(self, headers: Headers) -> None:
+        """Refuse a request to another host or from a page of another. Raises PermissionDenied.
+
+        The verdict on a head holds while the server runs: `express/at_once.py` asks once for each.
+        """
         host = headers.get(b"host", b"")
         if self._hosts is not None and not _is_one_of(self._hosts, host):
             raise PermissionDenied(f"host {_shown(host)} is not a name of this server; see MODELYARD_ALLOWED_HOSTS")
@@ -68,6 +71,17 @@ class Gate:
             return
         if origin.partition(b"://")[2] != host:
             raise PermissionDenied(f"origin {_shown(origin)} may not call this server; see MODELYARD_ALLOWED_ORIGINS")
+
+
+def headers_of(scope: Scope) -> Headers:
+    """Return the headers that are looked at here. The first of equal names counts."""
+    return {name: value for name, value in reversed(scope["headers"]) if name in _HEADERS}
+
+
+def known_by(headers: Headers) -> str:
+    """Return the id of a request: its caller's, or a new one."""
+    given = headers.get(b"x-request-id")
+    return request_id(None if given is None else given.decode("latin-1"))
 
 
 class HttpCall(Call):
@@ -79,9 +93,7 @@ class HttpCall(Call):
         self, calls: Calls, scope: Scope, headers: Headers, max_bytes: int, *, receive: Receive, send: Send
     ) -> None:
         path = scope["raw_path"].decode("latin-1")  # as it came, because decoded it may hold line ends
-        given = headers.get(b"x-request-id")
-        known_by = request_id(None if given is None else given.decode("latin-1"))
-        super().__init__(calls, DOOR, f"{scope['method']} {path}", request_id=known_by)
+        super().__init__(calls, DOOR, f"{scope['method']} {path}", request_id=known_by(headers))
         self.bytes_in = 0
         self.bytes_out = 0
         self.status = 0

@@ -6,14 +6,16 @@ import math
 import socket
 import sys
 from contextlib import suppress
+from functools import partial
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
 from modelyard.ml_core.desk import AFTER_TRAININGS_S, Desk
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.app import create_app
-from modelyard.rest_api.express.gathering import GatheringProtocol
+from modelyard.rest_api.express.at_once import AtOnceProtocol, KnownHeads
 from modelyard.rest_api.framing import FramingProtocol
 from modelyard.settings import Settings
 
@@ -26,14 +28,16 @@ def serve(yard: Yard, settings: Settings, listening: int | None = None) -> None:
     `listening` is the descriptor of a socket that listens already, which several processes may share.
     """
     desk = Desk(yard)
+    gate = create_app(desk, settings)
+    protocol: Any = partial(AtOnceProtocol, gate, desk, KnownHeads(gate)) if settings.rest_express else FramingProtocol
     config = uvicorn.Config(
-        create_app(desk, settings),
+        gate,
         host=settings.host,
         port=settings.rest_port,
         access_log=False,
         log_config=None,
         server_header=False,
-        http=GatheringProtocol if settings.rest_express else FramingProtocol,
+        http=protocol,
         ws="none",
         proxy_headers=False,  # nothing asks for the caller's address
         timeout_graceful_shutdown=math.ceil(settings.train_grace_s + AFTER_TRAININGS_S),

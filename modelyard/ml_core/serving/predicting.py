@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from modelyard.ml_core.serving.batching import MicroBatches
 from modelyard.ml_core.serving.loaded import LoadedModel
-from modelyard.schemas import ModelWarning, Predictions, PredictRequest
+from modelyard.schemas import Predictions, PredictRequest
 from modelyard.tables import FewRows, Table
 
 
@@ -15,25 +12,19 @@ def predict(model: LoadedModel, request: PredictRequest) -> Predictions:
 
     Raises InvalidTable naming the rows and columns that break the model's contract.
     """
-    checked = _checked(model, request)
-    if not isinstance(checked, FewRows):
-        return _predict_many(model, checked, request)
-    scores = model.predictor.few(checked.rows)
-    return _answer(model, scores, checked.warnings, probabilities=request.probabilities)
+    return score(model, check(model, request), request)
 
 
-async def predict_batched(model: LoadedModel, request: PredictRequest, batches: MicroBatches) -> Predictions:
-    """Predict as `predict` does; models that gain by it score the rows of all who ask in the same turn of the loop."""
-    checked = _checked(model, request)
-    if not isinstance(checked, FewRows):
-        return _predict_many(model, checked, request)
-    few = model.predictor.few
-    scores = await batches.score(model, checked.rows) if model.gains_by_batching else few(checked.rows)
-    return _answer(model, scores, checked.warnings, probabilities=request.probabilities)
-
-
-def _checked(model: LoadedModel, request: PredictRequest) -> FewRows | Table:
+def check(model: LoadedModel, request: PredictRequest) -> FewRows | Table:
+    """Check the table of a request against the model's contract. Raises InvalidTable."""
     return model.reader.read(request.X, request.feature_names, request.decimal, request.thousands)
+
+
+def score(model: LoadedModel, checked: FewRows | Table, request: PredictRequest) -> Predictions:
+    """Predict for each row of a checked table."""
+    if isinstance(checked, FewRows):
+        return answer_few(model, model.predictor.few(checked.rows), checked, request)
+    return _predict_many(model, checked, request)
 
 
 def _predict_many(model: LoadedModel, table: Table, request: PredictRequest) -> Predictions:
@@ -47,14 +38,13 @@ def _predict_many(model: LoadedModel, table: Table, request: PredictRequest) -> 
     )
 
 
-def _answer(
-    model: LoadedModel, scores: list[list[float]], warnings: Sequence[ModelWarning], *, probabilities: bool
-) -> Predictions:
+def answer_few(model: LoadedModel, scores: list[list[float]], checked: FewRows, request: PredictRequest) -> Predictions:
+    """Return the answer for checked rows and their scores."""
     classes = model.contract.classes
     return Predictions(
         model_id=model.model_id,
         predictions=model.task.answers(scores, model.contract),
         classes=list(classes),
-        probabilities=scores if probabilities and classes else None,
-        warnings=list(warnings),
+        probabilities=scores if request.probabilities and classes else None,
+        warnings=list(checked.warnings),
     )

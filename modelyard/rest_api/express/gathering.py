@@ -53,6 +53,11 @@ class _Gathering:
         self._loop = loop
         self._pending: list[bytes] = []
 
+    def write_whole(self, data: bytes) -> None:
+        """Write a whole answer, after what was written before."""
+        self._flush()
+        self._transport.write(data)
+
     def write(self, data: bytes) -> None:
         if not self._pending:
             self._loop.call_soon(self._flush)

@@ -1,0 +1,171 @@
+"""`POST /predict` with a few rows, answered where its last byte is read: without parser, task and ASGI.
+
+A client sends the same head with every request. Once the parser has read a head and the gate let it through, it is
+known by its bytes, and so is the length of the body behind it. Whatever is not answered here (another head, a refusal,
+a model that is not loaded) goes to the parser as if nothing had been tried, so that all of it is said in one place.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from modelyard.calls import Call, request_id
+from modelyard.errors import PermissionDenied
+from modelyard.ml_core.desk import SMALL_BYTES, Answer, Desk
+from modelyard.rest_api.bodies import parse_json
+from modelyard.rest_api.express.gathering import GatheringProtocol
+from modelyard.rest_api.gate import DOOR, Gate, headers_of
+from modelyard.rest_api.tables_out import timing, write_json
+from modelyard.schemas import PredictRequest
+
+_BEGIN, _END = b"POST /predict HTTP/1.1\r\n", b"\r\n\r\n"
+_MOST_HEADS, _MOST_HEAD_BYTES = 1024, 1024
+_ANSWER = (
+    b"HTTP/1.1 200 OK\r\n%bserver-timing: %b\r\ncontent-length: %d\r\ncontent-type: application/json\r\n"
+    b"x-request-id: %b\r\n\r\n%b"
+)
+
+
+class KnownHeads:
+    """The heads of predictions that parser and gate have let through, and the bytes of the body behind each."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._most_body_bytes = min(SMALL_BYTES, gate.max_body_bytes)
+        self._known: dict[bytes, int] = {}
+        self.get = self._known.get
+
+    def learn(self, head: bytes, scope: Any) -> None:
+        """Keep a head that was read, unless it asks for more than an answer or comes but once."""
+        names = {name for name, _ in scope["headers"]}
+        headers = headers_of(scope)
+        declared = headers.get(b"content-length", b"")
+        if names & {b"origin", b"expect", b"x-request-id"} or not declared.isdigit():
+            return
+        try:
+            self._gate.check_origin(headers)
+        except PermissionDenied:
+            return
+        if int(declared) <= self._most_body_bytes:
+            if len(self._known) >= _MOST_HEADS:
+                self._known.clear()
+            self._known[head] = int(declared)
+
+
+class AtOnceProtocol(GatheringProtocol):
+    """The protocol that answers small predictions itself."""
+
+    def __init__(self, gate: Gate, desk: Desk, heads: KnownHeads, **uvicorns: Any) -> None:
+        super().__init__(**uvicorns)
+        self._calls = gate.calls
+        self._desk = desk
+        self._heads = heads
+        self._new_head = b""
+        self._unread = b""
+        self._answering = False
+        self._closing = False
+        self._keep_alive_from = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        """Answer a whole request with a known head; hand everything else to the parser."""
+        if self._unread:
+            data, self._unread = self._unread + data, b""
+        if self._answering:
+            self._unread = data
+        elif not self._is_between_requests():
+            super().data_received(data)
+        else:
+            end = data.find(_END) + len(_END)
+            length = self._heads.get(data[:end])
+            if length is None:
+                if data.startswith(_BEGIN) and len(_BEGIN) < end <= _MOST_HEAD_BYTES:
+                    self._new_head = data[:end]
+                super().data_received(data)
+            elif len(data) == end + length:
+                self._answer(data, end)
+            elif len(data) == end:
+                self._unset_keepalive_if_required()
+                self._unread = data  # many clients send the body in a packet of its own
+            else:
+                super().data_received(data)
+
+    def _is_between_requests(self) -> bool:
+        """Whether what comes now begins a request, and may be answered now."""
+        if self._refusal is not None or self.flow.write_paused or self.transport.is_closing():
+            return False
+        cycle: Any = self.cycle
+        if cycle is None:
+            return self.scope is None
+        # The parser makes another scope as soon as it reads the first byte of a head.
+        return cycle.response_complete and not cycle.more_body and cycle.scope is self.scope
+
+    def on_headers_complete(self) -> None:
+        """Start a request; its head may be worth knowing."""
+        super().on_headers_complete()
+        if self._new_head:
+            head, self._new_head = self._new_head, b""
+            if not self.parser.should_upgrade() and self.cycle.keep_alive:
+                self._heads.learn(head, self.scope)
+
+    def _answer(self, data: bytes, body_at: int) -> None:
+        self._answering = True
+        call = Call(self._calls, DOOR, "POST /predict", request_id=request_id(None))
+        read = partial(parse_json, data[body_at:], PredictRequest)
+        try:
+            self._desk.predict_soon(call, read, write_json, partial(self._write, data, body_at, call))
+        except Exception:  # noqa: BLE001 - the ordinary way meets it again, and answers it
+            self._answered(data)
+
+    def _write(self, data: bytes, body_at: int, call: Call, answer: Answer[bytes] | None) -> None:
+        if answer is None:
+            self._answered(data)
+            return
+        content = answer.content
+        call.end(status=200, bytes_in=len(data) - body_at, bytes_out=len(content))
+        if not self.transport.is_closing():
+            always = b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers])
+            known_by = call.request_id.encode()
+            whole = _ANSWER % (always, timing(answer).encode(), len(content), known_by, content)
+            self.transport.write_whole(whole)  # type: ignore[attr-defined]
+            self.server_state.total_requests += 1
+            self._keep_alive_from = self.loop.time()
+            if self.timeout_keep_alive_task is None:
+                self._await_request(self.timeout_keep_alive)
+        self._answered(b"")
+
+    def _await_request(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that has waited for a request long enough.
+
+        The timer runs on while requests are answered here, because to set another for each costs as much as the head.
+        """
+        waits_until = self._keep_alive_from + self.timeout_keep_alive
+        left = waits_until - self.loop.time()
+        if self._answering or left > 0:
+            self._await_request(max(left, 1.0))
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _answered(self, left: bytes) -> None:
+        """Go on, with what is `left` to the ordinary way first."""
+        self._answering = False
+        left, self._unread = left + self._unread, b""
+        if left and self.parser is not None:  # otherwise the caller has hung up
+            super().data_received(left)
+        if self._closing:
+            super().shutdown()
+
+    def shutdown(self) -> None:
+        """End after the request under way."""
+        self._closing = True
+        if not self._answering:
+            self._answered(b"")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let a request whose body never came end as any other."""
+        if not self._answering:
+            self._answered(b"")
+        super().connection_lost(exc)

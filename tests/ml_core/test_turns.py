@@ -1,0 +1,89 @@
+"""Small predictions of one turn of the loop: one look-up and one call for all, and nobody suffers from another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelyard.errors import InvalidTable, ModelNotFound
+from modelyard.ml_core.desk import Desk
+from modelyard.ml_core.yard import Yard
+from modelyard.schemas import Predictions, PredictRequest, TrainRequest
+from tests import doors
+
+X = [{"age": i, "job": "ab"[i % 2]} for i in range(30)]
+Y = ["high" if i > 14 else "low" for i in range(30)]
+
+
+@pytest.fixture(scope="module")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    with doors.core(tmp_path_factory.mktemp("turns") / "yard") as yard:
+        for name in ("one", "two"):
+            train(yard, name)
+        yield yard
+
+
+def train(yard: Yard, name: str) -> None:
+    yard.train(TrainRequest(model_class_key="logistic_regression", X=X, y=Y, name=name, evaluation={"method": "none"}))
+
+
+def together(desk: Desk, *requests: PredictRequest) -> list[Any]:
+    async def ask(request: PredictRequest) -> Predictions:
+        return (await desk.predict(0, lambda: request, lambda found: found)).content
+
+    async def run() -> list[Any]:
+        return await asyncio.gather(*map(ask, requests), return_exceptions=True)
+
+    return asyncio.run(run())
+
+
+def test_one_look_up_serves_all_who_ask_for_a_model(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = [PredictRequest(model_id=name, X=X[i : i + 1]) for i in range(0, 30, 5) for name in ("one", "two", "two:1")]
+    alone = [yard.predict(request) for request in asked]
+    looked_up: list[str] = []
+
+    def get_loaded(reference: str) -> Any:
+        looked_up.append(reference)
+        return original(reference)
+
+    original = yard.loaded.get_loaded
+    monkeypatch.setattr(yard.loaded, "get_loaded", get_loaded)
+    assert together(Desk(yard), *asked) == alone
+    assert sorted(looked_up) == ["one", "two", "two:1"]
+
+
+def test_what_is_wrong_with_one_is_told_to_it_alone(yard: Yard) -> None:
+    wrong = PredictRequest(model_id="one", X=[{"age": "x", "job": "a"}])
+    none = PredictRequest(model_id="none", X=X[:1])
+    columns = PredictRequest(model_id="one", X={"age": [1], "job": ["a"]})
+    good = PredictRequest(model_id="one", X=X[:1])
+    found = together(Desk(yard), good, wrong, none, columns, good)
+    assert found[0] == found[4] == yard.predict(good)
+    assert found[3] == yard.predict(columns)
+    assert [type(error) for error in found[1:3]] == [InvalidTable, ModelNotFound]
+
+
+def test_models_that_are_not_loaded_are_loaded_meanwhile(tmp_path: Path) -> None:
+    with doors.core(tmp_path / "yard") as yard:
+        train(yard, "new")
+        asked = [PredictRequest(model_id="new", X=X[i : i + 1]) for i in range(3)]
+        found = together(Desk(yard), *asked)
+        assert found == [yard.predict(request) for request in asked]
+
+
+def test_a_model_that_was_deleted_does_not_answer_in_the_same_turn(yard: Yard) -> None:
+    asked = PredictRequest(model_id="two", X=X[:1])
+
+    async def run() -> list[Any]:
+        desk = Desk(yard)
+        task = asyncio.ensure_future(desk.predict(0, lambda: asked, lambda found: found))
+        asyncio.get_running_loop().call_soon(yard.delete, "two")
+        return list(await asyncio.gather(task, return_exceptions=True))
+
+    assert together(Desk(yard), asked) == [yard.predict(asked)]
+    assert [type(found) for found in asyncio.run(run())] == [ModelNotFound]
+    yard.restore("two:1")
