@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.tables.sources.binary import read_arrow
-from modelyard.tables.sources.files import FileContent, read_file, read_raw_file
+from modelyard.tables.sources.files import FileContent, extension_of, read_file, read_raw_file
 from modelyard.tables.sources.forms import read_form
 from modelyard.tables.sources.json_documents import JsonTable
 from modelyard.tables.sources.options import FIND_OUT, UNPACKED_BYTES, FileOptions
@@ -25,6 +25,7 @@ __all__ = [
     "JsonTable",
     "RawTable",
     "check_names",
+    "extension_of",
     "missing_columns",
     "read_arrow",
     "read_file",

@@ -53,8 +53,15 @@ def read_raw_file(
     return _read(file, options.towards(feature_names, expected), feature_names)
 
 
+def extension_of(name: str) -> str:
+    """Return the end of a file's name that tells its format, such as `.csv` or `.csv.gz`; empty without one."""
+    path = Path(name)
+    packed = path.suffix if path.suffix.lower() == ".gz" else ""
+    return Path(path.stem if packed else name).suffix + packed
+
+
 def _read(file: FileContent, options: FileOptions, feature_names: Sequence[str] | None = None) -> RawTable:
-    label, extension = f"file {file.name!r}", Path(file.name.lower().removesuffix(".gz")).suffix
+    label, extension = f"file {file.name!r}", extension_of(file.name).lower().removesuffix(".gz")
     data = unpacked(file.content, label, options.max_bytes)
     if not data.strip():
         raise InvalidTable(f"{label} is empty")
