@@ -27,7 +27,7 @@ def ask_reading(purpose: str, table: Table, usual: Reading | None, *, training: 
     if table.is_typed and not training:
         return {}
     fields = _Fields(f"reading-{purpose}-{table.path.name}", table.said, usual)
-    with st.expander(t("reading.title"), icon=":material/file_open:", expanded=bool(table.problem)):
+    with st.expander(t("reading.title"), icon=":material/file_open:", expanded=bool(table.problem or table.said)):
         st.caption(t("reading.help") if usual is None else t("reading.help_model"))
         grid = st.grid(3, min_column_width=200)
         said: dict[str, Any] = {}
@@ -38,7 +38,7 @@ def ask_reading(purpose: str, table: Table, usual: Reading | None, *, training: 
                 "skip_rows": fields.number(grid, "skip_rows"),
                 "decimal": fields.choice(grid, "decimal", _DECIMALS),
                 "thousands": fields.choice(grid, "thousands", _THOUSANDS),
-                "sheet": fields.text(grid, "sheet"),
+                "sheet": fields.text(grid, "sheet") if table.format == "packed" else None,
                 "header": fields.choice(grid, "header", [True, False]),
             }
             if said["header"] is False or (said["header"] is None and usual is not None and not usual.header):
@@ -56,7 +56,7 @@ class _Fields:
     def __init__(self, key: str, said: dict[str, Any], usual: Reading | None) -> None:
         self._key = key
         self._said = said
-        self._hint = t("reading.found_out") if usual is None else t("reading.as_trained")
+        self._hint = t("reading.as_usual") if usual is None else t("reading.as_trained")
 
     def choice(self, place: Any, name: str, options: Sequence[Any], *, new: bool = False) -> Any:
         said = self._said.get(name)

@@ -27,7 +27,7 @@ TRAINING: dict[str, tuple[str, str]] = {
         "What is left empty is read as the model's training table was.",
         "Что не указано, читается так же, как обучающая таблица модели.",
     ),
-    "reading.found_out": ("found out", "определяется"),
+    "reading.as_usual": ("as usual", "как обычно"),
     "reading.as_trained": ("as in training", "как при обучении"),
     "reading.encoding": ("Encoding", "Кодировка"),
     "reading.delimiter": ("Between the cells", "Разделитель столбцов"),
