@@ -18,7 +18,7 @@ _DELIMITER_NAMES = {"\\t": "\t", "tab": "\t"}
 
 def _check_encoding(encoding: str) -> str:
     try:
-        b"".decode(encoding)  # fails of codecs that make no text
+        b".".decode(encoding, "replace")  # fails of codecs that make no text
         if codecs.lookup(encoding).name.replace("_", "-") not in _NO_TEXT_OF_FILES:
             return encoding
     except (LookupError, ValueError, UnicodeError):
