@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ class Failed(str):
     __slots__ = ()
 
 
-def write_workbook(path: Path, sheets: Mapping[str, Sequence[Sequence[Any]]], *, at: tuple[int, int] = (0, 0)) -> Path:
+def write_workbook(path: Path, sheets: Mapping[str, Any], *, at: tuple[int, int] = (0, 0)) -> Path:
     """Write sheets of rows, each from a row and a column on; None is an empty cell."""
     with xlsxwriter.Workbook(path) as book:
         formats = {kind: book.add_format({"num_format": shown}) for kind, shown in FORMATS.items()}
