@@ -6,6 +6,7 @@ see the same rows; other formats tell their rows without being read whole.
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +16,7 @@ import polars as pl
 from modelyard.dashboard.profiles import ColumnLook, look_at
 from modelyard.errors import InvalidTable, PayloadTooLarge
 from modelyard.schemas import Reading, TableRequest, parse
-from modelyard.tables.sources import UNPACKED_BYTES, FileOptions, read_file
+from modelyard.tables.sources import UNPACKED_BYTES, FileOptions, extension_of, read_file
 
 Format = Literal["csv", "packed", "json", "jsonl", "parquet", "arrow"]
 """What a file is; `packed` is an Excel workbook or what gzip made."""
@@ -86,6 +87,11 @@ def open_table(path: Path, name: str, said: dict[str, Any] | None = None, usual:
         return Table(path, name, n_bytes, kind, problem=str(error).splitlines()[0][:200], said=said or {}, usual=usual)
     columns = tuple(look_at(head[column]) for column in head.columns)
     return Table(path, name, n_bytes, kind, rows, head, columns, said=said or {}, usual=usual)
+
+
+def name_for(given: str) -> str:
+    """Return a name that no other file has, with the ending of the one that a visitor gave."""
+    return f"{uuid.uuid4().hex}{extension_of(given).lower()[:10]}"
 
 
 def _options(said: dict[str, Any], usual: Reading | None) -> FileOptions:

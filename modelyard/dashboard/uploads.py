@@ -6,7 +6,6 @@ Streamlit holds an upload in memory while its widget is there; the widget is rep
 from __future__ import annotations
 
 import shutil
-import uuid
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +15,8 @@ import streamlit as st
 from modelyard.dashboard import session, trouble
 from modelyard.dashboard.formats import count, escaped, size
 from modelyard.dashboard.reading import ask_reading
-from modelyard.dashboard.tables import EXTENSIONS, Table, open_table
+from modelyard.dashboard.tables import EXTENSIONS, Table, name_for, open_table
 from modelyard.dashboard.texts import t
-from modelyard.tables.sources import extension_of
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -74,7 +72,7 @@ def penguins() -> Path | None:
 
 def _keep(given: UploadedFile) -> Table:
     # The name is the visitor's; the file's own is not made of it.
-    path = session.current().scratch / f"{uuid.uuid4().hex}{extension_of(given.name).lower()[:10]}"
+    path = session.current().scratch / name_for(given.name)
     with path.open("wb") as file:
         shutil.copyfileobj(given, file, _CHUNK_BYTES)
     return open_table(path, Path(given.name).name)
