@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from modelyard.ml_core.serving.loaded import LoadedModel
 from modelyard.schemas import Predictions, PredictRequest
-from modelyard.tables import FewRows, Table
+from modelyard.tables import FewRows, FileContent, Table
 
 
 def predict(model: LoadedModel, request: PredictRequest) -> Predictions:
@@ -17,7 +19,9 @@ def predict(model: LoadedModel, request: PredictRequest) -> Predictions:
 
 def check(model: LoadedModel, request: PredictRequest) -> FewRows | Table:
     """Check the table of a request against the model's contract. Raises InvalidTable."""
-    return model.reader.read(request.X, request.feature_names, request.decimal, request.thousands)
+    reader, X = model.reader, request.X
+    file = reader.usual.told(request) if isinstance(X, (Path, FileContent)) else None
+    return reader.read(X, request.feature_names, request.decimal, request.thousands, file)
 
 
 def score(model: LoadedModel, checked: FewRows | Table, request: PredictRequest) -> Predictions:

@@ -19,6 +19,7 @@ import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.tables.missing import BLANKS
+from modelyard.tables.sources.options import FIND_OUT, FileOptions
 from modelyard.tables.sources.raw import cell_count, check_names
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _LONE_RETURN = re.compile(rb"\r(?!\n)")
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
 
-def read_csv(data: bytes, *, prefer: str | None = None) -> pl.DataFrame:
+def read_csv(data: bytes, options: FileOptions = FIND_OUT, *, prefer: str | None = None) -> pl.DataFrame:
     """Read UTF-8 CSV into text columns, null if a cell is empty.
 
     Lines end in LF, CR LF or CR. Blank lines are skipped; below the header of a single column they are missing cells,
@@ -46,10 +47,14 @@ def read_csv(data: bytes, *, prefer: str | None = None) -> pl.DataFrame:
     lone_returns = b"\r" in data and _LONE_RETURN.search(data) is not None
     if lone_returns and b'"' not in data:
         data, lone_returns = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n"), False
-    stripped = data.lstrip(b"\r\n")
+    stripped = data[_lines_end(data, options.skip_rows) :].lstrip(b"\r\n")
     line = len(data[: len(data) - len(stripped)].splitlines())
-    delimiter = find_delimiter(stripped, prefer)
-    names, body_start, header_lines = _header(stripped, delimiter)
+    delimiter = options.delimiter or find_delimiter(stripped, prefer)
+    record, body_start, header_lines = _first_record(stripped, delimiter)
+    if options.header:
+        names = _header(record)
+    else:
+        names, body_start, header_lines = options.named(len(record)), 0, 0
     body = stripped[body_start:]
     line += header_lines
     if not body or lone_returns or body.startswith(_BOM) or not _is_well_quoted(body, delimiter):
@@ -117,8 +122,19 @@ def _is_well_quoted(body: bytes, delimiter: str) -> bool:
     return first == 0
 
 
-def _header(data: bytes, delimiter: str) -> tuple[list[str], int, int]:
-    """Return the names, the offset of the first byte after the header, and the header's number of lines."""
+def _lines_end(data: bytes, lines: int) -> int:
+    """Return where the first lines of a file end. Raises InvalidTable if nothing comes after them."""
+    end = 0
+    for _ in range(lines):
+        line = _LINE.match(data, end)
+        end = line.end() if line else end
+    if lines and not data[end:].strip():
+        raise InvalidTable(f"skip_rows is {lines}, but the file has only {len(data.splitlines())} lines")
+    return end
+
+
+def _first_record(data: bytes, delimiter: str) -> tuple[list[str], int, int]:
+    """Return the first record, the offset of the first byte after it, and its number of lines."""
     end = 0
 
     def lines() -> Iterator[str]:
@@ -132,10 +148,14 @@ def _header(data: bytes, delimiter: str) -> tuple[list[str], int, int]:
         record = next(reader)
     except csv.Error as error:
         raise InvalidTable(f"the CSV header cannot be read: {_in_words(error)}") from None
+    return record, end, reader.line_num
+
+
+def _header(record: list[str]) -> list[str]:
     names = [name.strip(BLANKS) for name in record]
     unnamed = int(len(names) > 1 and not names[0])
     check_names(names[unnamed:], "CSV header", start=unnamed)
-    return names, end, reader.line_num
+    return names
 
 
 def _reader(lines: Iterable[str], delimiter: str) -> Reader:

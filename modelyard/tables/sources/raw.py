@@ -20,7 +20,7 @@ class RawTable:
 
     `text_cells`: the source knows no types, so every cell is text (CSV). `dropped`: the keys of records that nobody
     expected. `index_columns`: the columns that hold pandas' index; the one of a CSV has no name and is not in
-    `columns`.
+    `columns`. `given_names`: the names that the columns of a file without a header were given, in its order.
     """
 
     columns: dict[str, Cells]
@@ -28,6 +28,7 @@ class RawTable:
     text_cells: bool = False
     dropped: tuple[str, ...] = ()
     index_columns: tuple[str, ...] = ()
+    given_names: tuple[str, ...] = ()
 
     def frame(self) -> pl.DataFrame:
         """Return the table as a DataFrame. A column that mixes types has the type Object."""
@@ -43,6 +44,24 @@ class RawTable:
         if not columns:
             raise InvalidTable(f"X has no columns besides pandas' index {', '.join(map(repr, index))}")
         return replace(self, columns=columns, index_columns=index)
+
+    def without(self, names: Sequence[str], *, known: bool) -> RawTable:
+        """Return the table without some columns, which must be there if they are `known` to be. Raises InvalidTable."""
+        columns = {name: column for name, column in self.columns.items() if name not in names}
+        absent = [name for name in names if name not in self.columns and name not in self.index_columns]
+        if absent and known:
+            has = ", ".join(map(repr, list(self.columns)[:50]))
+            raise InvalidTable.of(
+                [
+                    FieldError(("exclude",), f"exclude: column {name!r} is not in X; it has {has}", name)
+                    for name in absent
+                ]
+            )
+        if not columns:
+            raise InvalidTable("exclude leaves no column of X")
+        return replace(
+            self, columns=columns, index_columns=tuple(name for name in self.index_columns if name not in names)
+        )
 
     def ordered(self, names: Sequence[str] | None) -> RawTable:
         """Return the table with the columns `names` first. Raises InvalidTable if one of them is missing."""
