@@ -31,6 +31,7 @@ def identifier_like(frame: pl.DataFrame, contract: Contract, codes: npt.NDArray[
         if series.name in categorical
         else _row_number(series) or (_rising_index(series) if in_blocks else None)
         for series in frame
+        if series.name not in contract.datetimes
     ]
     return tuple(warning for warning in found if warning is not None)
 

@@ -1,4 +1,4 @@
-"""Whole columns: what they hold, and their cells as numbers or as categories.
+"""Whole columns: what they hold, and their cells as numbers, as moments or as categories.
 
 Each conversion takes a vectorised way first. Only if that fails it goes through the cells one by one, to name the wrong
 ones. What a cell means is defined in `cells`.
@@ -25,10 +25,11 @@ from modelyard.tables.csv_cells import (
     text_content,
 )
 from modelyard.tables.missing import BLANKS, Markers
+from modelyard.tables.moments import MOMENT_TYPE, all_moments, beyond_years, moment_of, moments_in, typed_moments
 from modelyard.tables.sources import Cells
 from modelyard.tables.spelling import PLAIN
 
-Content = Literal["numbers", "booleans", "text", "mixed", "missing"]
+Content = Literal["numbers", "booleans", "datetimes", "text", "mixed", "missing"]
 
 _FEW_TEXTS = 1000
 """Up to so many distinct texts of a column are looked at one by one, more of them as whole columns."""
@@ -40,18 +41,26 @@ _CELL_TYPES = (*TEXT_TYPES, pl.Boolean, pl.Null, pl.Date, pl.Datetime, pl.Time)
 def check_dtype(name: str, column: Cells) -> None:
     """Check that a polars column does not hold lists, structs, durations, bytes and the like. Raises InvalidTable.
 
-    Python lists pass, because they are judged cell by cell.
+    Python lists pass, because they are judged cell by cell. Dates of other years than 1 to 9999 are refused, because
+    polars stops at some of them in the midst of a calculation.
     """
     if isinstance(column, pl.Series) and not (column.dtype.is_numeric() or column.dtype in _CELL_TYPES):
         message = f"column {name!r} must hold numbers, text, booleans or dates, not {column.dtype}"
         raise InvalidTable.of([FieldError(("X", name), message, str(column.dtype))])
+    if isinstance(column, pl.Series) and column.dtype in (pl.Date, pl.Datetime):
+        wrong = [
+            cells.wrong_cell(name, row, "must be of the years 1 to 9999", cell) for row, cell in beyond_years(column)
+        ]
+        if wrong:
+            raise InvalidTable.of(wrong)
 
 
 def content_of(column: Cells, among: Markers, among_numbers: Markers, *, text_cells: bool) -> Content:
     """Return what a column holds beside missing cells; `mixed` is numbers together with text or booleans.
 
-    Missing cells are told by `among_numbers` in a column of numbers, by `among` in any other. With `text_cells` (CSV)
-    a column whose texts are all numbers, or all `true` and `false`, counts as numbers or booleans.
+    Missing cells are told by `among_numbers` in a column of numbers or datetimes, by `among` in any other. With
+    `text_cells` (CSV) a column whose texts are all numbers, or all `true` and `false`, counts as numbers or booleans.
+    Texts that all tell moments count as datetimes in any format.
     """
     if isinstance(column, pl.Series):
         return _series_content(column, among, among_numbers, text_cells)
@@ -63,7 +72,9 @@ def content_of(column: Cells, among: Markers, among_numbers: Markers, *, text_ce
         return "numbers" if kinds == {"number"} else "mixed"
     if not kinds:
         return "missing"
-    return "booleans" if kinds == {"boolean"} else "text"
+    if kinds == {"boolean"}:
+        return "booleans"
+    return "datetimes" if kinds <= {"moment", "text"} and _all_tell_moments(column, among_numbers) else "text"
 
 
 def numeric_series(
@@ -75,6 +86,15 @@ def numeric_series(
         return fast
     convert = _each(name, column, lambda cell: cells.number(cell, reading, text_cells=text_cells), errors)
     return pl.Series(name, convert, dtype=pl.Float64)
+
+
+def datetime_series(name: str, column: Cells, reading: CellReading, errors: list[FieldError]) -> pl.Series:
+    """Return a column as Datetime in microseconds (UTC), null if missing. Other cells are added to `errors`."""
+    fast = _fast_moments(name, column, reading)
+    if fast is not None:
+        return fast
+    convert = _each(name, column, lambda cell: cells.moment(cell, reading), errors)
+    return pl.Series(name, convert, dtype=MOMENT_TYPE)
 
 
 def category_series(name: str, column: Cells, reading: CellReading, errors: list[FieldError]) -> pl.Series:
@@ -131,8 +151,20 @@ def _series_content(series: pl.Series, among: Markers, among_numbers: Markers, t
     if dtype in TEXT_TYPES and text_cells:
         if plain_numbers(series) is not None:
             return "numbers"
-        return text_content(distinct_texts(series), among, among_numbers)
-    return "text"
+        written = text_content(distinct_texts(series), among, among_numbers)
+        if written != "text":
+            return written
+    if dtype in TEXT_TYPES:
+        return "datetimes" if all_moments(series, among_numbers.series) else "text"
+    return "text" if dtype == pl.Time else "datetimes"
+
+
+def _all_tell_moments(column: list[Any] | tuple[Any, ...], markers: Markers) -> bool:
+    """Whether a list of dates and texts holds moments and missing cells alone."""
+    text = texts_of("", column)
+    if text is not None:
+        return all_moments(text, markers.series)
+    return all(cells.is_missing(cell, markers) or moment_of(cell) is not None for cell in column)
 
 
 def _fast_numbers(name: str, column: Cells, reading: CellReading, text_cells: bool) -> pl.Series | None:
@@ -159,6 +191,18 @@ def _written_numbers(column: Cells, reading: CellReading) -> pl.Series | None:
         return numbers
     numbers, strays = numbers_and_strays(stripped(column), reading.markers, reading.spelling)
     return None if strays.any() else numbers
+
+
+def _fast_moments(name: str, column: Cells, reading: CellReading) -> pl.Series | None:
+    """Return a typed column, or one of texts, as moments; None if a cell is neither a moment nor missing."""
+    if isinstance(column, pl.Series) and column.dtype in (pl.Date, pl.Datetime):
+        return typed_moments(column).rename(name)
+    if (text := texts_of(name, column)) is None:
+        return None
+    text = stripped(text)
+    moments = moments_in(text)
+    odd = text.filter(moments.is_null() & text.is_not_null())
+    return moments if odd.is_in(reading.markers.series).all() else None
 
 
 def _listed_numbers(name: str, column: Sequence[Any]) -> pl.Series | None:

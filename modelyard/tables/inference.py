@@ -1,4 +1,4 @@
-"""Inference: whether the columns of a training table are numeric or categorical, and how their cells are read.
+"""Inference: whether columns of a training table are numeric, categorical or datetime, and how their cells are read.
 
 The caller's declarations hold. Other columns are inferred from all their cells, and the way in which a CSV writes its
 numbers from all columns together. A column that could have been meant another way than it was taken gets a warning.
@@ -21,6 +21,9 @@ from modelyard.tables.lookalikes import lookalike, may_hold_numbers
 from modelyard.tables.missing import Markers, column_markers
 from modelyard.tables.sources import Cells
 from modelyard.tables.spelling import PLAIN, Spelling, grouped_by_dots, holds_codes, spelling_of, told_spelling
+
+_INFERRED: dict[Content, FeatureType] = {"numbers": "numeric", "datetimes": "datetime"}
+"""The types of undeclared columns; those that hold anything else are categorical."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +72,9 @@ def plan_columns(
         if content == "mixed" and name not in declared:
             errors.extend(columns.break_of_majority(name, column, among_numbers))
             continue
-        kind: FeatureType = declared.get(name) or ("numeric" if content == "numbers" else "categorical")
-        source = content if content in ("numbers", "booleans") else "text"
-        markers = among_numbers if kind == "numeric" or content == "numbers" else among
+        kind = declared.get(name) or _INFERRED.get(content, "categorical")
+        source = content if content in ("numbers", "booleans", "datetimes") else "text"
+        markers = among if kind == "categorical" and content not in _INFERRED else among_numbers
         spelling = spellings.get(name) or (options.told if kind == "numeric" and text_cells else None) or PLAIN
         plan = ColumnPlan(kind, CellReading(markers, source, spelling))
         plans[name] = replace(plan, warnings=_doubts(name, column, plan, declared, options, text_cells=text_cells))
@@ -92,7 +95,7 @@ def _spellings(
     texts = {
         name: _distinct(column, markers)
         for name, column in features.items()
-        if isinstance(column, pl.Series) and column.dtype in TEXT_TYPES and declared.get(name) != "categorical"
+        if isinstance(column, pl.Series) and column.dtype in TEXT_TYPES and declared.get(name) in (None, "numeric")
         if contents[name] == "text" or (contents[name] == "numbers" and told is not None)
     }
     if told is not None:
@@ -136,7 +139,7 @@ def _doubts(
 ) -> tuple[ModelWarning, ...]:
     """Warn of numbers whose value depends on how they were read, and of categories that may be meant as numbers."""
     text = columns.texts_of(name, column)
-    if text is None or (name in declared and plan.feature_type == "categorical"):
+    if text is None or plan.feature_type == "datetime" or (name in declared and plan.feature_type == "categorical"):
         return ()
     if plan.feature_type == "numeric":
         spelling = plan.reading.spelling

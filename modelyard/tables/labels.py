@@ -43,7 +43,7 @@ def label_column(y: Any) -> Cells:
     if isinstance(y, np.ndarray):
         if y.ndim != 1:
             raise InvalidTable(f"y must be a list of labels, got an array of {y.ndim} dimensions")
-        return list(y.tolist())
+        return list(y) if y.dtype.kind in "mM" else list(y.tolist())  # dates and durations would become integers
     if isinstance(y, (list, tuple)):
         return y
     raise InvalidTable(f"y must be a list of labels, got {shown_instead(y)}")

@@ -18,7 +18,7 @@ import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidArgument, InvalidHyperparams, InvalidTable
 from modelyard.schemas.showing import shown
-from modelyard.tables.cells import finite, kind_of, require_unicode, shortest_float, unfit, wrong_cell
+from modelyard.tables.cells import finite, iso_text, kind_of, require_unicode, shortest_float, unfit, wrong_cell
 from modelyard.tables.labels import LABEL_DUE, label_column, require_int64, wrong_label
 from modelyard.tables.sources import check_names
 from modelyard.tables.sources.forms import cells_of, read_form
@@ -39,7 +39,7 @@ def plain_cell(cell: Any) -> Plain:
 def plain_label(label: Any) -> Plain:
     """Return a label as a plain value. Raises ValueError for what is no label, times among it."""
     kind = kind_of(type(label))
-    if kind in ("time", "other"):
+    if kind in ("moment", "time", "other"):
         raise ValueError(LABEL_DUE)
     value = plain_cell(label)
     if isinstance(label, Decimal) and label.is_finite() and label == int(label):
@@ -183,6 +183,7 @@ _CONVERTERS: dict[str, Callable[[Any], Plain]] = {
     "missing": lambda _: None,
     "boolean": bool,
     "text": lambda cell: require_unicode(str(cell)),
+    "moment": lambda cell: None if cell != cell else iso_text(cell),
     "time": lambda cell: str(cell.isoformat()),
     "other": _refuse,
 }

@@ -66,7 +66,7 @@ class Reader:
             raise missing_columns(absent, list(raw.columns))
         series, unknown = _read_columns(raw, contract, told_spelling(decimal, thousands))
         extra = (*(name for name in raw.columns if name not in contract.feature_types), *raw.dropped)
-        frame = pl.DataFrame(series)
+        frame = contract.expand(pl.DataFrame(series))
         return Table(frame, (*advice.extra_columns(extra), *advice.unknown_categories(frame, contract, unknown)))
 
 
@@ -84,6 +84,8 @@ def _read_columns(raw: RawTable, contract: Contract, told: Spelling | None) -> t
         if contract.feature_types[name] == "numeric":
             numbers = reading if told is None else replace(reading, spelling=told)
             read.append(columns.numeric_series(name, column, numbers, errors, text_cells=raw.text_cells))
+        elif contract.feature_types[name] == "datetime":
+            read.append(columns.datetime_series(name, column, reading, errors))
         elif name in texts:
             read.append(texts[name][0])
         else:
