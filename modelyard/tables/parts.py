@@ -50,8 +50,9 @@ def expand(frame: pl.DataFrame, firsts: Mapping[str, datetime], names: Mapping[s
 def _parts(moments: pl.Series, first: datetime, names: tuple[str, ...]) -> list[pl.Series]:
     found = moments.dt
     whole = (found.year(), found.month(), found.day(), found.weekday(), found.hour())
-    since = moments.to_physical() - microseconds(first)
-    parts = (*whole, since.cast(pl.Float64) / _DAY)
+    since = (moments.to_physical() - microseconds(first)).cast(pl.Float64).to_numpy()
+    days = pl.Series(since / _DAY).fill_nan(None)  # polars multiplies by a reciprocal, which gives other bits
+    parts = (*whole, days)
     return [part.cast(pl.Float64).alias(name) for part, name in zip(parts, names, strict=True)]
 
 
