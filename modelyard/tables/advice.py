@@ -61,6 +61,16 @@ def numbers_in_another_spelling(name: str, seen: Lookalike, *, text_cells: bool)
     return ModelWarning(code="numbers_in_another_spelling", message=message, column=name)
 
 
+def dates_in_another_spelling(name: str, row: int) -> ModelWarning:
+    """Warn of a column that is categorical only because not all its dates are written as ISO 8601 has them."""
+    message = (
+        f"column {name!r} was taken for categorical, but most of its cells look like dates, and not all are written as "
+        f"ISO 8601 has them (the first in row {row}); to have it read as datetime, write them all like 2024-01-05 or "
+        "2024-01-05T10:00:00Z; if not, declare the column categorical in feature_types"
+    )
+    return ModelWarning(code="dates_in_another_spelling", message=message, column=name)
+
+
 def numbers_read_as(name: str, spelling: Spelling) -> ModelWarning:
     """Warn of numbers whose value depends on how they were read."""
     read = "12.5% as 12.5" if spelling.percent else f"1{spelling.thousands}500 as 1500"

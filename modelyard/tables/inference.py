@@ -17,7 +17,7 @@ from modelyard.schemas.base import Decimal, Thousands
 from modelyard.tables import advice, columns, csv_cells
 from modelyard.tables.columns import TEXT_TYPES, Content
 from modelyard.tables.contract import CellReading
-from modelyard.tables.lookalikes import lookalike, may_hold_numbers
+from modelyard.tables.lookalikes import lookalike, may_hold_numbers, odd_date
 from modelyard.tables.missing import Markers, column_markers
 from modelyard.tables.sources import Cells
 from modelyard.tables.spelling import PLAIN, Spelling, grouped_by_dots, holds_codes, spelling_of, told_spelling
@@ -148,7 +148,10 @@ def _doubts(
     markers = column_markers(options.missing_markers, among_numbers=True)
     if may_hold_numbers(text):
         bare = csv_cells.stripped(text)
-        if (seen := lookalike(bare.set(bare.is_in(markers.series), None))) is not None:
+        bare = bare.set(bare.is_in(markers.series), None)
+        if (row := odd_date(bare)) is not None:
+            return (advice.dates_in_another_spelling(name, row),)
+        if (seen := lookalike(bare)) is not None:
             return (advice.numbers_in_another_spelling(name, seen, text_cells=text_cells),)
     if not text_cells or (strays := csv_cells.strays_among_numbers(text, markers)).is_empty():
         return ()

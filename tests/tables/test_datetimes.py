@@ -213,6 +213,27 @@ def test_a_column_is_datetime_if_all_its_cells_tell_moments(cells: Any, kind: st
 
 
 @pytest.mark.parametrize(
+    ("cells", "row"),
+    [
+        (["05.01.2024", "06.01.2024"], 0),
+        (["1/5/24 10:00", "1/6/24 11:00"], 0),
+        (["2024-01-05", "?", "2024-01-07", "soon"], 3),
+        (["2024-01-05", "2024-02-30"], 1),
+        (["2024-01-05", "10.0.0.1", "1.2.3", "127.0.0.1"], None),
+        (["2024-01-05", "soon"], None),
+    ],
+)
+def test_a_column_that_looks_like_dates_but_is_none_is_named(cells: list[str], row: int | None) -> None:
+    for column in (cells, pl.Series(cells)):
+        table = train({"when": column})
+        assert table.contract.feature_types == {"when": "categorical"}
+        named = [found.message for found in table.warnings if found.code == "dates_in_another_spelling"]
+        assert len(named) == (row is not None)
+        assert all(f"(the first in row {row})" in message for message in named)
+    assert train({"when": cells}, feature_types={"when": "categorical"}).warnings == ()
+
+
+@pytest.mark.parametrize(
     ("cells", "row", "shown"),
     [
         (["2024-01-05", "05.01.2024"], 1, "'05.01.2024'"),
