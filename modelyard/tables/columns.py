@@ -25,7 +25,15 @@ from modelyard.tables.csv_cells import (
     text_content,
 )
 from modelyard.tables.missing import BLANKS, Markers
-from modelyard.tables.moments import MOMENT_TYPE, all_moments, beyond_years, moment_of, moments_in, typed_moments
+from modelyard.tables.moments import (
+    MOMENT_TYPE,
+    YEARS_DUE,
+    all_moments,
+    beyond_years,
+    moment_of,
+    moments_in,
+    typed_moments,
+)
 from modelyard.tables.sources import Cells
 from modelyard.tables.spelling import PLAIN
 
@@ -41,18 +49,13 @@ _CELL_TYPES = (*TEXT_TYPES, pl.Boolean, pl.Null, pl.Date, pl.Datetime, pl.Time)
 def check_dtype(name: str, column: Cells) -> None:
     """Check that a polars column does not hold lists, structs, durations, bytes and the like. Raises InvalidTable.
 
-    Python lists pass, because they are judged cell by cell. Dates of other years than 1 to 9999 are refused, because
-    polars stops at some of them in the midst of a calculation.
+    Python lists pass, because they are judged cell by cell. Refuses dates of other years than 1 to 9999.
     """
     if isinstance(column, pl.Series) and not (column.dtype.is_numeric() or column.dtype in _CELL_TYPES):
         message = f"column {name!r} must hold numbers, text, booleans or dates, not {column.dtype}"
         raise InvalidTable.of([FieldError(("X", name), message, str(column.dtype))])
-    if isinstance(column, pl.Series) and column.dtype in (pl.Date, pl.Datetime):
-        wrong = [
-            cells.wrong_cell(name, row, "must be of the years 1 to 9999", cell) for row, cell in beyond_years(column)
-        ]
-        if wrong:
-            raise InvalidTable.of(wrong)
+    if isinstance(column, pl.Series) and (found := beyond_years(column, MAX_FIELD_ERRORS)):
+        raise InvalidTable.of([cells.wrong_cell(name, row, YEARS_DUE, cell) for row, cell in found])
 
 
 def content_of(column: Cells, among: Markers, among_numbers: Markers, *, text_cells: bool) -> Content:
@@ -129,9 +132,10 @@ def _is_rounded(cell: Any, number: float, reading: CellReading) -> bool:
 def break_of_majority(name: str, column: Cells, markers: Markers) -> list[FieldError]:
     """Name the cells of a mixed column that differ from what most of its cells are."""
     present = [(row, cell) for row, cell in enumerate(column) if not cells.is_missing(cell, markers)]
-    numbers = [cells.kind_of(type(cell)) == "number" for _, cell in present]
+    kinds = [cells.kind_of(type(cell)) for _, cell in present]
+    numbers = [kind == "number" for kind in kinds]
     most = 2 * sum(numbers) >= len(numbers)
-    due = "a number" if most else "text or a boolean"
+    due = "a number" if most else "a date" if set(kinds) == {"number", "moment"} else "text or a boolean"
     problem = f"must be {due} like the rest of the column (or declare it categorical in feature_types)"
     wrong = [place for place, is_number in zip(present, numbers, strict=True) if is_number is not most]
     return [

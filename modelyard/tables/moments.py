@@ -27,10 +27,11 @@ _TIME = r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9])(?:\.([0-9]+))?)?"
 _WRITTEN = re.compile(rf"([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})(?:[T ]{_TIME}{_OFFSET})?")
 """What a text must look like, in the syntax that Python's and Rust's regular expressions share."""
 
+YEARS_DUE = "must be of the years 1 to 9999"
+
 _FIRST_LOOK = 100
 _DAY = 86_400_000_000
 _EPOCH = datetime.fromtimestamp(0, UTC).replace(tzinfo=None)
-_MICROSECONDS = {"us": 1, "ms": 1_000, "days": _DAY}
 
 
 def moment_of(cell: Any) -> datetime | None:
@@ -48,6 +49,13 @@ def microseconds(moment: datetime) -> int:
 
 _EARLIEST = microseconds(datetime.combine(date.min, time.min))
 _LATEST = microseconds(datetime.combine(date.max, time.max))
+_RANGES = {
+    "ns": (-(2**63), 2**63 - 1),  # from 1677 to 2262
+    "us": (_EARLIEST, _LATEST),
+    "ms": (_EARLIEST // 1_000, _LATEST // 1_000),
+    "days": (_EARLIEST // _DAY, _LATEST // _DAY),
+}
+"""The first and the last number since 1970 in each unit of polars' columns."""
 
 
 def as_python(cell: Any) -> date | None:
@@ -95,13 +103,16 @@ def typed_moments(column: pl.Series) -> pl.Series:
     return column.cast(MOMENT_TYPE)
 
 
-def beyond_years(column: pl.Series) -> list[tuple[int, str]]:
-    """Return the rows of polars' dates or datetimes outside the years 1 to 9999, each with what the cell holds."""
-    unit = column.dtype.time_unit if isinstance(column.dtype, pl.Datetime) else "days"
-    if unit == "ns":  # 64 bits reach from 1677 to 2262
+def beyond_years(column: pl.Series, most: int) -> list[tuple[int, str]]:
+    """Return up to `most` rows of polars' dates and datetimes beyond the years 1 to 9999, each with what it holds.
+
+    Polars stops at some of them in the midst of a calculation, and at all of them on the way to Python.
+    """
+    if column.dtype not in (pl.Date, pl.Datetime):
         return []
-    told, size = column.to_physical(), _MICROSECONDS[unit]
-    rows = (~told.is_between(_EARLIEST // size, _LATEST // size)).fill_null(value=False).arg_true().to_list()
+    unit = column.dtype.time_unit if isinstance(column.dtype, pl.Datetime) else "days"
+    told, (first, last) = column.to_physical(), _RANGES[unit]
+    rows = (~told.is_between(first, last)).fill_null(value=False).arg_true().head(most)
     return [(row, f"{told[row]} {unit} since 1970") for row in rows]
 
 

@@ -19,7 +19,7 @@ import polars as pl
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidArgument, InvalidHyperparams, InvalidTable
 from modelyard.schemas.showing import shown
 from modelyard.tables.cells import finite, iso_text, kind_of, require_unicode, shortest_float, unfit, wrong_cell
-from modelyard.tables.labels import LABEL_DUE, label_column, require_int64, wrong_label
+from modelyard.tables.labels import LABEL_DUE, check_years, label_column, require_int64, wrong_label
 from modelyard.tables.sources import check_names
 from modelyard.tables.sources.forms import cells_of, read_form
 
@@ -52,6 +52,7 @@ def plain_label(label: Any) -> Plain:
 def plain_labels(y: Any, label: str = "y") -> list[Plain]:
     """Return a column of labels as plain values; `label` names it in messages. Raises InvalidTable."""
     column = label_column(y)
+    check_years(column, label)
     given = list(column)
     with suppress(ValueError):
         if set(map(type, given)) <= _AS_THEY_ARE:  # mostly a few labels over and over

@@ -50,7 +50,7 @@ TEN_IN_PARTS = (2024.0, 1.0, 5.0, 5.0, 10.0, 4 + 10 / 24)
 def train(X: Any, y: Any = None, **fields: Any) -> TrainingTable:
     options = ReadingOptions(DEFAULT_MISSING_MARKERS)
     order: dict[str, Any] = {"target": None, "feature_types": None, "feature_names": None, **fields}
-    labels = y or ["no", "yes", *["no"] * (len(X["when"]) - 2)] if order["target"] is None else None
+    labels = y if y is not None else ["no", "yes", *["no"] * (len(X["when"]) - 2)] if order["target"] is None else None
     return read_training(X, labels, options=options, **order)
 
 
@@ -261,12 +261,15 @@ def test_a_declared_datetime_column_names_the_cells_that_tell_none(cells: Any, r
     ],
 )
 @pytest.mark.parametrize("kind", [None, "categorical", "datetime"])
-def test_years_that_polars_cannot_carry_are_refused_by_row(column: pl.Series, kind: str | None) -> None:
-    with pytest.raises(InvalidTable, match="column 'when', row 0: must be of the years 1 to 9999") as caught:
+def test_years_that_python_does_not_have_are_refused_by_row(column: pl.Series, kind: str | None) -> None:
+    due = "column 'when', row 0: must be of the years 1 to 9999"
+    with pytest.raises(InvalidTable, match=due) as caught:
         train({"when": column}, feature_types={"when": kind} if kind else None)
     assert [wrong.loc for wrong in caught.value.errors] == [("X", 0, "when")]
-    with pytest.raises(InvalidTable, match="must be of the years 1 to 9999"):
+    with pytest.raises(InvalidTable, match=due):
         Reader(CONTRACT).read({"when": column, "size": [1, 2]})
+    with pytest.raises(InvalidTable, match="y, row 0: must be an integer, text or a boolean"):
+        train({"when": [1, 2]}, column)
 
 
 @pytest.mark.parametrize("cell", ["soon", 5, True, time(10), "2024-02-30", [1]])
@@ -289,6 +292,11 @@ def test_durations_are_refused(duration: Any) -> None:
     for kind in ("numeric", "categorical", "datetime"):
         with pytest.raises(InvalidTable, match="must "):
             train({"when": duration}, feature_types={"when": kind})
+
+
+def test_a_number_among_dates_is_named() -> None:
+    with pytest.raises(InvalidTable, match="column 'when', row 1: must be a date like the rest of the column"):
+        train({"when": [TEN, 5, FIRST]})
 
 
 def test_a_column_of_missing_cells_alone_is_refused() -> None:
