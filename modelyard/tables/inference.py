@@ -15,7 +15,8 @@ from modelyard.errors import FieldError
 from modelyard.schemas import FeatureType, ModelWarning
 from modelyard.schemas.base import Decimal, Thousands
 from modelyard.tables import advice, columns, csv_cells
-from modelyard.tables.columns import TEXT_TYPES, Content
+from modelyard.tables.columns import TEXT_TYPES
+from modelyard.tables.contents import Content, break_of_majority, check_dtype, content_of
 from modelyard.tables.contract import CellReading
 from modelyard.tables.lookalikes import lookalike, may_hold_numbers, odd_date
 from modelyard.tables.missing import Markers, column_markers
@@ -60,8 +61,8 @@ def plan_columns(
     among_numbers = column_markers(options.missing_markers, among_numbers=True)
     contents: dict[str, Content] = {}
     for name, column in features.items():
-        columns.check_dtype(name, column)
-        contents[name] = columns.content_of(column, among, among_numbers, text_cells=text_cells)
+        check_dtype(name, column)
+        contents[name] = content_of(column, among, among_numbers, text_cells=text_cells)
     spellings = _spellings(features, contents, declared, options.told, among_numbers) if text_cells else {}
     plans: dict[str, ColumnPlan] = {}
     errors: list[FieldError] = []
@@ -70,7 +71,7 @@ def plan_columns(
         if name in spellings:
             content = "numbers" if spellings[name] is not None else "text"
         if content == "mixed" and name not in declared:
-            errors.extend(columns.break_of_majority(name, column, among_numbers))
+            errors.extend(break_of_majority(name, column, among_numbers))
             continue
         kind = declared.get(name) or _INFERRED.get(content, "categorical")
         source = content if content in ("numbers", "booleans", "datetimes") else "text"

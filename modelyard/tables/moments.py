@@ -24,7 +24,7 @@ MOMENT_DUE = "must be a date, with or without a time, as ISO 8601 writes it (202
 
 _OFFSET = r"(Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?"
 _TIME = r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9])(?:\.([0-9]+))?)?"
-_WRITTEN = re.compile(rf"([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})(?:[T ]{_TIME}{_OFFSET})?")
+_WRITTEN = re.compile(rf"^([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})(?:[T ]{_TIME}{_OFFSET})?$")
 """What a text must look like, in the syntax that Python's and Rust's regular expressions share."""
 
 YEARS_DUE = "must be of the years 1 to 9999"
@@ -73,7 +73,7 @@ def written(moment: datetime) -> str:
 def moments_in(texts: pl.Series) -> pl.Series:
     """Return the moments that texts without outer blanks tell, null for a text that tells none."""
     names = ("day", "hour", "minute", "second", "fraction", "offset")
-    found = texts.str.extract_groups(f"^(?:{_WRITTEN.pattern})$").struct.rename_fields(names).struct.unnest()
+    found = texts.str.extract_groups(_WRITTEN.pattern).struct.rename_fields(names).struct.unnest()
     offset = pl.col("offset").str.strip_chars_start("+-").str.replace(":", "", literal=True).str.pad_end(4, "0")
     minutes = _whole(offset.str.slice(0, 2)) * 60 + _whole(offset.str.slice(2, 2))
     east = pl.when(pl.col("offset").str.starts_with("-")).then(-minutes).otherwise(minutes)
@@ -89,8 +89,7 @@ def all_moments(texts: pl.Series, missing: pl.Series) -> bool:
 
     The first texts are looked at alone, because most columns of texts tell none.
     """
-    head = _present(texts.head(_FIRST_LOOK), missing)
-    if moments_in(head).has_nulls():
+    if not _present(texts.head(_FIRST_LOOK), missing).str.contains(_WRITTEN.pattern).all():
         return False
     present = _present(texts, missing)
     return not present.is_empty() and not moments_in(present).has_nulls()
