@@ -90,7 +90,13 @@ def moment(cell: Any, reading: CellReading) -> datetime | None:
     found = moment_of(cell)
     if found is None:
         raise ValueError(MOMENT_DUE)
-    return found
+    return None if found in missing_moments(reading.markers) else found
+
+
+@lru_cache(maxsize=256)
+def missing_moments(markers: Markers) -> frozenset[datetime]:
+    """Return the moments that missing markers tell, which are missing however they are written: `1900-01-01`."""
+    return frozenset(found for text in markers.texts if (found := moment_of(text)) is not None)
 
 
 def category(cell: Any, reading: CellReading) -> str:
@@ -199,8 +205,8 @@ def _text_category(text: str, reading: CellReading) -> str:
         return _number_category(int(stripped) if whole else float(stripped), exact=False)
     if reading.source == "booleans" and stripped.lower() in ("true", "false"):
         return stripped.lower()
-    if reading.source == "datetimes" and (found := moment_of(stripped)) is not None:
-        return written(found)
+    if reading.source == "datetimes" and moment_of(stripped) is not None:
+        return _moment_category(stripped, reading)
     require_unicode(text)
     return escape_category(text if reading.edition == 1 else stripped)
 
@@ -208,9 +214,8 @@ def _text_category(text: str, reading: CellReading) -> str:
 def _moment_category(cell: Any, reading: CellReading) -> str:
     if reading.source != "datetimes":
         return iso_text(cell)
-    if (found := moment_of(cell)) is None:
-        raise ValueError(MOMENT_DUE)
-    return written(found)
+    found = moment(cell, reading)
+    return MISSING_CATEGORY if found is None else written(found)
 
 
 def _number_category(cell: Any, *, exact: bool) -> str:

@@ -43,7 +43,8 @@ def datetime_series(name: str, column: Cells, reading: CellReading, errors: list
     """Return a column as Datetime in microseconds (UTC), null if missing. Other cells are added to `errors`."""
     fast = _fast_moments(name, column, reading)
     if fast is not None:
-        return fast
+        missing = cells.missing_moments(reading.markers)
+        return fast.set(fast.is_in(list(missing)), None) if missing else fast
     convert = _each(name, column, lambda cell: cells.moment(cell, reading), errors)
     return pl.Series(name, convert, dtype=MOMENT_TYPE)
 

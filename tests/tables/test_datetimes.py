@@ -305,6 +305,24 @@ def test_a_column_of_missing_cells_alone_is_refused() -> None:
             train({"when": column})
 
 
+def test_a_date_that_is_a_missing_marker_is_missing_however_it_is_written() -> None:
+    options = ReadingOptions(("", "1900-01-01"))
+    never = datetime(1900, 1, 1)  # noqa: DTZ001
+    columns: list[Any] = [
+        [never, TEN], pl.Series([never, TEN]), ["1900-01-01", "2024-01-05 10:00"],
+        ["1900-01-01T00:00Z", "2024-01-05T10:00"],
+    ]  # fmt: skip
+    for column in columns:
+        order: dict[str, Any] = {"target": None, "feature_names": None, "options": options}
+        table = read_training({"when": column}, ["no", "yes"], feature_types=None, **order)
+        assert table.frame["when"].to_list() == [None, TEN]
+        read = Reader(table.contract).read([[column[0]]])
+        assert isinstance(read, FewRows)
+        assert all(math.isnan(cell) for cell in read.rows[0])  # type: ignore[arg-type]
+        table = read_training({"when": column}, ["no", "yes"], feature_types={"when": "categorical"}, **order)
+        assert table.text_frame["when"].to_list() == [MISSING_CATEGORY, "2024-01-05T10:00:00"]
+
+
 def test_a_moment_is_the_same_category_in_every_format() -> None:
     moments = [TEN, TEN.replace(hour=0), None]
     columns: list[Any] = [
