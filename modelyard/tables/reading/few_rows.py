@@ -72,6 +72,7 @@ class FewRowsReader:
         if self._has_number_markers:
             return None
         width, kind = self._width, type(X[0])
+        checked_row = self._expanded_row if self._moments else self._row
         unknown: dict[str, int] = {}
         checked: list[CheckedRow] = []
         has_extra = False
@@ -87,7 +88,7 @@ class FewRowsReader:
                     cells = row
                 else:
                     return None
-                checked.append(self._row(self._expanded(cells) if self._moments else cells, unknown))
+                checked.append(checked_row(cells, unknown))
         except (_Unusual, TypeError, KeyError, OverflowError):
             return None
         return FewRows(checked, self._warnings(X if has_extra else (), unknown) if has_extra or unknown else ())
@@ -111,8 +112,8 @@ class FewRowsReader:
                 row.append(text if text is not None else self._category(position, cell, unknown))
         return row
 
-    def _expanded(self, cells: Sequence[Any]) -> list[Any]:
-        """Return the cells of a row with the parts of moments in their places."""
+    def _expanded_row(self, cells: Sequence[Any], unknown: dict[str, int]) -> CheckedRow:
+        """Return a row as `_row` does, with the parts of moments in their places."""
         expanded: list[Any] = []
         for cell, known in zip(cells, self._moments, strict=True):
             if known is None:
@@ -123,7 +124,7 @@ class FewRowsReader:
                 expanded.extend(parts_of(moment(cell, reading), first))
             except ValueError:
                 raise _Unusual from None
-        return expanded
+        return self._row(expanded, unknown)
 
     def _category(self, position: int, cell: Any, unknown: dict[str, int]) -> str:
         name = self._names[position]
