@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -128,3 +129,63 @@ def test_an_index_is_left_out_behind_every_door(yards: dict[str, Verbs], tmp_pat
     trained = grpc._read(ModelMetadata, grpc._stub.Train(message))
     assert trained.feature_names == ["a"]
     assert [found.message for found in trained.warnings] == [told]
+
+
+@pytest.mark.parametrize("key", ["logistic_regression", "catboost_classifier"])
+def test_a_moment_means_the_same_behind_every_door_and_in_every_format(
+    yards: dict[str, Verbs], key: str, tmp_path: Path
+) -> None:
+    """Trained on typed columns; asked as few and as many rows, in JSON, gRPC's values, Arrow and files."""
+    moments = [datetime(2024, 1 + row % 12, 1 + row % 28, row % 24, 30, 0, row) for row in range(80)]  # noqa: DTZ001
+    X: dict[str, list[Any]] = {
+        "when": [None if row == 3 else moment for row, moment in enumerate(moments)],
+        "size": [*map(float, range(80))],
+    }
+    hyperparams = {"iterations": 5} if key == "catboost_classifier" else {}
+    order = TrainRequest(
+        model_class_key=key, X=pl.DataFrame(X), y=["no" if moment.month < 7 else "yes" for moment in moments],
+        evaluation=Evaluation(method="none"), hyperparams=hyperparams,
+    )  # fmt: skip
+    models = {door: yard.train(order) for door, yard in yards.items()}
+    report = yards["core"].get_report(models["core"].model_id)
+    parts = [f"when.{part}" for part in ("year", "month", "day", "weekday", "hour", "days")]
+    assert list(report.feature_importances or {}) == [*parts, "size"]
+    for door in ("rest", "grpc"):
+        assert described(models[door]) == described(models["core"])
+        assert models[door].feature_types == {"when": "datetime", "size": "numeric"}
+        assert yards[door].get_report(models[door].model_id).columns == report.columns
+
+    texts: dict[str, list[Any]] = {
+        "when": [moment and f"{moment.isoformat(' ')}+00:00" for moment in X["when"]],
+        "size": X["size"],
+    }
+    frame = pl.DataFrame(X)
+    frame.write_csv(tmp_path / "t.csv")
+    pl.DataFrame(texts).write_ndjson(tmp_path / "t.jsonl")
+    frame.with_columns(pl.col("when").dt.replace_time_zone("Asia/Tokyo").dt.offset_by("9h")).write_parquet(
+        tmp_path / "t.parquet"
+    )
+    asked = (X, texts, frame, FORMS["records"](X), FORMS["records"](texts), *sorted(tmp_path.iterdir()))
+    answers = {
+        (door, at): yard.predict(PredictRequest(model_id=models[door].model_id, X=table, probabilities=True))
+        for door, yard in yards.items()
+        for at, table in enumerate(asked)
+    }
+    expected = answers["core", 0]
+    assert len(set(expected.predictions)) == 2
+    for answer in answers.values():
+        assert (answer.predictions, answer.probabilities, answer.warnings) == (
+            expected.predictions, expected.probabilities, [],
+        )  # fmt: skip
+    for door, yard in yards.items():
+        for table in (
+            FORMS["records"](X)[:4],
+            FORMS["records"](texts)[:4],
+            list(zip(*texts.values(), strict=True))[:4],
+        ):
+            few = yard.predict(PredictRequest(model_id=models[door].model_id, X=table, probabilities=True))
+            assert few.predictions == expected.predictions[:4]
+            few_core = yards["core"].predict(
+                PredictRequest(model_id=models["core"].model_id, X=table, probabilities=True)
+            )
+            assert few.probabilities == few_core.probabilities

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -44,7 +45,12 @@ def _facts(model: ModelMetadata) -> Iterator[tuple[str, object]]:
     yield "model class", model.model_class_key
     yield "hyperparams", ", ".join(f"{name}={_plain(value)}" for name, value in model.hyperparams.items())
     yield "target", f"{model.target or 'y'}: " + _listed([_plain(label) for label in model.classes], 10)
-    kinds = [f"{list(model.feature_types.values()).count(kind)} {kind}" for kind in ("numeric", "categorical")]
+    counts = Counter(model.feature_types.values())
+    kinds = [
+        f"{counts[kind]} {kind}"
+        for kind in ("numeric", "categorical", "datetime")
+        if counts[kind] or kind != "datetime"
+    ]
     features = "1 feature" if len(model.feature_names) == 1 else f"{len(model.feature_names)} features"
     yield "table", f"{model.n_rows:,} rows, {features} ({', '.join(kinds)})"
     yield "evaluation", _spoken_evaluation(model)

@@ -1,4 +1,4 @@
-"""Which column holds the labels, and what each of the others is: numeric, categorical or left out."""
+"""Which column holds the labels, and what each of the others is: numeric, categorical, datetime or left out."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ def map_columns(table: Table, target: str, parent: ModelMetadata | None) -> Mapp
     kinds: dict[FeatureType | None, str] = {
         "numeric": t("columns.numeric"),
         "categorical": t("columns.categorical"),
+        "datetime": t("columns.datetime"),
         None: t("columns.left_out"),
     }
     looks = [column for column in table.columns if column.name != target]

@@ -92,6 +92,11 @@ def moment_format() -> str:
     return "distance" if language() == "en" else "DD.MM.YYYY HH:mm"
 
 
+def minute(moment: str) -> str:
+    """Write a moment that came as ISO 8601, to the minute: `2024-01-05 10:00`."""
+    return moment[:16].replace("T", " ")
+
+
 def label(value: Label | None) -> str:
     """Write a class label: booleans as JSON has them."""
     if isinstance(value, bool):

@@ -88,11 +88,10 @@ def _show_columns(model: ModelMetadata) -> None:
     found = session.yard().get_report(model.model_id).columns
     profiles = [found.get(name, {}) for name in model.feature_names]
     rows = max(1, model.n_rows)
-    kinds = {"numeric": t("columns.numeric"), "categorical": t("columns.categorical")}
     frame = pl.DataFrame(
         {
             "name": model.feature_names,
-            "kind": [kinds[model.feature_types[name]] for name in model.feature_names],
+            "kind": [t(f"columns.{model.feature_types[name]}") for name in model.feature_names],
             "spread": [_spread(profile) for profile in profiles],
             "typical": [_typical(profile) for profile in profiles],
             "missing": [profile.get("missing", 0) / rows for profile in profiles],
@@ -126,4 +125,6 @@ def _typical(profile: dict[str, object]) -> str:
         return ", ".join(formats.NOTHING if item["value"] is None else str(item["value"]) for item in top[:4])
     if isinstance(low, int | float) and isinstance(high, int | float):
         return f"{formats.number(low)} … {formats.number(high)}"
+    if "earliest" in profile:
+        return f"{formats.minute(str(profile['earliest']))} … {formats.minute(str(profile['latest']))}"
     return ""

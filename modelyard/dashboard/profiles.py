@@ -15,6 +15,10 @@ from modelyard.schemas import FeatureType
 # The server's defaults (MODELYARD_MISSING_MARKERS).
 _MISSING = ["", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>"]
 _PADDED_NUMBER = r"^[+-]?0\d"
+_MOMENT = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d\S*)?$"
+_PYTHONS_DAYS = (-719_162, 2_932_896)
+"""The days since 1970 that Python's dates reach from and to."""
+
 _BINS = 12
 
 
@@ -22,8 +26,8 @@ _BINS = 12
 class ColumnLook:
     """One column at a glance.
 
-    `missing` and `distinct` count the rows looked at; `typical` is the range of numbers or the most frequent texts,
-    `spread` the counts of a histogram or of the most frequent values.
+    `missing` and `distinct` count the rows looked at; `typical` is the range of numbers or days, or the most
+    frequent texts, `spread` the counts of a histogram or of the most frequent values.
     """
 
     name: str
@@ -40,6 +44,10 @@ def look_at(column: pl.Series) -> ColumnLook:
     numbers = _numbers(present)
     missing = len(column) - len(present)
     distinct = present.n_unique() if len(present) else 0
+    days = _days(present)
+    if days is not None and len(days):
+        typical, spread = _span(days)
+        return ColumnLook(column.name, "datetime", missing, distinct, typical, spread)
     if numbers is None or not len(numbers):
         typical, spread = _frequent(present)
         return ColumnLook(column.name, "categorical", missing, distinct, typical, spread)
@@ -63,6 +71,24 @@ def _numbers(column: pl.Series) -> pl.Series | None:
         return None
     numbers = column.cast(pl.Float64, strict=False)
     return None if numbers.has_nulls() else numbers
+
+
+def _days(column: pl.Series) -> pl.Series | None:
+    """Return the days of dates and times; None if the column holds anything else."""
+    if column.dtype in (pl.Date, pl.Datetime):
+        return column.cast(pl.Date)
+    if column.dtype != pl.String or not column.str.contains(_MOMENT).all():
+        return None
+    days = column.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+    return None if days.has_nulls() else days
+
+
+def _span(days: pl.Series) -> tuple[str, tuple[int, ...]]:
+    days = days.filter(days.to_physical().is_between(*_PYTHONS_DAYS))
+    if not len(days):
+        return "", ()
+    _, spread = _range(days.to_physical().cast(pl.Float64))
+    return " … ".join(str(day) for day in (days.min(), days.max())), spread
 
 
 def _range(numbers: pl.Series) -> tuple[str, tuple[int, ...]]:

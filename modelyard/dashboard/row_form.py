@@ -1,16 +1,18 @@
-"""A form for one row, made from what a model knows of its columns: the range of numbers, the categories seen."""
+"""A form for one row, made from what a model knows of its columns: ranges of numbers and times, categories seen."""
 
 from __future__ import annotations
 
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import streamlit as st
 
-from modelyard.dashboard.formats import escaped, number
+from modelyard.dashboard.formats import escaped, minute, number
 from modelyard.dashboard.texts import t
 from modelyard.schemas import ModelMetadata, Report
 
 _FIELDS_A_LINE = 4
+_EARLIEST, _LATEST = (datetime.combine(day, time.min) for day in (date.min, date.max))
 
 
 def ask_row(model: ModelMetadata, report: Report) -> dict[str, Any] | None:
@@ -32,9 +34,10 @@ def _ask(model: ModelMetadata, name: str, profile: dict[str, Any]) -> Any:
         low, high = profile.get("min"), profile.get("max")
         seen = None if low is None or high is None else t("row.seen", low=number(low), high=number(high))
         start = profile.get("median")
+        _fill(key, None if start is None else float(start))
         return st.number_input(
             title,
-            value=None if start is None else float(start),
+            value=None,
             step=_step(low, high),
             format="%.10g",
             placeholder=t("row.missing"),
@@ -42,6 +45,8 @@ def _ask(model: ModelMetadata, name: str, profile: dict[str, Any]) -> Any:
             help=seen,
             persist_state="session",
         )
+    if model.feature_types[name] == "datetime":
+        return _ask_moment(title, key, profile)
     options = [item["value"] for item in profile.get("top", []) if item["value"] is not None]
     return st.selectbox(
         title,
@@ -53,6 +58,30 @@ def _ask(model: ModelMetadata, name: str, profile: dict[str, Any]) -> Any:
         help=t("row.categories", n=profile.get("n_categories", len(options))),
         persist_state="session",
     )
+
+
+def _ask_moment(title: str, key: str, profile: dict[str, Any]) -> datetime | None:
+    """Ask for a date and a time in UTC, to the minute; it begins with the latest of training."""
+    earliest, latest = profile.get("earliest"), profile.get("latest")
+    _fill(key, None if latest is None else datetime.fromisoformat(latest).replace(second=0, microsecond=0, tzinfo=None))
+    found: datetime | None = st.datetime_input(
+        title,
+        value=None,
+        min_value=_EARLIEST,
+        max_value=_LATEST,
+        format="YYYY-MM-DD",
+        step=timedelta(minutes=1),
+        key=key,
+        help=None if latest is None else t("row.moments", low=minute(str(earliest)), high=minute(latest)),
+        persist_state="session",
+    )
+    return found
+
+
+def _fill(key: str, value: object) -> None:
+    """Begin a field with a value. Given as the field's own, it would come back whenever the field is emptied."""
+    if key not in st.session_state:
+        st.session_state[key] = value
 
 
 def _step(low: Any, high: Any) -> float:

@@ -35,7 +35,7 @@ OnProgress = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class FitTask:
-    """All that a fit needs.
+    """All that a fit needs. Its contract is expanded: every column is numeric or categorical.
 
     `frame` is a Table's frame (n rows, the contract's columns; its categorical columns are Enum for a model class that
     `reads_enums`, else String), `labels` the n labels themselves (int64, bool or

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 Label = StrictBool | StrictInt | StrictStr
-FeatureType = Literal["numeric", "categorical"]
+FeatureType = Literal["numeric", "categorical", "datetime"]
 Decimal = Literal[".", ","]
 Thousands = Literal["", ".", ",", " ", "'"]
 Status = Literal["active", "deleted"]

@@ -31,6 +31,7 @@ def identifier_like(frame: pl.DataFrame, contract: Contract, codes: npt.NDArray[
         if series.name in categorical
         else _row_number(series) or (_rising_index(series) if in_blocks else None)
         for series in frame
+        if series.name not in contract.datetimes
     ]
     return tuple(warning for warning in found if warning is not None)
 
@@ -58,6 +59,16 @@ def numbers_in_another_spelling(name: str, seen: Lookalike, *, text_cells: bool)
         "if not, declare the column categorical in feature_types"
     )
     return ModelWarning(code="numbers_in_another_spelling", message=message, column=name)
+
+
+def dates_in_another_spelling(name: str, row: int) -> ModelWarning:
+    """Warn of a column that is categorical only because not all its dates are written as ISO 8601 has them."""
+    message = (
+        f"column {name!r} was taken for categorical, but most of its cells look like dates, and not all are written as "
+        f"ISO 8601 has them (the first in row {row}); to have it read as datetime, write them all like 2024-01-05 or "
+        "2024-01-05T10:00:00Z; if not, declare the column categorical in feature_types"
+    )
+    return ModelWarning(code="dates_in_another_spelling", message=message, column=name)
 
 
 def numbers_read_as(name: str, spelling: Spelling) -> ModelWarning:

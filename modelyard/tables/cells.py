@@ -1,4 +1,4 @@
-"""What one cell means: missing, a number, or a category.
+"""What one cell means: missing, a number, a moment, or a category.
 
 These are the definitions. `columns` applies them to whole columns and `reading` to a few rows, and both must agree with
 them.
@@ -20,9 +20,10 @@ from modelyard.errors import FieldError
 from modelyard.schemas.showing import shown
 from modelyard.tables.contract import MISSING_CATEGORY, CellReading, escape_category
 from modelyard.tables.missing import BLANKS, Markers
+from modelyard.tables.moments import MOMENT_DUE, as_python, moment_of, written
 from modelyard.tables.spelling import MINUS, PLAIN, Spelling
 
-Kind = Literal["missing", "number", "boolean", "text", "time", "other"]
+Kind = Literal["missing", "number", "boolean", "text", "moment", "time", "other"]
 
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 EXACT_INTEGERS = 2.0**53
@@ -37,7 +38,8 @@ _KINDS: tuple[tuple[tuple[type, ...], Kind], ...] = (
     ((bool, np.bool_), "boolean"),
     ((int, float, Decimal, np.integer, np.floating), "number"),
     ((str,), "text"),
-    ((date, datetime, time), "time"),
+    ((date, np.datetime64), "moment"),
+    ((time,), "time"),
 )
 
 
@@ -46,17 +48,17 @@ def _kind_of(cell_type: type) -> Kind:
 
 
 kind_of: Callable[[type], Kind] = lru_cache(maxsize=1024)(_kind_of)
-"""Return the kind of cells of a Python (or numpy) type. NaN counts as a number here; see `is_missing`."""
+"""Return the kind of cells of a Python (or numpy) type. NaN counts as a number here, NaT as a moment."""
 
 
 def is_missing(cell: Any, markers: Markers) -> bool:
-    """Whether a cell is None, NaN, a text that is a missing marker, or a number that a marker is."""
+    """Whether a cell is None, NaN, NaT, a text that is a missing marker, or a number that a marker is."""
     kind = kind_of(type(cell))
     if kind == "text":
         return str(cell).strip(BLANKS) in markers
     if kind == "number":
         return bool(cell != cell) or (bool(markers.numbers) and cell in markers.numbers)
-    return kind == "missing"
+    return kind == "missing" or (kind == "moment" and bool(cell != cell))  # NaT
 
 
 def looks_like_number(text: str) -> bool:
@@ -81,6 +83,22 @@ def number(cell: Any, reading: CellReading, *, text_cells: bool) -> float | None
     raise ValueError("must be a number")
 
 
+def moment(cell: Any, reading: CellReading) -> datetime | None:
+    """Return a cell of a datetime column, None if it is missing. Raises ValueError saying what the cell must be."""
+    if is_missing(cell, reading.markers):
+        return None
+    found = moment_of(cell)
+    if found is None:
+        raise ValueError(MOMENT_DUE)
+    return None if found in missing_moments(reading.markers) else found
+
+
+@lru_cache(maxsize=256)
+def missing_moments(markers: Markers) -> frozenset[datetime]:
+    """Return the moments that missing markers tell, which are missing however they are written: `1900-01-01`."""
+    return frozenset(found for text in markers.texts if (found := moment_of(text)) is not None)
+
+
 def category(cell: Any, reading: CellReading) -> str:
     """Return a cell of a categorical column as estimators see it. `reading.source` says how text is read.
 
@@ -95,9 +113,19 @@ def category(cell: Any, reading: CellReading) -> str:
         return _number_category(cell, exact=reading.edition > 1)
     if kind == "boolean":
         return "true" if cell else "false"
+    if kind == "moment":
+        return _moment_category(cell, reading)
     if kind == "time":
         return str(cell.isoformat())
     raise ValueError(_CELL_DUE)
+
+
+def iso_text(cell: Any) -> str:
+    """Return a date or a datetime as it is written. Raises ValueError if it is not of the years 1 to 9999."""
+    told = as_python(cell)
+    if told is None:
+        raise ValueError(MOMENT_DUE)
+    return told.isoformat()
 
 
 def unfit(cell: Any) -> str | None:
@@ -177,8 +205,17 @@ def _text_category(text: str, reading: CellReading) -> str:
         return _number_category(int(stripped) if whole else float(stripped), exact=False)
     if reading.source == "booleans" and stripped.lower() in ("true", "false"):
         return stripped.lower()
+    if reading.source == "datetimes" and moment_of(stripped) is not None:
+        return _moment_category(stripped, reading)
     require_unicode(text)
     return escape_category(text if reading.edition == 1 else stripped)
+
+
+def _moment_category(cell: Any, reading: CellReading) -> str:
+    if reading.source != "datetimes":
+        return iso_text(cell)
+    found = moment(cell, reading)
+    return MISSING_CATEGORY if found is None else written(found)
 
 
 def _number_category(cell: Any, *, exact: bool) -> str:

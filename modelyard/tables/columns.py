@@ -1,4 +1,4 @@
-"""Whole columns: what they hold, and their cells as numbers or as categories.
+"""Whole columns: their cells as numbers, as moments or as categories.
 
 Each conversion takes a vectorised way first. Only if that fails it goes through the cells one by one, to name the wrong
 ones. What a cell means is defined in `cells`.
@@ -8,62 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
+from modelyard.errors import MAX_FIELD_ERRORS, FieldError
 from modelyard.tables import cells
 from modelyard.tables.contract import MISSING_CATEGORY, CellReading, as_codes
-from modelyard.tables.csv_cells import (
-    distinct_texts,
-    is_finite,
-    numbers_and_strays,
-    plain_numbers,
-    stripped,
-    text_content,
-)
-from modelyard.tables.missing import BLANKS, Markers
+from modelyard.tables.csv_cells import is_finite, numbers_and_strays, plain_numbers, stripped
+from modelyard.tables.missing import BLANKS
+from modelyard.tables.moments import MOMENT_TYPE, moments_in, typed_moments
 from modelyard.tables.sources import Cells
 from modelyard.tables.spelling import PLAIN
-
-Content = Literal["numbers", "booleans", "text", "mixed", "missing"]
 
 _FEW_TEXTS = 1000
 """Up to so many distinct texts of a column are looked at one by one, more of them as whole columns."""
 
 TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
-_CELL_TYPES = (*TEXT_TYPES, pl.Boolean, pl.Null, pl.Date, pl.Datetime, pl.Time)
-
-
-def check_dtype(name: str, column: Cells) -> None:
-    """Check that a polars column does not hold lists, structs, durations, bytes and the like. Raises InvalidTable.
-
-    Python lists pass, because they are judged cell by cell.
-    """
-    if isinstance(column, pl.Series) and not (column.dtype.is_numeric() or column.dtype in _CELL_TYPES):
-        message = f"column {name!r} must hold numbers, text, booleans or dates, not {column.dtype}"
-        raise InvalidTable.of([FieldError(("X", name), message, str(column.dtype))])
-
-
-def content_of(column: Cells, among: Markers, among_numbers: Markers, *, text_cells: bool) -> Content:
-    """Return what a column holds beside missing cells; `mixed` is numbers together with text or booleans.
-
-    Missing cells are told by `among_numbers` in a column of numbers, by `among` in any other. With `text_cells` (CSV)
-    a column whose texts are all numbers, or all `true` and `false`, counts as numbers or booleans.
-    """
-    if isinstance(column, pl.Series):
-        return _series_content(column, among, among_numbers, text_cells)
-    kinds = set(map(cells.kind_of, set(map(type, column)))) - {"missing"}
-    if len(kinds) > 1:
-        markers = among_numbers if "number" in kinds else among
-        kinds = {cells.kind_of(type(cell)) for cell in column if not cells.is_missing(cell, markers)}
-    if "number" in kinds:
-        return "numbers" if kinds == {"number"} else "mixed"
-    if not kinds:
-        return "missing"
-    return "booleans" if kinds == {"boolean"} else "text"
 
 
 def numeric_series(
@@ -75,6 +37,16 @@ def numeric_series(
         return fast
     convert = _each(name, column, lambda cell: cells.number(cell, reading, text_cells=text_cells), errors)
     return pl.Series(name, convert, dtype=pl.Float64)
+
+
+def datetime_series(name: str, column: Cells, reading: CellReading, errors: list[FieldError]) -> pl.Series:
+    """Return a column as Datetime in microseconds (UTC), null if missing. Other cells are added to `errors`."""
+    fast = _fast_moments(name, column, reading)
+    if fast is not None:
+        missing = cells.missing_moments(reading.markers)
+        return fast.set(fast.is_in(list(missing)), None) if missing else fast
+    convert = _each(name, column, lambda cell: cells.moment(cell, reading), errors)
+    return pl.Series(name, convert, dtype=MOMENT_TYPE)
 
 
 def category_series(name: str, column: Cells, reading: CellReading, errors: list[FieldError]) -> pl.Series:
@@ -106,35 +78,6 @@ def _is_rounded(cell: Any, number: float, reading: CellReading) -> bool:
     return isinstance(cell, int) and int(cell) != int(number)
 
 
-def break_of_majority(name: str, column: Cells, markers: Markers) -> list[FieldError]:
-    """Name the cells of a mixed column that differ from what most of its cells are."""
-    present = [(row, cell) for row, cell in enumerate(column) if not cells.is_missing(cell, markers)]
-    numbers = [cells.kind_of(type(cell)) == "number" for _, cell in present]
-    most = 2 * sum(numbers) >= len(numbers)
-    due = "a number" if most else "text or a boolean"
-    problem = f"must be {due} like the rest of the column (or declare it categorical in feature_types)"
-    wrong = [place for place, is_number in zip(present, numbers, strict=True) if is_number is not most]
-    return [
-        cells.wrong_cell(name, row, cells.unfit(cell) or problem, cell)
-        for (row, cell), _ in zip(wrong, range(MAX_FIELD_ERRORS), strict=False)
-    ]
-
-
-def _series_content(series: pl.Series, among: Markers, among_numbers: Markers, text_cells: bool) -> Content:
-    dtype = series.dtype
-    if dtype.is_numeric():
-        return "numbers"
-    if dtype == pl.Boolean:
-        return "booleans"
-    if dtype == pl.Null:
-        return "missing"
-    if dtype in TEXT_TYPES and text_cells:
-        if plain_numbers(series) is not None:
-            return "numbers"
-        return text_content(distinct_texts(series), among, among_numbers)
-    return "text"
-
-
 def _fast_numbers(name: str, column: Cells, reading: CellReading, text_cells: bool) -> pl.Series | None:
     numbers = _written_numbers(column, reading) if text_cells else None
     if numbers is None:
@@ -159,6 +102,18 @@ def _written_numbers(column: Cells, reading: CellReading) -> pl.Series | None:
         return numbers
     numbers, strays = numbers_and_strays(stripped(column), reading.markers, reading.spelling)
     return None if strays.any() else numbers
+
+
+def _fast_moments(name: str, column: Cells, reading: CellReading) -> pl.Series | None:
+    """Return a typed column, or one of texts, as moments; None if a cell is neither a moment nor missing."""
+    if isinstance(column, pl.Series) and column.dtype in (pl.Date, pl.Datetime):
+        return typed_moments(column).rename(name)
+    if (text := texts_of(name, column)) is None:
+        return None
+    text = stripped(text)
+    moments = moments_in(text)
+    odd = text.filter(moments.is_null() & text.is_not_null())
+    return moments if odd.is_in(reading.markers.series).all() else None
 
 
 def _listed_numbers(name: str, column: Sequence[Any]) -> pl.Series | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
@@ -14,13 +15,15 @@ import polars.selectors as cs
 
 from modelyard.schemas import FeatureType, ModelWarning
 from modelyard.tables.missing import Markers, column_markers, label_markers
+from modelyard.tables.parts import expand, part_names
 from modelyard.tables.spelling import PLAIN, Spelling
 
-EDITION = 2
+EDITION = 3
 """The rules by which cells of new contracts are read, counted up whenever a cell would come to mean something else.
 
 By the rules of 1, missing markers are the configured ones alone, outer blanks of a category count, and integers beyond
-2**53 that came as floats are categories.
+2**53 that came as floats are categories. Before 3 no column is datetime, and a date or a time as a category is the text
+that it came as.
 """
 
 MISSING_CATEGORY = "\x00missing"
@@ -29,7 +32,7 @@ MISSING_CATEGORY = "\x00missing"
 No real text can equal it: `escape_category` puts one more NUL before any text that begins with one.
 """
 
-CategorySource = Literal["text", "numbers", "booleans"]
+CategorySource = Literal["text", "numbers", "booleans", "datetimes"]
 
 
 def escape_category(text: str) -> str:
@@ -47,7 +50,8 @@ class CategoricalColumn:
     """The categories seen in training, sorted, in estimators' form (MISSING_CATEGORY among them if it was seen).
 
     `source` says what the cells of training were, and so how a text is read later: in a column of numbers the text
-    `1.0` is the category `1`, in a column of text it stays `1.0`.
+    `1.0` is the category `1`, in a column of text it stays `1.0`; in a column of datetimes `2024-01-05 00:00` is the
+    category `2024-01-05`.
     """
 
     categories: tuple[str, ...]
@@ -65,6 +69,13 @@ class CategoricalColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class DatetimeColumn:
+    """A datetime column: `first` is the earliest moment of training, in UTC without a zone."""
+
+    first: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class CellReading:
     """How the cells of one column are read. `spelling` is that of the numbers in a CSV's numeric column."""
 
@@ -78,8 +89,8 @@ class CellReading:
 class Contract:
     """Names and types of the columns in order, the categories seen, the classes, and how cells are read.
 
-    `spellings` are those of numeric columns whose numbers are not written as `1234.5`; `edition` says by which rules
-    cells are read (`EDITION`).
+    These are the columns of callers; model classes see the `expanded` contract. `spellings` are those of numeric
+    columns whose numbers are not written as `1234.5`; `edition` says by which rules cells are read (`EDITION`).
     """
 
     feature_types: dict[str, FeatureType]
@@ -88,6 +99,7 @@ class Contract:
     missing_markers: tuple[str, ...]
     spellings: Mapping[str, Spelling] = field(default_factory=dict)
     edition: int = EDITION
+    datetimes: Mapping[str, DatetimeColumn] = field(default_factory=dict)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -104,13 +116,33 @@ class Contract:
         if self.edition == 1:
             markers = label_markers(self.missing_markers)
         else:
-            markers = column_markers(self.missing_markers, among_numbers=source == "numbers")
+            markers = column_markers(self.missing_markers, among_numbers=source in ("numbers", "datetimes"))
         return CellReading(markers, source, self.spellings.get(name, PLAIN), self.edition)
+
+    @cached_property
+    def parts(self) -> dict[str, tuple[str, ...]]:
+        """The names of the numeric parts of each datetime column."""
+        return {name: part_names(name, self.feature_types) for name in self.datetimes}
+
+    @cached_property
+    def expanded(self) -> Contract:
+        """The contract of the columns that model classes see: numeric parts in the places of datetime columns."""
+        if not self.datetimes:
+            return self
+        types: dict[str, FeatureType] = {}
+        for name, kind in self.feature_types.items():
+            types |= dict.fromkeys(self.parts[name], "numeric") if name in self.parts else {name: kind}
+        return replace(self, feature_types=types, datetimes={})
+
+    def expand(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return a frame of the contract's columns as one of the `expanded` contract's."""
+        firsts = {name: column.first for name, column in self.datetimes.items()}
+        return expand(frame, firsts, self.parts) if firsts else frame
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A checked table: `frame` has the contract's columns in order and nothing else.
+    """A checked table: `frame` has the columns of the contract, expanded, in order and nothing else.
 
     Numeric columns are Float64 with null for a missing cell, and without NaN and infinity. Categorical columns have no
     nulls (MISSING_CATEGORY for a missing cell). In a table to train on they are Enum of the contract's categories. In a
@@ -140,6 +172,7 @@ def as_codes(texts: pl.Series) -> pl.Series:
 class TrainingTable(Table):
     """A checked table with its labels: `codes` has one index into `contract.classes` for each row.
 
+    Its frame is not expanded yet: datetime columns are Datetime in microseconds, UTC, with null for a missing cell.
     `contract` is what the model will keep; `target` the name of the label column, if it had one. `given_names` are the
     names that the columns of a file without a header were given, in its order.
     """

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import orjson
 
 from modelyard.errors import DataLoss, FailedPrecondition
-from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, Contract, escape_category, unescape_category
+from modelyard.tables.contract import (
+    MISSING_CATEGORY,
+    CategoricalColumn,
+    Contract,
+    DatetimeColumn,
+    escape_category,
+    unescape_category,
+)
 from modelyard.tables.spelling import Spelling
 
-FORMATS = (1, 2)
+FORMATS = (1, 2, 3)
 """The editions of a contract's rules that this release reads; the format is the edition."""
 
 
@@ -25,6 +34,7 @@ def contract_to_json(contract: Contract) -> bytes:
             "classes": contract.classes,
             "missing_markers": contract.missing_markers,
             "spellings": contract.spellings,
+            "datetimes": contract.datetimes,
         }
     )
 
@@ -50,8 +60,12 @@ def contract_from_json(data: bytes) -> Contract:
             tuple(document["missing_markers"]),
             {name: Spelling(**spelling) for name, spelling in document.get("spellings", {}).items()},
             document["format"],
+            {
+                name: DatetimeColumn(datetime.fromisoformat(column["first"]))
+                for name, column in document.get("datetimes", {}).items()
+            },
         )
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataLoss(f"the contract cannot be read: {error!r}") from None
 
 

@@ -1,4 +1,4 @@
-"""Inference: whether the columns of a training table are numeric or categorical, and how their cells are read.
+"""Inference: whether columns of a training table are numeric, categorical or datetime, and how their cells are read.
 
 The caller's declarations hold. Other columns are inferred from all their cells, and the way in which a CSV writes its
 numbers from all columns together. A column that could have been meant another way than it was taken gets a warning.
@@ -15,12 +15,16 @@ from modelyard.errors import FieldError
 from modelyard.schemas import FeatureType, ModelWarning
 from modelyard.schemas.base import Decimal, Thousands
 from modelyard.tables import advice, columns, csv_cells
-from modelyard.tables.columns import TEXT_TYPES, Content
+from modelyard.tables.columns import TEXT_TYPES
+from modelyard.tables.contents import Content, break_of_majority, check_dtype, content_of
 from modelyard.tables.contract import CellReading
-from modelyard.tables.lookalikes import lookalike, may_hold_numbers
+from modelyard.tables.lookalikes import lookalike, may_hold_numbers, odd_date
 from modelyard.tables.missing import Markers, column_markers
 from modelyard.tables.sources import FIND_OUT, Cells, FileOptions
 from modelyard.tables.spelling import PLAIN, Spelling, grouped_by_dots, holds_codes, spelling_of, told_spelling
+
+_INFERRED: dict[Content, FeatureType] = {"numbers": "numeric", "datetimes": "datetime"}
+"""The types of undeclared columns; those that hold anything else are categorical."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,8 @@ def plan_columns(
     among_numbers = column_markers(options.missing_markers, among_numbers=True)
     contents: dict[str, Content] = {}
     for name, column in features.items():
-        columns.check_dtype(name, column)
-        contents[name] = columns.content_of(column, among, among_numbers, text_cells=text_cells)
+        check_dtype(name, column)
+        contents[name] = content_of(column, among, among_numbers, text_cells=text_cells)
     spellings = _spellings(features, contents, declared, options.told, among_numbers) if text_cells else {}
     plans: dict[str, ColumnPlan] = {}
     errors: list[FieldError] = []
@@ -71,11 +75,11 @@ def plan_columns(
         if name in spellings:
             content = "numbers" if spellings[name] is not None else "text"
         if content == "mixed" and name not in declared:
-            errors.extend(columns.break_of_majority(name, column, among_numbers))
+            errors.extend(break_of_majority(name, column, among_numbers))
             continue
-        kind: FeatureType = declared.get(name) or ("numeric" if content == "numbers" else "categorical")
-        source = content if content in ("numbers", "booleans") else "text"
-        markers = among_numbers if kind == "numeric" or content == "numbers" else among
+        kind = declared.get(name) or _INFERRED.get(content, "categorical")
+        source = content if content in ("numbers", "booleans", "datetimes") else "text"
+        markers = among if kind == "categorical" and content not in _INFERRED else among_numbers
         spelling = spellings.get(name) or (options.told if kind == "numeric" and text_cells else None) or PLAIN
         plan = ColumnPlan(kind, CellReading(markers, source, spelling))
         plans[name] = replace(plan, warnings=_doubts(name, column, plan, declared, options, text_cells=text_cells))
@@ -96,7 +100,7 @@ def _spellings(
     texts = {
         name: _distinct(column, markers)
         for name, column in features.items()
-        if isinstance(column, pl.Series) and column.dtype in TEXT_TYPES and declared.get(name) != "categorical"
+        if isinstance(column, pl.Series) and column.dtype in TEXT_TYPES and declared.get(name) in (None, "numeric")
         if contents[name] == "text" or (contents[name] == "numbers" and told is not None)
     }
     if told is not None:
@@ -140,7 +144,7 @@ def _doubts(
 ) -> tuple[ModelWarning, ...]:
     """Warn of numbers whose value depends on how they were read, and of categories that may be meant as numbers."""
     text = columns.texts_of(name, column)
-    if text is None or (name in declared and plan.feature_type == "categorical"):
+    if text is None or plan.feature_type == "datetime" or (name in declared and plan.feature_type == "categorical"):
         return ()
     if plan.feature_type == "numeric":
         spelling = plan.reading.spelling
@@ -149,7 +153,10 @@ def _doubts(
     markers = column_markers(options.missing_markers, among_numbers=True)
     if may_hold_numbers(text):
         bare = csv_cells.stripped(text)
-        if (seen := lookalike(bare.set(bare.is_in(markers.series), None))) is not None:
+        bare = bare.set(bare.is_in(markers.series), None)
+        if (row := odd_date(bare)) is not None:
+            return (advice.dates_in_another_spelling(name, row),)
+        if (seen := lookalike(bare)) is not None:
             return (advice.numbers_in_another_spelling(name, seen, text_cells=text_cells),)
     if not text_cells or (strays := csv_cells.strays_among_numbers(text, markers)).is_empty():
         return ()

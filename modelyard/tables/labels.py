@@ -18,6 +18,7 @@ from modelyard.tables.class_sizes import check_class_sizes
 from modelyard.tables.contract import CellReading
 from modelyard.tables.csv_cells import TextContent, distinct_texts, text_content
 from modelyard.tables.missing import BLANKS, Markers
+from modelyard.tables.moments import beyond_years
 from modelyard.tables.sources import Cells
 
 Label = bool | int | str
@@ -43,7 +44,7 @@ def label_column(y: Any) -> Cells:
     if isinstance(y, np.ndarray):
         if y.ndim != 1:
             raise InvalidTable(f"y must be a list of labels, got an array of {y.ndim} dimensions")
-        return list(y.tolist())
+        return list(y) if y.dtype.kind in "mM" else list(y.tolist())  # dates and durations would become integers
     if isinstance(y, (list, tuple)):
         return y
     raise InvalidTable(f"y must be a list of labels, got {shown_instead(y)}")
@@ -57,6 +58,7 @@ def read_labels(
     `label` names the labels in messages; with `text_cells` (CSV) text that is all numbers, or all `true` and `false`,
     is read as such. Raises InvalidTable.
     """
+    check_years(column, label)
     seen = _distinct(column)
     kinds = set(map(cells.kind_of, set(map(type, seen))))
     if len(kinds) > 1 or "other" in kinds:  # a set would take True for 1
@@ -85,6 +87,13 @@ def require_int64(value: int) -> int:
 def wrong_label(label: str, row: int, problem: object, cell: Any) -> FieldError:
     """Build the error for one label; `label` names the labels, rows count from 0."""
     return FieldError(("y", row), f"{label}, row {row}: {problem}, got {shown(cell)}", cells.plain(cell))
+
+
+def check_years(column: Cells, label: str) -> None:
+    """Refuse a polars column with dates of other years than 1 to 9999. Raises InvalidTable."""
+    found = beyond_years(column, MAX_FIELD_ERRORS) if isinstance(column, pl.Series) else []
+    if found:
+        raise InvalidTable.of([wrong_label(label, row, LABEL_DUE, cell) for row, cell in found])
 
 
 def _distinct(column: Cells) -> Cells:

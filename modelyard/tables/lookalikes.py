@@ -1,4 +1,4 @@
-"""Texts that look like numbers in some spelling, in columns that are taken for categories: named, never guessed."""
+"""Texts that look like numbers or dates in some spelling, in columns taken for categories: named, never guessed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from modelyard.tables.moments import moments_in
 from modelyard.tables.spelling import MINUS, SIGN
 
 _SAMPLE = 500
@@ -35,6 +36,8 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 
 _UNIT = re.compile(rf"{SIGN}{_NUMBER}\s?((?:[^\W\d_]|[°/²³]){{1,6}})")
 
+_DATE = r"^(?:[0-9]{4}[-./][0-9]{1,2}[-./][0-9]{1,2}|[0-9]{1,2}[-./][0-9]{1,2}[-./][0-9]{2,4})(?:$|[T ,])"
+
 
 @dataclass(frozen=True, slots=True)
 class Lookalike:
@@ -46,7 +49,7 @@ class Lookalike:
 
 def may_hold_numbers(column: pl.Series) -> bool:
     """Whether at least a quarter of a sample of a column's texts has a digit: `lookalike` finds nothing otherwise."""
-    sample = column.gather_every(max(1, len(column) // _SAMPLE))
+    sample = _sample(column)
     return int(sample.str.contains("[0-9]").sum()) * 4 > len(sample) - sample.null_count()
 
 
@@ -70,6 +73,22 @@ def lookalike(column: pl.Series) -> Lookalike | None:
     kind = max(shares, key=lambda kind: shares[kind])
     rows = (column.is_in([text for text, found in kinds.items() if found == kind])).arg_true()
     return Lookalike(kind, int(rows[0]))
+
+
+def odd_date(column: pl.Series) -> int | None:
+    """Return the first row that tells no moment if most texts look like dates, however written; None if they do not.
+
+    `column` has texts without outer blanks, null if missing.
+    """
+    sample = _sample(column).drop_nulls()
+    if int(sample.str.contains(_DATE).sum()) * 2 <= len(sample):
+        return None
+    odd = (moments_in(column).is_null() & column.is_not_null()).arg_true()
+    return None if odd.is_empty() else int(odd[0])
+
+
+def _sample(column: pl.Series) -> pl.Series:
+    return column.gather_every(max(1, len(column) // _SAMPLE))
 
 
 def _kind(text: str, unit: str | None) -> str | None:

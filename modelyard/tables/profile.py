@@ -16,15 +16,19 @@ MAX_TOP = 20
 
 
 def profile_columns(table: TrainingTable) -> dict[str, dict[str, Any]]:
-    """Describe each column by its `type`, its number of `missing` cells and what its type allows.
+    """Describe each column of a table that is not expanded, by its `type`, its number of `missing` cells and the rest.
 
     Numbers have `min`, `max`, `mean`, `std`, `median` (null beyond the range of a float) and `histogram`; categories
-    have `n_categories` and the most frequent ones as `top`; its value null is the missing category.
+    have `n_categories` and the most frequent ones as `top`; its value null is the missing category. Datetimes have
+    `earliest` and `latest` as ISO texts in UTC, and a `histogram` whose edges are seconds since 1970.
     """
-    return {
-        series.name: _numeric(series) if series.dtype == pl.Float64 else _categorical(as_codes(series))
-        for series in table.frame
-    }
+    return {series.name: _profile(series) for series in table.frame}
+
+
+def _profile(series: pl.Series) -> dict[str, Any]:
+    if series.dtype == pl.Float64:
+        return _numeric(series)
+    return _datetime(series) if series.dtype == pl.Datetime else _categorical(as_codes(series))
 
 
 def _numeric(series: pl.Series) -> dict[str, Any]:
@@ -41,6 +45,18 @@ def _numeric(series: pl.Series) -> dict[str, Any]:
         "std": _finite(spread),
         "median": _finite(median),
         "histogram": _histogram(values),
+    }
+
+
+def _datetime(series: pl.Series) -> dict[str, Any]:
+    present = series.drop_nulls()
+    earliest, latest = (f"{moment.isoformat()}Z" for moment in (present.min(), present.max()))  # type: ignore[union-attr]
+    return {
+        "type": "datetime",
+        "missing": series.null_count(),
+        "earliest": earliest,
+        "latest": latest,
+        "histogram": _histogram(present.to_physical().to_numpy() / 1e6),
     }
 
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast, get_args
 
 import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.schemas import FeatureType, ModelWarning
 from modelyard.tables import advice, columns
-from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, Contract, TrainingTable
+from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, Contract, DatetimeColumn, TrainingTable
 from modelyard.tables.inference import ColumnPlan, ReadingOptions, plan_columns
 from modelyard.tables.labels import TargetReader, label_column, read_labels
 from modelyard.tables.missing import label_markers
 from modelyard.tables.sources import Cells, RawTable, read_source
 from modelyard.tables.spelling import PLAIN
 
-FEATURE_TYPES: tuple[FeatureType, ...] = ("numeric", "categorical")
+FEATURE_TYPES: tuple[FeatureType, ...] = get_args(FeatureType)
+_ALLOWED = f"{', '.join(map(repr, FEATURE_TYPES[:-1]))} or {FEATURE_TYPES[-1]!r}"
 
 
 def read_training(
@@ -129,7 +130,7 @@ def _declared(
     wrong = [error for error in errors if error is not None]
     if wrong:
         raise InvalidTable.of(wrong)
-    return {name: "numeric" if given == "numeric" else "categorical" for name, given in declared.items()}
+    return cast("dict[str, FeatureType]", declared)
 
 
 def _type_error(name: str, given: str, names: list[str], target: str | None) -> FieldError | None:
@@ -143,9 +144,7 @@ def _type_error(name: str, given: str, names: list[str], target: str | None) -> 
         )
         return FieldError(loc, f"feature_types: column {name!r} is not in X; {hint}", given)
     if given not in FEATURE_TYPES:
-        return FieldError(
-            loc, f"feature_types: column {name!r} must be 'numeric' or 'categorical', got {given!r}", given
-        )
+        return FieldError(loc, f"feature_types: column {name!r} must be {_ALLOWED}, got {given!r}", given)
     return None
 
 
@@ -160,6 +159,9 @@ def _read_columns(
         before = len(errors)
         if plan.feature_type == "numeric":
             series = columns.numeric_series(name, features[name], plan.reading, errors, text_cells=text_cells)
+            is_empty = series.null_count() == len(series)
+        elif plan.feature_type == "datetime":
+            series = columns.datetime_series(name, features[name], plan.reading, errors)
             is_empty = series.null_count() == len(series)
         else:
             series = columns.coded_series(name, features[name], plan.reading, errors)
@@ -192,6 +194,11 @@ def _contract(
         classes,
         options.missing_markers,
         {name: plan.reading.spelling for name, plan in plans.items() if plan.reading.spelling != PLAIN},
+        datetimes={
+            name: DatetimeColumn(series[name].min())  # type: ignore[arg-type]
+            for name, plan in plans.items()
+            if plan.feature_type == "datetime"
+        },
     )
 
 
@@ -200,5 +207,7 @@ def _of_column(
 ) -> tuple[ModelWarning, ...]:
     if name in contract.categorical:
         return advice.categories_alike(name, contract.categorical[name].categories)
+    if name in contract.datetimes:
+        return ()
     rows = columns.rounded_integers(features[name], series[name], contract.readings[name])
     return (advice.rounded_integers(name, rows),) if rows else ()

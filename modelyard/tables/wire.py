@@ -18,8 +18,8 @@ import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidArgument, InvalidHyperparams, InvalidTable
 from modelyard.schemas.showing import shown
-from modelyard.tables.cells import finite, kind_of, require_unicode, shortest_float, unfit, wrong_cell
-from modelyard.tables.labels import LABEL_DUE, label_column, require_int64, wrong_label
+from modelyard.tables.cells import finite, iso_text, kind_of, require_unicode, shortest_float, unfit, wrong_cell
+from modelyard.tables.labels import LABEL_DUE, check_years, label_column, require_int64, wrong_label
 from modelyard.tables.sources import check_names
 from modelyard.tables.sources.forms import cells_of, read_form
 
@@ -39,7 +39,7 @@ def plain_cell(cell: Any) -> Plain:
 def plain_label(label: Any) -> Plain:
     """Return a label as a plain value. Raises ValueError for what is no label, times among it."""
     kind = kind_of(type(label))
-    if kind in ("time", "other"):
+    if kind in ("moment", "time", "other"):
         raise ValueError(LABEL_DUE)
     value = plain_cell(label)
     if isinstance(label, Decimal) and label.is_finite() and label == int(label):
@@ -52,6 +52,7 @@ def plain_label(label: Any) -> Plain:
 def plain_labels(y: Any, label: str = "y") -> list[Plain]:
     """Return a column of labels as plain values; `label` names it in messages. Raises InvalidTable."""
     column = label_column(y)
+    check_years(column, label)
     given = list(column)
     with suppress(ValueError):
         if set(map(type, given)) <= _AS_THEY_ARE:  # mostly a few labels over and over
@@ -183,6 +184,7 @@ _CONVERTERS: dict[str, Callable[[Any], Plain]] = {
     "missing": lambda _: None,
     "boolean": bool,
     "text": lambda cell: require_unicode(str(cell)),
+    "moment": lambda cell: None if cell != cell else iso_text(cell),
     "time": lambda cell: str(cell.isoformat()),
     "other": _refuse,
 }

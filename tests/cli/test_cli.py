@@ -223,6 +223,12 @@ def test_one_feature_is_counted_as_one(here: Run, tmp_path: Path) -> None:
     assert "4 rows, 1 feature (1 numeric, 0 categorical)" in here("train", table, *LOGISTIC).out
 
 
+def test_a_column_of_dates_is_counted_as_datetime(here: Run, tmp_path: Path) -> None:
+    table = tmp_path / "dates.csv"
+    table.write_text("when,bought\n2024-01-05,no\n2024-02-05 10:00,yes\n2024-01-06,no\n2024-03-05,yes\n")
+    assert "4 rows, 1 feature (0 numeric, 0 categorical, 1 datetime)" in here("train", table, *LOGISTIC).out
+
+
 def test_model_classes_show_every_hyperparam(on: Run) -> None:
     infos = on("model-classes", "--json").document
     assert {"logistic_regression", "catboost_classifier"} <= {info["key"] for info in infos}

@@ -7,15 +7,17 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from modelyard.dashboard.formats import percent
 from modelyard.dashboard.listing import selection_key
 from modelyard.rest_api.client import RestClient
-from modelyard.schemas import Evaluation, ModelMetadata, ModelQuery, TrainRequest
+from modelyard.schemas import Evaluation, ModelMetadata, ModelQuery, PredictRequest, TrainRequest
 from tests import doors
 from tests.waiting import PATIENCE_S
 
@@ -248,6 +250,33 @@ def test_one_row_is_predicted_from_a_form_of_the_models_columns(yard: Yard, peng
     assert set(penguin_model.feature_names) <= set(labels)
     app = button(app, "row-go").click().run()
     assert app.metric[0].value in penguin_model.classes
+
+
+def test_a_date_is_asked_for_by_a_field_of_dates(yard: Yard) -> None:
+    """An emptied field is a missing cell."""
+    days = [f"2024-{1 + row % 12:02}-{1 + row % 28:02}T10:30:15Z" for row in range(40)]
+    labels = ["early" if day < "2024-06-15" else "late" for day in days]
+    order = TrainRequest(
+        model_class_key="logistic_regression", X={"when": days}, y=labels, evaluation=Evaluation(method="none")
+    )
+    model = yard.client.train(order)
+    app = yard.open("predict")
+    app = app.selectbox(key="predict-model").set_value(model.model_id).run()
+    app = app.segmented_control(key="predict-way").set_value("row").run()
+    (asked,) = app.datetime_input
+    assert (asked.label, str(asked.value)) == ("when", f"{max(days)[:10]} 10:30:00")
+    assert asked.help == f"In training: {min(days)[:10]} 10:30 to {max(days)[:10]} 10:30 (UTC)."
+    for moment, cell in ((datetime(2024, 2, 3, 4, 5), "2024-02-03 04:05"), (None, None)):  # noqa: DTZ001 - no zones there
+        app.datetime_input[0].set_value(moment)
+        app = button(app, "row-go").click().run()
+        answer = yard.client.predict(PredictRequest(model_id=model.model_id, X=[[cell]], probabilities=True))
+        assert not app.exception
+        assert answer.probabilities is not None
+        shown = (app.metric[0].value, app.metric[0].delta)
+        assert shown == (answer.predictions[0], percent(max(answer.probabilities[0])))
+    app = yard.open("model", id=model.model_id)
+    assert not app.exception
+    assert any("date and time" in str(frame.value) for frame in app.dataframe)
 
 
 def test_a_table_with_true_labels_shows_the_accuracy_at_once(yard: Yard, penguin_model: ModelMetadata) -> None:

@@ -109,11 +109,30 @@ def test_a_file_that_cannot_be_read_has_no_preview_but_a_reason(tmp_path: Path, 
         ([True, False, None], "categorical", 1),
         ([1.0, float("nan"), 3.0], "numeric", 1),
         ([None, None], "categorical", 2),
+        (["2024-01-05", "2024-01-05 10:00", "NA"], "datetime", 1),
+        (["2024-01-05", "2024-13-05"], "categorical", 0),
+        (["2024-01-05", "05.01.2024"], "categorical", 0),
+        ([datetime(2024, 1, 5, tzinfo=UTC), None], "datetime", 1),
     ],
 )
 def test_a_profile_says_what_a_column_seems_to_hold(values: list[object], kind: str, missing: int) -> None:
     look = look_at(pl.Series("column", values))
     assert (look.feature_type, look.missing) == (kind, missing)
+
+
+@pytest.mark.parametrize(
+    ("days", "typical", "spread"),
+    [
+        ([19_727, 19_728, 19_727], "2024-01-05 … 2024-01-06", (2, 1)),
+        ([3_000_000, 19_727], "2024-01-05 … 2024-01-05", (1,)),
+        ([3_000_000], "", ()),
+    ],
+)
+def test_a_profile_of_days_passes_over_those_that_are_no_days_to_python(
+    days: list[int], typical: str, spread: tuple[int, ...]
+) -> None:
+    look = look_at(pl.Series("day", days, dtype=pl.Int32).cast(pl.Date))
+    assert (look.feature_type, look.typical, look.spread) == ("datetime", typical, spread)
 
 
 def test_true_labels_are_read_as_predictions_are_written(tmp_path: Path) -> None:

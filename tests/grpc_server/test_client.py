@@ -88,6 +88,8 @@ def refused_alike(yards: Yards, call: Call, due: type[ModelyardError]) -> tuple[
     [
         [date(2020, 1, 1 + i % 2) for i in range(12)],
         np.array(["2020-01-01", "2020-01-02"] * 6, dtype="datetime64[D]"),
+        np.array(["2020-01-01", "2020-01-02"] * 6, dtype="datetime64[ns]"),
+        np.array([1, 2] * 6, dtype="timedelta64[ns]"),
         [np.datetime64("2020-01-01"), np.datetime64("2020-01-02")] * 6,
         pl.Series([date(2020, 1, 1), date(2020, 1, 2)] * 6),
         [date(2020, 1, 1), *LABELS[1:]],
@@ -100,6 +102,8 @@ def refused_alike(yards: Yards, call: Call, due: type[ModelyardError]) -> tuple[
     ids=[
         "dates",
         "array of dates",
+        "array of nanoseconds",
+        "array of durations",
         "numpy dates",
         "Series of dates",
         "a date",
@@ -139,7 +143,7 @@ def test_dates_are_refused_in_a_target_column_too(yards: Yards) -> None:
 @pytest.mark.parametrize("column", [0, 1])
 @pytest.mark.parametrize(
     "cell",
-    [np.datetime64("2020-01-01"), Decimal("Infinity"), Decimal("-Infinity"), Decimal("1e400"), 10**400, b"x", BROKEN],
+    [np.datetime64(10**18, "s"), Decimal("Infinity"), Decimal("-Infinity"), Decimal("1e400"), 10**400, b"x", BROKEN],
     ids=["datetime64", "infinite", "-infinite", "large Decimal", "large integer", "bytes", "broken text"],
 )
 def test_a_cell_that_no_table_may_hold_is_refused_as_by_the_core(yards: Yards, cell: Any, column: int) -> None:

@@ -150,7 +150,9 @@ def write(tmp_path: Path, content: bytes | str, name: str = "t.csv") -> Path:
         (["1_0", "1"], "categorical"),
         (["inf", "-inf"], "categorical"),
         (["true", "False", "TRUE", ""], "categorical"),
-        (["2020-01-01", "2020-01-02"], "categorical"),
+        (["2020-01-01", "2020-01-02"], "datetime"),
+        (["2020-01-01", "05.01.2020"], "categorical"),
+        (["20200101", "20200102"], "numeric"),
     ],
 )
 def test_types_of_csv_are_inferred(cells: list[str], dtype: str, tmp_path: Path) -> None:

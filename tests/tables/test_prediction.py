@@ -313,12 +313,12 @@ def test_a_contract_survives_json(categorical: dict[str, Any], numeric: list[str
 
 def test_the_missing_category_is_null_in_json() -> None:
     assert b'"categories":[null,"\\u0000odd","1.0","clerk","smith"]' in contract_to_json(CONTRACT)
-    assert contract_to_json(CONTRACT).startswith(b'{"format":2,')
+    assert contract_to_json(CONTRACT).startswith(b'{"format":3,')
 
 
 @pytest.mark.parametrize(
     ("data", "error"),
-    [(b"", DataLoss), (b"[]", DataLoss), (b'{"format":1}', DataLoss), (b'{"format":3}', FailedPrecondition)],
+    [(b"", DataLoss), (b"[]", DataLoss), (b'{"format":1}', DataLoss), (b'{"format":4}', FailedPrecondition)],
 )
 def test_a_contract_that_cannot_be_read_is_refused(data: bytes, error: type[InvalidArgument]) -> None:
     with pytest.raises(error):

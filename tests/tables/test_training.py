@@ -294,7 +294,7 @@ KINDS = "rows ([[39, 'x'], ...]), records ([{'age': 39, ...}, ...]) or columns (
         (
             {"a": [1, 2]},
             {"feature_types": {"a": "number"}},
-            "feature_types: column 'a' must be 'numeric' or 'categorical', got 'number'",
+            "feature_types: column 'a' must be 'numeric', 'categorical' or 'datetime', got 'number'",
         ),
     ],
 )

@@ -38,6 +38,7 @@ PREDICTIONS: dict[str, tuple[str, str]] = {
         "Заполнено типичными значениями. Пустое поле — пропуск, это допустимо.",
     ),
     "row.seen": ("In training: {low} to {high}.", "При обучении: от {low} до {high}."),
+    "row.moments": ("In training: {low} to {high} (UTC).", "При обучении: от {low} до {high} (UTC)."),
     "row.categories": (
         "Seen in training: {n} values. Others can be typed in.",
         "При обучении встречалось значений: {n}. Можно ввести и другое.",

@@ -76,6 +76,7 @@ TRAINING: dict[str, tuple[str, str]] = {
     ),
     "columns.numeric": ("numeric", "число"),
     "columns.categorical": ("categorical", "категория"),
+    "columns.datetime": ("date and time", "дата и время"),
     "columns.left_out": ("left out", "не брать"),
     "columns.spread": ("Spread", "Распределение"),
     "columns.typical": ("Range or top values", "Диапазон или частые"),

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from modelyard.errors import InvalidTable
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import INT64, check_value, write_value, write_values
-from modelyard.tables.sources.forms import check_form
+from modelyard.tables.sources.forms import cells_of, check_form
 from modelyard.tables.wire import keys_of, wrong_cells
 
 _EXACT_INTEGERS = range(-(2**53), 2**53 + 1)
@@ -104,8 +103,9 @@ def _arrow(frame: pl.DataFrame) -> bytes:
 
 def _column(name: str, cells: Any) -> pb.Column:
     """Pack a column by the one type of its cells; None is missing."""
-    if isinstance(cells, pl.Series | np.ndarray):
-        cells = cells.to_list() if isinstance(cells, pl.Series) else cells.tolist()
+    cells = cells_of(cells)
+    if isinstance(cells, pl.Series):
+        cells = cells.to_list()
     kinds = set(map(type, cells))
     missing = [row for row, cell in enumerate(cells) if cell is None] if type(None) in kinds else []
     kinds.discard(type(None))

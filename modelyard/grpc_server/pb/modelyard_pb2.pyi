@@ -459,7 +459,7 @@ class TrainRequest(_message.Message):
 
     @_builtins.property
     def feature_types(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """`numeric` or `categorical` by column; what is left out is inferred."""
+        """`numeric`, `categorical` or `datetime` by column; what is left out is inferred."""
 
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
@@ -2267,6 +2267,8 @@ class ColumnProfile(_message.Message):
     HISTOGRAM_FIELD_NUMBER: _builtins.int
     N_CATEGORIES_FIELD_NUMBER: _builtins.int
     TOP_FIELD_NUMBER: _builtins.int
+    EARLIEST_FIELD_NUMBER: _builtins.int
+    LATEST_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     missing: _builtins.int
     min: _builtins.float
@@ -2275,6 +2277,9 @@ class ColumnProfile(_message.Message):
     std: _builtins.float
     median: _builtins.float
     n_categories: _builtins.int
+    earliest: _builtins.str
+    """Of a datetime column, as ISO 8601 in UTC; the edges of its histogram are seconds since 1970."""
+    latest: _builtins.str
     @_builtins.property
     def histogram(self) -> Global___Histogram: ...
     @_builtins.property
@@ -2294,11 +2299,17 @@ class ColumnProfile(_message.Message):
         histogram: Global___Histogram | None = ...,
         n_categories: _builtins.int | None = ...,
         top: _abc.Iterable[Global___CategoryCount] | None = ...,
+        earliest: _builtins.str | None = ...,
+        latest: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_mean", b"_mean", "_median", b"_median", "_min", b"_min", "_n_categories", b"_n_categories", "_std", b"_std", "histogram", b"histogram", "max", b"max", "mean", b"mean", "median", b"median", "min", b"min", "n_categories", b"n_categories", "std", b"std"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_earliest", b"_earliest", "_latest", b"_latest", "_max", b"_max", "_mean", b"_mean", "_median", b"_median", "_min", b"_min", "_n_categories", b"_n_categories", "_std", b"_std", "earliest", b"earliest", "histogram", b"histogram", "latest", b"latest", "max", b"max", "mean", b"mean", "median", b"median", "min", b"min", "n_categories", b"n_categories", "std", b"std"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max", b"_max", "_mean", b"_mean", "_median", b"_median", "_min", b"_min", "_n_categories", b"_n_categories", "_std", b"_std", "histogram", b"histogram", "max", b"max", "mean", b"mean", "median", b"median", "min", b"min", "missing", b"missing", "n_categories", b"n_categories", "std", b"std", "top", b"top", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_earliest", b"_earliest", "_latest", b"_latest", "_max", b"_max", "_mean", b"_mean", "_median", b"_median", "_min", b"_min", "_n_categories", b"_n_categories", "_std", b"_std", "earliest", b"earliest", "histogram", b"histogram", "latest", b"latest", "max", b"max", "mean", b"mean", "median", b"median", "min", b"min", "missing", b"missing", "n_categories", b"n_categories", "std", b"std", "top", b"top", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__earliest: _TypeAlias = _typing.Literal["earliest"]  # noqa: Y015
+    _WhichOneofArgType__earliest: _TypeAlias = _typing.Literal["_earliest", b"_earliest"]  # noqa: Y015
+    _WhichOneofReturnType__latest: _TypeAlias = _typing.Literal["latest"]  # noqa: Y015
+    _WhichOneofArgType__latest: _TypeAlias = _typing.Literal["_latest", b"_latest"]  # noqa: Y015
     _WhichOneofReturnType__max: _TypeAlias = _typing.Literal["max"]  # noqa: Y015
     _WhichOneofArgType__max: _TypeAlias = _typing.Literal["_max", b"_max"]  # noqa: Y015
     _WhichOneofReturnType__mean: _TypeAlias = _typing.Literal["mean"]  # noqa: Y015
@@ -2311,6 +2322,10 @@ class ColumnProfile(_message.Message):
     _WhichOneofArgType__n_categories: _TypeAlias = _typing.Literal["_n_categories", b"_n_categories"]  # noqa: Y015
     _WhichOneofReturnType__std: _TypeAlias = _typing.Literal["std"]  # noqa: Y015
     _WhichOneofArgType__std: _TypeAlias = _typing.Literal["_std", b"_std"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__earliest) -> _WhichOneofReturnType__earliest | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__latest) -> _WhichOneofReturnType__latest | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max) -> _WhichOneofReturnType__max | None: ...
     @_typing.overload

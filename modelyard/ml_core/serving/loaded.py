@@ -156,7 +156,7 @@ def load(store: ModelStore, record: ModelRecord, max_file_bytes: int) -> LoadedM
     contract_bytes = store.read_file(record, "contract.json")
     contract = contract_from_json(contract_bytes)
     estimator = store.load_estimator(record, model_class.libraries)
-    predictor = model_class.predictor(estimator, contract)
+    predictor = model_class.predictor(estimator, contract.expanded)
     return LoadedModel(
         model_id=record.metadata.model_id,
         model_class_key=model_class.key,

@@ -21,6 +21,7 @@ from modelyard.ml_core.training.progress import ProgressStream
 from modelyard.models_registry.base import Fit, FitTask, OnProgress
 from modelyard.schemas import ModelWarning, Report
 from modelyard.tables import profile_columns
+from modelyard.tables.contract import as_text
 
 
 def run_training(plan: TrainingPlan, on_progress: OnProgress | None = None) -> Trained:
@@ -55,7 +56,7 @@ def _train(plan: TrainingPlan, on_progress: OnProgress | None, columns: Future[d
         metrics=metrics,
         **judged,
         learning_curve=validation.learning_curve if validation else mean_curve([final.learning_curve]),
-        feature_importances=_finite(plan.model_class.feature_importances(final.estimator, contract, fits.frame)),
+        feature_importances=_finite(plan.model_class.feature_importances(final.estimator, fits.contract, fits.frame)),
         columns=columns.result(),
         rows=_row_counts(len(truth), splits.parts, validation),
         warnings=list(warnings),
@@ -77,13 +78,18 @@ def _evaluate(fits: _Fits, splits: Splits) -> tuple[list[FittedPart], Splits]:
 
 
 class _Fits:
-    """The fits of one training: same model class, hyperparams and contract, different rows."""
+    """The fits of one training: same model class, hyperparams and contract, different rows.
+
+    `frame` and `contract` are as the model class sees them: expanded.
+    """
 
     def __init__(self, plan: TrainingPlan, stream: ProgressStream) -> None:
         self._plan = plan
         self._stream = stream
         self._targets = plan.task.targets(plan.table)
-        self.frame = plan.table.frame if plan.model_class.reads_enums else plan.table.text_frame
+        self.contract = plan.table.contract.expanded
+        frame = plan.table.contract.expand(plan.table.frame)
+        self.frame = frame if plan.model_class.reads_enums else as_text(frame)
 
     def held_out(self, part: Part) -> FittedPart:
         """Fit a part of the rows and score the part held out; the estimator is let go."""
@@ -99,7 +105,7 @@ class _Fits:
         task = FitTask(
             frame=frame if part is None else frame[part.train],
             labels=targets if part is None else targets[part.train],
-            contract=self._plan.table.contract,
+            contract=self.contract,
             hyperparams=self._plan.hyperparams,
             validation=None if part is None else (frame[part.validation], targets[part.validation]),
             iterations=iterations,
@@ -111,7 +117,7 @@ class _Fits:
 
     def scores(self, fit: Fit, part: Part | None = None) -> Scores:
         """Return a fit's scores of the rows held out, or of all rows; shape (n, k)."""
-        predictor = self._plan.model_class.predictor(fit.estimator, self._plan.table.contract)
+        predictor = self._plan.model_class.predictor(fit.estimator, self.contract)
         return self._plan.task.checked(predictor.many(self.frame if part is None else self.frame[part.validation]))
 
 

@@ -13,14 +13,15 @@ from typing import Any
 
 from modelyard.schemas import ModelWarning
 from modelyard.tables import advice
-from modelyard.tables.cells import category, is_missing, looks_like_number
+from modelyard.tables.cells import category, is_missing, looks_like_number, moment
 from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, CellReading, Contract, Table
+from modelyard.tables.parts import parts_of
 
 FEW_ROWS = 64
 """The most rows that are read and scored as plain rows."""
 
 CheckedRow = list[float | str]
-"""The contract's columns in order: floats (NaN if missing) and category texts as in Table."""
+"""The expanded contract's columns in order: floats (NaN if missing) and category texts as in Table."""
 
 _NAN = float("nan")
 
@@ -49,20 +50,29 @@ class FewRowsReader:
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
-        self._names = contract.feature_names
-        self._readings = [contract.readings[name] for name in self._names]
+        given = contract.feature_names
+        self._width = len(given)
+        self._pick = itemgetter(*given) if len(given) > 1 else lambda record: (record[given[0]],)
+        self._moments = [
+            (contract.readings[name], contract.datetimes[name].first) if name in contract.datetimes else None
+            for name in given
+            if contract.datetimes
+        ]
+        expanded = contract.expanded
+        self._names = expanded.feature_names
+        self._readings = [expanded.readings[name] for name in self._names]
         self._has_number_markers = any(reading.markers.numbers for reading in self._readings)
         self._lookups = [
             _lookup(contract.categorical[name], reading) if name in contract.categorical else None
             for name, reading in zip(self._names, self._readings, strict=True)
         ]
-        self._pick = itemgetter(*self._names) if len(self._names) > 1 else lambda record: (record[self._names[0]],)
 
     def read(self, X: Sequence[Any]) -> FewRows | None:
         """Return at least one row or record, checked; None if something is unusual or wrong."""
         if self._has_number_markers:
             return None
-        width, kind = len(self._names), type(X[0])
+        width, kind = self._width, type(X[0])
+        checked_row = self._expanded_row if self._moments else self._row
         unknown: dict[str, int] = {}
         checked: list[CheckedRow] = []
         has_extra = False
@@ -78,7 +88,7 @@ class FewRowsReader:
                     cells = row
                 else:
                     return None
-                checked.append(self._row(cells, unknown))
+                checked.append(checked_row(cells, unknown))
         except (_Unusual, TypeError, KeyError, OverflowError):
             return None
         return FewRows(checked, self._warnings(X if has_extra else (), unknown) if has_extra or unknown else ())
@@ -101,6 +111,20 @@ class FewRowsReader:
                 text = lookup.get(cell) if type(cell) is not bool else None  # True would find 1
                 row.append(text if text is not None else self._category(position, cell, unknown))
         return row
+
+    def _expanded_row(self, cells: Sequence[Any], unknown: dict[str, int]) -> CheckedRow:
+        """Return a row as `_row` does, with the parts of moments in their places."""
+        expanded: list[Any] = []
+        for cell, known in zip(cells, self._moments, strict=True):
+            if known is None:
+                expanded.append(cell)
+                continue
+            reading, first = known
+            try:
+                expanded.extend(parts_of(moment(cell, reading), first))
+            except ValueError:
+                raise _Unusual from None
+        return self._row(expanded, unknown)
 
     def _category(self, position: int, cell: Any, unknown: dict[str, int]) -> str:
         name = self._names[position]

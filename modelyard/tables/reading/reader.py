@@ -11,6 +11,7 @@ import polars as pl
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.schemas.base import Decimal, Thousands
 from modelyard.tables import advice, columns
+from modelyard.tables.contents import check_dtype
 from modelyard.tables.contract import Contract, Table
 from modelyard.tables.reading.few_rows import FEW_ROWS, FewRows, FewRowsReader
 from modelyard.tables.reading.json_text import JsonTextReader
@@ -70,7 +71,7 @@ class Reader:
             raise missing_columns(absent, list(raw.columns))
         series, unknown = _read_columns(raw, contract, told_spelling(decimal, thousands))
         extra = (*(name for name in raw.columns if name not in contract.feature_types), *raw.dropped)
-        frame = pl.DataFrame(series)
+        frame = contract.expand(pl.DataFrame(series))
         return Table(frame, (*advice.extra_columns(extra), *advice.unknown_categories(frame, contract, unknown)))
 
 
@@ -84,10 +85,12 @@ def _read_columns(raw: RawTable, contract: Contract, told: Spelling | None) -> t
     texts = read_texts(raw.columns, contract)
     for name, reading in contract.readings.items():
         column = raw.columns[name]
-        columns.check_dtype(name, column)
+        check_dtype(name, column)
         if contract.feature_types[name] == "numeric":
             numbers = reading if told is None else replace(reading, spelling=told)
             read.append(columns.numeric_series(name, column, numbers, errors, text_cells=raw.text_cells))
+        elif contract.feature_types[name] == "datetime":
+            read.append(columns.datetime_series(name, column, reading, errors))
         elif name in texts:
             read.append(texts[name][0])
         else:

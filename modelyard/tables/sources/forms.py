@@ -13,6 +13,7 @@ import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidArgument, InvalidTable
 from modelyard.schemas.showing import shown_instead
+from modelyard.tables.moments import array_of_moments
 from modelyard.tables.sources.raw import Cells, RawTable, cell_count, check_names, missing_columns
 
 FORMS = "rows ([[39, 'x'], ...]), records ([{'age': 39, ...}, ...]) or columns ({'age': [39, ...], ...})"
@@ -139,7 +140,12 @@ def cells_of(column: Any) -> Cells:
     """Return the column of a table's columns as a list, a tuple or, if its cells have one type, a Series."""
     if isinstance(column, pl.Series):
         return column.to_list() if column.dtype == pl.Object else column
-    return list(column.tolist()) if isinstance(column, np.ndarray) else column
+    if not isinstance(column, np.ndarray):
+        given: Cells = column
+        return given
+    if column.dtype.kind == "M":
+        return array_of_moments(column)
+    return list(column if column.dtype.kind == "m" else column.tolist())  # durations would become integers
 
 
 def _check_columns(X: dict[Any, Any]) -> None:
