@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -15,7 +15,7 @@ import modelyard
 from modelyard import calls, errors
 from modelyard.errors import ModelyardError
 from modelyard.ml_core.desk import Desk
-from modelyard.rest_api import openapi, problems
+from modelyard.rest_api import formats, openapi, problems
 from modelyard.rest_api.express.short_way import ShortWay
 from modelyard.rest_api.gate import Gate
 from modelyard.rest_api.routes import jobs, models, predictions, service, training
@@ -35,8 +35,9 @@ def create_app(desk: Desk, settings: Settings) -> ASGIApp:
 
     app = FastAPI(title="Modelyard", version=modelyard.__version__, description=_DESCRIPTION, lifespan=lifespan)
     app.router.redirect_slashes = False
+    app.openapi = lambda: _openapi_once(app)  # type: ignore[method-assign]
     for noun in (service, training, predictions, models, jobs):
-        app.include_router(noun.router(desk))
+        app.include_router(noun.router(desk), dependencies=[Depends(formats.checking(app.openapi))])
     app.add_exception_handler(ModelyardError, _on_our_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
@@ -45,7 +46,6 @@ def create_app(desk: Desk, settings: Settings) -> ASGIApp:
         app.add_middleware(
             CORSMiddleware, allow_origins=settings.allowed_origins, allow_methods=["*"], allow_headers=["*"]
         )
-    app.openapi = lambda: _openapi_once(app)  # type: ignore[method-assign]
     within = ShortWay(app, desk, cross_origin=bool(settings.allowed_origins)) if settings.rest_express else app
     return Gate(within, desk.calls, settings)
 

@@ -17,7 +17,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
-from modelyard.errors import InvalidRequest
+from modelyard.errors import FormatNotTaken, InvalidRequest
 from modelyard.rest_api.tables_out import ARROW_FILE, ARROW_STREAM
 from modelyard.schemas import parse
 from modelyard.schemas.showing import kind_shown
@@ -81,7 +81,7 @@ async def read_upload(
     The file is there while the context lasts. `beside` are fields that came outside the form.
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise InvalidRequest("an upload must be multipart/form-data with a part called 'file'")
+        raise FormatNotTaken("an upload must be multipart/form-data with a part called 'file'")
     try:
         form = await request.form(max_files=1, max_fields=100, max_part_size=16 * 2**20)
     except MultiPartException as error:

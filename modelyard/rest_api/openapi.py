@@ -78,9 +78,11 @@ _PROBLEM: dict[str, Any] = {
 _WHEN = {
     400: "the request is wrong: `errors` names the places",
     403: "a browser's request from elsewhere",
+    406: "`Accept` excludes every format that there is an answer in",
     404: "no such model, model class or job, or a deleted model where an active one is needed",
     409: "the state of things does not allow it",
     413: "the body is over the limit",
+    415: "the body is of a type or in a `Content-Encoding` that is not taken",
     429: "too many trainings wait already (`Retry-After` says when to come back), or one took too much memory",
     500: "stored data does not match its checksum, or something unexpected",
     503: "the storage cannot be reached or written, or the server is stopping",
@@ -91,7 +93,9 @@ _WHEN = {
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe the errors of a route."""
     content = {problems.MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}}
-    return {status: {"description": _WHEN[status], "content": content} for status in (*statuses, 403, 500, 503)}
+    return {
+        status: {"description": _WHEN[status], "content": content} for status in (*statuses, 403, 406, 415, 500, 503)
+    }
 
 
 def json_body(kind: type[BaseModel]) -> dict[str, Any]:

@@ -16,17 +16,29 @@ from modelyard.rest_api.express import cut_out
 from modelyard.rest_api.tables_out import timing, write_json
 from modelyard.schemas import PredictRequest
 
+_PLAIN = frozenset(
+    {
+        b"*/*",
+        b"application/json",
+        b"application/json; charset=utf-8",
+        b"application/json;charset=UTF-8",
+        b"application/json, text/plain, */*",
+    }
+)
+"""The headers of nearly everybody who wants JSON for JSON."""
+
 
 class ShortWay:
     """Answers `POST /predict` itself and passes everything else on; errors are the gate's to answer.
 
-    With `cross_origin` requests of browsers are passed on too: their answers need the headers of the middleware there.
+    Requests in or for other formats are passed on too. So are those of browsers with `cross_origin`: their answers need
+    the headers of the middleware there.
     """
 
     def __init__(self, app: ASGIApp, desk: Desk, *, cross_origin: bool) -> None:
         self._app = app
         self._desk = desk
-        self._cross_origin = cross_origin
+        self._judged = {b"accept", b"content-type", *([b"origin"] if cross_origin else ())}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on."""
@@ -49,7 +61,10 @@ class ShortWay:
         await send({"type": "http.response.body", "body": found.content})
 
     def _leaves(self, scope: Scope) -> bool:
-        return self._cross_origin and any(name == b"origin" for name, _ in scope["headers"])
+        for name, value in scope["headers"]:  # noqa: SIM110 - everybody passes here, and a loop is quicker
+            if name in self._judged and value not in _PLAIN:
+                return True
+        return False
 
 
 async def predict_large(desk: Desk, body: bytes) -> Answer[bytes]:
