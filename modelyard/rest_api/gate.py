@@ -57,8 +57,8 @@ class Gate:
                 if len(headers) != len(found):
                     _join_equal_names(headers, found)
                 self._check_origin(headers)
-                call.check_declared_size(headers)
-                await self._app(_as_get(scope) if scope["method"] == "HEAD" else scope, call.body(headers), call.send)
+                call.check_declared_size()
+                await self._app(_as_get(scope) if scope["method"] == "HEAD" else scope, call.body(), call.send)
             except Exception as error:  # noqa: BLE001 - logged and answered
                 await call.fail(error)
             except asyncio.CancelledError:  # the server ends, and has waited long enough
@@ -81,7 +81,7 @@ class Gate:
 class HttpCall(Call):
     """One request on its way: counts its bytes in and out, and remembers its status."""
 
-    __slots__ = ("_accept_encoding", "_gate", "_held", "_receive", "_send", "_whole", "bytes_in", "bytes_out", "status")
+    __slots__ = ("_gate", "_headers", "_held", "_receive", "_send", "_whole", "bytes_in", "bytes_out", "status")
 
     def __init__(self, gate: Gate, scope: Scope, headers: Headers, *, receive: Receive, send: Send) -> None:
         path = scope["raw_path"].decode("latin-1")  # as it came, because decoded it may hold line ends
@@ -94,19 +94,19 @@ class HttpCall(Call):
         self._gate = gate
         self._receive = receive
         self._send = send
-        self._accept_encoding = headers.get(b"accept-encoding", b"")
+        self._headers = headers
         self._held: Message | None = None
         self._whole = False
 
-    def check_declared_size(self, headers: Headers) -> None:
+    def check_declared_size(self) -> None:
         """Refuse a body that says of itself that it is over the limit."""
-        declared = headers.get(b"content-length", b"")
+        declared = self._headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > self._gate.max_body_bytes:
             raise self._too_large(f"{int(declared):,} bytes")
 
-    def body(self, headers: Headers) -> Receive:
+    def body(self) -> Receive:
         """Return what receives the body as the application reads it. Raises FormatNotTaken."""
-        given = headers.get(b"content-encoding")
+        given = self._headers.get(b"content-encoding")
         if given is None:
             return self.receive
         gate = self._gate
@@ -130,7 +130,7 @@ class HttpCall(Call):
             message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
             if content_coding.may_be_coded(message["headers"]):
                 message["headers"].append((b"vary", b"accept-encoding"))
-                if content_coding.accepts_gzip(self._accept_encoding):
+                if content_coding.accepts_gzip(self._headers.get(b"accept-encoding", b"")):
                     self._held = message
                     return
         else:

@@ -184,9 +184,9 @@ def test_small_answers_and_binary_ones_are_sent_as_they_are(http: httpx.Client) 
     assert "vary" not in headers
     answer = http.get("/models/kept/artifact")
     assert "content-encoding" not in answer.headers
-    table = {"data": {"model_id": "kept"}, "files": {"file": ("t.csv", "f0,f1\n" + "1,a\n" * 20_000)}}
+    table = {"file": ("t.csv", "f0,f1\n" + "1,a\n" * 20_000)}
     for kind, coding in (("text/csv", "gzip"), ("application/vnd.apache.arrow.stream", None)):
-        answer = http.post("/predict/file", **table, headers={"Accept": kind})
+        answer = http.post("/predict/file", data={"model_id": "kept"}, files=table, headers={"Accept": kind})
         assert answer.headers.get("content-encoding") == coding
         assert len(answer.content) > 2**14
 
