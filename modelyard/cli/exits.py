@@ -80,7 +80,16 @@ def report_usage(error: typer.TyperException) -> None:
     report(InvalidRequest(error.format_message()), as_json=True)
 
 
-def hush() -> None:
+def unwritten(error: OSError, *, as_json: bool) -> int:
+    """Say why standard output cannot be written; return the exit code. That a reader has left needs no words."""
+    _hush()
+    if isinstance(error, BrokenPipeError):
+        return PIPE_CLOSED
+    report(Internal(f"standard output cannot be written: {error.strerror}"), as_json=as_json)
+    return EXIT_CODES["INTERNAL"]
+
+
+def _hush() -> None:
     """Send the rest of standard output nowhere, so that flushing it at exit does not fail once more."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
