@@ -128,6 +128,8 @@ class HttpCall(Call):
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
+            if self.bytes_in and not self._whole:  # nobody reads the rest
+                message["headers"].append((b"connection", b"close"))
             if content_coding.may_be_coded(message["headers"]):
                 message["headers"].append((b"vary", b"accept-encoding"))
                 if content_coding.accepts_gzip(self._headers.get(b"accept-encoding", b"")):
@@ -164,7 +166,7 @@ class HttpCall(Call):
     async def _refuse(self, error: ModelyardError) -> None:
         body = problems.to_problem(error, self.request_id)
         headers = [(b"content-length", b"%d" % len(body)), (b"content-type", problems.MEDIA_TYPE.encode())]
-        if not self._whole:  # the rest of the body would be taken for the next request
+        if not (self._whole or self.bytes_in):  # the body, if there is one, would be read for nothing
             headers.append((b"connection", b"close"))
         await self.send({"type": "http.response.start", "status": problems.status_of(error), "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
