@@ -15,7 +15,7 @@ import pytest
 from modelyard.errors import PayloadTooLarge
 from modelyard.rest_api import content_coding
 from tests import doors
-from tests.test_rest_api import X, Y, refusal
+from tests.rest_api.test_rest_api import X, Y, refusal
 from tests.waiting import PATIENCE_S
 
 ROWS = {"model_id": "kept", "X": X, "probabilities": True}

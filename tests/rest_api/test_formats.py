@@ -11,7 +11,7 @@ import pytest
 from modelyard.errors import FormatNotGiven
 from modelyard.rest_api.formats import choose
 from tests import doors
-from tests.test_rest_api import CSV, X, Y, refusal
+from tests.rest_api.test_rest_api import CSV, X, Y, refusal
 from tests.waiting import PATIENCE_S
 
 JSON, CSV_TYPE, ARROW = GIVEN = ("application/json", "text/csv", "application/vnd.apache.arrow.stream")

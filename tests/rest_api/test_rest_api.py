@@ -162,7 +162,7 @@ def test_arrow_is_read_as_the_body_itself(http: httpx.Client, name: str) -> None
             (body, {}, "field 'model_id' is required"),
             (body, {**query, "X": "1"}, "field 'X' does not go with an upload: the table is the file"),
             (body, {**query, "depth": "1"}, "field 'depth' is unknown"),
-            (body, {**query, "probabilities": "maybe"}, "field 'probabilities' is not valid JSON"),
+            (body, {**query, "probabilities": "maybe"}, "field 'probabilities' must be true or false"),
         ):
             refused = http.post("/predict/file", params=params, content=wrong, headers=content_type)
             assert refused.status_code == 400
