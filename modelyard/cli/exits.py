@@ -8,7 +8,7 @@ import sys
 import typer
 
 from modelyard.cli import screen
-from modelyard.errors import FieldError, Internal, InvalidRequest, ModelyardError
+from modelyard.errors import FieldError, Internal, InvalidRequest, ModelyardError, NoYard
 
 EXIT_CODES = {
     "INTERNAL": 1,
@@ -39,6 +39,7 @@ EXPLANATION = (
     "8 cancelled or too late; 9 not allowed; 1 anything else; 130 stopped by Ctrl-C (a server: 0)."
 )
 
+_ANOTHER_FOLDER = "or give a yard's folder by --storage or MODELYARD_STORAGE_DIR"
 _UNEXPECTED = "something went wrong inside"
 _HOW_TO_SEE = "run with MODELYARD_LOG_LEVEL=DEBUG to see where"
 
@@ -50,6 +51,8 @@ def exit_code(error: ModelyardError) -> int:
 
 def report(error: ModelyardError, *, as_json: bool) -> None:
     """Write an error to standard error: in words with every wrong place, or as a JSON problem document."""
+    if isinstance(error, NoYard):
+        error = NoYard(f"{error.detail}; {_ANOTHER_FOLDER}")
     if as_json:
         from modelyard.rest_api.problems import to_problem
 
