@@ -18,7 +18,7 @@ from modelyard.ml_core.desk import Desk
 from modelyard.rest_api import formats, openapi, problems
 from modelyard.rest_api.express.short_way import ShortWay
 from modelyard.rest_api.gate import Gate
-from modelyard.rest_api.routes import jobs, models, predictions, service, training
+from modelyard.rest_api.routes import docs, jobs, models, predictions, service, training
 from modelyard.schemas import field_error
 from modelyard.settings import Settings
 
@@ -33,11 +33,22 @@ def create_app(desk: Desk, settings: Settings) -> ASGIApp:
         yield
         await desk.close()
 
-    app = FastAPI(title="Modelyard", version=modelyard.__version__, description=_DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="Modelyard",
+        version=modelyard.__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.router.redirect_slashes = False
     app.openapi = lambda: _openapi_once(app)  # type: ignore[method-assign]
-    for noun in (service, training, predictions, models, jobs):
-        app.include_router(noun.router(desk), dependencies=[Depends(formats.checking(app.openapi))])
+    checked = [Depends(formats.checking(app.openapi))]
+    for noun in (service, predictions, models, jobs):
+        app.include_router(noun.router(desk), dependencies=checked)
+    app.include_router(training.router(desk, settings.root_path), dependencies=checked)
+    app.include_router(docs.router(settings.root_path))
     app.add_exception_handler(ModelyardError, _on_our_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)

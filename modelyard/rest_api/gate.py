@@ -44,12 +44,15 @@ class Gate:
         self.coders = Workers(os.cpu_count() or 1)
         self._allowed_origins = frozenset(origin.encode("latin-1", "replace") for origin in settings.allowed_origins)
         self._hosts = settings.accepted_hosts
+        self._root_path = settings.root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request through, or answer it here."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._root_path:
+            scope = _below(self._root_path, scope)
         found = [header for header in reversed(scope["headers"]) if header[0] in _HEADERS]
         headers: Headers = dict(found)  # the first of equal names counts
         with HttpCall(self, scope, headers, receive=receive, send=send) as call:
@@ -177,6 +180,14 @@ class HttpCall(Call):
             f"the body must be at most {limit / 2**20:g} MB ({limit:,} bytes), got {got}; "
             "MODELYARD_MAX_BODY_MB sets the limit"
         )
+
+
+def _below(root_path: str, scope: Scope) -> Scope:
+    """Return a request with the path below `root_path`; a proxy may have taken that off, or left it there."""
+    path: str = scope["path"]
+    if path != root_path and not path.startswith(root_path + "/"):
+        return scope
+    return {**scope, "path": path.removeprefix(root_path) or "/"}
 
 
 def _join_equal_names(headers: Headers, found: list[tuple[bytes, bytes]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from fastapi import FastAPI
@@ -141,13 +142,30 @@ def table_answer() -> dict[int | str, dict[str, Any]]:
     return {200: {"content": dict.fromkeys(MEDIA_TYPES[1:], binary)}}
 
 
+def _with_defaults_in_words(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a body with its defaults in the descriptions.
+
+    Generators of TypeScript take a field with a `default` for one that is always there, and then demand it of callers.
+    """
+    fields = {}
+    for name, field in schema.get("properties", {}).items():
+        kept = {key: value for key, value in field.items() if key != "default"}
+        if field.get("default") is not None:
+            words = f"default: {json.dumps(field['default'])}"
+            kept["description"] = f"{field['description']}; {words}" if "description" in field else words
+        fields[name] = kept
+    return {**schema, "properties": fields} if fields else schema
+
+
 def document(app: FastAPI) -> dict[str, Any]:
     """Build the OpenAPI document, the request bodies' schemas among its components."""
-    made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    made = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes, servers=app.servers
+    )
     _, bodies = models_json_schema([(kind, "validation") for kind in _BODIES], ref_template=_REF)
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
     for name, schema in bodies["$defs"].items():
-        schemas.setdefault(name, schema)
+        schemas.setdefault(name, _with_defaults_in_words(schema))
     schemas["Problem"] = _PROBLEM
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
