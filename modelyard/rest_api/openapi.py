@@ -165,7 +165,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     _, bodies = models_json_schema([(kind, "validation") for kind in _BODIES], ref_template=_REF)
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
     for name, schema in bodies["$defs"].items():
-        schemas.setdefault(name, _with_defaults_in_words(schema))
+        schemas[name] = _with_defaults_in_words(schema)
     schemas["Problem"] = _PROBLEM
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
