@@ -8,6 +8,8 @@ know nothing of the classes, so a new error is a new class here and no change an
     │   ├── InvalidRequest                  the request's own fields
     │   ├── InvalidTable                    cells, columns, labels, files
     │   ├── InvalidHyperparams              values and pairs a model class cannot take
+    │   ├── FormatNotTaken                  a body of a type or a coding that is not read there
+    │   ├── FormatNotGiven                  an answer wanted in types in which there is none
     │   └── NoYard                          a folder that holds no yard
     ├── Unauthenticated                 UNAUTHENTICATED
     ├── PermissionDenied                PERMISSION_DENIED
@@ -102,6 +104,18 @@ class InvalidHyperparams(InvalidArgument):
     """A hyperparam is unknown, of the wrong type, out of range, or does not go with another."""
 
     title = "The hyperparams are not valid"
+
+
+class FormatNotTaken(InvalidArgument):
+    """A body is of a type, or compressed in a way, that the call does not read."""
+
+    title = "The body is in no format that is taken"
+
+
+class FormatNotGiven(InvalidArgument):
+    """The caller accepts none of the types in which the call can answer."""
+
+    title = "There is no answer in that format"
 
 
 class NoYard(InvalidArgument):

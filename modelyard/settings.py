@@ -19,6 +19,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """What this machine is called by itself."""
 
 _HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?")
+_ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -36,6 +37,14 @@ def check_project(name: str) -> str:
     if not all(part.strip() for part in parts) or len(parts[-1].strip()) < 3:
         raise ValueError(f"a project must be named in 3 characters or more behind its last '/', got {name!r}")
     return name
+
+
+def check_root_path(path: str) -> str:
+    """Return a path without a slash at its end, empty for `/`; raise ValueError if it is none."""
+    bare = path.rstrip("/")
+    if bare and not _ROOT_PATH.fullmatch(bare):
+        raise ValueError(f"a root path must be like /yard or /tools/yard, of letters, digits and ._~-, got {path!r}")
+    return bare
 
 
 class Settings(BaseSettings):
@@ -56,6 +65,9 @@ class Settings(BaseSettings):
     max_body_mb: Annotated[float, Field(gt=0)] = Field(256, description="the largest request body, in MB")
     grpc_max_message_mb: Annotated[float, Field(gt=0, le=1023)] = Field(
         64, description="the largest gRPC message, in MB; larger tables are streamed"
+    )
+    root_path: Annotated[str, AfterValidator(check_root_path)] = Field(
+        "", description="the path below which a proxy publishes REST, `/yard` say, whether or not it takes it off"
     )
     rest_express: bool = Field(
         True, description="answer REST by the quick ways; `false`: by the framework alone, to find what is at fault"

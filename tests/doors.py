@@ -110,6 +110,19 @@ def wait_until_healthy(url: str, path: str = "/health/live") -> None:
     wait_until(lambda: _is_healthy(url + path))
 
 
+def wait_until_listening(host: str, port: int) -> None:
+    """Wait until a server takes connections at an address."""
+    wait_until(lambda: _is_listening(host, port))
+
+
+def _is_listening(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port)):
+            return True
+    except OSError:
+        return False
+
+
 def _is_healthy(url: str) -> bool:
     try:
         return httpx.get(url).is_success

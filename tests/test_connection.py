@@ -55,8 +55,9 @@ def test_a_path_leads_to_the_core_on_that_folder(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_no_yard_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "absent", "localhost:8000"):
-        with pytest.raises(NoYard, match="there is no yard at"):
+        with pytest.raises(NoYard, match="there is no yard at") as caught:
             modelyard.connect(path)
+        assert "--storage" not in caught.value.detail
     assert list(tmp_path.iterdir()) == []
 
 

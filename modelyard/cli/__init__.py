@@ -8,12 +8,22 @@ from __future__ import annotations
 
 import sys
 
+from modelyard.cli import streams
+
 
 def main() -> None:
     """Run the command line on this process's arguments and end the process with its exit code."""
+    streams.set_up()
     try:
-        from modelyard.cli.app import app
+        try:
+            from modelyard.cli.app import app
 
-        app(prog_name="modelyard")
+            app(prog_name="modelyard")
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:  # before or after what `app` watches over
         sys.exit(130)
+    except (streams.Unwritten, BrokenPipeError) as error:  # before or after, too: `--help` say
+        from modelyard.cli import exits
+
+        sys.exit(exits.unwritten(error, as_json="--json" in sys.argv))

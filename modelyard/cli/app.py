@@ -22,6 +22,7 @@ from modelyard.cli import (
     training,
     upkeep,
 )
+from modelyard.cli.streams import Unwritten
 from modelyard.errors import ModelyardError
 
 _AS_JSON = "modelyard.as_json"
@@ -51,9 +52,8 @@ class _Commands(TyperGroup):
             raise typer.Exit(error.exit_code) from None
         except (KeyboardInterrupt, typer.Abort):
             raise typer.Exit(exits.INTERRUPTED) from None
-        except BrokenPipeError:
-            exits.hush()
-            raise typer.Exit(exits.PIPE_CLOSED) from None
+        except (Unwritten, BrokenPipeError) as error:
+            raise typer.Exit(exits.unwritten(error, as_json=as_json)) from None
         except (typer.Exit, SystemExit):
             raise
         except Exception as error:  # noqa: BLE001 - a door: nothing foreign gets past it

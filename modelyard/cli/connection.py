@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -35,18 +35,42 @@ AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON docum
 def open_yard(url: str | None, storage: str | None, *, make: bool = False) -> Iterator[Verbs]:
     """Open the yard that the options mean; an option that was written beats the environment.
 
-    A folder that is no yard raises NoYard. With `make` it becomes one.
+    A folder that is no yard raises NoYard. With `make` it becomes one, and is none again if what it was made for is
+    refused.
     """
     from modelyard.errors import InvalidRequest
 
     if url and storage:
         raise InvalidRequest("--url and --storage exclude each other: a server's folder is its own affair")
     url = _url(url, storage)
-    yard = _on_server(url) if url else _on_folder(storage, make=make)
-    try:
+    opening: AbstractContextManager[Verbs]
+    if url:
+        opening = closing(_on_server(url))
+    elif make:
+        opening = _made(storage)
+    else:
+        opening = closing(_on_folder(storage, make=False))
+    with opening as yard:
         yield yard
-    finally:
-        yard.close()
+
+
+@contextmanager
+def _made(storage: str | None) -> Iterator[Verbs]:
+    from modelyard.errors import ModelyardError
+    from modelyard.storage.folder import Folder
+
+    folder = Folder(settings_with(storage_dir=storage).storage_dir)
+    missing = [path for path in (folder.root, *folder.root.parents) if not path.exists()]
+    was_there = folder.database.exists()
+    try:
+        with closing(_on_folder(storage, make=True)) as yard:
+            yield yard
+    except ModelyardError:
+        if not was_there and folder.remove_unused():
+            with suppress(OSError):
+                for path in missing:
+                    path.rmdir()
+        raise
 
 
 def leads_to_server(url: str | None, storage: str | None) -> bool:

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from modelyard.cli import screen
-from modelyard.errors import FieldError, Internal, InvalidRequest, ModelyardError
+from modelyard.errors import FieldError, Internal, InvalidRequest, ModelyardError, NoYard
 
 EXIT_CODES = {
     "INTERNAL": 1,
@@ -39,6 +39,7 @@ EXPLANATION = (
     "8 cancelled or too late; 9 not allowed; 1 anything else; 130 stopped by Ctrl-C (a server: 0)."
 )
 
+_ANOTHER_FOLDER = "or give a yard's folder by --storage or MODELYARD_STORAGE_DIR"
 _UNEXPECTED = "something went wrong inside"
 _HOW_TO_SEE = "run with MODELYARD_LOG_LEVEL=DEBUG to see where"
 
@@ -50,6 +51,8 @@ def exit_code(error: ModelyardError) -> int:
 
 def report(error: ModelyardError, *, as_json: bool) -> None:
     """Write an error to standard error: in words with every wrong place, or as a JSON problem document."""
+    if isinstance(error, NoYard):
+        error = NoYard(f"{error.detail}; {_ANOTHER_FOLDER}")
     if as_json:
         from modelyard.rest_api.problems import to_problem
 
@@ -80,7 +83,16 @@ def report_usage(error: typer.TyperException) -> None:
     report(InvalidRequest(error.format_message()), as_json=True)
 
 
-def hush() -> None:
+def unwritten(error: OSError, *, as_json: bool) -> int:
+    """Say why standard output cannot be written; return the exit code. That a reader has left needs no words."""
+    _hush()
+    if isinstance(error, BrokenPipeError):
+        return PIPE_CLOSED
+    report(Internal(f"standard output cannot be written: {error.strerror}"), as_json=as_json)
+    return EXIT_CODES["INTERNAL"]
+
+
+def _hush() -> None:
     """Send the rest of standard output nowhere, so that flushing it at exit does not fail once more."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())

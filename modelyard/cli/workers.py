@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from modelyard.cli import children, screen
 from modelyard.cli.children import Child, Events
+from modelyard.rest_api.listening import listen
 
 if TYPE_CHECKING:
     from modelyard.settings import Settings
 
-_BACKLOG = 2048
 _PAUSE_S = 1.0
 """Workers that are killed as soon as they start are not replaced more often than this."""
 
@@ -24,7 +24,7 @@ _PAUSE_S = 1.0
 def run_workers(settings: Settings, count: int) -> int:
     """Serve REST by `count` processes until a signal; return the exit code."""
     events = children.Events()
-    with children.signals_into(events), _listening(settings) as shared:
+    with children.signals_into(events), listen(settings) as shared:
         workers = [_start(settings, shared, events) for _ in range(count)]
         try:
             return _keep_running(workers, settings, shared, events)
@@ -48,12 +48,3 @@ def _keep_running(workers: list[Child], settings: Settings, shared: socket.socke
 def _start(settings: Settings, shared: socket.socket, events: Events) -> Child:
     arguments = ("--port", str(settings.rest_port), "--socket", str(shared.fileno()))
     return children.start(settings, "rest", arguments, events, files=[shared.fileno()])
-
-
-def _listening(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    shared = socket.socket(family, socket.SOCK_STREAM)
-    shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    shared.bind((settings.host, settings.rest_port))
-    shared.listen(_BACKLOG)
-    return shared

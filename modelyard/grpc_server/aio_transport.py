@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc
 
-from modelyard.grpc_server.wire import Metadata, Method, Trailers
+from modelyard.grpc_server.wire import UNANSWERED, Metadata, Method, Trailers
+
+log = logging.getLogger("modelyard.grpc")
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _UNAVAILABLE = grpc.StatusCode.UNAVAILABLE.value[0]
@@ -55,7 +58,7 @@ class AioCall:
     async def finish(self) -> None:
         """Send the answer of `end`; gRPC sends the status when the handler returns."""
         if not self.ended:
-            self.end(code=grpc.StatusCode.INTERNAL.value[0], details=b"the call ended without an answer")
+            self.end(code=grpc.StatusCode.INTERNAL.value[0], details=UNANSWERED)
         if self._answer is not None:
             await self._context.write(self._answer)
 
@@ -119,6 +122,9 @@ class AioServer:
             if not self._stopping:
                 raise  # the caller has left
             call.end(code=_UNAVAILABLE, details=b"the server has stopped")
+        except Exception:
+            log.exception("unexpected error")
+            await call.finish()
         finally:
             self._tasks.discard(task)
             self._count(-1 if method.waited_for else 0)

@@ -86,14 +86,23 @@ class RpcCall(Call):
         self._tell()
 
     def refuse(self, error: Exception) -> None:
-        """Send an error with its details."""
+        """Send an error with its details; one that cannot be written is answered, too."""
         refused = self.refusal(error)
-        wanted = str(self.metadata.get(faults.ERROR_BYTES_KEY, ""))
-        room = min(int(wanted), _MAX_ERROR_BYTES) if wanted.isdecimal() else faults.DEFAULT_ERROR_BYTES
-        status = faults.to_status(refused, self.request_id, room)
+        try:
+            status = faults.to_status(refused, self.request_id, self._error_bytes())
+        except Exception as unwritable:  # noqa: BLE001 - logged and answered
+            refused = self.refusal(unwritable)
+            status = faults.to_status(refused, self.request_id)
         trailers = ((faults.REQUEST_ID_KEY, self.request_id), (faults.DETAILS_KEY, status.SerializeToString()))
         self._wire.end(None, trailers, faults.status_code(refused).value[0], status.message.encode())
         self._tell()
+
+    def _error_bytes(self) -> int:
+        wanted = str(self.metadata.get(faults.ERROR_BYTES_KEY, ""))
+        if not wanted.isdecimal():
+            return faults.DEFAULT_ERROR_BYTES
+        # Python reads no number of more than 4,300 digits.
+        return int(wanted) if len(wanted) < len(str(_MAX_ERROR_BYTES)) else _MAX_ERROR_BYTES
 
     def _tell(self) -> None:
         self.end(status=self.code, bytes_in=self.bytes_in, bytes_out=self.bytes_out)

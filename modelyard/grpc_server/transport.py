@@ -15,7 +15,7 @@ from typing import Any
 
 from grpc._cython import cygrpc
 
-from modelyard.grpc_server.wire import Method, Trailers
+from modelyard.grpc_server.wire import UNANSWERED, Method, Trailers
 
 log = logging.getLogger("modelyard.grpc")
 
@@ -106,7 +106,13 @@ class ServerCall:
             return
         self.message = message
         at_once = self.method.at_once
-        if at_once is None or not at_once(self):
+        try:
+            answered = at_once is not None and at_once(self)
+        except Exception:
+            log.exception("unexpected error")
+            answered = True
+            self.end(code=cygrpc.StatusCode.internal, details=UNANSWERED)
+        if not answered:
             self._go_on()
 
     def _go_on(self) -> None:
@@ -198,7 +204,7 @@ class Server:
         if not call.ended:
             self.forget(call)
             if not call.left:
-                call.end(code=cygrpc.StatusCode.internal, details=b"the call ended without an answer")
+                call.end(code=cygrpc.StatusCode.internal, details=UNANSWERED)
 
     def _drive(self) -> None:
         while (event := self._queue.poll()).tag is not _SHUT_DOWN:

@@ -18,6 +18,9 @@ log = logging.getLogger("modelyard.grpc")
 TRIED = (1, 85)
 """The newest grpcio, major and minor, whose core was driven directly by the tests."""
 
+UNANSWERED = b"the call ended without an answer"
+"""The words of INTERNAL if a method has raised, or returned without an answer."""
+
 Trailers = Sequence[tuple[str, str | bytes]]
 Metadata = Sequence[tuple[str, str | bytes]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -14,10 +14,10 @@ import modelyard
 from modelyard import calls, errors
 from modelyard.errors import ModelyardError
 from modelyard.ml_core.desk import Desk
-from modelyard.rest_api import openapi, problems
+from modelyard.rest_api import formats, openapi, problems
 from modelyard.rest_api.express.short_way import ShortWay
 from modelyard.rest_api.gate import Gate
-from modelyard.rest_api.routes import jobs, models, predictions, service, training
+from modelyard.rest_api.routes import docs, jobs, models, predictions, service, training
 from modelyard.schemas import field_error
 from modelyard.settings import Settings
 
@@ -32,10 +32,22 @@ def create_app(desk: Desk, settings: Settings) -> Gate:
         yield
         await desk.close()
 
-    app = FastAPI(title="Modelyard", version=modelyard.__version__, description=_DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="Modelyard",
+        version=modelyard.__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.router.redirect_slashes = False
-    for noun in (service, training, predictions, models, jobs):
-        app.include_router(noun.router(desk))
+    app.openapi = lambda: _openapi_once(app)  # type: ignore[method-assign]
+    checked = [Depends(formats.checking(app.openapi))]
+    for noun in (service, predictions, models, jobs):
+        app.include_router(noun.router(desk), dependencies=checked)
+    app.include_router(training.router(desk, settings.root_path), dependencies=checked)
+    app.include_router(docs.router(settings.root_path))
     app.add_exception_handler(ModelyardError, _on_our_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
@@ -44,7 +56,6 @@ def create_app(desk: Desk, settings: Settings) -> Gate:
         app.add_middleware(
             CORSMiddleware, allow_origins=settings.allowed_origins, allow_methods=["*"], allow_headers=["*"]
         )
-    app.openapi = lambda: _openapi_once(app)  # type: ignore[method-assign]
     within = ShortWay(app, desk, cross_origin=bool(settings.allowed_origins)) if settings.rest_express else app
     return Gate(within, desk.calls, settings)
 

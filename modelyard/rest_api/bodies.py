@@ -15,13 +15,13 @@ import orjson
 from pydantic import BaseModel
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from modelyard.errors import InvalidRequest
+from modelyard.errors import FormatNotTaken, InvalidRequest
 from modelyard.rest_api.tables_out import ARROW_FILE, ARROW_STREAM, CSV, PARQUET
 from modelyard.schemas import parse
-from modelyard.schemas.showing import kind_shown
+from modelyard.schemas.showing import kind_shown, shown
 from modelyard.tables import FileContent, read_arrow
 
 _MAX_NAME_CHARS = 80
@@ -57,6 +57,36 @@ TEXT_FIELDS = frozenset(
     }
 )
 """Form fields whose value is the text itself; the others hold JSON."""
+
+_PYTHONS_WORDS = {"True": True, "False": False, "None": None}
+"""What Python's clients send in a form if they are given these values."""
+
+_WANTED = {
+    "boolean": "true or false",
+    "object": 'a JSON object, such as {"key": 1}',
+    "array": 'a JSON list, such as ["a", "b"]',
+    "string": 'a JSON text, such as "a"',
+    "number": "a number",
+    "integer": "a whole number",
+}
+
+
+class _WholeForm(MultiPartParser):
+    """A form that is refused if it has no end; without that, what was cut off would go unnoticed."""
+
+    _has_end = False
+
+    def on_end(self) -> None:
+        """Take the last boundary."""
+        self._has_end = True
+
+    async def parse(self) -> FormData:
+        """Read the form. Raises MultiPartException."""
+        form = await super().parse()
+        if self._has_end:
+            return form
+        await form.close()
+        raise MultiPartException("it ends before its last boundary, so it is cut short")
 
 
 async def read_json(request: Request, kind: type[RequestT]) -> Reader[RequestT]:
@@ -94,7 +124,7 @@ async def read_table(request: Request, kind: type[RequestT], not_fields: Collect
     extension = TABLE_BODIES.get(media_type.decode("latin-1"))
     if extension is None:
         return await _read_upload(request, kind, beside)
-    fields = _fields(beside)
+    fields = _fields(kind, beside)
     if extension == ".csv" and b"charset" in parameters:
         fields.setdefault("encoding", parameters[b"charset"].decode("latin-1"))
     body = await request.body()
@@ -109,12 +139,13 @@ async def _read_upload(request: Request, kind: type[RequestT], beside: Sequence[
     The file is there while the context lasts. `beside` are fields that came outside the form.
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise InvalidRequest(
+        raise FormatNotTaken(
             "an upload must be multipart/form-data with a part called 'file', "
             f"or the table itself as {', '.join(TABLE_BODIES)}"
         )
     try:
-        form = await request.form(max_files=1, max_fields=100, max_part_size=16 * 2**20)
+        limits: dict[str, int] = {"max_files": 1, "max_fields": 100, "max_part_size": 16 * 2**20}
+        form = await _WholeForm(request.headers, request.stream(), **limits).parse()
     except MultiPartException as error:
         raise InvalidRequest(f"the upload cannot be read: {error.message}") from None
     return partial(_saved, form, kind, beside)
@@ -129,18 +160,20 @@ def _saved(form: FormData, kind: type[RequestT], beside: Sequence[tuple[str, str
                 files.callback(value.file.close)
         folder = files.enter_context(tempfile.TemporaryDirectory(prefix="modelyard-upload-"))
         path = _save(_uploaded(form), Path(folder))
-        fields = _fields([*beside, *((key, value) for key, value in given if key != "file")])
+        fields = _fields(kind, [*beside, *((key, value) for key, value in given if key != "file")])
         yield parse(kind, {**fields, "X": path})
 
 
 def _uploaded(form: FormData) -> UploadFile:
     upload = form.get("file")
+    if isinstance(upload, str):
+        raise InvalidRequest("the part called 'file' must have a filename; without one it is a text field and no file")
     if not isinstance(upload, UploadFile):
         raise InvalidRequest("the upload needs a file in a part called 'file'")
     return upload
 
 
-def _fields(given: Iterable[tuple[str, str | UploadFile]]) -> dict[str, Any]:
+def _fields(kind: type[BaseModel], given: Iterable[tuple[str, str | UploadFile]]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for key, value in given:
         if isinstance(value, UploadFile):
@@ -149,8 +182,22 @@ def _fields(given: Iterable[tuple[str, str | UploadFile]]) -> dict[str, Any]:
             raise InvalidRequest("field 'X' does not go with an upload: the table is the file")
         if key in fields:
             raise InvalidRequest(f"field '{key}' is given twice")
-        fields[key] = value if key in TEXT_FIELDS else loads(value, f"field '{key}'")
+        fields[key] = value if key in TEXT_FIELDS else _json_field(kind, key, value)
     return fields
+
+
+def _json_field(kind: type[BaseModel], key: str, text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        if text in _PYTHONS_WORDS:
+            return _PYTHONS_WORDS[text]
+        schema = kind.model_json_schema()["properties"].get(key)
+        if schema is None:
+            return text  # an unknown field, which the schema refuses by its name
+        types = [option.get("type", "object") for option in schema.get("anyOf", [schema])]
+        wanted = " or ".join(_WANTED[name] for name in types if name in _WANTED)
+        raise InvalidRequest(f"field '{key}' must be {wanted}, got {shown(text)}") from None
 
 
 def _save(upload: UploadFile, folder: Path) -> Path:

@@ -10,28 +10,40 @@ from __future__ import annotations
 from typing import Any
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from modelyard.calls import Call, Calls, request_id
 from modelyard.errors import InvalidRequest
 from modelyard.rest_api import problems
 from modelyard.rest_api.gate import DOOR
+from modelyard.rest_api.lingering import LingeringProtocol
 
+MAX_HEAD_BYTES = 64 * 1024
+"""A head may be so large, and what comes with its end in one piece."""
+
+_REASONS = {400: b"Bad Request", 431: b"Request Header Fields Too Large"}
 _REFUSAL = (
-    b"HTTP/1.1 400 Bad Request\r\ncontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n"
-    b"connection: close\r\n\r\n%b"
+    b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\nconnection: close\r\n\r\n%b"
 )
 _MAX_CHARS = 300
 
 
-class FramingProtocol(HttpToolsProtocol):
+class HeadTooLarge(HttpParserError):
+    """The head of a request does not end."""
+
+
+class FramingProtocol(LingeringProtocol):
     """uvicorn's own protocol, which never takes a body for a request and answers in the order of the requests."""
 
     _refusal: bytes | None = None
     """The connection's last answer; once there is one, nothing more is read."""
 
+    _head_bytes = 0
+
     def data_received(self, data: bytes) -> None:
         """Read what has come."""
+        if self.is_deaf:
+            self.throw_away(data)
+            return
         if self._refusal is not None:
             return
         self._unset_keepalive_if_required()
@@ -39,6 +51,7 @@ class FramingProtocol(HttpToolsProtocol):
         try:
             while unread:
                 unread = self._read(unread)
+            self._bound_head(len(data))
         except HttpParserError as error:
             self._refuse(error)
 
@@ -54,6 +67,15 @@ class FramingProtocol(HttpToolsProtocol):
             return memoryview(data)[offer.args[0] :]
         return b""
 
+    def _bound_head(self, size: int) -> None:
+        scope: Any = self.scope  # none before the first request, and without a method until its head has ended
+        if scope is None or "method" in scope:
+            self._head_bytes = 0
+            return
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise HeadTooLarge(f"its head must be at most {MAX_HEAD_BYTES:,} bytes")
+
     def _should_upgrade(self) -> bool:
         """Have uvicorn pass over a head with an offer; it comes again without."""
         return True
@@ -65,6 +87,10 @@ class FramingProtocol(HttpToolsProtocol):
         first = b"%b %b HTTP/%b" % (method, self.url, self.parser.get_http_version().encode())
         headers = [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
         return b"\r\n".join([first, *headers, b"", b""])
+
+    def still_sends(self) -> bool:
+        """Whether the caller may be sending still: of what cannot be read, nobody knows the end."""
+        return self._refusal is not None or super().still_sends()
 
     def on_chunk_header(self) -> None:
         """Keep the trailers of a chunked body out of the request's headers."""
@@ -99,6 +125,8 @@ def _refusal_of(error: HttpParserError, calls: Calls) -> bytes:
     reason = error.__context__ if isinstance(error, HttpParserCallbackError) else error
     refused = InvalidRequest(f"the request is not valid HTTP/1.1: {reason}"[:_MAX_CHARS])
     call = Call(calls, DOOR, refused.detail, request_id=request_id(None))
-    body = problems.to_problem(call.refusal(refused), call.request_id)
-    call.end(status=problems.status_of(refused))
-    return _REFUSAL % (problems.MEDIA_TYPE.encode(), len(body), call.request_id.encode(), body)
+    status = 431 if isinstance(error, HeadTooLarge) else problems.status_of(refused)
+    body = problems.to_problem(call.refusal(refused), call.request_id, status)
+    call.end(status=status)
+    head = (status, _REASONS[status], problems.MEDIA_TYPE.encode(), len(body), call.request_id.encode())
+    return _REFUSAL % (*head, body)

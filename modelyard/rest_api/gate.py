@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from functools import lru_cache
 
@@ -10,8 +11,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelyard.calls import Call, Calls, request_id
-from modelyard.errors import ModelyardError, PayloadTooLarge, PermissionDenied, Unavailable
-from modelyard.rest_api import problems
+from modelyard.errors import InvalidRequest, ModelyardError, PayloadTooLarge, PermissionDenied, Unavailable
+from modelyard.ml_core.workers import Workers
+from modelyard.rest_api import content_coding, problems
 from modelyard.settings import Settings
 
 DOOR = "rest"
@@ -20,7 +22,9 @@ HUNG_UP = 499
 """The status in the log if the caller hung up before there was one (nginx's word for it)."""
 
 _EVENTS = re.compile(r"/jobs/[^/]+/events")
-_HEADERS = frozenset({b"host", b"origin", b"x-request-id", b"content-length"})
+_ONCE = frozenset({b"host", b"origin"})
+_LISTS = frozenset({b"accept-encoding", b"content-encoding"})
+_HEADERS = frozenset({b"x-request-id", b"content-length"}) | _ONCE | _LISTS
 
 Headers = dict[bytes, bytes]
 
@@ -29,27 +33,35 @@ class Gate:
     """Middleware around the whole application.
 
     Refuses requests that a browser was tricked into sending (an Origin or a Host that is not ours), and bodies over the
-    limit while they arrive. Gives every answer its `X-Request-Id`.
+    limit while they arrive. Decodes bodies that came compressed, and compresses large answers. Gives every answer its
+    `X-Request-Id`.
     """
 
     def __init__(self, app: ASGIApp, calls: Calls, settings: Settings) -> None:
         self._app = app
         self.calls = calls
         self.max_body_bytes = settings.max_body_bytes
+        self.coders = Workers(os.cpu_count() or 1)
         self._allowed_origins = frozenset(origin.encode("latin-1", "replace") for origin in settings.allowed_origins)
         self._hosts = settings.accepted_hosts
+        self._root_path = settings.root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request through, or answer it here."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = headers_of(scope)
-        with HttpCall(self.calls, scope, headers, self.max_body_bytes, receive=receive, send=send) as call:
+        if self._root_path:
+            scope = _below(self._root_path, scope)
+        found = [header for header in reversed(scope["headers"]) if header[0] in _HEADERS]
+        headers: Headers = dict(found)  # the first of equal names counts
+        with HttpCall(self, scope, headers, receive=receive, send=send) as call:
             try:
+                if len(headers) != len(found):
+                    _join_equal_names(headers, found)
                 self.check_origin(headers)
-                call.check_declared_size(headers)
-                await self._app(_as_get(scope) if scope["method"] == "HEAD" else scope, call.receive, call.send)
+                call.check_declared_size()
+                await self._app(_as_get(scope) if scope["method"] == "HEAD" else scope, call.body(), call.send)
             except Exception as error:  # noqa: BLE001 - logged and answered
                 await call.fail(error)
             except asyncio.CancelledError:  # the server ends, and has waited long enough
@@ -73,59 +85,79 @@ class Gate:
             raise PermissionDenied(f"origin {_shown(origin)} may not call this server; see MODELYARD_ALLOWED_ORIGINS")
 
 
-def headers_of(scope: Scope) -> Headers:
-    """Return the headers that are looked at here. The first of equal names counts."""
-    return {name: value for name, value in reversed(scope["headers"]) if name in _HEADERS}
-
-
-def known_by(headers: Headers) -> str:
-    """Return the id of a request: its caller's, or a new one."""
-    given = headers.get(b"x-request-id")
-    return request_id(None if given is None else given.decode("latin-1"))
-
-
 class HttpCall(Call):
     """One request on its way: counts its bytes in and out, and remembers its status."""
 
-    __slots__ = ("_max_bytes", "_receive", "_send", "_whole", "bytes_in", "bytes_out", "status")
+    __slots__ = ("_gate", "_headers", "_held", "_receive", "_send", "_whole", "bytes_in", "bytes_out", "status")
 
-    def __init__(
-        self, calls: Calls, scope: Scope, headers: Headers, max_bytes: int, *, receive: Receive, send: Send
-    ) -> None:
+    def __init__(self, gate: Gate, scope: Scope, headers: Headers, *, receive: Receive, send: Send) -> None:
         path = scope["raw_path"].decode("latin-1")  # as it came, because decoded it may hold line ends
-        super().__init__(calls, DOOR, f"{scope['method']} {path}", request_id=known_by(headers))
+        given = headers.get(b"x-request-id")
+        known_by = request_id(None if given is None else given.decode("latin-1"))
+        super().__init__(gate.calls, DOOR, f"{scope['method']} {path}", request_id=known_by)
         self.bytes_in = 0
         self.bytes_out = 0
         self.status = 0
+        self._gate = gate
         self._receive = receive
         self._send = send
-        self._max_bytes = max_bytes
+        self._headers = headers
+        self._held: Message | None = None
         self._whole = False
 
-    def check_declared_size(self, headers: Headers) -> None:
+    def check_declared_size(self) -> None:
         """Refuse a body that says of itself that it is over the limit."""
-        declared = headers.get(b"content-length", b"")
-        if declared.isdigit() and int(declared) > self._max_bytes:
+        declared = self._headers.get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > self._gate.max_body_bytes:
             raise self._too_large(f"{int(declared):,} bytes")
+
+    def body(self) -> Receive:
+        """Return what receives the body as the application reads it. Raises FormatNotTaken."""
+        given = self._headers.get(b"content-encoding")
+        if given is None:
+            return self.receive
+        gate = self._gate
+        coding = given.decode("latin-1")
+        return content_coding.decoding(self.receive, coding, gate.max_body_bytes, self._too_large, gate.coders)
 
     async def receive(self) -> Message:
         """Receive the next piece of the body. Raises PayloadTooLarge."""
         message = await self._receive()
         if message["type"] == "http.request":
             self.bytes_in += len(message.get("body", b""))
-            if self.bytes_in > self._max_bytes:
+            if self.bytes_in > self._gate.max_body_bytes:
                 raise self._too_large("more")
             self._whole = not message.get("more_body", False)
         return message
 
     async def send(self, message: Message) -> None:
-        """Send the head or a piece of the body of the answer."""
+        """Send the head or a piece of the body of the answer; a large one is compressed if its caller accepts it."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
+            if self.bytes_in and not self._whole:  # nobody reads the rest
+                message["headers"].append((b"connection", b"close"))
+            if content_coding.may_be_coded(message["headers"]):
+                message["headers"].append((b"vary", b"accept-encoding"))
+                if content_coding.accepts_gzip(self._headers.get(b"accept-encoding", b"")):
+                    self._held = message
+                    return
         else:
+            if self._held is not None:
+                message = await self._coded(message)
             self.bytes_out += len(message.get("body", b""))
         await self._send(message)
+
+    async def _coded(self, message: Message) -> Message:
+        """Send the head that was held back; return the body that goes with it."""
+        head, self._held = self._held, None
+        assert head is not None
+        if not message.get("more_body", False):
+            body = await self._gate.coders.run(content_coding.encode, message["body"])
+            head["headers"] = content_coding.coded_headers(head["headers"], len(body))
+            message = {**message, "body": body}
+        await self._send(head)
+        return message
 
     async def fail(self, error: Exception) -> None:
         """Answer an error that reached the gate; if the answer has begun, there is nothing more to say."""
@@ -141,16 +173,36 @@ class HttpCall(Call):
     async def _refuse(self, error: ModelyardError) -> None:
         body = problems.to_problem(error, self.request_id)
         headers = [(b"content-length", b"%d" % len(body)), (b"content-type", problems.MEDIA_TYPE.encode())]
-        if not self._whole:  # the rest of the body would be taken for the next request
+        if not (self._whole or self.bytes_in):  # the body, if there is one, would be read for nothing
             headers.append((b"connection", b"close"))
         await self.send({"type": "http.response.start", "status": problems.status_of(error), "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
     def _too_large(self, got: str) -> PayloadTooLarge:
+        limit = self._gate.max_body_bytes
         return PayloadTooLarge(
-            f"the body must be at most {self._max_bytes / 2**20:g} MB ({self._max_bytes:,} bytes), got {got}; "
+            f"the body must be at most {limit / 2**20:g} MB ({limit:,} bytes), got {got}; "
             "MODELYARD_MAX_BODY_MB sets the limit"
         )
+
+
+def _below(root_path: str, scope: Scope) -> Scope:
+    """Return a request with the path below `root_path`; a proxy may have taken that off, or left it there."""
+    path: str = scope["path"]
+    if path != root_path and not path.startswith(root_path + "/"):
+        return scope
+    return {**scope, "path": path.removeprefix(root_path) or "/"}
+
+
+def _join_equal_names(headers: Headers, found: list[tuple[bytes, bytes]]) -> None:
+    """Join lists that came in several headers. Raises InvalidRequest if a header that comes once came again."""
+    for name in headers:
+        values = [value for other, value in reversed(found) if other == name]
+        if len(values) > 1 and name in _ONCE:
+            shown = ", ".join(map(_shown, values))
+            raise InvalidRequest(f"header {name.decode().title()} must be given once, got {shown}")
+        if name in _LISTS:
+            headers[name] = b", ".join(values)
 
 
 def _as_get(scope: Scope) -> Scope:

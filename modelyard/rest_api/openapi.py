@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from fastapi import FastAPI
@@ -79,9 +80,11 @@ _PROBLEM: dict[str, Any] = {
 _WHEN = {
     400: "the request is wrong: `errors` names the places",
     403: "a browser's request from elsewhere",
+    406: "`Accept` excludes every format that there is an answer in",
     404: "no such model, model class or job, or a deleted model where an active one is needed",
     409: "the state of things does not allow it",
     413: "the body is over the limit",
+    415: "the body is of a type or in a `Content-Encoding` that is not taken",
     429: "too many trainings wait already (`Retry-After` says when to come back), or one took too much memory",
     500: "stored data does not match its checksum, or something unexpected",
     503: "the storage cannot be reached or written, or the server is stopping",
@@ -92,7 +95,9 @@ _WHEN = {
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe the errors of a route."""
     content = {problems.MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}}
-    return {status: {"description": _WHEN[status], "content": content} for status in (*statuses, 403, 500, 503)}
+    return {
+        status: {"description": _WHEN[status], "content": content} for status in (*statuses, 403, 406, 415, 500, 503)
+    }
 
 
 def json_body(kind: type[BaseModel]) -> dict[str, Any]:
@@ -134,13 +139,30 @@ def table_answer() -> dict[int | str, dict[str, Any]]:
     return {200: {"content": dict.fromkeys(MEDIA_TYPES[1:], binary)}}
 
 
+def _with_defaults_in_words(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a body with its defaults in the descriptions.
+
+    Generators of TypeScript take a field with a `default` for one that is always there, and then demand it of callers.
+    """
+    fields = {}
+    for name, field in schema.get("properties", {}).items():
+        kept = {key: value for key, value in field.items() if key != "default"}
+        if field.get("default") is not None:
+            words = f"default: {json.dumps(field['default'])}"
+            kept["description"] = f"{field['description']}; {words}" if "description" in field else words
+        fields[name] = kept
+    return {**schema, "properties": fields} if fields else schema
+
+
 def document(app: FastAPI) -> dict[str, Any]:
     """Build the OpenAPI document, the request bodies' schemas among its components."""
-    made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    made = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes, servers=app.servers
+    )
     _, bodies = models_json_schema([(kind, "validation") for kind in _BODIES], ref_template=_REF)
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
     for name, schema in bodies["$defs"].items():
-        schemas.setdefault(name, schema)
+        schemas[name] = _with_defaults_in_words(schema)
     schemas["Problem"] = _PROBLEM
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)

@@ -15,6 +15,8 @@ TYPE_PREFIX = "urn:modelyard:error:"
 
 STATUS: dict[type[ModelyardError], int] = {
     errors.InvalidArgument: 400,
+    errors.FormatNotGiven: 406,
+    errors.FormatNotTaken: 415,
     errors.Unauthenticated: 401,
     errors.PermissionDenied: 403,
     errors.NotFound: 404,

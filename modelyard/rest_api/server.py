@@ -17,6 +17,7 @@ from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.app import create_app
 from modelyard.rest_api.express.at_once import AtOnceProtocol, KnownHeads
 from modelyard.rest_api.framing import FramingProtocol
+from modelyard.rest_api.listening import EVERY_ADDRESS, listen
 from modelyard.settings import Settings
 
 _NOT_STARTED = 3
@@ -44,8 +45,14 @@ def serve(yard: Yard, settings: Settings, listening: int | None = None) -> None:
         timeout_keep_alive=75,
     )
     server = _Server(config, desk)
+    if listening is not None:
+        sockets = [socket.socket(fileno=listening)]
+    elif settings.host == EVERY_ADDRESS:
+        sockets = [listen(settings)]  # asyncio would listen on IPv6 alone
+    else:
+        sockets = None
     with suppress(KeyboardInterrupt):  # uvicorn raises the signal again when all is done
-        server.run(None if listening is None else [socket.socket(fileno=listening)])
+        server.run(sockets)
     if not server.started:
         sys.exit(_NOT_STARTED)
 

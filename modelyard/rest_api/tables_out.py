@@ -1,4 +1,4 @@
-"""Predictions as an answer: in the format that `Accept` asks for, with the time that each step took."""
+"""Predictions as an answer: in each format that there is, with the time that each step took."""
 
 from __future__ import annotations
 
@@ -8,37 +8,15 @@ from typing import Any
 import orjson
 import polars as pl
 
-from modelyard.errors import InvalidRequest
 from modelyard.ml_core.desk import Answer
+from modelyard.rest_api.formats import JSON
 from modelyard.schemas import Predictions
 
-JSON = "application/json"
 CSV = "text/csv"
 PARQUET = "application/vnd.apache.parquet"
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
 ARROW_FILE = "application/vnd.apache.arrow.file"
 MEDIA_TYPES = (JSON, CSV, PARQUET, ARROW_STREAM, ARROW_FILE)
-
-
-def choose(accept: str | None) -> str:
-    """Return the media type that an Accept header likes best; JSON if it accepts anything.
-
-    Raises InvalidRequest if it accepts none of MEDIA_TYPES.
-    """
-    wanted: list[tuple[float, str]] = []
-    for part in (accept or "*/*").split(","):
-        kind, *params = (piece.strip() for piece in part.lower().split(";"))
-        wanted.append((_quality(params), kind))
-    for quality, kind in sorted(wanted, key=lambda pair: -pair[0]):
-        if quality <= 0:
-            break
-        if kind in ("*/*", "", "application/*"):
-            return JSON
-        if kind in MEDIA_TYPES:
-            return kind
-        if kind == "text/*":
-            return CSV
-    raise InvalidRequest(f"Accept {accept!r} is not among what can be answered: {', '.join(MEDIA_TYPES)}")
 
 
 def timing(answer: Answer[Any]) -> str:
@@ -81,16 +59,6 @@ def write(found: Predictions, media_type: str) -> bytes:
     else:
         frame.write_ipc(out)
     return out.getvalue()
-
-
-def _quality(params: list[str]) -> float:
-    for param in params:
-        if param.startswith("q="):
-            try:
-                return float(param[2:])
-            except ValueError:
-                return 0.0
-    return 1.0
 
 
 def _text(label: bool | int | str) -> str:

@@ -11,7 +11,7 @@ quarantine/<time>/      what a repair has set aside
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +79,26 @@ class Folder:
         """Hold the lock of this name within a `with` block, as `Locks` says."""
         return FolderLock(self.root / f"{name}.lock", 0.0).held()
 
+    def remove_unused(self) -> bool:
+        """Remove a yard in which nothing has ever been kept. Returns False if something has, or it is no yard.
+
+        The folder itself stays, with what else is in it.
+        """
+        if self._holds_models() or not exists(self.database):
+            return False
+        with self.locked():
+            documents = Database(self.database, make=False)
+            used = any(found for found in documents.snapshot()[0].values())
+            documents.close()
+            if used:
+                return False
+            self.database.unlink()
+        for path in (self._artifacts, self.runs, self.outbox):
+            with suppress(OSError):
+                path.rmdir()
+        self.database.with_suffix(".lock").unlink(missing_ok=True)
+        return True
+
     def _holds_models(self) -> bool:
         """Whether a model's folder stands in `artifacts/`. Somebody else's files under that name are none."""
         with unavailable(f"read {self._artifacts}"):
@@ -93,8 +113,8 @@ class Folder:
             "the folder holds none" if root.is_dir() else "it is no folder" if root.exists() else "it does not exist"
         )
         return NoYard(
-            f"there is no yard at {root.absolute()}: {problem}; give a yard's folder by --storage or "
-            "MODELYARD_STORAGE_DIR, or make one there with `modelyard train`, `modelyard up` or `modelyard backup load`"
+            f"there is no yard at {root.absolute()}: {problem}; make one there with `modelyard train`, `modelyard up` "
+            "or `modelyard backup load`"
         )
 
 

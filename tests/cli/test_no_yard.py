@@ -16,6 +16,7 @@ from modelyard.cli.app import app
 from modelyard.errors import DataLoss, NoYard
 from modelyard.settings import Settings
 from modelyard.storage import ModelRecord
+from modelyard.storage.folder import Folder
 from tests.storage_drafts import new_model, open_store
 
 MAKING = {"train", "up", "rest", "grpc", "backup load"}
@@ -135,6 +136,38 @@ def test_training_makes_the_yard(here: Path) -> None:
     assert run("train", "many.csv", *options, "--storage", "nested/yard").exit_code == 0
     listed = run("list", "--storage", "nested/yard", "--json")
     assert [model["name"] for model in orjson.loads(listed.stdout)["models"]] == ["churn"]
+
+
+@pytest.mark.parametrize("make", [nothing, an_empty_folder, somebodys_photos])
+@pytest.mark.parametrize("wrong", [("--target", "nobody"), ("--target", "y", "-p", "C=-1")])
+def test_a_first_training_that_is_refused_leaves_no_yard(
+    here: Path, make: Callable[[Path], None], wrong: tuple[str, ...]
+) -> None:
+    (here / "many.csv").write_text("x,y\n" + "1,a\n2,b\n" * 20)
+    make(here / "nested" / "yard")
+    before = files_below(here)
+    result = run("train", "many.csv", *wrong, "--model-class", "logistic_regression", "--storage", "nested/yard")
+    assert result.exit_code == 2
+    assert files_below(here) == before
+
+
+def test_a_later_training_that_is_refused_leaves_the_yard(here: Path) -> None:
+    (here / "many.csv").write_text("x,y\n" + "1,a\n2,b\n" * 20)
+    build(Settings(storage_dir=here / "yard")).close()
+    before = files_below(here)
+    options = ("--target", "nobody", "--model-class", "logistic_regression", "--storage", "yard")
+    assert run("train", "many.csv", *options).exit_code == 2
+    assert files_below(here) == before
+
+
+def test_a_yard_in_which_something_was_kept_is_not_removed(here: Path) -> None:
+    store = open_store(here / "yard")
+    store.add(new_model(name="churn"))
+    store.close()
+    before = files_below(here)
+    assert not Folder(here / "yard").remove_unused()
+    assert not Folder(here).remove_unused()
+    assert files_below(here) == before
 
 
 @pytest.fixture

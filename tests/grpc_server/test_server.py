@@ -176,6 +176,30 @@ def refusing(transport: str) -> Iterator[tuple[Refusing, str]]:
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+@pytest.mark.parametrize("digits", ["9" * 4301, "9" * 7, "1", "0", "many", "-1"])
+def test_every_error_is_answered_however_many_bytes_its_caller_has_for_it(
+    refusing: tuple[Refusing, str], method: Any, digits: str
+) -> None:
+    yard, address = refusing
+    yard.error = errors.NotFound("there is none")
+    with grpc.insecure_channel(address) as channel:
+        caught = failure(channel, method, fitting_requests(method), metadata=(("x-error-bytes", digits),))
+    assert caught.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_an_error_that_cannot_be_written_is_answered_as_unexpected(
+    refusing: tuple[Refusing, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    yard, address = refusing
+    yard.error = errors.NotFound("there is none", errors=[FieldError((object(),), "no place")])  # type: ignore[arg-type]
+    method = next(method for method in METHODS if method.name == "Predict")
+    with grpc.insecure_channel(address) as channel:
+        caught = failure(channel, method, fitting_requests(method))
+    assert (caught.code(), caught.details()) == (grpc.StatusCode.INTERNAL, calls.UNEXPECTED)
+    assert "unexpected error" in caplog.text
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_every_error_leaves_every_method_as_its_status_with_its_details(
     refusing: tuple[Refusing, str], method: Any
 ) -> None:

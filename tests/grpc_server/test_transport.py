@@ -43,7 +43,17 @@ async def endless(call: WireCall) -> None:
         await asyncio.sleep(0.001)
 
 
+def broken_at_once(_call: WireCall) -> bool:
+    raise RuntimeError("nobody shall hear this")
+
+
+async def broken(_call: WireCall) -> None:
+    raise RuntimeError("nobody shall hear this")
+
+
 METHODS = {
+    "/s/Broken": Method(broken),
+    "/s/BrokenAtOnce": Method(forgetful, at_once=broken_at_once),
     "/s/Unary": Method(slow, at_once=at_once),
     "/s/Echo": Method(echo, client_streaming=True),
     "/s/Endless": Method(endless, waited_for=False),
@@ -96,7 +106,13 @@ async def test_calls_are_answered_at_once_and_on_the_loop(kind: type[WireServer]
 
 
 @pytest.mark.parametrize(
-    ("path", "code"), [("/s/None", grpc.StatusCode.UNIMPLEMENTED), ("/s/Forgetful", grpc.StatusCode.INTERNAL)]
+    ("path", "code"),
+    [
+        ("/s/None", grpc.StatusCode.UNIMPLEMENTED),
+        ("/s/Forgetful", grpc.StatusCode.INTERNAL),
+        ("/s/Broken", grpc.StatusCode.INTERNAL),
+        ("/s/BrokenAtOnce", grpc.StatusCode.INTERNAL),
+    ],
 )
 @on_a_loop
 async def test_what_answers_nothing_is_an_error(kind: type[WireServer], path: str, code: grpc.StatusCode) -> None:
@@ -105,6 +121,7 @@ async def test_what_answers_nothing_is_an_error(kind: type[WireServer], path: st
         with pytest.raises(grpc.RpcError) as caught:
             await channel.unary_unary(path)(b"")
         assert caught.value.code() is code
+        assert "nobody" not in caught.value.details()
     await server.stop()
 
 

@@ -106,6 +106,20 @@ def test_a_job_is_ordered_followed_and_found(server: Server) -> None:
     assert server.http.get("/jobs?status=succeeded&limit=1").json()["jobs"] == states[-1:]
 
 
+def test_a_browser_that_has_seen_the_end_is_told_to_ask_no_more(server: Server) -> None:
+    job = server.order(QUICK)
+    path = f"/jobs/{job['job_id']}/events"
+    said = server.http.get(path).text.strip().split("\n\n")
+    blocks = [dict(line.split(": ", 1) for line in block.splitlines()) for block in said if block[0] != ":"]
+    assert [list(block) for block in blocks] == [["retry", "id", "event", "data"]] * len(blocks)
+    assert len({block["id"] for block in blocks}) == len(blocks)
+    again = server.http.get(path, headers={"Last-Event-ID": blocks[-1]["id"]})
+    assert (again.status_code, again.content) == (204, b"")
+    missed = server.http.get(path, headers={"Last-Event-ID": "running-0.100000"})
+    assert [state["status"] for state in events(missed)] == ["succeeded"]
+    assert server.http.get(path).status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/jobs/nobody", "/jobs/nobody/events"])
 def test_a_job_that_does_not_exist_is_404(server: Server, path: str) -> None:
     answer = server.http.get(path)

@@ -44,3 +44,12 @@ def test_every_answer_is_as_documented(operations: list[Operation], mode: Genera
             case.call_and_validate(checks=CHECKS, headers={"Host": "localhost"}, timeout=PATIENCE_S)
 
         keeps_its_word()
+
+
+def test_no_field_of_a_body_has_a_default_that_makes_generators_demand_it(operations: list[Operation]) -> None:
+    schemas = operations[0].schema.raw_schema["components"]["schemas"]
+    for name in ("TrainRequest", "RetrainRequest", "PredictRequest", "Evaluation"):
+        fields = schemas[name]["properties"]
+        assert not [field for field, schema in fields.items() if "default" in schema]
+        assert set(schemas[name].get("required", ())) <= {"model_class_key", "model_id", "X"}
+    assert schemas["Evaluation"]["properties"]["fraction"]["description"] == "default: 0.2"

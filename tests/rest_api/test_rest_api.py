@@ -162,7 +162,7 @@ def test_arrow_is_read_as_the_body_itself(http: httpx.Client, name: str) -> None
             (body, {}, "field 'model_id' is required"),
             (body, {**query, "X": "1"}, "field 'X' does not go with an upload: the table is the file"),
             (body, {**query, "depth": "1"}, "field 'depth' is unknown"),
-            (body, {**query, "probabilities": "maybe"}, "field 'probabilities' is not valid JSON"),
+            (body, {**query, "probabilities": "maybe"}, "field 'probabilities' must be true or false"),
         ):
             refused = http.post("/predict/file", params=params, content=wrong, headers=content_type)
             assert refused.status_code == 400
@@ -227,7 +227,7 @@ def test_a_csv_upload_trains_and_predicts_in_every_format(http: httpx.Client) ->
         assert answer.headers["content-type"].startswith(accept)
         assert answer.headers["x-model-id"] == model["model_id"]
         assert read(io.BytesIO(answer.content)).equals(expected)
-    refusal(predict("image/png"), 400, "INVALID_ARGUMENT")
+    refusal(predict("image/png"), 406, "INVALID_ARGUMENT")
 
     again = http.post("/retrain/file", data={"model_id": model["name"]}, files={"file": ("t.csv", CSV)})
     assert (again.status_code, again.json()["version"], again.json()["parent_id"]) == (201, 2, model["model_id"])
@@ -310,7 +310,7 @@ def test_a_file_that_is_no_table_is_refused(http: httpx.Client, content: bytes, 
 
 
 def test_an_upload_without_its_file_or_form_is_refused(http: httpx.Client) -> None:
-    refusal(http.post("/train/file", json={}), 400, "INVALID_ARGUMENT")
+    refusal(http.post("/train/file", json={}), 415, "INVALID_ARGUMENT")
     refusal(http.post("/train/file", files={"table": b"a"}), 400, "INVALID_ARGUMENT")
     wrong_json = http.post("/train/file", data={"hyperparams": "{"}, files={"file": CSV})
     assert "hyperparams" in refusal(wrong_json, 400, "INVALID_ARGUMENT")["detail"]
@@ -326,7 +326,8 @@ def test_a_body_that_grows_over_the_limit_is_refused_while_it_arrives(server: st
     address = urlsplit(server)
     with socket.create_connection((address.hostname, address.port), timeout=PATIENCE_S) as connection:
         head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
-        connection.sendall(head.encode() + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n")
+        kind = b"application/json" if path == "/train" else b"multipart/form-data; boundary=b"
+        connection.sendall(head.encode() + b"Content-Type: " + kind + b"\r\n\r\n")
         chunk = (
             b"10000\r\n"
             + b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'.ljust(65536, b"x")

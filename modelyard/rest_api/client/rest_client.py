@@ -45,6 +45,10 @@ _ROUTES = {
 """The calls without a table. A field that the path does not name goes into the query."""
 
 
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+"""To and from there nothing is so slow that compressing would pay."""
+
+
 class RestClient(Client):
     """A yard behind a REST server at `url`. It satisfies `modelyard.verbs.Verbs`, which describes the verbs.
 
@@ -54,10 +58,9 @@ class RestClient(Client):
     """
 
     def __init__(self, url: str, *, key: str | None = None, timeout_s: float = 3600.0) -> None:
-        self._http = httpx.Client(
-            base_url=url.rstrip("/"), headers=authorization(key), timeout=httpx.Timeout(timeout_s, connect=5.0)
-        )
         self._url = url
+        with self._translated():
+            self._http = _opened(httpx.URL(url.rstrip("/")), authorization(key), timeout_s)
 
     def watch_job(self, job_id: str) -> Iterator[Job]:
         """Yield a job whenever it has changed, until it has ended. Raises Unavailable if the server ends before."""
@@ -140,6 +143,16 @@ class RestClient(Client):
             raise DeadlineExceeded(f"{self._url} did not answer in time") from error
         except (httpx.RequestError, httpx.InvalidURL) as error:
             raise Unavailable(f"no server answers at {self._url}: {error}") from error
+
+
+def _opened(url: httpx.URL, headers: dict[str, str], timeout_s: float) -> httpx.Client:
+    if url.host in _THIS_MACHINE:
+        headers = {**headers, "Accept-Encoding": "identity"}
+    try:
+        return httpx.Client(base_url=url, headers=headers, timeout=httpx.Timeout(timeout_s, connect=5.0))
+    except (ImportError, ValueError) as error:  # as httpx says it of SOCKS, and of what it does not know
+        names = "ALL_PROXY, HTTP_PROXY or HTTPS_PROXY"
+        raise Unavailable(f"the proxy that {names} names cannot be used: {error}") from error
 
 
 def _form_field(value: Any) -> str:

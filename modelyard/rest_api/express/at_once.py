@@ -15,11 +15,16 @@ from modelyard.errors import PermissionDenied
 from modelyard.ml_core.desk import SMALL_BYTES, Answer, Desk
 from modelyard.rest_api.bodies import parse_json
 from modelyard.rest_api.express.gathering import GatheringProtocol
-from modelyard.rest_api.gate import DOOR, Gate, headers_of
+from modelyard.rest_api.express.short_way import is_plain
+from modelyard.rest_api.gate import DOOR, Gate
 from modelyard.rest_api.tables_out import timing, write_json
 from modelyard.schemas import PredictRequest
 
 _BEGIN, _END = b"POST /predict HTTP/1.1\r\n", b"\r\n\r\n"
+_JUDGED = frozenset({b"accept", b"content-type"})
+_OTHERS = frozenset({b"origin", b"expect", b"x-request-id", b"content-encoding"})
+"""Headers that ask for more than an answer, or for another reading of the body."""
+
 _MOST_HEADS, _MOST_HEAD_BYTES = 1024, 1024
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\n%bserver-timing: %b\r\ncontent-length: %d\r\ncontent-type: application/json\r\n"
@@ -38,10 +43,11 @@ class KnownHeads:
 
     def learn(self, head: bytes, scope: Any) -> None:
         """Keep a head that was read, unless it asks for more than an answer or comes but once."""
-        names = {name for name, _ in scope["headers"]}
-        headers = headers_of(scope)
+        headers = dict(scope["headers"])
         declared = headers.get(b"content-length", b"")
-        if names & {b"origin", b"expect", b"x-request-id"} or not declared.isdigit():
+        if len(headers) < len(scope["headers"]) or headers.keys() & _OTHERS or not declared.isdigit():
+            return
+        if not is_plain(scope["headers"], _JUDGED):
             return
         try:
             self._gate.check_origin(headers)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from modelyard.errors import Unavailable
@@ -15,6 +15,12 @@ from modelyard.rest_api.openapi import error_responses
 from modelyard.schemas import Job, JobPage, JobQuery
 
 EVENTS = "text/event-stream"
+RETRY_MS = 1000
+"""How soon a browser whose stream broke off asks again."""
+
+LastEventId = Annotated[
+    str | None, Header(alias="Last-Event-ID", description="the `id` of the last event that was seen, from browsers")
+]
 
 
 def router(desk: Desk) -> APIRouter:
@@ -39,11 +45,19 @@ def router(desk: Desk) -> APIRouter:
     @routes.get(
         "/{job_id}/events",
         response_class=Response,
-        responses={**error_responses(404), 200: {"content": {EVENTS: {"schema": {"type": "string"}}}}},
+        responses={
+            **error_responses(404),
+            200: {"content": {EVENTS: {"schema": {"type": "string"}}}},
+            204: {"description": "the job has ended, and its end was the last event that the caller has seen"},
+        },
     )
-    async def job_events(job_id: str) -> StreamingResponse:
+    async def job_events(job_id: str, last_event_id: LastEventId = None) -> Response:
         """Follow a job by server-sent events `job`, each the whole job as JSON, until it has ended."""
         states = await desk.watch_job(job_id)
+        if last_event_id is not None:
+            job = await desk.get_job(job_id)
+            if job.ended and last_event_id == _event_id(job):
+                return Response(status_code=204)  # so that a browser asks no more
         return StreamingResponse(_events(states), media_type=EVENTS, headers={"Cache-Control": "no-cache"})
 
     return routes
@@ -52,4 +66,13 @@ def router(desk: Desk) -> APIRouter:
 async def _events(states: AsyncIterator[Job | None]) -> AsyncIterator[str]:
     with suppress(Unavailable):  # the stream ends without the job's end
         async for job in states:
-            yield ":\n\n" if job is None else f"event: job\ndata: {job.model_dump_json()}\n\n"
+            yield ":\n\n" if job is None else _event(job)
+
+
+def _event(job: Job) -> str:
+    return f"retry: {RETRY_MS}\nid: {_event_id(job)}\nevent: job\ndata: {job.model_dump_json()}\n\n"
+
+
+def _event_id(job: Job) -> str:
+    """Return what tells a state of a job from its others."""
+    return f"{job.status}-{job.progress.fraction:.6f}"

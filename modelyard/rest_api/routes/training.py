@@ -50,15 +50,21 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 _OPTIONS: dict[str, Any] = {"status_code": 201, "response_model": ModelMetadata, "responses": _ANSWERS}
 
 
-def router(desk: Desk) -> APIRouter:
-    """Make the routes that train."""
+def router(desk: Desk, root_path: str) -> APIRouter:
+    """Make the routes that train; a job's Location is below `root_path`."""
     routes = APIRouter(tags=["training"])
+
+    def answer(found: ModelMetadata | Job) -> ModelMetadata | Response:
+        if isinstance(found, ModelMetadata):
+            return found
+        location = {"Location": f"{root_path}/jobs/{found.job_id}"}
+        return JSONResponse(found.model_dump(mode="json"), 202, headers=location)
 
     @routes.post("/train", **_OPTIONS, openapi_extra=json_body(TrainRequest))
     async def train(request: Request, query: Asked, idempotency_key: IdempotencyKey = None) -> ModelMetadata | Response:
         """Train a model on a table."""
         read = await read_json(request, TrainRequest)
-        return _answer(await desk.train(read, idempotency_key, wait=query.wait))
+        return answer(await desk.train(read, idempotency_key, wait=query.wait))
 
     @routes.post("/train/file", **_OPTIONS, openapi_extra=table_body(TrainRequest))
     async def train_file(
@@ -66,7 +72,7 @@ def router(desk: Desk) -> APIRouter:
     ) -> ModelMetadata | Response:
         """Train a model on an uploaded table."""
         read = await read_table(request, TrainRequest, TrainQuery.model_fields)
-        return _answer(await desk.train(read, idempotency_key, wait=query.wait))
+        return answer(await desk.train(read, idempotency_key, wait=query.wait))
 
     @routes.post("/retrain", **_OPTIONS, openapi_extra=json_body(RetrainRequest))
     async def retrain(
@@ -74,7 +80,7 @@ def router(desk: Desk) -> APIRouter:
     ) -> ModelMetadata | Response:
         """Train the next version of a model on a new table."""
         read = await read_json(request, RetrainRequest)
-        return _answer(await desk.retrain(read, idempotency_key, wait=query.wait))
+        return answer(await desk.retrain(read, idempotency_key, wait=query.wait))
 
     @routes.post("/retrain/file", **_OPTIONS, openapi_extra=table_body(RetrainRequest))
     async def retrain_file(
@@ -82,12 +88,6 @@ def router(desk: Desk) -> APIRouter:
     ) -> ModelMetadata | Response:
         """Train the next version of a model on an uploaded table."""
         read = await read_table(request, RetrainRequest, TrainQuery.model_fields)
-        return _answer(await desk.retrain(read, idempotency_key, wait=query.wait))
+        return answer(await desk.retrain(read, idempotency_key, wait=query.wait))
 
     return routes
-
-
-def _answer(found: ModelMetadata | Job) -> ModelMetadata | Response:
-    if isinstance(found, ModelMetadata):
-        return found
-    return JSONResponse(found.model_dump(mode="json"), 202, headers={"Location": f"/jobs/{found.job_id}"})
