@@ -73,9 +73,9 @@ def check_names(names: Iterable[Any], where: str, *, start: int = 0) -> None:
         seen.add(name)
 
 
-def missing_columns(names: Sequence[str], given: Sequence[str]) -> InvalidArgument:
-    """Build the error for columns that a table does not have."""
-    has = ", ".join(map(repr, given[:50])) or "none"
+def missing_columns(names: Sequence[str], given: Sequence[str], way_out: str = "") -> InvalidArgument:
+    """Build the error for columns that a table does not have; `way_out` says what may help."""
+    has = (", ".join(map(repr, given[:50])) or "none") + (way_out and f"; {way_out}")
     return InvalidTable.of(
         [FieldError(("X", name), f"column {name!r} is missing; X has the columns {has}") for name in names]
     )
