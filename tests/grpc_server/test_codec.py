@@ -123,7 +123,9 @@ def test_rows_come_back_as_they_went(rows: list[list[Any]], max_bytes: int) -> N
 
 
 @given(TABLES, st.data(), st.sampled_from([2**22, 60]))
-def test_records_come_back_with_a_missing_cell_for_each_absent_key(rows: list[list[Any]], data: Any, max_bytes: int) -> None:
+def test_records_come_back_with_a_missing_cell_for_each_absent_key(
+    rows: list[list[Any]], data: Any, max_bytes: int
+) -> None:
     names = [f"c{i}" for i in range(len(rows[0]))]
     records = [
         {name: cell for name, cell in zip(names, row, strict=True) if data.draw(st.booleans(), name)} for row in rows

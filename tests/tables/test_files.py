@@ -297,7 +297,11 @@ def test_a_path_without_a_name_is_shown_as_it_is() -> None:
         (b"a, a\n1,2\n", "t.csv", "CSV header: column name 'a' is given twice; names must differ"),
         (b"a,,c\n1,2,3\n", "t.csv", "CSV header: the name of column 1 must be text that is not empty, got ''"),
         (b'{"a": [1,', "t.json", "file 't.json' is not JSON: "),
-        (b'{"a": [NaN]}', "t.json", "file 't.json' is not JSON: unexpected character"),
+        (
+            b'{"a": [NaN]}',
+            "t.json",
+            "file 't.json' is not JSON: JSON has no NaN, write null for a missing",
+        ),
         (b'{"a": [1e999]}', "t.json", "file 't.json' is not JSON: number is infinity"),
         (
             b"[1,\n2,,3]",

@@ -13,6 +13,7 @@ import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidArgument, InvalidTable
 from modelyard.schemas.showing import shown_instead
+from modelyard.tables.sources import pandas_orients
 from modelyard.tables.sources.raw import Cells, RawTable, cell_count, check_names, missing_columns
 
 FORMS = "rows ([[39, 'x'], ...]), records ([{'age': 39, ...}, ...]) or columns ({'age': [39, ...], ...})"
@@ -126,6 +127,8 @@ def cells_of(column: Any) -> Cells:
 
 
 def _check_columns(X: dict[Any, Any]) -> None:
+    if (orient := pandas_orients.orient_of(X)) is not None:
+        raise InvalidTable(f"X is what pandas writes with {orient}; {pandas_orients.WAY_OUT}; X must be {FORMS}")
     check_names(X, "X")
     for name, column in X.items():
         if isinstance(column, (pl.Series, list, tuple)) or (isinstance(column, np.ndarray) and column.ndim == 1):
