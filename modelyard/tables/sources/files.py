@@ -11,24 +11,13 @@ import polars as pl
 from modelyard.errors import InvalidTable
 from modelyard.tables.sources.binary import read_binary
 from modelyard.tables.sources.csv_text import find_delimiter, read_csv
+from modelyard.tables.sources.foreign import foreign
 from modelyard.tables.sources.forms import read_form
 from modelyard.tables.sources.json_documents import read_document
 from modelyard.tables.sources.raw import RawTable
 
 _BOM = b"\xef\xbb\xbf"
 _PREFERRED_DELIMITERS = {".tsv": "\t", ".tab": "\t", ".psv": "|"}
-_FOREIGN = (
-    (b"\x89PNG", "a PNG image"),
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"GIF8", "a GIF image"),
-    (b"%PDF", "a PDF document"),
-    (b"PK\x03\x04", "a ZIP archive or an Excel workbook"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
-    (b"\xff\xfe", "UTF-16 text"),
-    (b"\xfe\xff", "UTF-16 text"),
-)
 _FORMATS = "CSV (in UTF-8), JSON, JSON lines, Parquet or Arrow"
 
 
@@ -76,7 +65,7 @@ def read_csv_file(path: Path, filename: str) -> pl.DataFrame:
 
 def delimiter_of(path: Path, filename: str) -> str:
     """Return the delimiter by which `read_csv_file` reads a CSV."""
-    return find_delimiter(path.read_bytes().removeprefix(_BOM).lstrip(b"\r\n"), _preferred_delimiter(filename))
+    return find_delimiter(_without_bom(path.read_bytes()).lstrip(b"\r\n"), _preferred_delimiter(filename))
 
 
 def _preferred_delimiter(filename: str) -> str | None:
@@ -96,12 +85,9 @@ def _content(path: Path, label: str) -> bytes:
 
 def _checked_text(data: bytes, label: str) -> bytes:
     """Return UTF-8 text without its byte order mark. Raises InvalidTable."""
-    foreign = next((name for magic, name in _FOREIGN if data.startswith(magic)), None)
-    if foreign is None and b"\x00" in data:
-        foreign = "binary"
-    if foreign is not None:
-        raise InvalidTable(f"{label} is {foreign}; it must be {_FORMATS}")
-    data = data.removeprefix(_BOM)
+    data = _without_bom(data)
+    if (kind := foreign(data)) is not None:
+        raise InvalidTable(f"{label} is {kind}; it must be {_FORMATS}")
     if not data.strip():
         raise InvalidTable(f"{label} is empty")
     try:
@@ -111,4 +97,11 @@ def _checked_text(data: bytes, label: str) -> bytes:
         raise InvalidTable(
             f"{label} is not UTF-8: byte 0x{data[error.start]:02x} in line {line}; save it as UTF-8"
         ) from None
+    return data
+
+
+def _without_bom(data: bytes) -> bytes:
+    """Return text without byte order marks: joined files may begin with two."""
+    while data.startswith(_BOM):
+        data = data.removeprefix(_BOM)
     return data
