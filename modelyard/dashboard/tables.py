@@ -6,10 +6,8 @@ see the same rows; other formats tell their rows without being read whole.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +15,7 @@ import polars as pl
 
 from modelyard.dashboard.profiles import ColumnLook, look_at
 from modelyard.errors import InvalidTable
-from modelyard.tables.sources import delimiter_of, read_csv_file
+from modelyard.tables.sources import read_csv_file
 
 Format = Literal["csv", "json", "jsonl", "parquet", "arrow"]
 
@@ -75,7 +73,7 @@ def without(table: Table, columns: Sequence[str], folder: Path) -> Path:
     path = folder / f"{table.path.stem}-{len(table.names) - len(columns)}-columns.{table.format}"
     match table.format:
         case "csv":
-            _write_csv_without(table, columns, path)
+            table.scan().drop(columns).sink_csv(path)  # read as the server reads it
         case "parquet":
             said = pl.read_parquet_metadata(table.path).get("pandas")  # which columns are pandas' index
             table.scan().drop(columns).sink_parquet(path, metadata=None if said is None else {"pandas": said})
@@ -94,34 +92,6 @@ def _write_arrow_without(table: Table, columns: Sequence[str], path: Path) -> No
     kept = pa.ipc.open_file(table.path).read_all().drop_columns(list(columns))
     with pa.ipc.new_file(path, kept.schema) as file:
         file.write_table(kept)
-
-
-def _write_csv_without(table: Table, columns: Sequence[str], path: Path) -> None:
-    """Copy a CSV record by record: polars would take stray quotes for the ends of cells, and rows would vanish."""
-    with (
-        table.path.open(encoding="utf-8-sig", newline="") as source,
-        path.open("w", encoding="utf-8", newline="") as copy,
-    ):
-        delimiter = delimiter_of(table.path, table.name)
-        reader = csv.reader(source, delimiter=delimiter, strict=True)
-        writer = csv.writer(copy, delimiter=delimiter)
-        try:
-            header = next(filter(None, reader))
-            kept = [position for position, name in enumerate(header) if name.strip() not in columns]
-            records = _whole(chain([header], reader), len(header))
-            writer.writerows([record[position] for position in kept] for record in records)
-        except (csv.Error, UnicodeDecodeError) as error:
-            message = f"no column can be left out of {table.name!r}: line {reader.line_num}: {error}"
-            raise InvalidTable(message) from None
-
-
-def _whole(records: Iterable[list[str]], width: int) -> Iterator[list[str]]:
-    """Yield the records, blank lines aside. Raises csv.Error if one has too few or too many cells."""
-    for record in records:
-        if len(record) == width:
-            yield record
-        elif len(record) > 1 or "".join(record).strip():
-            raise csv.Error(f"{len(record)} cells instead of {width}")
 
 
 def _format(path: Path, name: str) -> Format:

@@ -307,7 +307,7 @@ def test_a_path_without_a_name_is_shown_as_it_is() -> None:
         (b'"a,b\n', "t.csv", "the CSV header cannot be read: a quoted cell has no closing quote"),
         (b"a,a\n1,2\n", "t.csv", "CSV header: column name 'a' is given twice; names must differ"),
         (b"a, a\n1,2\n", "t.csv", "CSV header: column name 'a' is given twice; names must differ"),
-        (b"a,,c\n1,2,3\n", "t.csv", "CSV header: the name of column 1 must be text that is not empty, got ''"),
+        (b"a,,c\n1,2,3\n", "t.csv", "CSV header: the name of column 1 must be text that is not empty, because"),
         (b'{"a": [1,', "t.json", "file 't.json' is not JSON: "),
         (
             b'{"a": [NaN]}',

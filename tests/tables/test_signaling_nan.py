@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import polars as pl
 import pytest
 
 from modelyard.errors import InvalidTable
@@ -47,7 +48,7 @@ def test_it_is_missing_like_null(column: list[Any], feature_type: str | None, ma
     reader = Reader(table.contract)
     few, null = (reader.read([[cell]]) for cell in (SNAN, None))
     assert repr(few) == repr(null)
-    many, nulls = (reader.read_table([[cell]] * 2 * FEW_ROWS).frame.cast(str) for cell in (SNAN, None))
+    many, nulls = (reader.read_table([[cell]] * 2 * FEW_ROWS).frame.cast(pl.String) for cell in (SNAN, None))
     assert many.equals(nulls)
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from modelyard.errors import InvalidTable
 from modelyard.tables.sources.binary import read_binary
-from modelyard.tables.sources.csv_text import find_delimiter, read_csv
+from modelyard.tables.sources.csv_text import read_csv
 from modelyard.tables.sources.foreign import foreign
 from modelyard.tables.sources.forms import read_form
 from modelyard.tables.sources.json_documents import read_document
@@ -48,24 +47,25 @@ def read_raw_file(
     document = read_document(data, extension, label)
     if document is not None:
         return read_form(document, feature_names, expected)
-    frame = read_csv(data, prefer=_preferred_delimiter(name))
-    index = tuple(name for name in frame.columns if not name)
-    raw = read_form(frame.drop(index), feature_names, expected)
-    return replace(raw, text_cells=True, index_columns=index)
+    csv = read_csv(data, prefer=_preferred_delimiter(name))
+    raw = RawTable(
+        {series.name: series for series in csv.frame},
+        csv.frame.height,
+        text_cells=True,
+        index_columns=("",) * csv.unnamed,
+        blank_rows=csv.blank_rows,
+        doubt=csv.doubt,
+    )
+    return read_form(raw, feature_names, expected)
 
 
 def read_csv_file(path: Path, filename: str) -> pl.DataFrame:
-    """Read a CSV as text columns, null if a cell is empty; a first column without a name is among them.
+    """Read a CSV as text columns, null if a cell is empty.
 
     `filename` is the name that the file was sent under. Raises InvalidTable.
     """
     label = f"file {filename!r}"
-    return read_csv(_checked_text(_content(path, label), label), prefer=_preferred_delimiter(filename))
-
-
-def delimiter_of(path: Path, filename: str) -> str:
-    """Return the delimiter by which `read_csv_file` reads a CSV."""
-    return find_delimiter(_without_bom(path.read_bytes()).lstrip(b"\r\n"), _preferred_delimiter(filename))
+    return read_csv(_checked_text(_content(path, label), label), prefer=_preferred_delimiter(filename)).frame
 
 
 def _preferred_delimiter(filename: str) -> str | None:

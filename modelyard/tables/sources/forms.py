@@ -32,7 +32,7 @@ def read_form(X: Any, feature_names: Sequence[str] | None, expected: Sequence[st
     if isinstance(X, pl.DataFrame):
         return _of_columns({name: X[name] for name in X.columns}).ordered(feature_names)
     if isinstance(X, RawTable):
-        return replace(_of_columns(X.columns).ordered(feature_names), index_columns=X.index_columns)
+        return replace(X, columns=_of_columns(X.columns).columns).ordered(feature_names)
     if isinstance(X, dict):
         return _of_columns(X).ordered(feature_names)
     if not X:
@@ -85,7 +85,7 @@ def _of_records(X: Sequence[Any], expected: Sequence[str] | None) -> RawTable:
     absent = [key for key in keys if key not in given]
     if absent:
         raise missing_columns(absent, list(map(str, given)), "a missing cell is written as null")
-    columns: Iterable[Sequence[Any]]
+    columns: Iterable[Cells]
     if alike and len(keys) > 1:
         columns = zip(*map(itemgetter(*keys), X), strict=True)
     else:
