@@ -6,7 +6,7 @@ Only errors and warnings are made of it. Nothing is read otherwise because of it
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -27,21 +27,27 @@ _MARKERS = column_markers((), among_numbers=True)
 
 
 def looks_like_data(raw: RawTable) -> bool:
-    """Whether the name of every column of a CSV looks like one of its cells, as far as its cells look alike at all.
+    """Whether the names of a CSV's columns look like their cells, as far as the cells of a column look alike at all.
 
-    Names that are numbers look like cells if they lie near the column's numbers. Years, and numbers that count, are the
-    names of columns in many real tables.
+    All names of numeric columns must be numbers near the column's own, and four of five names of texts must be like
+    theirs (a category may be rare). Years, and numbers that count, are the names of columns in many real tables.
     """
     if not raw.text_cells:
         return False
-    found: list[bool] = []
+    found: list[bool | None] = []
     for name, column in raw.columns.items():
-        alike = _looks_like_cell(name, pl.Series(column[:_SAMPLE_ROWS], dtype=pl.String).drop_nulls())
-        if alike is False:
+        cells = pl.Series(column[:_SAMPLE_ROWS], dtype=pl.String).drop_nulls()
+        numbers = cells.cast(pl.Float64, strict=False).drop_nulls()
+        if name in _MARKERS or cells.is_empty():
+            found.append(None)
+        elif 2 * len(numbers) <= len(cells):
+            found.append(_is_like_texts(name, cells))
+        elif _lies_near(_number(name), numbers):
+            found.append(True)
+        else:
             return False
-        found.append(bool(alike))
-    numbers = [number for name in raw.columns if (number := _number(name)) is not None]
-    return 2 * sum(found) > len(found) and not _are_names(numbers)
+    alike, unlike = found.count(True), found.count(False)
+    return 2 * alike > len(found) and 4 * unlike <= alike and not _are_names(raw.columns)
 
 
 def way_out(raw: RawTable, absent: Sequence[str]) -> str:
@@ -60,13 +66,8 @@ def way_out(raw: RawTable, absent: Sequence[str]) -> str:
     return WAY_OUT if looks_like_data(raw) else ""
 
 
-def _looks_like_cell(name: str, cells: pl.Series) -> bool | None:
-    """Tell whether a name looks like a column's cells; None if nothing can be told."""
-    if name in _MARKERS or cells.is_empty():
-        return None
-    numbers = cells.cast(pl.Float64, strict=False).drop_nulls()
-    if 2 * len(numbers) > len(cells):
-        return _lies_near(_number(name), numbers)
+def _is_like_texts(name: str, cells: pl.Series) -> bool | None:
+    """Tell whether a name is like a column's texts; None if they differ so much that it cannot be told."""
     if (cells == name).any() or (name[0].isdigit() and _shape(name) in map(_shape, cells)):
         return True
     return None if 2 * cells.n_unique() > len(cells) else False
@@ -77,8 +78,9 @@ def _lies_near(number: float | None, numbers: pl.Series) -> bool:
     return number is not None and low - (high - low) <= number <= high + (high - low)
 
 
-def _are_names(numbers: Sequence[float]) -> bool:
-    """Whether numbers are years, or count by the same step."""
+def _are_names(names: Iterable[str]) -> bool:
+    """Whether the numbers among names are years, or count by the same step."""
+    numbers = [number for name in names if (number := _number(name)) is not None]
     if len(numbers) < 2:
         return False
     if all(number in _YEARS for number in numbers):
