@@ -77,7 +77,7 @@ def _read(text: bytes, delimiter: str, line: int) -> CsvTable:
         body += b"\n"  # at the end of a last line without it polars overlooks one cell too many
     beyond = max(0, body[: body.index(b"\n")].count(delimiter.encode()) + 1 - len(names))
     schema = {str(position): pl.String() for position in range(len(names) + beyond)}
-    quoted_empty = "" if b'""' in body else None
+    quoted_empty = "" if b'"' in body else None
     try:
         frame = pl.read_csv(body, has_header=False, schema=schema, separator=delimiter, null_values=quoted_empty)
     except pl.exceptions.PolarsError:
