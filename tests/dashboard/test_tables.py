@@ -137,6 +137,15 @@ def test_the_preview_of_a_long_table_holds_its_first_rows_alone(tmp_path: Path) 
     assert (table.rows, table.head.height) == (3 * HEAD_ROWS, HEAD_ROWS)
 
 
+@pytest.mark.parametrize("name", ["t.json", "t.jsonl"])
+def test_a_key_that_only_late_records_have_is_a_column(tmp_path: Path, name: str) -> None:
+    records = [*({"a": row} for row in range(300)), {"a": 0.5, "y": "yes"}]
+    path = tmp_path / name
+    path.write_text(json.dumps(records) if name == "t.json" else "\n".join(map(json.dumps, records)))
+    table = open_table(path, name)
+    assert (table.problem, table.names, table.rows) == ("", ["a", "y"], 301)
+
+
 @pytest.mark.parametrize("content", [b"", b'{"a": [1, 2', b"PAR1 and nothing else"])
 def test_a_file_that_cannot_be_read_has_no_preview_but_a_reason(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken.bin"
