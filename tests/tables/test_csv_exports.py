@@ -140,6 +140,7 @@ TITLES = {
     "comments": ("# made by us, for you\n# in 2024\n", 2),
     "fields of a head": ("Report;Sales\nDate;2024-01-05\nRegion;North\n\n", 4),
     "a quoted title": ('"Sales\nof 2024"\n', 2),
+    "a comment as wide as the table": ("# made; by; us; all\n", 1),
     "sep and a title": ("sep=;\nSales of 2024\n", 2),
 }
 BODY = "name;age;2024;y\nann;1,5;10;no\nbob;2,5;;yes\ncid;3,5;30;no\n"
@@ -153,6 +154,20 @@ def test_lines_before_the_header_are_named(what: str, tmp_path: Path) -> None:
     hint = f"the table seems to begin in line {lines + 1}, with 4 columns; leave the lines before it out with "
     assert caught.value.detail.endswith(f"{hint}skip_rows={lines}")
     assert train(written(tmp_path, BODY)).frame.height == 3
+
+
+def test_a_title_above_empty_columns_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        InvalidTable, match="begin in line 3, with 4 columns; leave the lines before it out with skip_rows=2"
+    ):
+        train(written(tmp_path, "Report,,,\n,,,\na,b,,y\n1,2,,0\n3,4,,1\n"))
+
+
+def test_names_of_rows_without_a_name_are_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        InvalidTable, match="each row has one cell more; if the first ones are the names of rows, as of R's"
+    ):
+        train(written(tmp_path, '"a","b","y"\n"1",5,6,0\n"2",7,8,1\n'))
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,14 @@ from typing import NamedTuple
 
 from modelyard.tables.missing import BLANKS
 
+COMMENTS = ("#", "%")
+"""How lines before a header may begin; some headers begin so as well."""
+
 DELIMITERS = ",;\t|"
 _SAMPLE_BYTES = 64 * 1024
 _SAMPLE_RECORDS = 50
 _SEP = re.compile(rb'"?sep=([\t !#-/:-@\[-`{-~])"?[ \t]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
 """The line by which Excel is told the delimiter, the first of a file."""
-
 
 _BLANK_LINES = re.compile(rb"(?:[,;\t| ]*(?:\r\n?|\n))+")
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
@@ -57,13 +59,19 @@ def find_delimiter(data: bytes, prefer: str | None = None) -> str:
 
 
 def later_start(data: bytes, line: int) -> str:
-    """Say in which line the table seems to begin, if titles or comments are before it; empty if it seems not so.
+    """Say what is wrong with the header, and what to do; empty if nothing seems wrong.
 
-    `line` lines of the file are before the data.
+    Titles or comments may be before it, and then it is said in which line the table seems to begin. `line` lines of the
+    file are before the data.
     """
     text, found = _sample(data), {}
     for delimiter in DELIMITERS:
         records = list(_records(text, delimiter))
+        if _lacks_a_name(records):
+            return (
+                "each row has one cell more; if the first ones are the names of rows, as of R's write.table, "
+                "write them with col.names=NA"
+            )
         place = _header_among(records)
         if place is not None:
             found[line + records[place].line] = (len(records) - place, _width(records[place]))
@@ -87,21 +95,44 @@ def _header_among(records: Sequence[_Record]) -> int | None:
     A header has as many cells as its longest row, if empty cells at the end do not count.
     """
     widths = list(map(_width, records))
-    if len(records) < 3 or widths[0] == Counter(widths).most_common(1)[0][0]:
+    comments = next(
+        (place for place, record in enumerate(records) if not record.cells[0].startswith(COMMENTS)), len(records)
+    )
+    if len(records) < 3 or (not comments and widths[0] == Counter(widths).most_common(1)[0][0]):
         return None
     fitting = (
         place
-        for place, width in enumerate(widths[:-1])
-        if width > 1 and max(widths[place + 1 :]) == width and _may_be_header(records[place].cells[:width])
+        for place in range(comments, len(records) - 1)
+        if widths[place] > 1 and widths[place] == max(widths[place + 1 :]) and _may_be_header(records[place:])
     )
     return next(fitting, None) or None
 
 
-def _may_be_header(cells: Sequence[str]) -> bool:
-    """Whether cells are different names with letters, or years; the first may be empty, as above pandas' index."""
-    names = [cell.strip(BLANKS) for cell in cells]
-    named = names if names[0] else names[1:]
-    return len(set(named)) == len(named) and all(_YEAR.fullmatch(name) or any(map(str.isalpha, name)) for name in named)
+def _may_be_header(records: Sequence[_Record]) -> bool:
+    """Whether the first record holds different names with letters, or years, above all columns that hold anything.
+
+    The first name may be empty, as above pandas' index.
+    """
+    names = [cell.strip(BLANKS) for cell in records[0].cells]
+    named = list(filter(None, names))
+    nameless = [place for place, name in enumerate(names) if place and not name]
+    return (
+        len(set(named)) == len(named)
+        and all(_YEAR.fullmatch(name) or any(map(str.isalpha, name)) for name in named)
+        and not any("".join(record.cells[place : place + 1]).strip(BLANKS) for record in records for place in nameless)
+    )
+
+
+def _lacks_a_name(records: Sequence[_Record]) -> bool:
+    """Whether there is no name above the last column only, and the cells of the first one all differ."""
+    names, *rows = (record.cells for record in records) if records else [[]]
+    return (
+        len(rows) > 1
+        and len(names) > 1
+        and all(map(str.strip, names))
+        and all(len(row) == len(names) + 1 for row in rows)
+        and len({row[0] for row in rows}) == len(rows)
+    )
 
 
 def _width(record: _Record) -> int:

@@ -60,7 +60,11 @@ def read_csv(data: bytes, *, prefer: str | None = None) -> CsvTable:
         if doubt := later_start(text, line):
             raise InvalidTable(f"the first line of the CSV is no header of what follows: {doubt}") from None
         raise
-    return table._replace(doubt=later_start(text, line)) if table.frame.width == 1 else table
+    return (
+        table._replace(doubt=later_start(text, line))
+        if table.frame.width == 1 or text.startswith((b"#", b"%"))
+        else table
+    )
 
 
 def _read(text: bytes, delimiter: str, line: int) -> CsvTable:
