@@ -21,7 +21,7 @@ import polars as pl
 from modelyard.errors import InvalidTable
 from modelyard.tables.missing import BLANKS
 from modelyard.tables.sources.csv_records import Width, in_words, read_records, strict_reader
-from modelyard.tables.sources.csv_start import find_start, later_start
+from modelyard.tables.sources.csv_start import COMMENTS, find_start, later_start
 from modelyard.tables.sources.doubtful_header import WAY_OUT
 from modelyard.tables.sources.raw import check_names
 
@@ -60,11 +60,8 @@ def read_csv(data: bytes, *, prefer: str | None = None) -> CsvTable:
         if doubt := later_start(text, line):
             raise InvalidTable(f"the first line of the CSV is no header of what follows: {doubt}") from None
         raise
-    return (
-        table._replace(doubt=later_start(text, line))
-        if table.frame.width == 1 or text.startswith((b"#", b"%"))
-        else table
-    )
+    doubted = table.frame.width == 1 or chr(text[0]) in COMMENTS
+    return table._replace(doubt=later_start(text, line)) if doubted else table
 
 
 def _read(text: bytes, delimiter: str, line: int) -> CsvTable:
