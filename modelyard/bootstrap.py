@@ -52,6 +52,7 @@ def build(settings: Settings, *, make: bool = True) -> Yard:
         tracker,
         missing_markers=settings.missing_markers,
         model_cache_bytes=settings.model_cache_bytes,
+        max_file_bytes=settings.max_body_bytes,
     )
 
 

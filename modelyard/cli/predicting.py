@@ -11,7 +11,7 @@ import typer
 
 from modelyard.cli import screen
 from modelyard.cli.connection import AsJson, Storage, Url, open_yard
-from modelyard.cli.training import Decimal, Thousands, given_fields
+from modelyard.cli.reading import reads_table
 
 if TYPE_CHECKING:
     from modelyard.schemas import Predictions
@@ -25,6 +25,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(rich_help_panel="Models")(predict)
 
 
+@reads_table
 def predict(
     ref: Annotated[str, typer.Argument(metavar="REF", help="The model: an id, a name, or name:version.")],
     file: Annotated[
@@ -45,8 +46,7 @@ def predict(
             show_default=False,
         ),
     ] = None,
-    decimal: Decimal = None,
-    thousands: Thousands = None,
+    reading: dict[str, Any],
     url: Url = None,
     storage: Storage = None,
     json: AsJson = False,
@@ -60,8 +60,7 @@ def predict(
 
     _check_output(output, as_json=json)
     with table_file(file) as table:
-        fields = {"model_id": ref, "X": table, "probabilities": probabilities}
-        request = parse(PredictRequest, fields | given_fields(decimal=decimal, thousands=thousands))
+        request = parse(PredictRequest, {**reading, "model_id": ref, "X": table, "probabilities": probabilities})
         with open_yard(url, storage) as yard, screen.busy(f"Predicting {table.name} by {ref}", as_json=json):
             found = yard.predict(request)
     if output not in (None, "-"):

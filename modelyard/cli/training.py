@@ -9,13 +9,16 @@ import typer
 
 from modelyard.cli import jobs, screen
 from modelyard.cli.connection import AsJson, Storage, Url, open_yard
+from modelyard.cli.reading import given_fields, reads_training_table
 
 if TYPE_CHECKING:
     from modelyard.schemas import ModelMetadata
 
 File = Annotated[
     Path,
-    typer.Argument(metavar="FILE", help="The table: CSV, JSON, JSON lines, Parquet or Arrow; - is standard input."),
+    typer.Argument(
+        metavar="FILE", help="The table: CSV, JSON, JSON lines, Parquet, Arrow or Excel; - is standard input."
+    ),
 ]
 Params = Annotated[
     list[str] | None,
@@ -47,25 +50,6 @@ Fraction = Annotated[
 ]
 Folds = Annotated[int | None, typer.Option("--folds", help="The folds of a cross-validation (5).", show_default=False)]
 Seed = Annotated[int | None, typer.Option("--seed", help="Decides which rows are held out (0).", show_default=False)]
-Decimal = Annotated[
-    str | None,
-    typer.Option("--decimal", metavar="MARK", help="The decimal mark of a CSV, . or ,", show_default=False),
-]
-Thousands = Annotated[
-    str | None,
-    typer.Option(
-        "--thousands", metavar="MARK", help="The thousands mark of a CSV: . , ' or a blank.", show_default=False
-    ),
-]
-MissingMarkers = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--missing-marker",
-        metavar="TEXT",
-        help="A text that means a missing cell, instead of those of the settings; again for each.",
-        show_default=False,
-    ),
-]
 IdempotencyKey = Annotated[
     str | None,
     typer.Option(
@@ -83,6 +67,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(rich_help_panel="Models")(retrain)
 
 
+@reads_training_table
 def train(
     file: File,
     *,
@@ -101,9 +86,7 @@ def train(
     fraction: Fraction = None,
     folds: Folds = None,
     seed: Seed = None,
-    decimal: Decimal = None,
-    thousands: Thousands = None,
-    missing_marker: MissingMarkers = None,
+    reading: dict[str, Any],
     idempotency_key: IdempotencyKey = None,
     url: Url = None,
     storage: Storage = None,
@@ -118,8 +101,7 @@ def train(
     from modelyard.schemas import TrainRequest, parse
 
     given = pairs("--param", param or [])
-    fields = _fields(feature_type, tag, _evaluation(evaluation, fraction, folds, seed))
-    fields |= given_fields(decimal=decimal, thousands=thousands, missing_markers=missing_marker)
+    fields = reading | _fields(feature_type, tag, _evaluation(evaluation, fraction, folds, seed))
     fields |= {"model_class_key": model_class, "target": target}
     if name is not None:
         fields["name"] = name
@@ -133,6 +115,7 @@ def train(
     _show_trained(model, as_json=json)
 
 
+@reads_training_table
 def retrain(
     ref: Annotated[str, typer.Argument(metavar="REF", help="The model: an id, a name, or name:version.")],
     file: File,
@@ -150,9 +133,7 @@ def retrain(
     fraction: Fraction = None,
     folds: Folds = None,
     seed: Seed = None,
-    decimal: Decimal = None,
-    thousands: Thousands = None,
-    missing_marker: MissingMarkers = None,
+    reading: dict[str, Any],
     idempotency_key: IdempotencyKey = None,
     url: Url = None,
     storage: Storage = None,
@@ -167,8 +148,7 @@ def retrain(
     from modelyard.schemas import RetrainRequest, parse
 
     given = pairs("--param", param or [])
-    fields = _fields(feature_type, tag, _evaluation(evaluation, fraction, folds, seed))
-    fields |= given_fields(decimal=decimal, thousands=thousands, missing_markers=missing_marker)
+    fields = reading | _fields(feature_type, tag, _evaluation(evaluation, fraction, folds, seed))
     fields["model_id"] = ref
     if target is not None:
         fields["target"] = target
@@ -181,11 +161,6 @@ def retrain(
         doing = f"Training {ref} anew on {table.name}"
         model = jobs.train(yard, job, doing, url=url, storage=storage, as_json=json)
     _show_trained(model, as_json=json)
-
-
-def given_fields(**options: Any) -> dict[str, Any]:
-    """Return the options that were given."""
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def _fields(feature_type: list[str] | None, tag: list[str] | None, evaluation: dict[str, Any] | None) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import streamlit as st
@@ -13,7 +12,7 @@ from modelyard.dashboard.columns import Mapping
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.forms import ask_hyperparams
 from modelyard.dashboard.listing import classes
-from modelyard.dashboard.tables import Table, without
+from modelyard.dashboard.tables import Table
 from modelyard.dashboard.texts import t
 from modelyard.errors import ModelClassNotFound
 from modelyard.schemas import Evaluation, ModelClassInfo, ModelMetadata, RetrainRequest, TrainRequest, parse
@@ -21,7 +20,7 @@ from modelyard.schemas import Evaluation, ModelClassInfo, ModelMetadata, Retrain
 _METHODS: tuple[Literal["holdout", "cv", "none"], ...] = ("holdout", "cv", "none")
 
 
-_CHOICES = ("target-", "hyperparams-", "evaluation-", "name-", "tags-")
+_CHOICES = ("reading-train-", "target-", "hyperparams-", "evaluation-", "name-", "tags-")
 _BUTTONS = "-defaults"
 
 
@@ -49,26 +48,24 @@ class Order:
     mapping: Mapping
     target: str | None
 
-    def table_to_send(self, table: Table, folder: Path) -> Path:
-        """Return the file to send: the table's own where no column is left out."""
-        return without(table, self.mapping.left_out, folder) if self.mapping.left_out else table.path
-
-    def training(self, path: Path) -> TrainRequest:
+    def training(self, table: Table) -> TrainRequest:
         """Write the order as a request. Raises InvalidRequest."""
-        fields = {"model_class_key": self.algorithm.key, "name": self.name, **self._common(path)}
+        fields = {"model_class_key": self.algorithm.key, "name": self.name, **self._common(table)}
         return parse(TrainRequest, {key: value for key, value in fields.items() if value is not None})
 
-    def retraining(self, path: Path, parent: ModelMetadata) -> RetrainRequest:
+    def retraining(self, table: Table, parent: ModelMetadata) -> RetrainRequest:
         """Write the order as a request for the next version of a model. Raises InvalidRequest."""
-        fields = {"model_id": parent.model_id, **self._common(path)}
+        fields = {"model_id": parent.model_id, **self._common(table)}
         return parse(RetrainRequest, {key: value for key, value in fields.items() if value is not None})
 
-    def _common(self, path: Path) -> dict[str, Any]:
+    def _common(self, table: Table) -> dict[str, Any]:
         return {
-            "X": path,
+            **table.said,
+            "X": table.path,
             "target": self.target,
             "hyperparams": self.algorithm.hyperparams,
             "feature_types": dict(self.mapping.feature_types) or None,
+            **({"exclude": self.mapping.left_out} if table.columns else {}),
             "tags": self.tags,
             "evaluation": self.evaluation,
         }

@@ -15,7 +15,7 @@ from modelyard.dashboard.formats import count, label, percent
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.tables import Table
 from modelyard.dashboard.texts import t
-from modelyard.schemas import ConfusionMatrix, ModelMetadata, ModelWarning, PredictRequest
+from modelyard.schemas import ConfusionMatrix, ModelMetadata, ModelWarning, PredictRequest, parse
 
 SHOWN_ROWS = 1_000
 _PREDICTION = "prediction"
@@ -33,7 +33,7 @@ class Predicted:
 
     def belongs_to(self, model: ModelMetadata, table: Table) -> bool:
         """Whether this is what that model said of that table."""
-        return self.model_id == model.model_id and self.table.path == table.path
+        return self.model_id == model.model_id and (self.table.path, self.table.said) == (table.path, table.said)
 
     @property
     def certainty(self) -> pl.Series:
@@ -43,7 +43,8 @@ class Predicted:
 
 def predict_table(model: ModelMetadata, table: Table) -> Predicted:
     """Send a table as a file and keep the answer as columns."""
-    request = PredictRequest(model_id=model.model_id, X=table.path, probabilities=True)
+    fields = {"model_id": model.model_id, "X": table.path, "probabilities": True, **table.said}
+    request = parse(PredictRequest, fields)
     answer = session.yard().predict(request)
     classes = tuple(label(name) for name in answer.classes)
     labels = pl.Series(_PREDICTION, [label(value) for value in answer.predictions], dtype=pl.String)

@@ -6,31 +6,43 @@ see the same rows; other formats tell their rows without being read whole.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
 from modelyard.dashboard.profiles import ColumnLook, look_at
-from modelyard.errors import InvalidTable
-from modelyard.tables.sources import read_csv_file
+from modelyard.errors import InvalidTable, PayloadTooLarge
+from modelyard.schemas import Reading, TableRequest, parse
+from modelyard.tables.sources import UNPACKED_BYTES, FileOptions, read_file
 
-Format = Literal["csv", "json", "jsonl", "parquet", "arrow"]
+Format = Literal["csv", "packed", "json", "jsonl", "parquet", "arrow"]
+"""What a file is; `packed` is an Excel workbook or what gzip made."""
 
-UNREADABLE = (InvalidTable, pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, UnicodeDecodeError)
+UNREADABLE = (
+    InvalidTable,
+    PayloadTooLarge,
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+    OSError,
+    UnicodeDecodeError,
+)
 """What reading a file may raise if it is damaged or gone."""
 
 HEAD_ROWS = 5_000
 """The rows that a preview and its profile are made of."""
 
-EXTENSIONS = ["csv", "tsv", "txt", "json", "jsonl", "ndjson", "parquet", "arrow", "feather"]
+EXTENSIONS = ["csv", "tsv", "txt", "gz", "json", "jsonl", "ndjson", "parquet", "arrow", "feather", "xlsx"]
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A file as it was given. If it cannot be previewed, `rows` is None, `columns` is empty and `problem` says why."""
+    """A file as it was given. If it cannot be previewed, `rows` is None, `columns` is empty and `problem` says why.
+
+    `said` is what the visitor said of how it is read, as fields of a request; `usual` is how the table of the model was
+    read that it is for.
+    """
 
     path: Path
     name: str
@@ -40,6 +52,13 @@ class Table:
     head: pl.DataFrame = field(default_factory=pl.DataFrame)
     columns: tuple[ColumnLook, ...] = ()
     problem: str = ""
+    said: dict[str, Any] = field(default_factory=dict)
+    usual: Reading | None = None
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether the format itself says all that there is to say of reading it."""
+        return self.format in ("parquet", "arrow")
 
     @property
     def names(self) -> list[str]:
@@ -48,50 +67,30 @@ class Table:
 
     def scan(self) -> pl.LazyFrame:
         """Return the table, read when it is asked for; a CSV's cells as text."""
-        return _scan(self.path, self.name, self.format)
+        return _scan(self.path, self.name, self.format, _options(self.said, self.usual))
 
 
-def open_table(path: Path, name: str) -> Table:
-    """Look at a file: its columns, its rows, its first rows."""
+def open_table(path: Path, name: str, said: dict[str, Any] | None = None, usual: Reading | None = None) -> Table:
+    """Look at a file: its columns, its rows, its first rows. `said` and `usual` as in `Table`.
+
+    Raises InvalidRequest if what was said cannot be.
+    """
     kind = _format(path, name)
     n_bytes = path.stat().st_size
+    options = _options(said or {}, usual)
     try:
-        frame = _scan(path, name, kind)
+        frame = _scan(path, name, kind, options)
         head = frame.head(HEAD_ROWS).collect()
         rows = frame.select(pl.len()).collect(engine="streaming").item()
     except UNREADABLE as error:
-        return Table(path, name, n_bytes, kind, problem=str(error).splitlines()[0][:200])
+        return Table(path, name, n_bytes, kind, problem=str(error).splitlines()[0][:200], said=said or {}, usual=usual)
     columns = tuple(look_at(head[column]) for column in head.columns)
-    return Table(path, name, n_bytes, kind, rows, head, columns)
+    return Table(path, name, n_bytes, kind, rows, head, columns, said=said or {}, usual=usual)
 
 
-def without(table: Table, columns: Sequence[str], folder: Path) -> Path:
-    """Write the table anew without some columns, cells and metadata as they were, and return the new file.
-
-    Raises InvalidTable if it is a CSV that cannot be read strictly.
-    """
-    path = folder / f"{table.path.stem}-{len(table.names) - len(columns)}-columns.{table.format}"
-    match table.format:
-        case "csv":
-            table.scan().drop(columns).sink_csv(path)  # read as the server reads it
-        case "parquet":
-            said = pl.read_parquet_metadata(table.path).get("pandas")  # which columns are pandas' index
-            table.scan().drop(columns).sink_parquet(path, metadata=None if said is None else {"pandas": said})
-        case "arrow":
-            _write_arrow_without(table, columns, path)
-        case "jsonl":
-            table.scan().drop(columns).sink_ndjson(path)
-        case "json":
-            table.scan().drop(columns).collect().write_json(path)
-    return path
-
-
-def _write_arrow_without(table: Table, columns: Sequence[str], path: Path) -> None:
-    import pyarrow as pa  # comes with Streamlit; polars would drop the metadata
-
-    kept = pa.ipc.open_file(table.path).read_all().drop_columns(list(columns))
-    with pa.ipc.new_file(path, kept.schema) as file:
-        file.write_table(kept)
+def _options(said: dict[str, Any], usual: Reading | None) -> FileOptions:
+    of_files = {name: value for name, value in said.items() if name in TableRequest.model_fields}
+    return FileOptions.usual(usual, UNPACKED_BYTES).told(parse(TableRequest, of_files))
 
 
 def _format(path: Path, name: str) -> Format:
@@ -101,6 +100,8 @@ def _format(path: Path, name: str) -> Format:
         return "parquet"
     if start.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
         return "arrow"
+    if start.startswith((b"PK\x03\x04", b"\x1f\x8b")):
+        return "packed"
     extension = Path(name).suffix.lower()
     if extension in (".jsonl", ".ndjson"):
         return "jsonl"
@@ -108,10 +109,10 @@ def _format(path: Path, name: str) -> Format:
     return "json" if extension == ".json" or text[:1] in (b"{", b"[") else "csv"
 
 
-def _scan(path: Path, name: str, kind: Format) -> pl.LazyFrame:
+def _scan(path: Path, name: str, kind: Format, options: FileOptions) -> pl.LazyFrame:
     match kind:
-        case "csv":
-            return read_csv_file(path, name).lazy()
+        case "csv" | "packed":
+            return _shown(read_file(path, options, filename=name)).lazy()
         case "parquet":
             return pl.scan_parquet(path)
         case "arrow":
@@ -120,6 +121,15 @@ def _scan(path: Path, name: str, kind: Format) -> pl.LazyFrame:
             return pl.scan_ndjson(path, infer_schema_length=None)
         case "json":
             return _read_json(path).lazy()
+
+
+def _shown(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a table with columns of several types as text."""
+    mixed = [column for column in frame if column.dtype == pl.Object]
+    texts = [
+        pl.Series(one.name, [None if cell is None else str(cell) for cell in one], dtype=pl.String) for one in mixed
+    ]
+    return frame.with_columns(texts)
 
 
 def _read_json(path: Path) -> pl.DataFrame:

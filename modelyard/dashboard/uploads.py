@@ -13,25 +13,34 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from modelyard.dashboard import session
+from modelyard.dashboard import session, trouble
 from modelyard.dashboard.formats import count, escaped, size
+from modelyard.dashboard.reading import ask_reading
 from modelyard.dashboard.tables import EXTENSIONS, Table, open_table
 from modelyard.dashboard.texts import t
+from modelyard.tables.sources import extension_of
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+    from modelyard.schemas import Reading
+
 _CHUNK_BYTES = 1 << 20
 
 
-def ask_for_table(purpose: str, *, sample: bool = False) -> Table | None:
-    """Show the table given for a purpose, or ask for one; it stays until another is given."""
+def ask_for_table(
+    purpose: str, usual: Reading | None = None, *, training: bool = False, sample: bool = False
+) -> Table | None:
+    """Show the table given for a purpose, or ask for one; it stays until another is given.
+
+    `usual` is how the table of the model was read that it is for.
+    """
     here = session.current()
     table = here.tables.get(purpose)
     if table is not None:
         st.query_params["visit"] = here.visit  # so that it outlives a page that is loaded anew
         _show_chosen(purpose, table)
-        return table
+        return _as_read(purpose, table, usual, training=training)
     if st.query_params.get("visit", here.visit) != here.visit:
         st.info(t("upload.gone"), icon=":material/history:")
     turn = here.uploads.get(purpose, 0)
@@ -65,10 +74,20 @@ def penguins() -> Path | None:
 
 def _keep(given: UploadedFile) -> Table:
     # The name is the visitor's; the file's own is not made of it.
-    path = session.current().scratch / f"{uuid.uuid4().hex}{Path(given.name).suffix.lower()[:10]}"
+    path = session.current().scratch / f"{uuid.uuid4().hex}{extension_of(given.name).lower()[:10]}"
     with path.open("wb") as file:
         shutil.copyfileobj(given, file, _CHUNK_BYTES)
     return open_table(path, Path(given.name).name)
+
+
+def _as_read(purpose: str, table: Table, usual: Reading | None, *, training: bool) -> Table:
+    """Ask how the table is read, and look at it anew if that has changed."""
+    said = ask_reading(purpose, table, usual, training=training)
+    if (said, usual) != (table.said, table.usual):
+        with trouble.shown_in_place():
+            session.current().tables[purpose] = open_table(table.path, table.name, said, usual)
+            st.rerun()
+    return table
 
 
 def _show_chosen(purpose: str, table: Table) -> None:

@@ -24,6 +24,7 @@ from modelyard.schemas import (
     Predictions,
     PredictRequest,
     RetrainRequest,
+    TableRequest,
     TrainRequest,
     parse,
 )
@@ -58,7 +59,7 @@ def read_predict(message: pb.PredictRequest, sent: Sent) -> PredictRequest:
         fields["model_id"] = message.model_id
     if names := sent.feature_names or message.feature_names:
         fields["feature_names"] = list(names)
-    return parse(PredictRequest, fields | _marks(message))
+    return parse(PredictRequest, fields | _reading(message))
 
 
 def read_query(message: pb.ListTrainedModelsRequest) -> ModelQuery:
@@ -126,14 +127,17 @@ def _training_fields(message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y
         fields["evaluation"] = messages.read_fields(message.evaluation)
     if message.HasField("feature_type_list"):
         fields["feature_types"] = list(message.feature_type_list.values)
-    if message.HasField("missing_markers"):
-        fields["missing_markers"] = list(message.missing_markers.values)
-    return fields | _marks(message)
+    for name in ("missing_markers", "exclude"):
+        if message.HasField(name):
+            fields[name] = list(getattr(message, name).values)
+    return fields | _reading(message)
 
 
-def _marks(message: pb.TrainRequest | pb.RetrainRequest | pb.PredictRequest) -> dict[str, str]:
-    """Return the marks of numbers that were given."""
-    return {name: getattr(message, name) for name in ("decimal", "thousands") if message.HasField(name)}
+def _reading(message: pb.TrainRequest | pb.RetrainRequest | pb.PredictRequest) -> dict[str, Any]:
+    """Return what was said of how the table is read."""
+    said = (name for name in TableRequest.model_fields if message.HasField(name))  # type: ignore[arg-type]
+    given = {name: getattr(message, name) for name in said}
+    return given | {"names": list(message.names.values)} if "names" in given else given
 
 
 def _read_labels(y: Iterable[pb.Value]) -> list[Any]:

@@ -30,6 +30,7 @@ _NULL_WHERE_EMPTY = frozenset(
         "calibration_curve",
         "per_class",
         "feature_importances",
+        "names",
         "validation",
         "top",
     }

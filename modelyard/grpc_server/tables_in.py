@@ -18,7 +18,7 @@ from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidRequest, Inval
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import NoValue, read_value
 from modelyard.tables import read_arrow
-from modelyard.tables.sources import check_names
+from modelyard.tables.sources import check_names, extension_of
 
 KINDS = "rows, columns, arrow or file"
 
@@ -44,7 +44,7 @@ def opened(table: pb.Table) -> Iterator[Sent]:
 
 def file_in(folder: Path, name: str) -> Path:
     """Return where a sent file goes: only the extension of its name is taken over."""
-    suffix = Path(name).suffix[:16]
+    suffix = extension_of(name)[:16]
     return folder / f"upload{suffix if suffix.isascii() and suffix.isprintable() else ''}"
 
 

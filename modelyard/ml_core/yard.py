@@ -61,13 +61,15 @@ class Yard(Verbs):
         *,
         missing_markers: tuple[str, ...],
         model_cache_bytes: int,
+        max_file_bytes: int,
     ) -> None:
         self.calls = Calls()
         self.jobs = jobs
         self._store = store
         self._tracker = tracker
         self._missing_markers = missing_markers
-        self.loaded = LoadedModels(store, model_cache_bytes)
+        self._max_file_bytes = max_file_bytes
+        self.loaded = LoadedModels(store, model_cache_bytes, max_file_bytes)
         self._warming = Warming(store, jobs, self.loaded)
         self._started = time.monotonic()
 
@@ -85,7 +87,7 @@ class Yard(Verbs):
     def submit_training(self, request: TrainRequest, *, idempotency_key: str | None = None) -> Job:
         """Order a new model. See `Verbs.submit_training`."""
         check_idempotency_key(idempotency_key)
-        return self._order(order_training(request, self._missing_markers), idempotency_key)
+        return self._order(order_training(request, self._missing_markers, self._max_file_bytes), idempotency_key)
 
     @verb
     def submit_retraining(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> Job:
@@ -94,7 +96,7 @@ class Yard(Verbs):
         # Sent again, the same request has the parent it had, whatever became of that or of its name meanwhile.
         parent_id = self.jobs.parent_of_key(idempotency_key)
         parent = self._store.get_active(request.model_id) if parent_id is None else self._store.get(parent_id)
-        order = order_retraining(request, parent.metadata, self._missing_markers)
+        order = order_retraining(request, parent.metadata, self._missing_markers, self._max_file_bytes)
         return self._order(order, idempotency_key)
 
     @verb

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -13,26 +13,49 @@ from typing import Any, TypeAlias, TypeVar
 
 import orjson
 from pydantic import BaseModel
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
 from modelyard.errors import InvalidRequest
-from modelyard.rest_api.tables_out import ARROW_FILE, ARROW_STREAM
+from modelyard.rest_api.tables_out import ARROW_FILE, ARROW_STREAM, CSV, PARQUET
 from modelyard.schemas import parse
 from modelyard.schemas.json_faults import placed_json_fault
 from modelyard.schemas.showing import kind_shown
-from modelyard.tables import read_arrow
+from modelyard.tables import FileContent, read_arrow
 
 _MAX_NAME_CHARS = 80
 _UNSAFE = re.compile(r"[^\w. ()+-]")
+
+TABLE_BODIES = {
+    CSV: ".csv",
+    PARQUET: ".parquet",
+    ARROW_STREAM: ".arrow",
+    ARROW_FILE: ".arrow",
+    "application/x-ndjson": ".jsonl",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
+}
+"""The media types of tables that may be a body of their own, and the extensions of such files."""
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 Reader: TypeAlias = Callable[[], AbstractContextManager[RequestT]]
 """Reads a request that was received, in a thread; the request may be used while the context lasts."""
 
-_TEXT_FIELDS = frozenset(
-    {"model_class_key", "modelclasskey", "model_id", "modelid", "target", "name", "decimal", "thousands"}
+TEXT_FIELDS = frozenset(
+    {
+        "model_class_key",
+        "modelclasskey",
+        "model_id",
+        "modelid",
+        "target",
+        "name",
+        "decimal",
+        "thousands",
+        "encoding",
+        "delimiter",
+        "sheet",
+    }
 )
 """Form fields whose value is the text itself; the others hold JSON."""
 
@@ -61,28 +84,36 @@ def loads(text: bytes | str, what: str) -> Any:
         raise InvalidRequest(f"{what} is not valid JSON: {placed_json_fault(error)}") from None
 
 
-async def read_table(request: Request, kind: type[RequestT]) -> Reader[RequestT]:
-    """Receive a table with its fields in the query: an Arrow body as it is, or a multipart upload.
+async def read_table(request: Request, kind: type[RequestT], not_fields: Collection[str] = ()) -> Reader[RequestT]:
+    """Receive a table with its fields in the query: a file as the body itself, or a multipart upload.
 
-    Arrow stays in memory: no form is searched and no file written. The fields of an upload may stand in the form, too.
+    A body of its own stays in memory: no form is searched and no file written. The charset of a CSV is its `encoding`.
+    The fields of an upload may stand in the form, too. `not_fields` are parameters of the query that mean other things.
     """
-    beside = request.query_params.multi_items()
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in (ARROW_STREAM, ARROW_FILE):
-        return await read_upload(request, kind, beside)
+    beside = [(key, value) for key, value in request.query_params.multi_items() if key not in not_fields]
+    media_type, parameters = parse_options_header(request.headers.get("content-type", ""))
+    extension = TABLE_BODIES.get(media_type.decode("latin-1"))
+    if extension is None:
+        return await _read_upload(request, kind, beside)
     fields = _fields(beside)
+    if extension == ".csv" and b"charset" in parameters:
+        fields.setdefault("encoding", parameters[b"charset"].decode("latin-1"))
     body = await request.body()
-    return lambda: nullcontext(parse(kind, {**fields, "X": read_arrow(body)}))
+    if extension == ".arrow":
+        return lambda: nullcontext(parse(kind, {**fields, "X": read_arrow(body)}))
+    return lambda: nullcontext(parse(kind, {**fields, "X": FileContent(body, f"body{extension}")}))
 
 
-async def read_upload(
-    request: Request, kind: type[RequestT], beside: Sequence[tuple[str, str]] = ()
-) -> Reader[RequestT]:
+async def _read_upload(request: Request, kind: type[RequestT], beside: Sequence[tuple[str, str]]) -> Reader[RequestT]:
     """Receive a multipart upload; what is returned reads it as a `kind` whose X is the path of the uploaded file.
 
     The file is there while the context lasts. `beside` are fields that came outside the form.
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise InvalidRequest("an upload must be multipart/form-data with a part called 'file'")
+        raise InvalidRequest(
+            "an upload must be multipart/form-data with a part called 'file', "
+            f"or the table itself as {', '.join(TABLE_BODIES)}"
+        )
     try:
         form = await request.form(max_files=1, max_fields=100, max_part_size=16 * 2**20)
     except MultiPartException as error:
@@ -119,7 +150,7 @@ def _fields(given: Iterable[tuple[str, str | UploadFile]]) -> dict[str, Any]:
             raise InvalidRequest("field 'X' does not go with an upload: the table is the file")
         if key in fields:
             raise InvalidRequest(f"field '{key}' is given twice")
-        fields[key] = value if key in _TEXT_FIELDS else loads(value, f"field '{key}'")
+        fields[key] = value if key in TEXT_FIELDS else loads(value, f"field '{key}'")
     return fields
 
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from modelyard.rest_api import problems
-from modelyard.rest_api.tables_out import ARROW_FILE, ARROW_STREAM, MEDIA_TYPES
+from modelyard.rest_api.bodies import TABLE_BODIES, TEXT_FIELDS
+from modelyard.rest_api.tables_out import MEDIA_TYPES
 from modelyard.schemas import PredictRequest, RetrainRequest, TrainRequest
 
 _REF = "#/components/schemas/{model}"
@@ -101,34 +102,30 @@ def json_body(kind: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-def upload_body(kind: type[BaseModel]) -> dict[str, Any]:
-    """Describe the multipart form of a body: `file` in the place of X, text fields as they are, the others as JSON."""
-    properties: dict[str, Any] = {
-        "file": {"type": "string", "format": "binary", "description": "CSV, JSON, JSON lines, Parquet or Arrow"}
-    }
-    for name, field in kind.model_fields.items():
-        if name in ("X", "y"):
-            continue
-        is_text = name in ("model_class_key", "model_id", "target", "name")
-        properties[name] = {"type": "string", "description": "text" if is_text else "JSON"}
-        if field.is_required() and name != "X":
-            properties[name]["minLength"] = 1
-    required = ["file", *(name for name, field in kind.model_fields.items() if field.is_required() and name != "X")]
-    schema = {"type": "object", "properties": properties, "required": required}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
-
-
 def table_body(kind: type[BaseModel]) -> dict[str, Any]:
-    """Describe a table as a body of its own, with fields in the query, beside the multipart form."""
-    described = upload_body(kind)
-    binary = {"schema": {"type": "string", "format": "binary"}}
-    described["requestBody"]["content"] |= dict.fromkeys((ARROW_STREAM, ARROW_FILE), binary)
-    described["requestBody"]["description"] = "a form with the file, or Arrow as it is with the fields in the query"
-    described["parameters"] = [
-        {"name": "model_id", "in": "query", "required": False, "schema": {"type": "string", "minLength": 1}},
-        {"name": "probabilities", "in": "query", "required": False, "schema": {"type": "boolean"}},
-    ]
-    return described
+    """Describe a file as a body: in a multipart form in the place of X, or as it is with the fields in the query.
+
+    Text fields are written as they are, the others as JSON.
+    """
+    file = {"type": "string", "format": "binary", "description": "CSV, JSON, JSON lines, Parquet, Arrow or Excel"}
+    required = [name for name, field in kind.model_fields.items() if field.is_required() and name != "X"]
+    fields: dict[str, dict[str, Any]] = {
+        name: {"type": "string", "description": "text" if name in TEXT_FIELDS else "JSON"}
+        for name in kind.model_fields
+        if name not in ("X", "y")
+    }
+    for name in required:
+        fields[name]["minLength"] = 1
+    form = {"type": "object", "properties": {"file": file, **fields}, "required": ["file", *required]}
+    content = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in TABLE_BODIES}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"multipart/form-data": {"schema": form}, **content},
+            "description": "a form with the file, or the file as it is with the fields in the query",
+        },
+        "parameters": [{"name": name, "in": "query", "required": False, "schema": fields[name]} for name in fields],
+    }
 
 
 def table_answer() -> dict[int | str, dict[str, Any]]:

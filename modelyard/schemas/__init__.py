@@ -31,6 +31,7 @@ from modelyard.schemas.naming import (
     plain_key,
 )
 from modelyard.schemas.parsing import check_unicode, field_error, parse
+from modelyard.schemas.reading import TableRequest
 from modelyard.schemas.reports import ConfusionMatrix, Curve, LearningCurve, Report
 from modelyard.schemas.requests import (
     Evaluation,
@@ -88,6 +89,7 @@ __all__ = [
     "RetrainRequest",
     "Status",
     "StatusFilter",
+    "TableRequest",
     "TableValue",
     "Tag",
     "Tracking",

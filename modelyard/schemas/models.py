@@ -31,11 +31,22 @@ class Artifact(Frozen):
 
 
 class Reading(Frozen):
-    """How a model's caller said that cells are read; None for a mark that is found out in each table."""
+    """How a model's caller said that tables are read; None for what is found out in each table.
+
+    `names` are those that the columns of a training table without a header were given, in its order. `exclude` are the
+    columns that were left out.
+    """
 
     decimal: Decimal | None = None
     thousands: Thousands | None = None
     missing_markers: list[str]
+    encoding: str | None = None
+    delimiter: str | None = None
+    skip_rows: int = 0
+    header: bool = True
+    names: list[str] | None = None
+    sheet: str | None = None
+    exclude: list[str] = []
 
 
 class ModelIdentity(Frozen):

@@ -27,6 +27,7 @@ _WORDS = {
     "string_type": "must be text",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have at least {min_length} items",
     "too_long": "must have at most {max_length} items",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
@@ -69,7 +70,7 @@ def field_error(item: Mapping[str, Any], kind: type[BaseModel] | None = None) ->
     if item["type"] == "missing":
         return FieldError(loc, f"field '{where}' is required")
     if item["type"] == "extra_forbidden":
-        known = "" if kind is None else f"; known are: {', '.join(_model_at(kind, loc[:-1]).model_fields)}"
+        known = "" if kind is None else f"; known are: {', '.join(_fields_of(_model_at(kind, loc[:-1])))}"
         return FieldError(loc, f"field '{where}' is unknown{known}", item["input"])
     if item["type"] == "value_error":
         return FieldError(loc, item["msg"].removeprefix("Value error, "), item["input"])
@@ -90,6 +91,12 @@ def check_unicode(**fields: object) -> None:
         except orjson.JSONEncodeError:
             message = f"field '{name}' must hold valid Unicode text, got {value!r}"
             raise _REFUSED_AS.get(name, InvalidRequest)(message, errors=[FieldError((name,), message)]) from None
+
+
+def _fields_of(kind: type[BaseModel]) -> list[str]:
+    """Return the names of a model's fields, those that are required first."""
+    fields = kind.model_fields
+    return sorted(fields, key=lambda name: not fields[name].is_required())
 
 
 def _model_at(kind: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, StrictBool, WithJsonSchema, model_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, StrictBool, WithJsonSchema
 
-from modelyard.schemas.base import Decimal, JobStatus, Request, StatusFilter, Thousands
+from modelyard.schemas.base import JobStatus, Request, StatusFilter
 from modelyard.schemas.naming import check_name
+from modelyard.schemas.reading import TableRequest
 from modelyard.schemas.showing import shown
 
 
@@ -70,23 +71,12 @@ LabelsValue = Annotated[
 ]
 
 
-class _TableRequest(Request):
-    """Base of requests that may say how the numbers of a CSV are written; left out, it is found out."""
-
-    @model_validator(mode="after")
-    def _marks_differ(self) -> Self:
-        decimal, thousands = getattr(self, "decimal", None), getattr(self, "thousands", None)
-        if decimal is not None and decimal == thousands:
-            raise ValueError(f"decimal and thousands must be two marks, got {decimal!r} for both")
-        return self
-
-
-class TrainRequest(_TableRequest):
+class TrainRequest(TableRequest):
     """A table, its labels and what to make of them.
 
     `X` is rows, records or columns (as in JSON), a polars DataFrame, or the `pathlib.Path` of a file. The labels are
     `y`, or the column of `X` that `target` names; with both, `target` is only y's name. `missing_markers` are texts
-    that mean a missing cell, instead of those of the server's settings.
+    that mean a missing cell, instead of those of the server's settings. `exclude` names columns to leave out.
     """
 
     model_class_key: str = Field(validation_alias=AliasChoices("model_class_key", "modelclasskey"))
@@ -99,16 +89,15 @@ class TrainRequest(_TableRequest):
     name: Name | None = None
     tags: list[Tag] = Field([], max_length=50)
     evaluation: Evaluation = Evaluation()
-    decimal: Decimal | None = None
-    thousands: Thousands | None = None
     missing_markers: MissingMarkers | None = None
+    exclude: list[str] | None = None
 
 
-class RetrainRequest(_TableRequest):
+class RetrainRequest(TableRequest):
     """A new table for an existing model, and what shall differ from its parent.
 
-    `model_id` is a reference. Left out, `feature_types`, `tags`, `evaluation`, `decimal`, `thousands` and
-    `missing_markers` are the parent's; `hyperparams` are merged over the parent's.
+    `model_id` is a reference. Left out, `feature_types`, `tags`, `evaluation`, `missing_markers`, `exclude` and all
+    that says how a table is read are the parent's; `hyperparams` are merged over the parent's.
     """
 
     model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
@@ -120,23 +109,20 @@ class RetrainRequest(_TableRequest):
     feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
     tags: list[Tag] | None = Field(None, max_length=50)
     evaluation: Evaluation | None = None
-    decimal: Decimal | None = None
-    thousands: Thousands | None = None
     missing_markers: MissingMarkers | None = None
+    exclude: list[str] | None = None
 
 
-class PredictRequest(_TableRequest):
+class PredictRequest(TableRequest):
     """A table to predict for, by the model that the reference `model_id` means.
 
-    `decimal` and `thousands` are said only if the numbers of a CSV are not written as in training.
+    How the table is read is said only if it is not read as in training.
     """
 
     model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
     X: TableValue
     feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
     probabilities: StrictBool = False
-    decimal: Decimal | None = None
-    thousands: Thousands | None = None
 
 
 class ModelQuery(Request):

@@ -140,9 +140,11 @@ def as_codes(texts: pl.Series) -> pl.Series:
 class TrainingTable(Table):
     """A checked table with its labels: `codes` has one index into `contract.classes` for each row.
 
-    `contract` is what the model will keep; `target` the name of the label column, if it had one.
+    `contract` is what the model will keep; `target` the name of the label column, if it had one. `given_names` are the
+    names that the columns of a file without a header were given, in its order.
     """
 
     codes: npt.NDArray[np.int64]
     contract: Contract
     target: str | None = None
+    given_names: tuple[str, ...] = ()

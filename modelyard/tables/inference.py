@@ -19,20 +19,24 @@ from modelyard.tables.columns import TEXT_TYPES, Content
 from modelyard.tables.contract import CellReading
 from modelyard.tables.lookalikes import lookalike, may_hold_numbers
 from modelyard.tables.missing import Markers, column_markers
-from modelyard.tables.sources import Cells
+from modelyard.tables.sources import FIND_OUT, Cells, FileOptions
 from modelyard.tables.spelling import PLAIN, Spelling, grouped_by_dots, holds_codes, spelling_of, told_spelling
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingOptions:
-    """How the caller wants cells to be read: the texts that are missing, and a CSV's decimal and thousands marks.
+    """How the caller wants a table to be read: the texts that are missing, and a CSV's decimal and thousands marks.
 
-    If neither mark is given, each column's spelling is found out.
+    If neither mark is given, each column's spelling is found out. `exclude` are columns to leave out, `inherited` says
+    that they were left out of the parent's table and may be missing. `file` says how a file is read.
     """
 
     missing_markers: tuple[str, ...]
     decimal: Decimal | None = None
     thousands: Thousands | None = None
+    exclude: tuple[str, ...] = ()
+    inherited: bool = False
+    file: FileOptions = FIND_OUT
 
     @property
     def told(self) -> Spelling | None:

@@ -35,13 +35,17 @@ def read_training(
 ) -> TrainingTable:
     """Check a training table of n rows and its labels, and make the contract that its model will keep.
 
-    `X` is rows, records, columns, a polars DataFrame, a RawTable or the Path of a file. The labels are `y` or, if that
-    is None, X's column `target`; `read_target` reads them. A column that `feature_types` (by name, or a list in column
-    order) leaves out has the type of `inherited_types`, else its type is inferred. `row_names` are the names of the
-    columns of rows if `feature_names` is None. `options` say how cells are read. Raises InvalidTable.
+    `X` is rows, records, columns, a polars DataFrame, a RawTable, the Path of a file or a FileContent. The labels are
+    `y` or, if that is None, X's column `target`; `read_target` reads them. A column that `feature_types` (by name, or a
+    list in column order) leaves out has the type of `inherited_types`, else its type is inferred. `row_names` are the
+    names of the columns of rows if `feature_names` is None. `options` say how the table is read.
+
+    Raises InvalidTable, and PayloadTooLarge if too much comes out of a compressed file.
     """
     asked = (target, *(feature_names or ()), *(feature_types if isinstance(feature_types, Mapping) else ()))
-    raw = read_source(X, feature_names, row_names).without_index({*asked, *(inherited_types or ())})
+    raw = read_source(X, feature_names, row_names, options.file)
+    _check_excluded(options.exclude, target, feature_types)
+    raw = raw.without_index({*asked, *(inherited_types or ())}).without(options.exclude, known=not options.inherited)
     features, label, labels = _split(raw, y, target)
     inherited = {name: kind for name, kind in (inherited_types or {}).items() if name in features}
     declared = {**inherited, **_declared(feature_types, list(features), target if y is None else None)}
@@ -65,7 +69,22 @@ def read_training(
             for warning in (*plan.warnings, *_of_column(name, features, series, contract))
         ),
     )
-    return TrainingTable(frame, warnings, codes=codes, contract=contract, target=target)
+    return TrainingTable(frame, warnings, codes=codes, contract=contract, target=target, given_names=raw.given_names)
+
+
+def _check_excluded(
+    exclude: Sequence[str], target: str | None, feature_types: Mapping[str, str] | Sequence[str] | None
+) -> None:
+    """Refuse to leave out what the caller speaks of. Raises InvalidTable."""
+    used = dict.fromkeys(feature_types if isinstance(feature_types, Mapping) else (), "has a type in feature_types")
+    used |= {} if target is None else {target: "is the target"}
+    wrong = [
+        FieldError(("exclude",), f"exclude: column {name!r} {used[name]}, so it cannot be left out", name)
+        for name in exclude
+        if name in used
+    ]
+    if wrong:
+        raise InvalidTable.of(wrong)
 
 
 def _split(raw: RawTable, y: Any, target: str | None) -> tuple[dict[str, Cells], str, Cells]:

@@ -94,7 +94,7 @@ def test_an_empty_yard_offers_the_first_steps_and_the_sample(tmp_path: Path) -> 
         assert "Your first model in a minute" in texts(app)
         app = button(app, "first-sample").click().run()
         assert "penguins.csv" in texts(app)
-        assert app.selectbox[0].value == "species"
+        assert app.selectbox(key="target-penguins.csv-").value == "species"
 
 
 @pytest.mark.parametrize("page", ["overview", "train", "predict", "models", "compare", "jobs", "model"])
@@ -109,7 +109,7 @@ def test_every_page_opens_in_both_languages(yard: Yard, penguin_model: ModelMeta
 def test_a_model_is_trained_as_a_job_and_the_choice_survives_reruns(yard: Yard) -> None:
     app = yard.open("train")
     app = app.button[-1].click().run()
-    app = app.text_input[0].set_value("from-the-form").run()
+    app = app.text_input(key="name-").set_value("from-the-form").run()
     app = wait_for_model(button(app, "train-go").click().run())
     assert "from-the-form · v1" in app.success[0].value
     again = app.run()
@@ -123,7 +123,7 @@ def test_a_model_is_trained_as_a_job_and_the_choice_survives_reruns(yard: Yard) 
 def test_only_hyperparams_that_were_changed_are_sent(yard: Yard) -> None:
     app = yard.open("train")
     app = app.button[-1].click().run()
-    app = app.text_input[0].set_value("changed").run()
+    app = app.text_input(key="name-").set_value("changed").run()
     app = field(app, "C").set_value(0.25).run()
     assert "Changed: C" in texts(app)
     wait_for_model(button(app, "train-go").click().run())
@@ -142,11 +142,11 @@ def test_one_click_brings_the_defaults_back(yard: Yard) -> None:
 def test_an_error_is_shown_in_place_in_words(yard: Yard) -> None:
     app = yard.open("train")
     app = app.button[-1].click().run()
-    app = app.text_input[0].set_value("not a name").run()
+    app = app.text_input(key="name-").set_value("not a name").run()
     app = button(app, "train-go").click().run()
     assert "Something in the request is not valid" in app.error[0].value
     assert "letters, digits" in app.error[0].value
-    assert app.text_input[0].value == "not a name"
+    assert app.text_input(key="name-").value == "not a name"
 
 
 def test_a_reference_that_means_nothing_is_said(yard: Yard, penguin_model: ModelMetadata) -> None:
@@ -291,9 +291,9 @@ def test_a_job_that_is_not_there_is_said_and_the_form_is_open(yard: Yard) -> Non
 def test_a_page_loaded_anew_has_the_table_and_the_form_as_they_were(yard: Yard) -> None:
     app = yard.open("train")
     app = app.button[-1].click().run()
-    app = app.text_input[0].set_value("kept").run()
+    app = app.text_input(key="name-").set_value("kept").run()
     app = field(app, "C").set_value(0.25).run()
-    app = app.multiselect[0].set_value(["mine"]).run()
+    app = app.multiselect(key="tags-").set_value(["mine"]).run()
     app = app.segmented_control(key="evaluation--method").set_value("cv").run()
     left = app.session_state["modelyard"]
     left.kinds["penguins.csv-"]["island"] = None  # as the editor of columns does
@@ -301,8 +301,12 @@ def test_a_page_loaded_anew_has_the_table_and_the_form_as_they_were(yard: Yard) 
     again = yard.open("train", visit=said(app, "visit") or "")
     assert not again.exception
     assert said(again, "visit") not in (None, left.visit)
-    assert again.selectbox[0].value == "species"
-    assert (again.text_input[0].value, field(again, "C").value, again.multiselect[0].value) == ("kept", 0.25, ["mine"])
+    assert again.selectbox(key="target-penguins.csv-").value == "species"
+    assert (again.text_input(key="name-").value, field(again, "C").value, again.multiselect(key="tags-").value) == (
+        "kept",
+        0.25,
+        ["mine"],
+    )
     wait_for_model(button(again, "train-go").click().run())
     model = yard.client.get_model("kept")
     assert (model.hyperparams["C"], model.tags, model.evaluation.method) == (0.25, ["mine"], "cv")

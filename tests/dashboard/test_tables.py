@@ -7,14 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
 import pytest
 
 from modelyard.dashboard import formats
 from modelyard.dashboard.forms import difference
 from modelyard.dashboard.predicted import _as_labels
 from modelyard.dashboard.profiles import look_at
-from modelyard.dashboard.tables import HEAD_ROWS, open_table, without
+from modelyard.dashboard.tables import HEAD_ROWS, open_table
 from modelyard.dashboard.targets import Labels, better_targets, count_labels
 from modelyard.errors import InvalidTable
 from modelyard.tables import ReadingOptions, read_file, read_training
@@ -48,47 +47,6 @@ def test_every_format_is_previewed(tmp_path: Path, name: str) -> None:
     assert table.columns[0].missing == 1
 
 
-@pytest.mark.parametrize("name", ["t.csv", "t.json", "t.jsonl", "t.parquet", "t.arrow"])
-def test_columns_left_out_are_gone_and_the_cells_of_the_others_as_they_were(tmp_path: Path, name: str) -> None:
-    table = open_table(write(tmp_path, name), name)
-    rest = open_table(without(table, ["job"], tmp_path), name)
-    assert (rest.names, rest.rows) == (["age", "paid"], 2)
-    assert rest.head["paid"].to_list() == ["no", "yes"]
-    assert rest.head["age"].to_list() == table.head["age"].to_list()
-
-
-def test_a_csv_without_a_column_keeps_every_row_and_cell(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text(',size,note,y\n\n0,5" pipe,"a, ""b""\n",no\n1,6" pipe,"",yes\n')
-    rest = without(open_table(path, path.name), ["note"], tmp_path)
-    assert rest.read_bytes() == b'size,y\n"5"" pipe",no\n"6"" pipe",yes\n'
-    path.write_text('id,d,y\n1,"size \\"",x\n2,b,y\n3,"size \\"",z\n')
-    with pytest.raises(InvalidTable, match=r"row 0 \(lines 2 to 4\): a quoted cell goes on after its"):
-        without(open_table(path, path.name), ["d"], tmp_path)
-    path.write_text("a,b,y\n1,2,no\n3,yes\n")
-    with pytest.raises(InvalidTable, match=r"row 1 \(line 3\) has 2 cells, the header has 3"):
-        without(open_table(path, path.name), ["b"], tmp_path)
-
-
-@pytest.mark.parametrize("name", ["t.parquet", "t.arrow"])
-def test_what_a_file_says_of_pandas_index_stays_when_columns_are_left_out(tmp_path: Path, name: str) -> None:
-    said = {"pandas": '{"index_columns": ["job"]}'}
-    path = write(tmp_path, name)
-    if name == "t.parquet":
-        pl.read_parquet(path).write_parquet(path, metadata=said)
-    else:
-        table = pl.DataFrame(ROWS).to_arrow().replace_schema_metadata(said)
-        with pa.ipc.new_file(path, table.schema) as file:
-            file.write_table(table)
-    before = open_table(path, name)
-    rest = without(before, ["paid"], tmp_path)
-    assert open_table(rest, name).head.equals(before.head.drop("paid"))
-    if name == "t.parquet":
-        assert pl.read_parquet_metadata(rest)["pandas"] == said["pandas"]
-    else:
-        assert pa.ipc.open_file(rest).schema.metadata == {b"pandas": said["pandas"].encode()}
-
-
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -107,10 +65,6 @@ def test_the_preview_of_a_csv_shows_what_the_server_reads(tmp_path: Path, name: 
     assert (table.problem, table.rows) == ("", read.height)
     assert table.head.equals(read)
     assert table.scan().collect().equals(read)
-    first, *others = table.names
-    if others:
-        rest = open_table(without(table, others, tmp_path), name)
-        assert (rest.names, rest.rows) == ([first], read.height)
 
 
 @pytest.mark.parametrize(
@@ -135,15 +89,6 @@ def test_the_preview_of_a_long_table_holds_its_first_rows_alone(tmp_path: Path) 
     pl.select(n=pl.int_range(3 * HEAD_ROWS)).write_csv(path)
     table = open_table(path, path.name)
     assert (table.rows, table.head.height) == (3 * HEAD_ROWS, HEAD_ROWS)
-
-
-@pytest.mark.parametrize("name", ["t.json", "t.jsonl"])
-def test_a_key_that_only_late_records_have_is_a_column(tmp_path: Path, name: str) -> None:
-    records = [*({"a": row} for row in range(300)), {"a": 0.5, "y": "yes"}]
-    path = tmp_path / name
-    path.write_text(json.dumps(records) if name == "t.json" else "\n".join(map(json.dumps, records)))
-    table = open_table(path, name)
-    assert (table.problem, table.names, table.rows) == ("", ["a", "y"], 301)
 
 
 @pytest.mark.parametrize("content", [b"", b'{"a": [1, 2', b"PAR1 and nothing else"])

@@ -64,10 +64,10 @@ def test_many_who_ask_for_a_model_at_once_load_it_once(store: ModelStore, monkey
     loads: list[str] = []
     may_load = threading.Event()
 
-    def load(store: ModelStore, record: Any) -> LoadedModel:
+    def load(store: ModelStore, record: Any, max_file_bytes: int) -> LoadedModel:
         loads.append(record.metadata.model_id)
         may_load.wait(PATIENCE_S)
-        return original(store, record)
+        return original(store, record, max_file_bytes)
 
     original = serving.load
     monkeypatch.setattr(serving, "load", load)
@@ -236,9 +236,9 @@ def test_small_requests_stay_on_the_loop_while_loads_and_large_ones_leave_it(
         read_in.append(threading.current_thread())
         return original_read(reader, *asked)
 
-    def load(store: ModelStore, record: Any) -> LoadedModel:
+    def load(store: ModelStore, record: Any, max_file_bytes: int) -> LoadedModel:
         loaded_in.append(threading.current_thread())
-        return original_load(store, record)
+        return original_load(store, record, max_file_bytes)
 
     original_read, original_load = Reader.read, serving.load
     monkeypatch.setattr(Reader, "read", read)

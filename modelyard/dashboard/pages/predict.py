@@ -50,7 +50,7 @@ def show() -> None:
 
 def _for_table(model: ModelMetadata) -> None:
     st.caption(t("predict.table_help", columns=", ".join(escaped(name) for name in model.feature_names[:12])))
-    table = uploads.ask_for_table(PURPOSE, sample=True)
+    table = uploads.ask_for_table(PURPOSE, model.reading, sample=True)
     if table is None:
         return
     if st.button(t("predict.go"), type="primary", icon=":material/play_arrow:", key="predict-go"):

@@ -106,7 +106,7 @@ def _show_title(parent: ModelMetadata | None) -> None:
 
 def _show_form(parent: ModelMetadata | None) -> None:
     st.subheader(t("train.table"), anchor=False)
-    table = uploads.ask_for_table(PURPOSE, sample=True)
+    table = uploads.ask_for_table(PURPOSE, parent.reading if parent else None, training=True, sample=True)
     if table is None:
         return
     target = ask_target(table, parent)
@@ -139,11 +139,10 @@ def _offer_to_train(order: Order, table: Table, parent: ModelMetadata | None, *,
 
 def _submit(order: Order, table: Table, parent: ModelMetadata | None) -> None:
     here, key = session.current(), uuid.uuid4().hex
-    path = order.table_to_send(table, here.scratch)
     if parent is None:
-        job = here.yard.submit_training(order.training(path), idempotency_key=key)
+        job = here.yard.submit_training(order.training(table), idempotency_key=key)
     else:
-        job = here.yard.submit_retraining(order.retraining(path, parent), idempotency_key=key)
+        job = here.yard.submit_retraining(order.retraining(table, parent), idempotency_key=key)
     st.query_params["job"] = job.job_id
     st.rerun()
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import write_value
-from modelyard.schemas import PredictRequest, RetrainRequest, TrainRequest, check_unicode
+from modelyard.schemas import PredictRequest, RetrainRequest, TableRequest, TrainRequest, check_unicode
 from modelyard.tables.wire import Plain, check_target, plain_labels, send_hyperparams
 
 _LABELS_A_MESSAGE = 50_000
@@ -26,6 +26,7 @@ def training_message(request: TrainRequest | RetrainRequest) -> pb.TrainRequest 
         feature_types=request.feature_types,
         tags=request.tags,
         missing_markers=request.missing_markers,
+        exclude=request.exclude,
     )
     message: pb.TrainRequest | pb.RetrainRequest
     if isinstance(request, TrainRequest):
@@ -44,7 +45,9 @@ def training_message(request: TrainRequest | RetrainRequest) -> pb.TrainRequest 
         message.feature_type_list.CopyFrom(pb.FeatureTypeList(values=request.feature_types))
     if request.missing_markers is not None:
         message.missing_markers.CopyFrom(pb.MissingMarkers(values=request.missing_markers))
-    _write_marks(message, request)
+    if request.exclude is not None:
+        message.exclude.CopyFrom(pb.ColumnNames(values=request.exclude))
+    _write_reading(message, request)
     if request.evaluation is not None and "evaluation" in request.model_fields_set:
         message.evaluation.CopyFrom(pb.Evaluation(**request.evaluation.model_dump(exclude_unset=True)))
     return message
@@ -56,7 +59,7 @@ def prediction_message(request: PredictRequest) -> pb.PredictRequest:
     message = pb.PredictRequest(
         model_id=request.model_id, probabilities=request.probabilities, feature_names=request.feature_names
     )
-    _write_marks(message, request)
+    _write_reading(message, request)
     return message
 
 
@@ -90,15 +93,15 @@ def hyperparams_as_text(given: Mapping[str, Any]) -> dict[str, str]:
     return send_hyperparams(given, _as_text)
 
 
-def _write_marks(
-    message: pb.TrainRequest | pb.RetrainRequest | pb.PredictRequest,
-    request: TrainRequest | RetrainRequest | PredictRequest,
-) -> None:
-    """Write how the numbers of a CSV are written, as far as the request says it."""
-    if request.decimal is not None:
-        message.decimal = request.decimal
-    if request.thousands is not None:
-        message.thousands = request.thousands
+def _write_reading(message: pb.TrainRequest | pb.RetrainRequest | pb.PredictRequest, request: TableRequest) -> None:
+    """Write how the table is read, as far as the request says it. Raises InvalidRequest for broken text."""
+    check_unicode(names=request.names, sheet=request.sheet)
+    for name in TableRequest.model_fields:
+        value = getattr(request, name)
+        if name == "names" and value is not None:
+            message.names.CopyFrom(pb.ColumnNames(values=value))
+        elif value is not None:
+            setattr(message, name, value)
 
 
 def _as_text(value: Plain) -> str:

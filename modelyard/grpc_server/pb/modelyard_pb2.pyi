@@ -91,7 +91,7 @@ class Table(_message.Message):
     def columns(self) -> Global___Columns: ...
     @_builtins.property
     def file(self) -> Global___File:
-        """A file as it is: CSV, JSON, JSON lines, Parquet or Arrow."""
+        """A file as it is: CSV or JSON lines (gzip'd, too), JSON, Parquet, Arrow or Excel."""
 
     def __init__(
         self,
@@ -416,6 +416,13 @@ class TrainRequest(_message.Message):
     DECIMAL_FIELD_NUMBER: _builtins.int
     THOUSANDS_FIELD_NUMBER: _builtins.int
     MISSING_MARKERS_FIELD_NUMBER: _builtins.int
+    EXCLUDE_FIELD_NUMBER: _builtins.int
+    ENCODING_FIELD_NUMBER: _builtins.int
+    DELIMITER_FIELD_NUMBER: _builtins.int
+    SKIP_ROWS_FIELD_NUMBER: _builtins.int
+    HEADER_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    SHEET_FIELD_NUMBER: _builtins.int
     model_class_key: _builtins.str
     """`logistic_regression`, `catboost_classifier`, ...: see ListAvailableModels."""
     name: _builtins.str
@@ -429,6 +436,15 @@ class TrainRequest(_message.Message):
     `.`, `,`, a blank or `'`.
     """
     thousands: _builtins.str
+    encoding: _builtins.str
+    """How a file is read; left out, it is found out. `encoding` of its text: `cp1251`, `utf-16`, ... `delimiter` of a CSV."""
+    delimiter: _builtins.str
+    skip_rows: _builtins.int
+    """The lines of a CSV, or rows of a sheet, before the table."""
+    header: _builtins.bool
+    """false: the first row is data, and `names` are the columns' names; `names` alone mean it, too."""
+    sheet: _builtins.str
+    """The sheet of an Excel workbook; left out, the first that is not empty."""
     @_builtins.property
     def X(self) -> Global___Table: ...
     @_builtins.property
@@ -459,6 +475,12 @@ class TrainRequest(_message.Message):
     def missing_markers(self) -> Global___MissingMarkers:
         """Texts that mean a missing cell; left out, those of the server's settings."""
 
+    @_builtins.property
+    def exclude(self) -> Global___ColumnNames:
+        """Columns to leave out."""
+
+    @_builtins.property
+    def names(self) -> Global___ColumnNames: ...
     def __init__(
         self,
         *,
@@ -477,19 +499,46 @@ class TrainRequest(_message.Message):
         decimal: _builtins.str | None = ...,
         thousands: _builtins.str | None = ...,
         missing_markers: Global___MissingMarkers | None = ...,
+        exclude: Global___ColumnNames | None = ...,
+        encoding: _builtins.str | None = ...,
+        delimiter: _builtins.str | None = ...,
+        skip_rows: _builtins.int | None = ...,
+        header: _builtins.bool | None = ...,
+        names: Global___ColumnNames | None = ...,
+        sheet: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "evaluation", b"evaluation", "feature_type_list", b"feature_type_list", "missing_markers", b"missing_markers", "thousands", b"thousands", "wait", b"wait"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_type_list", b"feature_type_list", "header", b"header", "missing_markers", b"missing_markers", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_class_key", b"model_class_key", "name", b"name", "tags", b"tags", "target", b"target", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_class_key", b"model_class_key", "name", b"name", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
+    _WhichOneofReturnType__delimiter: _TypeAlias = _typing.Literal["delimiter"]  # noqa: Y015
+    _WhichOneofArgType__delimiter: _TypeAlias = _typing.Literal["_delimiter", b"_delimiter"]  # noqa: Y015
+    _WhichOneofReturnType__encoding: _TypeAlias = _typing.Literal["encoding"]  # noqa: Y015
+    _WhichOneofArgType__encoding: _TypeAlias = _typing.Literal["_encoding", b"_encoding"]  # noqa: Y015
+    _WhichOneofReturnType__header: _TypeAlias = _typing.Literal["header"]  # noqa: Y015
+    _WhichOneofArgType__header: _TypeAlias = _typing.Literal["_header", b"_header"]  # noqa: Y015
+    _WhichOneofReturnType__sheet: _TypeAlias = _typing.Literal["sheet"]  # noqa: Y015
+    _WhichOneofArgType__sheet: _TypeAlias = _typing.Literal["_sheet", b"_sheet"]  # noqa: Y015
+    _WhichOneofReturnType__skip_rows: _TypeAlias = _typing.Literal["skip_rows"]  # noqa: Y015
+    _WhichOneofArgType__skip_rows: _TypeAlias = _typing.Literal["_skip_rows", b"_skip_rows"]  # noqa: Y015
     _WhichOneofReturnType__thousands: _TypeAlias = _typing.Literal["thousands"]  # noqa: Y015
     _WhichOneofArgType__thousands: _TypeAlias = _typing.Literal["_thousands", b"_thousands"]  # noqa: Y015
     _WhichOneofReturnType__wait: _TypeAlias = _typing.Literal["wait"]  # noqa: Y015
     _WhichOneofArgType__wait: _TypeAlias = _typing.Literal["_wait", b"_wait"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__decimal) -> _WhichOneofReturnType__decimal | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__delimiter) -> _WhichOneofReturnType__delimiter | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__encoding) -> _WhichOneofReturnType__encoding | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__header) -> _WhichOneofReturnType__header | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sheet) -> _WhichOneofReturnType__sheet | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__skip_rows) -> _WhichOneofReturnType__skip_rows | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__thousands) -> _WhichOneofReturnType__thousands | None: ...
     @_typing.overload
@@ -555,6 +604,13 @@ class RetrainRequest(_message.Message):
     DECIMAL_FIELD_NUMBER: _builtins.int
     THOUSANDS_FIELD_NUMBER: _builtins.int
     MISSING_MARKERS_FIELD_NUMBER: _builtins.int
+    EXCLUDE_FIELD_NUMBER: _builtins.int
+    ENCODING_FIELD_NUMBER: _builtins.int
+    DELIMITER_FIELD_NUMBER: _builtins.int
+    SKIP_ROWS_FIELD_NUMBER: _builtins.int
+    HEADER_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    SHEET_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     """The parent: a reference."""
     wait: _builtins.bool
@@ -562,6 +618,11 @@ class RetrainRequest(_message.Message):
     decimal: _builtins.str
     """Left out, the parent's."""
     thousands: _builtins.str
+    encoding: _builtins.str
+    delimiter: _builtins.str
+    skip_rows: _builtins.int
+    header: _builtins.bool
+    sheet: _builtins.str
     @_builtins.property
     def X(self) -> Global___Table: ...
     @_builtins.property
@@ -588,6 +649,10 @@ class RetrainRequest(_message.Message):
     def feature_type_list(self) -> Global___FeatureTypeList: ...
     @_builtins.property
     def missing_markers(self) -> Global___MissingMarkers: ...
+    @_builtins.property
+    def exclude(self) -> Global___ColumnNames: ...
+    @_builtins.property
+    def names(self) -> Global___ColumnNames: ...
     def __init__(
         self,
         *,
@@ -605,13 +670,30 @@ class RetrainRequest(_message.Message):
         decimal: _builtins.str | None = ...,
         thousands: _builtins.str | None = ...,
         missing_markers: Global___MissingMarkers | None = ...,
+        exclude: Global___ColumnNames | None = ...,
+        encoding: _builtins.str | None = ...,
+        delimiter: _builtins.str | None = ...,
+        skip_rows: _builtins.int | None = ...,
+        header: _builtins.bool | None = ...,
+        names: Global___ColumnNames | None = ...,
+        sheet: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "evaluation", b"evaluation", "feature_type_list", b"feature_type_list", "missing_markers", b"missing_markers", "tags", b"tags", "thousands", b"thousands", "wait", b"wait"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_type_list", b"feature_type_list", "header", b"header", "missing_markers", b"missing_markers", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "thousands", b"thousands", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_id", b"model_id", "tags", b"tags", "target", b"target", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_id", b"model_id", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
+    _WhichOneofReturnType__delimiter: _TypeAlias = _typing.Literal["delimiter"]  # noqa: Y015
+    _WhichOneofArgType__delimiter: _TypeAlias = _typing.Literal["_delimiter", b"_delimiter"]  # noqa: Y015
+    _WhichOneofReturnType__encoding: _TypeAlias = _typing.Literal["encoding"]  # noqa: Y015
+    _WhichOneofArgType__encoding: _TypeAlias = _typing.Literal["_encoding", b"_encoding"]  # noqa: Y015
+    _WhichOneofReturnType__header: _TypeAlias = _typing.Literal["header"]  # noqa: Y015
+    _WhichOneofArgType__header: _TypeAlias = _typing.Literal["_header", b"_header"]  # noqa: Y015
+    _WhichOneofReturnType__sheet: _TypeAlias = _typing.Literal["sheet"]  # noqa: Y015
+    _WhichOneofArgType__sheet: _TypeAlias = _typing.Literal["_sheet", b"_sheet"]  # noqa: Y015
+    _WhichOneofReturnType__skip_rows: _TypeAlias = _typing.Literal["skip_rows"]  # noqa: Y015
+    _WhichOneofArgType__skip_rows: _TypeAlias = _typing.Literal["_skip_rows", b"_skip_rows"]  # noqa: Y015
     _WhichOneofReturnType__thousands: _TypeAlias = _typing.Literal["thousands"]  # noqa: Y015
     _WhichOneofArgType__thousands: _TypeAlias = _typing.Literal["_thousands", b"_thousands"]  # noqa: Y015
     _WhichOneofReturnType__wait: _TypeAlias = _typing.Literal["wait"]  # noqa: Y015
@@ -619,11 +701,41 @@ class RetrainRequest(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__decimal) -> _WhichOneofReturnType__decimal | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__delimiter) -> _WhichOneofReturnType__delimiter | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__encoding) -> _WhichOneofReturnType__encoding | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__header) -> _WhichOneofReturnType__header | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sheet) -> _WhichOneofReturnType__sheet | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__skip_rows) -> _WhichOneofReturnType__skip_rows | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__thousands) -> _WhichOneofReturnType__thousands | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__wait) -> _WhichOneofReturnType__wait | None: ...
 
 Global___RetrainRequest: _TypeAlias = RetrainRequest  # noqa: Y015
+
+@_typing.final
+class ColumnNames(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ColumnNames: _TypeAlias = ColumnNames  # noqa: Y015
 
 @_typing.final
 class MissingMarkers(_message.Message):
@@ -804,18 +916,31 @@ class PredictRequest(_message.Message):
     FEATURE_NAMES_FIELD_NUMBER: _builtins.int
     DECIMAL_FIELD_NUMBER: _builtins.int
     THOUSANDS_FIELD_NUMBER: _builtins.int
+    ENCODING_FIELD_NUMBER: _builtins.int
+    DELIMITER_FIELD_NUMBER: _builtins.int
+    SKIP_ROWS_FIELD_NUMBER: _builtins.int
+    HEADER_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    SHEET_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     """The model: a reference."""
     probabilities: _builtins.bool
     decimal: _builtins.str
-    """How the numbers of a CSV are written, if not as in training."""
+    """How a file is read and how the numbers of a CSV are written, if not as in training."""
     thousands: _builtins.str
+    encoding: _builtins.str
+    delimiter: _builtins.str
+    skip_rows: _builtins.int
+    header: _builtins.bool
+    sheet: _builtins.str
     @_builtins.property
     def X(self) -> Global___Table: ...
     @_builtins.property
     def feature_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The names of the columns of rows without names."""
 
+    @_builtins.property
+    def names(self) -> Global___ColumnNames: ...
     def __init__(
         self,
         *,
@@ -825,17 +950,43 @@ class PredictRequest(_message.Message):
         feature_names: _abc.Iterable[_builtins.str] | None = ...,
         decimal: _builtins.str | None = ...,
         thousands: _builtins.str | None = ...,
+        encoding: _builtins.str | None = ...,
+        delimiter: _builtins.str | None = ...,
+        skip_rows: _builtins.int | None = ...,
+        header: _builtins.bool | None = ...,
+        names: Global___ColumnNames | None = ...,
+        sheet: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_thousands", b"_thousands", "decimal", b"decimal", "thousands", b"thousands"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "header", b"header", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_thousands", b"_thousands", "decimal", b"decimal", "feature_names", b"feature_names", "model_id", b"model_id", "probabilities", b"probabilities", "thousands", b"thousands"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "feature_names", b"feature_names", "header", b"header", "model_id", b"model_id", "names", b"names", "probabilities", b"probabilities", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
+    _WhichOneofReturnType__delimiter: _TypeAlias = _typing.Literal["delimiter"]  # noqa: Y015
+    _WhichOneofArgType__delimiter: _TypeAlias = _typing.Literal["_delimiter", b"_delimiter"]  # noqa: Y015
+    _WhichOneofReturnType__encoding: _TypeAlias = _typing.Literal["encoding"]  # noqa: Y015
+    _WhichOneofArgType__encoding: _TypeAlias = _typing.Literal["_encoding", b"_encoding"]  # noqa: Y015
+    _WhichOneofReturnType__header: _TypeAlias = _typing.Literal["header"]  # noqa: Y015
+    _WhichOneofArgType__header: _TypeAlias = _typing.Literal["_header", b"_header"]  # noqa: Y015
+    _WhichOneofReturnType__sheet: _TypeAlias = _typing.Literal["sheet"]  # noqa: Y015
+    _WhichOneofArgType__sheet: _TypeAlias = _typing.Literal["_sheet", b"_sheet"]  # noqa: Y015
+    _WhichOneofReturnType__skip_rows: _TypeAlias = _typing.Literal["skip_rows"]  # noqa: Y015
+    _WhichOneofArgType__skip_rows: _TypeAlias = _typing.Literal["_skip_rows", b"_skip_rows"]  # noqa: Y015
     _WhichOneofReturnType__thousands: _TypeAlias = _typing.Literal["thousands"]  # noqa: Y015
     _WhichOneofArgType__thousands: _TypeAlias = _typing.Literal["_thousands", b"_thousands"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__decimal) -> _WhichOneofReturnType__decimal | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__delimiter) -> _WhichOneofReturnType__delimiter | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__encoding) -> _WhichOneofReturnType__encoding | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__header) -> _WhichOneofReturnType__header | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sheet) -> _WhichOneofReturnType__sheet | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__skip_rows) -> _WhichOneofReturnType__skip_rows | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__thousands) -> _WhichOneofReturnType__thousands | None: ...
 
@@ -1097,7 +1248,7 @@ class Model(_message.Message):
 
     @_builtins.property
     def reading(self) -> Global___Reading:
-        """How the caller said that cells are read. Models of releases before it have none."""
+        """How the caller said that tables are read. Models of releases before it have none."""
 
     def __init__(
         self,
@@ -1155,28 +1306,73 @@ class Reading(_message.Message):
     DECIMAL_FIELD_NUMBER: _builtins.int
     THOUSANDS_FIELD_NUMBER: _builtins.int
     MISSING_MARKERS_FIELD_NUMBER: _builtins.int
+    ENCODING_FIELD_NUMBER: _builtins.int
+    DELIMITER_FIELD_NUMBER: _builtins.int
+    SKIP_ROWS_FIELD_NUMBER: _builtins.int
+    HEADER_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    SHEET_FIELD_NUMBER: _builtins.int
+    EXCLUDE_FIELD_NUMBER: _builtins.int
     decimal: _builtins.str
     """Marks that are left out are found out in each table."""
     thousands: _builtins.str
+    encoding: _builtins.str
+    delimiter: _builtins.str
+    skip_rows: _builtins.int
+    header: _builtins.bool
+    sheet: _builtins.str
     @_builtins.property
     def missing_markers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of a training table without a header: what its columns were called, in its order."""
+
+    @_builtins.property
+    def exclude(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
         decimal: _builtins.str | None = ...,
         thousands: _builtins.str | None = ...,
         missing_markers: _abc.Iterable[_builtins.str] | None = ...,
+        encoding: _builtins.str | None = ...,
+        delimiter: _builtins.str | None = ...,
+        skip_rows: _builtins.int | None = ...,
+        header: _builtins.bool | None = ...,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+        sheet: _builtins.str | None = ...,
+        exclude: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_decimal", b"_decimal", "_thousands", b"_thousands", "decimal", b"decimal", "thousands", b"thousands"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "header", b"header", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_decimal", b"_decimal", "_thousands", b"_thousands", "decimal", b"decimal", "missing_markers", b"missing_markers", "thousands", b"thousands"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "exclude", b"exclude", "header", b"header", "missing_markers", b"missing_markers", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
+    _WhichOneofReturnType__delimiter: _TypeAlias = _typing.Literal["delimiter"]  # noqa: Y015
+    _WhichOneofArgType__delimiter: _TypeAlias = _typing.Literal["_delimiter", b"_delimiter"]  # noqa: Y015
+    _WhichOneofReturnType__encoding: _TypeAlias = _typing.Literal["encoding"]  # noqa: Y015
+    _WhichOneofArgType__encoding: _TypeAlias = _typing.Literal["_encoding", b"_encoding"]  # noqa: Y015
+    _WhichOneofReturnType__header: _TypeAlias = _typing.Literal["header"]  # noqa: Y015
+    _WhichOneofArgType__header: _TypeAlias = _typing.Literal["_header", b"_header"]  # noqa: Y015
+    _WhichOneofReturnType__sheet: _TypeAlias = _typing.Literal["sheet"]  # noqa: Y015
+    _WhichOneofArgType__sheet: _TypeAlias = _typing.Literal["_sheet", b"_sheet"]  # noqa: Y015
+    _WhichOneofReturnType__skip_rows: _TypeAlias = _typing.Literal["skip_rows"]  # noqa: Y015
+    _WhichOneofArgType__skip_rows: _TypeAlias = _typing.Literal["_skip_rows", b"_skip_rows"]  # noqa: Y015
     _WhichOneofReturnType__thousands: _TypeAlias = _typing.Literal["thousands"]  # noqa: Y015
     _WhichOneofArgType__thousands: _TypeAlias = _typing.Literal["_thousands", b"_thousands"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__decimal) -> _WhichOneofReturnType__decimal | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__delimiter) -> _WhichOneofReturnType__delimiter | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__encoding) -> _WhichOneofReturnType__encoding | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__header) -> _WhichOneofReturnType__header | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sheet) -> _WhichOneofReturnType__sheet | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__skip_rows) -> _WhichOneofReturnType__skip_rows | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__thousands) -> _WhichOneofReturnType__thousands | None: ...
 

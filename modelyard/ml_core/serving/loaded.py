@@ -23,7 +23,7 @@ from modelyard.ml_core.tasks import TASKS, Task
 from modelyard.models_registry.base import Predictor
 from modelyard.schemas import ModelMetadata, ModelQuery
 from modelyard.storage import ModelRecord, ModelStore
-from modelyard.tables import Contract, Reader, contract_from_json
+from modelyard.tables import UNPACKED_BYTES, Contract, FileOptions, Reader, contract_from_json
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +50,13 @@ class LoadedModels:
     """The loaded models, least recently used out first when they outgrow `capacity_bytes`.
 
     One that is larger than the bound alone is kept until the next one comes. When many ask for a model that is not
-    loaded, it is loaded once.
+    loaded, it is loaded once. `max_file_bytes` bounds what comes out of a compressed file.
     """
 
-    def __init__(self, store: ModelStore, capacity_bytes: int) -> None:
+    def __init__(self, store: ModelStore, capacity_bytes: int, max_file_bytes: int = UNPACKED_BYTES) -> None:
         self._store = store
         self._capacity_bytes = capacity_bytes
+        self._max_file_bytes = max_file_bytes
         self._loaded: OrderedDict[str, LoadedModel] = OrderedDict()
         self._loading: dict[str, Future[LoadedModel]] = {}
         self._size_bytes = 0
@@ -115,7 +116,7 @@ class LoadedModels:
     def _load(self, model_id: str, promise: Future[LoadedModel]) -> LoadedModel:
         began = time.monotonic()
         try:
-            model = load(self._store, self._store.get_active(model_id))
+            model = load(self._store, self._store.get_active(model_id), self._max_file_bytes)
         except BaseException as error:
             with self._lock:
                 del self._loading[model_id]
@@ -149,7 +150,7 @@ def latest_of_each_name(store: ModelStore) -> Iterator[ModelMetadata]:
         cursor = page.next_cursor
 
 
-def load(store: ModelStore, record: ModelRecord) -> LoadedModel:
+def load(store: ModelStore, record: ModelRecord, max_file_bytes: int) -> LoadedModel:
     """Read a model's artifact and contract and make them ready to answer."""
     model_class = models_registry.model_class(record.metadata.model_class_key)
     contract_bytes = store.read_file(record, "contract.json")
@@ -160,7 +161,7 @@ def load(store: ModelStore, record: ModelRecord) -> LoadedModel:
         model_id=record.metadata.model_id,
         model_class_key=model_class.key,
         contract=contract,
-        reader=Reader(contract),
+        reader=Reader(contract, FileOptions.usual(record.metadata.reading, max_file_bytes)),
         predictor=predictor,
         task=TASKS[model_class.task],
         reads_enums=model_class.reads_enums,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from modelyard.ml_core.serving.batching import MicroBatches
 from modelyard.ml_core.serving.loaded import LoadedModel
 from modelyard.schemas import ModelWarning, Predictions, PredictRequest
-from modelyard.tables import FewRows, Table
+from modelyard.tables import FewRows, FileContent, Table
 
 
 def predict(model: LoadedModel, request: PredictRequest) -> Predictions:
@@ -33,7 +34,9 @@ async def predict_batched(model: LoadedModel, request: PredictRequest, batches: 
 
 
 def _checked(model: LoadedModel, request: PredictRequest) -> FewRows | Table:
-    return model.reader.read(request.X, request.feature_names, request.decimal, request.thousands)
+    reader, X = model.reader, request.X
+    file = reader.usual.told(request) if isinstance(X, (Path, FileContent)) else None
+    return reader.read(X, request.feature_names, request.decimal, request.thousands, file)
 
 
 def _predict_many(model: LoadedModel, table: Table, request: PredictRequest) -> Predictions:

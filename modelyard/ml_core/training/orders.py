@@ -12,10 +12,11 @@ from modelyard import models_registry
 from modelyard.errors import InvalidHyperparams
 from modelyard.ml_core.tasks import TASKS, Task
 from modelyard.ml_core.training.plan import TrainingPlan
+from modelyard.ml_core.training.reading import kept_reading, reading_options
 from modelyard.models_registry import hyperparams
 from modelyard.models_registry.base import ModelClass
 from modelyard.schemas import ModelMetadata, ModelWarning, Reading, RetrainRequest, TrainRequest
-from modelyard.tables import ReadingOptions, TrainingTable, read_training
+from modelyard.tables import UNPACKED_BYTES, ReadingOptions, TrainingTable, read_training
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,36 +78,43 @@ def _digest(said: dict[str, Any], table: TrainingTable) -> str:
     return digest.hexdigest()
 
 
-def order_training(request: TrainRequest, missing_markers: tuple[str, ...]) -> TrainingOrder:
-    """Work out a request to train.
+def order_training(
+    request: TrainRequest, missing_markers: tuple[str, ...], max_file_bytes: int = UNPACKED_BYTES
+) -> TrainingOrder:
+    """Work out a request to train. `max_file_bytes` bounds what comes out of a compressed file.
 
-    Raises ModelClassNotFound, InvalidHyperparams, InvalidTable.
+    Raises ModelClassNotFound, InvalidHyperparams, InvalidTable, PayloadTooLarge.
     """
     model_class = models_registry.model_class(request.model_class_key)
     checked = check_hyperparams(model_class, request.hyperparams)
-    reading = _reading(request, None, missing_markers)
+    options = reading_options(request, None, missing_markers, max_file_bytes)
     table = read_training(
         request.X,
         request.y,
         target=request.target,
         feature_types=request.feature_types,
         feature_names=request.feature_names,
-        options=_options(reading),
+        options=options,
         read_target=TASKS[model_class.task].read_target,
     )
     plan = TrainingPlan(model_class=model_class, hyperparams=checked, evaluation=request.evaluation, table=table)
-    return TrainingOrder(plan=plan, name=request.name, tags=tuple(request.tags), reading=reading)
+    return TrainingOrder(plan=plan, name=request.name, tags=tuple(request.tags), reading=kept_reading(options, table))
 
 
-def order_retraining(request: RetrainRequest, parent: ModelMetadata, missing_markers: tuple[str, ...]) -> TrainingOrder:
-    """Work out a request to retrain: what it leaves out is the parent's.
+def order_retraining(
+    request: RetrainRequest,
+    parent: ModelMetadata,
+    missing_markers: tuple[str, ...],
+    max_file_bytes: int = UNPACKED_BYTES,
+) -> TrainingOrder:
+    """Work out a request to retrain: what it leaves out is the parent's. `max_file_bytes` as in `order_training`.
 
-    Raises ModelClassNotFound, InvalidHyperparams, InvalidTable.
+    Raises ModelClassNotFound, InvalidHyperparams, InvalidTable, PayloadTooLarge.
     """
     model_class = models_registry.model_class(parent.model_class_key)
     checked = check_hyperparams(model_class, {**parent.hyperparams, **request.hyperparams})
-    reading = _reading(request, parent.reading, missing_markers)
-    table = _read_like_parent(request, parent, reading, TASKS[model_class.task])
+    options = reading_options(request, parent.reading, missing_markers, max_file_bytes)
+    table = _read_like_parent(request, parent, options, TASKS[model_class.task])
     plan = TrainingPlan(
         model_class=model_class,
         hyperparams=checked,
@@ -118,7 +126,7 @@ def order_retraining(request: RetrainRequest, parent: ModelMetadata, missing_mar
         plan=plan,
         name=parent.name,
         tags=tuple(tags),
-        reading=reading,
+        reading=kept_reading(options, table),
         parent_id=parent.model_id,
         parent_reference=request.model_id,
     )
@@ -133,38 +141,22 @@ def check_hyperparams(model_class: ModelClass, given: dict[str, Any]) -> dict[st
     return checked
 
 
-def _read_like_parent(request: RetrainRequest, parent: ModelMetadata, reading: Reading, task: Task) -> TrainingTable:
+def _read_like_parent(
+    request: RetrainRequest, parent: ModelMetadata, options: ReadingOptions, task: Task
+) -> TrainingTable:
     table = read_training(
         request.X,
         request.y,
         target=parent.target if request.target is None else request.target,
         feature_types=request.feature_types,
         feature_names=request.feature_names,
-        options=_options(reading),
+        options=options,
         read_target=task.read_target,
         inherited_types=parent.feature_types,
         row_names=parent.feature_names if _is_rows(request.X) else None,
     )
     changes = (*_changed_columns(parent, table), *task.changes(parent.classes, table.contract))
     return replace(table, warnings=(*table.warnings, *changes))
-
-
-def _reading(
-    request: TrainRequest | RetrainRequest, parent: Reading | None, missing_markers: tuple[str, ...]
-) -> Reading:
-    """Return how cells are read: as the request says, else as for the parent, else by the settings."""
-    decimal, thousands = request.decimal, request.thousands
-    if parent is not None and decimal is None and thousands is None:
-        decimal, thousands = parent.decimal, parent.thousands
-    markers = request.missing_markers
-    if markers is None:
-        markers = list(missing_markers) if parent is None else parent.missing_markers
-    markers = list(dict.fromkeys(("", *markers)))  # empty cells are missing in any case
-    return Reading(decimal=decimal, thousands=thousands, missing_markers=markers)
-
-
-def _options(reading: Reading) -> ReadingOptions:
-    return ReadingOptions(tuple(reading.missing_markers), reading.decimal, reading.thousands)
 
 
 def _changed_columns(parent: ModelMetadata, table: TrainingTable) -> list[ModelWarning]:

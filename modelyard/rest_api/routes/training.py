@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 
 from modelyard import schemas
 from modelyard.ml_core.desk import Desk
-from modelyard.rest_api.bodies import read_json, read_upload
-from modelyard.rest_api.openapi import error_responses, json_body, upload_body
+from modelyard.rest_api.bodies import read_json, read_table
+from modelyard.rest_api.openapi import error_responses, json_body, table_body
 from modelyard.schemas import Job, ModelMetadata, RetrainRequest, TrainRequest
 
 
@@ -34,7 +34,14 @@ class TrainQuery(schemas.Request):
     wait: bool = Field(True, description="false: answer 202 with the job at once, instead of 201 with the model")
 
 
+class TrainFileQuery(TrainQuery):
+    """How a training on a file is answered; the other parameters are fields of the request."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
 Asked = Annotated[TrainQuery, Query()]
+AskedForFile = Annotated[TrainFileQuery, Query()]
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     **error_responses(400, 404, 409, 413, 429, 504),
     202: {"model": Job, "description": "the job that trains the model, if `wait` is false"},
@@ -53,12 +60,12 @@ def router(desk: Desk) -> APIRouter:
         read = await read_json(request, TrainRequest)
         return _answer(await desk.train(read, idempotency_key, wait=query.wait))
 
-    @routes.post("/train/file", **_OPTIONS, openapi_extra=upload_body(TrainRequest))
+    @routes.post("/train/file", **_OPTIONS, openapi_extra=table_body(TrainRequest))
     async def train_file(
-        request: Request, query: Asked, idempotency_key: IdempotencyKey = None
+        request: Request, query: AskedForFile, idempotency_key: IdempotencyKey = None
     ) -> ModelMetadata | Response:
         """Train a model on an uploaded table."""
-        read = await read_upload(request, TrainRequest)
+        read = await read_table(request, TrainRequest, TrainQuery.model_fields)
         return _answer(await desk.train(read, idempotency_key, wait=query.wait))
 
     @routes.post("/retrain", **_OPTIONS, openapi_extra=json_body(RetrainRequest))
@@ -69,12 +76,12 @@ def router(desk: Desk) -> APIRouter:
         read = await read_json(request, RetrainRequest)
         return _answer(await desk.retrain(read, idempotency_key, wait=query.wait))
 
-    @routes.post("/retrain/file", **_OPTIONS, openapi_extra=upload_body(RetrainRequest))
+    @routes.post("/retrain/file", **_OPTIONS, openapi_extra=table_body(RetrainRequest))
     async def retrain_file(
-        request: Request, query: Asked, idempotency_key: IdempotencyKey = None
+        request: Request, query: AskedForFile, idempotency_key: IdempotencyKey = None
     ) -> ModelMetadata | Response:
         """Train the next version of a model on an uploaded table."""
-        read = await read_upload(request, RetrainRequest)
+        read = await read_table(request, RetrainRequest, TrainQuery.model_fields)
         return _answer(await desk.retrain(read, idempotency_key, wait=query.wait))
 
     return routes

@@ -15,20 +15,21 @@ from modelyard.tables.contract import Contract, Table
 from modelyard.tables.reading.few_rows import FEW_ROWS, FewRows, FewRowsReader
 from modelyard.tables.reading.json_text import JsonTextReader
 from modelyard.tables.reading.known_texts import read_texts
-from modelyard.tables.sources import JsonTable, RawTable, read_source
+from modelyard.tables.sources import FIND_OUT, FileOptions, JsonTable, RawTable, read_source
 from modelyard.tables.spelling import Spelling, told_spelling
 
 
 class Reader:
     """Reads tables to predict for against one contract. Made once for each loaded model; threads may share it.
 
-    X is rows, records, columns, a polars DataFrame, a RawTable, a JsonTable or the Path of a file. Records, columns,
-    DataFrames and files match by name in any order; rows by position, or by `feature_names`. Columns that the contract
-    does not have are dropped with a warning. `decimal` and `thousands` say how a CSV writes its numbers, if not as in
-    training.
+    X is rows, records, columns, a polars DataFrame, a RawTable, a JsonTable, the Path of a file or a FileContent.
+    Records, columns, DataFrames and files match by name in any order; rows, and files without a header, by position, or
+    by `feature_names`. Columns that the contract does not have are dropped with a warning. `decimal` and `thousands`
+    say how a CSV writes its numbers, and `file` how a file is read, if not as in training, which is `usual`.
     """
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, usual: FileOptions = FIND_OUT) -> None:
+        self.usual = usual
         self._contract = contract
         self._few_rows = FewRowsReader(contract)
         self._json_text = JsonTextReader(contract)
@@ -39,15 +40,16 @@ class Reader:
         feature_names: Sequence[str] | None = None,
         decimal: Decimal | None = None,
         thousands: Thousands | None = None,
+        file: FileOptions | None = None,
     ) -> FewRows | Table:
-        """Check X in the quickest way for its form. Raises InvalidTable.
+        """Check X in the quickest way for its form. Raises InvalidTable, PayloadTooLarge.
 
         1 to FEW_ROWS rows or records become FewRows, every other form becomes a Table.
         """
         if type(X) is JsonTable:
             X = self._json_text.read(X, feature_names)
         if not isinstance(X, (list, tuple)) or not 0 < len(X) <= FEW_ROWS:
-            return self.read_table(X, feature_names, decimal, thousands)
+            return self.read_table(X, feature_names, decimal, thousands, file)
         few = self._few_rows.read(X) if feature_names is None else None
         return FewRows.of(self.read_table(X, feature_names)) if few is None else few
 
@@ -57,10 +59,12 @@ class Reader:
         feature_names: Sequence[str] | None = None,
         decimal: Decimal | None = None,
         thousands: Thousands | None = None,
+        file: FileOptions | None = None,
     ) -> Table:
-        """Check X as `read` does, but into a Table, however few its rows. Raises InvalidTable."""
+        """Check X as `read` does, but into a Table, however few its rows. Raises InvalidTable, PayloadTooLarge."""
         contract = self._contract
-        raw = read_source(X, feature_names, contract.feature_names).without_index(contract.feature_types)
+        raw = read_source(X, feature_names, contract.feature_names, file or self.usual)
+        raw = raw.without_index(contract.feature_types)
         raw.require(contract.feature_types)
         series, unknown = _read_columns(raw, contract, told_spelling(decimal, thousands))
         extra = (*(name for name in raw.columns if name not in contract.feature_types), *raw.dropped)

@@ -1,4 +1,4 @@
-"""Sources: rows, records, columns, CSV, JSON, Parquet and Arrow become named raw columns.
+"""Sources: rows, records, columns, CSV, JSON, Parquet, Arrow and Excel become named raw columns.
 
 Nothing here knows a contract, or what a cell means.
 """
@@ -11,27 +11,37 @@ from typing import Any
 
 from modelyard.tables.sources.binary import read_arrow
 from modelyard.tables.sources.doubtful_header import looks_like_data, way_out
-from modelyard.tables.sources.files import read_csv_file, read_file, read_raw_file
+from modelyard.tables.sources.files import FileContent, extension_of, read_file, read_raw_file
 from modelyard.tables.sources.forms import read_form
 from modelyard.tables.sources.json_documents import JsonTable
+from modelyard.tables.sources.options import FIND_OUT, UNPACKED_BYTES, FileOptions
 from modelyard.tables.sources.raw import Cells, RawTable, check_names
 
 __all__ = [
+    "FIND_OUT",
+    "UNPACKED_BYTES",
     "Cells",
+    "FileContent",
+    "FileOptions",
     "JsonTable",
     "RawTable",
     "check_names",
+    "extension_of",
     "looks_like_data",
     "read_arrow",
-    "read_csv_file",
     "read_file",
     "read_source",
     "way_out",
 ]
 
 
-def read_source(X: Any, feature_names: Sequence[str] | None, expected: Sequence[str] | None) -> RawTable:
-    """Turn a table in any form, or the Path of a file, into named columns; see `read_form`. Raises InvalidTable."""
-    if isinstance(X, Path):
-        return read_raw_file(X, feature_names=feature_names, expected=expected)
+def read_source(
+    X: Any, feature_names: Sequence[str] | None, expected: Sequence[str] | None, options: FileOptions = FIND_OUT
+) -> RawTable:
+    """Turn a table in any form, or a file, into named columns; see `read_form`. `options` say how a file is read.
+
+    Raises InvalidTable, and PayloadTooLarge if too much comes out of a compressed file.
+    """
+    if isinstance(X, (Path, FileContent)):
+        return read_raw_file(X, options, feature_names=feature_names, expected=expected)
     return read_form(X.document() if isinstance(X, JsonTable) else X, feature_names, expected)

@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from modelyard.errors import InvalidTable
 from modelyard.tables.missing import BLANKS
+from modelyard.tables.sources.options import FileOptions
 
 COMMENTS = ("#", "%")
 """How lines before a header may begin; some headers begin so as well."""
@@ -20,6 +22,7 @@ _SAMPLE_RECORDS = 50
 _SEP = re.compile(rb'"?sep=([\t !#-/:-@\[-`{-~])"?[ \t]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
 """The line by which Excel is told the delimiter, the first of a file."""
 
+LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _BLANK_LINES = re.compile(rb"(?:[,;\t| ]*(?:\r\n?|\n))+")
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 
@@ -36,12 +39,15 @@ class _Record(NamedTuple):
     cells: list[str]
 
 
-def find_start(data: bytes, prefer: str | None = None) -> Start:
-    """Find the header. `prefer` is the delimiter to take if several would do and no line `sep=` names it."""
-    offset = _blank_lines_end(data, 0)
+def find_start(data: bytes, options: FileOptions, prefer: str | None = None) -> Start:
+    """Find the header. `prefer` is the delimiter to take if several would do and nothing names it.
+
+    The options may name it, or a line `sep=`. Raises InvalidTable if no line is left of those that the options skip.
+    """
+    offset = _blank_lines_end(data, _skipped(data, options.skip_rows))
     if (said := _SEP.match(data, offset)) is not None:
-        return Start(_blank_lines_end(data, said.end()), said[1].decode())
-    return Start(offset, find_delimiter(data[offset:], prefer))
+        return Start(_blank_lines_end(data, said.end()), options.delimiter or said[1].decode())
+    return Start(offset, options.delimiter or find_delimiter(data[offset:], prefer))
 
 
 def find_delimiter(data: bytes, prefer: str | None = None) -> str:
@@ -82,6 +88,17 @@ def later_start(data: bytes, line: int) -> str:
         f"the table seems to begin in line {start}, with {found[start][1]} columns; "
         f"leave the lines before it out with skip_rows={start - 1}"
     )
+
+
+def _skipped(data: bytes, lines: int) -> int:
+    """Return where the first lines of a file end. Raises InvalidTable if nothing comes after them."""
+    end = 0
+    for _ in range(lines):
+        line = LINE.match(data, end)
+        end = line.end() if line else end
+    if lines and not data[end:].strip():
+        raise InvalidTable(f"skip_rows is {lines}, but the file has only {len(data.splitlines())} lines")
+    return end
 
 
 def _blank_lines_end(data: bytes, start: int) -> int:

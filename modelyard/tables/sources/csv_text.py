@@ -21,15 +21,15 @@ import polars as pl
 from modelyard.errors import InvalidTable
 from modelyard.tables.missing import BLANKS
 from modelyard.tables.sources.csv_records import Width, in_words, read_records, strict_reader
-from modelyard.tables.sources.csv_start import COMMENTS, find_start, later_start
+from modelyard.tables.sources.csv_start import COMMENTS, LINE, find_start, later_start
 from modelyard.tables.sources.doubtful_header import WAY_OUT
+from modelyard.tables.sources.options import FIND_OUT, FileOptions
 from modelyard.tables.sources.raw import check_names
 
 _BLOCK_BYTES = 2**16
 """Quotes are checked in blocks that stay in the processor's caches: it takes three quarters of the time."""
 _BOM = b"\xef\xbb\xbf"
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
-_LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
 
 class CsvTable(NamedTuple):
@@ -45,31 +45,35 @@ class CsvTable(NamedTuple):
     doubt: str = ""
 
 
-def read_csv(data: bytes, *, prefer: str | None = None) -> CsvTable:
+def read_csv(data: bytes, options: FileOptions = FIND_OUT, *, prefer: str | None = None) -> CsvTable:
     """Read UTF-8 CSV.
 
     Lines end in LF, CR LF or CR. Blank lines are skipped; below the header of a single column they are missing cells,
     as writers of CSV mean them. A first line `sep=;` says the delimiter. `prefer` is the one to take if several would
     do. Raises InvalidTable.
     """
-    offset, delimiter = find_start(data, prefer)
+    offset, delimiter = find_start(data, options, prefer)
     text, line = data[offset:], len(data[:offset].splitlines())
     try:
-        table = _read(text, delimiter, line)
+        table = _read(text, options, delimiter, line)
     except InvalidTable:
-        if doubt := later_start(text, line):
+        if options.header and (doubt := later_start(text, line)):
             raise InvalidTable(f"the first line of the CSV is no header of what follows: {doubt}") from None
         raise
-    doubted = table.frame.width == 1 or chr(text[0]) in COMMENTS
+    doubted = options.header and (table.frame.width == 1 or chr(text[0]) in COMMENTS)
     return table._replace(doubt=later_start(text, line)) if doubted else table
 
 
-def _read(text: bytes, delimiter: str, line: int) -> CsvTable:
+def _read(text: bytes, options: FileOptions, delimiter: str, line: int) -> CsvTable:
     """Read from the header on; `line` lines of the file are before it."""
     lone_returns = b"\r" in text and _LONE_RETURN.search(text) is not None
     if lone_returns and b'"' not in text:
         text, lone_returns = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n"), False
-    names, body_start, header_lines = _header(text, delimiter)
+    record, body_start, header_lines = _first_record(text, delimiter)
+    if options.header:
+        names = _header(record)
+    else:
+        names, body_start, header_lines = options.named(len(record)), 0, 0
     body = text[body_start:]
     line += header_lines
     if not body or lone_returns or body.startswith(_BOM) or not _is_well_quoted(body, delimiter):
@@ -116,13 +120,13 @@ def _is_well_quoted(body: bytes, delimiter: str) -> bool:
     return first == 0
 
 
-def _header(data: bytes, delimiter: str) -> tuple[list[str], int, int]:
-    """Return the names, the offset of the first byte after the header, and the header's number of lines."""
+def _first_record(data: bytes, delimiter: str) -> tuple[list[str], int, int]:
+    """Return the first record, the offset of the first byte after it, and its number of lines."""
     end = 0
 
     def lines() -> Iterator[str]:
         nonlocal end
-        for line in _LINE.finditer(data):
+        for line in LINE.finditer(data):
             end = line.end()
             yield line[0].decode()
 
@@ -131,6 +135,10 @@ def _header(data: bytes, delimiter: str) -> tuple[list[str], int, int]:
         record = next(reader, [])
     except csv.Error as error:
         raise InvalidTable(f"the CSV header cannot be read: {in_words(error)}") from None
+    return record, end, reader.line_num
+
+
+def _header(record: Sequence[str]) -> list[str]:
     names = [name.strip(BLANKS) for name in record]
     if not any(names):
         raise InvalidTable("the CSV has no header: no column has a name")
@@ -138,7 +146,7 @@ def _header(data: bytes, delimiter: str) -> tuple[list[str], int, int]:
         check_names(filter(None, names), "CSV header")
     except InvalidTable as error:
         raise InvalidTable(error.detail + _no_header(names)) from None
-    return names, end, reader.line_num
+    return names
 
 
 def _no_header(names: Sequence[str]) -> str:

@@ -32,7 +32,7 @@ def looks_like_data(raw: RawTable) -> bool:
     All names of numeric columns must be numbers near the column's own, and four of five names of texts must be like
     theirs (a category may be rare). Years, and numbers that count, are the names of columns in many real tables.
     """
-    if not raw.text_cells:
+    if not raw.text_cells or raw.given_names:
         return False
     found: list[bool | None] = []
     for name, column in raw.columns.items():

@@ -1,8 +1,9 @@
-"""Files: CSV, JSON, JSON lines, Parquet and Arrow, told apart by their content, then by their extension."""
+"""Files: CSV, JSON, JSON lines, Parquet, Arrow and Excel, told apart by their content, then by their extension."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -10,98 +11,89 @@ import polars as pl
 from modelyard.errors import InvalidTable
 from modelyard.tables.sources.binary import read_binary
 from modelyard.tables.sources.csv_text import read_csv
-from modelyard.tables.sources.foreign import foreign
 from modelyard.tables.sources.forms import read_form
 from modelyard.tables.sources.json_documents import read_document
+from modelyard.tables.sources.options import FIND_OUT, FileOptions
+from modelyard.tables.sources.packed import unpacked
 from modelyard.tables.sources.raw import RawTable
+from modelyard.tables.sources.texts import text_of
+from modelyard.tables.sources.workbook import read_workbook
+from modelyard.tables.sources.workbook_archive import is_workbook
 
-_BOM = b"\xef\xbb\xbf"
 _PREFERRED_DELIMITERS = {".tsv": "\t", ".tab": "\t", ".psv": "|"}
-_FORMATS = "CSV (in UTF-8), JSON, JSON lines, Parquet or Arrow"
 
 
-def read_file(path: Path, *, filename: str | None = None) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """A file that is in memory: its bytes, and a name whose extension tells the format if the bytes do not."""
+
+    content: bytes
+    name: str
+
+
+def read_file(path: Path, options: FileOptions = FIND_OUT, *, filename: str | None = None) -> pl.DataFrame:
     """Read a file as it is: CSV cells as text, null if empty.
 
     `filename` is the name that the file was sent under, if `path` is a temporary one. To train or predict, hand the
-    path itself to `read_training` or a `Reader`: they know that a CSV's text may be numbers. Raises InvalidTable.
+    path itself to `read_training` or a `Reader`: they know that a CSV's text may be numbers. Raises InvalidTable, and
+    PayloadTooLarge if it is compressed and too much comes out of it.
     """
-    return read_raw_file(path, filename=filename).frame()
+    return _read(_content(path, filename), options).frame()
 
 
 def read_raw_file(
-    path: Path,
+    X: Path | FileContent,
+    options: FileOptions = FIND_OUT,
     *,
-    filename: str | None = None,
     feature_names: Sequence[str] | None = None,
     expected: Sequence[str] | None = None,
 ) -> RawTable:
-    """Read a file into raw columns; `feature_names` and `expected` as in `read_form`. Raises InvalidTable."""
-    name = filename or path.name or str(path)
-    label, extension = f"file {name!r}", Path(name).suffix.lower()
-    data = _content(path, label)
+    """Read a file into raw columns; `feature_names` and `expected` as in `read_form`. Raises as `read_file` does."""
+    file = X if isinstance(X, FileContent) else _content(X)
+    return _read(file, options.towards(feature_names, expected), feature_names)
+
+
+def extension_of(name: str) -> str:
+    """Return the end of a file's name that tells its format, such as `.csv` or `.csv.gz`; empty without one."""
+    path = Path(name)
+    packed = path.suffix if path.suffix.lower() == ".gz" else ""
+    return Path(path.stem if packed else name).suffix + packed
+
+
+def _read(file: FileContent, options: FileOptions, feature_names: Sequence[str] | None = None) -> RawTable:
+    label, extension = f"file {file.name!r}", extension_of(file.name).lower().removesuffix(".gz")
+    data = unpacked(file.content, label, options.max_bytes)
+    if not data.strip():
+        raise InvalidTable(f"{label} is empty")
     binary = read_binary(data, label)
     if binary is not None:
-        return read_form(binary, feature_names, expected)
-    data = _checked_text(data, label)
+        return read_form(binary, feature_names, options.expected)
+    if is_workbook(data):
+        columns = read_workbook(data, label, options)
+        index = tuple(name for name in columns if not name)
+        raw = read_form({name: column for name, column in columns.items() if name}, feature_names, None)
+        return replace(raw, index_columns=index, given_names=() if options.header else tuple(columns))
+    data = text_of(data, label, options)
     document = read_document(data, extension, label)
     if document is not None:
-        return read_form(document, feature_names, expected)
-    csv = read_csv(data, prefer=_preferred_delimiter(name))
+        return read_form(document, feature_names, options.expected)
+    csv = read_csv(data, options, prefer=_PREFERRED_DELIMITERS.get(extension))
     raw = RawTable(
-        {series.name: series for series in csv.frame},
+        {column.name: column for column in csv.frame},
         csv.frame.height,
         text_cells=True,
         index_columns=("",) * csv.unnamed,
+        given_names=() if options.header else tuple(csv.frame.columns),
         blank_rows=csv.blank_rows,
         doubt=csv.doubt,
     )
-    return read_form(raw, feature_names, expected)
+    return read_form(raw, feature_names, options.expected)
 
 
-def read_csv_file(path: Path, filename: str) -> pl.DataFrame:
-    """Read a CSV as text columns, null if a cell is empty.
-
-    `filename` is the name that the file was sent under. Raises InvalidTable.
-    """
-    label = f"file {filename!r}"
-    return read_csv(_checked_text(_content(path, label), label), prefer=_preferred_delimiter(filename)).frame
-
-
-def _preferred_delimiter(filename: str) -> str | None:
-    return _PREFERRED_DELIMITERS.get(Path(filename).suffix.lower())
-
-
-def _content(path: Path, label: str) -> bytes:
+def _content(path: Path, filename: str | None = None) -> FileContent:
+    name = filename or path.name or str(path)
     try:
-        data = path.read_bytes()
+        return FileContent(path.read_bytes(), name)
     except (OSError, ValueError) as error:  # a name with a null character is no OSError
         why = error.strerror if isinstance(error, OSError) else error
-        raise InvalidTable(f"{label} cannot be read: {why}") from None
-    if not data.strip():
-        raise InvalidTable(f"{label} is empty")
-    return data
-
-
-def _checked_text(data: bytes, label: str) -> bytes:
-    """Return UTF-8 text without its byte order mark. Raises InvalidTable."""
-    data = _without_bom(data)
-    if (kind := foreign(data)) is not None:
-        raise InvalidTable(f"{label} is {kind}; it must be {_FORMATS}")
-    if not data.strip():
-        raise InvalidTable(f"{label} is empty")
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        line = len(data[: error.start + 1].splitlines())
-        raise InvalidTable(
-            f"{label} is not UTF-8: byte 0x{data[error.start]:02x} in line {line}; save it as UTF-8"
-        ) from None
-    return data
-
-
-def _without_bom(data: bytes) -> bytes:
-    """Return text without byte order marks: joined files may begin with two."""
-    while data.startswith(_BOM):
-        data = data.removeprefix(_BOM)
-    return data
+        raise InvalidTable(f"file {name!r} cannot be read: {why}") from None

@@ -21,8 +21,9 @@ class RawTable:
 
     `text_cells`: the source knows no types, so every cell is text (CSV). `dropped`: the keys of records that nobody
     expected. `index_columns`: the columns that hold pandas' index; those of a CSV have no names and are not in
-    `columns`. `blank_rows`: how many rows of nothing but delimiters were left out. `doubt`: what may be wrong with how
-    the file was read, if a column turns out to be missing.
+    `columns`. `given_names`: the names that the columns of a file without a header were given, in its order.
+    `blank_rows`: how many rows of nothing but delimiters were left out. `doubt`: what may be wrong with how the file
+    was read, if a column turns out to be missing.
     """
 
     columns: dict[str, Cells]
@@ -30,6 +31,7 @@ class RawTable:
     text_cells: bool = False
     dropped: tuple[str, ...] = ()
     index_columns: tuple[str, ...] = ()
+    given_names: tuple[str, ...] = ()
     blank_rows: int = 0
     doubt: str = ""
 
@@ -53,6 +55,24 @@ class RawTable:
         absent = [name for name in names if name not in self.columns]
         if absent:
             raise missing_columns(absent, list(self.columns), way_out(self, absent))
+
+    def without(self, names: Sequence[str], *, known: bool) -> RawTable:
+        """Return the table without some columns, which must be there if they are `known` to be. Raises InvalidTable."""
+        columns = {name: column for name, column in self.columns.items() if name not in names}
+        absent = [name for name in names if name not in self.columns and name not in self.index_columns]
+        if absent and known:
+            has = ", ".join(map(repr, list(self.columns)[:50]))
+            raise InvalidTable.of(
+                [
+                    FieldError(("exclude",), f"exclude: column {name!r} is not in X; it has {has}", name)
+                    for name in absent
+                ]
+            )
+        if not columns:
+            raise InvalidTable("exclude leaves no column of X")
+        return replace(
+            self, columns=columns, index_columns=tuple(name for name in self.index_columns if name not in names)
+        )
 
     def ordered(self, names: Sequence[str] | None) -> RawTable:
         """Return the table with the columns `names` first. Raises InvalidTable if one of them is missing."""

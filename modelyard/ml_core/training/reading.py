@@ -1,0 +1,49 @@
+"""How a table to train on is read: as the request says, else as the parent's, else by the settings."""
+
+from __future__ import annotations
+
+from modelyard.schemas import Reading, RetrainRequest, TrainRequest
+from modelyard.tables import FileOptions, ReadingOptions, TrainingTable
+
+
+def reading_options(
+    request: TrainRequest | RetrainRequest,
+    parent: Reading | None,
+    missing_markers: tuple[str, ...],
+    max_file_bytes: int,
+) -> ReadingOptions:
+    """Return how a table is read. `missing_markers` are those of the settings."""
+    decimal, thousands = request.decimal, request.thousands
+    if parent is not None and decimal is None and thousands is None:
+        decimal, thousands = parent.decimal, parent.thousands
+    markers, exclude = request.missing_markers, request.exclude
+    if markers is None:
+        markers = list(missing_markers) if parent is None else parent.missing_markers
+    inherited = exclude is None and parent is not None
+    if exclude is None:
+        exclude = [] if parent is None else parent.exclude
+    return ReadingOptions(
+        tuple(dict.fromkeys(("", *markers))),  # empty cells are missing in any case
+        decimal,
+        thousands,
+        tuple(dict.fromkeys(exclude)),
+        inherited,
+        FileOptions.usual(parent, max_file_bytes).told(request),
+    )
+
+
+def kept_reading(options: ReadingOptions, table: TrainingTable) -> Reading:
+    """Return what a model keeps of how its table was read."""
+    file = options.file
+    return Reading(
+        decimal=options.decimal,
+        thousands=options.thousands,
+        missing_markers=list(options.missing_markers),
+        encoding=file.encoding or file.usual_encoding,
+        delimiter=file.delimiter,
+        skip_rows=file.skip_rows,
+        header=file.header,
+        names=list(table.given_names) or None,
+        sheet=file.sheet,
+        exclude=list(options.exclude),
+    )
