@@ -99,5 +99,6 @@ def _show_chosen(purpose: str, table: Table) -> None:
         if st.button(t("upload.another"), key=f"another-{purpose}", icon=":material/swap_horiz:"):
             del session.current().tables[purpose]
             st.rerun()
-    if table.problem:
-        st.warning(t("upload.no_preview", problem=escaped(table.problem)), icon=":material/visibility_off:")
+    with st.container():  # there in any case, so that what comes after it keeps its place
+        if table.problem:
+            st.warning(t("upload.no_preview", problem=escaped(table.problem)), icon=":material/visibility_off:")

@@ -54,12 +54,15 @@ def read_retrain(message: pb.RetrainRequest, sent: Sent, y: Iterable[pb.Value], 
 
 def read_predict(message: pb.PredictRequest, sent: Sent) -> PredictRequest:
     """Read a request to predict for a table that was read before. Raises InvalidRequest."""
-    fields: dict[str, Any] = {"X": sent.X, "probabilities": message.probabilities}
-    if message.model_id:
-        fields["model_id"] = message.model_id
-    if names := sent.feature_names or message.feature_names:
+    fields: dict[str, Any] = {
+        field.name: value for field, value in message.ListFields()
+    }  # quicker than to ask for each
+    fields["X"] = sent.X
+    if names := sent.feature_names or fields.get("feature_names"):
         fields["feature_names"] = list(names)
-    return parse(PredictRequest, fields | _reading(message))
+    if "names" in fields:
+        fields["names"] = list(fields["names"].values)
+    return parse(PredictRequest, fields)
 
 
 def read_query(message: pb.ListTrainedModelsRequest) -> ModelQuery:
@@ -133,7 +136,7 @@ def _training_fields(message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y
     return fields | _reading(message)
 
 
-def _reading(message: pb.TrainRequest | pb.RetrainRequest | pb.PredictRequest) -> dict[str, Any]:
+def _reading(message: pb.TrainRequest | pb.RetrainRequest) -> dict[str, Any]:
     """Return what was said of how the table is read."""
     said = (name for name in TableRequest.model_fields if message.HasField(name))  # type: ignore[arg-type]
     given = {name: getattr(message, name) for name in said}

@@ -111,6 +111,40 @@ def test_the_life_of_a_model(dashboard: Dashboard, page: Page, penguins_csv: Pat
         assert [model.version for model in client.list_models(ModelQuery(name=name)).models] == [2, 1]
 
 
+def test_a_file_that_is_read_wrongly_is_read_as_its_visitor_says(
+    dashboard: Dashboard, page: Page, tmp_path: Path
+) -> None:
+    rows = [
+        f"{20 + row % 40};{'Москва' if row % 3 else 'Тверь'};{'да' if row % 40 > 20 else 'нет'}" for row in range(80)
+    ]
+    path = tmp_path / "people.csv"
+    path.write_bytes("\n".join(["Выгрузка за год", "возраст;город;купил", *rows]).encode("cp1251"))
+    page.goto(dashboard.url)
+    turn_to(page, "Train")
+    page.locator(UPLOAD).set_input_files(path)
+    expect(page.get_by_text("is not UTF-8: byte 0xc2 in line 1")).to_be_visible()
+    choose(page, "Encoding", "cp1251")
+    expect(page.get_by_text("81 rows · 1 columns")).to_be_visible()
+    page.get_by_role("spinbutton", name="Lines above the table").fill("1")
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("80 rows · 3 columns")).to_be_visible()
+    choose(page, "Column to predict", "купил")
+    page.get_by_role("textbox", name="Name", exact=True).fill("people")
+    page.keyboard.press("Tab")
+    press(page, "Train")
+    expect(page.get_by_text("people · v1 is ready")).to_be_visible()
+    with RestClient(dashboard.rest_url) as client:
+        model = client.get_model("people")
+        assert model.reading is not None
+        assert (model.reading.encoding, model.reading.skip_rows) == ("cp1251", 1)
+        assert model.feature_names == ["возраст", "город"]
+    press(page, "Predict with it")
+    page.locator(UPLOAD).set_input_files(path)
+    expect(page.get_by_text("80 rows · 3 columns")).to_be_visible()
+    press(page, "Predict")
+    expect(page.get_by_text("of 80 rows are right")).to_be_visible()
+
+
 def test_a_training_is_watched_and_cancelled(dashboard: Dashboard, page: Page, penguins_csv: Path) -> None:
     page.goto(dashboard.url)
     turn_to(page, "Train")

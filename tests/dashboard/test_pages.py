@@ -155,6 +155,32 @@ def test_a_reference_that_means_nothing_is_said(yard: Yard, penguin_model: Model
     assert "nobody" in app.error[0].value
 
 
+def test_what_is_said_of_reading_is_sent_and_a_retraining_begins_without_it(yard: Yard) -> None:
+    app = yard.open("train")
+    app = app.button[-1].click().run()
+    app = app.selectbox(key="reading-train-penguins.csv-header").set_value(False).run()
+    assert "345 rows" in texts(app)
+    app = app.selectbox(key="target-penguins.csv-").set_value("f1").run()
+    app = app.multiselect(key="reading-train-penguins.csv-missing_markers").set_value(["NA"]).run()
+    app = app.text_input(key="name-").set_value("headless").run()
+    wait_for_model(button(app, "train-go").click().run())
+    reading = yard.client.get_model("headless").reading
+    assert reading is not None
+    assert (reading.header, reading.missing_markers) == (False, ["", "NA"])
+    again = yard.open("train", parent="headless")
+    again = again.button[-1].click().run()
+    assert "345 rows" in texts(again)
+    assert again.selectbox(key="reading-train-penguins.csv-header").value is None
+
+
+def test_what_cannot_be_is_said_where_it_is_asked(yard: Yard) -> None:
+    app = yard.open("train")
+    app = app.button[-1].click().run()
+    app = app.selectbox(key="reading-train-penguins.csv-decimal").set_value(",").run()
+    app = app.selectbox(key="reading-train-penguins.csv-thousands").set_value(",").run()
+    assert "decimal and thousands must be two marks, got ',' for both" in app.error[0].value
+
+
 def test_a_retraining_starts_from_its_parent(yard: Yard, penguins_csv: Path) -> None:
     request = TrainRequest(
         model_class_key="logistic_regression", X=penguins_csv, target="species", name="parent", hyperparams={"C": 0.5}
