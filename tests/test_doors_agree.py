@@ -58,6 +58,10 @@ def yards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Verbs]
 FORMS: dict[str, Callable[[dict[str, list[Any]]], Any]] = {
     "columns": lambda X: X,
     "records": lambda X: [dict(zip(X, row, strict=True)) for row in zip(*X.values(), strict=True)],
+    "records without nulls": lambda X: [
+        {name: cell for name, cell in zip(X, row, strict=True) if cell is not None}
+        for row in zip(*X.values(), strict=True)
+    ],
     "frame": lambda X: pl.DataFrame(X, strict=False),
 }
 OWN = {"model_id", "name", "created_at", "updated_at", "training_seconds", "message", "artifact"}
@@ -67,7 +71,7 @@ def described(model: ModelMetadata) -> dict[str, Any]:
     return model.model_dump(exclude=OWN)
 
 
-@settings(max_examples=8)
+@settings(max_examples=10)
 @given(tables(), st.sampled_from(sorted(FORMS)))
 def test_any_legal_table_gives_the_same_model_and_predictions(
     yards: dict[str, Verbs], table: tuple[dict[str, list[Any]], list[Any]], form: str

@@ -124,7 +124,7 @@ def _scan(path: Path, name: str, kind: Format, options: FileOptions) -> pl.LazyF
         case "arrow":
             return pl.scan_ipc(path)
         case "jsonl":
-            return pl.scan_ndjson(path)
+            return pl.scan_ndjson(path, infer_schema_length=None)
         case "json":
             return _read_json(path).lazy()
 
@@ -140,7 +140,7 @@ def _shown(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _read_json(path: Path) -> pl.DataFrame:
     """Read records, or columns: an object of lists is one row of lists to polars."""
-    frame = pl.read_json(path)
+    frame = pl.read_json(path, infer_schema_length=None)
     if frame.height == 1 and all(isinstance(dtype, pl.List) for dtype in frame.dtypes):
         return frame.explode(frame.columns)
     return frame

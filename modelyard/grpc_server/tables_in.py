@@ -85,23 +85,11 @@ def read_rows(rows: pb.Rows) -> Sent:
         ]
         if not names:
             raise _no_kind(rows) from None
-        return Sent(_incomplete_records(rows, names, cells))
     if not names:
         return Sent(cells)
     if len(set(names)) != len(names) or any(len(row) != len(names) for row in cells):
         return Sent(cells, names)  # not legal; the reader of rows says what is wrong
     return Sent([dict(zip(names, row, strict=True)) for row in cells])
-
-
-def _incomplete_records(rows: pb.Rows, names: Sequence[str], cells: list[list[Any]]) -> list[dict[str, Any]]:
-    return [
-        {
-            name: cell
-            for name, cell, value in zip(names, found, row.values, strict=False)
-            if value.WhichOneof("kind") is not None
-        }
-        for row, found in zip(rows.rows, cells, strict=True)
-    ]
 
 
 def _no_kind(rows: pb.Rows) -> InvalidTable:

@@ -21,6 +21,7 @@ from starlette.requests import Request
 from modelyard.errors import FormatNotTaken, InvalidRequest
 from modelyard.rest_api.tables_out import ARROW_FILE, ARROW_STREAM, CSV, PARQUET
 from modelyard.schemas import parse
+from modelyard.schemas.json_faults import placed_json_fault
 from modelyard.schemas.showing import kind_shown, shown
 from modelyard.tables import FileContent, read_arrow
 
@@ -110,7 +111,7 @@ def loads(text: bytes | str, what: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"{what} is not valid JSON: {error}") from None
+        raise InvalidRequest(f"{what} is not valid JSON: {placed_json_fault(error)}") from None
 
 
 async def read_table(request: Request, kind: type[RequestT], not_fields: Collection[str] = ()) -> Reader[RequestT]:

@@ -124,16 +124,38 @@ def _shown_pairs(pairs: Sequence[tuple[str, str]]) -> str:
     )
 
 
+def header_like_data() -> tuple[ModelWarning, ...]:
+    """Warn that the header of a CSV looks like a row."""
+    message = (
+        "the names of the columns look like cells of their own columns; if the file has no header, its first row was "
+        "taken for names: say header=false"
+    )
+    return (ModelWarning(code="header_like_data", message=message),)
+
+
+def blank_rows(count: int) -> tuple[ModelWarning, ...]:
+    """Warn that rows of nothing but delimiters were left out."""
+    if not count:
+        return ()
+    rows = f"{count} rows hold" if count > 1 else "1 row holds"
+    message = f"{rows} nothing but delimiters and counted as blank lines, which are skipped"
+    return (ModelWarning(code="blank_rows", message=message, count=count),)
+
+
 def index_columns(names: Sequence[str]) -> tuple[ModelWarning, ...]:
-    """Warn that pandas' index was not trained on; the name of a CSV's is empty."""
+    """Warn that pandas' index was not trained on; the names of a CSV's are empty."""
     if not names:
         return ()
     shown = ", ".join(map(repr, names))
-    message = (
-        f"pandas' index is no feature and was left out: {shown}; to train on it, name it in feature_types"
-        if any(names)
-        else "the first column has no name, like pandas' index in CSV, and was left out; to train on it, give it a name"
-    )
+    if any(names):
+        message = f"pandas' index is no feature and was left out: {shown}; to train on it, name it in feature_types"
+    else:
+        message = (
+            "the first column has no name, like pandas' index in CSV, and was left out; to train on it, give it a name"
+            if len(names) == 1
+            else f"the first {len(names)} columns have no names, like pandas' index in CSV, and were left out; "
+            "to train on them, give them names"
+        )
     return (ModelWarning(code="index_columns", message=message, count=len(names)),)
 
 

@@ -57,8 +57,13 @@ def is_missing(cell: Any, markers: Markers) -> bool:
     if kind == "text":
         return str(cell).strip(BLANKS) in markers
     if kind == "number":
-        return bool(cell != cell) or (bool(markers.numbers) and cell in markers.numbers)
+        return is_nan(cell) or (bool(markers.numbers) and cell in markers.numbers)
     return kind == "missing" or (kind == "moment" and bool(cell != cell))  # NaT
+
+
+def is_nan(number: Any) -> bool:
+    """Whether a number is NaN; a decimal's signaling NaN can be neither compared, hashed nor made a float."""
+    return number.is_nan() if isinstance(number, Decimal) else bool(number != number)
 
 
 def looks_like_number(text: str) -> bool:

@@ -124,7 +124,7 @@ def _listed_numbers(name: str, column: Sequence[Any]) -> pl.Series | None:
         if types <= {float, type(None)}:  # twice as quick as through numpy
             return pl.Series(name, column, dtype=pl.Float64)
         return pl.Series(name, np.array(column, dtype=np.float64))
-    except OverflowError:
+    except (OverflowError, ValueError):  # too large, or a decimal's signaling NaN
         return None
 
 
@@ -203,7 +203,7 @@ def _listed_categories(name: str, column: Sequence[Any], reading: CellReading) -
         return None
     try:
         texts = {cell: cells.category(cell, reading) for cell in set(column)}
-    except ValueError:
+    except (TypeError, ValueError):  # a decimal's signaling NaN has no hash
         return None
     return pl.Series(name, list(map(texts.__getitem__, column)), dtype=pl.String)
 

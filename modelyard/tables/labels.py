@@ -66,7 +66,7 @@ def read_labels(
     read = _reader(column if text_cells else seen, markers, kinds)
     try:
         known = {value: read(value) for value in set(seen)}
-    except ValueError:
+    except (TypeError, ValueError):  # a decimal's signaling NaN has no hash
         raise _wrong_labels(column, label, markers, text_cells=text_cells) from None
     classes = sorted(set(known.values()))
     if len(classes) < 2:

@@ -15,7 +15,7 @@ from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, Contr
 from modelyard.tables.inference import ColumnPlan, ReadingOptions, plan_columns
 from modelyard.tables.labels import TargetReader, label_column, read_labels
 from modelyard.tables.missing import label_markers
-from modelyard.tables.sources import Cells, RawTable, read_source
+from modelyard.tables.sources import Cells, RawTable, looks_like_data, read_source, way_out
 from modelyard.tables.spelling import PLAIN
 
 FEATURE_TYPES: tuple[FeatureType, ...] = get_args(FeatureType)
@@ -59,6 +59,8 @@ def read_training(
     contract = _contract(plans, series, classes, options)
     frame = pl.DataFrame(list(series.values()))
     warnings = (
+        *(advice.header_like_data() if looks_like_data(raw) else ()),
+        *advice.blank_rows(raw.blank_rows),
         *advice.index_columns(raw.index_columns),
         *advice.labels_alike(classes),
         *advice.identifier_like(frame, contract, codes),
@@ -102,9 +104,9 @@ def _split(raw: RawTable, y: Any, target: str | None) -> tuple[dict[str, Cells],
         raise InvalidTable("the labels are missing: give y, or target with the name of the label column of X")
     if target not in raw.columns:
         known = ", ".join(map(repr, list(raw.columns)[:50]))
-        raise InvalidTable.of(
-            [FieldError(("target",), f"target {target!r} is not a column of X; it has {known}", target)]
-        )
+        hint = way_out(raw, [target])
+        message = f"target {target!r} is not a column of X; it has {known}" + (hint and f"; {hint}")
+        raise InvalidTable.of([FieldError(("target",), message, target)])
     features = {name: column for name, column in raw.columns.items() if name != target}
     if not features:
         raise InvalidTable(f"X has no columns besides the target {target!r}")

@@ -6,6 +6,7 @@ with the core's class of error and in its words. Everything that can be sent is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
@@ -18,7 +19,7 @@ import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidArgument, InvalidHyperparams, InvalidTable
 from modelyard.schemas.showing import shown
-from modelyard.tables.cells import finite, iso_text, kind_of, require_unicode, shortest_float, unfit, wrong_cell
+from modelyard.tables.cells import finite, is_nan, iso_text, kind_of, require_unicode, shortest_float, unfit, wrong_cell
 from modelyard.tables.labels import LABEL_DUE, check_years, label_column, require_int64, wrong_label
 from modelyard.tables.sources import check_names
 from modelyard.tables.sources.forms import cells_of, read_form
@@ -169,11 +170,15 @@ def _converter_of(kind: type) -> Callable[[Any], Plain]:
     meaning = kind_of(kind)
     if meaning == "number":
         whole = issubclass(kind, (int, np.integer))
-        return int if whole else shortest_float if issubclass(kind, np.float32) else float
+        return int if whole else shortest_float if issubclass(kind, np.float32) else _float
     return _CONVERTERS[meaning]
 
 
 _converter: Callable[[type], Callable[[Any], Plain]] = lru_cache(maxsize=1024)(_converter_of)
+
+
+def _float(number: Any) -> float:
+    return math.nan if is_nan(number) else float(number)
 
 
 def _refuse(cell: Any) -> Plain:

@@ -165,6 +165,7 @@ def test_infinite_numbers_are_never_missing_ones(yards: Yards) -> None:
 LEGAL: dict[str, list[Any]] = {
     "Decimal": [Decimal(i) / 3 for i in range(12)],
     "Decimal NaN": [Decimal("nan"), *map(Decimal, range(11))],
+    "Decimal signaling NaN": [Decimal("snan"), *map(Decimal, range(11))],
     "NaN": [float("nan"), *map(float, range(11))],
     "float64": list(np.arange(12.0) / 3),
     "float16": list((np.arange(12) / 3).astype(np.float16)),

@@ -15,12 +15,25 @@ import pytest
 
 from modelyard.errors import InvalidTable
 from modelyard.tables.missing import BLANKS
-from modelyard.tables.sources import csv_text
+from modelyard.tables.sources import csv_records, csv_start, csv_text
 
 Rows = list[tuple[str, ...]]
 
 TEXTS = 20_000
-HEADERS = ["a,b", "a,b", "a", '"a","b"', "a;b;c", "\n\r\na,b", '"a\nx",b', "a\tb", " a , b "]
+HEADERS = [
+    "a,b",
+    "a,b",
+    "a",
+    '"a","b"',
+    "a;b;c",
+    "\n\r\na,b",
+    '"a\nx",b',
+    "a\tb",
+    " a , b ",
+    "a,b,",
+    ",a,,b",
+    ",\n,,a,",
+]
 PIECES = ['"', '"', '"', '""', '"x"', ",", ",", ";", "\t", "\n", "\r\n", "\r", " ", "x", "1", "\\", "é", "\ufeff", "\0"]
 PLAIN_CELLS = ["x", "1", "", " ", "\\", "é", "\ufeff"]
 CELLS = ["x", "1", "", " ", 'a "b" c', '"', "a,b", "a\nb", "a\r\nb", "a\rb", "\\", "é", 'size \\"', "\ufeff"]
@@ -28,29 +41,36 @@ ENDS = ["\n", "\n", "\r\n", "\r\n", "\r"]
 
 
 def as_the_csv_module_reads(text: str) -> Rows | None:
-    """Return the rows without the cells' outer blanks; None if strict reading, the header or its width refuses them."""
-    text = text.lstrip("\r\n")
-    delimiter = csv_text.find_delimiter(text.encode())
+    """Return the rows without the cells' outer blanks; None if strict reading, the header or its width refuses them.
+
+    Columns without a name hold nothing or are the first, and rows of nothing but delimiters are none.
+    """
+    text = re.sub(r"\A(?:[,;\t| ]*(?:\r\n?|\n))+", "", text)
+    delimiter = csv_start.find_delimiter(text.encode())
     try:
         header, *records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     except csv.Error:
         return None
     names = [name.strip(BLANKS) for name in header]
-    if not all(names) or len(set(names)) < len(names):
+    named = [place for place, name in enumerate(names) if name]
+    if not named or len({*names} - {""}) < len(named):
         return None
     blanks = [len(record) <= 1 and not "".join(record).strip(BLANKS) for record in records]
     if len(header) == 1:
         records = [[""] if blank else record for record, blank in zip(records, blanks, strict=True)]
     else:
-        records = [record for record, blank in zip(records, blanks, strict=True) if not blank]
-    if any(len(record) != len(header) for record in records):
+        records = [record for record, blank in zip(records, blanks, strict=True) if any(record) and not blank]
+    if any(len(record) <= named[-1] for record in records):
         return None
-    return [tuple(cell.strip(BLANKS) for cell in record) for record in records]
+    holding = {place for record in records for place, cell in enumerate(record) if cell.strip(BLANKS)}
+    if any(place > named[0] for place in holding.difference(named)):
+        return None
+    return [tuple(record[place].strip(BLANKS) for place in named) for record in records]
 
 
 def as_we_read(text: str) -> Rows | None:
     try:
-        frame = csv_text.read_csv(text.encode())
+        frame = csv_text.read_csv(text.encode()).frame
     except InvalidTable:
         return None
     return [tuple((cell or "").strip(BLANKS) for cell in row) for row in frame.rows()]
@@ -127,7 +147,7 @@ def test_quotes_in_disorder_are_named_by_row_and_line(body: str, detail: str) ->
 
 
 def test_a_quote_that_is_never_closed_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_text, "_LONGEST_CELL", 1000)
+    monkeypatch.setattr(csv_records, "_LONGEST_CELL", 1000)
     with pytest.raises(InvalidTable, match=r"at row 0 \(lines 2 to 252\): a cell has more than 1,000 characters"):
         csv_text.read_csv(b'a,b\n1,"2\n' + b"x,y\n" * 1000)
 
@@ -138,7 +158,7 @@ def test_a_record_of_wrong_width_is_named_by_all_its_lines() -> None:
 
 
 def test_a_quote_within_an_unquoted_cell_is_text() -> None:
-    frame = csv_text.read_csv(b'n,what\n1,5" pipe\n2,"6"" pipe"\n3,"a, ""b"""\n')
+    frame, *_ = csv_text.read_csv(b'n,what\n1,5" pipe\n2,"6"" pipe"\n3,"a, ""b"""\n')
     assert frame.rows() == [("1", '5" pipe'), ("2", '6" pipe'), ("3", 'a, "b"')]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import math
@@ -271,6 +272,17 @@ def test_json_lines_may_be_called_json(tmp_path: Path) -> None:
     assert read_file(path).rows() == [(1,), (2,)]
 
 
+@pytest.mark.parametrize("content", ["ORC,y\n1,2\n", "<=5,y\n1,2\n", "PARE,y\n1,2\n", "BZh,y\n1,2\n"])
+def test_a_csv_may_begin_like_another_format(content: str, tmp_path: Path) -> None:
+    assert read_file(write(tmp_path, content)).rows() == [("1", "2")]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.json"])
+def test_files_that_were_joined_may_begin_with_two_byte_order_marks(name: str, tmp_path: Path) -> None:
+    content = "a,y\n1,2\n" if name == "t.csv" else '[{"a": "1", "y": "2"}]'
+    assert read_file(write(tmp_path, f"\ufeff\ufeff{content}", name)).to_dicts() == [{"a": "1", "y": "2"}]
+
+
 def test_a_path_without_a_name_is_shown_as_it_is() -> None:
     with pytest.raises(InvalidTable, match=r"file '\.' cannot be read: Is a directory"):
         read_file(Path())
@@ -296,9 +308,13 @@ def test_a_path_without_a_name_is_shown_as_it_is() -> None:
         (b'"a,b\n', "t.csv", "the CSV header cannot be read: a quoted cell has no closing quote"),
         (b"a,a\n1,2\n", "t.csv", "CSV header: column name 'a' is given twice; names must differ"),
         (b"a, a\n1,2\n", "t.csv", "CSV header: column name 'a' is given twice; names must differ"),
-        (b"a,,c\n1,2,3\n", "t.csv", "CSV header: the name of column 1 must be text that is not empty, got ''"),
+        (b"a,,c\n1,2,3\n", "t.csv", "CSV header: the name of column 1 must be text that is not empty, because"),
         (b'{"a": [1,', "t.json", "file 't.json' is not JSON: "),
-        (b'{"a": [NaN]}', "t.json", "file 't.json' is not JSON: unexpected character"),
+        (
+            b'{"a": [NaN]}',
+            "t.json",
+            "file 't.json' is not JSON: JSON has no NaN, write null for a missing",
+        ),
         (b'{"a": [1e999]}', "t.json", "file 't.json' is not JSON: number is infinity"),
         (
             b"[1,\n2,,3]",
@@ -309,9 +325,18 @@ def test_a_path_without_a_name_is_shown_as_it_is() -> None:
         (b'{"a": 1}\n{"a": }\n', "t.jsonl", "file 't.jsonl', line 2 is not JSON: "),
         (b'{"a": 1}\n{"a": }\n', "t", "file 't', line 2 is not JSON: "),
         (b"[]", "t.json", "X has no rows"),
-        (b"PAR1 and no more", "t.parquet", "file 't.parquet': not a readable Parquet file: "),
-        (b"ARROW1 and no more", "t.arrow", "file 't.arrow': not a readable Arrow file: "),
-        (b"\xff\xff\xff\xff no more", "t.arrow", "file 't.arrow': not a readable Arrow file: "),
+        (b"PAR1 and no more", "t.parquet", "file 't.parquet': not a readable Parquet file: its end is missing, it was"),
+        (b"PAR1", "t.parquet", "file 't.parquet': not a readable Parquet file: its end is missing, it was cut short"),
+        (b"ARROW1 and no more", "t.arrow", "file 't.arrow': not a readable Arrow file: its end is missing, it was cut"),
+        (b"\xff\xff\xff\xff no more", "t.arrow", "file 't.arrow': not a readable Arrow file: it is damaged or cut"),
+        (b"PARE\x00PARE", "t.parquet", "file 't.parquet' is an encrypted Parquet file; it must be CSV"),
+        (b"ORC\n\x00\x05", "t.orc", "file 't.orc' is an ORC file; it must be CSV"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "t.xls", "file 't.xls' is an old Excel workbook (.xls), or one with a password"),
+        (b"\n<HTML><table>", "t.xls", "file 't.xls' is an HTML page, whatever its name says; save it as CSV; it must"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?>\n<html>", "t.xls", "file 't.xls' is an HTML page, whatever its name"),
+        (b"<?xml version='1.0'?>\n<Workbook>", "t.xls", "file 't.xls' is XML, whatever its name says; save it as CSV"),
+        (gzip.compress(b""), "t.csv.gz", "file 't.csv.gz' is empty"),
+        (b"\x1f\x8b, cut", "t.csv.gz", "file 't.csv.gz' is a damaged gzip file"),
     ],
 )
 def test_what_is_no_table_is_refused(content: bytes, name: str, message: str, tmp_path: Path) -> None:

@@ -158,6 +158,12 @@ def test_the_nameless_first_column_of_a_csv_is_an_index(tmp_path: Path) -> None:
     assert [warning.code for warning in table.warnings] == ["index_columns"]
     assert table.warnings[0].message.startswith("the first column has no name, like pandas' index in CSV")
     assert Reader(table.contract).read_table(written(tmp_path, FRAME[["a"]].to_csv())).warnings == ()
+    double = train(written(tmp_path, DOUBLE.rename_axis([None, None]).to_csv()))
+    assert double.frame["a"].to_list() == [1.0, 2.0, 3.0, 4.0]
+    assert [(warning.code, warning.count) for warning in double.warnings] == [("index_columns", 2)]
+    assert double.warnings[0].message.startswith(
+        "the first 2 columns have no names, like pandas' index in CSV, and were"
+    )
     again = train(written(tmp_path, ",Unnamed: 0,a,y\n0,7,1,no\n1,3,2,yes\n"))
     assert again.frame.columns == ["Unnamed: 0", "a"]
 
@@ -165,10 +171,9 @@ def test_the_nameless_first_column_of_a_csv_is_an_index(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        (",,a", "the name of column 1 must be text that is not empty"),
         ("a,,y", "the name of column 1 must be text"),
         (",a,a", "column name 'a' is given twice"),
-        ('""', "the name of column 0 must be text that is not empty"),
+        ('""', "the CSV has no header: no column has a name"),
     ],
 )
 def test_other_names_that_are_missing_are_refused(header: str, message: str, tmp_path: Path) -> None:

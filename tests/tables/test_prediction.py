@@ -145,7 +145,7 @@ HAS = "X has the columns 'age', 'grade', 'member'"
         ([WITHOUT_JOB], f"column 'job' is missing; {HAS}"),
         ({name: [cell] for name, cell in WITHOUT_JOB.items()}, f"column 'job' is missing; {HAS}"),
         (pl.DataFrame(WITHOUT_JOB), f"column 'job' is missing; {HAS}"),
-        ([RECORD, WITHOUT_JOB], "column 'job', row 1: is not in the record; a missing value is written as null"),
+        ([WITHOUT_JOB, {**WITHOUT_JOB, "jobb": "x"}], f"column 'job' is missing; {HAS}, 'jobb'; a missing cell is"),
         ([["x", *ROW[1:]]], "column 'age', row 0: must be a number, got 'x'"),
         ([["5", *ROW[1:]]], "column 'age', row 0: must be a number, got '5'"),
         (

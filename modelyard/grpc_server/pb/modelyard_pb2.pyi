@@ -146,9 +146,7 @@ class Row(_message.Message):
     VALUES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___Value]:
-        """One cell a column. Among named columns a Value of no kind is a cell that is not there, which is an error where
-        the column is needed.
-        """
+        """One cell a column. Among named columns a Value of no kind is a cell that is not there, which is a missing cell."""
 
     def __init__(
         self,

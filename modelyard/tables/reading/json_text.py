@@ -1,6 +1,6 @@
 """The text of a large JSON table as columns: straight into typed cells, without a dictionary for each record.
 
-Only tables that a contract expects go this way: records with exactly its columns, or rows of as many plain cells. Any
+Only tables that a contract expects go this way: records with no other columns, or rows of as many plain cells. Any
 other table is read as JSON and left to the way of all tables, so that errors and warnings are made in one place.
 """
 
@@ -58,10 +58,12 @@ class JsonTextReader:
         read = None if by_position and feature_names is not None else self._read(table.text, by_position)
         if read is None or len(read) <= FEW_ROWS:
             return table.document()
-        types = self._contract.feature_types.items()
+        columns = dict(zip(self._contract.feature_types.items(), _transposed(read, by_position), strict=True))
+        if not by_position and any(all(cell is None for cell in cells) for cells in columns.values()):
+            return table.document()  # it tells keys that no record has from nulls
         return {
             name: _series(name, cells, pl.Float64 if kind == "numeric" else pl.String)
-            for (name, kind), cells in zip(types, _transposed(read, by_position), strict=True)
+            for (name, kind), cells in columns.items()
         }
 
     def _read(self, text: bytes, by_position: bool) -> Sequence[Any] | None:
@@ -102,7 +104,7 @@ def _cell(kind: FeatureType, known: frozenset[str] | None) -> Any:
 
 def _record(cells: Mapping[str, Any]) -> type[msgspec.Struct]:
     fields = {f"f{i}": name for i, name in enumerate(cells)}
-    typed = list(zip(fields, cells.values(), strict=True))
+    typed = [(field, cell, None) for field, cell in zip(fields, cells.values(), strict=True)]
     return msgspec.defstruct("Record", typed, rename=fields, forbid_unknown_fields=True, gc=False)
 
 

@@ -16,7 +16,7 @@ from modelyard.tables.contract import Contract, Table
 from modelyard.tables.reading.few_rows import FEW_ROWS, FewRows, FewRowsReader
 from modelyard.tables.reading.json_text import JsonTextReader
 from modelyard.tables.reading.known_texts import read_texts
-from modelyard.tables.sources import FIND_OUT, FileOptions, JsonTable, RawTable, missing_columns, read_source
+from modelyard.tables.sources import FIND_OUT, FileOptions, JsonTable, RawTable, read_source
 from modelyard.tables.spelling import Spelling, told_spelling
 
 
@@ -66,13 +66,16 @@ class Reader:
         contract = self._contract
         raw = read_source(X, feature_names, contract.feature_names, file or self.usual)
         raw = raw.without_index(contract.feature_types)
-        absent = [name for name in contract.feature_types if name not in raw.columns]
-        if absent:
-            raise missing_columns(absent, list(raw.columns))
+        raw.require(contract.feature_types)
         series, unknown = _read_columns(raw, contract, told_spelling(decimal, thousands))
         extra = (*(name for name in raw.columns if name not in contract.feature_types), *raw.dropped)
         frame = contract.expand(pl.DataFrame(series))
-        return Table(frame, (*advice.extra_columns(extra), *advice.unknown_categories(frame, contract, unknown)))
+        warnings = (
+            *advice.blank_rows(raw.blank_rows),
+            *advice.extra_columns(extra),
+            *advice.unknown_categories(frame, contract, unknown),
+        )
+        return Table(frame, warnings)
 
 
 def _read_columns(raw: RawTable, contract: Contract, told: Spelling | None) -> tuple[list[pl.Series], dict[str, int]]:

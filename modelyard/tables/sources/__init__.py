@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.tables.sources.binary import read_arrow
+from modelyard.tables.sources.doubtful_header import looks_like_data, way_out
 from modelyard.tables.sources.files import FileContent, extension_of, read_file, read_raw_file
 from modelyard.tables.sources.forms import read_form
 from modelyard.tables.sources.json_documents import JsonTable
 from modelyard.tables.sources.options import FIND_OUT, UNPACKED_BYTES, FileOptions
-from modelyard.tables.sources.raw import Cells, RawTable, check_names, missing_columns
+from modelyard.tables.sources.raw import Cells, RawTable, check_names
 
 __all__ = [
     "FIND_OUT",
@@ -26,10 +27,11 @@ __all__ = [
     "RawTable",
     "check_names",
     "extension_of",
-    "missing_columns",
+    "looks_like_data",
     "read_arrow",
     "read_file",
     "read_source",
+    "way_out",
 ]
 
 

@@ -16,20 +16,21 @@ from modelyard.tables.sources.raw import RawTable
 
 class _Format(NamedTuple):
     magic: bytes
+    end: bytes
     kind: str
     read: Callable[[io.BytesIO], pl.DataFrame]
     index_columns: Callable[[bytes], tuple[str, ...]]
 
 
 _FORMATS = (
-    _Format(b"PAR1", "Parquet", pl.read_parquet, pandas_index.in_parquet),
-    _Format(b"ARROW1", "Arrow", pl.read_ipc, pandas_index.in_arrow),
-    _Format(b"\xff\xff\xff\xff", "Arrow", pl.read_ipc_stream, pandas_index.in_arrow),
+    _Format(b"PAR1", b"PAR1", "Parquet", pl.read_parquet, pandas_index.in_parquet),
+    _Format(b"ARROW1", b"ARROW1", "Arrow", pl.read_ipc, pandas_index.in_arrow),
+    _Format(b"\xff\xff\xff\xff", b"", "Arrow", pl.read_ipc_stream, pandas_index.in_arrow),
 )
 _BEYOND_THE_READER = "two of its columns have the same name, or one has a type that is not supported, or it is damaged"
 """Said instead of polars' words if polars panics: those quote its source."""
 
-_INTERNALS = re.compile(r"out-of-spec|[{}]")
+_INTERNALS = re.compile(r"out.of.spec|invalid seek|fill whole buffer|[{}]")
 """Finds polars' messages on damaged files that only speak of its own readers and types."""
 
 
@@ -57,6 +58,8 @@ def _format_of(data: bytes) -> _Format | None:
 
 
 def _read(data: bytes, problem: str, known: _Format) -> RawTable:
+    if len(data) < len(known.magic + known.end) or not data.endswith(known.end):
+        raise InvalidTable(f"{problem}: its end is missing, it was cut short; write or send it anew")
     try:
         frame = known.read(io.BytesIO(data))
         index = tuple(name for name in known.index_columns(data) if name in frame.columns)

@@ -4,101 +4,99 @@ A CSV holds what Python's csv module reads of it in strict mode, apart from oute
 is refused. Polars reads many times as fast, but takes every quote for the beginning or the end of a quoted cell (whole
 rows vanish after a quote within a cell), pads short rows, renames columns of one name and keeps blank lines. So the csv
 module reads the header, and also the rows if the bytes or polars' result leave a doubt.
+
+Spreadsheets write columns without a name and without cells, and rows of nothing but delimiters: both are left out.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import re
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
-from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
+from modelyard.errors import InvalidTable
 from modelyard.tables.missing import BLANKS
+from modelyard.tables.sources.csv_records import Width, in_words, read_records, strict_reader
+from modelyard.tables.sources.csv_start import COMMENTS, LINE, find_start, later_start
+from modelyard.tables.sources.doubtful_header import WAY_OUT
 from modelyard.tables.sources.options import FIND_OUT, FileOptions
-from modelyard.tables.sources.raw import cell_count, check_names
+from modelyard.tables.sources.raw import check_names
 
-if TYPE_CHECKING:
-    from _csv import Reader
-
-DELIMITERS = ",;\t|"
-_SAMPLE_BYTES = 64 * 1024
-_SAMPLE_RECORDS = 50
-_LONGEST_CELL = 2**24
-"""The csv module stops at so many characters, so that a quote that is never closed does not fill the memory."""
-
-_BLOCK_BYTES = 2**18
+_BLOCK_BYTES = 2**16
+"""Quotes are checked in blocks that stay in the processor's caches: it takes three quarters of the time."""
 _BOM = b"\xef\xbb\xbf"
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
-_LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
 
-def read_csv(data: bytes, options: FileOptions = FIND_OUT, *, prefer: str | None = None) -> pl.DataFrame:
-    """Read UTF-8 CSV into text columns, null if a cell is empty.
+class CsvTable(NamedTuple):
+    """A CSV: its named columns as text, null if a cell is empty.
+
+    `unnamed` is the number of columns without a name before them that hold cells, as pandas writes its index;
+    `blank_rows` that of rows of nothing but delimiters. `doubt` says where the table may rather begin.
+    """
+
+    frame: pl.DataFrame
+    unnamed: int = 0
+    blank_rows: int = 0
+    doubt: str = ""
+
+
+def read_csv(data: bytes, options: FileOptions = FIND_OUT, *, prefer: str | None = None) -> CsvTable:
+    """Read UTF-8 CSV.
 
     Lines end in LF, CR LF or CR. Blank lines are skipped; below the header of a single column they are missing cells,
-    as writers of CSV mean them. The first of several columns may have no name, because pandas writes its index so.
-    `prefer` is the delimiter to take if several would do. Raises InvalidTable.
+    as writers of CSV mean them. A first line `sep=;` says the delimiter. `prefer` is the one to take if several would
+    do. Raises InvalidTable.
     """
-    lone_returns = b"\r" in data and _LONE_RETURN.search(data) is not None
-    if lone_returns and b'"' not in data:
-        data, lone_returns = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n"), False
-    stripped = data[_lines_end(data, options.skip_rows) :].lstrip(b"\r\n")
-    line = len(data[: len(data) - len(stripped)].splitlines())
-    delimiter = options.delimiter or find_delimiter(stripped, prefer)
-    record, body_start, header_lines = _first_record(stripped, delimiter)
+    offset, delimiter = find_start(data, options, prefer)
+    text, line = data[offset:], len(data[:offset].splitlines())
+    try:
+        table = _read(text, options, delimiter, line)
+    except InvalidTable:
+        if options.header and (doubt := later_start(text, line)):
+            raise InvalidTable(f"the first line of the CSV is no header of what follows: {doubt}") from None
+        raise
+    doubted = options.header and (table.frame.width == 1 or chr(text[0]) in COMMENTS)
+    return table._replace(doubt=later_start(text, line)) if doubted else table
+
+
+def _read(text: bytes, options: FileOptions, delimiter: str, line: int) -> CsvTable:
+    """Read from the header on; `line` lines of the file are before it."""
+    lone_returns = b"\r" in text and _LONE_RETURN.search(text) is not None
+    if lone_returns and b'"' not in text:
+        text, lone_returns = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n"), False
+    record, body_start, header_lines = _first_record(text, delimiter)
     if options.header:
         names = _header(record)
     else:
         names, body_start, header_lines = options.named(len(record)), 0, 0
-    body = stripped[body_start:]
+    body = text[body_start:]
     line += header_lines
     if not body or lone_returns or body.startswith(_BOM) or not _is_well_quoted(body, delimiter):
         return _read_exactly(body, names, delimiter, line)
     if not body.endswith(b"\n"):
         body += b"\n"  # at the end of a last line without it polars overlooks one cell too many
-    schema = dict.fromkeys(names, pl.String())
+    beyond = max(0, body[: body.index(b"\n")].count(delimiter.encode()) + 1 - len(names))
+    schema = {str(position): pl.String() for position in range(len(names) + beyond)}
+    quoted_empty = "" if b'"' in body else None
     try:
-        frame = pl.read_csv(body, has_header=False, schema=schema, separator=delimiter)
+        frame = pl.read_csv(body, has_header=False, schema=schema, separator=delimiter, null_values=quoted_empty)
     except pl.exceptions.PolarsError:
         return _read_exactly(body, names, delimiter, line)
-    if not frame[:, -1].has_nulls():
-        return frame
-    return _without_blank_lines(frame, body, names, delimiter, line)
-
-
-def find_delimiter(data: bytes, prefer: str | None = None) -> str:
-    """Return the delimiter that splits most of the first records as it splits the header; `,` for a single column."""
-    sample = data[:_SAMPLE_BYTES]
-    if len(sample) < len(data):
-        sample = sample[: sample.rfind(b"\n") + 1] or sample
-    text = sample.decode("utf-8", errors="replace")
-    candidates = sorted(DELIMITERS, key=lambda delimiter: delimiter != prefer)
-    best, best_score = ",", (0.0, 1)
-    for delimiter in candidates:
-        widths = _sample_widths(text, delimiter)
-        if widths and widths[0] > 1:
-            score = (sum(width == widths[0] for width in widths) / len(widths), widths[0])
-            if score > best_score:
-                best, best_score = delimiter, score
-    return best
-
-
-def _sample_widths(text: str, delimiter: str) -> list[int]:
-    widths: list[int] = []
-    try:
-        for record in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
-            if record:
-                widths.append(len(record))
-            if len(widths) >= _SAMPLE_RECORDS:
-                break
-    except csv.Error:
-        pass  # judged by the records before it; reading the whole file will name the place
-    return widths
+    if not all(map(_is_empty, frame[:, len(names) :])):
+        return _read_exactly(body, names, delimiter, line)
+    last = frame.to_series(_width(names).named - 1)
+    if not last.has_nulls():
+        return _named(frame, names, 0)
+    records = list(read_records(body, _width(names), delimiter, line))
+    if len(records) != frame.height:
+        return _read_exactly(body, names, delimiter, line)
+    filled = pl.Series(map(bool, records), dtype=pl.Boolean)
+    return _named(frame.filter(filled), names, records.count(None))
 
 
 def _is_well_quoted(body: bytes, delimiter: str) -> bool:
@@ -122,108 +120,68 @@ def _is_well_quoted(body: bytes, delimiter: str) -> bool:
     return first == 0
 
 
-def _lines_end(data: bytes, lines: int) -> int:
-    """Return where the first lines of a file end. Raises InvalidTable if nothing comes after them."""
-    end = 0
-    for _ in range(lines):
-        line = _LINE.match(data, end)
-        end = line.end() if line else end
-    if lines and not data[end:].strip():
-        raise InvalidTable(f"skip_rows is {lines}, but the file has only {len(data.splitlines())} lines")
-    return end
-
-
 def _first_record(data: bytes, delimiter: str) -> tuple[list[str], int, int]:
     """Return the first record, the offset of the first byte after it, and its number of lines."""
     end = 0
 
     def lines() -> Iterator[str]:
         nonlocal end
-        for line in _LINE.finditer(data):
+        for line in LINE.finditer(data):
             end = line.end()
             yield line[0].decode()
 
-    reader = _reader(lines(), delimiter)
+    reader = strict_reader(lines(), delimiter)
     try:
-        record = next(reader)
+        record = next(reader, [])
     except csv.Error as error:
-        raise InvalidTable(f"the CSV header cannot be read: {_in_words(error)}") from None
+        raise InvalidTable(f"the CSV header cannot be read: {in_words(error)}") from None
     return record, end, reader.line_num
 
 
-def _header(record: list[str]) -> list[str]:
+def _header(record: Sequence[str]) -> list[str]:
     names = [name.strip(BLANKS) for name in record]
-    unnamed = int(len(names) > 1 and not names[0])
-    check_names(names[unnamed:], "CSV header", start=unnamed)
+    if not any(names):
+        raise InvalidTable("the CSV has no header: no column has a name")
+    try:
+        check_names(filter(None, names), "CSV header")
+    except InvalidTable as error:
+        raise InvalidTable(error.detail + _no_header(names)) from None
     return names
 
 
-def _reader(lines: Iterable[str], delimiter: str) -> Reader:
-    csv.field_size_limit(_LONGEST_CELL)
-    return csv.reader(lines, delimiter=delimiter, strict=True)
+def _no_header(names: Sequence[str]) -> str:
+    """Say what to do if the first line is no header, as names without a letter let one guess."""
+    return "" if all(not name or any(map(str.isalpha, name)) for name in names) else f"; {WAY_OUT}"
 
 
-def _in_words(error: csv.Error) -> str:
-    """Put an error of the csv module into words."""
-    said = str(error)
-    if "expected after" in said:
-        return (
-            'a quoted cell goes on after its closing quote; a quote inside a quoted cell must be doubled (""), '
-            "a backslash before it does not count"
-        )
-    if said.startswith("field larger"):
-        return f"a cell has more than {_LONGEST_CELL:,} characters; a quote may not be closed"
-    return "a quoted cell has no closing quote" if said == "unexpected end of data" else said
+def _width(names: Sequence[str]) -> Width:
+    return Width(max(position for position, name in enumerate(names, 1) if name), len(names))
 
 
-def _records(body: bytes, names: list[str], delimiter: str, line: int) -> Iterator[list[str]]:
-    """Yield the records. A blank line is an empty list, or the missing cell of a single column.
-
-    `line` lines of the file are before the body. Raises InvalidTable if any record has too few or too many cells.
-    """
-    reader = _reader(io.TextIOWrapper(io.BytesIO(body), "utf-8", newline=""), delimiter)
-    wrong: list[FieldError] = []
-    row = ended = 0
-    try:
-        for found in reader:
-            blank = not found or (len(found) == 1 and not found[0].strip(BLANKS))
-            if blank and len(names) > 1:
-                ended = reader.line_num
-                yield []
-                continue
-            record = [""] if blank else found
-            if len(record) != len(names):
-                place = _place(row, line + ended + 1, line + reader.line_num)
-                message = f"{place} has {cell_count(len(record))}, the header has {len(names)}"
-                wrong.append(FieldError(("X", row), message, len(record)))
-                if len(wrong) >= MAX_FIELD_ERRORS:
-                    break
-            row += 1
-            ended = reader.line_num
-            yield record
-    except csv.Error as error:
-        place = _place(row, line + ended + 1, line + reader.line_num)
-        raise InvalidTable(f"the CSV cannot be read at {place}: {_in_words(error)}") from None
-    if wrong:
-        raise InvalidTable.of(wrong)
-
-
-def _place(row: int, first_line: int, last_line: int) -> str:
-    lines = f"line {first_line}" if first_line == last_line else f"lines {first_line} to {last_line}"
-    return f"row {row} ({lines})"
-
-
-def _without_blank_lines(frame: pl.DataFrame, body: bytes, names: list[str], delimiter: str, line: int) -> pl.DataFrame:
-    """Check every row's width, and drop the rows that polars made of blank lines."""
-    filled = [bool(record) for record in _records(body, names, delimiter, line)]
-    if len(filled) != frame.height:
-        return _read_exactly(body, names, delimiter, line)
-    return frame if all(filled) else frame.filter(pl.Series(filled, dtype=pl.Boolean))
-
-
-def _read_exactly(body: bytes, names: list[str], delimiter: str, line: int) -> pl.DataFrame:
+def _read_exactly(body: bytes, names: Sequence[str], delimiter: str, line: int) -> CsvTable:
     """Read with the csv module alone: slower, for files that polars refuses."""
-    rows = [record for record in _records(body, names, delimiter, line) if record]
+    records = list(read_records(body, _width(names), delimiter, line))
+    rows = [record for record in records if record]
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
-    series = [pl.Series(name, column, dtype=pl.String) for name, column in zip(names, columns, strict=True)]
-    return pl.DataFrame([column.set(column == "", None) for column in series])
+    series = [pl.Series(str(position), column, dtype=pl.String) for position, column in enumerate(columns)]
+    return _named(pl.DataFrame([column.set(column == "", None) for column in series]), names, records.count(None))
+
+
+def _named(frame: pl.DataFrame, names: Sequence[str], blank_rows: int) -> CsvTable:
+    """Name the columns. Those without a name are left out if they hold nothing, or if they are the first ones.
+
+    Raises InvalidTable if another one holds anything.
+    """
+    first = next(position for position, name in enumerate(names) if name)
+    holding = [position for position, name in enumerate(names) if not name and not _is_empty(frame.to_series(position))]
+    if holding and holding[-1] > first:
+        raise InvalidTable(
+            f"CSV header: the name of column {holding[-1]} must be text that is not empty, because the column has cells"
+            + _no_header(names)
+        )
+    named = [frame.to_series(position).alias(name) for position, name in enumerate(names) if name]
+    return CsvTable(pl.DataFrame(named), len(holding), blank_rows)
+
+
+def _is_empty(column: pl.Series) -> bool:
+    return column.null_count() == len(column) or bool((column.drop_nulls().str.strip_chars(BLANKS) == "").all())

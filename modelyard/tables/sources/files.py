@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from modelyard.tables.sources.forms import read_form
 from modelyard.tables.sources.json_documents import read_document
 from modelyard.tables.sources.options import FIND_OUT, FileOptions
 from modelyard.tables.sources.packed import unpacked
-from modelyard.tables.sources.raw import Cells, RawTable
+from modelyard.tables.sources.raw import RawTable
 from modelyard.tables.sources.texts import text_of
 from modelyard.tables.sources.workbook import read_workbook
 from modelyard.tables.sources.workbook_archive import is_workbook
@@ -68,19 +68,26 @@ def _read(file: FileContent, options: FileOptions, feature_names: Sequence[str] 
     binary = read_binary(data, label)
     if binary is not None:
         return read_form(binary, feature_names, options.expected)
-    is_text = not is_workbook(data)
-    columns: Mapping[str, Cells]
-    if is_text:
-        data = text_of(data, label, options)
-        document = read_document(data, extension, label)
-        if document is not None:
-            return read_form(document, feature_names, options.expected)
-        columns = read_csv(data, options, prefer=_PREFERRED_DELIMITERS.get(extension)).to_dict()
-    else:
+    if is_workbook(data):
         columns = read_workbook(data, label, options)
-    index = tuple(name for name in columns if not name)
-    raw = read_form({name: column for name, column in columns.items() if name}, feature_names, None)
-    return replace(raw, text_cells=is_text, index_columns=index, given_names=() if options.header else tuple(columns))
+        index = tuple(name for name in columns if not name)
+        raw = read_form({name: column for name, column in columns.items() if name}, feature_names, None)
+        return replace(raw, index_columns=index, given_names=() if options.header else tuple(columns))
+    data = text_of(data, label, options)
+    document = read_document(data, extension, label)
+    if document is not None:
+        return read_form(document, feature_names, options.expected)
+    csv = read_csv(data, options, prefer=_PREFERRED_DELIMITERS.get(extension))
+    raw = RawTable(
+        {column.name: column for column in csv.frame},
+        csv.frame.height,
+        text_cells=True,
+        index_columns=("",) * csv.unnamed,
+        given_names=() if options.header else tuple(csv.frame.columns),
+        blank_rows=csv.blank_rows,
+        doubt=csv.doubt,
+    )
+    return read_form(raw, feature_names, options.expected)
 
 
 def _content(path: Path, filename: str | None = None) -> FileContent:

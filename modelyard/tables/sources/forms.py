@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from operator import itemgetter
 from typing import Any
 
@@ -14,6 +14,7 @@ import polars as pl
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidArgument, InvalidTable
 from modelyard.schemas.showing import shown_instead
 from modelyard.tables.moments import array_of_moments
+from modelyard.tables.sources import pandas_orients
 from modelyard.tables.sources.raw import Cells, RawTable, cell_count, check_names, missing_columns
 
 FORMS = "rows ([[39, 'x'], ...]), records ([{'age': 39, ...}, ...]) or columns ({'age': [39, ...], ...})"
@@ -32,7 +33,7 @@ def read_form(X: Any, feature_names: Sequence[str] | None, expected: Sequence[st
     if isinstance(X, pl.DataFrame):
         return _of_columns({name: X[name] for name in X.columns}).ordered(feature_names)
     if isinstance(X, RawTable):
-        return replace(_of_columns(X.columns).ordered(feature_names), index_columns=X.index_columns)
+        return replace(X, columns=_of_columns(X.columns).columns).ordered(feature_names)
     if isinstance(X, dict):
         return _of_columns(X).ordered(feature_names)
     if not X:
@@ -72,49 +73,32 @@ def _of_rows(X: Sequence[Any], feature_names: Sequence[str] | None, expected: Se
 
 
 def _of_records(X: Sequence[Any], expected: Sequence[str] | None) -> RawTable:
-    keys = list(expected or X[0])
+    """Read records. A key that some of them leave out is a missing cell there, because many programs write no nulls.
+
+    A key that none of them has is a missing column.
+    """
+    alike = _are_alike(X)
+    given = dict.fromkeys(X[0] if alike else chain.from_iterable(X))
+    keys = list(expected or given)
     check_names(keys, "X")
     if not keys:
         raise InvalidTable("X has no columns")
-    dropped = _unexpected_keys(X, keys, refuse=expected is None)
-    getter = itemgetter(*keys)
-    try:
-        picked = list(map(getter, X))
-    except KeyError:
-        raise _missing_keys(X, keys) from None
-    columns = [picked] if len(keys) == 1 else zip(*picked, strict=True)
+    absent = [key for key in keys if key not in given]
+    if absent:
+        raise missing_columns(absent, list(map(str, given)), "a missing cell is written as null")
+    columns: Iterable[Cells]
+    if alike and len(keys) > 1:
+        columns = zip(*map(itemgetter(*keys), X), strict=True)
+    else:
+        columns = ([record.get(key) for record in X] for key in keys)
+    dropped = tuple(str(key) for key in given if key not in set(keys))
     return RawTable(dict(zip(keys, columns, strict=True)), len(X), dropped=dropped)
 
 
-def _unexpected_keys(X: Sequence[dict[str, Any]], keys: Sequence[str], *, refuse: bool) -> tuple[str, ...]:
-    """Return the keys of all records that are not in `keys`. Raises InvalidTable if there are some to refuse."""
-    known = set(keys)
-    if set(map(len, X)) == {len(keys)} and all(map(known.issuperset, X)):
-        return ()
-    unexpected = ((row, key) for row, record in enumerate(X) for key in record if key not in known)
-    if not refuse:
-        return tuple(map(str, dict.fromkeys(key for _, key in unexpected)))
-    errors = [
-        FieldError(("X", row, str(key)), f"column {key!r}, row {row}: the first record has no such column", str(key))
-        for row, key in islice(unexpected, MAX_FIELD_ERRORS)
-    ]
-    if errors:
-        raise InvalidTable.of(errors)
-    return ()
-
-
-def _missing_keys(X: Sequence[dict[str, Any]], keys: Sequence[str]) -> InvalidArgument:
-    nowhere = [key for key in keys if not any(key in record for record in X)]
-    if nowhere:
-        return missing_columns(nowhere, list(dict.fromkeys(key for record in X for key in record)))
-    return _wrong(
-        FieldError(
-            ("X", row, key), f"column {key!r}, row {row}: is not in the record; a missing value is written as null"
-        )
-        for row, record in enumerate(X)
-        for key in keys
-        if key not in record
-    )
+def _are_alike(records: Sequence[dict[str, Any]]) -> bool:
+    """Whether all records have the same keys."""
+    first = frozenset(records[0])
+    return set(map(len, records)) == {len(first)} and all(map(first.issuperset, records))
 
 
 def _of_columns(X: dict[str, Any]) -> RawTable:
@@ -149,6 +133,8 @@ def cells_of(column: Any) -> Cells:
 
 
 def _check_columns(X: dict[Any, Any]) -> None:
+    if (orient := pandas_orients.orient_of(X)) is not None:
+        raise InvalidTable(f"X is what pandas writes with {orient}; {pandas_orients.WAY_OUT}; X must be {FORMS}")
     check_names(X, "X")
     for name, column in X.items():
         if isinstance(column, (pl.Series, list, tuple)) or (isinstance(column, np.ndarray) and column.ndim == 1):

@@ -8,7 +8,9 @@ from typing import Any
 import orjson
 
 from modelyard.errors import InvalidTable
+from modelyard.schemas.json_faults import json_fault, placed_json_fault
 from modelyard.tables.sources.forms import FORMS
+from modelyard.tables.sources.pandas_orients import orient_of
 
 _LINES_EXTENSIONS = (".jsonl", ".ndjson")
 _CSV_EXTENSIONS = (".csv", ".tsv", ".txt", ".tab", ".psv")
@@ -25,7 +27,7 @@ class JsonTable:
         try:
             return orjson.loads(self.text)
         except orjson.JSONDecodeError as error:
-            raise InvalidTable(f"X is not valid JSON: {error}") from None
+            raise InvalidTable(f"X is not valid JSON: {placed_json_fault(error)}") from None
 
 
 def read_document(data: bytes, extension: str, label: str) -> Any:
@@ -45,15 +47,20 @@ def read_document(data: bytes, extension: str, label: str) -> Any:
             return None
         if _is_json(data.lstrip().split(b"\n", 1)[0]):  # many tools write JSON lines as .json
             return _read_lines(data, label)
-        raise InvalidTable(f"{label} is not JSON: {error}") from None
+        raise InvalidTable(f"{label} is not JSON: {placed_json_fault(error)}") from None
 
 
 def _table_in(document: Any, label: str) -> Any:
-    if isinstance(document, dict) and document and not any(isinstance(value, list) for value in document.values()):
+    if isinstance(document, dict) and document and not _may_be_columns(document):
         return [document]
     if not isinstance(document, (list, dict)):
         raise InvalidTable(f"{label}: JSON must hold {FORMS}")
     return document
+
+
+def _may_be_columns(document: dict[str, Any]) -> bool:
+    """Whether an object is a table, or one in pandas' words that will be refused; any other is one record."""
+    return any(isinstance(value, list) for value in document.values()) or orient_of(document) is not None
 
 
 def _read_lines(data: bytes, label: str) -> list[Any]:
@@ -64,7 +71,8 @@ def _read_lines(data: bytes, label: str) -> list[Any]:
         try:
             rows.append(orjson.loads(line))
         except orjson.JSONDecodeError as error:
-            raise InvalidTable(f"{label}, line {number} is not JSON: {error.msg} (column {error.colno})") from None
+            fault = f"{json_fault(error)} (column {error.colno})"
+            raise InvalidTable(f"{label}, line {number} is not JSON: {fault}") from None
     return rows
 
 

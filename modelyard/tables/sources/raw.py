@@ -10,6 +10,7 @@ import polars as pl
 
 from modelyard.errors import FieldError, InvalidArgument, InvalidTable
 from modelyard.schemas.showing import shown
+from modelyard.tables.sources.doubtful_header import way_out
 
 Cells: TypeAlias = "pl.Series | list[Any] | tuple[Any, ...]"
 
@@ -19,8 +20,10 @@ class RawTable:
     """Named columns of one length with their cells as they came.
 
     `text_cells`: the source knows no types, so every cell is text (CSV). `dropped`: the keys of records that nobody
-    expected. `index_columns`: the columns that hold pandas' index; the one of a CSV has no name and is not in
+    expected. `index_columns`: the columns that hold pandas' index; those of a CSV have no names and are not in
     `columns`. `given_names`: the names that the columns of a file without a header were given, in its order.
+    `blank_rows`: how many rows of nothing but delimiters were left out. `doubt`: what may be wrong with how the file
+    was read, if a column turns out to be missing.
     """
 
     columns: dict[str, Cells]
@@ -29,6 +32,8 @@ class RawTable:
     dropped: tuple[str, ...] = ()
     index_columns: tuple[str, ...] = ()
     given_names: tuple[str, ...] = ()
+    blank_rows: int = 0
+    doubt: str = ""
 
     def frame(self) -> pl.DataFrame:
         """Return the table as a DataFrame. A column that mixes types has the type Object."""
@@ -44,6 +49,12 @@ class RawTable:
         if not columns:
             raise InvalidTable(f"X has no columns besides pandas' index {', '.join(map(repr, index))}")
         return replace(self, columns=columns, index_columns=index)
+
+    def require(self, names: Iterable[str]) -> None:
+        """Check that the table has columns with these names. Raises InvalidTable."""
+        absent = [name for name in names if name not in self.columns]
+        if absent:
+            raise missing_columns(absent, list(self.columns), way_out(self, absent))
 
     def without(self, names: Sequence[str], *, known: bool) -> RawTable:
         """Return the table without some columns, which must be there if they are `known` to be. Raises InvalidTable."""
@@ -67,9 +78,7 @@ class RawTable:
         """Return the table with the columns `names` first. Raises InvalidTable if one of them is missing."""
         if names is None:
             return self
-        absent = [name for name in names if name not in self.columns]
-        if absent:
-            raise missing_columns(absent, list(self.columns))
+        self.require(names)
         order = dict.fromkeys([*names, *self.columns])
         return replace(self, columns={name: self.columns[name] for name in order})
 
@@ -92,9 +101,9 @@ def check_names(names: Iterable[Any], where: str, *, start: int = 0) -> None:
         seen.add(name)
 
 
-def missing_columns(names: Sequence[str], given: Sequence[str]) -> InvalidArgument:
-    """Build the error for columns that a table does not have."""
-    has = ", ".join(map(repr, given[:50])) or "none"
+def missing_columns(names: Sequence[str], given: Sequence[str], hint: str = "") -> InvalidArgument:
+    """Build the error for columns that a table does not have; `hint` says what may help."""
+    has = (", ".join(map(repr, given[:50])) or "none") + (hint and f"; {hint}")
     return InvalidTable.of(
         [FieldError(("X", name), f"column {name!r} is missing; X has the columns {has}") for name in names]
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 
 from modelyard.errors import InvalidTable
+from modelyard.tables.sources.foreign import foreign
 from modelyard.tables.sources.options import FileOptions
 
 _UTF_8 = "utf-8"
@@ -14,16 +15,6 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-_FOREIGN = (
-    (b"\x89PNG", "a PNG image"),
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"GIF8", "a GIF image"),
-    (b"%PDF", "a PDF document"),
-    (b"PK\x03\x04", "a ZIP archive or a damaged Excel workbook"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook, or one with a password"),
-    (b"\x1f\x8b", "a gzip archive in a gzip archive"),
-    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
 )
 _FORMATS = "CSV, JSON, JSON lines, Parquet, Arrow or Excel (.xlsx)"
 _WAY_OUT = "say its encoding, such as cp1251, latin-1 or utf-16, or save it as UTF-8"
@@ -35,11 +26,12 @@ def text_of(data: bytes, label: str, options: FileOptions) -> bytes:
     A byte order mark decides on the encoding, then `options`; else it is UTF-8, or if it cannot be that, the usual one.
     `label` names the file in messages. Raises InvalidTable.
     """
-    foreign = next((name for magic, name in _FOREIGN if data.startswith(magic)), None)
-    if foreign is not None:
-        raise InvalidTable(f"{label} is {foreign}; it must be {_FORMATS}")
+    if (kind := foreign(data)) is not None:
+        raise InvalidTable(f"{label} is {kind}; it must be {_FORMATS}")
     mark, encoding = next((known for known in _BYTE_ORDER_MARKS if data.startswith(known[0])), (b"", options.encoding))
     text = _decoded(data[len(mark) :], label, encoding, options.usual_encoding)
+    while text.startswith(codecs.BOM_UTF8):  # files that were joined may begin with two
+        text = text.removeprefix(codecs.BOM_UTF8)
     if b"\x00" in text:
         problem = "is binary" if encoding is None else f"is binary when read as {encoding}"
         raise InvalidTable(f"{label} {problem}; it must be {_FORMATS}; if it is text, {_WAY_OUT}")
