@@ -335,7 +335,7 @@ def test_a_path_without_a_name_is_shown_as_it_is() -> None:
         (b"\n<HTML><table>", "t.xls", "file 't.xls' is an HTML page, whatever its name says; save it as CSV; it must"),
         (b"\xef\xbb\xbf<?xml version='1.0'?>\n<html>", "t.xls", "file 't.xls' is an HTML page, whatever its name"),
         (b"<?xml version='1.0'?>\n<Workbook>", "t.xls", "file 't.xls' is XML, whatever its name says; save it as CSV"),
-        (gzip.compress(b""), "t.csv.gz", "file 't.csv.gz' is empty"),
+        (gzip.compress(b"", mtime=0), "t.csv.gz", "file 't.csv.gz' is empty"),
         (b"\x1f\x8b, cut", "t.csv.gz", "file 't.csv.gz' is a damaged gzip file"),
     ],
 )
