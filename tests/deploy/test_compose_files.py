@@ -38,7 +38,7 @@ def test_the_examples_defaults_are_the_real_ones() -> None:
     offered = dict(re.findall(r"^#([A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
     for variable, default in re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", COMPOSE + CLEARML):
         assert variable == "CLEARML_WEB_HOST" or offered[variable] == default, variable
-    examples = {"allowed_origins", "train_workers", "deleted_retention_days", "allowed_hosts", "tracking"}
+    examples = {"allowed_origins", "train_workers", "deleted_retention_days", "allowed_hosts", "root_path", "tracking"}
     for name, field in Settings.model_fields.items():
         variable = f"MODELYARD_{name.upper()}"
         if variable in offered and name not in examples:
