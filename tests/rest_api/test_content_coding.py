@@ -165,11 +165,12 @@ def raw(
 )
 def test_a_large_answer_is_compressed_for_who_likes_that(http: httpx.Client, accepted: str, is_coded: bool) -> None:
     _, plain = raw(http, MANY, **{"Accept-Encoding": "identity"})
-    headers, body = raw(http, MANY, **{"Accept-Encoding": accepted})
-    assert headers.get("content-encoding") == ("gzip" if is_coded else None)
-    assert int(headers["content-length"]) == len(body)
-    assert headers["vary"] == "accept-encoding"
-    assert json.loads(gzip.decompress(body) if is_coded else body) == json.loads(plain)
+    for _ in range(3):  # the server knows a head that it has seen
+        headers, body = raw(http, MANY, **{"Accept-Encoding": accepted})
+        assert headers.get("content-encoding") == ("gzip" if is_coded else None)
+        assert int(headers["content-length"]) == len(body)
+        assert headers["vary"] == "accept-encoding"
+        assert json.loads(gzip.decompress(body) if is_coded else body) == json.loads(plain)
 
 
 def test_accept_encoding_may_come_in_two_headers(http: httpx.Client) -> None:

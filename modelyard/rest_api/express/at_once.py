@@ -2,7 +2,8 @@
 
 A client sends the same head with every request. Once the parser has read a head and the gate let it through, it is
 known by its bytes, and so is the length of the body behind it. Whatever is not answered here (another head, a refusal,
-a model that is not loaded) goes to the parser as if nothing had been tried, so that all of it is said in one place.
+a model that is not loaded, an answer so large that it may be compressed) goes to the parser as if nothing had been
+tried, so that all of it is said in one place.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ _BEGIN, _END = b"POST /predict HTTP/1.1\r\n", b"\r\n\r\n"
 _JUDGED = frozenset({b"accept", b"content-type"})
 _OTHERS = frozenset({b"origin", b"expect", b"x-request-id", b"content-encoding"})
 """Headers that ask for more than an answer, or for another reading of the body."""
+
+_NEVER = -1
+"""In the place of a length: no body is so long."""
 
 _MOST_HEADS, _MOST_HEAD_BYTES = 1024, 1024
 _ANSWER = (
@@ -57,6 +61,10 @@ class KnownHeads:
             if len(self._known) >= _MOST_HEADS:
                 self._known.clear()
             self._known[head] = int(declared)
+
+    def leave(self, head: bytes) -> None:
+        """Leave a head to the parser from now on: the answers behind it are large."""
+        self._known[head] = _NEVER
 
 
 class AtOnceProtocol(GatheringProtocol):
@@ -128,6 +136,10 @@ class AtOnceProtocol(GatheringProtocol):
             self._answered(data)
             return
         content = answer.content
+        if len(content) > SMALL_BYTES:
+            self._heads.leave(data[:body_at])
+            self._answered(data)
+            return
         call.end(status=200, bytes_in=len(data) - body_at, bytes_out=len(content))
         if not self.transport.is_closing():
             always = b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers])
