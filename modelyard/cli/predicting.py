@@ -51,7 +51,7 @@ def predict(
     storage: Storage = None,
     json: AsJson = False,
 ) -> None:
-    """Predict the label of each row of a table.
+    """Predict the label, or the number, of each row of a table.
 
     Shows the first rows on a terminal; a pipe gets all of them as CSV.
     """

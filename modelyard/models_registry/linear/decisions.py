@@ -25,7 +25,10 @@ LARGEST_Z = 1e100
 
 
 def column_weights(pipeline: Any) -> dict[str, Weights]:
-    """Return each column's weights, shape (d, w): d decision values (1 for two classes and for regression), w features of the column."""
+    """Return each column's weights, shape (d, w): d decision values, w features of the column.
+
+    There is one decision value for two classes and for regression, else one a class.
+    """
     columns, coef = pipeline[0], np.atleast_2d(pipeline[-1].coef_)
     weights: dict[str, Weights] = {}
     start = 0

@@ -42,7 +42,7 @@ class LinearModelClass(ModelClass):
         "sklearn.pipeline",
         "sklearn.preprocessing",
     )
-    rehearsal: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    rehearsal: ClassVar[Mapping[str, Any] | None] = MappingProxyType({})
     framework = "ScikitLearn"
     reads_enums = True
 

@@ -52,6 +52,22 @@ class LogisticPredictor:
         return answer
 
 
+class RidgePredictor:
+    """The pipeline's own values from its fitted numbers alone: the decision value is the answer."""
+
+    def __init__(self, pipeline: Any, contract: Contract) -> None:
+        self._decisions = Decisions(pipeline, contract)
+        self.size_bytes = self._decisions.size_bytes
+
+    def few(self, rows: Sequence[Sequence[float | str]]) -> list[list[float]]:
+        """Return the value of each of a few checked rows, in a list of its own."""
+        return [[value] for value in self._decisions.of_few(rows)]
+
+    def many(self, frame: pl.DataFrame) -> Weights:
+        """Return the values of a checked frame's n rows, shape (n, 1)."""
+        return np.ascontiguousarray(self._decisions.of_many(frame).T)
+
+
 def _sigmoid(decision: Weights) -> Weights:
     with np.errstate(over="ignore"):  # exp(710) is infinite, and 1 / inf the right answer
         positive = 1.0 / (1.0 + np.exp(-decision))
