@@ -55,16 +55,20 @@ def _show_hyperparams(model: ModelMetadata) -> None:
 
 
 def _show_origin(model: ModelMetadata) -> None:
-    labels = ", ".join(formats.label(value) for value in model.classes[:10])
+    classes_of_model = model.classes or ()
+    labels = ", ".join(formats.label(value) for value in classes_of_model[:10])
     facts = {
         t("column.rows"): formats.count(model.n_rows),
         t("columns.target"): model.target or formats.NOTHING,
-        t("model.classes", n=len(model.classes)): labels + (" …" if len(model.classes) > 10 else ""),
+        t("model.task"): t(f"task.{model.task}"),
+        t("model.classes", n=len(classes_of_model)): labels + (" …" if len(classes_of_model) > 10 else ""),
         t("model.trained_at"): f"{model.created_at:%Y-%m-%d %H:%M} UTC",
         t("model.libraries"): ", ".join(f"{name} {version}" for name, version in model.environment.items()),
         t("model.id"): f"`{model.model_id}`",
         t("model.sha"): f"`{model.artifact.sha256[:16]}…`",
     }
+    if model.classes is None:
+        del facts[t("model.classes", n=0)]
     cells = {what: value if value.startswith("`") else formats.escaped(value) for what, value in facts.items()}
     if model.tracking.status != "off":
         cells[t("model.tracking")] = _tracked(model.tracking)

@@ -87,7 +87,7 @@ def write_predictions(found: Predictions) -> bytes:
         parts = [pb.PredictResponse(model_id=found.model_id).SerializeToString(), *_numbers(found.predictions)]
     else:
         head, pieces = _of_model(found.model_id, tuple(found.classes), type(found.classes[0]).__name__)
-        parts = [head, *(pieces[label] for label in found.predictions)]
+        parts = [head, *map(pieces.__getitem__, found.predictions)]
     if found.probabilities is not None:
         parts += _probabilities(found.probabilities, len(found.classes or ()))
     if found.warnings:
@@ -97,9 +97,7 @@ def write_predictions(found: Predictions) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _of_model(
-    model_id: str, classes: tuple[bool | int | str, ...], _label_type: str
-) -> tuple[bytes, dict[bool | int | str, bytes]]:
+def _of_model(model_id: str, classes: tuple[bool | int | str, ...], _label_type: str) -> tuple[bytes, dict[Any, bytes]]:
     """Return the bytes of a model's id and classes, and of each class as a prediction.
 
     The labels' type is part of what is remembered by: True equals 1.

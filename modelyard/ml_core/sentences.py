@@ -35,5 +35,5 @@ def _how_good(model: ModelMetadata) -> str:
     value = model.metrics.get(measured)
     if value is None:
         return ""
-    digits = ".4g" if is_loss(measured) else ".3f"  # a loss has the unit of its target, and any size
+    digits = ".6g" if is_loss(measured) else ".3f"  # a loss has the unit of its target, and any size
     return f" with {measured.replace('_', ' ')} {value:{digits}}"

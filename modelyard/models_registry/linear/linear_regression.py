@@ -14,6 +14,9 @@ from modelyard.tables.contract import Contract
 SOLVERS = ("auto", "sparse_cg", "sag")
 """Those that take every table: the others refuse the sparse features that many categories make."""
 
+SMALL_ALPHA = 1e-3
+"""Below it the direct solvers break down: the one-hot columns of a category add up to 1, so weights are not unique."""
+
 
 class LinearRegressionClass(LinearModelClass):
     """scikit-learn's Ridge behind imputation, scaling and one-hot encoding."""
@@ -67,10 +70,13 @@ class LinearRegressionClass(LinearModelClass):
     )
 
     def fit_model(self, task: FitTask, features: Any) -> Any:
-        """Fit Ridge with the hyperparams as they are, which are its own."""
+        """Fit Ridge with its own hyperparams; 'auto' is 'sparse_cg' if Ridge's own choice would break down."""
         from sklearn.linear_model import Ridge
 
-        return Ridge(**task.hyperparams).fit(features, task.labels)
+        given = dict(task.hyperparams)
+        if given["solver"] == "auto" and given["alpha"] < SMALL_ALPHA:
+            given["solver"] = "sparse_cg"
+        return Ridge(**given).fit(features, task.labels)
 
     def advice(self, iterations: int, hyperparams: Mapping[str, Any], said: str) -> str:
         """Name what makes the iterations enough."""
