@@ -24,7 +24,10 @@ from modelyard.tables.contract import TrainingTable
 TO_LABELS = "take model class 'logistic_regression' or 'catboost_classifier'"
 TO_NUMBERS = "take model class 'linear_regression' or 'catboost_regressor'"
 N = 40
-X = {"age": [float(row % 20) for row in range(N)], "job": [["clerk", "smith"][row % 2] for row in range(N)]}
+X: dict[str, list[Any]] = {
+    "age": [float(row % 20) for row in range(N)],
+    "job": [["clerk", "smith"][row % 2] for row in range(N)],
+}
 PRICES = [1000.0 + 3 * age + 5 * (job == "clerk") for age, job in zip(X["age"], X["job"], strict=True)]
 
 
@@ -221,7 +224,8 @@ def test_metrics_that_do_not_apply_are_null() -> None:
     alone = validation_metrics(np.array([3.0]), np.array([[2.0]]))
     assert (alone["validation_r2"], alone["validation_rmse"]) == (None, 1.0)
     vast = validation_metrics(np.array([1e150, -1e150]), np.array([[1e300], [0.0]]))
-    assert (vast["validation_rmse"], vast["validation_mae"]) == (None, pytest.approx(5e299))
+    assert vast["validation_rmse"] is None
+    assert vast["validation_mae"] == pytest.approx(5e299)
 
 
 def test_a_report_shows_residuals_and_at_most_2000_points_the_same_every_time() -> None:
