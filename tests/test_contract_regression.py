@@ -142,8 +142,8 @@ WRONG: dict[str, tuple[dict[str, Any], type[errors.ModelyardError], str]] = {
         {"model_class_key": "catboost_classifier"},
         errors.InvalidTable,
         (
-            "y, row 0: must be a whole number, text or a boolean; for other numbers take model class "
-            "'linear_regression' or 'catboost_regressor', got 1000057.0"
+            "y, row 1: must be a whole number, text or a boolean; for other numbers take model class "
+            "'linear_regression' or 'catboost_regressor', got 1000062.505 (and 49 more)"
         ),
     ),
     "another task": (

@@ -74,7 +74,7 @@ class ModelDescription(Frozen):
     metrics: dict[str, float | None]
     feature_names: list[str]
     feature_types: dict[str, FeatureType]
-    classes: list[Label] | None
+    classes: list[Label] | None = None
     n_rows: int
     target: str | None = None
     fingerprint: str | None = None
