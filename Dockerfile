@@ -42,7 +42,7 @@ RUN pip wheel --no-deps --no-build-isolation --wheel-dir /build /src \
 FROM base
 ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="Modelyard" \
-      org.opencontainers.image.description="Train, judge, serve and retire tabular classification models" \
+      org.opencontainers.image.description="Train, judge, serve and retire models on tables" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="Apache-2.0"
 

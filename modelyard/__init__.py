@@ -1,4 +1,4 @@
-"""Modelyard: train, judge, serve and retire tabular classification models behind four doors.
+"""Modelyard: train, judge, serve and retire models on tables behind four doors.
 
 `connect` opens a yard, on a server or in a folder; the requests are what its verbs take. All are imported when they are
 first used.

@@ -63,7 +63,7 @@ class Verbs(Protocol):
         ...
 
     def predict(self, request: PredictRequest) -> Predictions:
-        """Predict the label of each row."""
+        """Predict the label of each row, or for regression its number."""
         ...
 
     def delete(self, reference: str, *, hard: bool = False) -> ModelMetadata | None:

@@ -11,10 +11,21 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from modelyard.models_registry import BUILT_IN
 from modelyard.models_registry.base import Fit, FitTask, ModelClass
 from modelyard.models_registry.hyperparams import check
 from modelyard.schemas import FeatureType, Label
 from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, Contract
+
+CLASSIFIERS = {key: one for key, one in BUILT_IN.items() if one.task == "classification"}
+REGRESSORS = {key: one for key, one in BUILT_IN.items() if one.task == "regression"}
+NUMBERS: dict[str, tuple[float, float]] = {
+    "numbers near 0": (0.5, 2.0),
+    "timestamps": (1.7e9, 30.0),
+    "large numbers": (0.0, 1e40),
+    "tiny numbers": (0.0, 1e-30),
+}
+"""Targets of a regression: about where they lie, and how far they spread."""
 
 LABELS: dict[str, tuple[Label, ...]] = {
     "two booleans": (False, True),
@@ -46,7 +57,7 @@ def rows_of(frame: pl.DataFrame) -> list[list[float | str]]:
 
 
 def sample_of(frame: pl.DataFrame, codes: npt.NDArray[Any], classes: Sequence[Label]) -> Sample:
-    """Put a sample together from a checked frame and its labels' places in `classes`."""
+    """Put a sample together from a checked frame and its labels' places in `classes`, or numbers without classes."""
     types: dict[str, FeatureType] = {
         name: "numeric" if dtype == pl.Float64 else "categorical" for name, dtype in frame.schema.items()
     }
@@ -54,8 +65,33 @@ def sample_of(frame: pl.DataFrame, codes: npt.NDArray[Any], classes: Sequence[La
         name: CategoricalColumn(tuple(frame[name].unique().sort())) for name, kind in types.items() if kind != "numeric"
     }
     contract = Contract(types, categorical, tuple(classes), missing_markers=("",))
+    if not classes:
+        return Sample(frame, np.asarray(codes, dtype=np.float64), contract)
     labels = np.array(classes, dtype=object if isinstance(classes[0], str) else None)[codes]
     return Sample(frame, labels, contract)
+
+
+def targets_of(key: str) -> tuple[str, ...]:
+    """Return the names of the targets that a model class is tried on, for `sample_named`."""
+    return tuple(NUMBERS if key in REGRESSORS else LABELS)
+
+
+def sample_named(target: str) -> Sample:
+    """Return a mixed table with the labels or numbers of a name."""
+    return mixed_numbers(*NUMBERS[target]) if target in NUMBERS else mixed(LABELS[target])
+
+
+def sample_for(model_class: ModelClass) -> Sample:
+    """Return a mixed table with a target of the model class's task."""
+    return mixed_numbers() if model_class.task == "regression" else mixed()
+
+
+def mixed_numbers(centre: float = 0.5, spread: float = 2.0, n: int = 120) -> Sample:
+    """The columns of `mixed`, and numbers that follow what they tell of the class."""
+    sample = mixed(n=n)
+    codes = (sample.labels == "yes").astype(float)
+    numbers = codes + np.random.default_rng(1).normal(scale=0.2, size=n)
+    return sample_of(sample.frame, centre + spread * numbers, ())
 
 
 def mixed(classes: Sequence[Label] = ("no", "yes"), n: int = 120, seed: int = 0) -> Sample:

@@ -82,7 +82,7 @@ def _modelyard(
         bool, typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Train, judge, serve and retire tabular classification models.
+    """Train, judge, serve and retire models on tables: classification and regression.
 
     The verbs work on a folder or, with --url, on a server.
     """

@@ -41,12 +41,13 @@ def list_model_classes(
         document = chosen.model_dump() if chosen else [info.model_dump() for info in found]
         screen.show_json(orjson.dumps(document))
     elif chosen:
-        screen.show(screen.text(f"{chosen.title} ({chosen.key})", "bold"), chosen.description, chosen.import_path, "")
+        title = screen.text(f"{chosen.title} ({chosen.key}, {chosen.task})", "bold")
+        screen.show(title, chosen.description, chosen.import_path, "")
         screen.show(_hyperparams(chosen))
     else:
-        made = screen.table("key", "title", "hyperparams", whole=["key"])
+        made = screen.table("key", "task", "title", "hyperparams", whole=["key", "task"])
         for info in found:
-            screen.add_row(made, info.key, info.title, ", ".join(info.hyperparams.get("properties", {})))
+            screen.add_row(made, info.key, info.task, info.title, ", ".join(info.hyperparams.get("properties", {})))
         screen.show(made)
 
 

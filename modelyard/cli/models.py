@@ -76,19 +76,23 @@ def _every_page(yard: Verbs, query: ModelQuery) -> ModelPage:
 
 
 def _score(model: ModelMetadata) -> str:
-    """Return the accuracy that tells most, marked where it is only the training's."""
-    held_out = model.metrics.get("validation_accuracy")
-    if held_out is not None:
-        return screen.number(held_out)
-    trained = model.metrics.get("train_accuracy")
-    return "-" if trained is None else f"{screen.number(trained)} (train)"
+    """Return the metric that tells most, marked where it is only the training's; its name, unless it is accuracy."""
+    from modelyard.schemas import headline
+
+    measured = headline(model.task, model.metrics)
+    value = None if measured is None else model.metrics[measured]
+    if measured is None or value is None:
+        return "-"
+    rows, _, bare = measured.partition("_")
+    named = "" if bare == "accuracy" else f"{bare.replace('_', ' ')} "
+    return f"{named}{screen.number(value)}{' (train)' if rows == 'train' else ''}"
 
 
 _COLUMNS: dict[str, Callable[[ModelMetadata], str]] = {
     "model": lambda model: f"{model.name}:{model.version}",
     "model id": lambda model: model.model_id,
     "model class": lambda model: model.model_class_key,
-    "accuracy": _score,
+    "score": _score,
     "rows": lambda model: f"{model.n_rows:,}",
     "trained": lambda model: screen.age(model.created_at),
     "status": lambda model: model.status,
@@ -104,7 +108,7 @@ def _show_page(page: ModelPage, *, with_status: bool) -> None:
         del columns["model class"], columns["rows"]
     if not with_status:
         del columns["status"]
-    made = screen.table(*columns, right=["accuracy", "rows"], whole=["model id", "accuracy", "rows"])
+    made = screen.table(*columns, right=["score", "rows"], whole=["model id", "score", "rows"])
     for model in page.models:
         cells = [cell(model) for cell in columns.values()]
         screen.add_row(made, *cells, style="dim" if model.status == "deleted" else None)

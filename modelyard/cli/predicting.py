@@ -35,7 +35,9 @@ def predict(
         ),
     ],
     *,
-    probabilities: Annotated[bool, typer.Option("--probabilities", help="Add the probability of each class.")] = False,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Add the probability of each class, if there are classes.")
+    ] = False,
     output: Annotated[
         str | None,
         typer.Option(
@@ -51,7 +53,7 @@ def predict(
     storage: Storage = None,
     json: AsJson = False,
 ) -> None:
-    """Predict the label of each row of a table.
+    """Predict the label, or the number, of each row of a table.
 
     Shows the first rows on a terminal; a pipe gets all of them as CSV.
     """
@@ -126,13 +128,24 @@ def _show(found: Predictions, output: str | None) -> None:
             screen.show(f"and {rows - _FIRST:,} more rows; --output FILE writes all")
     else:
         screen.show(screen.text(f"Wrote {rows:,} predictions to {output}", "bold green"))
-    counts = ", ".join(f"{_plain(label)}: {count:,}" for label, count in Counter(found.predictions).most_common(10))
-    screen.show(f"{rows:,} rows by model {found.model_id}; {counts}")
+    screen.show(f"{rows:,} rows by model {found.model_id}; {_spread(found)}")
     screen.show_warnings(found.warnings)
 
 
+def _spread(found: Predictions) -> str:
+    """Return how often each label was predicted, or the range of the numbers."""
+    if found.classes is not None:
+        counts = Counter(found.predictions).most_common(10)
+        return ", ".join(f"{_plain(label)}: {count:,}" for label, count in counts)
+    numbers = [float(value) for value in found.predictions]
+    if not numbers:
+        return "no numbers"
+    mean = sum(numbers) / len(numbers)
+    return f"{screen.number(min(numbers))} to {screen.number(max(numbers))}, mean {screen.number(mean)}"
+
+
 def _first_rows(found: Predictions) -> Any:
-    shares = [f"p({_plain(label)})" for label in found.classes] if found.probabilities else []
+    shares = [f"p({_plain(label)})" for label in found.classes or ()] if found.probabilities else []
     made = screen.table("row", "prediction", *(screen.text(share).plain for share in shares), right=["row", *shares])
     for row, label in enumerate(found.predictions[:_FIRST]):
         cells = [screen.number(share) for share in found.probabilities[row]] if found.probabilities else []
@@ -140,5 +153,5 @@ def _first_rows(found: Predictions) -> Any:
     return made
 
 
-def _plain(label: bool | int | str) -> str:
+def _plain(label: bool | int | float | str) -> str:
     return str(label).lower() if isinstance(label, bool) else str(label)

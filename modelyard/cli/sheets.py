@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from modelyard.cli import screen
-from modelyard.schemas import ConfusionMatrix, ModelMetadata, Report, Tracking
+from modelyard.schemas import ConfusionMatrix, Histogram, ModelMetadata, Report, Tracking
 
 _MEASURES = (
     "accuracy",
@@ -22,9 +22,15 @@ _MEASURES = (
     "average_precision",
     "log_loss",
     "brier",
+    "rmse",
+    "mae",
+    "r2",
+    "median_absolute_error",
+    "mape",
 )
 """The order of reading: what is looked at first comes first."""
 
+_HEADLINES = ("accuracy", "rmse")
 _BAR = 24
 _TOP = 20
 
@@ -44,7 +50,8 @@ def _facts(model: ModelMetadata) -> Iterator[tuple[str, object]]:
         yield "parent", model.parent_id
     yield "model class", model.model_class_key
     yield "hyperparams", ", ".join(f"{name}={_plain(value)}" for name, value in model.hyperparams.items())
-    yield "target", f"{model.target or 'y'}: " + _listed([_plain(label) for label in model.classes], 10)
+    labels = [_plain(label) for label in model.classes or ()]
+    yield "target", f"{model.target or 'y'}: " + (_listed(labels, 10) if labels else "a number")
     counts = Counter(model.feature_types.values())
     kinds = [
         f"{counts[kind]} {kind}"
@@ -85,7 +92,7 @@ def metrics(values: Mapping[str, float | None]) -> Table:
     made = screen.table("metric", *(title for title, _ in columns), right=[title for title, _ in columns])
     for name in [*known, *sorted(measures - set(known))]:
         cells = [screen.number(values[key]) if (key := form.format(name)) in values else "" for _, form in columns]
-        screen.add_row(made, name.replace("_", " "), *cells, style="bold" if name == "accuracy" else None)
+        screen.add_row(made, name.replace("_", " "), *cells, style="bold" if name in _HEADLINES else None)
     return made
 
 
@@ -98,6 +105,9 @@ def report(found: Report) -> Iterator[RenderableType]:
     if found.confusion_matrix:
         yield screen.text("\nConfusion matrix (rows: true label; columns: predicted)", "bold")
         yield _confusion(found.confusion_matrix)
+    if found.residuals:
+        yield screen.text("\nResiduals (true number minus prediction)", "bold")
+        yield _residuals(found.residuals)
     if found.feature_importances:
         yield screen.text("\nFeature importances", "bold")
         yield _importances(found.feature_importances)
@@ -125,6 +135,14 @@ def _confusion(matrix: ConfusionMatrix) -> Table:
         column.justify = "right"
     for label, counts in zip(labels, matrix.matrix, strict=True):
         screen.add_row(made, label, *counts)
+    return made
+
+
+def _residuals(histogram: Histogram) -> Table:
+    largest = max(histogram.counts)
+    made = screen.table("from", "to", "rows", "", right=["from", "to", "rows"])
+    for low, high, rows in zip(histogram.edges, histogram.edges[1:], histogram.counts, strict=False):
+        screen.add_row(made, screen.number(low), screen.number(high), rows, "#" * round(_BAR * rows / largest))
     return made
 
 

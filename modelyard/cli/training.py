@@ -71,10 +71,21 @@ def add_to(app: typer.Typer) -> None:
 def train(
     file: File,
     *,
-    target: Annotated[str, typer.Option("--target", "-t", metavar="COLUMN", help="The column of labels.")],
+    target: Annotated[
+        str, typer.Option("--target", "-t", metavar="COLUMN", help="The column to predict: labels, or numbers.")
+    ],
     model_class: Annotated[
         str, typer.Option("--model-class", "-m", metavar="KEY", help="The algorithm; see model-classes.")
     ],
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            metavar="classification|regression",
+            help="What is to be predicted; the model class says it, too, and must agree.",
+            show_default=False,
+        ),
+    ] = None,
     param: Params = None,
     name: Annotated[
         str | None,
@@ -103,8 +114,7 @@ def train(
     given = pairs("--param", param or [])
     fields = reading | _fields(feature_type, tag, _evaluation(evaluation, fraction, folds, seed))
     fields |= {"model_class_key": model_class, "target": target}
-    if name is not None:
-        fields["name"] = name
+    fields |= given_fields(task=task, name=name)
     with table_file(file) as table, open_yard(url, storage, make=True) as yard:
         if given:
             fields["hyperparams"] = typed(given, model_class, yard.list_model_classes())
@@ -123,7 +133,7 @@ def retrain(
     target: Annotated[
         str | None,
         typer.Option(
-            "--target", "-t", metavar="COLUMN", help="The column of labels; else as before.", show_default=False
+            "--target", "-t", metavar="COLUMN", help="The column to predict; else as before.", show_default=False
         ),
     ] = None,
     param: Params = None,

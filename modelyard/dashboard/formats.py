@@ -7,9 +7,8 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from modelyard.dashboard.texts import language, t
-from modelyard.schemas import Label
+from modelyard.schemas import Prediction, is_loss
 
-_LOSSES = ("log_loss", "brier")
 _APART = "\N{NARROW NO-BREAK SPACE}"
 _MARKDOWN = re.compile(r"[\\`*\[\]~$<>|:]|(?<!\w)_|_(?!\w)|^[#+-]", re.MULTILINE)
 NOTHING = "\N{EN DASH}"
@@ -24,16 +23,18 @@ def percent(share: float | None) -> str:
     return f"{min(max(share, 0.001), 0.999) * 100:.1f} %"
 
 
-def is_loss(metric: str) -> bool:
-    """Whether less is better."""
-    return metric.removesuffix("_std").endswith(_LOSSES)
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share of 1; the others are losses, and R², which may be below 0."""
+    return not is_loss(metric) and not metric.removesuffix("_std").endswith("r2")
 
 
 def metric_value(metric: str, value: float | None) -> str:
-    """Write a metric: losses as numbers, all others as shares of 100 %."""
+    """Write a metric: shares in percent, all others as numbers."""
     if value is None:
         return NOTHING
-    return number(value, 3) if is_loss(metric) else percent(value)
+    if metric.removesuffix("_std").endswith("mape"):
+        return f"{number(value * 100, 3)} %"
+    return percent(value) if is_share(metric) else number(value, 3)
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -97,8 +98,10 @@ def minute(moment: str) -> str:
     return moment[:16].replace("T", " ")
 
 
-def label(value: Label | None) -> str:
-    """Write a class label: booleans as JSON has them."""
+def label(value: Prediction | None) -> str:
+    """Write a class label, booleans as JSON has them, or a predicted number."""
+    if isinstance(value, float):
+        return number(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     return NOTHING if value is None else str(value)

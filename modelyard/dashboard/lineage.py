@@ -9,26 +9,32 @@ import streamlit as st
 
 from modelyard.dashboard import session
 from modelyard.dashboard.charts import bars, draw
-from modelyard.dashboard.formats import moment_format
+from modelyard.dashboard.formats import is_share, moment_format
 from modelyard.dashboard.listing import every_model, key_metric, selection_key
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.texts import t
 from modelyard.schemas import ModelMetadata
 
-_METRICS = ("accuracy", "balanced_accuracy", "f1", "roc_auc")
+_METRICS = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "rmse", "mae", "r2")
 
 
 def show_versions(model: ModelMetadata) -> None:
     """Show every version of the model's name; picking one opens it."""
     line = sorted(every_model("all", name=model.name), key=lambda one: one.version)
-    points = [(one.version, value, one.status) for one in line if (value := key_metric(one)) is not None]
+    bare = "rmse" if model.task == "regression" else "accuracy"
+    points = [(one.version, value, one.status) for one in line if (value := _value(one, bare)) is not None]
     if len(points) > 1:
-        draw(bars.versions(points, metric_title("accuracy")), t("model.versions"))
+        draw(bars.versions(points, metric_title(bare), share=is_share(bare)), t("model.versions"))
     picked = _table(line)
     if picked is not None and picked.model_id != model.model_id:
         session.go("model", id=picked.model_id)
     if len(line) == 1:
         st.caption(t("model.one_version"))
+
+
+def _value(model: ModelMetadata, bare: str) -> float | None:
+    name, value = key_metric(model)
+    return value if name.endswith(bare) else None
 
 
 def _table(line: Sequence[ModelMetadata]) -> ModelMetadata | None:
@@ -56,7 +62,12 @@ def _table(line: Sequence[ModelMetadata]) -> ModelMetadata | None:
         column_config={
             "version": config.NumberColumn(t("column.version"), format="v%d", width="small"),
             "parent": config.NumberColumn(t("column.parent"), format="v%d", width="small"),
-            **{name: config.NumberColumn(metric_title(name), format="percent", width="small") for name in metrics},
+            **{
+                name: config.NumberColumn(
+                    metric_title(name), format="percent" if is_share(name) else "compact", width="small"
+                )
+                for name in metrics
+            },
             "rows": config.NumberColumn(t("column.rows"), format="localized", width="small"),
             "made": config.DatetimeColumn(t("column.made"), format=moment_format(), width=130),
             "status": config.TextColumn(t("column.status"), width="small"),

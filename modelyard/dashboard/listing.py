@@ -10,7 +10,7 @@ import streamlit as st
 
 from modelyard.dashboard import formats, session
 from modelyard.dashboard.texts import t
-from modelyard.schemas import ModelClassInfo, ModelMetadata, ModelQuery, StatusFilter
+from modelyard.schemas import ModelClassInfo, ModelMetadata, ModelQuery, StatusFilter, headline
 
 
 def every_model(status: StatusFilter = "active", name: str | None = None, most: int = 1000) -> list[ModelMetadata]:
@@ -46,9 +46,18 @@ def title(model: ModelMetadata) -> str:
     return f"{model.name} · v{model.version}"
 
 
-def key_metric(model: ModelMetadata) -> float | None:
-    """Return the accuracy on rows that were held out, or on those of the training where none were."""
-    return model.metrics.get("validation_accuracy", model.metrics.get("train_accuracy"))
+def key_metric(model: ModelMetadata) -> tuple[str, float | None]:
+    """Return the name and value of the metric that tells most: of rows held out, or of the training if none were."""
+    name = headline(model.task, model.metrics) or ""
+    return name, model.metrics.get(name)
+
+
+def written_metric(model: ModelMetadata) -> str:
+    """Write the metric that tells most; its name too, unless it is accuracy."""
+    name, value = key_metric(model)
+    bare = name.removeprefix("validation_").removeprefix("train_")
+    text = formats.metric_value(name, value)
+    return text if bare in ("", "accuracy") else f"{t(f'metric.{bare}')} {text}"
 
 
 def models_table(
@@ -61,17 +70,21 @@ def models_table(
             "name": [model.name for model in models],
             "version": [model.version for model in models],
             "class": [titles.get(model.model_class_key, model.model_class_key) for model in models],
-            "accuracy": [key_metric(model) for model in models],
+            "accuracy": [_of_task(model, "classification") for model in models],
             "auc": [model.metrics.get("validation_roc_auc") for model in models],
+            "rmse": [_of_task(model, "regression") for model in models],
             "rows": [model.n_rows for model in models],
             "made": [model.created_at for model in models],
             "status": [t(f"status.{model.status}") for model in models],
         },
-        schema_overrides={"accuracy": pl.Float64, "auc": pl.Float64},
+        schema_overrides={"accuracy": pl.Float64, "auc": pl.Float64, "rmse": pl.Float64},
     )
+    tasks = {model.task for model in models}
+    columns = {"classification": ["accuracy", "auc"], "regression": ["rmse"]}
+    unused = [name for task, names in columns.items() if task not in tasks for name in names]
     config = st.column_config
     event = st.dataframe(
-        frame if status else frame.drop("status"),
+        frame.drop(unused if status else [*unused, "status"]),
         key=selection_key(key, [model.model_id for model in models]),
         hide_index=True,
         on_select="rerun",
@@ -84,12 +97,17 @@ def models_table(
                 t("metric.accuracy"), format="percent", min_value=0, max_value=1, color="primary", width=120
             ),
             "auc": config.NumberColumn(t("metric.roc_auc"), format="percent", width=75),
+            "rmse": config.NumberColumn(t("metric.rmse"), format="compact", width=90),
             "rows": config.NumberColumn(t("column.rows"), format="localized", width=65),
             "made": config.DatetimeColumn(t("column.made"), format=formats.moment_format(), width=130),
             "status": config.TextColumn(t("column.status"), width=70),
         },
     )
     return [models[row] for row in event.selection.rows if row < len(models)]
+
+
+def _of_task(model: ModelMetadata, task: str) -> float | None:
+    return key_metric(model)[1] if model.task == task else None
 
 
 def selection_key(key: str, ids: Iterable[str]) -> str:
@@ -132,4 +150,4 @@ def pick_model(label: str, key: str, models: Sequence[ModelMetadata]) -> ModelMe
 
 def entry(model: ModelMetadata) -> str:
     """Write a model as an entry of a list."""
-    return f"{title(model)} — {formats.percent(key_metric(model))}, {formats.ago(model.created_at)}"
+    return f"{title(model)} — {written_metric(model)}, {formats.ago(model.created_at)}"

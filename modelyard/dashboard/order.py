@@ -20,7 +20,7 @@ from modelyard.schemas import Evaluation, ModelClassInfo, ModelMetadata, Retrain
 _METHODS: tuple[Literal["holdout", "cv", "none"], ...] = ("holdout", "cv", "none")
 
 
-_CHOICES = ("reading-train-", "target-", "hyperparams-", "evaluation-", "name-", "tags-")
+_CHOICES = ("reading-train-", "target-", "task-", "hyperparams-", "evaluation-", "name-", "tags-")
 _BUTTONS = "-defaults"
 
 
@@ -71,8 +71,11 @@ class Order:
         }
 
 
-def ask_algorithm(parent: ModelMetadata | None) -> Algorithm:
-    """Ask for a model class, a card each, and for its hyperparams; a retraining keeps its parent's class."""
+def ask_algorithm(parent: ModelMetadata | None, task: str) -> Algorithm:
+    """Ask for a model class of the task, a card each, and for its hyperparams; a retraining keeps its parent's class.
+
+    Raises ModelClassNotFound if the server has none.
+    """
     st.subheader(t("train.algorithm"), anchor=False)
     infos = {info.key: info for info in classes()}
     if parent is not None:
@@ -81,6 +84,9 @@ def ask_algorithm(parent: ModelMetadata | None) -> Algorithm:
             raise ModelClassNotFound(t("train.class_gone", algorithm=parent.model_class_key))
         st.markdown(t("train.algorithm_kept", title=escaped(info.title)))
         return _ask_hyperparams(info, parent)
+    infos = {key: info for key, info in infos.items() if info.task == task}
+    if not infos:
+        raise ModelClassNotFound(t("train.no_class", task=t(f"task.{task}")))
     here = session.current()
     chosen = here.kept.get("model_class")
     if chosen not in infos:

@@ -55,11 +55,11 @@ def _show_hyperparams(model: ModelMetadata) -> None:
 
 
 def _show_origin(model: ModelMetadata) -> None:
-    labels = ", ".join(formats.label(value) for value in model.classes[:10])
     facts = {
         t("column.rows"): formats.count(model.n_rows),
         t("columns.target"): model.target or formats.NOTHING,
-        t("model.classes", n=len(model.classes)): labels + (" …" if len(model.classes) > 10 else ""),
+        t("model.task"): t(f"task.{model.task}"),
+        **_labels(model),
         t("model.trained_at"): f"{model.created_at:%Y-%m-%d %H:%M} UTC",
         t("model.libraries"): ", ".join(f"{name} {version}" for name, version in model.environment.items()),
         t("model.id"): f"`{model.model_id}`",
@@ -74,6 +74,14 @@ def _show_origin(model: ModelMetadata) -> None:
         hide_header=True,
         border="horizontal",
     )
+
+
+def _labels(model: ModelMetadata) -> dict[str, str]:
+    """Return the line that names the first classes; none for regression."""
+    if model.classes is None:
+        return {}
+    named = ", ".join(formats.label(value) for value in model.classes[:10])
+    return {t("model.classes", n=len(model.classes)): named + (" …" if len(model.classes) > 10 else "")}
 
 
 def _tracked(tracking: Tracking) -> str:

@@ -12,6 +12,7 @@ import streamlit as st
 from modelyard.dashboard import session, trouble
 from modelyard.dashboard.charts import bars, draw, side_by_side
 from modelyard.dashboard.formats import count, label, percent
+from modelyard.dashboard.predicted_numbers import show_errors, show_spread
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.tables import Table
 from modelyard.dashboard.texts import t
@@ -23,7 +24,10 @@ _PREDICTION = "prediction"
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """The predictions for a table: `frame` holds the label and each class's probability, a row each."""
+    """The predictions for a table: `frame` holds the label and each class's probability, a row each.
+
+    Without classes (regression) it holds the number alone.
+    """
 
     model_id: str
     table: Table
@@ -46,6 +50,9 @@ def predict_table(model: ModelMetadata, table: Table) -> Predicted:
     fields = {"model_id": model.model_id, "X": table.path, "probabilities": True, **table.said}
     request = parse(PredictRequest, fields)
     answer = session.yard().predict(request)
+    if answer.classes is None:
+        numbers = pl.DataFrame({_PREDICTION: answer.predictions}, schema={_PREDICTION: pl.Float64})
+        return Predicted(answer.model_id, table, numbers, (), tuple(answer.warnings))
     classes = tuple(label(name) for name in answer.classes)
     labels = pl.Series(_PREDICTION, [label(value) for value in answer.predictions], dtype=pl.String)
     shares = pl.DataFrame(
@@ -61,6 +68,14 @@ def show_predicted(predicted: Predicted, model: ModelMetadata) -> None:
         [warning for warning in predicted.warnings if not _only_the_target(warning, predicted, model)]
     )
     _show_truth(predicted, model)
+    if predicted.classes:
+        _show_labels(predicted)
+    else:
+        show_spread(predicted.frame[_PREDICTION])
+    _show_rows(predicted)
+
+
+def _show_labels(predicted: Predicted) -> None:
     pair = side_by_side()
     counts = predicted.frame[_PREDICTION].value_counts(sort=True, name="rows")
     with pair.cell():
@@ -72,7 +87,6 @@ def show_predicted(predicted: Predicted, model: ModelMetadata) -> None:
     with pair.cell():
         st.subheader(t("predict.certainty"), anchor=False)
         draw(bars.histogram_of_certainty(predicted.certainty), t("predict.certainty"))
-    _show_rows(predicted)
 
 
 def _only_the_target(warning: ModelWarning, predicted: Predicted, model: ModelMetadata) -> bool:
@@ -97,10 +111,16 @@ def _show_truth(predicted: Predicted, model: ModelMetadata) -> None:
     )
     if column is None:
         return
-    truth = _as_labels(table, column)
+    truth = _as_labels(table, column) if predicted.classes else _as_numbers(table, column)
     if len(truth) != predicted.frame.height:
         st.caption(t("predict.truth_rows"))
-        return
+    elif predicted.classes:
+        _show_hits(predicted, truth)
+    else:
+        show_errors(truth, predicted.frame[_PREDICTION])
+
+
+def _show_hits(predicted: Predicted, truth: pl.Series) -> None:
     pairs = pl.DataFrame({"actual": truth, "predicted": predicted.frame[_PREDICTION]}).drop_nulls()
     left, right = st.columns([1, 2], gap="large", vertical_alignment="center")
     right_ones = pairs.filter(pl.col("actual") == pl.col("predicted")).height
@@ -109,6 +129,11 @@ def _show_truth(predicted: Predicted, model: ModelMetadata) -> None:
         st.caption(t("predict.right_ones", right=count(right_ones), rows=count(pairs.height)))
     with right:
         draw(bars.confusion(_confusion(pairs, predicted.classes)), t("report.confusion"))
+
+
+def _as_numbers(table: Table, column: str) -> pl.Series:
+    """Read a column as numbers, null where it holds none."""
+    return table.scan().select(pl.col(column).cast(pl.Float64, strict=False)).collect().to_series()
 
 
 def _as_labels(table: Table, column: str) -> pl.Series:
@@ -152,7 +177,7 @@ def _show_rows(predicted: Predicted) -> None:
         shown,
         hide_index=True,
         column_config={
-            _PREDICTION: config.TextColumn(t("predict.prediction")),
+            _PREDICTION: (config.TextColumn if predicted.classes else config.NumberColumn)(t("predict.prediction")),
             **{
                 f"probability {name}": config.ProgressColumn(
                     t("predict.probability", name=name), format="percent", min_value=0, max_value=1, color="primary"

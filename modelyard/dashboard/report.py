@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from modelyard.dashboard import formats, trouble
-from modelyard.dashboard.charts import bars, curves, draw, side_by_side
+from modelyard.dashboard.charts import bars, curves, draw, numbers, side_by_side
 from modelyard.dashboard.texts import known, t
-from modelyard.schemas import ModelMetadata, Report
+from modelyard.schemas import ModelMetadata, Report, headline
 
-_HEADLINE = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "log_loss")
+_HEADLINE = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "log_loss", "rmse", "mae", "r2", "mape")
 
 
 def show_metrics(model: ModelMetadata) -> None:
@@ -17,8 +17,8 @@ def show_metrics(model: ModelMetadata) -> None:
     metrics = model.metrics
     held_out = [name for name in _HEADLINE if f"validation_{name}" in metrics]
     shown = [(metric_title(name), f"validation_{name}") for name in held_out]
-    if not shown:
-        shown = [(metric_title("train_accuracy"), "train_accuracy")]
+    if not shown and (trained := headline(model.task, metrics)) is not None:
+        shown = [(metric_title(trained), trained)]
     with st.container(horizontal=True):
         for title, key in shown:
             deviation = metrics.get(f"{key}_std")
@@ -50,6 +50,7 @@ def show_report(model: ModelMetadata, report: Report) -> None:
     pair = side_by_side()
     with pair.cell():
         _show_confusion(report)
+        _show_against(report)
     with pair.cell():
         _show_importances(report)
     _show_curves(report)
@@ -79,6 +80,15 @@ def _show_confusion(report: Report) -> None:
     draw(bars.confusion(report.confusion_matrix), t("report.confusion"))
 
 
+def _show_against(report: Report) -> None:
+    if report.predicted_against_actual is None:
+        return
+    st.subheader(t("report.against"), anchor=False)
+    st.caption(t("report.against_help"))
+    points = report.predicted_against_actual
+    draw(numbers.against(points.actual, points.predicted), t("report.against"))
+
+
 def _show_importances(report: Report) -> None:
     if not report.feature_importances:
         return
@@ -92,6 +102,12 @@ def _show_importances(report: Report) -> None:
 
 def _show_curves(report: Report) -> None:
     pair = side_by_side()
+    if report.residuals is not None:
+        with pair.cell():
+            st.subheader(t("report.residuals"), anchor=False)
+            st.caption(t("report.residuals_help"))
+            chart = numbers.histogram(report.residuals.edges, report.residuals.counts, t("chart.residual"))
+            draw(chart, t("report.residuals"))
     if report.roc_curves:
         with pair.cell():
             st.subheader(t("report.roc"), anchor=False)

@@ -1,4 +1,4 @@
-"""Whether a column can be predicted at all, judged before anything is sent, and which others can.
+"""What is to be predicted, labels or numbers, and whether a column can be, judged before anything is sent.
 
 The server decides on its own reading of the table; this counts the labels as they are written.
 """
@@ -11,10 +11,10 @@ import streamlit as st
 
 from modelyard.dashboard import session
 from modelyard.dashboard.formats import count, escaped
-from modelyard.dashboard.profiles import without_missing
+from modelyard.dashboard.profiles import ColumnLook, without_missing
 from modelyard.dashboard.tables import UNREADABLE, Table
 from modelyard.dashboard.texts import t
-from modelyard.schemas import MOST_SINGLE_CLASSES, is_hopeless
+from modelyard.schemas import MOST_SINGLE_CLASSES, ModelMetadata, TaskName, is_hopeless
 
 _MOST_NAMED = 5
 _FEW_ROWS = 10
@@ -40,9 +40,42 @@ class Labels:
         return self.classes > MOST_SINGLE_CLASSES and self.rows < _FEW_ROWS * self.classes
 
 
-def show_labels(table: Table, target: str) -> bool:
-    """Say what a column would be as the target; False if the server would refuse it."""
+def ask_task(table: Table, target: str | None, parent: ModelMetadata | None) -> str:
+    """Ask whether labels or numbers are to be predicted, what the column looks like first; a parent's task stays."""
+    if parent is not None:
+        return parent.task
+    if target is None:
+        return "classification"
     look = next((column for column in table.columns if column.name == target), None)
+    is_quantity = look is not None and look.feature_type == "numeric" and look.distinct not in _FEW_LABELS
+    tasks: tuple[TaskName, ...] = ("classification", "regression")
+    return st.segmented_control(
+        t("target.task"),
+        tasks,
+        default="regression" if is_quantity else "classification",
+        required=True,
+        format_func=lambda name: t(f"task.{name}"),
+        key=f"task-{table.path.name}-{target}",
+        help=t("target.task_help"),
+        persist_state="session",
+    )
+
+
+def show_target(table: Table, target: str, task: str) -> bool:
+    """Say what a column would be as the target of a task; False if the server would refuse it."""
+    look = next((column for column in table.columns if column.name == target), None)
+    if task != "regression":
+        return _show_labels(table, target, look)
+    if look is None:
+        return True
+    if look.distinct < 2:
+        st.error(t("target.one_number", column=escaped(target)), icon=":material/block:")
+        return False
+    st.caption(t("columns.numbers", typical=escaped(look.typical)))
+    return True
+
+
+def _show_labels(table: Table, target: str, look: ColumnLook | None) -> bool:
     labels = _counted(table, target)
     if look is None or labels is None:
         return True  # the server says what is wrong, if anything is

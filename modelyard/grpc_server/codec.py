@@ -36,7 +36,9 @@ TrainingT = TypeVar("TrainingT", TrainRequest, RetrainRequest)
 def read_train(message: pb.TrainRequest, sent: Sent, y: Iterable[pb.Value]) -> TrainRequest:
     """Read a request to train on a table that was read before. Raises InvalidRequest, InvalidHyperparams."""
     fields = _training_fields(message, sent, y)
-    fields |= _given(model_class_key=message.model_class_key, name=message.name, tags=list(message.tags))
+    fields |= _given(
+        model_class_key=message.model_class_key, name=message.name, tags=list(message.tags), task=message.task
+    )
     request = parse(TrainRequest, fields)
     return _with_typed_hyperparams(request, request.model_class_key)
 
@@ -81,10 +83,13 @@ def write_predictions(found: Predictions) -> bytes:
     Protocol buffers may be concatenated: what a model always says and each of its labels are written once, and their
     bytes are put together for every answer, which takes a tenth of the time that as many messages take.
     """
-    head, pieces = _of_model(found.model_id, tuple(found.classes), type(found.classes[0]).__name__)
-    parts = [head, *map(pieces.__getitem__, found.predictions)]
+    if found.classes is None:
+        parts = [pb.PredictResponse(model_id=found.model_id).SerializeToString(), *_numbers(found.predictions)]
+    else:
+        head, pieces = _of_model(found.model_id, tuple(found.classes), type(found.classes[0]).__name__)
+        parts = [head, *map(pieces.__getitem__, found.predictions)]
     if found.probabilities is not None:
-        parts += _probabilities(found.probabilities, len(found.classes))
+        parts += _probabilities(found.probabilities, len(found.classes or ()))
     if found.warnings:
         warnings = [messages.write(pb.Warning, warning) for warning in found.warnings]
         parts.append(pb.PredictResponse(warnings=warnings).SerializeToString())
@@ -92,9 +97,7 @@ def write_predictions(found: Predictions) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _of_model(
-    model_id: str, classes: tuple[bool | int | str, ...], _label_type: str
-) -> tuple[bytes, dict[bool | int | str, bytes]]:
+def _of_model(model_id: str, classes: tuple[bool | int | str, ...], _label_type: str) -> tuple[bytes, dict[Any, bytes]]:
     """Return the bytes of a model's id and classes, and of each class as a prediction.
 
     The labels' type is part of what is remembered by: True equals 1.
@@ -109,6 +112,12 @@ def write_model_class(info: ModelClassInfo) -> pb.ModelClass:
     """Write a model class; the JSON Schema of its hyperparams stays JSON."""
     fields = info.model_dump()
     return pb.ModelClass(**{**fields, "hyperparams": orjson.dumps(fields["hyperparams"]).decode()})
+
+
+def _numbers(values: Iterable[Any]) -> Iterable[bytes]:
+    head = pb.PredictResponse(predictions=[pb.Value(double_value=0.0)]).SerializeToString()[:-8]  # same for every row
+    pack = struct.Struct("<d").pack
+    return (head + pack(value) for value in values)
 
 
 def _probabilities(rows: list[list[float]], width: int) -> Iterable[bytes]:

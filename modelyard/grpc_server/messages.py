@@ -25,6 +25,7 @@ ValueT = TypeVar("ValueT", bound=BaseModel)
 
 _NULL_WHERE_EMPTY = frozenset(
     {
+        "classes",
         "roc_curves",
         "precision_recall_curves",
         "calibration_curve",

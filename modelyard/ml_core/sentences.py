@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modelyard import calls
-from modelyard.ml_core.tasks import TASKS
-from modelyard.schemas import Job, ModelMetadata
+from modelyard.schemas import Job, ModelMetadata, headline, is_loss
 
 
 def say(model: ModelMetadata, sentence: str) -> ModelMetadata:
@@ -32,7 +31,9 @@ def say_trained(model: ModelMetadata) -> ModelMetadata:
 
 
 def _how_good(model: ModelMetadata) -> str:
-    told = (f"{rows}_{task.headline}" for rows in ("validation", "train") for task in TASKS.values())
-    measured = next((name for name in told if name in model.metrics), "")
+    measured = headline(model.task, model.metrics) or ""
     value = model.metrics.get(measured)
-    return "" if value is None else f" with {measured.replace('_', ' ')} {value:.3f}"
+    if value is None:
+        return ""
+    digits = ".6g" if is_loss(measured) else ".3f"  # a loss has the unit of its target, and any size
+    return f" with {measured.replace('_', ' ')} {value:{digits}}"

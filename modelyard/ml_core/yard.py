@@ -132,7 +132,7 @@ class Yard(Verbs):
 
     @verb
     def predict(self, request: PredictRequest) -> Predictions:
-        """Predict the label of each row. See `Verbs.predict`."""
+        """Predict the label, or the number, of each row. See `Verbs.predict`."""
         return self.predict_by(self.loaded.get(request.model_id), request)
 
     def warm_up(self) -> None:

@@ -17,7 +17,9 @@ from types import MappingProxyType
 from modelyard.errors import ModelClassNotFound
 from modelyard.models_registry.base import ModelClass
 from modelyard.models_registry.catboost.classifier import CatBoostClassifierClass
+from modelyard.models_registry.catboost.regressor import CatBoostRegressorClass
 from modelyard.models_registry.hyperparams import json_schema
+from modelyard.models_registry.linear.linear_regression import LinearRegressionClass
 from modelyard.models_registry.linear.logistic_regression import LogisticRegressionClass
 from modelyard.schemas import ModelClassInfo, plain_key
 
@@ -27,6 +29,8 @@ BUILT_IN: MappingProxyType[str, ModelClass] = MappingProxyType(
     {
         "logistic_regression": LogisticRegressionClass(),
         "catboost_classifier": CatBoostClassifierClass(),
+        "linear_regression": LinearRegressionClass(),
+        "catboost_regressor": CatBoostRegressorClass(),
     }
 )
 
@@ -50,6 +54,11 @@ def model_class(key: str) -> ModelClass:
     raise ModelClassNotFound(f"there is no model class {shown!r}; {hint}known are: {', '.join(map(repr, known))}")
 
 
+def keys_of_task(task: str) -> list[str]:
+    """Return the keys of the model classes of a task."""
+    return [key for key, found in model_classes().items() if found.task == task]
+
+
 def describe(model_class: ModelClass) -> ModelClassInfo:
     """Return what people and programs need to choose a model class and set its hyperparams."""
     return ModelClassInfo(
@@ -57,6 +66,7 @@ def describe(model_class: ModelClass) -> ModelClassInfo:
         title=model_class.title,
         description=model_class.description,
         import_path=model_class.import_path,
+        task=model_class.task,
         hyperparams=json_schema(model_class.hyperparams),
     )
 

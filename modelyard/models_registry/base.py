@@ -18,7 +18,7 @@ from modelyard.schemas import LearningCurve, ModelWarning
 from modelyard.tables.contract import Contract
 
 Labels = npt.NDArray[Any]
-Probabilities = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ class FitTask:
     """All that a fit needs. Its contract is expanded: every column is numeric or categorical.
 
     `frame` is a Table's frame (n rows, the contract's columns; its categorical columns are Enum for a model class that
-    `reads_enums`, else String), `labels` the n labels themselves (int64, bool or
-    object array of str), every class of `classes` among them. `validation` is a held-out frame and its labels, for
-    learning curves and early stopping; without it there is no early stopping.
+    `reads_enums`, else String). `labels` are the n targets themselves: numbers (float64) for regression, else labels
+    (int64, bool or object array of str), every class of the contract among them. `validation` is a held-out frame and
+    its targets, for learning curves and early stopping; without it there is no early stopping.
     """
 
     frame: pl.DataFrame
@@ -67,19 +67,22 @@ class Fit:
 
 
 class Predictor(Protocol):
-    """A fitted estimator made ready to answer. Probabilities are in the order of the contract's classes."""
+    """A fitted estimator made ready to answer with k numbers a row.
+
+    They are probabilities in the order of the contract's k classes, or for regression the one value.
+    """
 
     size_bytes: int
 
     def few(self, rows: Sequence[Sequence[float | str]]) -> list[list[float]]:
-        """Return the k class probabilities of each of a few checked rows.
+        """Return the k numbers of each of a few checked rows.
 
         A row has the contract's columns in order: floats (NaN if missing) and category texts as in Table.
         """
         ...
 
-    def many(self, frame: pl.DataFrame) -> Probabilities:
-        """Return the probabilities of a checked frame's n rows, shape (n, k)."""
+    def many(self, frame: pl.DataFrame) -> Numbers:
+        """Return the numbers of a checked frame's n rows, shape (n, k)."""
         ...
 
 
@@ -118,7 +121,7 @@ class ModelClass(ABC):
     def rules(self, hyperparams: Mapping[str, Any], n_classes: int | None) -> list[FieldError]:
         """Return the errors between hyperparams that are each right alone.
 
-        `n_classes` is None before the labels are known.
+        `n_classes` is None before the labels are known, and 0 for regression.
         """
         return []
 
@@ -127,7 +130,7 @@ class ModelClass(ABC):
         """Fit a new estimator."""
 
     def predictor(self, estimator: Any, contract: Contract) -> Predictor:
-        """Make a fitted estimator ready to answer; by default through its own `predict_proba`."""
+        """Make a fitted estimator ready to answer; by default through its own `predict_proba` or `predict`."""
         return EstimatorPredictor(estimator, contract)
 
     def feature_importances(self, estimator: Any, contract: Contract, frame: pl.DataFrame) -> dict[str, float] | None:

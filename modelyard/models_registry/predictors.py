@@ -1,4 +1,4 @@
-"""The predictor every estimator can have: through its own `predict_proba` on a polars frame.
+"""The predictor every estimator can have: through its own `predict_proba` or `predict` on a polars frame.
 
 Model classes with a quicker way bring their own; this one also serves the classes of third parties.
 """
@@ -17,26 +17,27 @@ from modelyard.tables.contract import Contract, as_text
 
 
 class EstimatorPredictor:
-    """Answers with `estimator.predict_proba(frame)`, its columns put into the order of the contract's classes."""
+    """Answers with `predict_proba`, its columns in the order of the contract's classes; without any with `predict`."""
 
     def __init__(self, estimator: Any, contract: Contract) -> None:
         self.size_bytes = pickled_size(estimator)
         self._estimator = estimator
         self._schema = frame_schema(contract)
-        self._order = class_order(estimator.classes_, contract)
+        self._order = class_order(estimator.classes_, contract) if contract.classes else None
 
     def few(self, rows: Sequence[Sequence[float | str]]) -> list[list[float]]:
-        """Return the class probabilities of each of a few checked rows."""
+        """Return the k numbers of each of a few checked rows."""
         frame = pl.DataFrame(list(rows), schema=self._schema, orient="row", nan_to_null=True)
         answer: list[list[float]] = self.many(frame.with_columns(pl.col(pl.Float64).fill_nan(None))).tolist()
         return answer
 
     def many(self, frame: pl.DataFrame) -> npt.NDArray[np.float64]:
-        """Return the probabilities of a checked frame's n rows, shape (n, k)."""
+        """Return the k numbers of each of a checked frame's n rows, shape (n, k)."""
         if frame.height == 0:  # many estimators refuse a table without rows
-            return np.empty((0, len(self._order)))
-        probabilities = np.asarray(self._estimator.predict_proba(as_text(frame)), dtype=np.float64)
-        return probabilities[:, self._order]
+            return np.empty((0, 1 if self._order is None else len(self._order)))
+        if self._order is None:
+            return np.asarray(self._estimator.predict(as_text(frame)), dtype=np.float64).reshape(-1, 1)
+        return np.asarray(self._estimator.predict_proba(as_text(frame)), dtype=np.float64)[:, self._order]
 
 
 def class_order(classes: Any, contract: Contract) -> list[int]:

@@ -21,7 +21,7 @@ from modelyard.rest_api.routes import docs, jobs, models, predictions, service, 
 from modelyard.schemas import field_error
 from modelyard.settings import Settings
 
-_DESCRIPTION = "Train, judge, serve and retire tabular classification models."
+_DESCRIPTION = "Train, judge, serve and retire models on tables: classification and regression."
 
 
 def create_app(desk: Desk, settings: Settings) -> Gate:

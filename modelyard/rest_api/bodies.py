@@ -49,6 +49,7 @@ TEXT_FIELDS = frozenset(
         "model_id",
         "modelid",
         "target",
+        "task",
         "name",
         "decimal",
         "thousands",

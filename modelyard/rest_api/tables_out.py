@@ -45,7 +45,7 @@ def write(found: Predictions, media_type: str) -> bytes:
     if media_type == JSON:
         return write_json(found)
     columns = [pl.Series("prediction", found.predictions)]
-    if found.probabilities is not None:
+    if found.probabilities is not None and found.classes is not None:
         scores = pl.DataFrame(found.probabilities, orient="row", schema=[str(i) for i in range(len(found.classes))])
         columns += [scores.to_series(i).alias(f"probability_{_text(label)}") for i, label in enumerate(found.classes)]
     frame = pl.DataFrame(columns)

@@ -4,10 +4,22 @@ All are frozen. They say what a field is; whether a table, a hyperparam or a ref
 decided further up, in `tables`, `models_registry` and `ml_core`.
 """
 
-from modelyard.schemas.base import FeatureType, Frozen, JobStatus, Label, ModelWarning, Request, Status, StatusFilter
+from modelyard.schemas.base import (
+    FeatureType,
+    Frozen,
+    JobStatus,
+    Label,
+    ModelWarning,
+    Prediction,
+    Request,
+    Status,
+    StatusFilter,
+    TaskName,
+)
 from modelyard.schemas.health import Backlog, Health
 from modelyard.schemas.hyperparams import from_texts, types_of
 from modelyard.schemas.jobs import Job, JobError, JobPage, JobProgress, WrongPlace
+from modelyard.schemas.metrics import headline, is_loss
 from modelyard.schemas.models import (
     Artifact,
     EventVerb,
@@ -32,7 +44,7 @@ from modelyard.schemas.naming import (
 )
 from modelyard.schemas.parsing import check_unicode, field_error, parse
 from modelyard.schemas.reading import TableRequest
-from modelyard.schemas.reports import ConfusionMatrix, Curve, LearningCurve, Report
+from modelyard.schemas.reports import ActualAndPredicted, ConfusionMatrix, Curve, Histogram, LearningCurve, Report
 from modelyard.schemas.requests import (
     Evaluation,
     FeatureTypes,
@@ -53,6 +65,7 @@ __all__ = [
     "MODEL_ID_PATTERN",
     "MOST_SINGLE_CLASSES",
     "NAME_PATTERN",
+    "ActualAndPredicted",
     "Artifact",
     "Backlog",
     "ConfusionMatrix",
@@ -63,6 +76,7 @@ __all__ = [
     "FeatureTypes",
     "Frozen",
     "Health",
+    "Histogram",
     "Job",
     "JobError",
     "JobPage",
@@ -82,6 +96,7 @@ __all__ = [
     "ModelWarning",
     "Name",
     "PredictRequest",
+    "Prediction",
     "Predictions",
     "Reading",
     "Report",
@@ -92,6 +107,7 @@ __all__ = [
     "TableRequest",
     "TableValue",
     "Tag",
+    "TaskName",
     "Tracking",
     "TrainRequest",
     "WrongPlace",
@@ -100,7 +116,9 @@ __all__ = [
     "check_unicode",
     "field_error",
     "from_texts",
+    "headline",
     "is_hopeless",
+    "is_loss",
     "is_model_id",
     "parse",
     "plain_key",

@@ -7,6 +7,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 Label = StrictBool | StrictInt | StrictStr
+Prediction = bool | int | float | str
+"""What a model says of a row: a label in the type it went in as, or for regression a number (float)."""
+TaskName = Literal["classification", "regression"]
 FeatureType = Literal["numeric", "categorical", "datetime"]
 Decimal = Literal[".", ","]
 Thousands = Literal["", ".", ",", " ", "'"]

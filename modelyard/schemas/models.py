@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from modelyard.schemas.base import Decimal, FeatureType, Frozen, Label, ModelWarning, Status, Thousands
+from modelyard.schemas.base import Decimal, FeatureType, Frozen, Label, ModelWarning, Prediction, Status, Thousands
 from modelyard.schemas.requests import Evaluation
 
 
@@ -60,19 +60,21 @@ class ModelIdentity(Frozen):
 class ModelDescription(Frozen):
     """What a training says of the model that it has made. Never changed.
 
-    `feature_types` are in the order of the columns, `feature_names`. `metrics` is flat (`train_accuracy`,
-    `validation_roc_auc`, …). `fingerprint` is a SHA-256 of the table, which two trainings share only if their tables
-    are equal. `created_at` is UTC; `training_seconds` is the wall time of evaluation and fit. `environment` has the
-    versions of Python and of the libraries that the artifact needs. `reading` is null for models of releases before it.
+    `task` is `classification` or `regression`, `classes` null for the latter. `feature_types` are in the order of the
+    columns, `feature_names`. `metrics` is flat (`train_accuracy`, `validation_roc_auc`, …). `fingerprint` is a SHA-256
+    of the table, which two trainings share only if their tables are equal. `created_at` is UTC; `training_seconds` is
+    the wall time of evaluation and fit. `environment` has the versions of Python and of the libraries that the artifact
+    needs. `reading` is null for models of releases before it.
     """
 
     parent_id: str | None = None
     model_class_key: str
+    task: str = "classification"
     hyperparams: dict[str, Any]
     metrics: dict[str, float | None]
     feature_names: list[str]
     feature_types: dict[str, FeatureType]
-    classes: list[Label]
+    classes: list[Label] | None = None
     n_rows: int
     target: str | None = None
     fingerprint: str | None = None
@@ -127,21 +129,28 @@ class ModelHistory(ModelIdentity):
 
 
 class ModelClassInfo(Frozen):
-    """A model class as people and programs choose it; `hyperparams` is a JSON Schema (an object with properties)."""
+    """A model class as people and programs choose it; `hyperparams` is a JSON Schema (an object with properties).
+
+    `task` is what it predicts: `classification` (labels) or `regression` (numbers).
+    """
 
     key: str
     title: str
     description: str
     import_path: str
+    task: str = "classification"
     hyperparams: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What a model says of n rows: n labels and, if asked for, n lists of one probability a class of `classes`."""
+    """What a model says of n rows: n labels and, if asked for, n lists of one probability a class of `classes`.
+
+    For regression they are n numbers, `classes` and `probabilities` null.
+    """
 
     model_id: str
-    predictions: list[bool | int | str]
-    classes: list[bool | int | str]
+    predictions: list[Prediction]
+    classes: list[bool | int | str] | None
     probabilities: list[list[float]] | None = None
     warnings: list[ModelWarning] = field(default_factory=list)

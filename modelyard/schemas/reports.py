@@ -29,11 +29,26 @@ class LearningCurve(Frozen):
     validation: list[float] | None = None
 
 
+class Histogram(Frozen):
+    """How many values are in each of k bins: `counts` of length k between `edges` of length k + 1, ascending."""
+
+    edges: list[float]
+    counts: list[int]
+
+
+class ActualAndPredicted(Frozen):
+    """The true numbers of some rows and what was predicted for them, of one length."""
+
+    actual: list[float]
+    predicted: list[float]
+
+
 class Report(Frozen):
     """What the evaluation of a model showed; what does not apply is null.
 
     Curves are keyed by the class label's text. Rows of `per_class` hold `label`, `precision`, `recall`, `f1` and
-    `support`. `columns` profiles each feature of the training table.
+    `support`. For regression there are `residuals` (true number minus prediction) and `predicted_against_actual` (at
+    most 2,000 rows), of the rows held out. `columns` profiles each feature of the training table.
     """
 
     metrics: dict[str, float | None]
@@ -42,6 +57,8 @@ class Report(Frozen):
     precision_recall_curves: dict[str, Curve] | None = None
     calibration_curve: dict[str, Curve] | None = None
     per_class: list[dict[str, Any]] | None = None
+    residuals: Histogram | None = None
+    predicted_against_actual: ActualAndPredicted | None = None
     learning_curve: LearningCurve | None = None
     feature_importances: dict[str, float] | None = None
     columns: dict[str, dict[str, Any]]

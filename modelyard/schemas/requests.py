@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, StrictBool, WithJsonSchema
 
-from modelyard.schemas.base import JobStatus, Request, StatusFilter
+from modelyard.schemas.base import JobStatus, Request, StatusFilter, TaskName
 from modelyard.schemas.naming import check_name
 from modelyard.schemas.reading import TableRequest
 from modelyard.schemas.showing import shown
@@ -16,9 +16,9 @@ from modelyard.schemas.showing import shown
 class Evaluation(Request):
     """How a training is judged.
 
-    `holdout` sets a stratified share `fraction` of the rows aside, `cv` cross-validates in `folds`
-    stratified folds, `none` gives the training score only. The model itself is always fitted on all rows.
-    `seed` decides which rows go where.
+    `holdout` sets a share `fraction` of the rows aside, `cv` cross-validates in `folds` folds, `none` gives the
+    training score only. Hold-outs and folds are stratified by the class, if there are classes. The model itself is
+    always fitted on all rows. `seed` decides which rows go where.
     """
 
     method: Literal["holdout", "cv", "none"] = "holdout"
@@ -63,8 +63,9 @@ LabelsValue = Annotated[
     WithJsonSchema(
         {
             "title": "y",
-            "description": "one label a row, all integers, text or booleans; null where `target` names a column",
-            "anyOf": [{"type": "array", "items": {"type": kind}} for kind in ("integer", "string", "boolean")]
+            "description": "one label a row, all integers, text or booleans, or for regression one number a row; "
+            "null where `target` names a column",
+            "anyOf": [{"type": "array", "items": {"type": kind}} for kind in ("number", "string", "boolean")]
             + [{"type": "null"}],
         }
     ),
@@ -75,14 +76,16 @@ class TrainRequest(TableRequest):
     """A table, its labels and what to make of them.
 
     `X` is rows, records or columns (as in JSON), a polars DataFrame, or the `pathlib.Path` of a file. The labels are
-    `y`, or the column of `X` that `target` names; with both, `target` is only y's name. `missing_markers` are texts
-    that mean a missing cell, instead of those of the server's settings. `exclude` names columns to leave out.
+    `y`, or the column of `X` that `target` names; with both, `target` is only y's name. `task` may say what is to be
+    predicted, labels or numbers; a model class of the other task is then refused. `missing_markers` are texts that mean
+    a missing cell, instead of those of the server's settings. `exclude` names columns to leave out.
     """
 
     model_class_key: str = Field(validation_alias=AliasChoices("model_class_key", "modelclasskey"))
     X: TableValue
     y: LabelsValue = None
     target: str | None = None
+    task: TaskName | None = None
     hyperparams: dict[str, Any] = {}
     feature_types: FeatureTypes | None = Field(None, validation_alias=AliasChoices("feature_types", "featuretypes"))
     feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))

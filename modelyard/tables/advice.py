@@ -12,10 +12,13 @@ import polars as pl
 from modelyard.schemas import ModelWarning
 from modelyard.tables.contract import MISSING_CATEGORY, Contract
 from modelyard.tables.lookalikes import Lookalike
-from modelyard.tables.spelling import Spelling
+from modelyard.tables.spelling import Spelling, spelling_of
 
 IDENTIFIER_SHARE = 0.9
 IDENTIFIER_ROWS = 20
+MOST_CLASSES = 20
+"""Whole numbers of more different values are rather a quantity than labels."""
+
 _NAMES_SHOWN = 20
 _ROWS_SHOWN = 5
 
@@ -95,6 +98,26 @@ def labels_alike(classes: Sequence[bool | int | str]) -> tuple[ModelWarning, ...
         return ()
     message = f"labels that differ in case or Unicode form only are different classes: {_shown_pairs(pairs)}"
     return (ModelWarning(code="labels_alike", message=message, count=len(pairs)),)
+
+
+def labels_like_numbers(
+    label: str, classes: Sequence[bool | int | str], for_numbers: Sequence[str]
+) -> tuple[ModelWarning, ...]:
+    """Warn of labels that may be a quantity; `for_numbers` are the model classes that predict one."""
+    if len(classes) <= MOST_CLASSES or not for_numbers or isinstance(classes[0], bool):
+        return ()
+    if isinstance(classes[0], str) and spelling_of(pl.Series(classes, dtype=pl.String)) is None:
+        return ()
+    message = (
+        f"{label} has {len(classes)} different numbers, each of which is a class of its own; if they are a quantity, "
+        f"take {one_of(for_numbers)}"
+    )
+    return (ModelWarning(code="labels_like_numbers", message=message, count=len(classes)),)
+
+
+def one_of(model_classes: Sequence[str]) -> str:
+    """Name model classes to choose from."""
+    return f"model class {' or '.join(map(repr, model_classes))}"
 
 
 def categories_alike(name: str, categories: Sequence[str]) -> tuple[ModelWarning, ...]:

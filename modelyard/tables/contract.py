@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 import polars as pl
 import polars.selectors as cs
@@ -89,8 +88,9 @@ class CellReading:
 class Contract:
     """Names and types of the columns in order, the categories seen, the classes, and how cells are read.
 
-    These are the columns of callers; model classes see the `expanded` contract. `spellings` are those of numeric
-    columns whose numbers are not written as `1234.5`; `edition` says by which rules cells are read (`EDITION`).
+    These are the columns of callers; model classes see the `expanded` contract. For regression there are no classes.
+    `spellings` are those of numeric columns whose numbers are not written as `1234.5`; `edition` says by which rules
+    cells are read (`EDITION`).
     """
 
     feature_types: dict[str, FeatureType]
@@ -170,14 +170,15 @@ def as_codes(texts: pl.Series) -> pl.Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingTable(Table):
-    """A checked table with its labels: `codes` has one index into `contract.classes` for each row.
+    """A checked table with its targets: `codes` has one index into `contract.classes` for each row.
 
     Its frame is not expanded yet: datetime columns are Datetime in microseconds, UTC, with null for a missing cell.
-    `contract` is what the model will keep; `target` the name of the label column, if it had one. `given_names` are the
-    names that the columns of a file without a header were given, in its order.
+    Without classes (regression) `codes` are the numbers themselves. `contract` is what the model will keep; `target`
+    the name of the column of targets, if it had one. `given_names` are the names that the columns of a file without a
+    header were given, in its order.
     """
 
-    codes: npt.NDArray[np.int64]
+    codes: npt.NDArray[Any]
     contract: Contract
     target: str | None = None
     given_names: tuple[str, ...] = ()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,28 +13,40 @@ import numpy.typing as npt
 import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
+from modelyard.schemas import ModelWarning
 from modelyard.schemas.showing import shown, shown_instead
-from modelyard.tables import cells
+from modelyard.tables import advice, cells
 from modelyard.tables.class_sizes import check_class_sizes
 from modelyard.tables.contract import CellReading
 from modelyard.tables.csv_cells import TextContent, distinct_texts, text_content
-from modelyard.tables.missing import BLANKS, Markers
+from modelyard.tables.inference import ReadingOptions
+from modelyard.tables.missing import BLANKS, Markers, label_markers
 from modelyard.tables.moments import beyond_years
 from modelyard.tables.sources import Cells
 
 Label = bool | int | str
 LABEL_DUE = "must be an integer, text or a boolean"
+_REGRESSION = "other numbers would be regression"
 _INT64 = range(-(2**63), 2**63)
 _NUMBERS = CellReading(Markers(frozenset()), "numbers")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The targets of n rows, shape (n,): indices into `classes` if there are any, else the numbers themselves."""
+
+    codes: npt.NDArray[Any]
+    classes: tuple[Label, ...] = ()
+    warnings: tuple[ModelWarning, ...] = ()
 
 
 class TargetReader(Protocol):
     """Reads the column of targets, as `read_labels` does for classes."""
 
     def __call__(
-        self, column: Cells, label: str, markers: Markers, *, text_cells: bool = False
-    ) -> tuple[npt.NDArray[Any], tuple[Label, ...]]:
-        """Return one number a row, and the classes that it indexes if there are any. Raises InvalidTable."""
+        self, column: Cells, label: str, options: ReadingOptions, features: Mapping[str, Cells], *, text_cells: bool
+    ) -> Target:
+        """Return the targets; `features` are the columns beside them in a file. Raises InvalidTable."""
         ...
 
 
@@ -51,30 +64,38 @@ def label_column(y: Any) -> Cells:
 
 
 def read_labels(
-    column: Cells, label: str, markers: Markers, *, text_cells: bool = False
-) -> tuple[npt.NDArray[np.int64], tuple[Label, ...]]:
+    column: Cells,
+    label: str,
+    options: ReadingOptions,
+    features: Mapping[str, Cells],
+    *,
+    text_cells: bool = False,
+    for_numbers: Sequence[str] = (),
+) -> Target:
     """Return one code for each row and the classes they index, sorted; outer blanks of a text do not count.
 
     `label` names the labels in messages; with `text_cells` (CSV) text that is all numbers, or all `true` and `false`,
-    is read as such. Raises InvalidTable.
+    is read as such. `for_numbers` are the model classes for a target that is no label but a number. Raises
+    InvalidTable.
     """
     check_years(column, label)
+    markers = label_markers(options.missing_markers)
     seen = _distinct(column)
     kinds = set(map(cells.kind_of, set(map(type, seen))))
     if len(kinds) > 1 or "other" in kinds:  # a set would take True for 1
-        raise _wrong_labels(column, label, markers, text_cells=text_cells)
-    read = _reader(column if text_cells else seen, markers, kinds)
+        raise _wrong_labels(column, label, markers, for_numbers, text_cells=text_cells)
+    read = _reader(column if text_cells else seen, markers, kinds, for_numbers)
     try:
         known = {value: read(value) for value in set(seen)}
     except (TypeError, ValueError):  # a decimal's signaling NaN has no hash
-        raise _wrong_labels(column, label, markers, text_cells=text_cells) from None
+        raise _wrong_labels(column, label, markers, for_numbers, text_cells=text_cells) from None
     classes = sorted(set(known.values()))
     if len(classes) < 2:
         raise InvalidTable(f"{label} must hold at least two classes, got only {shown(classes[0])}")
     code = {value: number for number, value in enumerate(classes)}
     codes = _codes(column, {value: code[known_label] for value, known_label in known.items()})
-    check_class_sizes(codes, label)
-    return codes, tuple(classes)
+    check_class_sizes(codes, label, for_numbers if type(classes[0]) is int else ())
+    return Target(codes, tuple(classes), advice.labels_like_numbers(label, classes, for_numbers))
 
 
 def require_int64(value: int) -> int:
@@ -116,7 +137,9 @@ def _is_plain(column: pl.Series) -> bool:
     return column.dtype in (pl.String, pl.Boolean) or column.dtype.is_integer()
 
 
-def _reader(column: Cells, markers: Markers, kinds: set[cells.Kind]) -> Callable[[Any], Label]:
+def _reader(
+    column: Cells, markers: Markers, kinds: set[cells.Kind], for_numbers: Sequence[str]
+) -> Callable[[Any], Label]:
     """Return the function that turns a cell into a label of the column's type. It raises ValueError for other cells.
 
     A column that is still a Series comes from a CSV.
@@ -133,7 +156,7 @@ def _reader(column: Cells, markers: Markers, kinds: set[cells.Kind]) -> Callable
             raise ValueError("must not be missing")
         if written and kind != "text":
             text = cell.strip(BLANKS)
-            return text.lower() == "true" if kind == "boolean" else _whole(text)
+            return text.lower() == "true" if kind == "boolean" else _whole(text, for_numbers)
         found = cells.kind_of(type(cell))
         if found not in ("number", "boolean", "text"):
             raise ValueError(LABEL_DUE)
@@ -141,7 +164,7 @@ def _reader(column: Cells, markers: Markers, kinds: set[cells.Kind]) -> Callable
             raise ValueError(f"must be {_DUE[kind]} like most labels; labels of different types do not go together")
         if found == "text":
             return cells.require_unicode(str(cell)).strip(BLANKS)
-        return bool(cell) if found == "boolean" else _whole(cell)
+        return bool(cell) if found == "boolean" else _whole(cell, for_numbers)
 
     return read
 
@@ -163,7 +186,7 @@ _WRITTEN_AS: dict[TextContent, cells.Kind] = {
 _DUE: dict[cells.Kind, str] = {"number": "an integer", "boolean": "a boolean", "text": "text"}
 
 
-def _whole(cell: Any) -> int:
+def _whole(cell: Any, for_numbers: Sequence[str]) -> int:
     value: int | None
     try:
         value = int(cell)  # integers, and their text in CSV
@@ -172,15 +195,18 @@ def _whole(cell: Any) -> int:
     if value is None or (not isinstance(cell, str) and value != cell):
         number = cells.number(cell, _NUMBERS, text_cells=True)
         if number is None or not math.isfinite(number) or not number.is_integer():
-            raise ValueError("must be a whole number, text or a boolean; other numbers would be regression")
+            others = f"for other numbers take {advice.one_of(for_numbers)}" if for_numbers else _REGRESSION
+            raise ValueError(f"must be a whole number, text or a boolean; {others}")
         value = int(number)
     return require_int64(value)
 
 
-def _wrong_labels(column: Cells, label: str, markers: Markers, *, text_cells: bool) -> InvalidTable:
+def _wrong_labels(
+    column: Cells, label: str, markers: Markers, for_numbers: Sequence[str], *, text_cells: bool
+) -> InvalidTable:
     values: Cells = column.to_list() if isinstance(column, pl.Series) else column
     kinds = set(map(cells.kind_of, set(map(type, values))))
-    read = _reader(column if text_cells else values, markers, kinds)
+    read = _reader(column if text_cells else values, markers, kinds, for_numbers)
     errors: list[FieldError] = []
     for row, cell in enumerate(values):
         try:

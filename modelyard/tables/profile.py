@@ -44,7 +44,7 @@ def _numeric(series: pl.Series) -> dict[str, Any]:
         "mean": _finite(mean),
         "std": _finite(spread),
         "median": _finite(median),
-        "histogram": _histogram(values),
+        "histogram": histogram(values),
     }
 
 
@@ -56,11 +56,11 @@ def _datetime(series: pl.Series) -> dict[str, Any]:
         "missing": series.null_count(),
         "earliest": earliest,
         "latest": latest,
-        "histogram": _histogram(present.to_physical().to_numpy() / 1e6),
+        "histogram": histogram(present.to_physical().to_numpy() / 1e6),
     }
 
 
-def _histogram(values: npt.NDArray[np.float64]) -> dict[str, list[Any]]:
+def histogram(values: npt.NDArray[np.float64]) -> dict[str, list[Any]]:
     """Count values in up to 20 bins of one width. Each whole number has its own bin if there are fewer."""
     low, high = float(values.min()), float(values.max())
     if low == high:

@@ -14,7 +14,6 @@ from modelyard.tables import advice, columns
 from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, Contract, DatetimeColumn, TrainingTable
 from modelyard.tables.inference import ColumnPlan, ReadingOptions, plan_columns
 from modelyard.tables.labels import TargetReader, label_column, read_labels
-from modelyard.tables.missing import label_markers
 from modelyard.tables.sources import Cells, RawTable, looks_like_data, read_source, way_out
 from modelyard.tables.spelling import PLAIN
 
@@ -34,7 +33,7 @@ def read_training(
     inherited_types: Mapping[str, FeatureType] | None = None,
     row_names: Sequence[str] | None = None,
 ) -> TrainingTable:
-    """Check a training table of n rows and its labels, and make the contract that its model will keep.
+    """Check a training table of n rows and its targets, and make the contract that its model will keep.
 
     `X` is rows, records, columns, a polars DataFrame, a RawTable, the Path of a file or a FileContent. The labels are
     `y` or, if that is None, X's column `target`; `read_target` reads them. A column that `feature_types` (by name, or a
@@ -54,23 +53,25 @@ def read_training(
     series = _read_columns(features, plans, errors, text_cells=raw.text_cells)
     if errors:
         raise InvalidTable.of(errors)
-    markers = label_markers(options.missing_markers)
-    codes, classes = read_target(labels, label, markers, text_cells=raw.text_cells and y is None)
-    contract = _contract(plans, series, classes, options)
+    found = read_target(labels, label, options, features, text_cells=raw.text_cells and y is None)
+    contract = _contract(plans, series, found.classes, options)
     frame = pl.DataFrame(list(series.values()))
     warnings = (
         *(advice.header_like_data() if looks_like_data(raw) else ()),
         *advice.blank_rows(raw.blank_rows),
         *advice.index_columns(raw.index_columns),
-        *advice.labels_alike(classes),
-        *advice.identifier_like(frame, contract, codes),
+        *advice.labels_alike(found.classes),
+        *found.warnings,
+        *advice.identifier_like(frame, contract, found.codes),
         *(
             warning
             for name, plan in plans.items()
             for warning in (*plan.warnings, *_of_column(name, features, series, contract))
         ),
     )
-    return TrainingTable(frame, warnings, codes=codes, contract=contract, target=target, given_names=raw.given_names)
+    return TrainingTable(
+        frame, warnings, codes=found.codes, contract=contract, target=target, given_names=raw.given_names
+    )
 
 
 def _check_excluded(

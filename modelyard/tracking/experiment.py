@@ -77,9 +77,10 @@ def _of_model(model: Record, job: Record | None, warnings: list[Record]) -> Expe
     started, ended = _times_of_model(model, job)
     environment = model["environment"]
     data = {
+        "task": model.get("task", "classification"),  # a release before regression may have kept the record
         "rows": model["n_rows"],
         "features": len(model["feature_names"]),
-        "classes": len(model["classes"]),
+        "classes": len(model["classes"]) if model["classes"] else None,
         "target": model["target"],
         "fingerprint": model.get("fingerprint"),
     }
@@ -108,7 +109,7 @@ def _of_model(model: Record, job: Record | None, warnings: list[Record]) -> Expe
         python=environment.get("python"),
         feature_types=model["feature_types"],
         metrics=metrics,
-        labels={label_text(label): number for number, label in enumerate(model["classes"])},
+        labels={label_text(label): number for number, label in enumerate(model["classes"] or ())},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from modelyard.tracking.experiment import Record, label_text
@@ -31,7 +32,9 @@ class _Names:
     losses: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
-_NAMES = {"CatBoost": _Names("learn", "validation", 1, {"log_loss": ("Logloss", "MultiClass")})}
+_NAMES = {
+    "CatBoost": _Names("learn", "validation", 1, {"log_loss": ("Logloss", "MultiClass"), "rmse": ("RMSE", "RMSE")})
+}
 """By framework. Of scikit-learn ClearML logs no losses, only the model."""
 
 
@@ -66,12 +69,28 @@ def figures(report: Record) -> Iterator[tuple[str, dict[str, Any]]]:
         figure["layout"]["xaxis"]["type"] = "category"
         figure["layout"]["yaxis"] |= {"type": "category", "autorange": "reversed"}
         yield "Confusion matrix", figure
+    yield from _of_numbers(report)
     if found := report["feature_importances"]:
         top = sorted(found.items(), key=lambda item: -abs(item[1]))[:MAX_IMPORTANCES]
         bars = {"type": "bar", "x": [name for name, _ in top], "y": [value for _, value in top]}
         figure = _figure([bars], "feature", "importance")
         figure["layout"]["xaxis"]["type"] = "category"
         yield "Feature importances", figure
+
+
+def _of_numbers(report: Record) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the plots of a regression. Reports of releases before it say nothing of them."""
+    if (points := report.get("predicted_against_actual")) is not None:
+        ends = [pick(*points["actual"], *points["predicted"]) for pick in (min, max)]
+        rows = {"type": "scatter", "name": "validation", "mode": "markers"}
+        rows |= {"x": points["actual"], "y": points["predicted"]}
+        dashed = {"mode": "lines", "line": {"dash": "dash", "color": "grey"}}
+        ideal = {"type": "scatter", "name": "ideal", "x": ends, "y": ends, **dashed}
+        yield "Predicted against actual", _figure([rows, ideal], "actual", "predicted")
+    if (residuals := report.get("residuals")) is not None:
+        middles = [(low + high) / 2 for low, high in pairwise(residuals["edges"])]
+        bars = {"type": "bar", "x": middles, "y": residuals["counts"]}
+        yield "Residuals", _figure([bars], "actual minus predicted", "rows")
 
 
 def per_class(report: Record) -> list[list[Any]] | None:

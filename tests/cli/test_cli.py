@@ -239,7 +239,7 @@ def test_model_classes_show_every_hyperparam(on: Run) -> None:
     assert on("model-classes", "CatBoost-Classifier", "--json").document["key"] == "catboost_classifier"
     unknown = on("model-classes", "catbost")
     assert unknown.exit_code == 3
-    assert "did you mean 'catboost_classifier'" in unknown.err
+    assert "did you mean 'catboost_regressor' or 'catboost_classifier'?" in unknown.err
 
 
 @pytest.mark.parametrize(

@@ -249,7 +249,7 @@ def test_one_row_is_predicted_from_a_form_of_the_models_columns(yard: Yard, peng
     labels = [field.label.replace("\\", "") for field in [*app.number_input, *app.selectbox]]
     assert set(penguin_model.feature_names) <= set(labels)
     app = button(app, "row-go").click().run()
-    assert app.metric[0].value in penguin_model.classes
+    assert app.metric[0].value in (penguin_model.classes or ())
 
 
 def test_a_date_is_asked_for_by_a_field_of_dates(yard: Yard) -> None:

@@ -24,7 +24,16 @@ from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.spool import Spool
 from modelyard.grpc_server.tables_in import opened, read_table
 from modelyard.grpc_server.values import check_value, read_value, write_value
-from modelyard.schemas import Curve, Evaluation, LearningCurve, ModelWarning, Predictions, Report
+from modelyard.schemas import (
+    ActualAndPredicted,
+    Curve,
+    Evaluation,
+    Histogram,
+    LearningCurve,
+    ModelWarning,
+    Predictions,
+    Report,
+)
 from modelyard.tables.sources.forms import read_form
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -280,6 +289,25 @@ def test_predictions_come_back_as_they_went(labels: list[Any], data: Any) -> Non
     back = answers.read_predictions(message, probabilities=rows is not None)
     assert back == found
     assert [type(label) for label in back.predictions] == [type(label) for label in labels]
+
+
+@given(st.lists(st.floats(allow_nan=False), max_size=5))
+def test_numbers_of_a_regression_come_back_as_they_went(values: list[float]) -> None:
+    found = Predictions("id", [*values], None, None, [ModelWarning(code="c", message="m")])
+    back = answers.read_predictions(pb.PredictResponse.FromString(codec.write_predictions(found)), probabilities=True)
+    assert back == found
+    assert [str(value) for value in back.predictions] == [str(value) for value in values]  # -0.0 is not 0.0
+
+
+def test_a_report_of_a_regression_comes_back_as_it_went() -> None:
+    report = Report(
+        metrics={"validation_mape": None, "validation_rmse": 2.0},
+        residuals=Histogram(edges=[-1.0, 0.0, 1.0], counts=[0, 3]),
+        predicted_against_actual=ActualAndPredicted(actual=[0.0, 1.0], predicted=[0.5, 0.0]),
+        columns={},
+        rows={"total": 3},
+    )
+    assert messages.read(Report, messages.write(pb.Report, report)) == report
 
 
 def test_a_report_comes_back_as_it_went() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 from sklearn.linear_model import LinearRegression
 
@@ -16,28 +15,24 @@ from modelyard.errors import InvalidTable
 from modelyard.ml_core.sentences import say_trained
 from modelyard.ml_core.serving import loaded, predicting
 from modelyard.ml_core.tasks import TASKS
-from modelyard.ml_core.tasks.base import Metrics, Part, Scores, Splits, Truth
+from modelyard.ml_core.tasks.base import KeysOfTask, Metrics, Part, Scores, Splits, Truth
 from modelyard.ml_core.training import orders, plan, running
 from modelyard.ml_core.training.orders import order_training
 from modelyard.ml_core.training.trainings import run_training
-from modelyard.models_registry.base import Fit, FitTask, ModelClass, Predictor
-from modelyard.schemas import Evaluation, Label, ModelMetadata, ModelWarning, PredictRequest, TrainRequest
+from modelyard.models_registry.base import Fit, FitTask, ModelClass
+from modelyard.schemas import Evaluation, Label, ModelMetadata, ModelWarning, Prediction, PredictRequest, TrainRequest
 from modelyard.tables import Reader
 from modelyard.tables.contract import Contract, TrainingTable
-from modelyard.tables.missing import Markers
-from modelyard.tables.sources import Cells
+from modelyard.tables.labels import Target, TargetReader
 
 
 class Values:
     """A task whose targets are numbers: as little of a regression as there can be."""
 
     preloads: tuple[str, ...] = ("sklearn.linear_model",)
-    headline = "rmse"
 
-    def read_target(
-        self, column: Cells, label: str, markers: Markers, *, text_cells: bool = False
-    ) -> tuple[Truth, tuple[Label, ...]]:
-        return np.array(column, dtype=np.float64), ()
+    def read_target(self, keys_of_task: KeysOfTask) -> TargetReader:
+        return lambda column, *_, text_cells: Target(np.array(column, dtype=np.float64))
 
     def targets(self, table: TrainingTable) -> Truth:
         return table.codes
@@ -69,30 +64,15 @@ class Values:
     def changes(self, before: Sequence[Label], contract: Contract) -> tuple[ModelWarning, ...]:
         return ()
 
-    def answers(self, scores: list[list[float]], contract: Contract) -> list[Label]:
+    def answers(self, scores: list[list[float]], contract: Contract) -> list[Prediction]:
         return [round(row[0]) for row in scores]
 
-    def many_answers(self, scores: Scores, contract: Contract) -> list[Label]:
+    def many_answers(self, scores: Scores, contract: Contract) -> list[Prediction]:
         return self.answers(scores.tolist(), contract)
 
 
-class LinePredictor:
-    """A predictor with what `Predictor` asks for, and no more."""
-
-    size_bytes = 0
-
-    def __init__(self, estimator: LinearRegression) -> None:
-        self._estimator = estimator
-
-    def few(self, rows: Sequence[Sequence[float | str]]) -> list[list[float]]:
-        return [[float(value)] for value in self._estimator.predict(np.array(rows, dtype=np.float64))]
-
-    def many(self, frame: pl.DataFrame) -> Scores:
-        return np.asarray(self._estimator.predict(frame.to_numpy())).reshape(-1, 1)
-
-
 class Line(ModelClass):
-    """A straight line through numbers."""
+    """A straight line through numbers, asked by the predictor that every estimator can have."""
 
     key = "line"
     title = "Line"
@@ -103,17 +83,13 @@ class Line(ModelClass):
     task = "values"
 
     def fit(self, task: FitTask) -> Fit:
-        return Fit(LinearRegression().fit(task.frame.to_numpy(), task.labels))
-
-    def predictor(self, estimator: Any, contract: Contract) -> Predictor:
-        return LinePredictor(estimator)
+        return Fit(LinearRegression().fit(task.frame, task.labels))
 
 
 @pytest.fixture
 def line(monkeypatch: pytest.MonkeyPatch) -> Line:
     for module in (orders, plan, loaded, running):
         monkeypatch.setattr(module, "TASKS", {**TASKS, "values": Values()})
-    monkeypatch.setattr("modelyard.ml_core.sentences.TASKS", {**TASKS, "values": Values()})
     monkeypatch.setattr(models_registry, "BUILT_IN", {**models_registry.BUILT_IN, "line": Line()})
     return Line()
 
@@ -145,18 +121,23 @@ def test_another_task_trains_and_answers(line: Line, tmp_path: Path) -> None:
     )
     few = predicting.predict(model, PredictRequest(model_id="id", X=[[2.5], [4.5]], probabilities=True))
     many = predicting.predict(model, PredictRequest(model_id="id", X=[[2.5]] * 500))
-    assert (few.predictions, few.classes, few.probabilities) == ([8, 14], [], None)
+    assert (few.predictions, few.classes, few.probabilities) == ([8, 14], None, None)
     assert many.predictions == [8] * 500
 
 
-def test_the_sentence_of_a_training_tells_the_headline_of_the_task(line: Line) -> None:
-    told = {
-        (("train_accuracy", 1.0), ("validation_accuracy", 0.75)): "with validation accuracy 0.750",
-        (("train_accuracy", 1.0),): "with train accuracy 1.000",
-        (("train_rmse", 0.25), ("validation_rmse", 0.5)): "with validation rmse 0.500",
-        (): "version 1",
-    }
-    for metrics, ending in told.items():
-        fields: dict[str, Any] = {"name": "n", "version": 1, "metrics": dict(metrics)}
-        model = ModelMetadata.model_construct(**fields)
-        assert say_trained(model).message.endswith(ending)
+@pytest.mark.parametrize(
+    ("task", "metrics", "ending"),
+    [
+        ("classification", {"train_accuracy": 1.0, "validation_accuracy": 0.75}, "with validation accuracy 0.750"),
+        ("classification", {"train_accuracy": 1.0}, "with train accuracy 1.000"),
+        ("regression", {"train_rmse": 25.0, "validation_rmse": 51234.567}, "with validation rmse 51234.6"),
+        ("regression", {"train_rmse": 0.25}, "with train rmse 0.25"),
+        ("regression", {"train_rmse": 0.25, "validation_rmse": None}, "version 1"),
+        ("values", {"train_size": 1.0}, "version 1"),
+    ],
+)
+def test_the_sentence_of_a_training_tells_the_headline_of_the_task(
+    task: str, metrics: dict[str, float | None], ending: str
+) -> None:
+    fields: dict[str, Any] = {"name": "n", "version": 1, "task": task, "metrics": metrics}
+    assert say_trained(ModelMetadata.model_construct(**fields)).message.endswith(ending)

@@ -25,7 +25,7 @@ from modelyard.ml_core.tasks.classification.labels import labels_of
 from modelyard.ml_core.tasks.classification.splits import split_rows
 from modelyard.ml_core.training.plan import Trained, TrainingPlan
 from modelyard.ml_core.training.trainings import run_training
-from modelyard.models_registry.base import Fit, FitTask, ModelClass, Probabilities, Progress
+from modelyard.models_registry.base import Fit, FitTask, ModelClass, Numbers, Progress
 from modelyard.schemas import Evaluation, Label, LearningCurve, ModelWarning, Report
 from modelyard.tables.contract import CategoricalColumn, Contract, TrainingTable
 
@@ -53,9 +53,9 @@ class TreePredictor:
     def few(self, rows: Sequence[Sequence[float | str]]) -> list[list[float]]:
         raise NotImplementedError
 
-    def many(self, frame: pl.DataFrame) -> Probabilities:
+    def many(self, frame: pl.DataFrame) -> Numbers:
         assert list(self.estimator.classes_) == list(self.contract.classes)
-        probabilities: Probabilities = self.estimator.predict_proba(matrix(frame, self.contract))
+        probabilities: Numbers = self.estimator.predict_proba(matrix(frame, self.contract))
         return probabilities
 
 
@@ -376,7 +376,7 @@ def test_what_the_progress_listener_raises_ends_the_training() -> None:
 
 def test_fit_that_broke_down_is_refused() -> None:
     class Broken(TreePredictor):
-        def many(self, frame: pl.DataFrame) -> Probabilities:
+        def many(self, frame: pl.DataFrame) -> Numbers:
             return super().many(frame) * np.nan
 
     class BrokenTree(Tree):

@@ -29,9 +29,10 @@ ROOT = Path(__file__).parents[2]
 
 
 def order(name: str, key: str = "logistic_regression") -> TrainRequest:
-    hyperparams = {"iterations": 5} if key == "catboost_classifier" else {}
+    hyperparams = {"iterations": 5} if key.startswith("catboost") else {}
+    y = X["age"] if models_registry.model_class(key).task == "regression" else Y
     none = {"method": "none"}
-    return TrainRequest(model_class_key=key, X=X, y=Y, name=name, hyperparams=hyperparams, evaluation=none)
+    return TrainRequest(model_class_key=key, X=X, y=y, name=name, hyperparams=hyperparams, evaluation=none)
 
 
 def asked(name: str, rows: int = 1) -> PredictRequest:

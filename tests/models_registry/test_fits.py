@@ -23,7 +23,7 @@ from modelyard.models_registry import BUILT_IN
 from modelyard.models_registry.base import FitTask, Progress
 from modelyard.models_registry.hyperparams import check
 from modelyard.tables.contract import MISSING_CATEGORY
-from tests.models_registry_tables import Sample, fit, mixed, sample_of
+from tests.models_registry_tables import CLASSIFIERS, Sample, fit, mixed, sample_of
 
 LOGISTIC = BUILT_IN["logistic_regression"]
 CATBOOST = BUILT_IN["catboost_classifier"]
@@ -180,7 +180,7 @@ def test_a_fit_that_does_not_converge_says_so(solver: str) -> None:
 def test_a_column_missing_throughout_is_legal_in_a_part_of_the_rows() -> None:
     sample = mixed()
     empty = sample_of(sample.frame.with_columns(age=pl.lit(None, pl.Float64)), np.arange(120) % 2, ("no", "yes"))
-    for model_class in BUILT_IN.values():
+    for model_class in CLASSIFIERS.values():
         fitted = fit(model_class, empty)
         assert_allclose(model_class.predictor(fitted.estimator, empty.contract).many(empty.frame).sum(axis=1), 1)
 
@@ -215,7 +215,7 @@ def test_a_missing_category_is_a_category_of_its_own() -> None:
     texts = ["", MISSING_CATEGORY, "nan"] * 40
     codes = np.array([text == MISSING_CATEGORY for text in texts], dtype=np.int64)
     sample = sample_of(pl.DataFrame({"text": texts}), codes, ("no", "yes"))
-    for model_class in BUILT_IN.values():
+    for model_class in CLASSIFIERS.values():
         predictor = model_class.predictor(fit(model_class, sample).estimator, sample.contract)
         missing = [row[1] > 0.5 for row in predictor.few([[""], [MISSING_CATEGORY], ["nan"], ["\x00\x00missing"]])]
         assert missing == [False, True, False, False]

@@ -15,7 +15,18 @@ from numpy.testing import assert_allclose
 from modelyard.models_registry import BUILT_IN
 from modelyard.models_registry.predictors import EstimatorPredictor
 from modelyard.tables.contract import MISSING_CATEGORY, escape_category
-from tests.models_registry_tables import LABELS, Sample, fit, mixed, rows_of, sample_of
+from tests.models_registry_tables import (
+    CLASSIFIERS,
+    LABELS,
+    REGRESSORS,
+    Sample,
+    fit,
+    mixed,
+    mixed_numbers,
+    rows_of,
+    sample_for,
+    sample_of,
+)
 
 SCALES = ((0.0, 1.0), (1.7e18, 1e14), (1.7e9, 1.0), (0.0, 1e-12), (-5e5, 1e7), (3.0, 0.0))
 TEXTS = st.sampled_from(["a", "b", "", "1", "é", "nan", MISSING_CATEGORY, escape_category(MISSING_CATEGORY)])
@@ -52,6 +63,9 @@ def tables(draw: st.DrawFn) -> tuple[Sample, pl.DataFrame]:
         ("logistic_regression", {}),
         ("logistic_regression", {"solver": "newton-cholesky", "penalty": "none"}),
         ("catboost_classifier", {"iterations": 10, "depth": 3}),
+        ("linear_regression", {}),
+        ("linear_regression", {"solver": "sparse_cg", "alpha": 0.01}),
+        ("catboost_regressor", {"iterations": 10, "depth": 3}),
     ],
 )
 @settings(max_examples=25)
@@ -61,22 +75,25 @@ def test_few_and_many_equal_the_library(
 ) -> None:
     sample, asked = table
     model_class = BUILT_IN[key]
+    if key in REGRESSORS:
+        sample = sample_of(sample.frame, 7.0 + 3.0 * np.arange(sample.frame.height), ())
     estimator = fit(model_class, sample, hyperparams).estimator
     expected = EstimatorPredictor(estimator, sample.contract).many(asked)
     predictor = model_class.predictor(estimator, sample.contract)
-    assert_allclose(predictor.many(asked), expected, rtol=0, atol=1e-12)
+    atol = 1e-12 * max(1.0, float(np.abs(expected).max()))
+    assert_allclose(predictor.many(asked), expected, rtol=0, atol=atol)
     assert model_class.reads_enums
     texts = [name for name, column in sample.contract.categorical.items() if set(asked[name]) <= {*column.categories}]
     enums = asked.with_columns(asked[name].cast(sample.contract.categorical[name].enum) for name in texts)
     assert np.array_equal(predictor.many(enums), predictor.many(asked))
-    assert_allclose(predictor.few(rows_of(asked)), expected, rtol=0, atol=1e-12)
-    assert_allclose(predictor.few(rows_of(asked)[:1]), expected[:1], rtol=0, atol=1e-12)
+    assert_allclose(predictor.few(rows_of(asked)), expected, rtol=0, atol=atol)
+    assert_allclose(predictor.few(rows_of(asked)[:1]), expected[:1], rtol=0, atol=atol)
 
 
 @pytest.mark.parametrize("classes", [(False, True), (0, 1, 2)])
 def test_numbers_far_outside_the_training_stay_probabilities(classes: tuple[int, ...]) -> None:
     sample = mixed(classes)
-    for model_class in BUILT_IN.values():
+    for model_class in CLASSIFIERS.values():
         estimator = fit(model_class, sample, {"iterations": 5} if "cat" in model_class.key else {}).estimator
         predictor = model_class.predictor(estimator, sample.contract)
         for age in (1e300, -1e300, 1e18, -1e18, 1e5, -1e5):
@@ -92,7 +109,7 @@ def test_the_size_grows_with_the_model() -> None:
     small, large = mixed(), mixed(LABELS["three integers"])
     texts = [f"text number {i}" for i in range(len(large.frame))]
     large = sample_of(large.frame.with_columns(many=pl.Series(texts)), np.arange(len(texts)) % 3, (0, 1, 2))
-    for model_class in BUILT_IN.values():
+    for model_class in CLASSIFIERS.values():
         given: list[dict[str, Any]] = [{"iterations": 5}, {"iterations": 50}] if "cat" in model_class.key else [{}, {}]
         sizes = [
             model_class.predictor(fit(model_class, sample, hyperparams).estimator, sample.contract).size_bytes
@@ -119,3 +136,33 @@ def test_numbers_far_out_still_have_probabilities(classes: str) -> None:
     assert_allclose(few, many, atol=1e-12)
     assert many[2].argmax() == many[3].argmax() == k - 1
     assert_allclose(many[4], predictor.many(far.tail(1))[0], atol=1e-12)
+
+
+@pytest.mark.parametrize("key", REGRESSORS)
+def test_a_regression_answers_with_a_finite_number_however_far_out_the_row_is(key: str) -> None:
+    """Shares of a sum that are infinite cancel to NaN, which is no answer; the largest share then decides."""
+    sample = mixed_numbers()
+    model_class = REGRESSORS[key]
+    given = {"iterations": 5} if "cat" in key else {}
+    predictor = model_class.predictor(fit(model_class, sample, given).estimator, sample.contract)
+    far = [1e308, -1e308, 1e300, 1e18, None]
+    asked = pl.concat([sample.frame.head(1)] * len(far)).with_columns(
+        pl.Series("age", far, dtype=pl.Float64), pl.Series("seen at", far[::-1], dtype=pl.Float64)
+    )
+    many = predictor.many(asked)
+    assert np.isfinite(many).all()
+    assert_allclose(predictor.few(rows_of(asked)), many, rtol=1e-12)
+
+
+@pytest.mark.parametrize("key", REGRESSORS)
+def test_the_size_of_a_regression_grows_with_the_model(key: str) -> None:
+    model_class = REGRESSORS[key]
+    small = sample_for(model_class)
+    texts = pl.Series("many", [f"text number {i}" for i in range(small.frame.height)])
+    large = sample_of(small.frame.with_columns(texts), small.labels, ())
+    given: list[dict[str, Any]] = [{"iterations": 5}, {"iterations": 50}] if "cat" in key else [{}, {}]
+    sizes = [
+        model_class.predictor(fit(model_class, sample, hyperparams).estimator, sample.contract).size_bytes
+        for sample, hyperparams in zip((small, large), given, strict=True)
+    ]
+    assert 1_000 < sizes[0] < sizes[1] < 10_000_000

@@ -153,6 +153,32 @@ def test_a_training_arrives_whole(clearml: Double, storage_dir: Path) -> None:
     assert outbox(storage_dir, 0) == []
 
 
+def test_a_regression_arrives_with_its_own_plots(clearml: Double, storage_dir: Path) -> None:
+    prices = [float(row) ** 1.5 for row in range(len(ROWS))]
+    with opened(storage_dir) as yard:
+        hyperparams = {"iterations": 7}
+        model = train(yard, "price", "catboost_regressor", y=prices, hyperparams=hyperparams, evaluation=Evaluation())
+        report = yard.get_report("price")
+        flush(storage_dir)
+        assert yard.get_model("price").tracking.status == "sent"
+    task = clearml.by_name()["price-v1"]
+    assert task["status"] == "completed"
+    data = {name: item["value"] for name, item in task["hyperparams"]["Data"].items()}
+    assert data["task"] == "regression"
+    assert clearml.single_values(task) == pytest.approx(
+        {name.removeprefix("validation_"): value for name, value in model.metrics.items() if value is not None}
+    )
+    assert report.learning_curve is not None
+    assert [loss for _, loss in clearml.curve(task, "learn", "RMSE")] == pytest.approx(report.learning_curve.train)
+    plots = clearml.plots(task)
+    titles = ("Predicted against actual", "Residuals", "Feature importances")
+    assert set(plots) == {(title, "validation") for title in titles}
+    assert report.residuals is not None
+    assert plots["Residuals", "validation"]["data"][0]["y"] == report.residuals.counts
+    (output,) = task["models"]["output"]
+    assert clearml.models[output["model"]]["labels"] == {}
+
+
 def test_retrainings_failures_and_cancellations_arrive_in_order(clearml: Double, storage_dir: Path) -> None:
     clearml.down = True
     with opened(storage_dir) as yard:

@@ -113,15 +113,16 @@ def probabilities(classes: Sequence[str], shares: Sequence[float]) -> Drawing:
     return base.mark_bar(cornerRadiusEnd=3, height={"band": 0.7}) + written
 
 
-def versions(points: Sequence[tuple[int, float, str]], metric: str) -> Drawing:
-    """Draw a metric by version."""
+def versions(points: Sequence[tuple[int, float, str]], metric: str, *, share: bool) -> Drawing:
+    """Draw a metric by version; `share`: it is one of 1, written in percent."""
     frame = pl.DataFrame(points, schema={"version": pl.Int64, "value": pl.Float64, "status": pl.String}, orient="row")
+    ticks = "%" if share else ".4~g"
     base = alt.Chart(frame, height=200).encode(
         x=alt.X("version:O", title=t("chart.version"), axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False), axis=alt.Axis(format="%", tickCount=4)),
+        y=alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False), axis=alt.Axis(format=ticks, tickCount=4)),
         tooltip=[
             alt.Tooltip("version:O", title=t("chart.version")),
-            alt.Tooltip("value:Q", title=metric, format=".1%"),
+            alt.Tooltip("value:Q", title=metric, format=".1%" if share else ".4~g"),
         ],
     )
     return base.mark_line(strokeWidth=2) + base.mark_point(size=70, filled=True, opacity=1)

@@ -13,7 +13,7 @@ from modelyard.dashboard.listing import class_titles, classes, entry, every_mode
 from modelyard.dashboard.pages.models import MOST_COMPARED
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.texts import t
-from modelyard.schemas import Curve, ModelMetadata
+from modelyard.schemas import Curve, ModelMetadata, is_loss
 
 
 def show() -> None:
@@ -23,7 +23,9 @@ def show() -> None:
     if len(models) < 2:
         st.info(t("compare.pick"), icon=":material/compare_arrows:")
         return
-    if len({(model.target, model.n_rows) for model in models}) > 1:
+    if len({model.task for model in models}) > 1:
+        st.warning(t("compare.other_tasks"), icon=":material/info:")
+    elif len({(model.target, model.n_rows) for model in models}) > 1:
         st.warning(t("compare.other_tables"), icon=":material/info:")
     st.subheader(t("compare.metrics"), anchor=False)
     _show_metrics(models)
@@ -59,8 +61,8 @@ def _show_metrics(models: Sequence[ModelMetadata]) -> None:
         (t("column.class"), [formats.escaped(titles.get(m.model_class_key, m.model_class_key)) for m in models]),
         (t("column.rows"), [formats.count(model.n_rows) for model in models]),
     ]
-    names = [name for name in models[0].metrics if not name.endswith("_std")]
-    for name in names:
+    measured = dict.fromkeys(name for model in models for name in model.metrics if not name.endswith("_std"))
+    for name in measured:
         values = [model.metrics.get(name) for model in models]
         rows.append((metric_title(name), _best_marked(name, values)))
     _table(t("report.metric"), rows, models)
@@ -69,7 +71,7 @@ def _show_metrics(models: Sequence[ModelMetadata]) -> None:
 def _best_marked(metric: str, values: Sequence[float | None]) -> list[str]:
     """Write the values, the best one bold; none where all are as good."""
     present = [value for value in values if value is not None]
-    best = (min if formats.is_loss(metric) else max)(present, default=None)
+    best = (min if is_loss(metric) else max)(present, default=None)
     several = len(set(present)) > 1 and not metric.startswith("train_")  # learning by heart is no merit
     return [
         f"**{formats.metric_value(metric, value)}**"

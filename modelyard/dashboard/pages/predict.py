@@ -75,10 +75,11 @@ def _for_row(model: ModelMetadata) -> None:
         left.metric(
             target,
             label(answer.predictions[0]),
-            percent(max(shares, default=None)),
+            percent(max(shares)) if shares else None,
             delta_color="off",
             delta_arrow="off",
         )
         left.caption(t("predict.by", model=escaped(title(model))))
-        with right:
-            draw(bars.probabilities([label(name) for name in answer.classes], shares), t("chart.probability"))
+        if answer.classes is not None:
+            with right:
+                draw(bars.probabilities([label(name) for name in answer.classes], shares), t("chart.probability"))

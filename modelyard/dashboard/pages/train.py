@@ -17,7 +17,7 @@ from modelyard.dashboard.listing import title
 from modelyard.dashboard.order import Order, ask_algorithm, ask_evaluation, ask_name, is_choice
 from modelyard.dashboard.report import show_metrics, show_report
 from modelyard.dashboard.tables import Table
-from modelyard.dashboard.targets import show_labels
+from modelyard.dashboard.targets import ask_task, show_target
 from modelyard.dashboard.texts import t
 from modelyard.schemas import Job, ModelMetadata
 
@@ -110,10 +110,11 @@ def _show_form(parent: ModelMetadata | None) -> None:
     if table is None:
         return
     target = ask_target(table, parent)
-    learnable = target is not None and show_labels(table, target)
+    task = ask_task(table, target, parent)
+    learnable = target is not None and show_target(table, target, task)
     mapping = map_columns(table, target, parent) if target and table.columns else Mapping()
     with trouble.shown_in_place():
-        algorithm = ask_algorithm(parent)
+        algorithm = ask_algorithm(parent, task)
         evaluation = ask_evaluation(parent)
         name, tags = ask_name(parent)
         order = Order(algorithm, evaluation, name, tags, mapping, target)

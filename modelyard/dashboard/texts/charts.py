@@ -3,6 +3,11 @@
 CHARTS: dict[str, tuple[str, str]] = {
     "chart.actual": ("True class", "Истинный класс"),
     "chart.predicted": ("Predicted class", "Предсказанный класс"),
+    "chart.actual_number": ("True number", "Истинное число"),
+    "chart.predicted_number": ("Predicted number", "Предсказанное число"),
+    "chart.residual": ("True number minus prediction", "Истинное число минус предсказание"),
+    "chart.from": ("From", "От"),
+    "chart.to": ("To", "До"),
     "chart.rows": ("Rows", "Строк"),
     "chart.share_of_class": ("Share of the true class", "Доля истинного класса"),
     "chart.importance": ("Share of all importance", "Доля важности"),

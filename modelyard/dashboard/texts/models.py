@@ -62,6 +62,9 @@ MODELS: dict[str, tuple[str, str]] = {
     "model.made_of": ("What it was made of", "Из чего сделана"),
     "model.what": ("What", "Что"),
     "model.classes": ("Classes ({n})", "Классы ({n})"),
+    "model.task": ("Task", "Задача"),
+    "task.classification": ("classification (labels)", "классификация (метки)"),
+    "task.regression": ("regression (numbers)", "регрессия (числа)"),
     "model.trained_at": ("Trained", "Обучена"),
     "model.libraries": ("Libraries", "Библиотеки"),
     "model.id": ("Model id", "Идентификатор"),
@@ -97,6 +100,16 @@ MODELS: dict[str, tuple[str, str]] = {
     "report.confusion_help": (
         "Rows held out, by their true and their predicted class.",
         "Проверочные строки по истинному и предсказанному классу.",
+    ),
+    "report.against": ("Predicted against true", "Предсказание и истина"),
+    "report.against_help": (
+        "Rows held out; on the dashed line a prediction is right.",
+        "Проверочные строки; на пунктире предсказание верно.",
+    ),
+    "report.residuals": ("Residuals", "Остатки"),
+    "report.residuals_help": (
+        "By how much the predictions miss: the narrower around 0, the better.",
+        "Насколько предсказания ошибаются: чем уже вокруг 0, тем лучше.",
     ),
     "report.importances": ("What counts", "Что важно"),
     "report.importances_help": (
@@ -145,6 +158,28 @@ MODELS: dict[str, tuple[str, str]] = {
     "metric.average_precision": ("Average precision", "Средняя точность"),
     "metric.log_loss": ("Log loss", "Log loss"),
     "metric.brier": ("Brier score", "Оценка Брайера"),
+    "metric.rmse": ("RMSE", "RMSE"),
+    "metric.train_rmse": ("RMSE on training rows", "RMSE на обучении"),
+    "metric.mae": ("Mean absolute error", "Средняя абсолютная ошибка"),
+    "metric.r2": ("R²", "R²"),
+    "metric.median_absolute_error": ("Median absolute error", "Медианная абсолютная ошибка"),
+    "metric.mape": ("Mean absolute percentage error", "Средняя ошибка в процентах"),
+    "metric_help.rmse": (
+        "How far the predictions are off, in the unit of the target; large misses count more. Less is better.",
+        "Насколько предсказания ошибаются, в единицах цели; большие промахи весят больше. Меньше — лучше.",
+    ),
+    "metric_help.mae": (
+        "How far the predictions are off on average, in the unit of the target.",
+        "Насколько предсказания ошибаются в среднем, в единицах цели.",
+    ),
+    "metric_help.r2": (
+        "Which part of the spread is explained: 1 is perfect, 0 is no better than always saying the mean.",
+        "Какая часть разброса объяснена: 1 — идеально, 0 — не лучше, чем всегда называть среднее.",
+    ),
+    "metric_help.mape": (
+        "How far the predictions are off on average, as a share of the true number.",
+        "Насколько предсказания ошибаются в среднем, в долях истинного числа.",
+    ),
     "metric_help.accuracy": ("The share of rows predicted right.", "Доля строк, предсказанных верно."),
     "metric_help.balanced_accuracy": (
         "The mean of the classes' shares predicted right: rare classes count as much as frequent ones.",
@@ -167,6 +202,10 @@ MODELS: dict[str, tuple[str, str]] = {
     "compare.other_tables": (
         "These models were trained on different tables; their metrics compare only roughly.",
         "Модели обучены на разных таблицах: метрики сравнимы лишь приблизительно.",
+    ),
+    "compare.other_tasks": (
+        "These models predict different things, labels and numbers; their metrics do not compare.",
+        "Модели предсказывают разное, метки и числа: их метрики несравнимы.",
     ),
     "compare.metrics": ("Metrics", "Метрики"),
     "compare.hyperparams": ("Hyperparams that differ", "Различия в гиперпараметрах"),

@@ -33,6 +33,8 @@ PREDICTIONS: dict[str, tuple[str, str]] = {
         "Ответы не удаётся сопоставить с предсказаниями: число строк различается.",
     ),
     "predict.right_ones": ("{right} of {rows} rows are right", "Верно строк: {right} из {rows}"),
+    "predict.measured_on": ("Measured on {rows} rows", "Измерено на строках: {rows}"),
+    "predict.no_numbers": ("This column holds no numbers.", "В этом столбце нет чисел."),
     "row.help": (
         "Filled in with what is typical. An empty field is a missing value, which is allowed.",
         "Заполнено типичными значениями. Пустое поле — пропуск, это допустимо.",

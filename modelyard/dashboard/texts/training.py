@@ -46,10 +46,20 @@ TRAINING: dict[str, tuple[str, str]] = {
     "columns.target": ("Column to predict", "Что предсказывать"),
     "columns.target_hint": ("Choose the column with the answers", "Выберите столбец с ответами"),
     "columns.target_help": (
-        "The labels: text, whole numbers or true and false, at least two different ones.",
-        "Метки классов: текст, целые числа или true и false, не меньше двух разных.",
+        "Labels (text, whole numbers, true and false) or numbers, at least two different ones.",
+        "Метки (текст, целые числа, true и false) или числа, не меньше двух разных.",
     ),
     "columns.labels": ("{n} classes: {typical}", "Классов: {n} ({typical})"),
+    "columns.numbers": ("Numbers: {typical}", "Числа: {typical}"),
+    "target.task": ("What it holds", "Что в нём"),
+    "target.task_help": (
+        "Labels are told apart (classification); numbers are estimated (regression).",
+        "Метки различают (классификация), числа оценивают (регрессия).",
+    ),
+    "target.one_number": (
+        "**{column}** holds fewer than two different numbers: there is nothing to estimate.",
+        "В столбце **{column}** меньше двух разных чисел: оценивать нечего.",
+    ),
     "target.one_class": (
         "**{column}** holds fewer than two different labels: there is nothing to tell apart.",
         "В столбце **{column}** меньше двух разных меток: различать нечего.",
@@ -103,6 +113,10 @@ TRAINING: dict[str, tuple[str, str]] = {
     "train.class_gone": (
         "This model's algorithm, {algorithm}, is not installed on the server; install it there, or train a new model.",
         "Алгоритм этой модели, {algorithm}, на сервере не установлен; установите его там или обучите новую модель.",
+    ),
+    "train.no_class": (
+        "The server has no algorithm for {task}.",
+        "На сервере нет алгоритма для задачи: {task}.",
     ),
     "train.algorithm_kept": ("**{title}**, as in the parent.", "**{title}**, как у предыдущей версии."),
     "train.choose": ("Choose", "Выбрать"),

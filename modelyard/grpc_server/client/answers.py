@@ -32,12 +32,13 @@ def read(kind: type[AnswerT], message: Any) -> AnswerT:
 
 
 def read_predictions(message: pb.PredictResponse, *, probabilities: bool) -> Predictions:
-    """Read predictions; `probabilities`: they were asked for."""
+    """Read predictions; `probabilities`: they were asked for, and are there if the model has classes."""
+    classes = _labels(message.classes) or None
     return Predictions(
         model_id=message.model_id,
         predictions=_labels(message.predictions),
-        classes=_labels(message.classes),
-        probabilities=[list(row.values) for row in message.probabilities] if probabilities else None,
+        classes=classes,
+        probabilities=[list(row.values) for row in message.probabilities] if probabilities and classes else None,
         warnings=[messages.read(ModelWarning, warning) for warning in message.warnings],
     )
 

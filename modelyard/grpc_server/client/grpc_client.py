@@ -93,7 +93,7 @@ class GrpcClient(Client):
             yield answers.read(Job, message)
 
     def predict(self, request: PredictRequest) -> Predictions:
-        """Predict the label of each row."""
+        """Predict the label, or the number, of each row."""
         parse_reference(request.model_id)
         header = orders.prediction_message(request)
         first, following = _one_or_more(tables_out.chunks(request.X, self._chunk_bytes, request.feature_names))

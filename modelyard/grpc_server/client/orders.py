@@ -31,7 +31,12 @@ def training_message(request: TrainRequest | RetrainRequest) -> pb.TrainRequest 
     message: pb.TrainRequest | pb.RetrainRequest
     if isinstance(request, TrainRequest):
         check_unicode(model_class_key=request.model_class_key, name=request.name)
-        message = pb.TrainRequest(model_class_key=request.model_class_key, name=request.name or "", tags=request.tags)
+        message = pb.TrainRequest(
+            model_class_key=request.model_class_key,
+            name=request.name or "",
+            tags=request.tags,
+            task=request.task or "",
+        )
     else:
         message = pb.RetrainRequest(model_id=request.model_id)
         if request.tags is not None:

@@ -151,7 +151,7 @@ class ModelServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Predict(self, request, context):
-        """Predicts the label of each row.
+        """Predicts the label, or for regression the number, of each row.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,7 @@ def _predict_many(model: LoadedModel, table: Table, request: PredictRequest) -> 
     return Predictions(
         model_id=model.model_id,
         predictions=model.task.many_answers(scores, model.contract),
-        classes=list(model.contract.classes),
+        classes=list(model.contract.classes) or None,
         probabilities=scores.tolist() if request.probabilities and model.contract.classes else None,
         warnings=list(table.warnings),
     )
@@ -48,7 +48,7 @@ def answer_few(model: LoadedModel, scores: list[list[float]], checked: FewRows, 
     return Predictions(
         model_id=model.model_id,
         predictions=model.task.answers(scores, model.contract),
-        classes=list(classes),
+        classes=list(classes) or None,
         probabilities=scores if request.probabilities and classes else None,
         warnings=list(checked.warnings),
     )

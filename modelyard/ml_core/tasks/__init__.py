@@ -4,7 +4,8 @@ from types import MappingProxyType
 
 from modelyard.ml_core.tasks.base import Task
 from modelyard.ml_core.tasks.classification import Classification
+from modelyard.ml_core.tasks.regression import Regression
 
-TASKS: MappingProxyType[str, Task] = MappingProxyType({"classification": Classification()})
+TASKS: MappingProxyType[str, Task] = MappingProxyType({"classification": Classification(), "regression": Regression()})
 
 __all__ = ["TASKS", "Task"]

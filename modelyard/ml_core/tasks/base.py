@@ -6,14 +6,14 @@ what they mean. A task knows neither model classes nor storage, and holds no sta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from modelyard.schemas import Evaluation, Label, ModelWarning
+from modelyard.schemas import Evaluation, Label, ModelWarning, Prediction
 from modelyard.tables.contract import Contract, TrainingTable
 from modelyard.tables.labels import TargetReader
 
@@ -25,6 +25,9 @@ Scores = npt.NDArray[np.float64]
 
 Metrics = dict[str, float | None]
 Rows = npt.NDArray[np.int64]
+
+KeysOfTask = Callable[[str], Sequence[str]]
+"""Returns the keys of the model classes of a task."""
 
 FALLBACK = "evaluation_fallback"
 """The code of a warning that another evaluation was made than was asked for."""
@@ -52,12 +55,9 @@ class Task(Protocol):
 
     preloads: tuple[str, ...]
     """The modules that evaluations of the task import when they come to it; runs import them before."""
-    headline: str
-    """The metric that tells most, without `train_` or `validation_` before it."""
 
-    @property
-    def read_target(self) -> TargetReader:
-        """What reads the targets of a table to train on."""
+    def read_target(self, keys_of_task: KeysOfTask) -> TargetReader:
+        """Return what reads the targets of a table; for those of another task it names the model classes to take."""
         ...
 
     def targets(self, table: TrainingTable) -> Truth:
@@ -92,10 +92,10 @@ class Task(Protocol):
         """Return how the targets differ from a parent model's, whose classes were `before`."""
         ...
 
-    def answers(self, scores: list[list[float]], contract: Contract) -> list[Label]:
+    def answers(self, scores: list[list[float]], contract: Contract) -> list[Prediction]:
         """Return the prediction for each of a few rows, by its k scores."""
         ...
 
-    def many_answers(self, scores: Scores, contract: Contract) -> list[Label]:
+    def many_answers(self, scores: Scores, contract: Contract) -> list[Prediction]:
         """Return what `answers` returns, by scores of shape (n, k)."""
         ...

@@ -9,14 +9,14 @@ from typing import Any
 import orjson
 
 from modelyard import models_registry
-from modelyard.errors import InvalidHyperparams
+from modelyard.errors import FieldError, InvalidHyperparams, InvalidRequest
 from modelyard.ml_core.tasks import TASKS, Task
 from modelyard.ml_core.training.plan import TrainingPlan
 from modelyard.ml_core.training.reading import kept_reading, reading_options
 from modelyard.models_registry import hyperparams
 from modelyard.models_registry.base import ModelClass
 from modelyard.schemas import ModelMetadata, ModelWarning, Reading, RetrainRequest, TrainRequest
-from modelyard.tables import UNPACKED_BYTES, ReadingOptions, TrainingTable, read_training
+from modelyard.tables import UNPACKED_BYTES, ReadingOptions, TrainingTable, advice, read_training
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class TrainingOrder:
             "target": table.target,
             "n_rows": table.frame.height,
             "n_features": table.frame.width,
-            "n_classes": len(table.contract.classes),
+            "n_classes": len(table.contract.classes) or None,
         }
 
 
@@ -83,9 +83,11 @@ def order_training(
 ) -> TrainingOrder:
     """Work out a request to train. `max_file_bytes` bounds what comes out of a compressed file.
 
-    Raises ModelClassNotFound, InvalidHyperparams, InvalidTable, PayloadTooLarge.
+    Raises ModelClassNotFound, InvalidHyperparams, InvalidTable, PayloadTooLarge; InvalidRequest for a model class of
+    another task.
     """
     model_class = models_registry.model_class(request.model_class_key)
+    _check_task(request.task, model_class)
     checked = check_hyperparams(model_class, request.hyperparams)
     options = reading_options(request, None, missing_markers, max_file_bytes)
     table = read_training(
@@ -95,7 +97,7 @@ def order_training(
         feature_types=request.feature_types,
         feature_names=request.feature_names,
         options=options,
-        read_target=TASKS[model_class.task].read_target,
+        read_target=TASKS[model_class.task].read_target(models_registry.keys_of_task),
     )
     plan = TrainingPlan(model_class=model_class, hyperparams=checked, evaluation=request.evaluation, table=table)
     return TrainingOrder(plan=plan, name=request.name, tags=tuple(request.tags), reading=kept_reading(options, table))
@@ -141,6 +143,16 @@ def check_hyperparams(model_class: ModelClass, given: dict[str, Any]) -> dict[st
     return checked
 
 
+def _check_task(asked: str | None, model_class: ModelClass) -> None:
+    if asked is None or asked == model_class.task:
+        return
+    message = (
+        f"task {asked!r} cannot be done by model class {model_class.key!r}, whose task is {model_class.task!r}; "
+        f"take {advice.one_of(models_registry.keys_of_task(asked))}"
+    )
+    raise InvalidRequest.of([FieldError(("task",), message, asked)])
+
+
 def _read_like_parent(
     request: RetrainRequest, parent: ModelMetadata, options: ReadingOptions, task: Task
 ) -> TrainingTable:
@@ -151,11 +163,11 @@ def _read_like_parent(
         feature_types=request.feature_types,
         feature_names=request.feature_names,
         options=options,
-        read_target=task.read_target,
+        read_target=task.read_target(models_registry.keys_of_task),
         inherited_types=parent.feature_types,
         row_names=parent.feature_names if _is_rows(request.X) else None,
     )
-    changes = (*_changed_columns(parent, table), *task.changes(parent.classes, table.contract))
+    changes = (*_changed_columns(parent, table), *task.changes(parent.classes or (), table.contract))
     return replace(table, warnings=(*table.warnings, *changes))
 
 

@@ -155,11 +155,12 @@ def describe(order: TrainingOrder, trained: Trained) -> ModelDescription:
     return ModelDescription(
         parent_id=order.parent_id,
         model_class_key=plan.model_class.key,
+        task=plan.model_class.task,
         hyperparams=plan.hyperparams,
         metrics=trained.metrics,
         feature_names=list(contract.feature_names),
         feature_types=contract.feature_types,
-        classes=list(contract.classes),
+        classes=list(contract.classes) or None,
         n_rows=plan.table.frame.height,
         target=plan.table.target,
         fingerprint=order.fingerprint(),

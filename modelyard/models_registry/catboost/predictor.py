@@ -23,34 +23,33 @@ ROWS_FOR_THREADS = 10_000
 """Below this starting threads costs more than they save (measured on two cores, 300 trees, 14 columns)."""
 
 
-class CatBoostPredictor:
-    """CatBoost's own probabilities, in the order of the contract's classes."""
+class _Predictor:
+    """What predictors of CatBoost share: a slim copy of the estimator, and the quickest way to its raw values."""
 
     def __init__(self, estimator: Any, contract: Contract) -> None:
         from catboost import Pool
 
         self.size_bytes = pickled_size(estimator)
         self._pool = Pool
-        self._estimator, loss = _slimmed(estimator)
+        self._estimator, self._loss = _slimmed(estimator)
         types = contract.feature_types.values()
         self._categorical = [i for i, feature_type in enumerate(types) if feature_type == "categorical"]
-        self._order = class_order(estimator.classes_, contract)
-        self._knows_link = loss in ("Logloss", "MultiClass")
         self._make_pool = self._quickest_pool(contract)
-        self._ordered = self._order == list(range(len(self._order)))
 
-    def few(self, rows: Sequence[Sequence[float | str]]) -> list[list[float]]:
-        """Return the class probabilities of each of a few checked rows."""
-        if not rows:
-            return []
-        if not self._knows_link:
-            answer: list[list[float]] = self._probabilities(list(rows), thread_count=1).tolist()
-            return answer
-        raw = self._estimator.predict(self._make_pool(rows), prediction_type="RawFormulaVal", thread_count=1).tolist()
-        return self._linked(raw)
+    def _raw(self, rows: Sequence[Sequence[float | str]]) -> list[Any]:
+        """Return the raw values of a few checked rows: one number a row, k for MultiClass."""
+        pool = self._make_pool(rows)
+        raw: list[Any] = self._estimator.predict(pool, prediction_type="RawFormulaVal", thread_count=1).tolist()
+        return raw
+
+    def _threads(self, frame: pl.DataFrame) -> int:
+        return 1 if frame.height < ROWS_FOR_THREADS else -1
+
+    def _whole_pool(self, data: Any, thread_count: int) -> Any:
+        return self._pool(data, cat_features=self._categorical, thread_count=thread_count)
 
     def _public_pool(self, rows: Sequence[Sequence[float | str]]) -> Any:
-        return self._pool(list(rows), cat_features=self._categorical, thread_count=1)
+        return self._whole_pool(list(rows), thread_count=1)
 
     def _short_pool(self, rows: Sequence[Sequence[float | str]]) -> Any:
         """Make a Pool without the checks of its constructor, which take longer than the making."""
@@ -70,11 +69,30 @@ class CatBoostPredictor:
         same = self._estimator.predict(public) == self._estimator.predict(short)
         return self._short_pool if same.all() else self._public_pool
 
+
+class CatBoostPredictor(_Predictor):
+    """CatBoost's own probabilities, in the order of the contract's classes."""
+
+    def __init__(self, estimator: Any, contract: Contract) -> None:
+        super().__init__(estimator, contract)
+        self._order = class_order(estimator.classes_, contract)
+        self._knows_link = self._loss in ("Logloss", "MultiClass")
+        self._ordered = self._order == list(range(len(self._order)))
+
+    def few(self, rows: Sequence[Sequence[float | str]]) -> list[list[float]]:
+        """Return the class probabilities of each of a few checked rows."""
+        if not rows:
+            return []
+        if not self._knows_link:
+            answer: list[list[float]] = self._probabilities(list(rows), thread_count=1).tolist()
+            return answer
+        return self._linked(self._raw(rows))
+
     def many(self, frame: pl.DataFrame) -> npt.NDArray[np.float64]:
         """Return the probabilities of a checked frame's n rows, shape (n, k)."""
         if frame.height == 0:
             return np.empty((0, len(self._order)))
-        return self._probabilities(frame, thread_count=1 if frame.height < ROWS_FOR_THREADS else -1)
+        return self._probabilities(frame, self._threads(frame))
 
     def _linked(self, raw: Sequence[Any]) -> list[list[float]]:
         """Return the probabilities of raw values: one number a row for Logloss, k for MultiClass."""
@@ -82,9 +100,25 @@ class CatBoostPredictor:
         return shares if self._ordered else [[row[at] for at in self._order] for row in shares]
 
     def _probabilities(self, data: Any, thread_count: int) -> npt.NDArray[np.float64]:
-        pool = self._pool(data, cat_features=self._categorical, thread_count=thread_count)
+        pool = self._whole_pool(data, thread_count)
         answer: npt.NDArray[np.float64] = self._estimator.predict_proba(pool, thread_count=thread_count)
         return answer if self._ordered else answer[:, self._order]
+
+
+class CatBoostValues(_Predictor):
+    """CatBoost's own values, one a row: raw values are the answer, because the squared error has no link."""
+
+    def few(self, rows: Sequence[Sequence[float | str]]) -> list[list[float]]:
+        """Return the value of each of a few checked rows, in a list of its own."""
+        return [[value] for value in self._raw(rows)] if rows else []
+
+    def many(self, frame: pl.DataFrame) -> npt.NDArray[np.float64]:
+        """Return the values of a checked frame's n rows, shape (n, 1)."""
+        if frame.height == 0:
+            return np.empty((0, 1))
+        threads = self._threads(frame)
+        pool = self._whole_pool(frame, threads)
+        return np.asarray(self._estimator.predict(pool, thread_count=threads), dtype=np.float64).reshape(-1, 1)
 
 
 def _slimmed(estimator: Any) -> tuple[Any, str]:

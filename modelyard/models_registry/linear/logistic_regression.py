@@ -1,27 +1,19 @@
-"""Logistic regression by scikit-learn: imputer, scaler and one-hot encoder, then the linear model, in one Pipeline.
-
-A missing number becomes its column's median; a missing category is one more category, an unknown one weighs nothing.
-"""
+"""Logistic regression by scikit-learn, behind the columns that the linear model classes share."""
 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import polars as pl
 
-from modelyard.errors import FieldError, InvalidTable
-from modelyard.models_registry.base import Fit, FitTask, ModelClass, OnProgress, Predictor, Progress
+from modelyard.errors import FieldError
+from modelyard.models_registry.base import FitTask, Predictor
 from modelyard.models_registry.hyperparams import Hyperparam
-from modelyard.models_registry.linear.features import fit_columns
-from modelyard.models_registry.linear.predictor import LinearPredictor, column_weights, fitted_categories
-from modelyard.schemas import ModelWarning
-from modelyard.tables.contract import Contract, as_codes
+from modelyard.models_registry.linear.pipeline import LinearModelClass
+from modelyard.models_registry.linear.predictor import LogisticPredictor
+from modelyard.tables.contract import Contract
 
 PENALTIES_OF_SOLVER = {
     "lbfgs": ("l2", "none"),
@@ -32,13 +24,9 @@ PENALTIES_OF_SOLVER = {
     "saga": ("l2", "l1", "elasticnet", "none"),
 }
 BINARY_SOLVERS = frozenset({"liblinear"})
-LARGEST_NUMBER = 1e150
-"""Above it squares, which a deviation is made of, leave the range of a float."""
-
-_STAGES = 3
 
 
-class LogisticRegressionClass(ModelClass):
+class LogisticRegressionClass(LinearModelClass):
     """scikit-learn's LogisticRegression behind imputation, scaling and one-hot encoding."""
 
     key = "logistic_regression"
@@ -48,18 +36,7 @@ class LogisticRegressionClass(ModelClass):
         "one-hot encoded. A good baseline, and often all that is needed."
     )
     import_path = "sklearn.linear_model.LogisticRegression"
-    libraries = ("scikit-learn",)
-    preloads = (
-        "sklearn.compose",
-        "sklearn.exceptions",
-        "sklearn.impute",
-        "sklearn.linear_model",
-        "sklearn.pipeline",
-        "sklearn.preprocessing",
-    )
-    rehearsal: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-    framework = "ScikitLearn"
-    reads_enums = True
+    step = "classifier"
     hyperparams = (
         Hyperparam(
             "C",
@@ -117,36 +94,27 @@ class LogisticRegressionClass(ModelClass):
         found = [_solver_and_penalty(hyperparams), _l1_ratio(hyperparams), _solver_and_classes(hyperparams, n_classes)]
         return [error for error in found if error is not None]
 
-    def fit(self, task: FitTask) -> Fit:
-        """Fit the pipeline; what the libraries warn of becomes the fit's warnings."""
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            pipeline = _fit_pipeline(task)
-        return Fit(pipeline, warnings=_model_warnings(caught, pipeline, task.hyperparams))
+    def fit_model(self, task: FitTask, features: Any) -> Any:
+        """Fit to texts by their places among the sorted classes, because scikit-learn sorts objects slowly."""
+        classifier = _classifier(task.hyperparams)
+        if task.labels.dtype != object:
+            return classifier.fit(features, task.labels)
+        codes = {label: code for code, label in enumerate(task.contract.classes)}
+        places = np.fromiter(map(codes.__getitem__, task.labels), dtype=np.int64, count=len(task.labels))
+        classifier.fit(features, places)
+        classifier.classes_ = np.array(task.contract.classes, dtype=object)[classifier.classes_]
+        return classifier
+
+    def advice(self, iterations: int, hyperparams: Mapping[str, Any], said: str) -> str:
+        """Name max_iter if the solver has taken them all, else what else may help."""
+        max_iter = hyperparams["max_iter"]
+        if iterations >= max_iter:
+            return f"it reached max_iter={max_iter}; a larger max_iter may fit better"
+        return f"{said}; another solver, a larger max_iter or a smaller C may fit better"
 
     def predictor(self, estimator: Any, contract: Contract) -> Predictor:
         """Fold the pipeline into lookups and sums."""
-        return LinearPredictor(estimator, contract)
-
-    def feature_importances(self, estimator: Any, contract: Contract, frame: pl.DataFrame) -> dict[str, float] | None:
-        """Return each column's absolute standardised weights: summed over its categories, averaged over the classes.
-
-        Numbers are standardised in the pipeline. A category is a column of zeros and ones, whose weight still has to be
-        multiplied by its deviation: a rare category hardly counts, whatever its weight.
-        """
-        weights, categories = column_weights(estimator), fitted_categories(estimator)
-        for name, found in categories.items():
-            weights[name] = weights[name] * _deviations(frame[name], found)
-        return {name: float(np.abs(weights[name]).sum(axis=1).mean()) for name in contract.feature_names}
-
-
-def _deviations(column: pl.Series, categories: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Return the standard deviation of each category's zeros and ones over the rows of a column."""
-    coded = as_codes(column)
-    assert isinstance(coded.dtype, pl.Enum)
-    counts = dict(zip(coded.dtype.categories, np.bincount(coded.to_physical()), strict=False))
-    shares = np.array([counts.get(category, 0) for category in categories]) / len(column)
-    return np.sqrt(shares * (1 - shares))
+        return LogisticPredictor(estimator, contract)
 
 
 def _solver_and_penalty(hyperparams: Mapping[str, Any]) -> FieldError | None:
@@ -187,67 +155,6 @@ def _quoted(names: Iterable[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
-def _fit_pipeline(task: FitTask) -> Any:
-    from sklearn.pipeline import Pipeline
-
-    _report(task.on_progress, 0)
-    _check_scale(task)
-    columns = _columns(task.contract)
-    features = fit_columns(columns, task.frame)
-    _report(task.on_progress, 1)
-    classifier = _fit_classifier(task, features)
-    _report(task.on_progress, 2)
-    pipeline = Pipeline([("columns", columns), ("classifier", classifier)])
-    _report(task.on_progress, _STAGES)
-    return pipeline
-
-
-def _report(on_progress: OnProgress | None, stage: int) -> None:
-    if on_progress is not None:
-        on_progress(Progress(stage, _STAGES))
-
-
-def _columns(contract: Contract) -> Any:
-    from sklearn.compose import ColumnTransformer
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
-    of_type: dict[str, list[str]] = {"numeric": [], "categorical": []}
-    for name, feature_type in contract.feature_types.items():
-        of_type[feature_type].append(name)
-    # Without keep_empty_features a column that is missing throughout a fold would drop out and shift the others.
-    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
-    steps = {
-        "numeric": Pipeline([("imputer", imputer), ("scaler", StandardScaler())]),
-        "categorical": OneHotEncoder(handle_unknown="ignore"),
-    }
-    return ColumnTransformer([(kind, steps[kind], names) for kind, names in of_type.items() if names])
-
-
-def _check_scale(task: FitTask) -> None:
-    """Refuse columns whose numbers are so large that their median, mean or deviation would not be a number."""
-    errors = []
-    for series in task.frame.select(pl.col(pl.Float64).abs().max()):
-        name, largest = series.name, series[0]
-        if largest is not None and largest > LARGEST_NUMBER:
-            message = f"column {name!r} has numbers too large to be standardised; scale it down to {LARGEST_NUMBER:g}"
-            errors.append(FieldError(("X", name), f"{message}, got {largest:g}", largest))
-    if errors:
-        raise InvalidTable.of(errors)
-
-
-def _fit_classifier(task: FitTask, features: Any) -> Any:
-    """Fit the linear model; to texts by their places among the sorted classes, as scikit-learn sorts objects slowly."""
-    classifier = _classifier(task.hyperparams)
-    if task.labels.dtype != object:
-        return classifier.fit(features, task.labels)
-    codes = {label: code for code, label in enumerate(task.contract.classes)}
-    classifier.fit(features, np.fromiter(map(codes.__getitem__, task.labels), dtype=np.int64, count=len(task.labels)))
-    classifier.classes_ = np.array(task.contract.classes, dtype=object)[classifier.classes_]
-    return classifier
-
-
 def _classifier(hyperparams: Mapping[str, Any]) -> Any:
     """Build the linear model. scikit-learn 1.8 deprecated `penalty`: `l1_ratio` and an infinite C say the same."""
     from sklearn.linear_model import LogisticRegression
@@ -261,29 +168,3 @@ def _classifier(hyperparams: Mapping[str, Any]) -> Any:
         class_weight=hyperparams["class_weight"],
         random_state=hyperparams["random_state"],
     )
-
-
-def _model_warnings(
-    caught: list[warnings.WarningMessage], pipeline: Any, hyperparams: Mapping[str, Any]
-) -> tuple[ModelWarning, ...]:
-    from sklearn.exceptions import ConvergenceWarning
-
-    found: dict[ModelWarning, None] = {}  # a dict, since a solver may say the same thing often
-    for warning in caught:
-        text = str(warning.message).strip().split("\n")[0].rstrip(":")
-        if issubclass(warning.category, ConvergenceWarning):
-            found[_not_converged(text, pipeline, hyperparams)] = None
-        else:
-            found[ModelWarning(code="library_warning", message=f"{warning.category.__name__}: {text}")] = None
-    return tuple(found)
-
-
-def _not_converged(text: str, pipeline: Any, hyperparams: Mapping[str, Any]) -> ModelWarning:
-    solver, max_iter = hyperparams["solver"], hyperparams["max_iter"]
-    iterations = int(np.max(pipeline.named_steps["classifier"].n_iter_))
-    if iterations >= max_iter:
-        why = f"it reached max_iter={max_iter}; a larger max_iter may fit better"
-    else:
-        why = f"{text}; another solver, a larger max_iter or a smaller C may fit better"
-    message = f"solver {solver!r} stopped after {iterations} iterations before it had converged: {why}"
-    return ModelWarning(code="not_converged", message=message)

@@ -78,7 +78,7 @@ class RestClient(Client):
             raise Unavailable(f"{self._url} ended before job {job_id}")
 
     def predict(self, request: PredictRequest) -> Predictions:
-        """Predict the label of each row."""
+        """Predict the label, or the number, of each row."""
         return self._read(Predictions, self._send("/predict", request))
 
     def close(self) -> None:

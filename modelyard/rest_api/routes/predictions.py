@@ -24,7 +24,7 @@ def router(desk: Desk) -> APIRouter:
 
     @routes.post("/predict", response_model=Predictions, responses=_ERRORS, openapi_extra=json_body(PredictRequest))
     async def predict(request: Request) -> Response:
-        """Predict the label of each row."""
+        """Predict the label, or the number, of each row."""
         body = await request.body()
         found = await desk.predict(len(body), partial(parse_json, body, PredictRequest), write_json)
         return Response(found.content, media_type=JSON, headers={"Server-Timing": timing(found)})
@@ -36,7 +36,7 @@ def router(desk: Desk) -> APIRouter:
         openapi_extra=table_body(PredictRequest),
     )
     async def predict_file(request: Request) -> Response:
-        """Predict the label of each row of an uploaded table, answered in the format of `Accept`.
+        """Predict the label, or the number, of each row of an uploaded table, in the format of `Accept`.
 
         Quickest is an Arrow stream as the body itself, the other fields in the query.
         """

@@ -6,26 +6,29 @@ The truth of a row is its code, an index into the contract's k classes; scores a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from modelyard.errors import InvalidTable
-from modelyard.ml_core.tasks.base import Metrics, Scores, Splits, Truth
+from modelyard.ml_core.tasks.base import KeysOfTask, Metrics, Scores, Splits, Truth
 from modelyard.ml_core.tasks.classification import curves, labels, metrics
 from modelyard.ml_core.tasks.classification.splits import split_rows
-from modelyard.schemas import Evaluation, Label, ModelWarning
+from modelyard.schemas import Evaluation, Label, ModelWarning, Prediction
 from modelyard.tables.contract import Contract, TrainingTable
-from modelyard.tables.labels import read_labels
+from modelyard.tables.labels import TargetReader, read_labels
 
 
 class Classification:
     """The task of model classes that predict a label. It satisfies `tasks.base.Task`, which describes the methods."""
 
     preloads: tuple[str, ...] = ("sklearn.calibration", "sklearn.metrics", "sklearn.model_selection")
-    headline = "accuracy"
-    read_target = staticmethod(read_labels)
     validation_metrics = staticmethod(metrics.validation_metrics)
+
+    def read_target(self, keys_of_task: KeysOfTask) -> TargetReader:
+        """Read labels; the errors and warnings name the model classes of regression for targets that are numbers."""
+        return partial(read_labels, for_numbers=keys_of_task("regression"))
 
     def targets(self, table: TrainingTable) -> Truth:
         """Return the labels themselves: int64, bool, or an object array of str."""
@@ -67,12 +70,12 @@ class Classification:
         """Warn of classes that are new or gone."""
         return labels.changed_classes(before, contract.classes)
 
-    def answers(self, scores: list[list[float]], contract: Contract) -> list[Label]:
+    def answers(self, scores: list[list[float]], contract: Contract) -> list[Prediction]:
         """Return the class of the highest probability, the first of equals."""
         classes = contract.classes
         return [classes[row.index(max(row))] for row in scores]
 
-    def many_answers(self, scores: Scores, contract: Contract) -> list[Label]:
+    def many_answers(self, scores: Scores, contract: Contract) -> list[Prediction]:
         """Return the class of the highest probability, the first of equals."""
-        found: list[Label] = np.array(contract.classes, dtype=object)[metrics.predicted_codes(scores)].tolist()
+        found: list[Prediction] = np.array(contract.classes, dtype=object)[metrics.predicted_codes(scores)].tolist()
         return found

@@ -1,0 +1,80 @@
+"""Regression: numbers, judged by how far the predictions are from them.
+
+The truth of a row is the number itself; scores are the predicted numbers, shape (n, 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from modelyard.errors import InvalidTable
+from modelyard.ml_core.tasks.base import KeysOfTask, Metrics, Scores, Splits, Truth
+from modelyard.ml_core.tasks.regression import metrics, residuals
+from modelyard.ml_core.tasks.regression.splits import split_rows
+from modelyard.ml_core.tasks.regression.targets import read_numbers
+from modelyard.schemas import Evaluation, Label, ModelWarning, Prediction
+from modelyard.tables.contract import Contract, TrainingTable
+from modelyard.tables.labels import TargetReader
+
+
+class Regression:
+    """The task of model classes that predict a number. It satisfies `tasks.base.Task`, which describes the methods."""
+
+    preloads: tuple[str, ...] = ("sklearn.metrics", "sklearn.model_selection")
+
+    def read_target(self, keys_of_task: KeysOfTask) -> TargetReader:
+        """Read finite numbers; the errors and warnings name the classifiers for targets that are labels."""
+        return partial(read_numbers, for_labels=keys_of_task("classification"))
+
+    def targets(self, table: TrainingTable) -> Truth:
+        """Return the numbers themselves, float64."""
+        return table.codes
+
+    def split(self, evaluation: Evaluation, table: TrainingTable) -> Splits:
+        """Split at random."""
+        return split_rows(evaluation, len(table.codes))
+
+    def checked(self, scores: Scores) -> Scores:
+        """Return the scores as they are."""
+        if not np.isfinite(scores).all():
+            raise InvalidTable(
+                "the fit broke down: its predictions are not numbers; "
+                "scale the numeric columns or use other hyperparams"
+            )
+        return scores
+
+    def training_metrics(self, truth: Truth, scores: Scores) -> Metrics:
+        """Return the root of the mean squared error alone."""
+        return {"train_rmse": metrics.rmse(truth, scores)}
+
+    def validation_metrics(self, truth: Truth, scores: Scores) -> Metrics:
+        """Return how far the predictions are off, in the unit of the target and as shares."""
+        return metrics.validation_metrics(truth, scores)
+
+    def judged(self, truth: Truth, scores: Scores, contract: Contract) -> dict[str, Any]:
+        """Return the residuals, and the true numbers beside the predicted ones."""
+        return {
+            "residuals": residuals.residuals(truth, scores),
+            "predicted_against_actual": residuals.actual_and_predicted(truth, scores),
+        }
+
+    def warnings(self, truth: Truth, scores: Scores, contract: Contract) -> tuple[ModelWarning, ...]:
+        """Return none."""
+        return ()
+
+    def changes(self, before: Sequence[Label], contract: Contract) -> tuple[ModelWarning, ...]:
+        """Return none, because there are no classes that could change."""
+        return ()
+
+    def answers(self, scores: list[list[float]], contract: Contract) -> list[Prediction]:
+        """Return the numbers."""
+        return [value for (value,) in scores]
+
+    def many_answers(self, scores: Scores, contract: Contract) -> list[Prediction]:
+        """Return the numbers."""
+        found: list[Prediction] = scores[:, 0].tolist()
+        return found

@@ -1,0 +1,141 @@
+"""The pages for regression: what is asked, what a report, a prediction and a comparison show."""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+import pytest
+
+from modelyard.dashboard import formats
+from modelyard.schemas import ModelMetadata, TrainRequest
+from tests.dashboard.test_pages import Yard, button, penguin_model, texts, wait_for_model, yard
+
+__all__ = ["penguin_model", "yard"]
+
+pytestmark = pytest.mark.filterwarnings("default")  # Streamlit's own
+
+
+@pytest.fixture(scope="module")
+def weights(yard: Yard, penguins: pl.DataFrame) -> ModelMetadata:
+    X = penguins.drop_nulls("body_mass_g")
+    return yard.client.train(
+        TrainRequest(model_class_key="linear_regression", X=X, target="body_mass_g", name="weights")
+    )
+
+
+@pytest.fixture(scope="module")
+def tree_weights(yard: Yard, penguins: pl.DataFrame) -> ModelMetadata:
+    request = TrainRequest(
+        model_class_key="catboost_regressor",
+        X=penguins.drop_nulls("body_mass_g"),
+        target="body_mass_g",
+        name="weights",
+        hyperparams={"iterations": 20},
+    )
+    return yard.client.train(request)
+
+
+def test_the_form_asks_what_a_column_holds_and_offers_the_algorithms_for_it(yard: Yard) -> None:
+    app = yard.open("train")
+    app = app.button[-1].click().run()
+    offered = {button.key for button in app.button if str(button.key).startswith("class-")}
+    assert offered == {"class-logistic_regression", "class-catboost_classifier"}
+    app = app.selectbox[0].set_value("body_mass_g").run()
+    (task,) = (one for one in app.segmented_control if str(one.key).startswith("task-"))
+    assert task.value == "regression"
+    offered = {button.key for button in app.button if str(button.key).startswith("class-")}
+    assert offered == {"class-linear_regression", "class-catboost_regressor"}
+    assert "Numbers: 2700 … 6300" in texts(app)
+
+
+def test_a_regression_is_trained_from_the_form(yard: Yard) -> None:
+    app = yard.open("train")
+    app = app.button[-1].click().run()
+    app = app.selectbox[0].set_value("year").run()
+    (task,) = (one for one in app.segmented_control if str(one.key).startswith("task-"))
+    assert task.value == "classification"
+    app = task.set_value("regression").run()
+    app = app.text_input[0].set_value("years").run()
+    app = wait_for_model(button(app, "train-go").click().run())
+    assert "years · v1" in app.success[0].value
+    assert yard.client.get_model("years").task == "regression"
+    assert [metric.label for metric in app.metric] == [
+        "RMSE",
+        "Mean absolute error",
+        "R²",
+        "Mean absolute percentage error",
+    ]
+
+
+@pytest.mark.parametrize("page", ["overview", "predict", "models", "compare", "model"])
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_every_page_shows_a_regression_in_both_languages(
+    yard: Yard, weights: ModelMetadata, tree_weights: ModelMetadata, page: str, language: str
+) -> None:
+    assert tree_weights.version == weights.version + 1
+    app = yard.open(page, lang=language, id=weights.model_id)
+    assert not app.exception
+    assert not app.error
+    assert bool(re.search("[\u0400-\u04ff]", texts(app))) == (language == "ru")
+
+
+def test_a_report_shows_the_residuals_and_no_classes(yard: Yard, weights: ModelMetadata) -> None:
+    app = yard.open("model", id=weights.model_id)
+    said = texts(app)
+    assert "Predicted against true" in said
+    assert "Residuals" in said
+    assert "Confusion matrix" not in said
+    facts = [fact for table in app.table for fact in table.value.iloc[:, 0].to_list()]
+    assert "Task" in facts
+    assert not any(str(fact).startswith("Classes") for fact in facts)
+
+
+def test_a_table_with_true_numbers_shows_the_error_at_once(yard: Yard, weights: ModelMetadata) -> None:
+    app = yard.open("predict")
+    app = app.selectbox(key="predict-model").set_value(weights.model_id).run()
+    app = next(one for one in app.button if "sample" in one.label).click().run()
+    app = button(app, "predict-go").click().run()
+    assert not app.exception
+    assert [metric.label for metric in app.metric] == ["RMSE", "Mean absolute error"]
+    assert 100 < float(app.metric[0].value) < 600
+    assert "Measured on 342 rows" in texts(app)
+
+
+def test_one_row_is_answered_with_a_number(yard: Yard, weights: ModelMetadata) -> None:
+    app = yard.open("predict")
+    app = app.selectbox(key="predict-model").set_value(weights.model_id).run()
+    app = app.segmented_control(key="predict-way").set_value("row").run()
+    app = button(app, "row-go").click().run()
+    assert not app.exception
+    assert 2000 < float(app.metric[0].value) < 7000
+
+
+def test_labels_and_numbers_are_not_compared(
+    yard: Yard, weights: ModelMetadata, tree_weights: ModelMetadata, penguin_model: ModelMetadata
+) -> None:
+    app = yard.open("compare")
+    pick = app.multiselect(key="compared")
+    app = pick.set_value([weights.model_id, tree_weights.model_id]).run()
+    assert not app.exception
+    assert "RMSE" in app.table[0].value.iloc[:, 0].to_list()
+    assert not any("different things" in warning.value for warning in app.warning)
+    app = app.multiselect(key="compared").set_value([weights.model_id, penguin_model.model_id]).run()
+    assert any("different things" in warning.value for warning in app.warning)
+    assert {"RMSE", "Accuracy"} <= set(app.table[0].value.iloc[:, 0].to_list())
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "text"),
+    [
+        ("validation_rmse", 1234.5678, "1235"),
+        ("validation_rmse_std", 0.0123456, "0.0123"),
+        ("validation_r2", -0.5, "-0.5"),
+        ("validation_mape", 1.5, "150 %"),
+        ("train_rmse", 0.25, "0.25"),
+        ("validation_accuracy", 0.5, "50.0 %"),
+        ("validation_log_loss", 0.5, "0.5"),
+    ],
+)
+def test_metrics_are_written_in_their_unit(metric: str, value: float, text: str) -> None:
+    assert formats.metric_value(metric, value) == text
