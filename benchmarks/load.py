@@ -53,6 +53,15 @@ def drive(
     )
 
 
+def send(url: str, body: Path, *, connections: int, requests: int) -> None:
+    """Send `body` as JSON so many times. Raises RuntimeError if an answer is not 200."""
+    command = [_h2load(), f"--clients={connections}", "--threads=1", f"--requests={requests}", f"--data={body}", "--h1"]
+    command += ["--header=content-type: application/json", "--header=accept: application/json", url]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    if f"{requests} succeeded" not in done.stdout:
+        raise RuntimeError(f"not all answers from {url} were good: {done.stdout[-500:]}")
+
+
 def _h2load() -> str:
     found = shutil.which("h2load")
     if found is None:

@@ -27,13 +27,14 @@ def emit(logger: logging.Logger, level: int, message: str, facts: dict[str, Any]
     if _to_stderr is None:
         logger.log(level, message, extra={"facts": facts})
         return
-    name = logging.getLevelName(level)
-    _unwritten.append(partial(_to_stderr, message, facts, created=time.time(), level=name, logger=logger.name))
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        write_out()
+    name, created = logging.getLevelName(level), time.time()
+    loop = asyncio._get_running_loop()  # None in another thread, for which get_running_loop raises and takes longer
+    if loop is None:
+        if _unwritten:
+            write_out()
+        sys.stderr.write(_to_stderr(message, facts, created=created, level=name, logger=logger.name) + "\n")
         return
+    _unwritten.append(partial(_to_stderr, message, facts, created=created, level=name, logger=logger.name))
     if len(_unwritten) == 1:
         loop.call_soon(write_out)
 

@@ -60,8 +60,7 @@ class ModelService:
     def predict_at_once(self, call: RpcCall) -> bytes | None:
         """Predict for a few rows, if the model is loaded and answers without delay."""
         read = None if call.size > SMALL_BYTES else _few_rows(call.message())
-        found = None if read is None else self._desk.predict_at_once(call.size, read, codec.write_predictions)
-        return None if found is None else found.content
+        return None if read is None else self._desk.predict_at_once(call.size, read, codec.write_predictions)
 
     async def predict(self, call: RpcCall) -> bytes:
         """Predict: few rows on the loop, all other tables in a thread."""

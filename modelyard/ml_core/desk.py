@@ -142,18 +142,16 @@ class Desk:
 
         self._turns.ask(request, tell, call)
 
-    def predict_at_once(self, size: int, read: Callable[[], PredictRequest], write: Write[T]) -> Answer[T] | None:
+    def predict_at_once(self, size: int, read: Callable[[], PredictRequest], write: Write[T]) -> T | None:
         """Predict in the calling thread; None if that would take more than a moment, or `predict` does it better."""
         if size > SMALL_BYTES:
             return None
         calls.name_verb("predict")
-        began = perf_counter()
         request = read()
-        read_at = perf_counter()
         model = self._yard.loaded.get_loaded(request.model_id)
         if model is None or model.gains_by_batching:
             return None
-        return _written(self._yard.predict_by(model, request), write, began, read_at)
+        return write(self._yard.predict_by(model, request))
 
     async def predict_many(
         self, read: Opened[PredictRequest], write: Write[T], again: Callable[[], PredictRequest] | None = None

@@ -141,9 +141,11 @@ class Yard(Verbs):
 
     def predict_by(self, model: LoadedModel, request: PredictRequest) -> Predictions:
         """Predict by a model that is loaded."""
-        calls.note(model_id=model.model_id, model_class=model.model_class_key)
+        call = calls.under_way()
+        facts = {} if call is None else call.facts
+        facts["model_id"], facts["model_class"] = model.model_id, model.model_class_key
         found = predicting.predict(model, request)
-        calls.note(rows=len(found.predictions))
+        facts["rows"] = len(found.predictions)
         return found
 
     @verb

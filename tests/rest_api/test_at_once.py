@@ -143,6 +143,17 @@ def test_an_answer_is_the_ordinary_one_to_the_byte(yard: Yard, model: str, rows:
     asyncio.run(run())
 
 
+def test_a_large_answer_to_a_small_request_takes_the_ordinary_way(yard: Yard) -> None:
+    async def run() -> None:
+        async with talking(yard) as talk:
+            first, second = [await talk.answer(asked(rows=[0] * 500, probabilities=True)) for _ in range(2)]
+            assert b"\r\nvary: accept-encoding\r\n" in first[0]
+            assert told(second) == told(first)
+            assert talk.passed_on == ["/predict"] * 2
+
+    asyncio.run(run())
+
+
 def test_a_body_may_come_later_than_its_head_and_in_pieces(yard: Yard) -> None:
     async def run() -> None:
         async with talking(yard) as talk:

@@ -14,7 +14,10 @@ def predict(model: LoadedModel, request: PredictRequest) -> Predictions:
 
     Raises InvalidTable naming the rows and columns that break the model's contract.
     """
-    return score(model, check(model, request), request)
+    checked = check(model, request)
+    if isinstance(checked, FewRows):
+        return answer_few(model, model.predictor.few(checked.rows), checked, request)
+    return predict_many(model, checked, request)
 
 
 def check(model: LoadedModel, request: PredictRequest) -> FewRows | Table:
@@ -24,14 +27,8 @@ def check(model: LoadedModel, request: PredictRequest) -> FewRows | Table:
     return reader.read(X, request.feature_names, request.decimal, request.thousands, file)
 
 
-def score(model: LoadedModel, checked: FewRows | Table, request: PredictRequest) -> Predictions:
+def predict_many(model: LoadedModel, table: Table, request: PredictRequest) -> Predictions:
     """Predict for each row of a checked table."""
-    if isinstance(checked, FewRows):
-        return answer_few(model, model.predictor.few(checked.rows), checked, request)
-    return _predict_many(model, checked, request)
-
-
-def _predict_many(model: LoadedModel, table: Table, request: PredictRequest) -> Predictions:
     scores = model.predictor.many(table.frame if model.reads_enums else table.text_frame)
     return Predictions(
         model_id=model.model_id,

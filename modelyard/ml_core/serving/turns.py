@@ -74,7 +74,7 @@ def _answer_by(model: LoadedModel, asked: Iterable[_Asked]) -> None:
             if isinstance(checked, FewRows):
                 few.append((one, checked))
                 continue
-            found = predicting.score(model, checked, one.request)
+            found = predicting.predict_many(model, checked, one.request)
         except Exception as error:  # noqa: BLE001 - told to its caller
             found = error
         one.told(found)

@@ -5,7 +5,7 @@ Only usual cells go this way. Whatever is unusual, and every error, is left to t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
@@ -62,10 +62,13 @@ class FewRowsReader:
         self._names = expanded.feature_names
         self._readings = [expanded.readings[name] for name in self._names]
         self._has_number_markers = any(reading.markers.numbers for reading in self._readings)
-        self._lookups = [
-            _lookup(contract.categorical[name], reading) if name in contract.categorical else None
-            for name, reading in zip(self._names, self._readings, strict=True)
-        ]
+        self._lookups = {
+            position: _lookup(contract.categorical[name], self._readings[position])
+            for position, name in enumerate(self._names)
+            if name in contract.categorical
+        }
+        self._texts = [(position, lookup.of) for position, lookup in self._lookups.items()]
+        self._numbers = [position for position in range(len(self._names)) if position not in self._lookups]
 
     def read(self, X: Sequence[Any]) -> FewRows | None:
         """Return at least one row or record, checked; None if something is unusual or wrong."""
@@ -94,22 +97,21 @@ class FewRowsReader:
         return FewRows(checked, self._warnings(X if has_extra else (), unknown) if has_extra or unknown else ())
 
     def _row(self, cells: Sequence[Any], unknown: dict[str, int]) -> CheckedRow:
-        row: CheckedRow = []
-        for position, lookup in enumerate(self._lookups):
-            cell = cells[position]
-            if lookup is None:
-                kind = type(cell)
-                if kind is int:
-                    row.append(float(cell))
-                elif kind is float and cell - cell == 0.0:  # finite
-                    row.append(cell)
-                elif is_missing(cell, self._readings[position].markers):
-                    row.append(_NAN)
-                else:
-                    raise _Unusual
+        row = list(cells)
+        for position in self._numbers:
+            cell = row[position]
+            if type(cell) is float and cell - cell == 0.0:  # finite
+                continue
+            if type(cell) is int:
+                row[position] = float(cell)
+            elif is_missing(cell, self._readings[position].markers):
+                row[position] = _NAN
             else:
-                text = lookup.get(cell) if type(cell) is not bool else None  # True would find 1
-                row.append(text if text is not None else self._category(position, cell, unknown))
+                raise _Unusual
+        for position, category_of in self._texts:
+            cell = row[position]
+            text = category_of(cell)
+            row[position] = text if text is not None else self._category(position, cell, unknown)
         return row
 
     def _expanded_row(self, cells: Sequence[Any], unknown: dict[str, int]) -> CheckedRow:
@@ -132,8 +134,7 @@ class FewRowsReader:
             text = category(cell, self._readings[position])
         except ValueError:
             raise _Unusual from None
-        lookup = self._lookups[position]
-        if lookup is None or text not in lookup.known:
+        if text not in self._lookups[position].known:
             unknown[name] = unknown.get(name, 0) + 1
         return text
 
@@ -149,10 +150,18 @@ class _Lookup(dict[Any, str]):
 
     known: frozenset[str]
 
+    of: Callable[[Any], str | None]
+    """Returns the category of a cell; None if it is not usual."""
+
+    def of_no_boolean(self, cell: Any) -> str | None:
+        """Look a cell up among numbers, where True would find 1."""
+        return None if type(cell) is bool else self.get(cell)
+
 
 def _lookup(column: CategoricalColumn, reading: CellReading) -> _Lookup:
     lookup = _Lookup()
     lookup.known = frozenset(column.categories)
+    lookup.of = lookup.of_no_boolean if column.source == "numbers" else lookup.get
     for text in column.categories:
         if text == MISSING_CATEGORY:
             lookup.update(dict.fromkeys(chain([None], reading.markers.texts), MISSING_CATEGORY))
