@@ -41,7 +41,7 @@ def test_the_form_asks_what_a_column_holds_and_offers_the_algorithms_for_it(yard
     app = app.button[-1].click().run()
     offered = {button.key for button in app.button if str(button.key).startswith("class-")}
     assert offered == {"class-logistic_regression", "class-catboost_classifier"}
-    app = app.selectbox[0].set_value("body_mass_g").run()
+    app = app.selectbox(key="target-penguins.csv-").set_value("body_mass_g").run()
     (task,) = (one for one in app.segmented_control if str(one.key).startswith("task-"))
     assert task.value == "regression"
     offered = {button.key for button in app.button if str(button.key).startswith("class-")}
@@ -52,7 +52,7 @@ def test_the_form_asks_what_a_column_holds_and_offers_the_algorithms_for_it(yard
 def test_a_regression_is_trained_from_the_form(yard: Yard) -> None:
     app = yard.open("train")
     app = app.button[-1].click().run()
-    app = app.selectbox[0].set_value("year").run()
+    app = app.selectbox(key="target-penguins.csv-").set_value("year").run()
     (task,) = (one for one in app.segmented_control if str(one.key).startswith("task-"))
     assert task.value == "classification"
     app = task.set_value("regression").run()
