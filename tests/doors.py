@@ -48,11 +48,8 @@ def keep_fork_server() -> None:
 def core(folder: Path) -> Iterator[Yard]:
     """Open the core itself."""
     keep_fork_server()
-    yard = build(Settings(storage_dir=folder))
-    try:
+    with build(Settings(storage_dir=folder)) as yard:
         yield yard
-    finally:
-        yard.close()
 
 
 @contextmanager
