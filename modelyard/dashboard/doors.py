@@ -6,13 +6,12 @@ Clients are shared by all sessions; each session chooses its door.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal
 
 import streamlit as st
 
-from modelyard.connection import connect_server
+from modelyard.connection import WAIT_S, connect_server
 from modelyard.errors import ModelyardError
 from modelyard.schemas import Health
 from modelyard.verbs import Verbs
@@ -22,7 +21,6 @@ DOOR_NAMES: tuple[DoorName, ...] = ("rest", "grpc")
 DOOR_TITLES: dict[DoorName, str] = {"rest": "REST", "grpc": "gRPC"}
 
 _HEALTH_TIMEOUT_S = 3.0
-_VERB_TIMEOUT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +30,13 @@ class Doors:
     rest_url: str
     grpc_target: str
 
-    @classmethod
-    def from_arguments(cls, arguments: Sequence[str]) -> Self:
-        """Read them from the script's arguments, as `as_arguments` wrote them."""
-        rest_url, grpc_target = arguments
-        return cls(rest_url, grpc_target)
-
-    def as_arguments(self) -> list[str]:
-        """Write them as the script's arguments."""
-        return [self.rest_url, self.grpc_target]
-
     def address(self, name: DoorName) -> str:
         """Return a door's address."""
         return self.rest_url if name == "rest" else self.grpc_target
 
     def client(self, name: DoorName) -> Verbs:
         """Return the client for a door, connected or not. Raises Unavailable if this installation lacks it."""
-        return _client(name, self.address(name), _VERB_TIMEOUT_S)
+        return _client(name, self.address(name), WAIT_S)
 
     def look(self, name: DoorName) -> Look:
         """Ask a door how it is."""

@@ -71,13 +71,9 @@ def cancel_button(job: Job) -> None:
             st.rerun()
 
 
+@st.fragment(run_every=0.5)
 def watch(job_id: str) -> None:
     """Show a job under way, moving by itself; the whole page runs again once it has ended."""
-    _watched(job_id)
-
-
-@st.fragment(run_every=0.5)
-def _watched(job_id: str) -> None:
     with trouble.shown_in_place():
         job = session.yard().get_job(job_id)
         if job.ended:
