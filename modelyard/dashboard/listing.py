@@ -25,9 +25,9 @@ def every_model(status: StatusFilter = "active", name: str | None = None, most: 
     return found
 
 
-def class_titles() -> dict[str, str]:
-    """Return the title of each model class by its key."""
-    return {info.key: info.title for info in classes()}
+def class_title(key: str) -> str:
+    """Return the title of a model class, its key if the server does not know it any more."""
+    return next((info.title for info in classes() if info.key == key), key)
 
 
 def classes() -> list[ModelClassInfo]:
@@ -55,12 +55,11 @@ def models_table(
     models: Sequence[ModelMetadata], *, key: str, selection: Literal["single-row", "multi-row"], status: bool = False
 ) -> list[ModelMetadata]:
     """Show models as a table and return those that were picked."""
-    titles = class_titles()
     frame = pl.DataFrame(
         {
             "name": [model.name for model in models],
             "version": [model.version for model in models],
-            "class": [titles.get(model.model_class_key, model.model_class_key) for model in models],
+            "class": [class_title(model.model_class_key) for model in models],
             "accuracy": [key_metric(model) for model in models],
             "auc": [model.metrics.get("validation_roc_auc") for model in models],
             "rows": [model.n_rows for model in models],

@@ -9,11 +9,11 @@ import streamlit as st
 from modelyard.dashboard import formats, session
 from modelyard.dashboard.charts import curves, draw, side_by_side
 from modelyard.dashboard.forms import difference, shown
-from modelyard.dashboard.listing import class_titles, classes, entry, every_model, title
+from modelyard.dashboard.listing import class_title, classes, entry, every_model, title
 from modelyard.dashboard.pages.models import MOST_COMPARED
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.texts import t
-from modelyard.schemas import Curve, ModelMetadata
+from modelyard.schemas import ModelMetadata
 
 
 def show() -> None:
@@ -54,9 +54,8 @@ def _names(models: Sequence[ModelMetadata]) -> list[str]:
 
 
 def _show_metrics(models: Sequence[ModelMetadata]) -> None:
-    titles = class_titles()
     rows: list[tuple[str, list[str]]] = [
-        (t("column.class"), [formats.escaped(titles.get(m.model_class_key, m.model_class_key)) for m in models]),
+        (t("column.class"), [formats.escaped(class_title(model.model_class_key)) for model in models]),
         (t("column.rows"), [formats.count(model.n_rows) for model in models]),
     ]
     names = [name for name in models[0].metrics if not name.endswith("_std")]
@@ -129,24 +128,12 @@ def _show_curves(models: Mapping[str, ModelMetadata]) -> None:
     st.subheader(t("compare.curves"), anchor=False)
     of_class = st.selectbox(t("compare.class"), list(classes), key="compare-class")
     pair = side_by_side()
-    roc = {title(models[key]): _curve(report.roc_curves, of_class) for key, report in reports.items()}
-    pr = {title(models[key]): _curve(report.precision_recall_curves, of_class) for key, report in reports.items()}
-    with pair.cell():
-        st.markdown(f"**{t('report.roc')}**")
-        draw(
-            curves.unit_curves(
-                _present(roc), t("chart.false_positive_rate"), t("chart.true_positive_rate"), diagonal=True
-            ),
-            t("report.roc"),
-        )
-    with pair.cell():
-        st.markdown(f"**{t('report.pr')}**")
-        draw(curves.unit_curves(_present(pr), t("chart.recall"), t("chart.precision")), t("report.pr"))
-
-
-def _curve(found: Mapping[str, Curve] | None, of_class: str) -> Curve | None:
-    return (found or {}).get(of_class)
-
-
-def _present(found: Mapping[str, Curve | None]) -> dict[str, Curve]:
-    return {name: curve for name, curve in found.items() if curve is not None}
+    roc = {key: report.roc_curves or {} for key, report in reports.items()}
+    pr = {key: report.precision_recall_curves or {} for key, report in reports.items()}
+    for words, found, drawing in (
+        (t("report.roc"), roc, curves.roc),
+        (t("report.pr"), pr, curves.precision_recall),
+    ):
+        with pair.cell():
+            st.markdown(f"**{words}**")
+            draw(drawing({title(models[key]): of[of_class] for key, of in found.items() if of_class in of}), words)

@@ -8,7 +8,7 @@ import polars as pl
 import streamlit as st
 
 from modelyard.dashboard import formats, running, session, trouble
-from modelyard.dashboard.listing import class_titles, selection_key
+from modelyard.dashboard.listing import class_title, selection_key
 from modelyard.dashboard.texts import t
 from modelyard.errors import ModelyardError
 from modelyard.schemas import Job
@@ -32,12 +32,11 @@ def show() -> None:
 
 
 def _show_ended(jobs: Sequence[Job]) -> None:
-    titles = class_titles()
     frame = pl.DataFrame(
         {
             "status": [t(f"job.{job.status}") for job in jobs],
             "name": [running.job_title(job) for job in jobs],
-            "class": [titles.get(job.model_class_key, job.model_class_key) for job in jobs],
+            "class": [class_title(job.model_class_key) for job in jobs],
             "took": [_took(job) for job in jobs],
             "ended": [job.ended_at for job in jobs],
             "why": [job.error.detail if job.error else "" for job in jobs],

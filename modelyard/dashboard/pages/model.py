@@ -7,7 +7,7 @@ import streamlit as st
 from modelyard.dashboard import formats, session, trouble
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.lineage import show_versions
-from modelyard.dashboard.listing import class_titles, title
+from modelyard.dashboard.listing import class_title, title
 from modelyard.dashboard.pages import train
 from modelyard.dashboard.particulars import show_particulars
 from modelyard.dashboard.report import show_metrics, show_report
@@ -44,7 +44,7 @@ def _show_head(model: ModelMetadata) -> None:
     if st.button(t("page.models"), type="tertiary", icon=":material/arrow_back:", key="back"):
         session.go("models")
     st.title(escaped(title(model)), anchor=False)
-    kind = class_titles().get(model.model_class_key, model.model_class_key)
+    kind = class_title(model.model_class_key)
     color = "green" if model.status == "active" else "gray"
     badges = [f":{color}-badge[{t(f'status.{model.status}')}]", f":primary-badge[{escaped(kind)}]"]
     badges += [f":gray-badge[:material/sell: {escaped(tag)}]" for tag in model.tags]
