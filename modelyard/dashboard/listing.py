@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 import streamlit as st
@@ -69,13 +69,11 @@ def models_table(
         schema_overrides={"accuracy": pl.Float64, "auc": pl.Float64},
     )
     config = st.column_config
-    event = st.dataframe(
+    picked = pick_rows(
         frame if status else frame.drop("status"),
-        key=selection_key(key, [model.model_id for model in models]),
-        hide_index=True,
-        on_select="rerun",
-        selection_mode=selection,
-        column_config={
+        key,
+        [model.model_id for model in models],
+        {
             "name": config.TextColumn(t("column.name"), width=140),
             "version": config.NumberColumn(t("column.version"), format="v%d", width=65),
             "class": config.TextColumn(t("column.class"), width=150),
@@ -87,8 +85,28 @@ def models_table(
             "made": config.DatetimeColumn(t("column.made"), format=formats.moment_format(), width=130),
             "status": config.TextColumn(t("column.status"), width=70),
         },
+        selection,
     )
-    return [models[row] for row in event.selection.rows if row < len(models)]
+    return [models[row] for row in picked]
+
+
+def pick_rows(
+    frame: pl.DataFrame,
+    key: str,
+    ids: Iterable[str],
+    columns: dict[str, Any],
+    selection: Literal["single-row", "multi-row"] = "single-row",
+) -> list[int]:
+    """Show a table, a row for each of the ids, and return the positions of the rows that were picked."""
+    event = st.dataframe(
+        frame,
+        key=selection_key(key, ids),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode=selection,
+        column_config=columns,
+    )
+    return [row for row in event.selection.rows if row < frame.height]
 
 
 def selection_key(key: str, ids: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import streamlit as st
 
-from modelyard.dashboard import session, trouble
+from modelyard.dashboard import notices, session
 from modelyard.dashboard.charts import bars, draw, side_by_side
 from modelyard.dashboard.formats import count, label, percent
 from modelyard.dashboard.report import metric_title
@@ -57,7 +57,7 @@ def predict_table(model: ModelMetadata, table: Table) -> Predicted:
 
 def show_predicted(predicted: Predicted, model: ModelMetadata) -> None:
     """Show predictions: warnings, the truth where it is known, the distribution, the rows."""
-    trouble.show_warnings(
+    notices.show_warnings(
         [warning for warning in predicted.warnings if not _only_the_target(warning, predicted, model)]
     )
     _show_truth(predicted, model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from modelyard.dashboard import formats, trouble
+from modelyard.dashboard import formats, notices
 from modelyard.dashboard.charts import Drawing, bars, curves, draw, side_by_side
 from modelyard.dashboard.texts import known, t
 from modelyard.schemas import ModelMetadata, Report
@@ -46,7 +46,7 @@ def judged_by(model: ModelMetadata) -> str:
 
 def show_report(model: ModelMetadata, report: Report) -> None:
     """Show a whole report."""
-    trouble.show_warnings(report.warnings)
+    notices.show_warnings(report.warnings)
     pair = side_by_side()
     if report.confusion_matrix is not None:
         with pair.cell():
