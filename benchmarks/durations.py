@@ -24,7 +24,7 @@ from modelyard.bootstrap import build
 from modelyard.settings import Settings
 from tests import clearml_double, dashboards, doors
 from tests.processes import descendants, parents, runs
-from tests.storage_drafts import new_model, open_store
+from tests.storage_drafts import add_model, new_model, open_store
 from tests.waiting import PATIENCE_S, wait_until
 
 RUNS = 3
@@ -93,7 +93,7 @@ def _ms_to_the_first_page(browser: Browser, url: str) -> float:
 
 def _look_up(folder: Path, times: int = 200) -> Promise:
     store = open_store(folder / "look-up")
-    store.add(new_model(name="churn"))
+    add_model(store, new_model(name="churn"))
     store.resolve_active("churn")
     taken = []
     for _ in range(RUNS):

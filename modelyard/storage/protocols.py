@@ -114,15 +114,9 @@ class ArtifactGone(Exception):
 class Artifacts(Protocol):
     """The files of models, by model id: written whole or not at all, never changed, verified when read.
 
-    A model's files are written into a `temporary` folder, then staged, then adopted: under the model's id they count
-    from then on. Every use raises Unavailable if the system refuses.
+    A model's files are written into a folder, which is staged, then adopted: under the model's id they count from then
+    on. Every use raises Unavailable if the system refuses.
     """
-
-    def temporary(self) -> Path:
-        """Return the path of a folder, not made yet, for files that are to become a model's."""
-
-    def discard(self, folder: Path) -> None:
-        """Remove a folder of such files if it is still there."""
 
     def stage(self, folder: Path, contents: Mapping[str, bytes]) -> None:
         """Make a folder's files durable, with these beside them: the last that can fail for want of space."""
@@ -143,7 +137,10 @@ class Artifacts(Protocol):
         """Return the ids under which there are files, whether a document names them or not."""
 
     def temporaries(self) -> list[Path]:
-        """Return the `temporary` folders that a crash left: nobody has written to them for an hour."""
+        """Return the folders in which an earlier release wrote a model's files, untouched for an hour."""
+
+    def discard(self, folder: Path) -> None:
+        """Remove one of these."""
 
     def check(self) -> None:
         """Raise Unavailable if no file can be written now."""

@@ -15,14 +15,13 @@ from modelyard.references import parse_reference
 from modelyard.schemas import ModelDescription, ModelHistory, ModelPage, ModelQuery, Status, Tracking, check_name
 from modelyard.storage.artifacts.environment import check_environment
 from modelyard.storage.artifacts.estimators import unpickle
-from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, ESTIMATOR_FILE, write_model_files
+from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, ESTIMATOR_FILE
 from modelyard.storage.collections import history
 from modelyard.storage.collections.cursors import decode_cursor, encode_cursor
 from modelyard.storage.collections.model_index import ModelIndex
 from modelyard.storage.collections.models import (
     MODELS,
     ModelRecord,
-    NewModel,
     description_file,
     model_document,
     model_record,
@@ -65,15 +64,6 @@ class ModelStore:
         self._resolver = Resolver(documents, index)
         self._damaged: dict[str, str] = {}
 
-    def add(self, new: NewModel) -> ModelRecord:
-        """Store a new model as the next version of its name, which is made from its class and id if it has none."""
-        folder = self._artifacts.temporary()
-        try:
-            files = write_model_files(folder, new.estimator, new.report, new.contract)
-            return self.publish(new.description, folder, files, name=new.name)
-        finally:
-            self._artifacts.discard(folder)
-
     def publish(
         self,
         description: ModelDescription,
@@ -83,9 +73,10 @@ class ModelStore:
         name: str | None = None,
         also: Callable[[Transaction, ModelRecord], None] | None = None,
     ) -> ModelRecord:
-        """Store a new model, as `add` does, whose files `write_model_files` wrote: their folder becomes the model's.
+        """Store a new model as the next version of its name, which is made from its class and id if it has none.
 
-        `also` puts what belongs to it into the same transaction; if it raises, nothing is stored.
+        `write_model_files` wrote its files into `folder`, which becomes the model's. `also` puts what belongs to it
+        into the same transaction; if it raises, nothing is stored.
         """
         model_id = str(uuid_utils.uuid7())
         name = _checked_name(name, description.model_class_key, model_id)

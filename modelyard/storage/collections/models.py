@@ -25,17 +25,6 @@ TOMBSTONES = "tombstones"
 EVENTS = "events"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewModel:
-    """A model that is to be stored: its description and the contents of its files; without a name, one is made up."""
-
-    description: ModelDescription
-    estimator: Any
-    report: bytes
-    contract: bytes
-    name: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
     """A stored model: its metadata, and what each of its files must be."""
