@@ -24,7 +24,7 @@ from benchmarks.tables_made import SMALL, make_table
 from modelyard.bootstrap import build
 from modelyard.jobs import Finished, Jobs, Limits, NewJob, ProgressReporter
 from modelyard.jobs.local import LocalOwners, LocalRunner
-from modelyard.ml_core.tasks.classification.labels import labels_of
+from modelyard.ml_core.tasks.classification import labels_of
 from modelyard.ml_core.training.orders import order_training
 from modelyard.ml_core.yard import Yard
 from modelyard.models_registry.base import FitTask
