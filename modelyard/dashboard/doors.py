@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import streamlit as st
 
-from modelyard.connection import WAIT_S, connect_server
+from modelyard.connection import connect_server
 from modelyard.errors import ModelyardError
 from modelyard.schemas import Health
 from modelyard.verbs import Verbs
@@ -36,13 +36,13 @@ class Doors:
 
     def client(self, name: DoorName) -> Verbs:
         """Return the client for a door, connected or not. Raises Unavailable if this installation lacks it."""
-        return _client(name, self.address(name), WAIT_S)
+        return _client(name, self.address(name))
 
     def look(self, name: DoorName) -> Look:
         """Ask a door how it is."""
         began = time.perf_counter()
         try:
-            health = _client(name, self.address(name), _HEALTH_TIMEOUT_S).health()
+            health = _client(name, self.address(name), timeout_s=_HEALTH_TIMEOUT_S).health()
         except ModelyardError as error:
             return Look(name, None, 0.0, error.detail)
         return Look(name, health, time.perf_counter() - began)
@@ -64,6 +64,6 @@ class Look:
 
 
 @st.cache_resource(show_spinner=False)
-def _client(name: DoorName, address: str, timeout_s: float) -> Verbs:
+def _client(name: DoorName, address: str, **options: Any) -> Verbs:
     url = address if name == "rest" or "://" in address else f"grpc://{address}"
-    return connect_server(url, timeout_s=timeout_s)
+    return connect_server(url, **options)
