@@ -10,7 +10,7 @@ import re
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -133,19 +133,13 @@ class CatBoostClassifierClass(ModelClass):
         return dict(zip(contract.feature_names, np.asarray(values).tolist(), strict=True))
 
 
-class _EndAfter:
-    """CatBoost's callback that ends a fit after some iterations.
+def _end_after(iterations: int) -> SimpleNamespace:
+    """Return CatBoost's callback that ends a fit after some iterations.
 
     That keeps the learning rate of the iterations that were asked for; to ask for fewer would raise it. Before each
     call CatBoost makes Python lists of all losses so far: from some thousand iterations on that costs seconds.
     """
-
-    def __init__(self, iterations: int) -> None:
-        self._iterations = iterations
-
-    def after_iteration(self, info: Any) -> bool:
-        """Return whether to go on."""
-        return bool(info.iteration < self._iterations)
+    return SimpleNamespace(after_iteration=lambda info: bool(info.iteration < iterations))
 
 
 class _Listener:
@@ -223,7 +217,7 @@ def _fit_arguments(task: FitTask) -> dict[str, Any]:
         arguments |= {"eval_set": (frame, _labels(labels, task.contract)), "use_best_model": False}
         arguments["early_stopping_rounds"] = task.hyperparams["early_stopping_rounds"]
     if task.iterations is not None:
-        arguments["callbacks"] = [_EndAfter(task.iterations)]
+        arguments["callbacks"] = [_end_after(task.iterations)]
     return arguments
 
 

@@ -40,7 +40,6 @@ class CatBoostPredictor:
         self._ordered = self._order == list(range(len(self._order)))
 
     def few(self, rows: Sequence[Sequence[float | str]]) -> list[list[float]]:
-        """Return the class probabilities of each of a few checked rows."""
         if not rows:
             return []
         if not self._knows_link:
@@ -71,7 +70,6 @@ class CatBoostPredictor:
         return self._short_pool if same.all() else self._public_pool
 
     def many(self, frame: pl.DataFrame) -> npt.NDArray[np.float64]:
-        """Return the probabilities of a checked frame's n rows, shape (n, k)."""
         if frame.height == 0:
             return np.empty((0, len(self._order)))
         return self._probabilities(frame, thread_count=1 if frame.height < ROWS_FOR_THREADS else -1)

@@ -62,11 +62,9 @@ class LinearPredictor:
         self.size_bytes += sum(one.size_bytes for one in self._categorical)
 
     def few(self, rows: Sequence[Sequence[float | str]]) -> list[list[float]]:
-        """Return the class probabilities of each of a few checked rows."""
         return self._few(rows)
 
     def many(self, frame: pl.DataFrame) -> Weights:
-        """Return the probabilities of a checked frame's n rows, shape (n, k)."""
         decision = np.repeat(self._intercept[:, None], frame.height, axis=1)
         with np.errstate(over="ignore", invalid="ignore"):  # sums that are not finite are made again below
             for number in self._numeric:
@@ -201,22 +199,25 @@ class _Categorical:
 
 def _fitted_columns(pipeline: Any) -> dict[str, tuple[float, float, float]]:
     """Return imputed value, mean and scale of each numeric column."""
-    for kind, transformer, names in pipeline.named_steps["columns"].transformers_:
-        if kind == "numeric":
-            scaler = transformer.named_steps["scaler"]
-            imputed = transformer.named_steps["imputer"].statistics_.tolist()
-            return dict(
-                zip(names, zip(imputed, scaler.mean_.tolist(), scaler.scale_.tolist(), strict=True), strict=True)
-            )
-    return {}
+    found: dict[str, tuple[float, float, float]] = {}
+    for transformer, names in _columns(pipeline, "numeric"):
+        scaler, imputer = transformer.named_steps["scaler"], transformer.named_steps["imputer"]
+        numbers = zip(imputer.statistics_.tolist(), scaler.mean_.tolist(), scaler.scale_.tolist(), strict=True)
+        found |= zip(names, numbers, strict=True)
+    return found
 
 
 def fitted_categories(pipeline: Any) -> dict[str, list[str]]:
     """Return each categorical column's categories, in the order of its weights."""
-    for kind, transformer, names in pipeline.named_steps["columns"].transformers_:
-        if kind == "categorical":
-            return {name: found.tolist() for name, found in zip(names, transformer.categories_, strict=True)}
-    return {}
+    found = _columns(pipeline, "categorical")
+    return {
+        name: one.tolist() for encoder, names in found for name, one in zip(names, encoder.categories_, strict=True)
+    }
+
+
+def _columns(pipeline: Any, kind: str) -> list[tuple[Any, list[str]]]:
+    """Return the fitted transformer of a kind of columns, and their names; nothing if there are none."""
+    return [(part, names) for name, part, names in pipeline.named_steps["columns"].transformers_ if name == kind]
 
 
 def _scalar_or_tuple(values: Weights) -> float | tuple[float, ...]:
