@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -147,19 +148,16 @@ class Jobs:
         return self._lifecycle.get(job_id).job
 
     def wait(self, job_id: str) -> Job:
-        """Return a job when it has ended. Raises JobNotFound, Unavailable if this process stops before its turn."""
-        changed = threading.Event()
-        with self.listening(changed.set):
-            while True:
-                changed.clear()
-                job = self.get(job_id)
-                if job.ended:
-                    return job
-                self.check_will_run(job)
-                changed.wait(_LIVENESS_INTERVAL_S)
+        """Return a job when it has ended. Raises like `watch`."""
+        (ended,) = deque(self.watch(job_id, _LIVENESS_INTERVAL_S), maxlen=1)
+        return ended
 
-    def watch(self, job_id: str) -> Iterator[Job]:
-        """Yield a job as it is now, and again whenever anything of it has changed, until it has ended."""
+    def watch(self, job_id: str, interval_s: float = _WATCH_INTERVAL_S) -> Iterator[Job]:
+        """Yield a job as it is now, and again whenever anything of it has changed, until it has ended.
+
+        Its end is seen at once, its progress every `interval_s`. Raises JobNotFound, and Unavailable if the job waits
+        for its turn while this process stops.
+        """
         changed = threading.Event()
         last: Job | None = None
         with self.listening(changed.set):
@@ -171,7 +169,7 @@ class Jobs:
                     yield job
                 if not job.ended:
                     self.check_will_run(job)
-                    changed.wait(_WATCH_INTERVAL_S)
+                    changed.wait(interval_s)
 
     def listening(self, callback: Callable[[], None]) -> AbstractContextManager[None]:
         """Within the block, call back (in another thread) whenever anything has happened to any job."""
