@@ -25,7 +25,7 @@ class Observer(Protocol):
         """Forget everything: the documents are read anew from here on."""
 
     def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
-        """Take a document that is new or has changed."""
+        """Take a document that is new or has changed. What a wrong shape raises makes the document a damaged one."""
 
     def remove(self, collection: str, key: str) -> None:
         """Take note that a document is gone."""

@@ -6,7 +6,6 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass
 from typing import Any
 
-from modelyard.errors import DataLoss
 from modelyard.schemas import JobStatus
 
 JOBS = "jobs"
@@ -33,7 +32,6 @@ class JobIndex:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
         self.alive: dict[str, JobEntry] = {}
         self.by_key: dict[str, str] = {}
         self.changes += 1
@@ -42,14 +40,10 @@ class JobIndex:
         self._keys: dict[str, str] = {}
 
     def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
-        """Take a document that is new or has changed."""
         if collection != JOBS:
             return
-        try:
-            entry = JobEntry(key, document["job"]["status"], document["owner"])
-            idempotency_key = document["idempotency_key"]
-        except (KeyError, TypeError) as error:
-            raise DataLoss(f"document {key} of {collection} is damaged: {error!r}") from error
+        entry = JobEntry(key, document["job"]["status"], document["owner"])
+        idempotency_key = document["idempotency_key"]
         self.changes += 1
         if key not in self._status:
             insort(self._ids, key)
@@ -63,7 +57,6 @@ class JobIndex:
             self._keys[key] = idempotency_key
 
     def remove(self, collection: str, key: str) -> None:
-        """Take note that a document is gone."""
         if collection != JOBS or key not in self._status:
             return
         self.changes += 1

@@ -9,7 +9,6 @@ from operator import attrgetter
 from sys import intern
 from typing import Any
 
-from modelyard.errors import DataLoss
 from modelyard.schemas import ModelQuery
 from modelyard.storage.collections.models import MODELS, TOMBSTONES
 
@@ -37,7 +36,6 @@ class ModelIndex:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
         self.by_id: dict[str, IndexEntry] = {}
         self.latest_active: dict[str, IndexEntry] = {}
         self.active_count = 0
@@ -47,17 +45,12 @@ class ModelIndex:
         self._gone: dict[tuple[str, int], str] = {}
 
     def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
-        """Take a document that is new or has changed."""
-        try:
-            if collection == MODELS:
-                self._put_model(key, document["metadata"])
-            elif collection == TOMBSTONES:
-                self._gone[document["name"], document["version"]] = key
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DataLoss(f"document {key} of {collection} is damaged: {error!r}") from error
+        if collection == MODELS:
+            self._put_model(key, document["metadata"])
+        elif collection == TOMBSTONES:
+            self._gone[document["name"], document["version"]] = key
 
     def remove(self, collection: str, key: str) -> None:
-        """Take note that a document is gone."""
         if collection == MODELS and (entry := self.by_id.pop(key, None)) is not None:
             self._entries.pop(bisect_left(self._entries, key, key=_MODEL_ID))
             self.active_count -= entry.active

@@ -12,7 +12,6 @@ from typing import Any
 
 import orjson
 
-from modelyard.errors import DataLoss
 from modelyard.schemas import Tracking
 from modelyard.storage.collections.job_index import JOBS
 from modelyard.storage.collections.models import MODELS, TOMBSTONES
@@ -51,7 +50,6 @@ class TrackingIndex:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
         self.pending: dict[str, Pending] = {}
         self.failed: dict[str, str] = {}
         self.children: dict[str, set[str]] = {}
@@ -59,22 +57,18 @@ class TrackingIndex:
         self.running: dict[str, datetime] = {}
 
     def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
-        """Take a document that is new or has changed."""
         if collection not in _PARTS:
             return
-        try:
-            part = _part(collection, document)
-            tracking = part.get("tracking") or {}
-            status = tracking.get("status", "off")
-            if status == "pending":
-                moment = (_MADE_AT if tracking.get("task_id") is None else _CHANGED_AT)[collection]
-                self.pending[key] = Pending(key, collection, datetime.fromisoformat(part[moment]))
-            else:
-                self.pending.pop(key, None)
-            if collection == JOBS:
-                self._put_job(key, part)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise DataLoss(f"document {key} of {collection} is damaged: {error!r}") from error
+        part = _part(collection, document)
+        tracking = part.get("tracking") or {}
+        status = tracking.get("status", "off")
+        if status == "pending":
+            moment = (_MADE_AT if tracking.get("task_id") is None else _CHANGED_AT)[collection]
+            self.pending[key] = Pending(key, collection, datetime.fromisoformat(part[moment]))
+        else:
+            self.pending.pop(key, None)
+        if collection == JOBS:
+            self._put_job(key, part)
         if status == "failed":
             self.failed[key] = collection
         else:
