@@ -1,6 +1,6 @@
 """The peers: each installed in an environment of its own, serving the very same fitted estimators.
 
-Where one cannot be installed or started here, the comparison says so.
+If one cannot be installed or started here, the comparison says so.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Peer:
 
 
 def install(peer: Peer) -> None:
-    """Install a peer where it is not there yet. Raises CalledProcessError with what pip said."""
+    """Install a peer if it is not there yet. Raises CalledProcessError with what pip said."""
     stamp = peer.home / ".installed"
     if stamp.exists():
         return

@@ -84,7 +84,7 @@ def _drive(asked: Mapping[str, tuple[Server, Body]], connections: int, runs: int
 
 
 def once(server: Server, question: Body) -> bytes | None:
-    """Ask a server once; None where it does not answer with 200."""
+    """Ask a server once; None if it does not answer with 200."""
     return request(server.url(question.path), question.file.read_bytes(), question.content_type, question.accept)
 
 

@@ -93,7 +93,7 @@ def answers(path: str, body: bytes | None = None, content_type: str = "applicati
 def request(
     url: str, body: bytes | None = None, content_type: str = "application/json", accept: str = "*/*"
 ) -> bytes | None:
-    """Return what an address answers with 200, None where it does not."""
+    """Return what an address answers with 200, None if it does not."""
     asked = urllib.request.Request(url, body, {"Content-Type": content_type, "Accept": accept})
     try:
         with urllib.request.urlopen(asked, timeout=60) as answer:

@@ -102,7 +102,7 @@ def _without_a_pause(yard: Yard) -> str:
 
 
 def _pairs(bare_fit: Callable[[], object], train: Callable[[], object]) -> list[tuple[float, float]]:
-    """Time both in turn: five times, or three where a fit takes long.
+    """Time both in turn: five times, or three if a fit takes long.
 
     A pause before each pair lets the spare process be ready, whose rehearsal would take a core from the bare fit.
     """

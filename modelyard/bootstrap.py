@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def build(settings: Settings, *, make: bool = True) -> Yard:
     """Build the core on its folder, which is made a yard if it is none; without `make` that raises NoYard.
 
-    Raises Unavailable if the folder cannot be used, DataLoss where its database is damaged.
+    Raises Unavailable if the folder cannot be used, DataLoss if its database is damaged.
     """
     storage = open_folder(
         settings.storage_dir,

@@ -106,7 +106,7 @@ def _ask_number(key: str, title: str, field: Schema, start: Any, help_text: str)
         placeholder=t("form.unset"),
         persist_state="session",
     )
-    # An emptied field means null where null is allowed, the start elsewhere.
+    # An emptied field means null if null is allowed, else the start.
     return value if value is not None or "null" in types_of(field) else start
 
 

@@ -47,7 +47,7 @@ def title(model: ModelMetadata) -> str:
 
 
 def key_metric(model: ModelMetadata) -> float | None:
-    """Return the accuracy on rows that were held out, or on those of the training where none were."""
+    """Return the accuracy on rows that were held out, or on the training's rows if none were."""
     return model.metrics.get("validation_accuracy", model.metrics.get("train_accuracy"))
 
 

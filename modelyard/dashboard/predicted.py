@@ -56,7 +56,7 @@ def predict_table(model: ModelMetadata, table: Table) -> Predicted:
 
 
 def show_predicted(predicted: Predicted, model: ModelMetadata) -> None:
-    """Show predictions: warnings, the truth where it is known, the distribution, the rows."""
+    """Show predictions: warnings, the truth if it is known, the distribution, the rows."""
     notices.show_warnings(
         [warning for warning in predicted.warnings if not _only_the_target(warning, predicted, model)]
     )
@@ -112,7 +112,7 @@ def _show_truth(predicted: Predicted, model: ModelMetadata) -> None:
 
 
 def _as_labels(table: Table, column: str) -> pl.Series:
-    """Read a column as labels are written: whole numbers without a point, null where missing."""
+    """Read a column as labels are written: whole numbers without a point, null if missing."""
     values = table.scan().select(column).collect().to_series().rename("actual")
     if values.dtype.is_float():
         values = values.cast(pl.Int64, strict=False)

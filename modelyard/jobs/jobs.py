@@ -34,7 +34,7 @@ _LIVENESS_INTERVAL_S = 1.0
 class NewJob:
     """What is known of a job before it is ordered; the key and the SHA-256 of its request go together.
 
-    `details` of the order are kept where trainings are tracked.
+    `details` of the order are kept if trainings are tracked.
     """
 
     model_class_key: str

@@ -54,8 +54,8 @@ class JobError(Frozen):
 class Job(Frozen):
     """One training run, from the request to its end. Times are UTC.
 
-    `name` is the model's, None if it is made up at the end; `model_id` is there once it has succeeded, `error` where
-    it ended in any other way. `tracking` is that of a run without a model, where trainings are tracked; a model has its
+    `name` is the model's, None if it is made up at the end; `model_id` is there once the job has succeeded, `error` if
+    it ended in any other way. `tracking` is that of a run without a model, if trainings are tracked; a model has its
     own.
     """
 

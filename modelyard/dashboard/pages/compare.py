@@ -66,7 +66,7 @@ def _show_metrics(models: Sequence[ModelMetadata]) -> None:
 
 
 def _best_marked(metric: str, values: Sequence[float | None]) -> list[str]:
-    """Write the values, the best one bold; none where all are as good."""
+    """Write the values, the best one bold; none if all are as good."""
     present = [value for value in values if value is not None]
     best = (min if formats.is_loss(metric) else max)(present, default=None)
     several = len(set(present)) > 1 and not metric.startswith("train_")  # learning by heart is no merit

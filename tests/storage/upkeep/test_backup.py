@@ -111,7 +111,7 @@ def test_no_file_is_written_over(store: ModelStore, tmp_path: Path) -> None:
 def test_a_folder_that_is_not_empty_is_not_loaded_into(store: ModelStore, tmp_path: Path) -> None:
     backup.create(root_of(store), tmp_path / "yard.tar")
     before = seen(store)
-    with pytest.raises(FailedPrecondition, match=r"is not empty \(it holds artifacts, db\.jsonl\)"):
+    with pytest.raises(FailedPrecondition, match=r"is not empty \(it holds artifacts, db\.jsonl, jobs\)"):
         backup.load(tmp_path / "yard.tar", root_of(store))
     assert seen(store) == before
 
