@@ -73,6 +73,12 @@ def database_of(store: ModelStore) -> Database:
     return database
 
 
+def ids(database: Database, collection: str) -> list[str]:
+    """Return the ids of a collection's documents, in the order in which they were first put."""
+    with database.reading():
+        return [key for key, _ in database.documents(collection)]
+
+
 def root_of(store: ModelStore) -> Path:
     """Return the folder of a store."""
     return database_of(store)._path.parent

@@ -22,9 +22,9 @@ STATUS_BADGES: dict[JobStatus, tuple[str, str]] = {
 _MOST_POINTS = 2000
 
 
-def recent_jobs(limit: int = 100) -> Sequence[Job]:
-    """List the latest jobs."""
-    return session.yard().list_jobs(JobQuery(limit=limit)).jobs
+def recent_jobs() -> Sequence[Job]:
+    """List the latest 100 jobs."""
+    return session.yard().list_jobs(JobQuery(limit=100)).jobs
 
 
 def badge(job: Job) -> str:

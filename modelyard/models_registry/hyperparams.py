@@ -1,7 +1,7 @@
 """Hyperparams: each declared once, and everything that follows from the declaration.
 
-The check of given values, their JSON Schema, their reading from text (a command line, gRPC's map of strings) and
-the counter-examples of the tests all derive from it. Rules between two hyperparams are not here: they are the
+The check of given values, their JSON Schema, their reading from text (a command line, gRPC's map of strings) and the
+tests' wrong values all derive from it. Rules between two hyperparams are not here: they are the
 model class's own (`ModelClass.rules`).
 """
 
@@ -11,7 +11,7 @@ import difflib
 import math
 import operator
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -93,40 +93,6 @@ def json_schema(declared: Sequence[Hyperparam]) -> dict[str, Any]:
         "properties": {one.name: _property(one) for one in declared},
         "additionalProperties": False,
     }
-
-
-def examples_of_wrong_values(hyperparam: Hyperparam) -> Iterator[Any]:
-    """Yield values that break the declaration in each way it can be broken."""
-    kinds = set(hyperparam.kinds)
-    yield []
-    yield {"value": hyperparam.default}
-    if not hyperparam.nullable:
-        yield None
-    if "bool" not in kinds:
-        yield True
-    if "str" not in kinds:
-        yield "no value of this hyperparam"
-    elif hyperparam.choices is not None:
-        yield "".join(hyperparam.choices) + "-"
-    if kinds.isdisjoint({"int", "float"}):
-        yield 1
-        yield 0.5
-        return
-    yield from (math.nan, math.inf, -math.inf)
-    if "float" not in kinds:
-        yield 1.5 if hyperparam.minimum is None else hyperparam.minimum + 0.5
-    yield from _outside(hyperparam)
-
-
-def _outside(hyperparam: Hyperparam) -> Iterator[float]:
-    if hyperparam.minimum is not None:
-        yield hyperparam.minimum - max(1, abs(hyperparam.minimum))
-    if hyperparam.maximum is not None:
-        yield hyperparam.maximum + max(1, abs(hyperparam.maximum))  # a large one plus 1 is itself
-    if hyperparam.exclusive_minimum is not None:
-        yield hyperparam.exclusive_minimum
-    if hyperparam.exclusive_maximum is not None:
-        yield hyperparam.exclusive_maximum
 
 
 class _Wrong(Exception):

@@ -21,7 +21,7 @@ from modelyard.storage.upkeep.garbage import collect
 from modelyard.storage.upkeep.repair import repair
 from tests import simulated_disk
 from tests.simulated_disk import Disk
-from tests.storage_drafts import add_model, database_of, new_model, open_store, root_of
+from tests.storage_drafts import add_model, database_of, ids, new_model, open_store, root_of
 
 Seen = tuple[Any, ...]
 Step = Callable[[ModelStore], object]
@@ -34,9 +34,9 @@ def look(store: ModelStore) -> Seen:
         record = store.get(model.model_id)
         for file in record.files:
             store.read_file(record, file)
-    ids = [model.model_id for model in models] + database_of(store).ids("tombstones")
-    happened = {model_id: [event.verb for event in store.history(model_id).events] for model_id in sorted(ids)}
-    others = {key: database_of(store).get("others", key) for key in sorted(database_of(store).ids("others"))}
+    seen = [model.model_id for model in models] + ids(database_of(store), "tombstones")
+    happened = {model_id: [event.verb for event in store.history(model_id).events] for model_id in sorted(seen)}
+    others = {key: database_of(store).get("others", key) for key in sorted(ids(database_of(store), "others"))}
     return [(model.model_id, model.name, model.version, model.status) for model in models], happened, others
 
 

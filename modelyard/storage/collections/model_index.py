@@ -42,13 +42,15 @@ class ModelIndex:
         self._entries: list[IndexEntry] = []  # by model id, that is by age
         # Most names have one version: a dictionary for each would take more than all else here.
         self._versions: dict[str, IndexEntry | dict[int, IndexEntry]] = {}
-        self._gone: dict[tuple[str, int], str] = {}
+        self.gone: dict[tuple[str, int], str] = {}  # by name and version, the ids of those deleted for good
+        self.gone_ids: set[str] = set()
 
     def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
         if collection == MODELS:
             self._put_model(key, document["metadata"])
         elif collection == TOMBSTONES:
-            self._gone[document["name"], document["version"]] = key
+            self.gone[document["name"], document["version"]] = key
+            self.gone_ids.add(key)
 
     def remove(self, collection: str, key: str) -> None:
         if collection == MODELS and (entry := self.by_id.pop(key, None)) is not None:
@@ -70,10 +72,6 @@ class ModelIndex:
         if versions is None:
             return []
         return list(versions.values()) if isinstance(versions, dict) else [versions]
-
-    def gone(self, name: str, version: int) -> str | None:
-        """Return the id of a version that was deleted for good."""
-        return self._gone.get((name, version))
 
     def select(self, query: ModelQuery, before: str | None, count: int) -> list[str]:
         """Return the ids of the newest `count` models that the query means, of those older than the id `before`."""

@@ -9,7 +9,7 @@ import pytest
 
 from modelyard.errors import ModelNotFound, Unavailable
 from modelyard.storage import ModelStore
-from tests.storage_drafts import add_model, database_of, new_model, open_store
+from tests.storage_drafts import add_model, database_of, ids, new_model, open_store
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_what_changes_nothing_is_not_told(store: ModelStore) -> None:
     add_model(store, new_model(name="churn"))
     store.set_status("churn", "active")
     assert told(store, "churn") == [("train", "active")]
-    assert database_of(store).ids("events") == []  # a model that was only trained costs nothing
+    assert ids(database_of(store), "events") == []  # a model that was only trained costs nothing
 
 
 def test_a_model_deleted_for_good_is_told_of_by_id_and_number(store: ModelStore) -> None:
