@@ -107,7 +107,7 @@ class Dispatcher:
                 self._listeners.remove(callback)
 
     def follow(self, callback: Callable[[], None]) -> None:
-        """From now on call back as `listening` does; what others do while no job is alive is seen within a second."""
+        """Call back from now on, as `listening` does. If no job is alive, others' changes are seen within a second."""
         with self._lock:
             self._followers.append(callback)
         self.look_now()

@@ -32,7 +32,7 @@ _LIVENESS_INTERVAL_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """What is known of a job before it is ordered; the key and the SHA-256 of its request go together.
+    """A job before it is ordered. Its idempotency key and the SHA-256 of its request go together.
 
     `details` of the order are kept if trainings are tracked.
     """
@@ -176,7 +176,7 @@ class Jobs:
         return self._dispatcher.listening(callback)
 
     def follow(self, callback: Callable[[], None]) -> None:
-        """From now on call back as `listening` does; what others do while no job is alive is seen within a second."""
+        """Call back from now on, as `listening` does. If no job is alive, others' changes are seen within a second."""
         self._dispatcher.follow(callback)
 
     def check_will_run(self, job: Job) -> None:
@@ -185,11 +185,11 @@ class Jobs:
             raise Unavailable(f"this server is shutting down; job {job.job_id} stays in the queue")
 
     def drain(self) -> None:
-        """Start nothing more; what runs gets its grace period, then it is interrupted. Safe in a signal handler."""
+        """Start no more runs; those under way get their grace period, then are interrupted. Safe in a signal handler."""
         self._dispatcher.drain()
 
     def close(self) -> None:
-        """Drain, wait for what runs, let go of what is queued, and leave no process behind."""
+        """Drain, wait for all runs, release the queued jobs, and leave no process behind."""
         self._dispatcher.close()
         self._runner.close()
 

@@ -1,4 +1,4 @@
-"""What the collections and the upkeep know of the engines below them, so that another engine can stand there.
+"""The protocols of the engines. Collections and upkeep know no more of them, so another engine can take their place.
 
 `Documents` is a transactional database of JSON documents, held in every process's memory. `Artifacts` keeps the files
 of models. `Locks` lets one of all processes do what only one may. An engine knows no collection.
@@ -85,7 +85,7 @@ class Documents(Protocol):
         """Return all documents as they are at one moment, and the number of the last transaction."""
 
     def check(self, timeout_s: float) -> None:
-        """Raise what a reader would meet now, or a writer, as far as that can be told without a commit."""
+        """Raise what a reader or a writer would meet now, as far as that is known without a commit."""
 
     def transaction(self) -> Transaction:
         """Begin a transaction."""
@@ -119,7 +119,7 @@ class Artifacts(Protocol):
     """
 
     def stage(self, folder: Path, contents: Mapping[str, bytes]) -> None:
-        """Make a folder's files durable, with these beside them: the last that can fail for want of space."""
+        """Make a folder's files and these beside them durable. No later step needs space on the disk."""
 
     def adopt(self, model_id: str, folder: Path) -> None:
         """Give a staged folder to a model."""

@@ -1,4 +1,4 @@
-"""What is asked of many jobs at once: which are alive, in order; which is a key's; which are the newest."""
+"""An index of all jobs: those alive in order, the newest of each idempotency key, the newest of all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ALIVE = ("queued", "running")
 
 @dataclass(frozen=True, slots=True)
 class JobEntry:
-    """What the index holds of a job that has not ended."""
+    """A job as the index holds it until its end."""
 
     job_id: str
     status: JobStatus
@@ -24,7 +24,7 @@ class JobEntry:
 class JobIndex:
     """An observer of the documents, guarded by their lock: use it within a `reading` or a transaction.
 
-    `alive` holds queued and running jobs, the first ordered first. `changes` counts what happened to any job.
+    `alive` holds queued and running jobs, the first ordered first. `changes` counts changes to any job.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What is asked of many models at once, kept small in memory: ids in order, names, versions, status, class, tags."""
+"""An index of all models, kept small in memory: ids in order, names, versions, status, class, tags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading `db.jsonl` forward from an offset: committed, torn and damaged lines. Writes nothing."""
+"""Read `db.jsonl` forward from an offset: committed, torn and damaged lines. Writes nothing."""
 
 from __future__ import annotations
 
