@@ -185,7 +185,7 @@ class Jobs:
             raise Unavailable(f"this server is shutting down; job {job.job_id} stays in the queue")
 
     def drain(self) -> None:
-        """Start no more runs; those under way get their grace period, then are interrupted. Safe in a signal handler."""
+        """Start no more runs; those under way get their grace period, then are cut off. Safe in a signal handler."""
         self._dispatcher.drain()
 
     def close(self) -> None:
