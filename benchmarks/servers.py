@@ -81,13 +81,9 @@ def our_server(
     return serving(lambda port: [*command, str(port)], is_up or answers("/health"), log=log, environment=environment)
 
 
-def answers(path: str, body: bytes | None = None, content_type: str = "application/json") -> Callable[[Server], bool]:
-    """Make a check that a path answers 200."""
-
-    def check(server: Server) -> bool:
-        return request(server.url(path), body, content_type) is not None
-
-    return check
+def answers(path: str, body: bytes | None = None) -> Callable[[Server], bool]:
+    """Make a check that a path answers 200, to `body` if one is given."""
+    return lambda server: request(server.url(path), body) is not None
 
 
 def request(

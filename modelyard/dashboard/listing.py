@@ -13,16 +13,9 @@ from modelyard.dashboard.texts import t
 from modelyard.schemas import ModelClassInfo, ModelMetadata, ModelQuery, StatusFilter
 
 
-def every_model(status: StatusFilter = "active", name: str | None = None, most: int = 1000) -> list[ModelMetadata]:
-    """List models, newest first, page by page."""
-    yard, found, cursor = session.yard(), list[ModelMetadata](), None
-    while len(found) < most:
-        page = yard.list_models(ModelQuery(status=status, name=name, limit=min(200, most), cursor=cursor))
-        found += page.models
-        cursor = page.next_cursor
-        if cursor is None:
-            break
-    return found
+def every_model(status: StatusFilter = "active", name: str | None = None) -> list[ModelMetadata]:
+    """List the newest 1,000 models."""
+    return session.yard().list_models(ModelQuery(status=status, name=name, limit=1000)).models
 
 
 def class_title(key: str) -> str:

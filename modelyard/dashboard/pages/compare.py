@@ -49,10 +49,6 @@ def _pick() -> Sequence[ModelMetadata]:
     return [by_id[model_id] for model_id in here.compared]
 
 
-def _names(models: Sequence[ModelMetadata]) -> list[str]:
-    return [formats.escaped(title(model)) for model in models]
-
-
 def _show_metrics(models: Sequence[ModelMetadata]) -> None:
     rows: list[tuple[str, list[str]]] = [
         (t("column.class"), [formats.escaped(class_title(model.model_class_key)) for model in models]),
@@ -114,8 +110,8 @@ def _names_worth_showing(models: Sequence[ModelMetadata]) -> list[str]:
 
 def _table(first: str, rows: Sequence[tuple[str, list[str]]], models: Sequence[ModelMetadata]) -> None:
     columns = {first: [name for name, _ in rows]}
-    for index, name in enumerate(_names(models)):
-        columns[name] = [values[index] for _, values in rows]
+    for index, model in enumerate(models):
+        columns[formats.escaped(title(model))] = [values[index] for _, values in rows]
     st.table(columns, hide_index=True, border="horizontal")
 
 

@@ -43,9 +43,8 @@ def _show_ended(jobs: Sequence[Job]) -> None:
         },
         schema_overrides={"tracking": pl.String},
     )
-    unused = [
-        name for name, kept in (("why", any(job.error for job in jobs)), ("tracking", _any_link(jobs))) if not kept
-    ]
+    used = {"why": any(job.error for job in jobs), "tracking": any(job.tracking and job.tracking.url for job in jobs)}
+    unused = [name for name, is_used in used.items() if not is_used]
     config = st.column_config
     picked = pick_rows(
         frame.drop(unused),
@@ -63,10 +62,6 @@ def _show_ended(jobs: Sequence[Job]) -> None:
     )
     for row in picked:
         _show_one(jobs[row])
-
-
-def _any_link(jobs: Sequence[Job]) -> bool:
-    return any(job.tracking is not None and job.tracking.url for job in jobs)
 
 
 def _show_one(job: Job) -> None:

@@ -74,7 +74,8 @@ def _show_actions(model: ModelMetadata) -> None:
         if model.status == "active":
             _offer_deletion(model)
         else:
-            _offer_end(model)
+            with st.popover(t("model.delete_hard"), icon=":material/delete_forever:", key=f"end-{model.model_id}"):
+                _ask_for_end(model)
 
 
 def _offer_downloads(model: ModelMetadata) -> None:
@@ -107,11 +108,6 @@ def _offer_deletion(model: ModelMetadata) -> None:
                 session.yard().delete(model.model_id)
                 st.rerun()
         st.divider()
-        _ask_for_end(model)
-
-
-def _offer_end(model: ModelMetadata) -> None:
-    with st.popover(t("model.delete_hard"), icon=":material/delete_forever:", key=f"end-{model.model_id}"):
         _ask_for_end(model)
 
 
