@@ -16,7 +16,7 @@ from modelyard.schemas import ModelDescription, ModelHistory, ModelPage, ModelQu
 from modelyard.storage.artifacts.environment import check_environment
 from modelyard.storage.artifacts.estimators import unpickle
 from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, ESTIMATOR_FILE
-from modelyard.storage.collections import history, resolving
+from modelyard.storage.collections import history
 from modelyard.storage.collections.cursors import decode_cursor, encode_cursor
 from modelyard.storage.collections.model_index import ModelIndex
 from modelyard.storage.collections.models import (
@@ -28,6 +28,7 @@ from modelyard.storage.collections.models import (
     new_record,
     next_version,
 )
+from modelyard.storage.collections.resolving import find, find_active, gone_id, not_found
 from modelyard.storage.protocols import ArtifactGone, Artifacts, Documents, StoredFile, Transaction
 
 _CHECK_LOCK_TIMEOUT_S = 1.0
@@ -96,17 +97,17 @@ class ModelStore:
     def get(self, reference: str) -> ModelRecord:
         """Return a model, whatever its status (a bare name means the latest active version)."""
         with self._documents.reading():
-            return self._record(resolving.find(self._index, parse_reference(reference)).model_id)
+            return self._record(find(self._index, parse_reference(reference)).model_id)
 
     def get_active(self, reference: str) -> ModelRecord:
         """Return an active model. Raises ModelNotFound if it is deleted, saying how to restore it."""
         with self._documents.reading():
-            return self._record(resolving.find_active(self._index, reference).model_id)
+            return self._record(find_active(self._index, reference).model_id)
 
     def resolve_active(self, reference: str) -> str:
         """Return the id of the active model that is meant, in microseconds. Raises like `get_active`."""
         with self._documents.reading():
-            return resolving.find_active(self._index, reference).model_id
+            return find_active(self._index, reference).model_id
 
     def page(self, query: ModelQuery) -> ModelPage:
         """Return a page of models, newest first. Raises InvalidRequest for a cursor that is none."""
@@ -130,9 +131,9 @@ class ModelStore:
         """
         with self._documents.transaction() as transaction:
             meant = parse_reference(reference)
-            if status == "active" and (gone := resolving.gone(self._index, meant)) is not None:
+            if status == "active" and (gone := gone_id(self._index, meant)) is not None:
                 raise ModelGone(f"model {gone} was deleted for good; it cannot be restored")
-            record = self._record(resolving.find(self._index, meant).model_id)
+            record = self._record(find(self._index, meant).model_id)
             if record.metadata.status != status:
                 now = datetime.now(UTC)
                 tracking = history.to_be_told(record.metadata.tracking)
@@ -144,7 +145,7 @@ class ModelStore:
     def delete_for_good(self, reference: str) -> None:
         """Remove a model, whatever its status, and then its files. Its id and version are never used again."""
         with self._documents.transaction() as transaction:
-            record = self._record(resolving.find(self._index, parse_reference(reference)).model_id)
+            record = self._record(find(self._index, parse_reference(reference)).model_id)
             history.bury(transaction, record, "delete", datetime.now(UTC))
         self._artifacts.remove(record.metadata.model_id)
 
@@ -152,8 +153,8 @@ class ModelStore:
         """Return what happened to a model, of one deleted for good too (by its id or `name:version`)."""
         with self._documents.reading():
             meant = parse_reference(reference)
-            gone = resolving.gone(self._index, meant)
-            model_id = resolving.find(self._index, meant).model_id if gone is None else gone
+            gone = gone_id(self._index, meant)
+            model_id = find(self._index, meant).model_id if gone is None else gone
             return history.read(self._documents, model_id)
 
     def read_file(self, record: ModelRecord, file: str) -> bytes:
@@ -218,7 +219,7 @@ class ModelStore:
         with self._documents.reading():
             if model_id in self._index.by_id:
                 return DataLoss(f"{path} is missing, which model {model_id} needs")
-            return resolving.not_found(self._index, model_id)
+            return not_found(self._index, model_id)
 
 
 def _record(model_id: str, raw: bytes | None) -> ModelRecord:

@@ -33,7 +33,7 @@ def find_active(index: ModelIndex, reference: str) -> IndexEntry:
     return entry
 
 
-def gone(index: ModelIndex, meant: str | NameReference) -> str | None:
+def gone_id(index: ModelIndex, meant: str | NameReference) -> str | None:
     """Return the id of the model that is meant if it was deleted for good."""
     if isinstance(meant, str):
         return meant if meant in index.gone_ids else None
@@ -42,8 +42,8 @@ def gone(index: ModelIndex, meant: str | NameReference) -> str | None:
 
 def not_found(index: ModelIndex, meant: str | NameReference) -> ModelNotFound:
     """Return the error that says why there is none."""
-    if (gone_id := gone(index, meant)) is not None:
-        return ModelNotFound(f"model {gone_id} was deleted for good")
+    if (gone := gone_id(index, meant)) is not None:
+        return ModelNotFound(f"model {gone} was deleted for good")
     if isinstance(meant, str):
         return ModelNotFound(f"there is no model with id {meant}")
     deleted = [entry.version for entry in index.versions(meant.name)]
