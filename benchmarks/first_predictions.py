@@ -10,21 +10,19 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from benchmarks.servers import Server, answers, request, serving
+from benchmarks.servers import Server, answers, our_server, request
+from benchmarks.tables_made import SMALL
 
 RUNS = 5
 _WARM = "warm after"
 _PATIENCE_S = 120.0
 _KEYS = ("logistic_regression", "catboost_classifier")
-_X: dict[str, list[Any]] = {"a": [float(i % 17) for i in range(150)], "b": ["xyz"[i % 3] for i in range(150)]}
-_Y = ["no", "yes"] * 75
 Laps = defaultdict[str, list[float]]
 
 
@@ -45,7 +43,7 @@ def _measure(folder: Path, laps: Laps) -> None:
         laps["warm so long after its first answer, s"].append(_until_warm(folder))
         laps["memory when it is warm, MiB"].append(server.own_memory_mib())
         for key in _KEYS:
-            order = {"model_class_key": key, "X": _X, "y": _Y, "name": key, "evaluation": {"method": "none"}}
+            order = {"model_class_key": key, **SMALL, "name": key, "evaluation": {"method": "none"}}
             _ask(server, "/train", order)
             laps[f"first prediction at once after a training, {key}, ms"].append(_predict(server, key))
             laps[f"second prediction, {key}, ms"].append(_predict(server, key))
@@ -57,11 +55,8 @@ def _measure(folder: Path, laps: Laps) -> None:
             laps[f"first prediction at once after a start, {key}, ms"].append(_predict(server, key))
 
 
-@contextmanager
-def _server(folder: Path) -> Iterator[Server]:
-    command = [sys.executable, "-m", "modelyard", "rest", "--storage", str(folder / "yard"), "--port"]
-    with serving(lambda port: [*command, str(port)], answers("/health/live"), log=folder / "log") as server:
-        yield server
+def _server(folder: Path) -> AbstractContextManager[Server]:
+    return our_server(folder / "yard", log=folder / "log", is_up=answers("/health/live"))
 
 
 def _until_warm(folder: Path) -> float:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 from fastapi import FastAPI
 from pydantic import BaseModel
 
 ANSWER = {"model_id": "none", "predictions": ["no"], "classes": ["no", "yes"], "probabilities": None, "warnings": []}
-_ANSWER_BYTES = b'{"model_id":"none","predictions":["no"],"classes":["no","yes"],"probabilities":null,"warnings":[]}'
+_ANSWER_BYTES = orjson.dumps(ANSWER)
 
 
 class Asked(BaseModel):

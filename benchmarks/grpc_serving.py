@@ -9,14 +9,14 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import grpc
 
 from benchmarks.load import Load, drive
-from benchmarks.servers import Server, serving
+from benchmarks.servers import Server, our_server, serving
 from benchmarks.tables_made import make_table
 from modelyard.grpc_server.client import GrpcClient, tables_out
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
@@ -58,17 +58,13 @@ def run(runs: int = RUNS, seconds: float = 4.0) -> str:
 
 @contextmanager
 def _servers(folder: Path) -> Iterator[dict[str, Server]]:
-    python, storage = sys.executable, str(folder / "yard")
-    commands: dict[str, Callable[[int], list[str]]] = {
-        "ours": lambda port: [python, "-m", "modelyard", "grpc", "--port", str(port), "--storage", storage],
-        "asyncio": lambda port: [python, "-m", "benchmarks.grpc_floor", str(port), "asyncio"],
-        "uvloop": lambda port: [python, "-m", "benchmarks.grpc_floor", str(port), "uvloop"],
-    }
-    with ExitStack() as started:
-        yield {
-            name: started.enter_context(serving(command, _answers, log=folder / f"{name}.log"))
-            for name, command in commands.items()
-        }
+    def empty(loop: str) -> AbstractContextManager[Server]:
+        command = [sys.executable, "-m", "benchmarks.grpc_floor"]
+        return serving(lambda port: [*command, str(port), loop], _answers, log=folder / f"{loop}.log")
+
+    ours = our_server(folder / "yard", log=folder / "ours.log", door="grpc", is_up=_answers)
+    with ours as server, empty("asyncio") as asyncio, empty("uvloop") as uvloop:
+        yield {"ours": server, "asyncio": asyncio, "uvloop": uvloop}
 
 
 def _answers(server: Server) -> bool:

@@ -1,6 +1,6 @@
 """The peers: each installed in an environment of its own, serving the very same fitted estimators.
 
-Where one cannot be installed or started here, the comparison says so.
+If one cannot be installed or started here, the comparison says so.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +18,8 @@ from typing import Any
 
 import orjson
 import polars as pl
+
+from tests.doors import free_port
 
 CACHE = Path(__file__).parent / ".cache" / "peers"
 APPS = Path(__file__).parent / "peer_apps"
@@ -45,7 +46,7 @@ class Peer:
 
 
 def install(peer: Peer) -> None:
-    """Install a peer where it is not there yet. Raises CalledProcessError with what pip said."""
+    """Install a peer if it is not there yet. Raises CalledProcessError with what pip said."""
     stamp = peer.home / ".installed"
     if stamp.exists():
         return
@@ -70,7 +71,7 @@ def _mlserver_folder(folder: Path, _bin: Path, _environment: dict[str, str]) -> 
 
 
 def _mlserver(home: Path, folder: Path, port: int) -> list[str]:
-    ports = {"http_port": port, "grpc_port": _free_port(), "metrics_port": _free_port()}
+    ports = {"http_port": port, "grpc_port": free_port(), "metrics_port": free_port()}
     (folder / "settings.json").write_text(json.dumps({"host": "127.0.0.1", "parallel_workers": 0, **ports}))
     return [str(home / "mlserver"), "start", str(folder)]
 
@@ -153,9 +154,3 @@ def question(peer: Peer, frame: pl.DataFrame, file: Path) -> Path:
 
 def _flat(labels: list[Any]) -> list[str]:
     return [str(label[0] if isinstance(label, list) else label) for label in labels]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -81,7 +81,7 @@ def _keep(rows: list[Row]) -> None:
 
 
 def _beside(peer: Peer, model: str, stage: _Stage) -> Row:
-    """Measure one peer beside ours; where it cannot be, the row says why."""
+    """Measure one peer beside ours; if that fails, the row says why."""
     row: Row = {"peer": peer.requirement, "model": model}
     try:
         peers.install(peer)

@@ -11,12 +11,12 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks.load import Load, drive
-from benchmarks.servers import Server, answers, request, serving
+from benchmarks.servers import Server, answers, our_server, request, serving
 from benchmarks.serving_models import JSON_FORMS, MODELS, Body, body, train
 
 RUNS = 5
@@ -60,20 +60,16 @@ def _measure(folder: Path, runs: int, seconds: float) -> dict[str, Any]:
 @contextmanager
 def servers(folder: Path) -> Iterator[tuple[dict[str, Server], Server]]:
     """Start the floors and ours on the models of `folder`."""
-    question = body(folder, "LR", 1).file.read_bytes()
-    with ExitStack() as stack:
+    is_up = answers("/predict", body(folder, "LR", 1).file.read_bytes())
 
-        def start(name: str, *command: str) -> Server:
-            arguments = (sys.executable, "-m", *command, "--port")
-            up = answers("/health") if name == "ours" else answers("/predict", question)
-            return stack.enter_context(serving(lambda port: [*arguments, str(port)], up, log=folder / f"{name}.log"))
+    def floor(app: str) -> AbstractContextManager[Server]:
+        command = [sys.executable, "-m", "uvicorn", f"benchmarks.floors:{app}", "--no-access-log"]
+        options = ["--log-level", "warning", "--port"]
+        return serving(lambda port: [*command, *options, str(port)], is_up, log=folder / f"{app}.log")
 
-        quiet = ("--no-access-log", "--log-level", "warning")
-        floors = {
-            RAW: start("raw", "uvicorn", "benchmarks.floors:raw_app", *quiet),
-            FLOOR: start("fastapi", "uvicorn", "benchmarks.floors:fastapi_app", *quiet),
-        }
-        yield floors, start("ours", "modelyard", "rest", "--storage", str(folder / "yard"))
+    ours = our_server(folder / "yard", log=folder / "ours.log")
+    with floor("raw_app") as raw, floor("fastapi_app") as fastapi, ours as server:
+        yield {RAW: raw, FLOOR: fastapi}, server
 
 
 def _drive(asked: Mapping[str, tuple[Server, Body]], connections: int, runs: int, seconds: float) -> Runs:
@@ -88,7 +84,7 @@ def _drive(asked: Mapping[str, tuple[Server, Body]], connections: int, runs: int
 
 
 def once(server: Server, question: Body) -> bytes | None:
-    """Ask a server once; None where it does not answer with 200."""
+    """Ask a server once; None if it does not answer with 200."""
     return request(server.url(question.path), question.file.read_bytes(), question.content_type, question.accept)
 
 

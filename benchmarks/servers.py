@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.doors import free_port
+from tests.processes import descendants
 
 
 @dataclass(slots=True)
@@ -29,7 +32,7 @@ class Server:
 
     def memory_mib(self) -> float:
         """Return the proportional memory (PSS) of the process and all below it."""
-        return round(sum(_pss_kib(pid) for pid in _tree(self.process.pid)) / 1024, 1)
+        return round(sum(_pss_kib(pid) for pid in (self.process.pid, *descendants(self.process.pid))) / 1024, 1)
 
     def cpu_s(self) -> float:
         """Return the seconds of CPU that the process has taken so far, in steps of 10 ms."""
@@ -52,7 +55,7 @@ def serving(
     patience_s: float = 120.0,
 ) -> Iterator[Server]:
     """Run `command(port)` until the block ends; it is up once `is_up` says so."""
-    port = _free_port()
+    port = free_port()
     began = time.perf_counter()
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -70,19 +73,28 @@ def serving(
             _end(process)
 
 
-def answers(path: str, body: bytes | None = None, content_type: str = "application/json") -> Callable[[Server], bool]:
-    """Make a check that a path answers 200."""
+def our_server(
+    storage: Path,
+    *,
+    log: Path,
+    door: str = "rest",
+    is_up: Callable[[Server], bool] | None = None,
+    environment: dict[str, str] | None = None,
+) -> AbstractContextManager[Server]:
+    """Run our own server of a door on a folder; it is up once `/health` answers, or `is_up` says so."""
+    command = [sys.executable, "-m", "modelyard", door, "--storage", str(storage), "--port"]
+    return serving(lambda port: [*command, str(port)], is_up or answers("/health"), log=log, environment=environment)
 
-    def check(server: Server) -> bool:
-        return request(server.url(path), body, content_type) is not None
 
-    return check
+def answers(path: str, body: bytes | None = None) -> Callable[[Server], bool]:
+    """Make a check that a path answers 200, to `body` if one is given."""
+    return lambda server: request(server.url(path), body) is not None
 
 
 def request(
     url: str, body: bytes | None = None, content_type: str = "application/json", accept: str = "*/*"
 ) -> bytes | None:
-    """Return what an address answers with 200, None where it does not."""
+    """Return what an address answers with 200, None if it does not."""
     asked = urllib.request.Request(url, body, {"Content-Type": content_type, "Accept": accept})
     try:
         with urllib.request.urlopen(asked, timeout=60) as answer:
@@ -99,19 +111,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             process.wait(15)
         except (ProcessLookupError, subprocess.TimeoutExpired):
             continue
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _tree(pid: int) -> list[int]:
-    below = Path(f"/proc/{pid}/task/{pid}/children")
-    children = [int(child) for child in below.read_text().split()] if below.exists() else []
-    return [pid, *(found for child in children for found in _tree(child))]
 
 
 def _pss_kib(pid: int) -> int:

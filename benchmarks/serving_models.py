@@ -31,16 +31,13 @@ class Body:
 def train(folder: Path) -> dict[str, Path]:
     """Train the models in a yard under `folder` and return their artifacts by short name."""
     X, y = make_table()
-    yard = build(Settings(storage_dir=folder / "yard"))
-    try:
-        artifacts = {}
+    artifacts = {}
+    with build(Settings(storage_dir=folder / "yard")) as yard:
         for name, key in MODELS.items():
             request = TrainRequest(model_class_key=key, name=name, X=X, y=y, hyperparams=_HYPERPARAMS[name])
             model = yard.train(request)
             artifacts[name] = folder / "yard" / "artifacts" / model.model_id / model.artifact.file
-        return artifacts
-    finally:
-        yard.close()
+    return artifacts
 
 
 def asked(rows: int) -> pl.DataFrame:

@@ -1,13 +1,19 @@
-"""The table that the serving benchmarks train on and ask about: 32,000 rows, 6 numeric and 8 text columns, two classes.
+"""The tables of the benchmarks: one of 32,000 rows, 6 numeric and 8 text columns, and a small one; two classes each.
 
 Made by code from one seed, so that everybody measures the same; missing cells and rare categories among them.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 
+SMALL: dict[str, Any] = {
+    "X": {"a": [float(i % 17) for i in range(150)], "b": ["xyz"[i % 3] for i in range(150)]},
+    "y": ["no", "yes"] * 75,
+}
 ROWS = 32_000
 NUMERIC = tuple(f"number_{i}" for i in range(6))
 TEXT = tuple(f"text_{i}" for i in range(8))

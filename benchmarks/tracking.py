@@ -6,25 +6,20 @@ Run as `python -m benchmarks.tracking`. ClearML is the tests' double of its API,
 from __future__ import annotations
 
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.servers import Server, answers, serving
-from benchmarks.tables_made import make_table
+from benchmarks.servers import Server, our_server
+from benchmarks.tables_made import SMALL, make_table
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import TrainRequest
 from tests import clearml_double
 
 RUNS = 25
-_SMALL: dict[str, Any] = {
-    "X": {"a": [float(i % 17) for i in range(150)], "b": ["xyz"[i % 3] for i in range(150)]},
-    "y": ["no", "yes"] * 75,
-}
 _STATES: dict[str, dict[str, Any]] = {
     "ClearML is well": {},
     "ClearML is frozen": {"frozen": True},
@@ -43,7 +38,7 @@ def run() -> Iterator[str]:
         X, y = make_table()
         table = folder / "made.parquet"
         X.with_columns(y).write_parquet(table)
-        orders = {"150 rows": _SMALL, f"{X.height:,} rows": {"X": table, "target": y.name}}
+        orders = {"150 rows": SMALL, f"{X.height:,} rows": {"X": table, "target": y.name}}
         yield _trainings(servers, orders)
         yield _memory(servers)
 
@@ -78,16 +73,8 @@ def _memory(servers: dict[str, Server]) -> str:
     return f"| the server's own memory after that | MiB |\n| --- | ---: |\n{rows}"
 
 
-@contextmanager
-def _server(root: Path, environment: dict[str, str]) -> Iterator[Server]:
-    command = [sys.executable, "-m", "modelyard", "rest", "--storage", str(root), "--port"]
-    with serving(
-        lambda port: [*command, str(port)],
-        answers("/health"),
-        log=root.with_suffix(".log"),
-        environment={**environment, "MODELYARD_TRAIN_NICENESS": "0"},
-    ) as server:
-        yield server
+def _server(root: Path, environment: dict[str, str]) -> AbstractContextManager[Server]:
+    return our_server(root, log=root.with_suffix(".log"), environment={**environment, "MODELYARD_TRAIN_NICENESS": "0"})
 
 
 if __name__ == "__main__":

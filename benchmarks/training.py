@@ -1,21 +1,18 @@
-"""What a training costs beyond its fit, and what it takes from those who are being served meanwhile.
+"""What a training costs beyond its fit. What it takes from those who are served meanwhile is in `durations`.
 
 Run as `python -m benchmarks.training [TABLE TARGET]`; without a table, on one of 32,000 rows that is made here.
 """
 
 from __future__ import annotations
 
-import http.client
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import orjson
 import polars as pl
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
@@ -23,12 +20,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from benchmarks.servers import Server, answers, serving
-from benchmarks.tables_made import make_table
+from benchmarks.tables_made import SMALL, make_table
 from modelyard.bootstrap import build
 from modelyard.jobs import Finished, Jobs, Limits, NewJob, ProgressReporter
 from modelyard.jobs.local import LocalOwners, LocalRunner
-from modelyard.ml_core.tasks.classification.labels import labels_of
+from modelyard.ml_core.tasks.classification import labels_of
 from modelyard.ml_core.training.orders import order_training
 from modelyard.ml_core.yard import Yard
 from modelyard.models_registry.base import FitTask
@@ -40,12 +36,7 @@ from modelyard.tables.contract import Contract
 RUNS = 5
 LONG_S = 3.0
 PAUSE_S = 0.3
-ITERATIONS = 20_000
 _NONE = Evaluation(method="none")
-_SMALL: dict[str, Any] = {
-    "X": {"a": [float(i % 17) for i in range(150)], "b": ["xyz"[i % 3] for i in range(150)]},
-    "y": ["no", "yes"] * 75,
-}
 
 
 def run(table: Path | None = None, target: str = "label") -> Iterator[str]:
@@ -55,11 +46,7 @@ def run(table: Path | None = None, target: str = "label") -> Iterator[str]:
         table = table or _made(folder)
         frame = pl.read_csv(table, null_values="?") if table.suffix == ".csv" else pl.read_parquet(table)
         yield _starts(folder)
-        yield _served(folder, frame, target)
         yield _overheads(folder, frame, target)
-
-
-# From the order to the run, and what a run costs beyond its fit.
 
 
 def nothing(folder: Path, _: ProgressReporter) -> Finished:
@@ -89,11 +76,12 @@ def _overheads(folder: Path, frame: pl.DataFrame, target: str) -> str:
     frame.write_parquet(files[".parquet"])
     frame.write_ipc(files[".arrow"], compression="uncompressed")
     frame.write_csv(files[".csv"])
-    orders: dict[str, dict[str, Any]] = {"small table": _SMALL}
+    orders: dict[str, dict[str, Any]] = {"small table": SMALL}
     orders |= {f"{frame.height:,} rows as {kind[1:]}": {"X": path, "target": target} for kind, path in files.items()}
     lines = []
-    with _yard(folder / "overheads") as yard:
-        yard.train(TrainRequest(model_class_key="logistic_regression", **_SMALL, evaluation=_NONE))
+    settings = Settings(storage_dir=folder / "overheads", train_niceness=0)  # a fit in this process is not nicer either
+    with build(settings) as yard:
+        yard.train(TrainRequest(model_class_key="logistic_regression", **SMALL, evaluation=_NONE))
         for key in ("logistic_regression", "catboost_classifier"):
             for what, fields in orders.items():
                 request = TrainRequest(model_class_key=key, **fields, evaluation=_NONE)
@@ -107,14 +95,14 @@ def _overheads(folder: Path, frame: pl.DataFrame, target: str) -> str:
 
 
 def _without_a_pause(yard: Yard) -> str:
-    request = TrainRequest(model_class_key="logistic_regression", **_SMALL, evaluation=_NONE)
+    request = TrainRequest(model_class_key="logistic_regression", **SMALL, evaluation=_NONE)
     bare = statistics.median(_seconds(_bare_fit(request)) for _ in range(RUNS))
     more = statistics.median(_seconds(lambda: yard.train(request)) - bare for _ in range(4 * RUNS))
     return f"| logistic_regression, small table, one after another | {bare:.3f} | {more * 1000:.0f} | |\n"
 
 
 def _pairs(bare_fit: Callable[[], object], train: Callable[[], object]) -> list[tuple[float, float]]:
-    """Time both in turn: five times, or three where a fit takes long.
+    """Time both in turn: five times, or three if a fit takes long.
 
     A pause before each pair lets the spare process be ready, whose rehearsal would take a core from the bare fit.
     """
@@ -144,128 +132,6 @@ def _pipeline(contract: Contract) -> Pipeline:
     )
     columns = [("numeric", numbers, numeric), ("categorical", OneHotEncoder(handle_unknown="ignore"), categorical)]
     return Pipeline([("columns", ColumnTransformer(columns)), ("classifier", LogisticRegression(max_iter=1000))])
-
-
-# What a training takes from those who are being served.
-
-
-def _served(folder: Path, frame: pl.DataFrame, target: str) -> str:
-    root = folder / "served"
-    path = folder / "served.parquet"
-    frame.write_parquet(path)
-    X = frame.drop(target).head(1).rows()
-    with _yard(root) as yard:
-        model = yard.train(
-            TrainRequest(model_class_key="logistic_regression", X=path, target=target, evaluation=_NONE)
-        ).model_id
-    question = orjson.dumps({"model_id": model, "X": X})
-    command = [sys.executable, "-m", "modelyard", "rest", "--storage", str(root), "--port"]
-    with (
-        serving(lambda port: [*command, str(port)], answers("/health"), log=folder / "log") as server,
-        _yard(root) as other,
-    ):
-        idle = _latencies(server, question)
-        job = _order(server, path, target)
-        next(state for state in other.watch_job(job) if state.progress.step)
-        busy = _latencies(server, question)
-        here = _cancel(server, lambda: _call(server, "DELETE", f"/jobs/{job}"))
-        job = _order(server, path, target)
-        next(state for state in other.watch_job(job) if state.progress.step)
-        elsewhere = _cancel(server, lambda: other.cancel_job(job))
-    rows = {
-        "one-row prediction, idle, p50": idle[0],
-        "one-row prediction, idle, p99": idle[1],
-        f"while {ITERATIONS:,} iterations train, p50": busy[0],
-        f"while {ITERATIONS:,} iterations train, p99": busy[1],
-        "cancel by its server: answered": here[0],
-        "cancel by its server: the run is gone": here[1],
-        "cancel by another process: answered": elsewhere[0],
-        "cancel by another process: the run is gone": elsewhere[1],
-    }
-    return _table("Served meanwhile", "ms", rows)
-
-
-def _order(server: Server, path: Path, target: str) -> str:
-    fields = {
-        "model_class_key": "catboost_classifier",
-        "target": target,
-        "hyperparams": f'{{"iterations": {ITERATIONS}}}',
-        "evaluation": '{"method": "none"}',
-    }
-    boundary = "modelyard"
-    parts = "".join(
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-        for name, value in fields.items()
-    )
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="t.parquet"\r\n\r\n'
-    body = parts.encode() + head.encode() + path.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
-    kind = f"multipart/form-data; boundary={boundary}"
-    job_id: str = orjson.loads(_call(server, "POST", "/train/file?wait=false", body, kind))["job_id"]
-    return job_id
-
-
-def _latencies(server: Server, question: bytes, count: int = 3000) -> tuple[float, float]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port)
-    taken = []
-    for _ in range(count):
-        began = time.perf_counter()
-        connection.request("POST", "/predict", question, {"Content-Type": "application/json"})
-        connection.getresponse().read()
-        taken.append((time.perf_counter() - began) * 1000)
-    connection.close()
-    taken.sort()
-    return taken[count // 2], taken[count * 99 // 100]
-
-
-def _cancel(server: Server, cancel: Callable[[], object]) -> tuple[float, float]:
-    """Return how long the answer took, and until no process of the run was left, in ms."""
-    runs = {run for fork_server in _children(server.process.pid) for run in _children(fork_server) if _is_at_work(run)}
-    assert runs
-    began = time.perf_counter()
-    cancel()
-    answered = time.perf_counter()
-    while any(_is_alive(pid) for pid in runs):
-        time.sleep(0.001)
-    return (answered - began) * 1000, (time.perf_counter() - began) * 1000
-
-
-def _children(pid: int) -> set[int]:
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return {int(child) for task in tasks for child in (task / "children").read_text().split()}
-
-
-def _is_at_work(pid: int) -> bool:
-    """Tell a run, which writes to its log, from the process that is kept ready for the next."""
-    return Path(f"/proc/{pid}/fd/1").readlink().name == "log.txt"
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def _call(server: Server, method: str, path: str, body: bytes | None = None, kind: str = "") -> bytes:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port)
-    connection.request(method, path, body, {"Content-Type": kind} if kind else {})
-    answer = connection.getresponse()
-    content = answer.read()
-    assert answer.status == 202, content
-    connection.close()
-    return content
-
-
-# The rest.
-
-
-@contextmanager
-def _yard(root: Path) -> Iterator[Yard]:
-    yard = build(Settings(storage_dir=root, train_niceness=0))  # a fit in this process is not nicer either
-    try:
-        yield yard
-    finally:
-        yard.close()
 
 
 def _made(folder: Path) -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from modelyard import calls, logs
 from modelyard.jobs import Jobs, Limits, Spool
 from modelyard.jobs.local import LocalOwners, LocalRunner
-from modelyard.ml_core.training import running
+from modelyard.ml_core.training import runs
 from modelyard.ml_core.yard import Yard
 from modelyard.settings import Settings
 from modelyard.storage import Storage, open_folder
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def build(settings: Settings, *, make: bool = True) -> Yard:
     """Build the core on its folder, which is made a yard if it is none; without `make` that raises NoYard.
 
-    Raises Unavailable if the folder cannot be used, DataLoss where its database is damaged.
+    Raises Unavailable if the folder cannot be used, DataLoss if its database is damaged.
     """
     storage = open_folder(
         settings.storage_dir,
@@ -41,7 +41,7 @@ def build(settings: Settings, *, make: bool = True) -> Yard:
     )
     jobs = Jobs(
         storage,
-        LocalRunner(storage.runs, limits, target=running.TARGET, preload=running.PRELOAD, rehearsal=running.REHEARSAL),
+        LocalRunner(storage.runs, limits, target=runs.TARGET, preload=runs.PRELOAD, rehearsal=runs.REHEARSAL),
         LocalOwners(storage.runs),
         limits,
         on_end=None if tracker is None else tracker.note,

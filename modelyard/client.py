@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any, TypeVar
 
-from modelyard.errors import DataLoss, InvalidRequest
+from modelyard.errors import DataLoss, InvalidRequest, InvalidTable
 from modelyard.references import check_job_id, parse_reference
 from modelyard.schemas import (
     Health,
@@ -28,6 +29,9 @@ from modelyard.verbs import Verbs
 
 AnswerT = TypeVar("AnswerT")
 
+WAIT_S = 3600.0
+"""How long a call waits for its answer unless told otherwise: a training may take that long."""
+
 
 class Client(Verbs, ABC):
     """A yard on a server. `modelyard.verbs.Verbs` describes the verbs.
@@ -37,60 +41,46 @@ class Client(Verbs, ABC):
     """
 
     def train(self, request: TrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
-        """Train a new model."""
         return self._read(ModelMetadata, self._checked_order(request, idempotency_key, wait=True))
 
     def retrain(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
-        """Train the next version of a model."""
         return self._read(ModelMetadata, self._checked_order(request, idempotency_key, wait=True))
 
     def submit_training(self, request: TrainRequest, *, idempotency_key: str | None = None) -> Job:
-        """Order a new model and return its job at once."""
         return self._read(Job, self._checked_order(request, idempotency_key, wait=False))
 
     def submit_retraining(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> Job:
-        """Order the next version of a model and return its job at once."""
         return self._read(Job, self._checked_order(request, idempotency_key, wait=False))
 
     def get_job(self, job_id: str) -> Job:
-        """Return a job as it is now."""
         return self._read(Job, self._call("get_job", job_id=check_job_id(job_id)))
 
     def list_jobs(self, query: JobQuery | None = None) -> JobPage:
-        """List jobs, newest first."""
         return self._read(JobPage, self._call("list_jobs", **_fields(query or JobQuery())))
 
     def cancel_job(self, job_id: str) -> Job:
-        """Cancel a job that has not ended."""
         return self._read(Job, self._call("cancel_job", job_id=check_job_id(job_id)))
 
     def delete(self, reference: str, *, hard: bool = False) -> ModelMetadata | None:
-        """Retire a model. Returns None if it was deleted for good."""
         answer = self._call("delete", model_id=_checked(reference), hard=hard)
         return None if hard else self._read(ModelMetadata, answer)
 
     def restore(self, reference: str) -> ModelMetadata:
-        """Make a soft-deleted model active again."""
         return self._read(ModelMetadata, self._call("restore", model_id=_checked(reference)))
 
     def list_models(self, query: ModelQuery | None = None) -> ModelPage:
-        """List models, newest first."""
         return self._read(ModelPage, self._call("list_models", **_fields(query or ModelQuery())))
 
     def get_model(self, reference: str) -> ModelMetadata:
-        """Return what is known of a model."""
         return self._read(ModelMetadata, self._call("get_model", model_id=_checked(reference)))
 
     def list_model_classes(self) -> list[ModelClassInfo]:
-        """List the algorithms there are."""
         return self._read(list[ModelClassInfo], self._call("list_model_classes"))
 
     def get_report(self, reference: str) -> Report:
-        """Return what the evaluation of a model showed."""
         return self._read(Report, self._call("get_report", model_id=_checked(reference)))
 
     def get_history(self, reference: str) -> ModelHistory:
-        """Return what happened to a model."""
         return self._read(ModelHistory, self._call("get_history", model_id=_checked(reference)))
 
     def get_artifact(self, reference: str) -> bytes:
@@ -103,7 +93,6 @@ class Client(Verbs, ABC):
         return content
 
     def health(self) -> Health:
-        """Say whether the yard can serve."""
         return self._read(Health, self._call("health"))
 
     def _checked_order(self, request: TrainRequest | RetrainRequest, idempotency_key: str | None, *, wait: bool) -> Any:
@@ -127,6 +116,12 @@ class Client(Verbs, ABC):
     @abstractmethod
     def _artifact(self, reference: str) -> tuple[bytes, str | None]:
         """Return a `.pkl` as it came, and the SHA-256 in hexadecimal that the server says it has."""
+
+
+def unreadable(path: Path, error: OSError | ValueError) -> InvalidTable:
+    """Say why a table's file cannot be read. A name with a null character raises ValueError."""
+    why = error.strerror if isinstance(error, OSError) else error
+    return InvalidTable(f"file {path.name or str(path)!r} cannot be read: {why}")
 
 
 def authorization(key: str | None) -> dict[str, str]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 
+from modelyard.client import WAIT_S
 from modelyard.errors import InvalidRequest, Unavailable
 from modelyard.verbs import Verbs
-
-WAIT_S = 3600.0
-"""How long a call may wait for its answer, a training among them."""
 
 
 def connect(url: str | os.PathLike[str], key: str | None = None, *, timeout_s: float = WAIT_S) -> Verbs:

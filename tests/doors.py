@@ -17,7 +17,7 @@ from grpc import channel_ready_future, insecure_channel
 from modelyard.bootstrap import build
 from modelyard.grpc_server.client import GrpcClient
 from modelyard.jobs.local import launcher
-from modelyard.ml_core.training import running
+from modelyard.ml_core.training import runs
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.client import RestClient
 from modelyard.settings import Settings
@@ -41,18 +41,15 @@ def free_port() -> int:
 @cache
 def keep_fork_server() -> None:
     """Let all cores of this process share one fork server, to its end: it takes seconds to get ready."""
-    launcher.share(running.TARGET, running.PRELOAD)
+    launcher.share(runs.TARGET, runs.PRELOAD)
 
 
 @contextmanager
 def core(folder: Path) -> Iterator[Yard]:
     """Open the core itself."""
     keep_fork_server()
-    yard = build(Settings(storage_dir=folder))
-    try:
+    with build(Settings(storage_dir=folder)) as yard:
         yield yard
-    finally:
-        yard.close()
 
 
 @contextmanager

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import secrets
+import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from modelyard.schemas import ModelDescription
-from modelyard.storage import ModelStore, NewModel, current_environment, open_folder
+from modelyard.storage import ModelRecord, ModelStore, current_environment, open_folder, write_model_files
 from modelyard.storage.documents.database import Database
 from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parent.parent
 LIBRARIES = ("scikit-learn",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewModel:
+    """A model to be stored: its description and the contents of its files."""
+
+    description: ModelDescription
+    estimator: Any
+    report: bytes
+    contract: bytes
+    name: str | None = None
 
 
 def new_model(**changed: Any) -> NewModel:
@@ -36,6 +50,17 @@ def new_model(**changed: Any) -> NewModel:
     return NewModel(description=description, **(files | changed))
 
 
+def add_model(store: ModelStore, new: NewModel) -> ModelRecord:
+    """Store a model whose files are written into the folder of jobs, as a run's are."""
+    folder = root_of(store) / "jobs" / secrets.token_hex(4)
+    try:
+        folder.parent.mkdir(exist_ok=True)
+        files = write_model_files(folder, new.estimator, new.report, new.contract)
+        return store.publish(new.description, folder, files, name=new.name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def open_store(root: Path, **options: Any) -> ModelStore:
     """Open the models of a folder; `options` are those of `open_folder`."""
     return open_folder(root, **options).models
@@ -46,6 +71,12 @@ def database_of(store: ModelStore) -> Database:
     database = store._documents
     assert isinstance(database, Database)
     return database
+
+
+def ids(database: Database, collection: str) -> list[str]:
+    """Return the ids of a collection's documents, in the order in which they were first put."""
+    with database.reading():
+        return [key for key, _ in database.documents(collection)]
 
 
 def root_of(store: ModelStore) -> Path:

@@ -14,7 +14,7 @@ from unittest import mock
 from modelyard.errors import ModelNotFound
 from modelyard.schemas import ModelQuery
 from modelyard.storage import ModelStore
-from tests.storage_drafts import new_model, open_store
+from tests.storage_drafts import add_model, new_model, open_store
 
 NAMES = ("churn", "credit", "fraud")
 
@@ -28,7 +28,7 @@ def write(store: ModelStore, seed: int) -> None:
         model_id = chance.choice(mine) if verb != "add" else "-"
         say("begin", verb, model_id)
         if verb == "add":
-            model = store.add(new_model(name=chance.choice(NAMES), estimator=chance.randbytes(200))).metadata
+            model = add_model(store, new_model(name=chance.choice(NAMES), estimator=chance.randbytes(200))).metadata
             model_id = model.model_id
             mine.append(model_id)
             say("done", verb, model_id, f"{model.name}:{model.version}")

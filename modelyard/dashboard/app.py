@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from modelyard.dashboard import session, trouble
+from modelyard.dashboard import notices, session
 from modelyard.dashboard.doors import DOOR_NAMES, DOOR_TITLES, DoorName, Doors
 from modelyard.dashboard.pages import compare, jobs, model, models, overview, predict, train
 from modelyard.dashboard.session import Session
@@ -47,7 +47,7 @@ def main(doors: Doors, *, start: str = "overview") -> None:
     }
     page = st.navigation(list(here.pages.values()))
     _show_switches(here)
-    with trouble.shown_in_place():
+    with notices.errors_in_place():
         page.run()
 
 

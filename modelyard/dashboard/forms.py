@@ -92,7 +92,7 @@ def _ask(key: str, name: str, field: Schema, start: Any) -> Any:
 def _ask_number(key: str, title: str, field: Schema, start: Any, help_text: str) -> int | float | None:
     whole = "integer" in _kinds(field)
     cast: Any = int if whole else float
-    low, high = field.get("minimum", field.get("exclusiveMinimum")), field.get("maximum", field.get("exclusiveMaximum"))
+    low, high = _bounds(field)
     ask: Any = st.number_input  # its overloads cannot know whether the schema says integer
     value: int | float | None = ask(
         title,
@@ -106,7 +106,7 @@ def _ask_number(key: str, title: str, field: Schema, start: Any, help_text: str)
         placeholder=t("form.unset"),
         persist_state="session",
     )
-    # An emptied field means null where null is allowed, the start elsewhere.
+    # An emptied field means null if null is allowed, else the start.
     return value if value is not None or "null" in types_of(field) else start
 
 
@@ -147,13 +147,17 @@ def _title(name: str, field: Schema) -> str:
 
 def _help(field: Schema) -> str:
     parts = [escaped(str(field.get("description", "")))]
-    low, high = field.get("minimum", field.get("exclusiveMinimum")), field.get("maximum", field.get("exclusiveMaximum"))
+    low, high = _bounds(field)
     if low is not None and high is not None:
         parts.append(t("form.range", low=number(low), high=number(high)))
     elif low is not None:
         parts.append(t("form.more_than" if "exclusiveMinimum" in field else "form.at_least", low=number(low)))
     parts.append(t("form.default", value=escaped(shown(field.get("default")))))
     return "  \n".join(part for part in parts if part)
+
+
+def _bounds(field: Schema) -> tuple[Any, Any]:
+    return field.get("minimum", field.get("exclusiveMinimum")), field.get("maximum", field.get("exclusiveMaximum"))
 
 
 def _kinds(field: Schema) -> list[str]:

@@ -10,7 +10,7 @@ import streamlit as st
 from modelyard.dashboard import session
 from modelyard.dashboard.charts import bars, draw
 from modelyard.dashboard.formats import is_share, moment_format
-from modelyard.dashboard.listing import every_model, key_metric, selection_key
+from modelyard.dashboard.listing import every_model, key_metric, pick_rows
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.texts import t
 from modelyard.schemas import ModelMetadata
@@ -53,13 +53,11 @@ def _table(line: Sequence[ModelMetadata]) -> ModelMetadata | None:
         schema_overrides={"parent": pl.Int64, **dict.fromkeys(metrics, pl.Float64)},
     )
     config = st.column_config
-    event = st.dataframe(
+    picked = pick_rows(
         frame,
-        key=selection_key("versions", versions),
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
-        column_config={
+        "versions",
+        versions,
+        {
             "version": config.NumberColumn(t("column.version"), format="v%d", width="small"),
             "parent": config.NumberColumn(t("column.parent"), format="v%d", width="small"),
             **{
@@ -73,4 +71,4 @@ def _table(line: Sequence[ModelMetadata]) -> ModelMetadata | None:
             "status": config.TextColumn(t("column.status"), width="small"),
         },
     )
-    return next((shown[row] for row in event.selection.rows if row < len(shown)), None)
+    return shown[picked[0]] if picked else None

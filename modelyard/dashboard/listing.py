@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 import streamlit as st
@@ -13,21 +13,14 @@ from modelyard.dashboard.texts import t
 from modelyard.schemas import ModelClassInfo, ModelMetadata, ModelQuery, StatusFilter, headline
 
 
-def every_model(status: StatusFilter = "active", name: str | None = None, most: int = 1000) -> list[ModelMetadata]:
-    """List models, newest first, page by page."""
-    yard, found, cursor = session.yard(), list[ModelMetadata](), None
-    while len(found) < most:
-        page = yard.list_models(ModelQuery(status=status, name=name, limit=min(200, most), cursor=cursor))
-        found += page.models
-        cursor = page.next_cursor
-        if cursor is None:
-            break
-    return found
+def every_model(status: StatusFilter = "active", name: str | None = None) -> list[ModelMetadata]:
+    """List the newest 1,000 models."""
+    return session.yard().list_models(ModelQuery(status=status, name=name, limit=1000)).models
 
 
-def class_titles() -> dict[str, str]:
-    """Return the title of each model class by its key."""
-    return {info.key: info.title for info in classes()}
+def class_title(key: str) -> str:
+    """Return the title of a model class, its key if the server does not know it any more."""
+    return next((info.title for info in classes() if info.key == key), key)
 
 
 def classes() -> list[ModelClassInfo]:
@@ -64,12 +57,11 @@ def models_table(
     models: Sequence[ModelMetadata], *, key: str, selection: Literal["single-row", "multi-row"], status: bool = False
 ) -> list[ModelMetadata]:
     """Show models as a table and return those that were picked."""
-    titles = class_titles()
     frame = pl.DataFrame(
         {
             "name": [model.name for model in models],
             "version": [model.version for model in models],
-            "class": [titles.get(model.model_class_key, model.model_class_key) for model in models],
+            "class": [class_title(model.model_class_key) for model in models],
             "accuracy": [_of_task(model, "classification") for model in models],
             "auc": [model.metrics.get("validation_roc_auc") for model in models],
             "rmse": [_of_task(model, "regression") for model in models],
@@ -83,13 +75,11 @@ def models_table(
     columns = {"classification": ["accuracy", "auc"], "regression": ["rmse"]}
     unused = [name for task, names in columns.items() if task not in tasks for name in names]
     config = st.column_config
-    event = st.dataframe(
+    picked = pick_rows(
         frame.drop(unused if status else [*unused, "status"]),
-        key=selection_key(key, [model.model_id for model in models]),
-        hide_index=True,
-        on_select="rerun",
-        selection_mode=selection,
-        column_config={
+        key,
+        [model.model_id for model in models],
+        {
             "name": config.TextColumn(t("column.name"), width=140),
             "version": config.NumberColumn(t("column.version"), format="v%d", width=65),
             "class": config.TextColumn(t("column.class"), width=150),
@@ -102,8 +92,28 @@ def models_table(
             "made": config.DatetimeColumn(t("column.made"), format=formats.moment_format(), width=130),
             "status": config.TextColumn(t("column.status"), width=70),
         },
+        selection,
     )
-    return [models[row] for row in event.selection.rows if row < len(models)]
+    return [models[row] for row in picked]
+
+
+def pick_rows(
+    frame: pl.DataFrame,
+    key: str,
+    ids: Iterable[str],
+    columns: dict[str, Any],
+    selection: Literal["single-row", "multi-row"] = "single-row",
+) -> list[int]:
+    """Show a table, a row for each of the ids, and return the positions of the rows that were picked."""
+    event = st.dataframe(
+        frame,
+        key=selection_key(key, ids),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode=selection,
+        column_config=columns,
+    )
+    return [row for row in event.selection.rows if row < frame.height]
 
 
 def _of_task(model: ModelMetadata, task: str) -> float | None:

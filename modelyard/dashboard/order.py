@@ -31,7 +31,7 @@ def is_choice(key: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """A model class and the hyperparams that differ from where the form began."""
+    """A model class and the hyperparams that differ from the form's start."""
 
     key: str
     hyperparams: dict[str, Any]
@@ -50,16 +50,15 @@ class Order:
 
     def training(self, table: Table) -> TrainRequest:
         """Write the order as a request. Raises InvalidRequest."""
-        fields = {"model_class_key": self.algorithm.key, "name": self.name, **self._common(table)}
-        return parse(TrainRequest, {key: value for key, value in fields.items() if value is not None})
+        return parse(TrainRequest, self._fields(table, model_class_key=self.algorithm.key, name=self.name))
 
     def retraining(self, table: Table, parent: ModelMetadata) -> RetrainRequest:
         """Write the order as a request for the next version of a model. Raises InvalidRequest."""
-        fields = {"model_id": parent.model_id, **self._common(table)}
-        return parse(RetrainRequest, {key: value for key, value in fields.items() if value is not None})
+        return parse(RetrainRequest, self._fields(table, model_id=parent.model_id))
 
-    def _common(self, table: Table) -> dict[str, Any]:
-        return {
+    def _fields(self, table: Table, **own: str | None) -> dict[str, Any]:
+        fields = {
+            **own,
             **table.said,
             "X": table.path,
             "target": self.target,
@@ -69,6 +68,7 @@ class Order:
             "tags": self.tags,
             "evaluation": self.evaluation,
         }
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 def ask_algorithm(parent: ModelMetadata | None, task: str) -> Algorithm:

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import streamlit as st
 
-from modelyard.dashboard import session, trouble
+from modelyard.dashboard import notices, session
 from modelyard.dashboard.charts import bars, draw, side_by_side
 from modelyard.dashboard.formats import count, label, percent
 from modelyard.dashboard.predicted_numbers import show_errors, show_spread
@@ -63,8 +63,8 @@ def predict_table(model: ModelMetadata, table: Table) -> Predicted:
 
 
 def show_predicted(predicted: Predicted, model: ModelMetadata) -> None:
-    """Show predictions: warnings, the truth where it is known, the distribution, the rows."""
-    trouble.show_warnings(
+    """Show predictions: warnings, the truth if it is known, the distribution, the rows."""
+    notices.show_warnings(
         [warning for warning in predicted.warnings if not _only_the_target(warning, predicted, model)]
     )
     _show_truth(predicted, model)
@@ -137,7 +137,7 @@ def _as_numbers(table: Table, column: str) -> pl.Series:
 
 
 def _as_labels(table: Table, column: str) -> pl.Series:
-    """Read a column as labels are written: whole numbers without a point, null where missing."""
+    """Read a column as labels are written: whole numbers without a point, null if missing."""
     values = table.scan().select(column).collect().to_series().rename("actual")
     if values.dtype.is_float():
         values = values.cast(pl.Int64, strict=False)

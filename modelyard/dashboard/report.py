@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from modelyard.dashboard import formats, trouble
-from modelyard.dashboard.charts import bars, curves, draw, numbers, side_by_side
+from modelyard.dashboard import formats, notices
+from modelyard.dashboard.charts import Drawing, bars, curves, draw, numbers, side_by_side
 from modelyard.dashboard.texts import known, t
 from modelyard.schemas import ModelMetadata, Report, headline
 
@@ -46,18 +46,25 @@ def judged_by(model: ModelMetadata) -> str:
 
 def show_report(model: ModelMetadata, report: Report) -> None:
     """Show a whole report."""
-    trouble.show_warnings(report.warnings)
+    notices.show_warnings(report.warnings)
     pair = side_by_side()
-    with pair.cell():
-        _show_confusion(report)
-        _show_against(report)
-    with pair.cell():
-        _show_importances(report)
+    if report.confusion_matrix is not None:
+        with pair.cell():
+            _show(t("report.confusion"), t("report.confusion_help"), bars.confusion(report.confusion_matrix))
+    if report.predicted_against_actual is not None:
+        points = report.predicted_against_actual
+        with pair.cell():
+            _show(t("report.against"), t("report.against_help"), numbers.against(points.actual, points.predicted))
+    if report.feature_importances:
+        with pair.cell():
+            chart = bars.importances(report.feature_importances)
+            _show(t("report.importances"), t("report.importances_help"), chart)
+            hidden = len(report.feature_importances) - bars.MAX_BARS
+            if hidden > 0:
+                st.caption(t("report.more_features", n=hidden))
     _show_curves(report)
     if report.learning_curve is not None:
-        st.subheader(t("report.learning"), anchor=False)
-        st.caption(t("report.learning_help"))
-        draw(curves.learning(report.learning_curve), t("report.learning"))
+        _show(t("report.learning"), t("report.learning_help"), curves.learning(report.learning_curve))
     _show_details(model, report)
 
 
@@ -72,58 +79,25 @@ def _explained(metric: str) -> str | None:
     return t(key) if known(key) else None
 
 
-def _show_confusion(report: Report) -> None:
-    if report.confusion_matrix is None:
-        return
-    st.subheader(t("report.confusion"), anchor=False)
-    st.caption(t("report.confusion_help"))
-    draw(bars.confusion(report.confusion_matrix), t("report.confusion"))
-
-
-def _show_against(report: Report) -> None:
-    if report.predicted_against_actual is None:
-        return
-    st.subheader(t("report.against"), anchor=False)
-    st.caption(t("report.against_help"))
-    points = report.predicted_against_actual
-    draw(numbers.against(points.actual, points.predicted), t("report.against"))
-
-
-def _show_importances(report: Report) -> None:
-    if not report.feature_importances:
-        return
-    st.subheader(t("report.importances"), anchor=False)
-    st.caption(t("report.importances_help"))
-    draw(bars.importances(report.feature_importances), t("report.importances"))
-    hidden = len(report.feature_importances) - bars.MAX_BARS
-    if hidden > 0:
-        st.caption(t("report.more_features", n=hidden))
+def _show(title: str, hint: str, chart: Drawing) -> None:
+    """Show a chart under its title and a hint on how to read it."""
+    st.subheader(title, anchor=False)
+    st.caption(hint)
+    draw(chart, title)
 
 
 def _show_curves(report: Report) -> None:
     pair = side_by_side()
     if report.residuals is not None:
         with pair.cell():
-            st.subheader(t("report.residuals"), anchor=False)
-            st.caption(t("report.residuals_help"))
             chart = numbers.histogram(report.residuals.edges, report.residuals.counts, t("chart.residual"))
-            draw(chart, t("report.residuals"))
+            _show(t("report.residuals"), t("report.residuals_help"), chart)
     if report.roc_curves:
         with pair.cell():
-            st.subheader(t("report.roc"), anchor=False)
-            st.caption(t("report.roc_help"))
-            chart = curves.unit_curves(
-                report.roc_curves, t("chart.false_positive_rate"), t("chart.true_positive_rate"), diagonal=True
-            )
-            draw(chart, t("report.roc"))
+            _show(t("report.roc"), t("report.roc_help"), curves.roc(report.roc_curves))
     if report.precision_recall_curves:
         with pair.cell():
-            st.subheader(t("report.pr"), anchor=False)
-            st.caption(t("report.pr_help"))
-            draw(
-                curves.unit_curves(report.precision_recall_curves, t("chart.recall"), t("chart.precision")),
-                t("report.pr"),
-            )
+            _show(t("report.pr"), t("report.pr_help"), curves.precision_recall(report.precision_recall_curves))
     hidden = len(report.roc_curves or {}) - curves.MAX_LINES
     if hidden > 0:
         st.caption(t("report.more_classes", n=hidden))
@@ -138,16 +112,7 @@ def _show_details(model: ModelMetadata, report: Report) -> None:
             _show_per_class(report)
     with pair.cell():
         if report.calibration_curve:
-            st.subheader(t("report.calibration"), anchor=False)
-            st.caption(t("report.calibration_help"))
-            chart = curves.unit_curves(
-                report.calibration_curve,
-                t("chart.predicted_probability"),
-                t("chart.actual_share"),
-                diagonal=True,
-                points=True,
-            )
-            draw(chart, t("report.calibration"))
+            _show(t("report.calibration"), t("report.calibration_help"), curves.calibration(report.calibration_curve))
     with st.expander(t("report.all_metrics")):
         st.table(
             {

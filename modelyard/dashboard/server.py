@@ -29,7 +29,7 @@ def serve(doors: Doors, *, host: str, port: int, accepted_hosts: tuple[str, ...]
         "server.allowedHosts": ["*"] if accepted_hosts is None else list(accepted_hosts)
     }
     bootstrap.load_config_options(options)
-    bootstrap.run(str(SCRIPT), False, doors.as_arguments(), options)
+    bootstrap.run(str(SCRIPT), False, [doors.rest_url, doors.grpc_target], options)
 
 
 def _options(host: str, port: int, max_upload_mb: float) -> dict[str, Any]:

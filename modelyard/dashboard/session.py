@@ -1,6 +1,6 @@
 """What a session remembers from one rerun to the next, from one page to another.
 
-Streamlit forgets a widget's value when its page is left; what must stay is kept here under names of its own.
+Streamlit forgets a widget's value when the visitor leaves its page; values that must stay are kept here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _KEY = "modelyard"
 
 
 class Scratch:
-    """A folder for files, gone with the last session that holds it."""
+    """A folder for files, removed with the last session that holds it."""
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="modelyard-dashboard-"))
@@ -84,8 +84,8 @@ class Session:
 def begin(doors: Doors) -> Session:
     """Return this visitor's session, made at the first call.
 
-    A browser that loads a page anew comes as a stranger; by `?visit=` it goes on where it was, as long as Streamlit
-    keeps the session that it left (two minutes).
+    A browser that loads a page anew begins a new session of Streamlit; `?visit=` in the address continues the old one,
+    as long as Streamlit keeps it (two minutes).
     """
     if _KEY not in st.session_state:
         left = _sessions().get(st.query_params.get("visit", ""))

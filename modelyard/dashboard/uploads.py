@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from modelyard.dashboard import session, trouble
+from modelyard.dashboard import notices, session
 from modelyard.dashboard.formats import count, escaped, size
 from modelyard.dashboard.reading import ask_reading
 from modelyard.dashboard.tables import EXTENSIONS, Table, name_for, open_table
@@ -82,7 +82,7 @@ def _as_read(purpose: str, table: Table, usual: Reading | None, *, training: boo
     """Ask how the table is read, and look at it anew if that has changed."""
     said = ask_reading(purpose, table, usual, training=training)
     if (said, usual) != (table.said, table.usual):
-        with trouble.shown_in_place():
+        with notices.errors_in_place():
             session.current().tables[purpose] = open_table(table.path, table.name, said, usual)
             st.rerun()
     return table

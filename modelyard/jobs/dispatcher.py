@@ -107,7 +107,7 @@ class Dispatcher:
                 self._listeners.remove(callback)
 
     def follow(self, callback: Callable[[], None]) -> None:
-        """From now on call back as `listening` does; what others do while no job is alive is seen within a second."""
+        """Call back from now on, as `listening` does. If no job is alive, others' changes are seen within a second."""
         with self._lock:
             self._followers.append(callback)
         self.look_now()
@@ -135,7 +135,8 @@ class Dispatcher:
             try:
                 if self.stops and not released:
                     released = True
-                    self._release_queued()
+                    if self._owners.mine is not None:
+                        self._lifecycle.release(self._owners.mine)
                 self._look()
             except ModelyardError as error:
                 log.warning("jobs cannot be looked after now: %s", error.detail)
@@ -175,10 +176,6 @@ class Dispatcher:
             listeners = [*self._listeners, *self._followers]
         for callback in listeners:
             callback()
-
-    def _release_queued(self) -> None:
-        if self._owners.mine is not None:
-            self._lifecycle.release(self._owners.mine)
 
     def _remove_leftovers(self) -> None:
         alive = {entry.job_id for entry in self._lifecycle.alive()}

@@ -1,4 +1,4 @@
-"""What becomes of a job when its run has ended: a model, or the reason why there is none; and who is told of it."""
+"""The end of a job after its run: it gets a model, or the reason why it has none, and the tracker is told."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelyard.storage import JobEntry, ModelStore
 log = logging.getLogger("modelyard.jobs")
 
 OnEnd = Callable[[str], None]
-"""Is called when all else is done at the end of a job, with the id of its model, or its own if it has none."""
+"""Called last at the end of a job, with the id of its model, or the job's own id if it has no model."""
 
 
 class Finisher:
@@ -53,7 +53,7 @@ class Finisher:
         return record.metadata.model_id
 
     def end_without_model(self, job_id: str, spool: Spool, how: RunEnd) -> str | None:
-        """Write down why a job has no model; return its id, None if it had ended."""
+        """Record why a job has no model. Returns its id, None if it had ended."""
         error = how.error
         try:
             self._lifecycle.end(job_id, how.status, error, progress=spool.progress())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -31,9 +32,9 @@ _LIVENESS_INTERVAL_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """What is known of a job before it is ordered; the key and the SHA-256 of its request go together.
+    """A job before it is ordered. Its idempotency key and the SHA-256 of its request go together.
 
-    `details` of the order are kept where trainings are tracked.
+    `details` of the order are kept if trainings are tracked.
     """
 
     model_class_key: str
@@ -147,19 +148,16 @@ class Jobs:
         return self._lifecycle.get(job_id).job
 
     def wait(self, job_id: str) -> Job:
-        """Return a job when it has ended. Raises JobNotFound, Unavailable if this process stops before its turn."""
-        changed = threading.Event()
-        with self.listening(changed.set):
-            while True:
-                changed.clear()
-                job = self.get(job_id)
-                if job.ended:
-                    return job
-                self.check_will_run(job)
-                changed.wait(_LIVENESS_INTERVAL_S)
+        """Return a job when it has ended. Raises like `watch`."""
+        (ended,) = deque(self.watch(job_id, _LIVENESS_INTERVAL_S), maxlen=1)
+        return ended
 
-    def watch(self, job_id: str) -> Iterator[Job]:
-        """Yield a job as it is now, and again whenever anything of it has changed, until it has ended."""
+    def watch(self, job_id: str, interval_s: float = _WATCH_INTERVAL_S) -> Iterator[Job]:
+        """Yield a job as it is now, and again whenever anything of it has changed, until it has ended.
+
+        Its end is seen at once, its progress every `interval_s`. Raises JobNotFound, and Unavailable if the job waits
+        for its turn while this process stops.
+        """
         changed = threading.Event()
         last: Job | None = None
         with self.listening(changed.set):
@@ -171,14 +169,14 @@ class Jobs:
                     yield job
                 if not job.ended:
                     self.check_will_run(job)
-                    changed.wait(_WATCH_INTERVAL_S)
+                    changed.wait(interval_s)
 
     def listening(self, callback: Callable[[], None]) -> AbstractContextManager[None]:
         """Within the block, call back (in another thread) whenever anything has happened to any job."""
         return self._dispatcher.listening(callback)
 
     def follow(self, callback: Callable[[], None]) -> None:
-        """From now on call back as `listening` does; what others do while no job is alive is seen within a second."""
+        """Call back from now on, as `listening` does. If no job is alive, others' changes are seen within a second."""
         self._dispatcher.follow(callback)
 
     def check_will_run(self, job: Job) -> None:
@@ -187,11 +185,11 @@ class Jobs:
             raise Unavailable(f"this server is shutting down; job {job.job_id} stays in the queue")
 
     def drain(self) -> None:
-        """Start nothing more; what runs gets its grace period, then it is interrupted. Safe in a signal handler."""
+        """Start no more runs; those under way get their grace period, then are cut off. Safe in a signal handler."""
         self._dispatcher.drain()
 
     def close(self) -> None:
-        """Drain, wait for what runs, let go of what is queued, and leave no process behind."""
+        """Drain, wait for all runs, release the queued jobs, and leave no process behind."""
         self._dispatcher.close()
         self._runner.close()
 

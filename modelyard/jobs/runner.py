@@ -1,4 +1,4 @@
-"""Where runs take place and whose they are: all that the jobs of a yard know of either.
+"""The protocols of runners and owners: jobs know no more of where runs take place and which process owns a job.
 
 The spool is the same for every runner: a run finds its order there, and its progress, its log and its ending are there
 before its end is told. `local` runs processes of this machine.
@@ -78,10 +78,10 @@ class Owners(Protocol):
         """Return the id by which this process owns jobs, and is alive for the others, from the first call on."""
 
     def release(self) -> None:
-        """Be gone for the others."""
+        """Stop being alive for the others."""
 
     def is_alive(self, owner_id: str) -> bool:
         """Whether the process of an id is alive."""
 
     def forget_dead(self) -> None:
-        """Remove what processes that are gone have left. Raises Unavailable."""
+        """Remove what dead processes have left. Raises Unavailable."""

@@ -23,7 +23,7 @@ from modelyard.calls import Call
 from modelyard.errors import Cancelled, ModelyardError
 from modelyard.ml_core import following
 from modelyard.ml_core.sentences import model_of
-from modelyard.ml_core.serving.loaded import LoadedModel, keep_freed_memory, spare_the_collector
+from modelyard.ml_core.serving.loaded import LoadedModel, collect_garbage_less_often, keep_freed_memory
 from modelyard.ml_core.serving.turns import Turns
 from modelyard.ml_core.serving.warming import FIRST_CALLERS_S
 from modelyard.ml_core.workers import Workers, begin
@@ -92,7 +92,7 @@ class Desk:
 
     def open(self) -> None:
         """Serve: load the latest models in a thread, and get ready to train. To be called once the door listens."""
-        spare_the_collector()
+        collect_garbage_less_often()
         keep_freed_memory()
         self._yard.warm_up()
         self._preparing.start()

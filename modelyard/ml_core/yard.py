@@ -20,9 +20,9 @@ from modelyard.ml_core.sentences import model_of, say
 from modelyard.ml_core.serving import predicting
 from modelyard.ml_core.serving.loaded import LoadedModel, LoadedModels
 from modelyard.ml_core.serving.warming import Warming
-from modelyard.ml_core.training.orders import TrainingOrder, order_retraining, order_training
+from modelyard.ml_core.training.orders import TrainingOrder, order_training
 from modelyard.ml_core.training.plan import check_plan
-from modelyard.ml_core.training.running import write_order
+from modelyard.ml_core.training.runs import write_order
 from modelyard.schemas import (
     Health,
     Job,
@@ -96,7 +96,7 @@ class Yard(Verbs):
         # Sent again, the same request has the parent it had, whatever became of that or of its name meanwhile.
         parent_id = self.jobs.parent_of_key(idempotency_key)
         parent = self._store.get_active(request.model_id) if parent_id is None else self._store.get(parent_id)
-        order = order_retraining(request, parent.metadata, self._missing_markers, self._max_file_bytes)
+        order = order_training(request, self._missing_markers, self._max_file_bytes, parent=parent.metadata)
         return self._order(order, idempotency_key)
 
     @verb

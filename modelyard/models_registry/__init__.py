@@ -98,11 +98,6 @@ def framework_of(libraries: Collection[str]) -> str | None:
     return next((declared[library] for library in libraries if library in declared), None)
 
 
-def forget_plug_ins() -> None:
-    """Look for plug-ins anew at the next use: packages were installed or removed meanwhile."""
-    _plug_ins.cache_clear()
-
-
 @functools.cache
 def _plug_ins() -> dict[str, ModelClass]:
     found: dict[str, ModelClass] = {}

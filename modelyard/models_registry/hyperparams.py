@@ -1,7 +1,7 @@
 """Hyperparams: each declared once, and everything that follows from the declaration.
 
-The check of given values, their JSON Schema, their reading from text (a command line, gRPC's map of strings) and
-the counter-examples of the tests all derive from it. Rules between two hyperparams are not here: they are the
+The check of given values, their JSON Schema, their reading from text (a command line, gRPC's map of strings) and the
+tests' wrong values all derive from it. Rules between two hyperparams are not here: they are the
 model class's own (`ModelClass.rules`).
 """
 
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import difflib
 import math
+import operator
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +20,14 @@ from modelyard.schemas import from_texts
 from modelyard.schemas.showing import shown
 
 Kind = Literal["bool", "int", "float", "str"]
+
+_BOUNDS: tuple[tuple[str, str, Callable[[Any, Any], bool], str], ...] = (
+    ("minimum", "minimum", operator.lt, "at least"),
+    ("maximum", "maximum", operator.gt, "at most"),
+    ("exclusive_minimum", "exclusiveMinimum", operator.le, "greater than"),
+    ("exclusive_maximum", "exclusiveMaximum", operator.ge, "less than"),
+)
+"""Each bound: its name here and in JSON Schema, which values break it, and how it is said."""
 
 _JSON_TYPES: dict[Kind, str] = {"bool": "boolean", "int": "integer", "float": "number", "str": "string"}
 _SPOKEN: dict[Kind, str] = {"bool": "a boolean", "int": "an integer", "float": "a number", "str": "a text"}
@@ -86,40 +95,6 @@ def json_schema(declared: Sequence[Hyperparam]) -> dict[str, Any]:
     }
 
 
-def examples_of_wrong_values(hyperparam: Hyperparam) -> Iterator[Any]:
-    """Yield values that break the declaration in each way it can be broken."""
-    kinds = set(hyperparam.kinds)
-    yield []
-    yield {"value": hyperparam.default}
-    if not hyperparam.nullable:
-        yield None
-    if "bool" not in kinds:
-        yield True
-    if "str" not in kinds:
-        yield "no value of this hyperparam"
-    elif hyperparam.choices is not None:
-        yield "".join(hyperparam.choices) + "-"
-    if kinds.isdisjoint({"int", "float"}):
-        yield 1
-        yield 0.5
-        return
-    yield from (math.nan, math.inf, -math.inf)
-    if "float" not in kinds:
-        yield 1.5 if hyperparam.minimum is None else hyperparam.minimum + 0.5
-    yield from _outside(hyperparam)
-
-
-def _outside(hyperparam: Hyperparam) -> Iterator[float]:
-    if hyperparam.minimum is not None:
-        yield hyperparam.minimum - max(1, abs(hyperparam.minimum))
-    if hyperparam.maximum is not None:
-        yield hyperparam.maximum + max(1, abs(hyperparam.maximum))  # a large one plus 1 is itself
-    if hyperparam.exclusive_minimum is not None:
-        yield hyperparam.exclusive_minimum
-    if hyperparam.exclusive_maximum is not None:
-        yield hyperparam.exclusive_maximum
-
-
 class _Wrong(Exception):
     """Why a value is refused; its text follows the name of the hyperparam."""
 
@@ -144,7 +119,7 @@ def _find(by_name: Mapping[str, Hyperparam], name: str) -> Hyperparam:
         return found
     near = difflib.get_close_matches(name.casefold(), {known.casefold(): known for known in by_name}, n=3, cutoff=0.6)
     spelled = [known for known in by_name if known.casefold() in near]
-    hint = f"; did you mean {_one_of(spelled)}?" if spelled else ";"
+    hint = f"; did you mean {' or '.join(map(repr, spelled))}?" if spelled else ";"
     known = ", ".join(repr(known) for known in by_name) or "none"
     raise _Wrong(f"is unknown{hint} known are: {known}")
 
@@ -158,16 +133,10 @@ def _read(declared: Hyperparam, value: Any) -> Any:
         if "bool" in declared.kinds:
             return value
     elif isinstance(value, str):
-        if "str" in declared.kinds:
-            return _read_choice(declared, value)
+        if "str" in declared.kinds and (declared.choices is None or value in declared.choices):
+            return value
     elif isinstance(value, int | float):
         return _read_number(declared, value)
-    raise _Wrong(f"must be {_expected(declared)}, got {shown(value)}")
-
-
-def _read_choice(declared: Hyperparam, value: str) -> str:
-    if declared.choices is None or value in declared.choices:
-        return value
     raise _Wrong(f"must be {_expected(declared)}, got {shown(value)}")
 
 
@@ -181,15 +150,10 @@ def _read_number(declared: Hyperparam, value: float) -> int | float:
 
 
 def _within(declared: Hyperparam, value: float, given: float) -> float:
-    low, high = declared.minimum, declared.maximum
-    if low is not None and value < low:
-        raise _Wrong(f"must be at least {low}, got {shown(given)}")
-    if declared.exclusive_minimum is not None and value <= declared.exclusive_minimum:
-        raise _Wrong(f"must be greater than {declared.exclusive_minimum}, got {shown(given)}")
-    if high is not None and value > high:
-        raise _Wrong(f"must be at most {high}, got {shown(given)}")
-    if declared.exclusive_maximum is not None and value >= declared.exclusive_maximum:
-        raise _Wrong(f"must be less than {declared.exclusive_maximum}, got {shown(given)}")
+    for name, _, breaks, words in _BOUNDS:
+        bound = getattr(declared, name)
+        if bound is not None and breaks(value, bound):
+            raise _Wrong(f"must be {words} {bound}, got {shown(given)}")
     return value
 
 
@@ -208,12 +172,7 @@ def _expected(declared: Hyperparam) -> str:
 
 def _property(declared: Hyperparam) -> dict[str, Any]:
     types = [_JSON_TYPES[kind] for kind in declared.kinds] + (["null"] if declared.nullable else [])
-    bounds = {
-        "minimum": declared.minimum,
-        "maximum": declared.maximum,
-        "exclusiveMinimum": declared.exclusive_minimum,
-        "exclusiveMaximum": declared.exclusive_maximum,
-    }
+    bounds = {word: getattr(declared, name) for name, word, _, _ in _BOUNDS}
     schema: dict[str, Any] = {
         "title": declared.title,
         "description": declared.description,
@@ -224,7 +183,3 @@ def _property(declared: Hyperparam) -> dict[str, Any]:
     if declared.choices is not None:
         schema["enum"] = [*declared.choices, *([None] if declared.nullable else [])]
     return schema
-
-
-def _one_of(names: Sequence[str]) -> str:
-    return " or ".join(repr(name) for name in names)

@@ -26,13 +26,11 @@ class EstimatorPredictor:
         self._order = class_order(estimator.classes_, contract) if contract.classes else None
 
     def few(self, rows: Sequence[Sequence[float | str]]) -> list[list[float]]:
-        """Return the k numbers of each of a few checked rows."""
         frame = pl.DataFrame(list(rows), schema=self._schema, orient="row", nan_to_null=True)
         answer: list[list[float]] = self.many(frame.with_columns(pl.col(pl.Float64).fill_nan(None))).tolist()
         return answer
 
     def many(self, frame: pl.DataFrame) -> npt.NDArray[np.float64]:
-        """Return the k numbers of each of a checked frame's n rows, shape (n, k)."""
         if frame.height == 0:  # many estimators refuse a table without rows
             return np.empty((0, 1 if self._order is None else len(self._order)))
         if self._order is None:

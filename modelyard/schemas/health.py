@@ -21,8 +21,8 @@ class Backlog(Frozen):
 class Health(Frozen):
     """How the yard is: `storage` is `ok` or why it cannot be used, `models` the number of active ones.
 
-    Where models were found damaged in reading them, `storage` names them while `status` is `ok`: the rest is served.
-    `tracking` is null where trainings are not tracked.
+    If models were found damaged, `storage` names them and `status` stays `ok`: the rest is served.
+    `tracking` is null if trainings are not tracked.
     """
 
     status: Literal["ok", "unavailable"]

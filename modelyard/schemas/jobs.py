@@ -8,7 +8,7 @@ from typing import Any
 from modelyard.errors import FieldError, ModelyardError, error_class
 from modelyard.schemas.base import Frozen, JobStatus
 from modelyard.schemas.models import Tracking
-from modelyard.schemas.showing import shown
+from modelyard.schemas.showing import presentable
 
 
 class JobProgress(Frozen):
@@ -40,7 +40,7 @@ class JobError(Frozen):
     def of(cls, error: ModelyardError) -> JobError:
         """Write an error down."""
         places = [
-            WrongPlace(loc=list(wrong.loc), message=wrong.message, value=_storable(wrong.value))
+            WrongPlace(loc=list(wrong.loc), message=wrong.message, value=presentable(wrong.value))
             for wrong in error.errors
         ]
         return cls(code=error.code, type=type(error).slug(), detail=error.detail, errors=places)
@@ -54,8 +54,8 @@ class JobError(Frozen):
 class Job(Frozen):
     """One training run, from the request to its end. Times are UTC.
 
-    `name` is the model's, None if it is made up at the end; `model_id` is there once it has succeeded, `error` where
-    it ended in any other way. `tracking` is that of a run without a model, where trainings are tracked; a model has its
+    `name` is the model's, None if it is made up at the end; `model_id` is there once the job has succeeded, `error` if
+    it ended in any other way. `tracking` is that of a run without a model, if trainings are tracked; a model has its
     own.
     """
 
@@ -83,10 +83,3 @@ class JobPage(Frozen):
 
     jobs: list[Job]
     next_cursor: str | None = None
-
-
-def _storable(value: Any) -> Any:
-    """Return a value as JSON can hold it: itself, or its text."""
-    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**63):
-        return value
-    return value[:200] if isinstance(value, str) else shown(value, 200)

@@ -1,4 +1,4 @@
-"""Values as error messages show them: in the words of JSON (null, true), texts in single quotes, cut where long."""
+"""Values as error messages show them: in the words of JSON (null, true), texts in single quotes, cut if long."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def shown(value: Any, max_chars: int = MAX_CHARS) -> str:
 
 
 def shown_instead(value: Any) -> str:
-    """Return what is where a table, a row or a list is due: a scalar as it is, of anything else its kind."""
+    """Return a value given instead of a table, a row or a list: a scalar itself, of anything else the kind."""
     return shown(value) if value is None or isinstance(value, str | bool | int | float) else kind_shown(value)
 
 

@@ -10,7 +10,7 @@ from modelyard.storage.artifacts.model_files import CONTRACT_FILE, ESTIMATOR_FIL
 from modelyard.storage.collections.job_index import JobEntry
 from modelyard.storage.collections.jobs import JobCollection, JobRecord
 from modelyard.storage.collections.model_store import ModelStore
-from modelyard.storage.collections.models import ModelRecord, NewModel
+from modelyard.storage.collections.models import ModelRecord
 from modelyard.storage.collections.tracked_runs import Pending, Told, TrackedRun, TrackedRuns
 from modelyard.storage.folder import Storage, open_folder
 from modelyard.storage.protocols import Locks, StoredFile, Transaction
@@ -25,7 +25,6 @@ __all__ = [
     "Locks",
     "ModelRecord",
     "ModelStore",
-    "NewModel",
     "Pending",
     "Storage",
     "StoredFile",

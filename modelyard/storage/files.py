@@ -1,4 +1,4 @@
-"""Durable steps on files, and the system's refusals in the core's words. Knows nothing of what the files hold."""
+"""Durable steps on files, and the system's refusals in the core's words. Does not know the files' contents."""
 
 from __future__ import annotations
 

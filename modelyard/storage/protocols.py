@@ -1,4 +1,4 @@
-"""What the collections and the upkeep know of the engines below them, so that another engine can stand there.
+"""The protocols of the engines. Collections and upkeep know no more of them, so another engine can take their place.
 
 `Documents` is a transactional database of JSON documents, held in every process's memory. `Artifacts` keeps the files
 of models. `Locks` lets one of all processes do what only one may. An engine knows no collection.
@@ -25,7 +25,7 @@ class Observer(Protocol):
         """Forget everything: the documents are read anew from here on."""
 
     def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
-        """Take a document that is new or has changed."""
+        """Take a document that is new or has changed. What a wrong shape raises makes the document a damaged one."""
 
     def remove(self, collection: str, key: str) -> None:
         """Take note that a document is gone."""
@@ -85,7 +85,7 @@ class Documents(Protocol):
         """Return all documents as they are at one moment, and the number of the last transaction."""
 
     def check(self, timeout_s: float) -> None:
-        """Raise what a reader would meet now, or a writer, as far as that can be told without a commit."""
+        """Raise what a reader or a writer would meet now, as far as that is known without a commit."""
 
     def transaction(self) -> Transaction:
         """Begin a transaction."""
@@ -114,18 +114,12 @@ class ArtifactGone(Exception):
 class Artifacts(Protocol):
     """The files of models, by model id: written whole or not at all, never changed, verified when read.
 
-    A model's files are written into a `temporary` folder, then staged, then adopted: under the model's id they count
-    from then on. Every use raises Unavailable if the system refuses.
+    A model's files are written into a folder, which is staged, then adopted: under the model's id they count from then
+    on. Every use raises Unavailable if the system refuses.
     """
 
-    def temporary(self) -> Path:
-        """Return the path of a folder, not made yet, for files that are to become a model's."""
-
-    def discard(self, folder: Path) -> None:
-        """Remove a folder of such files if it is still there."""
-
     def stage(self, folder: Path, contents: Mapping[str, bytes]) -> None:
-        """Make a folder's files durable, with these beside them: the last that can fail for want of space."""
+        """Make a folder's files and these beside them durable. No later step needs space on the disk."""
 
     def adopt(self, model_id: str, folder: Path) -> None:
         """Give a staged folder to a model."""
@@ -143,7 +137,10 @@ class Artifacts(Protocol):
         """Return the ids under which there are files, whether a document names them or not."""
 
     def temporaries(self) -> list[Path]:
-        """Return the `temporary` folders that a crash left: nobody has written to them for an hour."""
+        """Return the folders in which an earlier release wrote a model's files, untouched for an hour."""
+
+    def discard(self, folder: Path) -> None:
+        """Remove one of these."""
 
     def check(self) -> None:
         """Raise Unavailable if no file can be written now."""

@@ -17,7 +17,7 @@ from modelyard.errors import DataLoss, NoYard
 from modelyard.settings import Settings
 from modelyard.storage import ModelRecord
 from modelyard.storage.folder import Folder
-from tests.storage_drafts import new_model, open_store
+from tests.storage_drafts import add_model, new_model, open_store
 
 MAKING = {"train", "up", "rest", "grpc", "backup load"}
 WITHOUT_A_YARD = {"dashboard", "health", "model-classes"}
@@ -162,7 +162,7 @@ def test_a_later_training_that_is_refused_leaves_the_yard(here: Path) -> None:
 
 def test_a_yard_in_which_something_was_kept_is_not_removed(here: Path) -> None:
     store = open_store(here / "yard")
-    store.add(new_model(name="churn"))
+    add_model(store, new_model(name="churn"))
     store.close()
     before = files_below(here)
     assert not Folder(here / "yard").remove_unused()
@@ -174,7 +174,7 @@ def test_a_yard_in_which_something_was_kept_is_not_removed(here: Path) -> None:
 def lost(here: Path) -> ModelRecord:
     """A model in a yard whose database is gone."""
     store = open_store(here / "yard")
-    record = store.add(new_model(name="churn"))
+    record = add_model(store, new_model(name="churn"))
     store.close()
     (here / "yard" / "db.jsonl").unlink()
     return record

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from modelyard.cli.app import app
 from modelyard.storage import ModelRecord
-from tests.storage_drafts import new_model, open_store
+from tests.storage_drafts import add_model, new_model, open_store
 
 
 def run(storage_dir: Path, *arguments: object) -> Result:
@@ -25,9 +25,9 @@ def document(result: Result) -> Any:
 @pytest.fixture
 def record(storage_dir: Path) -> ModelRecord:
     store = open_store(storage_dir)
-    record = store.add(new_model(name="churn"))
+    record = add_model(store, new_model(name="churn"))
     store.set_status("churn", "deleted")
-    store.add(new_model(name="kept"))
+    add_model(store, new_model(name="kept"))
     store.close()
     return record
 

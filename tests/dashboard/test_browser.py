@@ -40,6 +40,21 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
+def begin_training(page: Page, dashboard: Dashboard, table: Path, target: str) -> None:
+    page.goto(dashboard.url)
+    turn_to(page, "Train")
+    page.locator(UPLOAD).set_input_files(table)
+    choose(page, "Column to predict", target)
+
+
+def train_for(page: Page, iterations: str) -> None:
+    press(page, "Choose")
+    page.get_by_role("spinbutton", name="Iterations").fill(iterations)
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Changed: Iterations")).to_be_visible()
+    press(page, "Train")
+
+
 def press(page: Page, name: str) -> None:
     # A page that is still being drawn may take the button away from under the click.
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
@@ -146,15 +161,8 @@ def test_a_file_that_is_read_wrongly_is_read_as_its_visitor_says(
 
 
 def test_a_training_is_watched_and_cancelled(dashboard: Dashboard, page: Page, penguins_csv: Path) -> None:
-    page.goto(dashboard.url)
-    turn_to(page, "Train")
-    page.locator(UPLOAD).set_input_files(penguins_csv)
-    choose(page, "Column to predict", "species")
-    press(page, "Choose")
-    page.get_by_role("spinbutton", name="Iterations").fill("1000000")
-    page.keyboard.press("Tab")
-    expect(page.get_by_text("Changed: Iterations")).to_be_visible()
-    press(page, "Train")
+    begin_training(page, dashboard, penguins_csv, "species")
+    train_for(page, "1000000")
     expect(page.get_by_text(re.compile(r"step \d+ of "))).to_be_visible()
     press(page, "Cancel")
     expect(page.get_by_text("cancelled")).to_be_visible()
@@ -165,15 +173,8 @@ def test_a_training_is_watched_and_cancelled(dashboard: Dashboard, page: Page, p
 def test_a_refresh_and_a_link_show_a_training_that_runs(
     dashboard: Dashboard, browser: Browser, page: Page, penguins_csv: Path
 ) -> None:
-    page.goto(dashboard.url)
-    turn_to(page, "Train")
-    page.locator(UPLOAD).set_input_files(penguins_csv)
-    choose(page, "Column to predict", "island")
-    press(page, "Choose")
-    page.get_by_role("spinbutton", name="Iterations").fill("900000")
-    page.keyboard.press("Tab")
-    expect(page.get_by_text("Changed: Iterations")).to_be_visible()
-    press(page, "Train")
+    begin_training(page, dashboard, penguins_csv, "island")
+    train_for(page, "900000")
     expect(page.get_by_test_id("stVegaLiteChart")).to_be_visible()
     expect(page).to_have_url(re.compile("job="))
 
@@ -223,10 +224,7 @@ def test_a_target_that_nothing_can_learn_is_said_beside_it(dashboard: Dashboard,
     pl.select(
         customerID=pl.int_range(7043) + 10**6, tenure=pl.int_range(7043) % 70, Churn=pl.int_range(7043) % 2
     ).write_csv(table)
-    page.goto(dashboard.url)
-    turn_to(page, "Train")
-    page.locator(UPLOAD).set_input_files(table)
-    choose(page, "Column to predict", "customerID")
+    begin_training(page, dashboard, table, "customerID")
     expect(page.get_by_text("customerID has 7043 classes in 7043 rows, 7043 of them of a single row")).to_be_visible()
     expect(page.get_by_text("Columns that could be predicted: Churn")).to_be_visible()
     expect(page.get_by_role("button", name="Train", exact=True)).to_be_disabled()
@@ -269,10 +267,7 @@ def test_a_server_that_was_killed_is_said_and_found_again(page: Page, tmp_path: 
 def test_a_table_of_50_mb_is_sent_on_without_being_held(dashboard: Dashboard, page: Page, tmp_path: Path) -> None:
     table = tmp_path / "large.csv"
     write_large(table, 50 * 2**20)
-    page.goto(dashboard.url)
-    turn_to(page, "Train")
-    page.locator(UPLOAD).set_input_files(table)
-    choose(page, "Column to predict", "y")
+    begin_training(page, dashboard, table, "y")
     page.get_by_role("radio", name="None").click()
     page.get_by_role("textbox", name="Name", exact=True).fill("large")
     page.keyboard.press("Tab")

@@ -20,7 +20,7 @@ from modelyard.jobs import Jobs, Limits
 from modelyard.jobs.lifecycle import Lifecycle
 from modelyard.jobs.local import LocalOwners, LocalRunner, launcher, run_process
 from modelyard.jobs.spool import Spool
-from modelyard.ml_core.training import running
+from modelyard.ml_core.training import runs
 from modelyard.schemas import Job, JobQuery, TrainRequest
 from modelyard.storage import open_folder
 from tests import doors, job_runs
@@ -488,7 +488,7 @@ def test_the_fork_server_of_trainings_has_no_threads_of_polars(storage_dir: Path
     with doors.core(storage_dir) as yard:
         yard.train(TrainRequest(model_class_key="logistic_regression", X={"a": [1, 2] * 10}, y=["n", "y"] * 10))
         (server,) = (
-            pid for pid, parent in parents().items() if parent == os.getpid() and _is_fork_server(pid, running.TARGET)
+            pid for pid, parent in parents().items() if parent == os.getpid() and _is_fork_server(pid, runs.TARGET)
         )
         threads = {path.read_text().strip() for path in Path(f"/proc/{server}/task").glob("*/comm")}
         assert not any(re.fullmatch(r"polars-\d+", name) for name in threads), threads

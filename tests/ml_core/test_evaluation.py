@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from modelyard.ml_core.tasks import TASKS
+from modelyard.ml_core.tasks.classification import labels_of
 from modelyard.ml_core.tasks.classification.curves import (
     MAX_POINTS,
     calibration_curves,
@@ -23,7 +24,6 @@ from modelyard.ml_core.tasks.classification.curves import (
     roc_curves,
     thin,
 )
-from modelyard.ml_core.tasks.classification.labels import labels_of
 from modelyard.ml_core.tasks.classification.metrics import (
     Codes,
     Probabilities,

@@ -16,7 +16,7 @@ from modelyard.ml_core.sentences import say_trained
 from modelyard.ml_core.serving import loaded, predicting
 from modelyard.ml_core.tasks import TASKS
 from modelyard.ml_core.tasks.base import KeysOfTask, Metrics, Part, Scores, Splits, Truth
-from modelyard.ml_core.training import orders, plan, running
+from modelyard.ml_core.training import orders, plan, runs
 from modelyard.ml_core.training.orders import order_training
 from modelyard.ml_core.training.trainings import run_training
 from modelyard.models_registry.base import Fit, FitTask, ModelClass
@@ -88,7 +88,7 @@ class Line(ModelClass):
 
 @pytest.fixture
 def line(monkeypatch: pytest.MonkeyPatch) -> Line:
-    for module in (orders, plan, loaded, running):
+    for module in (orders, plan, loaded, runs):
         monkeypatch.setattr(module, "TASKS", {**TASKS, "values": Values()})
     monkeypatch.setattr(models_registry, "BUILT_IN", {**models_registry.BUILT_IN, "line": Line()})
     return Line()
@@ -98,8 +98,8 @@ def test_another_task_trains_and_answers(line: Line, tmp_path: Path) -> None:
     x = [float(row % 13) for row in range(60)]
     y = [3 * value + 0.5 for value in x]
     order = order_training(TrainRequest(model_class_key="line", X={"x": x}, y=y), ())
-    running.write_order(tmp_path, order)
-    read = running.read_order(tmp_path)
+    runs.write_order(tmp_path, order)
+    read = runs.read_order(tmp_path)
     assert read.digest() == order.digest()
     trained = run_training(read.plan)
     assert set(trained.metrics) == {"train_rmse", "validation_rmse"}

@@ -21,7 +21,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from modelyard.errors import FieldError, InvalidHyperparams, InvalidTable
 from modelyard.ml_core.tasks.base import FALLBACK
-from modelyard.ml_core.tasks.classification.labels import labels_of
+from modelyard.ml_core.tasks.classification import labels_of
 from modelyard.ml_core.tasks.classification.splits import split_rows
 from modelyard.ml_core.training.plan import Trained, TrainingPlan
 from modelyard.ml_core.training.trainings import run_training

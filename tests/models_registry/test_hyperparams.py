@@ -16,10 +16,10 @@ from modelyard.models_registry import BUILT_IN
 from modelyard.models_registry.hyperparams import (
     Hyperparam,
     check,
-    examples_of_wrong_values,
     from_text,
     json_schema,
 )
+from tests.wrong_hyperparams import examples_of_wrong_values
 
 CATBOOST = BUILT_IN["catboost_classifier"].hyperparams
 LOGISTIC = BUILT_IN["logistic_regression"].hyperparams

@@ -26,10 +26,11 @@ from modelyard.errors import InvalidHyperparams, ModelClassNotFound
 from modelyard.ml_core.tasks import TASKS
 from modelyard.models_registry import describe, model_class, model_classes
 from modelyard.models_registry.base import FitTask, ModelClass, Progress
-from modelyard.models_registry.hyperparams import check, examples_of_wrong_values
+from modelyard.models_registry.hyperparams import check
 from modelyard.models_registry.predictors import EstimatorPredictor
 from modelyard.storage import current_environment
 from tests.models_registry_tables import LABELS, Sample, fit, mixed, rows_of, sample_for, sample_named, targets_of
+from tests.wrong_hyperparams import examples_of_wrong_values
 
 PLUG_INS = Path(__file__).parents[1] / "plugin_package"
 KEYS = (
@@ -49,9 +50,9 @@ ON_EACH_TARGET = pytest.mark.parametrize(
 def plug_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Put the plug-in's package where `importlib.metadata` finds it, as an installer would."""
     monkeypatch.syspath_prepend(str(PLUG_INS))
-    models_registry.forget_plug_ins()
+    models_registry._plug_ins.cache_clear()
     yield
-    models_registry.forget_plug_ins()
+    models_registry._plug_ins.cache_clear()
 
 
 @pytest.fixture(params=KEYS)
@@ -296,7 +297,7 @@ def test_a_broken_plug_in_is_logged_and_hides_nothing(
     lines = [f"plug{i} = {name}" for i, name in enumerate(names)]
     (info / "entry_points.txt").write_text("\n".join(["[modelyard.model_classes]", *lines]))
     monkeypatch.syspath_prepend(str(tmp_path))
-    models_registry.forget_plug_ins()
+    models_registry._plug_ins.cache_clear()
     with caplog.at_level(logging.ERROR):
         assert tuple(model_classes()) == KEYS
         model_classes()

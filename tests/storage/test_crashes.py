@@ -21,7 +21,7 @@ from modelyard.storage.upkeep.garbage import collect
 from modelyard.storage.upkeep.repair import repair
 from tests import simulated_disk
 from tests.simulated_disk import Disk
-from tests.storage_drafts import database_of, new_model, open_store, root_of
+from tests.storage_drafts import add_model, database_of, ids, new_model, open_store, root_of
 
 Seen = tuple[Any, ...]
 Step = Callable[[ModelStore], object]
@@ -34,9 +34,9 @@ def look(store: ModelStore) -> Seen:
         record = store.get(model.model_id)
         for file in record.files:
             store.read_file(record, file)
-    ids = [model.model_id for model in models] + database_of(store).ids("tombstones")
-    happened = {model_id: [event.verb for event in store.history(model_id).events] for model_id in sorted(ids)}
-    others = {key: database_of(store).get("others", key) for key in sorted(database_of(store).ids("others"))}
+    seen = [model.model_id for model in models] + ids(database_of(store), "tombstones")
+    happened = {model_id: [event.verb for event in store.history(model_id).events] for model_id in sorted(seen)}
+    others = {key: database_of(store).get("others", key) for key in sorted(ids(database_of(store), "others"))}
     return [(model.model_id, model.name, model.version, model.status) for model in models], happened, others
 
 
@@ -49,7 +49,7 @@ class Scenario:
 
 
 def add(name: str | None = "churn") -> Step:
-    return lambda store: store.add(new_model(name=name))
+    return lambda store: add_model(store, new_model(name=name))
 
 
 def publish(store: ModelStore) -> object:
@@ -146,7 +146,7 @@ def test_a_crash_at_any_moment_keeps_what_was_answered(name: str, power_cut: boo
 def test_a_repair_cut_short_is_finished_by_the_next(memory_path: Path) -> None:
     root = memory_path / "recorded"
     store = open_store(root)
-    records = [store.add(new_model(name="churn", estimator=n)) for n in range(5)]
+    records = [add_model(store, new_model(name="churn", estimator=n)) for n in range(5)]
     store.close()
     files = [root / "artifacts" / record.metadata.model_id for record in records]
     (files[0] / "model.pkl").write_bytes(b"damaged")
@@ -249,7 +249,7 @@ def check_it_goes_on(folder: Path, expected: list[Seen], what: str) -> None:
         store = open_store(folder)
         found = look(store)
         assert found in expected, what
-        added = store.add(new_model(name="churn")).metadata
+        added = add_model(store, new_model(name="churn")).metadata
         store.close()
         after = open_store(folder)
         assert look(after)[0] == [(added.model_id, "churn", added.version, "active"), *found[0]], what

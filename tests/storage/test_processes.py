@@ -11,18 +11,18 @@ import pytest
 from modelyard.errors import Unavailable
 from modelyard.schemas import ModelQuery
 from modelyard.storage.documents.database import Database
-from tests.storage_drafts import finish, new_model, open_store, start_process
+from tests.storage_drafts import add_model, finish, new_model, open_store, start_process
 from tests.waiting import PATIENCE_S
 
 ADD = """
 import sys
 from pathlib import Path
-from tests.storage_drafts import new_model, open_store
+from tests.storage_drafts import add_model, new_model, open_store
 store = open_store(Path(sys.argv[1]), lock_timeout_s=30)
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(int(sys.argv[2])):
-    print(store.add(new_model(name="churn")).metadata.version, flush=True)
+    print(add_model(store, new_model(name="churn")).metadata.version, flush=True)
 """
 
 WRITE_AND_READ = """
@@ -44,33 +44,33 @@ DIE_BEFORE_COMMIT = """
 import os, signal, sys
 from pathlib import Path
 from modelyard.storage.documents.database import Database
-from tests.storage_drafts import new_model, open_store
+from tests.storage_drafts import add_model, new_model, open_store
 Database.transaction = lambda self: os.kill(os.getpid(), signal.SIGKILL)
-open_store(Path(sys.argv[1])).add(new_model(name="churn"))
+add_model(open_store(Path(sys.argv[1])), new_model(name="churn"))
 """
 
 DIE_IN_A_WRITE = """
 import os, signal, sys
 from pathlib import Path
 from modelyard.storage.documents import log_writer
-from tests.storage_drafts import new_model, open_store
+from tests.storage_drafts import add_model, new_model, open_store
 def write_some(file, content, offset):
     os.pwrite(file, content[:int(sys.argv[2])], offset)
     os.kill(os.getpid(), signal.SIGKILL)
 log_writer.write_all = write_some
-open_store(Path(sys.argv[1])).add(new_model(name="churn"))
+add_model(open_store(Path(sys.argv[1])), new_model(name="churn"))
 """
 
 FILE_SIZE_LIMIT = """
 import resource, sys
 from pathlib import Path
 from modelyard.errors import Unavailable
-from tests.storage_drafts import new_model, open_store
+from tests.storage_drafts import add_model, new_model, open_store
 root = Path(sys.argv[1])
 store = open_store(root)
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, ((root / "db.jsonl").stat().st_size + 100, hard))
-for attempt in (lambda: store.add(new_model(name="churn", report=b"")), store.check):
+for attempt in (lambda: add_model(store, new_model(name="churn", report=b"")), store.check):
     try:
         attempt()
     except Unavailable as error:
@@ -78,7 +78,7 @@ for attempt in (lambda: store.add(new_model(name="churn", report=b"")), store.ch
 print(store.count_active())
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 store.check()
-print(store.add(new_model(name="churn")).metadata.version)
+print(add_model(store, new_model(name="churn")).metadata.version)
 """
 
 HOLD_THE_LOCK = """
@@ -100,7 +100,7 @@ def test_processes_that_add_at_once_get_versions_of_their_own_and_see_each_other
         assert process.stdin
         process.stdin.write("go\n")
         process.stdin.flush()
-    mine = [store.add(new_model(name="churn")).metadata.version for _ in range(6)]
+    mine = [add_model(store, new_model(name="churn")).metadata.version for _ in range(6)]
     theirs = [int(line) for process in processes for line in finish(process).split()]
     assert sorted(mine + theirs) == list(range(1, 31))
     assert store.get("churn").metadata.version == 30
@@ -128,10 +128,11 @@ def test_a_crash_between_the_files_and_the_commit_lists_nothing(storage_dir: Pat
     process = start_process(DIE_BEFORE_COMMIT, storage_dir)
     assert process.wait(PATIENCE_S) == -signal.SIGKILL
     process.communicate()
-    assert len(list((storage_dir / "artifacts").iterdir())) == 1
+    assert len(list((storage_dir / "jobs").iterdir())) == 1
+    assert not any((storage_dir / "artifacts").iterdir())
     for reopened in (store, open_store(storage_dir)):
         assert reopened.page(ModelQuery(status="all")).models == []
-    assert store.add(new_model(name="churn")).metadata.version == 1
+    assert add_model(store, new_model(name="churn")).metadata.version == 1
 
 
 @pytest.mark.parametrize(("written", "committed"), [(60, False), (1 << 20, True)])
@@ -144,7 +145,7 @@ def test_a_crash_in_the_write_leaves_all_of_the_line_or_nothing(
     process.communicate()
     for reopened in (store, open_store(storage_dir)):
         assert reopened.count_active() == committed
-    assert store.add(new_model(name="churn")).metadata.version == 1 + committed
+    assert add_model(store, new_model(name="churn")).metadata.version == 1 + committed
     lines = (storage_dir / "db.jsonl").read_bytes().splitlines()
     assert [orjson.loads(line)["seq"] for line in lines] == list(range(2 + committed))
 
@@ -172,7 +173,7 @@ def test_killed_writers_lose_nothing_that_was_acknowledged(storage_dir: Path) ->
 
 
 def test_a_file_size_limit_is_unavailable_and_recovers(storage_dir: Path) -> None:
-    open_store(storage_dir).add(new_model(name="churn"))
+    add_model(open_store(storage_dir), new_model(name="churn"))
     refused, not_ready, active, version = finish(start_process(FILE_SIZE_LIMIT, storage_dir)).splitlines()
     assert refused.endswith("db.jsonl: File too large")
     assert not_ready.endswith("db.jsonl: File too large")
@@ -185,7 +186,7 @@ def test_a_folder_in_use_by_another_process_is_not_written_to(storage_dir: Path)
         assert holder.stdout
         holder.stdout.readline()
         with pytest.raises(Unavailable, match=r"db\.lock was not free"):
-            store.add(new_model())
+            add_model(store, new_model())
         assert list((storage_dir / "artifacts").iterdir()) == []
         holder.communicate("end\n", timeout=PATIENCE_S)
-        store.add(new_model())
+        add_model(store, new_model())

@@ -48,11 +48,8 @@ def clearml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]
 @contextmanager
 def opened(folder: Path, **changed: Any) -> Iterator[Yard]:
     keep_fork_server()
-    yard = build(TRACKED.model_copy(update={"storage_dir": folder, **changed}))
-    try:
+    with build(TRACKED.model_copy(update={"storage_dir": folder, **changed})) as yard:
         yield yard
-    finally:
-        yard.close()
 
 
 def train(yard: Yard, name: str = "size", key: str = "logistic_regression", **changed: Any) -> ModelMetadata:

@@ -22,7 +22,7 @@ def draw(chart: Drawing, words: str) -> None:
 
 
 def side_by_side() -> GridContainer:
-    """Return a row of two cells, one below the other where the page is narrow."""
+    """Return a row of two cells, one below the other if the page is narrow."""
     return st.grid(2, min_column_width=340, gap=("small", "medium"))
 
 

@@ -20,19 +20,10 @@ _MAX_WRITTEN_CELLS = 12
 def importances(values: Mapping[str, float]) -> Drawing:
     """Draw the features that count most, as shares of all importance."""
     whole = sum(abs(value) for value in values.values()) or 1.0
-    top = sorted(values, key=lambda name: -abs(values[name]))[:MAX_BARS]
-    frame = pl.DataFrame({"feature": top, "share": [abs(values[name]) / whole for name in top]})
-    base = alt.Chart(frame, height=alt.Step(26)).encode(
-        x=alt.X("share:Q", title=t("chart.importance"), axis=alt.Axis(format="%", tickCount=5), scale=_from_zero()),
-        y=alt.Y("feature:N", title=None, sort=top, axis=alt.Axis(labelLimit=180, labelOverlap=False)),
-        tooltip=[
-            alt.Tooltip("feature:N", title=t("chart.feature")),
-            alt.Tooltip("share:Q", title=t("chart.importance"), format=".1%"),
-        ],
-    )
-    ink, _ = inks()
-    shares = base.mark_text(align="left", dx=5, color=ink).encode(text=alt.Text("share:Q", format=".1%"))
-    return base.mark_bar(cornerRadiusEnd=3, height={"band": 0.7}) + shares
+    top = sorted(values, key=lambda name: -abs(values[name]))
+    shares = {name: abs(values[name]) / whole for name in top}
+    axis = alt.Axis(format="%", tickCount=5)
+    return _written_bars(shares, t("chart.feature"), t("chart.importance"), axis, _from_zero(), step=26)
 
 
 def confusion(matrix: ConfusionMatrix) -> Drawing:
@@ -72,14 +63,8 @@ def confusion(matrix: ConfusionMatrix) -> Drawing:
 
 def counts_of_labels(counts: Mapping[str, int]) -> Drawing:
     """Draw how often each class was predicted."""
-    frame = pl.DataFrame({"class": list(counts), "rows": list(counts.values())}).head(MAX_BARS)
-    base = alt.Chart(frame, height=alt.Step(30)).encode(
-        x=alt.X("rows:Q", title=t("chart.rows"), scale=_from_zero(), axis=alt.Axis(tickMinStep=1, tickCount=5)),
-        y=alt.Y("class:N", title=None, sort=list(counts), axis=alt.Axis(labelLimit=140)),
-    )
-    ink, _ = inks()
-    numbers = base.mark_text(align="left", dx=5, color=ink).encode(text=alt.Text("rows:Q", format=","))
-    return base.mark_bar(cornerRadiusEnd=3, height={"band": 0.7}) + numbers
+    axis = alt.Axis(format=",", tickMinStep=1, tickCount=5)
+    return _written_bars(counts, t("report.class"), t("chart.rows"), axis, _from_zero(), written=",")
 
 
 def histogram_of_certainty(certainties: pl.Series) -> Drawing:
@@ -101,16 +86,9 @@ def histogram_of_certainty(certainties: pl.Series) -> Drawing:
 
 def probabilities(classes: Sequence[str], shares: Sequence[float]) -> Drawing:
     """Draw the probability of each class for one row."""
-    order = sorted(range(len(classes)), key=lambda index: -shares[index])[:MAX_BARS]
-    names = [classes[index] for index in order]
-    frame = pl.DataFrame({"class": names, "share": [shares[index] for index in order]})
-    base = alt.Chart(frame, height=alt.Step(32)).encode(
-        x=alt.X("share:Q", title=t("chart.probability"), axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
-        y=alt.Y("class:N", title=None, sort=names, axis=alt.Axis(labelLimit=140)),
-    )
-    ink, _ = inks()
-    written = base.mark_text(align="left", dx=5, color=ink, clip=False).encode(text=alt.Text("share:Q", format=".1%"))
-    return base.mark_bar(cornerRadiusEnd=3, height={"band": 0.7}) + written
+    found = sorted(zip(classes, shares, strict=False), key=lambda one: -one[1])
+    axis, scale = alt.Axis(format="%"), alt.Scale(domain=[0, 1])
+    return _written_bars(dict(found), t("report.class"), t("chart.probability"), axis, scale)
 
 
 def versions(points: Sequence[tuple[int, float, str]], metric: str, *, share: bool) -> Drawing:
@@ -126,6 +104,28 @@ def versions(points: Sequence[tuple[int, float, str]], metric: str, *, share: bo
         ],
     )
     return base.mark_line(strokeWidth=2) + base.mark_point(size=70, filled=True, opacity=1)
+
+
+def _written_bars(
+    values: Mapping[str, float],
+    names: str,
+    title: str,
+    axis: alt.Axis,
+    scale: alt.Scale,
+    *,
+    written: str = ".1%",
+    step: int = 30,
+) -> Drawing:
+    """Draw the first MAX_BARS values, each written at its bar's end. `title` says what they are, `names` of what."""
+    frame = pl.DataFrame({"name": list(values), "value": list(values.values())}).head(MAX_BARS)
+    base = alt.Chart(frame, height=alt.Step(step)).encode(
+        x=alt.X("value:Q", title=title, axis=axis, scale=scale),
+        y=alt.Y("name:N", title=None, sort=list(values), axis=alt.Axis(labelLimit=180, labelOverlap=False)),
+        tooltip=[alt.Tooltip("name:N", title=names), alt.Tooltip("value:Q", title=title, format=written)],
+    )
+    ink, _ = inks()
+    numbers = base.mark_text(align="left", dx=5, color=ink, clip=False).encode(text=alt.Text("value:Q", format=written))
+    return base.mark_bar(cornerRadiusEnd=3, height={"band": 0.7}) + numbers
 
 
 def _from_zero() -> alt.Scale:

@@ -16,7 +16,23 @@ _UNIT = alt.Scale(domain=[0, 1], nice=False, clamp=True)
 _HEIGHT = 300
 
 
-def unit_curves(
+def roc(curves: Mapping[str, Curve]) -> Drawing:
+    """Draw ROC curves, with guessing as the diagonal."""
+    return _unit_curves(curves, t("chart.false_positive_rate"), t("chart.true_positive_rate"), diagonal=True)
+
+
+def precision_recall(curves: Mapping[str, Curve]) -> Drawing:
+    """Draw precision over recall."""
+    return _unit_curves(curves, t("chart.recall"), t("chart.precision"))
+
+
+def calibration(curves: Mapping[str, Curve]) -> Drawing:
+    """Draw calibration curves, with perfect calibration as the diagonal."""
+    x_title, y_title = t("chart.predicted_probability"), t("chart.actual_share")
+    return _unit_curves(curves, x_title, y_title, diagonal=True, points=True)
+
+
+def _unit_curves(
     curves: Mapping[str, Curve], x_title: str, y_title: str, *, diagonal: bool = False, points: bool = False
 ) -> Drawing:
     """Draw curves within the unit square, one colour each; the first few if there are many."""

@@ -7,4 +7,4 @@ import sys
 from modelyard.dashboard.app import main
 from modelyard.dashboard.doors import Doors
 
-main(Doors.from_arguments(sys.argv[1:]))
+main(Doors(*sys.argv[1:]))

@@ -9,11 +9,11 @@ import streamlit as st
 from modelyard.dashboard import formats, session
 from modelyard.dashboard.charts import curves, draw, side_by_side
 from modelyard.dashboard.forms import difference, shown
-from modelyard.dashboard.listing import class_titles, classes, entry, every_model, title
+from modelyard.dashboard.listing import class_title, classes, entry, every_model, title
 from modelyard.dashboard.pages.models import MOST_COMPARED
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.texts import t
-from modelyard.schemas import Curve, ModelMetadata, is_loss
+from modelyard.schemas import ModelMetadata, is_loss
 
 
 def show() -> None:
@@ -51,14 +51,9 @@ def _pick() -> Sequence[ModelMetadata]:
     return [by_id[model_id] for model_id in here.compared]
 
 
-def _names(models: Sequence[ModelMetadata]) -> list[str]:
-    return [formats.escaped(title(model)) for model in models]
-
-
 def _show_metrics(models: Sequence[ModelMetadata]) -> None:
-    titles = class_titles()
     rows: list[tuple[str, list[str]]] = [
-        (t("column.class"), [formats.escaped(titles.get(m.model_class_key, m.model_class_key)) for m in models]),
+        (t("column.class"), [formats.escaped(class_title(model.model_class_key)) for model in models]),
         (t("column.rows"), [formats.count(model.n_rows) for model in models]),
     ]
     measured = dict.fromkeys(name for model in models for name in model.metrics if not name.endswith("_std"))
@@ -69,7 +64,7 @@ def _show_metrics(models: Sequence[ModelMetadata]) -> None:
 
 
 def _best_marked(metric: str, values: Sequence[float | None]) -> list[str]:
-    """Write the values, the best one bold; none where all are as good."""
+    """Write the values, the best one bold; none if all are as good."""
     present = [value for value in values if value is not None]
     best = (min if is_loss(metric) else max)(present, default=None)
     several = len(set(present)) > 1 and not metric.startswith("train_")  # learning by heart is no merit
@@ -117,8 +112,8 @@ def _names_worth_showing(models: Sequence[ModelMetadata]) -> list[str]:
 
 def _table(first: str, rows: Sequence[tuple[str, list[str]]], models: Sequence[ModelMetadata]) -> None:
     columns = {first: [name for name, _ in rows]}
-    for index, name in enumerate(_names(models)):
-        columns[name] = [values[index] for _, values in rows]
+    for index, model in enumerate(models):
+        columns[formats.escaped(title(model))] = [values[index] for _, values in rows]
     st.table(columns, hide_index=True, border="horizontal")
 
 
@@ -131,24 +126,12 @@ def _show_curves(models: Mapping[str, ModelMetadata]) -> None:
     st.subheader(t("compare.curves"), anchor=False)
     of_class = st.selectbox(t("compare.class"), list(classes), key="compare-class")
     pair = side_by_side()
-    roc = {title(models[key]): _curve(report.roc_curves, of_class) for key, report in reports.items()}
-    pr = {title(models[key]): _curve(report.precision_recall_curves, of_class) for key, report in reports.items()}
-    with pair.cell():
-        st.markdown(f"**{t('report.roc')}**")
-        draw(
-            curves.unit_curves(
-                _present(roc), t("chart.false_positive_rate"), t("chart.true_positive_rate"), diagonal=True
-            ),
-            t("report.roc"),
-        )
-    with pair.cell():
-        st.markdown(f"**{t('report.pr')}**")
-        draw(curves.unit_curves(_present(pr), t("chart.recall"), t("chart.precision")), t("report.pr"))
-
-
-def _curve(found: Mapping[str, Curve] | None, of_class: str) -> Curve | None:
-    return (found or {}).get(of_class)
-
-
-def _present(found: Mapping[str, Curve | None]) -> dict[str, Curve]:
-    return {name: curve for name, curve in found.items() if curve is not None}
+    roc = {key: report.roc_curves or {} for key, report in reports.items()}
+    pr = {key: report.precision_recall_curves or {} for key, report in reports.items()}
+    for words, found, drawing in (
+        (t("report.roc"), roc, curves.roc),
+        (t("report.pr"), pr, curves.precision_recall),
+    ):
+        with pair.cell():
+            st.markdown(f"**{words}**")
+            draw(drawing({title(models[key]): of[of_class] for key, of in found.items() if of_class in of}), words)

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import polars as pl
 import streamlit as st
 
-from modelyard.dashboard import formats, running, session, trouble
-from modelyard.dashboard.listing import class_titles, selection_key
+from modelyard.dashboard import formats, jobs_under_way, notices, session
+from modelyard.dashboard.listing import class_title, pick_rows
 from modelyard.dashboard.texts import t
-from modelyard.errors import ModelyardError
 from modelyard.schemas import Job
 
 
@@ -19,12 +18,12 @@ def show() -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(t("page.jobs"), anchor=False)
         st.button(t("shell.refresh"), icon=":material/refresh:", key="refresh")
-    jobs = running.recent_jobs()
+    jobs = jobs_under_way.recent_jobs()
     if not jobs:
         st.info(t("jobs.none"), icon=":material/pending_actions:")
     elif all(job.ended for job in jobs):
         st.caption(t("jobs.nothing_runs"))
-    running.show_under_way([job.job_id for job in jobs if not job.ended])
+    jobs_under_way.show_under_way([job.job_id for job in jobs if not job.ended])
     ended = [job for job in jobs if job.ended]
     if ended:
         st.subheader(t("jobs.ended"), anchor=False)
@@ -32,12 +31,11 @@ def show() -> None:
 
 
 def _show_ended(jobs: Sequence[Job]) -> None:
-    titles = class_titles()
     frame = pl.DataFrame(
         {
             "status": [t(f"job.{job.status}") for job in jobs],
-            "name": [running.job_title(job) for job in jobs],
-            "class": [titles.get(job.model_class_key, job.model_class_key) for job in jobs],
+            "name": [jobs_under_way.job_title(job) for job in jobs],
+            "class": [class_title(job.model_class_key) for job in jobs],
             "took": [_took(job) for job in jobs],
             "ended": [job.ended_at for job in jobs],
             "why": [job.error.detail if job.error else "" for job in jobs],
@@ -45,17 +43,14 @@ def _show_ended(jobs: Sequence[Job]) -> None:
         },
         schema_overrides={"tracking": pl.String},
     )
-    unused = [
-        name for name, kept in (("why", any(job.error for job in jobs)), ("tracking", _any_link(jobs))) if not kept
-    ]
+    used = {"why": any(job.error for job in jobs), "tracking": any(job.tracking and job.tracking.url for job in jobs)}
+    unused = [name for name, is_used in used.items() if not is_used]
     config = st.column_config
-    event = st.dataframe(
+    picked = pick_rows(
         frame.drop(unused),
-        key=selection_key("ended-jobs", [job.job_id for job in jobs]),
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
-        column_config={
+        "ended-jobs",
+        [job.job_id for job in jobs],
+        {
             "status": config.TextColumn(t("column.status"), width=95),
             "name": config.TextColumn(t("column.name"), width=150),
             "class": config.TextColumn(t("column.class"), width=150),
@@ -65,19 +60,13 @@ def _show_ended(jobs: Sequence[Job]) -> None:
             "tracking": config.LinkColumn(t("column.tracking"), display_text=t("column.experiment"), width=100),
         },
     )
-    for row in event.selection.rows:
-        if row < len(jobs):
-            _show_one(jobs[row])
-
-
-def _any_link(jobs: Sequence[Job]) -> bool:
-    return any(job.tracking is not None and job.tracking.url for job in jobs)
+    for row in picked:
+        _show_one(jobs[row])
 
 
 def _show_one(job: Job) -> None:
     if job.error is not None:
-        error: ModelyardError = job.error.exception()
-        trouble.show_error(error)
+        notices.show_error(job.error.exception())
     elif job.model_id is not None and st.button(
         t("jobs.open_model"), type="primary", icon=":material/inventory_2:", key="open-model"
     ):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from modelyard.dashboard import formats, session, trouble
+from modelyard.dashboard import formats, notices, session
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.lineage import show_versions
-from modelyard.dashboard.listing import class_titles, title
+from modelyard.dashboard.listing import class_title, title
+from modelyard.dashboard.model_details import show_details
 from modelyard.dashboard.pages import train
-from modelyard.dashboard.particulars import show_particulars
 from modelyard.dashboard.report import show_metrics, show_report
 from modelyard.dashboard.texts import t
 from modelyard.schemas import ModelMetadata
@@ -29,22 +29,22 @@ def show() -> None:
     _show_head(model)
     _show_actions(model)
     show_metrics(model)
-    report_tab, versions_tab, particulars_tab = st.tabs(
-        [t("model.report"), t("model.versions"), t("model.particulars")], key="model-tabs"
+    report_tab, versions_tab, details_tab = st.tabs(
+        [t("model.report"), t("model.versions"), t("model.details")], key="model-tabs"
     )
-    with report_tab, trouble.shown_in_place():
+    with report_tab, notices.errors_in_place():
         show_report(model, here.yard.get_report(model.model_id))
-    with versions_tab, trouble.shown_in_place():
+    with versions_tab, notices.errors_in_place():
         show_versions(model)
-    with particulars_tab, trouble.shown_in_place():
-        show_particulars(model)
+    with details_tab, notices.errors_in_place():
+        show_details(model)
 
 
 def _show_head(model: ModelMetadata) -> None:
     if st.button(t("page.models"), type="tertiary", icon=":material/arrow_back:", key="back"):
         session.go("models")
     st.title(escaped(title(model)), anchor=False)
-    kind = class_titles().get(model.model_class_key, model.model_class_key)
+    kind = class_title(model.model_class_key)
     color = "green" if model.status == "active" else "gray"
     badges = [f":{color}-badge[{t(f'status.{model.status}')}]", f":primary-badge[{escaped(kind)}]"]
     badges += [f":gray-badge[:material/sell: {escaped(tag)}]" for tag in model.tags]
@@ -67,14 +67,15 @@ def _show_actions(model: ModelMetadata) -> None:
             if st.button(t("model.retrain"), icon=":material/replay:", key=f"retrain-{key}"):
                 train.begin_again(parent=model.model_id)
         elif st.button(t("model.restore"), type="primary", icon=":material/restore_from_trash:", key=f"restore-{key}"):
-            with trouble.shown_in_place():
+            with notices.errors_in_place():
                 session.yard().restore(model.model_id)
                 st.rerun()
         _offer_downloads(model)
         if model.status == "active":
             _offer_deletion(model)
         else:
-            _offer_end(model)
+            with st.popover(t("model.delete_hard"), icon=":material/delete_forever:", key=f"end-{model.model_id}"):
+                _ask_for_end(model)
 
 
 def _offer_downloads(model: ModelMetadata) -> None:
@@ -103,15 +104,10 @@ def _offer_deletion(model: ModelMetadata) -> None:
     with st.popover(t("model.delete"), icon=":material/delete:", key=f"delete-{model.model_id}"):
         st.markdown(t("model.delete_soft_help"))
         if st.button(t("model.delete_soft"), icon=":material/delete:", key=f"delete-soft-{model.model_id}"):
-            with trouble.shown_in_place():
+            with notices.errors_in_place():
                 session.yard().delete(model.model_id)
                 st.rerun()
         st.divider()
-        _ask_for_end(model)
-
-
-def _offer_end(model: ModelMetadata) -> None:
-    with st.popover(t("model.delete_hard"), icon=":material/delete_forever:", key=f"end-{model.model_id}"):
         _ask_for_end(model)
 
 
@@ -124,7 +120,7 @@ def _ask_for_end(model: ModelMetadata) -> None:
         key=f"delete-hard-{model.model_id}",
         disabled=typed != model.name,
     ):
-        with trouble.shown_in_place():
+        with notices.errors_in_place():
             here = session.current()
             here.yard.delete(model.model_id, hard=True)
             here.model, here.kept["gone"] = None, title(model)

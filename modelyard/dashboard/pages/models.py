@@ -8,7 +8,7 @@ import streamlit as st
 
 from modelyard.dashboard import session
 from modelyard.dashboard.formats import escaped
-from modelyard.dashboard.listing import class_titles, every_model, models_table
+from modelyard.dashboard.listing import class_title, classes, every_model, models_table
 from modelyard.dashboard.texts import t
 from modelyard.schemas import ModelMetadata, StatusFilter
 
@@ -34,15 +34,14 @@ def show() -> None:
 
 
 def _filtered() -> Sequence[ModelMetadata]:
-    titles = class_titles()
     grid = st.grid(3, min_column_width=220)
     words = grid.text_input(
         t("models.search"), key="models-search", placeholder=t("models.search_hint"), icon=":material/search:"
     )
     model_class = grid.selectbox(
         t("column.class"),
-        [None, *titles],
-        format_func=lambda key: t("models.any_class") if key is None else titles[key],
+        [None, *(info.key for info in classes())],
+        format_func=lambda key: t("models.any_class") if key is None else class_title(key),
         key="models-class",
         persist_state="session",
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from modelyard.dashboard import formats, running, session, trouble, uploads
+from modelyard.dashboard import formats, jobs_under_way, notices, session, uploads
 from modelyard.dashboard.doors import DOOR_NAMES, DOOR_TITLES
 from modelyard.dashboard.listing import models_table
 from modelyard.dashboard.texts import t
@@ -35,7 +35,7 @@ def show() -> None:
     st.title(t("overview.title"), anchor=False)
     st.caption(t("overview.lead"))
     numbers, seen = st.container(), None
-    with trouble.shown_in_place():
+    with notices.errors_in_place():
         seen = _look()
         latest = session.yard().list_models(ModelQuery(limit=_LATEST)).models
         if latest or seen.under_way:
@@ -48,7 +48,7 @@ def show() -> None:
 
 
 def _look() -> _Seen:
-    jobs = running.recent_jobs()
+    jobs = jobs_under_way.recent_jobs()
     return _Seen(session.yard().health().models, tuple(job.job_id for job in jobs if not job.ended))
 
 
@@ -110,4 +110,4 @@ def _show_latest(latest: Sequence[ModelMetadata]) -> None:
 def _show_jobs(seen: _Seen) -> None:
     if seen.under_way:
         st.subheader(t("overview.jobs"), anchor=False)
-        running.show_under_way(seen.under_way)
+        jobs_under_way.show_under_way(seen.under_way)

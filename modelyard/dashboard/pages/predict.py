@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from modelyard.dashboard import session, trouble, uploads
+from modelyard.dashboard import notices, session, uploads
 from modelyard.dashboard.charts import bars, draw
 from modelyard.dashboard.formats import escaped, label, percent
 from modelyard.dashboard.listing import every_model, pick_model, title
@@ -41,7 +41,7 @@ def show() -> None:
         label_visibility="collapsed",
         persist_state="session",
     )
-    with trouble.shown_in_place():
+    with notices.errors_in_place():
         if way == "table":
             _for_table(model)
         else:
@@ -54,7 +54,7 @@ def _for_table(model: ModelMetadata) -> None:
     if table is None:
         return
     if st.button(t("predict.go"), type="primary", icon=":material/play_arrow:", key="predict-go"):
-        with trouble.shown_in_place(), st.spinner(t("predict.asking")):
+        with notices.errors_in_place(), st.spinner(t("predict.asking")):
             session.current().kept["predicted"] = predict_table(model, table)
     predicted = session.current().kept.get("predicted")
     if isinstance(predicted, Predicted) and predicted.belongs_to(model, table):
@@ -67,7 +67,7 @@ def _for_row(model: ModelMetadata) -> None:
     if row is None:
         return
     answer = yard.predict(PredictRequest(model_id=model.model_id, X=[row], probabilities=True))
-    trouble.show_warnings(answer.warnings)
+    notices.show_warnings(answer.warnings)
     shares = (answer.probabilities or [[]])[0]
     with st.container(border=True):
         left, right = st.columns([1, 2], vertical_alignment="center")

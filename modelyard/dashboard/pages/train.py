@@ -10,7 +10,7 @@ import uuid
 
 import streamlit as st
 
-from modelyard.dashboard import running, session, trouble, uploads
+from modelyard.dashboard import jobs_under_way, notices, session, uploads
 from modelyard.dashboard.columns import Mapping, ask_target, map_columns
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.listing import title
@@ -37,7 +37,7 @@ def show() -> None:
     with st.expander(t("train.form"), expanded=job is None, icon=":material/tune:"):
         _show_form(parent)
     if job is not None:
-        with trouble.shown_in_place():
+        with notices.errors_in_place():
             _show_job(job)
 
 
@@ -64,7 +64,7 @@ def _recall(here: session.Session) -> None:
 def _job() -> Job | None:
     job_id = st.query_params.get("job")
     if job_id is not None:
-        with trouble.shown_in_place():
+        with notices.errors_in_place():
             return session.yard().get_job(job_id)
     return None
 
@@ -72,7 +72,7 @@ def _job() -> Job | None:
 def _parent(job: Job | None) -> ModelMetadata | None:
     if job is not None and job.parent_id is not None:
         st.query_params.setdefault("parent", job.parent_id)
-    with trouble.shown_in_place():
+    with notices.errors_in_place():
         return session.resolved("parent")
     return None
 
@@ -86,11 +86,11 @@ def _put_job_away() -> None:
 
 def _show_others() -> None:
     """Show the trainings that are under way, whoever ordered them, with links."""
-    with trouble.shown_in_place():
-        under_way = [job.job_id for job in running.recent_jobs() if not job.ended]
+    with notices.errors_in_place():
+        under_way = [job.job_id for job in jobs_under_way.recent_jobs() if not job.ended]
         if under_way:
             st.caption(t("train.under_way"))
-            running.show_under_way(under_way)
+            jobs_under_way.show_under_way(under_way)
 
 
 def _show_title(parent: ModelMetadata | None) -> None:
@@ -113,7 +113,7 @@ def _show_form(parent: ModelMetadata | None) -> None:
     task = ask_task(table, target, parent)
     learnable = target is not None and show_target(table, target, task)
     mapping = map_columns(table, target, parent) if target and table.columns else Mapping()
-    with trouble.shown_in_place():
+    with notices.errors_in_place():
         algorithm = ask_algorithm(parent, task)
         evaluation = ask_evaluation(parent)
         name, tags = ask_name(parent)
@@ -134,7 +134,7 @@ def _offer_to_train(order: Order, table: Table, parent: ModelMetadata | None, *,
         if not learnable:
             st.caption(t("train.choose_other") if order.target else t("train.choose_target"))
     if pressed:
-        with trouble.shown_in_place(), st.spinner(t("train.sending")):
+        with notices.errors_in_place(), st.spinner(t("train.sending")):
             _submit(order, table, parent)
 
 
@@ -150,7 +150,7 @@ def _submit(order: Order, table: Table, parent: ModelMetadata | None) -> None:
 
 def _show_job(job: Job) -> None:
     if not job.ended:
-        running.watch(job.job_id)
+        jobs_under_way.watch(job.job_id)
     elif job.model_id is not None:
         _show_model(job.model_id)
     else:
@@ -175,8 +175,8 @@ def _show_model(model_id: str) -> None:
 
 def _show_failure(job: Job) -> None:
     with st.container(border=True):
-        st.markdown(f"**{escaped(running.job_title(job))}** {running.badge(job)}")
+        st.markdown(f"**{escaped(jobs_under_way.job_title(job))}** {jobs_under_way.badge(job)}")
         if job.error is not None and job.status != "cancelled":
-            trouble.show_error(job.error.exception())
+            notices.show_error(job.error.exception())
         if st.button(t("train.change"), icon=":material/tune:", key="train-change"):
             _put_job_away()

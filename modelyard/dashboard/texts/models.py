@@ -29,7 +29,7 @@ MODELS: dict[str, tuple[str, str]] = {
     "models.compare": ("Compare", "Сравнить"),
     "model.report": ("Report", "Отчёт"),
     "model.versions": ("Versions", "Версии"),
-    "model.particulars": ("Particulars", "Подробности"),
+    "model.details": ("Details", "Подробности"),
     "model.made": ("trained {ago}, in {took}", "обучена {ago}, за {took}"),
     "model.predict": ("Predict", "Предсказать"),
     "model.retrain": ("Retrain", "Переобучить"),

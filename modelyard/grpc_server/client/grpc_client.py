@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from modelyard.client import Client, authorization
+from modelyard.client import WAIT_S, Client, authorization
 from modelyard.errors import ModelyardError
 from modelyard.grpc_server import faults
 from modelyard.grpc_server.client import answers, orders, tables_out
@@ -66,7 +66,7 @@ class GrpcClient(Client):
         *,
         key: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
-        timeout_s: float = 3600.0,
+        timeout_s: float = WAIT_S,
         chunk_mb: float = 4.0,
     ) -> None:
         self._target = target.removeprefix("grpcs://").removeprefix("grpc://").rstrip("/")
@@ -88,12 +88,10 @@ class GrpcClient(Client):
         self._stub: Any = ModelServiceStub(self._channel)  # type: ignore[no-untyped-call]
 
     def watch_job(self, job_id: str) -> Iterator[Job]:
-        """Yield a job as it is now, and again whenever it has changed, until it has ended."""
         for message in self._receive("WatchJob", pb.WatchJobRequest(job_id=check_job_id(job_id))):
             yield answers.read(Job, message)
 
     def predict(self, request: PredictRequest) -> Predictions:
-        """Predict the label, or the number, of each row."""
         parse_reference(request.model_id)
         header = orders.prediction_message(request)
         first, following = _one_or_more(tables_out.chunks(request.X, self._chunk_bytes, request.feature_names))
@@ -106,7 +104,6 @@ class GrpcClient(Client):
         return answers.joined(answers.read_predictions(answer, probabilities=request.probabilities) for answer in found)
 
     def close(self) -> None:
-        """Close the connection."""
         self._channel.close()
 
     def _call(self, verb: str, **fields: Any) -> Any:

@@ -28,44 +28,41 @@ def training_message(request: TrainRequest | RetrainRequest) -> pb.TrainRequest 
         missing_markers=request.missing_markers,
         exclude=request.exclude,
     )
-    message: pb.TrainRequest | pb.RetrainRequest
+    types, markers = request.feature_types, request.missing_markers
+    evaluation = request.evaluation if "evaluation" in request.model_fields_set else None
+    fields: dict[str, Any] = {  # what is None stays unset
+        "hyperparams": hyperparams_as_text(request.hyperparams),
+        "target": request.target,
+        "feature_names": request.feature_names,
+        "feature_types": types if isinstance(types, dict) else None,
+        "feature_type_list": pb.FeatureTypeList(values=types) if isinstance(types, list) else None,
+        "missing_markers": None if markers is None else pb.MissingMarkers(values=markers),
+        "exclude": None if request.exclude is None else pb.ColumnNames(values=request.exclude),
+        **_reading(request),
+        "evaluation": None if evaluation is None else pb.Evaluation(**evaluation.model_dump(exclude_unset=True)),
+    }
     if isinstance(request, TrainRequest):
         check_unicode(model_class_key=request.model_class_key, name=request.name)
-        message = pb.TrainRequest(
+        return pb.TrainRequest(
             model_class_key=request.model_class_key,
             name=request.name or "",
             tags=request.tags,
             task=request.task or "",
+            **fields,
         )
-    else:
-        message = pb.RetrainRequest(model_id=request.model_id)
-        if request.tags is not None:
-            message.tags.CopyFrom(pb.Tags(values=request.tags))
-    message.hyperparams.update(hyperparams_as_text(request.hyperparams))
-    message.target = request.target or ""
-    message.feature_names.extend(request.feature_names or ())
-    if isinstance(request.feature_types, dict):
-        message.feature_types.update(request.feature_types)
-    elif request.feature_types is not None:
-        message.feature_type_list.CopyFrom(pb.FeatureTypeList(values=request.feature_types))
-    if request.missing_markers is not None:
-        message.missing_markers.CopyFrom(pb.MissingMarkers(values=request.missing_markers))
-    if request.exclude is not None:
-        message.exclude.CopyFrom(pb.ColumnNames(values=request.exclude))
-    _write_reading(message, request)
-    if request.evaluation is not None and "evaluation" in request.model_fields_set:
-        message.evaluation.CopyFrom(pb.Evaluation(**request.evaluation.model_dump(exclude_unset=True)))
-    return message
+    tags = None if request.tags is None else pb.Tags(values=request.tags)
+    return pb.RetrainRequest(model_id=request.model_id, tags=tags, **fields)
 
 
 def prediction_message(request: PredictRequest) -> pb.PredictRequest:
     """Return a request without its table as a message. Raises what the core raises for broken text."""
     check_unicode(feature_names=request.feature_names)
-    message = pb.PredictRequest(
-        model_id=request.model_id, probabilities=request.probabilities, feature_names=request.feature_names
+    return pb.PredictRequest(
+        model_id=request.model_id,
+        probabilities=request.probabilities,
+        feature_names=request.feature_names,
+        **_reading(request),
     )
-    _write_reading(message, request)
-    return message
 
 
 def training_parts(
@@ -98,15 +95,11 @@ def hyperparams_as_text(given: Mapping[str, Any]) -> dict[str, str]:
     return send_hyperparams(given, _as_text)
 
 
-def _write_reading(message: pb.TrainRequest | pb.RetrainRequest | pb.PredictRequest, request: TableRequest) -> None:
-    """Write how the table is read, as far as the request says it. Raises InvalidRequest for broken text."""
+def _reading(request: TableRequest) -> dict[str, Any]:
+    """Return how the table is read, as far as the request says it. Raises InvalidRequest for broken text."""
     check_unicode(names=request.names, sheet=request.sheet)
-    for name in TableRequest.model_fields:
-        value = getattr(request, name)
-        if name == "names" and value is not None:
-            message.names.CopyFrom(pb.ColumnNames(values=value))
-        elif value is not None:
-            setattr(message, name, value)
+    fields = {name: getattr(request, name) for name in TableRequest.model_fields}
+    return fields | {"names": None if request.names is None else pb.ColumnNames(values=request.names)}
 
 
 def _as_text(value: Plain) -> str:

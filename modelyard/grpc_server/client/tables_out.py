@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from modelyard.errors import InvalidTable
+from modelyard.client import unreadable
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import INT64, check_value, write_value, write_values
 from modelyard.tables.sources.forms import cells_of, check_form
@@ -46,9 +46,8 @@ def _file_chunks(path: Path, max_bytes: int) -> Iterator[tuple[pb.Table, int]]:
                 if not following:
                     return
                 content = following
-    except (OSError, ValueError) as error:  # a name with a null character is no OSError
-        why = error.strerror if isinstance(error, OSError) else error
-        raise InvalidTable(f"file {path.name or str(path)!r} cannot be read: {why}") from error
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
 
 
 def _sliced(X: Any, max_bytes: int) -> Iterator[tuple[pb.Table, int]]:

@@ -67,7 +67,7 @@ def main(file: int, target: str, preload: Sequence[str], rehearsal: str | None) 
 
 
 def _settle() -> None:
-    """End the alarm that had this process look for its owner, and keep the collector off what is here by now."""
+    """Stop the alarm that looks for the owner, and keep the garbage collector from the objects there are by now."""
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     gc.collect()
@@ -119,7 +119,7 @@ class _Server:
             self._keep_spare()
 
     def _patience_s(self) -> float | None:
-        """Return for how many seconds there is nothing to do unless something happens; None for ever."""
+        """Return how long to wait for the next event, in seconds; None without limit."""
         patience = self._spare_due - time.monotonic()
         if any(fork.is_limited for fork in self._forks.values()):
             patience = min(patience, _LIMITS_INTERVAL_S)
@@ -184,7 +184,7 @@ class _Server:
         return fork
 
     def _become(self, fork: Fork) -> NoReturn:
-        """Be the process, to its end. Of this process's files it keeps the way back alone."""
+        """Be the forked process, to its end. Of the fork server's files it keeps its own channel alone."""
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -107,7 +107,7 @@ class Fork:
         return None
 
     def has_missed_it(self) -> bool:
-        """Whether this dead process was a spare that died of itself before it did anything of its assignment."""
+        """Whether this dead process was a spare that died by itself before it took its assignment."""
         return self._rehearse is not None and not self.is_killed and not self.has_said(TAKEN)
 
     def last_words(self, status: int) -> str:
@@ -117,7 +117,7 @@ class Fork:
         )
 
     def close(self) -> None:
-        """Let go of the way to the process, and of its run's slot."""
+        """Close the channel to the process, and free its run's slot."""
         self.channel.close()
         self.free_slot()
 

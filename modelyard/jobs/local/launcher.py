@@ -59,11 +59,6 @@ class _Launch:
             os.close(self.slot)
             self.slot = None
 
-    def end(self, how: RunEnd) -> None:
-        """Tell the end."""
-        self.has_started()
-        self.ended(how)
-
 
 class Launcher:
     """A fork server for runs of the function that `target` names (`module:function`), with `preload` imported.

@@ -16,7 +16,7 @@ from modelyard.storage.files import make_folder, unavailable
 
 
 class LocalOwners:
-    """The processes that own jobs in a folder: each holds a lock that the system frees at its end."""
+    """`runner.Owners` in a folder: each process holds a lock that the system frees at its end."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -25,7 +25,6 @@ class LocalOwners:
         self.mine: str | None = None
 
     def claim(self) -> str:
-        """Return the id of this process's lock, which is held from the first call on. Raises Unavailable."""
         with self._claiming:
             if self.mine is None:
                 owner_id = uuid.uuid4().hex
@@ -38,18 +37,15 @@ class LocalOwners:
             return self.mine
 
     def release(self) -> None:
-        """Let go of the lock."""
         if self.mine is not None:
             self._path(self.mine).unlink(missing_ok=True)
             os.close(self._file)
             self.mine = None
 
     def is_alive(self, owner_id: str) -> bool:
-        """Whether the process of an id holds its lock."""
         return not _is_free(self._path(owner_id))
 
     def forget_dead(self) -> None:
-        """Remove the lock files of processes that are gone. Raises Unavailable."""
         with unavailable(f"read {self._folder}"):
             for path in self._folder.glob("owner-*.lock"):
                 if _is_free(path):

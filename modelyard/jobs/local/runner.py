@@ -31,16 +31,13 @@ class LocalRunner:
         self._launcher = launcher.share(target, preload, rehearsal)
 
     def prepare(self) -> None:
-        """Start the fork server, which imports what runs need."""
         self._launcher.prepare(self._limits.niceness)
 
     def reserve(self) -> Place | None:
-        """Take a slot of the folder; None if none is free. Raises Unavailable."""
         slot = self._slots.take()
         return None if slot is None else _Place(self._launcher, self._limits, slot)
 
     def kill(self, job_id: str) -> None:
-        """Kill a run and the processes it has started."""
         self._launcher.kill(job_id)
 
     def close(self) -> None:
@@ -65,7 +62,6 @@ class _Place:
         self.launcher.start(assignment, slot, ended)
 
     def free(self) -> None:
-        """Let go of the slot unless a run has it."""
         if self.slot is not None:
             os.close(self.slot)
             self.slot = None

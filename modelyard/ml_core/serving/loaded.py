@@ -170,7 +170,7 @@ def load(store: ModelStore, record: ModelRecord, max_file_bytes: int) -> LoadedM
     )
 
 
-def spare_the_collector() -> None:
+def collect_garbage_less_often() -> None:
     """Let Python's cyclic collector look past what stays for good, and look less often.
 
     A table of 10,000 records makes 10,000 objects that live for milliseconds and form no cycles: at the default

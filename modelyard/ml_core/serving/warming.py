@@ -14,7 +14,7 @@ from collections.abc import Callable
 from modelyard import models_registry
 from modelyard.errors import ModelyardError
 from modelyard.jobs import Jobs
-from modelyard.ml_core.serving.loaded import LoadedModels, spare_the_collector
+from modelyard.ml_core.serving.loaded import LoadedModels, collect_garbage_less_often
 from modelyard.schemas import ModelMetadata, ModelQuery
 from modelyard.storage import ModelStore
 
@@ -62,7 +62,7 @@ class Warming:
         self._news.wait(FIRST_CALLERS_S)  # nothing but `close` is news yet
         models_registry.preload(self._is_stopped)
         if not self._stops:
-            spare_the_collector()
+            collect_garbage_less_often()
             log.info("warm after %.1f s: the libraries of all model classes are imported", time.monotonic() - began)
             self._jobs.follow(self._news.set)
         while not self._stops:

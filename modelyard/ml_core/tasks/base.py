@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,22 @@ KeysOfTask = Callable[[str], Sequence[str]]
 
 FALLBACK = "evaluation_fallback"
 """The code of a warning that another evaluation was made than was asked for."""
+
+
+MAX_NAMED = 20
+"""How many columns or classes a warning names."""
+
+
+def changed(
+    what: Literal["columns", "classes"], new: Sequence[Label], gone: Sequence[Label]
+) -> tuple[ModelWarning, ...]:
+    """Warn that the columns or classes of a table are not the parent model's; nothing is said if they are."""
+    named = (("new:", new), ("gone:", gone))
+    told = [f"{word} {', '.join(map(repr, found[:MAX_NAMED]))}" for word, found in named if found]
+    if not told:
+        return ()
+    message = f"the {what} are not those of the parent model; {'; '.join(told)}"
+    return (ModelWarning(code=f"{what}_changed", message=message, count=len(new) + len(gone)),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,13 @@ import orjson
 from modelyard import models_registry
 from modelyard.errors import FieldError, InvalidHyperparams, InvalidRequest
 from modelyard.ml_core.tasks import TASKS, Task
+from modelyard.ml_core.tasks.base import changed
 from modelyard.ml_core.training.plan import TrainingPlan
 from modelyard.ml_core.training.reading import kept_reading, reading_options
 from modelyard.models_registry import hyperparams
 from modelyard.models_registry.base import ModelClass
 from modelyard.schemas import ModelMetadata, ModelWarning, Reading, RetrainRequest, TrainRequest
-from modelyard.tables import UNPACKED_BYTES, ReadingOptions, TrainingTable, advice, read_training
+from modelyard.tables import UNPACKED_BYTES, TrainingTable, advice, read_training
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,58 +80,44 @@ def _digest(said: dict[str, Any], table: TrainingTable) -> str:
 
 
 def order_training(
-    request: TrainRequest, missing_markers: tuple[str, ...], max_file_bytes: int = UNPACKED_BYTES
-) -> TrainingOrder:
-    """Work out a request to train. `max_file_bytes` bounds what comes out of a compressed file.
-
-    Raises ModelClassNotFound, InvalidHyperparams, InvalidTable, PayloadTooLarge; InvalidRequest for a model class of
-    another task.
-    """
-    model_class = models_registry.model_class(request.model_class_key)
-    _check_task(request.task, model_class)
-    checked = check_hyperparams(model_class, request.hyperparams)
-    options = reading_options(request, None, missing_markers, max_file_bytes)
-    table = read_training(
-        request.X,
-        request.y,
-        target=request.target,
-        feature_types=request.feature_types,
-        feature_names=request.feature_names,
-        options=options,
-        read_target=TASKS[model_class.task].read_target(models_registry.keys_of_task),
-    )
-    plan = TrainingPlan(model_class=model_class, hyperparams=checked, evaluation=request.evaluation, table=table)
-    return TrainingOrder(plan=plan, name=request.name, tags=tuple(request.tags), reading=kept_reading(options, table))
-
-
-def order_retraining(
-    request: RetrainRequest,
-    parent: ModelMetadata,
+    request: TrainRequest | RetrainRequest,
     missing_markers: tuple[str, ...],
     max_file_bytes: int = UNPACKED_BYTES,
+    *,
+    parent: ModelMetadata | None = None,
 ) -> TrainingOrder:
-    """Work out a request to retrain: what it leaves out is the parent's. `max_file_bytes` as in `order_training`.
+    """Work out a request to train, or to retrain its `parent`: what a retraining leaves out is the parent's.
 
-    Raises ModelClassNotFound, InvalidHyperparams, InvalidTable, PayloadTooLarge.
+    `missing_markers` hold if neither names any. `max_file_bytes` bounds what comes out of a compressed file. Raises
+    ModelClassNotFound, InvalidHyperparams, InvalidTable, PayloadTooLarge; InvalidRequest for a model class of another
+    task.
     """
-    model_class = models_registry.model_class(parent.model_class_key)
-    checked = check_hyperparams(model_class, {**parent.hyperparams, **request.hyperparams})
-    options = reading_options(request, parent.reading, missing_markers, max_file_bytes)
-    table = _read_like_parent(request, parent, options, TASKS[model_class.task])
-    plan = TrainingPlan(
-        model_class=model_class,
-        hyperparams=checked,
-        evaluation=request.evaluation or parent.evaluation,
-        table=table,
+    full = request if isinstance(request, TrainRequest) else _completed(request, parent)
+    model_class = models_registry.model_class(full.model_class_key)
+    _check_task(full.task, model_class)
+    task = TASKS[model_class.task]
+    checked = check_hyperparams(model_class, full.hyperparams)
+    options = reading_options(request, None if parent is None else parent.reading, missing_markers, max_file_bytes)
+    table = read_training(
+        full.X,
+        full.y,
+        target=full.target,
+        feature_types=full.feature_types,
+        feature_names=full.feature_names,
+        options=options,
+        read_target=task.read_target(models_registry.keys_of_task),
+        inherited_types=None if parent is None else parent.feature_types,
+        row_names=parent.feature_names if parent is not None and _is_rows(full.X) else None,
     )
-    tags = parent.tags if request.tags is None else request.tags
+    if parent is not None:
+        table = replace(table, warnings=(*table.warnings, *_changes(parent, table, task)))
     return TrainingOrder(
-        plan=plan,
-        name=parent.name,
-        tags=tuple(tags),
+        plan=TrainingPlan(model_class=model_class, hyperparams=checked, evaluation=full.evaluation, table=table),
+        name=full.name,
+        tags=tuple(full.tags),
         reading=kept_reading(options, table),
-        parent_id=parent.model_id,
-        parent_reference=request.model_id,
+        parent_id=None if parent is None else parent.model_id,
+        parent_reference=None if isinstance(request, TrainRequest) else request.model_id,
     )
 
 
@@ -153,32 +140,22 @@ def _check_task(asked: str | None, model_class: ModelClass) -> None:
     raise InvalidRequest.of([FieldError(("task",), message, asked)])
 
 
-def _read_like_parent(
-    request: RetrainRequest, parent: ModelMetadata, options: ReadingOptions, task: Task
-) -> TrainingTable:
-    table = read_training(
-        request.X,
-        request.y,
-        target=parent.target if request.target is None else request.target,
-        feature_types=request.feature_types,
-        feature_names=request.feature_names,
-        options=options,
-        read_target=task.read_target(models_registry.keys_of_task),
-        inherited_types=parent.feature_types,
-        row_names=parent.feature_names if _is_rows(request.X) else None,
-    )
-    changes = (*_changed_columns(parent, table), *task.changes(parent.classes or (), table.contract))
-    return replace(table, warnings=(*table.warnings, *changes))
+def _completed(request: RetrainRequest, parent: ModelMetadata | None) -> TrainRequest:
+    """Return the request to train that a retraining stands for; how its table is read is not filled in."""
+    assert parent is not None
+    inherited = {"target": parent.target, "tags": parent.tags, "evaluation": parent.evaluation}
+    given = {name: value for name, value in request if value is not None and name != "model_id"}
+    full = {**inherited, **given, "hyperparams": {**parent.hyperparams, **request.hyperparams}}
+    # What a parent of an earlier release says is not checked anew.
+    return TrainRequest.model_construct(model_class_key=parent.model_class_key, name=parent.name, **full)
 
 
-def _changed_columns(parent: ModelMetadata, table: TrainingTable) -> list[ModelWarning]:
-    new = [name for name in table.frame.columns if name not in parent.feature_types]
-    gone = [name for name in parent.feature_names if name not in table.frame.columns]
-    if not new and not gone:
-        return []
-    told = [f"{what} {', '.join(map(repr, names[:20]))}" for what, names in (("new:", new), ("gone:", gone)) if names]
-    message = f"the columns are not those of the parent model; {'; '.join(told)}"
-    return [ModelWarning(code="columns_changed", message=message, count=len(new) + len(gone))]
+def _changes(parent: ModelMetadata, table: TrainingTable, task: Task) -> tuple[ModelWarning, ...]:
+    """Return how a table differs from the parent's."""
+    columns = table.frame.columns
+    new = [name for name in columns if name not in parent.feature_types]
+    gone = [name for name in parent.feature_names if name not in columns]
+    return (*changed("columns", new, gone), *task.changes(parent.classes or (), table.contract))
 
 
 def _is_rows(X: Any) -> bool:

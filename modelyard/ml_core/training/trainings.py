@@ -1,7 +1,7 @@
 """A training from a checked table to a fitted estimator and its report: evaluate, then fit on all rows.
 
-It knows neither doors, storage nor names, and leaves the meaning of targets and scores to the task, so it can run in
-any process and for any task. What is stored of it is not its affair.
+It knows no doors, storage or names, and leaves the meaning of targets and scores to the task. So it can run in any
+process and for any task.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ def _train(plan: TrainingPlan, on_progress: OnProgress | None, columns: Future[d
 
 
 def _evaluate(fits: _Fits, splits: Splits) -> tuple[list[FittedPart], Splits]:
-    """Fit the parts. A part that no model can be made of (all its columns constant) need not stop the training.
+    """Fit the parts. If one cannot be fitted (all its columns are constant), the model is not validated.
 
-    If the whole table is no better, the final fit says so.
+    If the whole table cannot be fitted either, the final fit raises.
     """
     try:
         return [fits.held_out(part) for part in splits.parts], splits

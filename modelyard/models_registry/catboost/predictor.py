@@ -89,7 +89,6 @@ class CatBoostPredictor(_Predictor):
         return self._linked(self._raw(rows))
 
     def many(self, frame: pl.DataFrame) -> npt.NDArray[np.float64]:
-        """Return the probabilities of a checked frame's n rows, shape (n, k)."""
         if frame.height == 0:
             return np.empty((0, len(self._order)))
         return self._probabilities(frame, self._threads(frame))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -91,8 +91,7 @@ class LogisticRegressionClass(LinearModelClass):
 
     def rules(self, hyperparams: Mapping[str, Any], n_classes: int | None) -> list[FieldError]:
         """Refuse pairs of solver and penalty, and of solver and number of classes, that cannot work."""
-        found = [_solver_and_penalty(hyperparams), _l1_ratio(hyperparams), _solver_and_classes(hyperparams, n_classes)]
-        return [error for error in found if error is not None]
+        return list(_conflicts(hyperparams, n_classes))
 
     def fit_model(self, task: FitTask, features: Any) -> Any:
         """Fit to texts by their places among the sorted classes, because scikit-learn sorts objects slowly."""
@@ -117,37 +116,25 @@ class LogisticRegressionClass(LinearModelClass):
         return LogisticPredictor(estimator, contract)
 
 
-def _solver_and_penalty(hyperparams: Mapping[str, Any]) -> FieldError | None:
-    solver, penalty = hyperparams["solver"], hyperparams["penalty"]
-    if penalty in PENALTIES_OF_SOLVER[solver]:
-        return None
-    solvers = _quoted(name for name, penalties in PENALTIES_OF_SOLVER.items() if penalty in penalties)
-    message = (
-        f"hyperparam 'penalty' cannot be {penalty!r} with solver {solver!r}, which can have "
-        f"{_quoted(PENALTIES_OF_SOLVER[solver])}; {penalty!r} goes with solver {solvers}"
-    )
-    return FieldError(("hyperparams", "penalty"), message, penalty)
-
-
-def _l1_ratio(hyperparams: Mapping[str, Any]) -> FieldError | None:
-    l1_ratio, penalty = hyperparams["l1_ratio"], hyperparams["penalty"]
-    if (l1_ratio is None) == (penalty != "elasticnet"):
-        return None
-    if l1_ratio is None:
+def _conflicts(hyperparams: Mapping[str, Any], n_classes: int | None) -> Iterator[FieldError]:
+    solver, penalty, l1_ratio = (hyperparams[name] for name in ("solver", "penalty", "l1_ratio"))
+    if penalty not in PENALTIES_OF_SOLVER[solver]:
+        solvers = _quoted(name for name, penalties in PENALTIES_OF_SOLVER.items() if penalty in penalties)
+        message = (
+            f"hyperparam 'penalty' cannot be {penalty!r} with solver {solver!r}, which can have "
+            f"{_quoted(PENALTIES_OF_SOLVER[solver])}; {penalty!r} goes with solver {solvers}"
+        )
+        yield FieldError(("hyperparams", "penalty"), message, penalty)
+    if l1_ratio is None and penalty == "elasticnet":
         message = "hyperparam 'l1_ratio' must be a number from 0 to 1 with penalty 'elasticnet', got null"
-    else:
+        yield FieldError(("hyperparams", "l1_ratio"), message, l1_ratio)
+    if l1_ratio is not None and penalty != "elasticnet":
         message = f"hyperparam 'l1_ratio' goes with penalty 'elasticnet' only; with {penalty!r} it must be null"
-        message += f", got {l1_ratio!r}"
-    return FieldError(("hyperparams", "l1_ratio"), message, l1_ratio)
-
-
-def _solver_and_classes(hyperparams: Mapping[str, Any], n_classes: int | None) -> FieldError | None:
-    solver = hyperparams["solver"]
-    if n_classes is None or n_classes <= 2 or solver not in BINARY_SOLVERS:
-        return None
-    others = _quoted(name for name in PENALTIES_OF_SOLVER if name not in BINARY_SOLVERS)
-    message = f"hyperparam 'solver' cannot be {solver!r} with {n_classes} classes, only with 2; use {others}"
-    return FieldError(("hyperparams", "solver"), message, solver)
+        yield FieldError(("hyperparams", "l1_ratio"), f"{message}, got {l1_ratio!r}", l1_ratio)
+    if n_classes is not None and n_classes > 2 and solver in BINARY_SOLVERS:
+        others = _quoted(name for name in PENALTIES_OF_SOLVER if name not in BINARY_SOLVERS)
+        message = f"hyperparam 'solver' cannot be {solver!r} with {n_classes} classes, only with 2; use {others}"
+        yield FieldError(("hyperparams", "solver"), message, solver)
 
 
 def _quoted(names: Iterable[str]) -> str:

@@ -24,7 +24,6 @@ class LogisticPredictor:
         self.size_bytes = self._decisions.size_bytes
 
     def few(self, rows: Sequence[Sequence[float | str]]) -> list[list[float]]:
-        """Return the class probabilities of each of a few checked rows."""
         return self._few(rows)
 
     def many(self, frame: pl.DataFrame) -> Weights:

@@ -19,7 +19,7 @@ _INT64 = range(-(2**63), 2**63)
 
 
 def frame(X: Any) -> pl.DataFrame | None:
-    """Return X as a DataFrame that can be sent as Arrow where it is one, or columns that are all Series; else None."""
+    """Return X as a DataFrame to be sent as Arrow if it is one, or columns that are all Series; else None."""
     if isinstance(X, dict):
         if not X or not all(isinstance(name, str) and isinstance(column, pl.Series) for name, column in X.items()):
             return None

@@ -15,8 +15,8 @@ import httpx
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from modelyard.client import Client, authorization
-from modelyard.errors import DeadlineExceeded, Internal, InvalidTable, ModelyardError, Unavailable
+from modelyard.client import WAIT_S, Client, authorization, unreadable
+from modelyard.errors import DeadlineExceeded, Internal, ModelyardError, Unavailable
 from modelyard.references import check_job_id
 from modelyard.rest_api.client import json_out
 from modelyard.rest_api.problems import MEDIA_TYPE, from_problem
@@ -57,7 +57,7 @@ class RestClient(Client):
     answers, DeadlineExceeded if one answers too late.
     """
 
-    def __init__(self, url: str, *, key: str | None = None, timeout_s: float = 3600.0) -> None:
+    def __init__(self, url: str, *, key: str | None = None, timeout_s: float = WAIT_S) -> None:
         self._url = url
         with self._translated():
             self._http = _opened(httpx.URL(url.rstrip("/")), authorization(key), timeout_s)
@@ -78,11 +78,9 @@ class RestClient(Client):
             raise Unavailable(f"{self._url} ended before job {job_id}")
 
     def predict(self, request: PredictRequest) -> Predictions:
-        """Predict the label, or the number, of each row."""
         return self._read(Predictions, self._send("/predict", request))
 
     def close(self) -> None:
-        """Close the connections."""
         self._http.close()
 
     def _order(
@@ -177,9 +175,8 @@ def _as_file(X: Path | pl.DataFrame) -> Iterator[tuple[str, Any]]:
         return
     try:
         file = X.open("rb")
-    except (OSError, ValueError) as error:  # a name with a null character is no OSError
-        why = error.strerror if isinstance(error, OSError) else error
-        raise InvalidTable(f"file {X.name or str(X)!r} cannot be read: {why}") from error
+    except (OSError, ValueError) as error:
+        raise unreadable(X, error) from error
     with file:
         yield X.name.encode("utf-8", "replace").decode(), file
 

@@ -10,7 +10,6 @@ from importlib import metadata
 from modelyard.errors import EnvironmentMismatch
 
 _ALWAYS = ("numpy", "joblib")
-_SKEW = "MODELYARD_ALLOW_VERSION_SKEW=true"
 
 
 def current_environment(libraries: Iterable[str]) -> dict[str, str]:
@@ -30,27 +29,17 @@ def check_environment(
     That is another major or minor version of one of its `libraries`, or another major version of Python; with
     `allow_version_skew` only a library that is not installed.
     """
-    for library in libraries:
-        here = _installed_version(library)
-        there = recorded.get(library)
+    installed = [(library, library, _installed_version(library), 2) for library in libraries]
+    for name, key, here, parts in (*installed, ("Python", "python", platform.python_version(), 1)):
+        there = recorded.get(key)
+        made = f"{what} was made with {name} {there or 'of an unknown version'}"
         if here is None:
+            raise EnvironmentMismatch(f"{made}, which is not installed here: install it, or retrain the model")
+        if not allow_version_skew and (there is None or _release(there, parts) != _release(here, parts)):
             raise EnvironmentMismatch(
-                f"{what} was made with {library} {there or 'of an unknown version'}, which is not installed here: "
-                f"install it, or retrain the model"
+                f"{made}, here is {name} {here}: "
+                "retrain the model, or set MODELYARD_ALLOW_VERSION_SKEW=true to load it all the same"
             )
-        if not allow_version_skew and (there is None or _release(there, 2) != _release(here, 2)):
-            raise _mismatch(what, library, there, here)
-    here = platform.python_version()
-    there = recorded.get("python")
-    if not allow_version_skew and (there is None or _release(there, 1) != _release(here, 1)):
-        raise _mismatch(what, "Python", there, here)
-
-
-def _mismatch(what: str, library: str, there: str | None, here: str) -> EnvironmentMismatch:
-    return EnvironmentMismatch(
-        f"{what} was made with {library} {there or 'of an unknown version'}, here is {library} {here}: "
-        f"retrain the model, or set {_SKEW} to load it all the same"
-    )
 
 
 def _release(version: str, parts: int) -> list[str]:

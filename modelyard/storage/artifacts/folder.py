@@ -19,9 +19,6 @@ from modelyard.storage.protocols import ArtifactGone, StoredFile, stored
 
 log = logging.getLogger("modelyard.storage")
 
-_TEMPORARY = ".tmp-"
-"""How the names of folders begin that are not a model's yet."""
-
 _LEFTOVER_AFTER_S = 3600.0
 _PROBE_BYTES = 4096
 
@@ -36,12 +33,6 @@ class ArtifactFolder:
         self.path = path
         with unavailable(f"make {path}"):
             make_folder(path)
-
-    def temporary(self) -> Path:
-        return self.path / f"{_TEMPORARY}{secrets.token_hex(8)}"
-
-    def discard(self, folder: Path) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
 
     def stage(self, folder: Path, contents: Mapping[str, bytes]) -> None:
         with unavailable(f"write {folder}"):
@@ -105,7 +96,10 @@ class ArtifactFolder:
 
     def temporaries(self) -> list[Path]:
         with unavailable(f"read {self.path}"):
-            return [path for path in sorted(self.path.glob(f"{_TEMPORARY}*")) if age_s(path) > _LEFTOVER_AFTER_S]
+            return [path for path in sorted(self.path.glob(".tmp-*")) if age_s(path) > _LEFTOVER_AFTER_S]
+
+    def discard(self, folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _verify(path: Path, found: StoredFile, expected: StoredFile) -> None:

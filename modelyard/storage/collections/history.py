@@ -45,7 +45,7 @@ def bury(transaction: Transaction, record: ModelRecord, verb: EventVerb, at: dat
 
 
 def left_of(documents: Documents, model_id: str) -> Collections | None:
-    """Return the documents that are left of a model deleted for good, None if it was not."""
+    """Return the documents that remain of a model deleted for good; None if it was not deleted for good."""
     with documents.reading():
         tombstone = documents.raw(TOMBSTONES, model_id)
         events = {key: raw for key, raw in documents.documents(EVENTS) if key.startswith(f"{model_id}/")}
@@ -53,7 +53,7 @@ def left_of(documents: Documents, model_id: str) -> Collections | None:
 
 
 def to_be_told(tracking: Tracking) -> Tracking:
-    """Return a model's tracking after a change of status: a tracker that knows the model is to learn of it."""
+    """Return a model's tracking after a change of status: pending if the tracker knows the model."""
     return tracking.model_copy(update={"status": "pending"}) if tracking.status == "sent" else tracking
 
 

@@ -1,4 +1,4 @@
-"""What is asked of many jobs at once: which are alive, in order; which is a key's; which are the newest."""
+"""An index of all jobs: those alive in order, the newest of each idempotency key, the newest of all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass
 from typing import Any
 
-from modelyard.errors import DataLoss
 from modelyard.schemas import JobStatus
 
 JOBS = "jobs"
@@ -15,7 +14,7 @@ ALIVE = ("queued", "running")
 
 @dataclass(frozen=True, slots=True)
 class JobEntry:
-    """What the index holds of a job that has not ended."""
+    """A job as the index holds it until its end."""
 
     job_id: str
     status: JobStatus
@@ -25,7 +24,7 @@ class JobEntry:
 class JobIndex:
     """An observer of the documents, guarded by their lock: use it within a `reading` or a transaction.
 
-    `alive` holds queued and running jobs, the first ordered first. `changes` counts what happened to any job.
+    `alive` holds queued and running jobs, the first ordered first. `changes` counts changes to any job.
     """
 
     def __init__(self) -> None:
@@ -33,7 +32,6 @@ class JobIndex:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
         self.alive: dict[str, JobEntry] = {}
         self.by_key: dict[str, str] = {}
         self.changes += 1
@@ -42,14 +40,10 @@ class JobIndex:
         self._keys: dict[str, str] = {}
 
     def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
-        """Take a document that is new or has changed."""
         if collection != JOBS:
             return
-        try:
-            entry = JobEntry(key, document["job"]["status"], document["owner"])
-            idempotency_key = document["idempotency_key"]
-        except (KeyError, TypeError) as error:
-            raise DataLoss(f"document {key} of {collection} is damaged: {error!r}") from error
+        entry = JobEntry(key, document["job"]["status"], document["owner"])
+        idempotency_key = document["idempotency_key"]
         self.changes += 1
         if key not in self._status:
             insort(self._ids, key)
@@ -63,7 +57,6 @@ class JobIndex:
             self._keys[key] = idempotency_key
 
     def remove(self, collection: str, key: str) -> None:
-        """Take note that a document is gone."""
         if collection != JOBS or key not in self._status:
             return
         self.changes += 1

@@ -1,4 +1,4 @@
-"""What is asked of many models at once, kept small in memory: ids in order, names, versions, status, class, tags."""
+"""An index of all models, kept small in memory: ids in order, names, versions, status, class, tags."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from operator import attrgetter
 from sys import intern
 from typing import Any
 
-from modelyard.errors import DataLoss
 from modelyard.schemas import ModelQuery
 from modelyard.storage.collections.models import MODELS, TOMBSTONES
 
@@ -37,27 +36,23 @@ class ModelIndex:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
         self.by_id: dict[str, IndexEntry] = {}
         self.latest_active: dict[str, IndexEntry] = {}
         self.active_count = 0
         self._entries: list[IndexEntry] = []  # by model id, that is by age
         # Most names have one version: a dictionary for each would take more than all else here.
         self._versions: dict[str, IndexEntry | dict[int, IndexEntry]] = {}
-        self._gone: dict[tuple[str, int], str] = {}
+        self.gone: dict[tuple[str, int], str] = {}  # by name and version, the ids of those deleted for good
+        self.gone_ids: set[str] = set()
 
     def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
-        """Take a document that is new or has changed."""
-        try:
-            if collection == MODELS:
-                self._put_model(key, document["metadata"])
-            elif collection == TOMBSTONES:
-                self._gone[document["name"], document["version"]] = key
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DataLoss(f"document {key} of {collection} is damaged: {error!r}") from error
+        if collection == MODELS:
+            self._put_model(key, document["metadata"])
+        elif collection == TOMBSTONES:
+            self.gone[document["name"], document["version"]] = key
+            self.gone_ids.add(key)
 
     def remove(self, collection: str, key: str) -> None:
-        """Take note that a document is gone."""
         if collection == MODELS and (entry := self.by_id.pop(key, None)) is not None:
             self._entries.pop(bisect_left(self._entries, key, key=_MODEL_ID))
             self.active_count -= entry.active
@@ -77,10 +72,6 @@ class ModelIndex:
         if versions is None:
             return []
         return list(versions.values()) if isinstance(versions, dict) else [versions]
-
-    def gone(self, name: str, version: int) -> str | None:
-        """Return the id of a version that was deleted for good."""
-        return self._gone.get((name, version))
 
     def select(self, query: ModelQuery, before: str | None, count: int) -> list[str]:
         """Return the ids of the newest `count` models that the query means, of those older than the id `before`."""

@@ -15,21 +15,20 @@ from modelyard.references import parse_reference
 from modelyard.schemas import ModelDescription, ModelHistory, ModelPage, ModelQuery, Status, Tracking, check_name
 from modelyard.storage.artifacts.environment import check_environment
 from modelyard.storage.artifacts.estimators import unpickle
-from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, ESTIMATOR_FILE, write_model_files
+from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, ESTIMATOR_FILE
 from modelyard.storage.collections import history
 from modelyard.storage.collections.cursors import decode_cursor, encode_cursor
 from modelyard.storage.collections.model_index import ModelIndex
 from modelyard.storage.collections.models import (
     MODELS,
     ModelRecord,
-    NewModel,
     description_file,
     model_document,
     model_record,
     new_record,
     next_version,
 )
-from modelyard.storage.collections.resolving import Resolver
+from modelyard.storage.collections.resolving import find, find_active, gone_id, not_found
 from modelyard.storage.protocols import ArtifactGone, Artifacts, Documents, StoredFile, Transaction
 
 _CHECK_LOCK_TIMEOUT_S = 1.0
@@ -62,17 +61,7 @@ class ModelStore:
         self._tracking = Tracking(status="pending") if tracked else Tracking()
         self._check_timeout_s = min(lock_timeout_s, _CHECK_LOCK_TIMEOUT_S)
         self._allow_version_skew = allow_version_skew
-        self._resolver = Resolver(documents, index)
         self._damaged: dict[str, str] = {}
-
-    def add(self, new: NewModel) -> ModelRecord:
-        """Store a new model as the next version of its name, which is made from its class and id if it has none."""
-        folder = self._artifacts.temporary()
-        try:
-            files = write_model_files(folder, new.estimator, new.report, new.contract)
-            return self.publish(new.description, folder, files, name=new.name)
-        finally:
-            self._artifacts.discard(folder)
 
     def publish(
         self,
@@ -83,9 +72,10 @@ class ModelStore:
         name: str | None = None,
         also: Callable[[Transaction, ModelRecord], None] | None = None,
     ) -> ModelRecord:
-        """Store a new model, as `add` does, whose files `write_model_files` wrote: their folder becomes the model's.
+        """Store a new model as the next version of its name, which is made from its class and id if it has none.
 
-        `also` puts what belongs to it into the same transaction; if it raises, nothing is stored.
+        `write_model_files` wrote its files into `folder`, which becomes the model's. `also` puts what belongs to it
+        into the same transaction; if it raises, nothing is stored.
         """
         model_id = str(uuid_utils.uuid7())
         name = _checked_name(name, description.model_class_key, model_id)
@@ -107,17 +97,17 @@ class ModelStore:
     def get(self, reference: str) -> ModelRecord:
         """Return a model, whatever its status (a bare name means the latest active version)."""
         with self._documents.reading():
-            return self._record(self._resolver.find(parse_reference(reference)).model_id)
+            return self._record(find(self._index, parse_reference(reference)).model_id)
 
     def get_active(self, reference: str) -> ModelRecord:
         """Return an active model. Raises ModelNotFound if it is deleted, saying how to restore it."""
         with self._documents.reading():
-            return self._record(self._resolver.find_active(reference).model_id)
+            return self._record(find_active(self._index, reference).model_id)
 
     def resolve_active(self, reference: str) -> str:
         """Return the id of the active model that is meant, in microseconds. Raises like `get_active`."""
         with self._documents.reading():
-            return self._resolver.find_active(reference).model_id
+            return find_active(self._index, reference).model_id
 
     def page(self, query: ModelQuery) -> ModelPage:
         """Return a page of models, newest first. Raises InvalidRequest for a cursor that is none."""
@@ -141,9 +131,9 @@ class ModelStore:
         """
         with self._documents.transaction() as transaction:
             meant = parse_reference(reference)
-            if status == "active" and (gone := self._resolver.gone(meant)) is not None:
+            if status == "active" and (gone := gone_id(self._index, meant)) is not None:
                 raise ModelGone(f"model {gone} was deleted for good; it cannot be restored")
-            record = self._record(self._resolver.find(meant).model_id)
+            record = self._record(find(self._index, meant).model_id)
             if record.metadata.status != status:
                 now = datetime.now(UTC)
                 tracking = history.to_be_told(record.metadata.tracking)
@@ -155,7 +145,7 @@ class ModelStore:
     def delete_for_good(self, reference: str) -> None:
         """Remove a model, whatever its status, and then its files. Its id and version are never used again."""
         with self._documents.transaction() as transaction:
-            record = self._record(self._resolver.find(parse_reference(reference)).model_id)
+            record = self._record(find(self._index, parse_reference(reference)).model_id)
             history.bury(transaction, record, "delete", datetime.now(UTC))
         self._artifacts.remove(record.metadata.model_id)
 
@@ -163,8 +153,8 @@ class ModelStore:
         """Return what happened to a model, of one deleted for good too (by its id or `name:version`)."""
         with self._documents.reading():
             meant = parse_reference(reference)
-            gone = self._resolver.gone(meant)
-            model_id = self._resolver.find(meant).model_id if gone is None else gone
+            gone = gone_id(self._index, meant)
+            model_id = find(self._index, meant).model_id if gone is None else gone
             return history.read(self._documents, model_id)
 
     def read_file(self, record: ModelRecord, file: str) -> bytes:
@@ -229,7 +219,7 @@ class ModelStore:
         with self._documents.reading():
             if model_id in self._index.by_id:
                 return DataLoss(f"{path} is missing, which model {model_id} needs")
-            return self._resolver.not_found(model_id)
+            return not_found(self._index, model_id)
 
 
 def _record(model_id: str, raw: bytes | None) -> ModelRecord:

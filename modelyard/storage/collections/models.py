@@ -25,17 +25,6 @@ TOMBSTONES = "tombstones"
 EVENTS = "events"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewModel:
-    """A model that is to be stored: its description and the contents of its files; without a name, one is made up."""
-
-    description: ModelDescription
-    estimator: Any
-    report: bytes
-    contract: bytes
-    name: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
     """A stored model: its metadata, and what each of its files must be."""
@@ -105,17 +94,17 @@ def next_version(transaction: Transaction, name: str) -> int:
 
 
 def put_last_version(transaction: Transaction, name: str, version: int) -> None:
-    """Let a name go on after this version."""
+    """Set the last version of a name."""
     transaction.put(NAMES, name, {"last_version": version})
 
 
 def last_versions(documents: Collections) -> dict[str, int]:
-    """Return by name the last version that was given out."""
+    """Return the last version that was given out, by name."""
     return {name: orjson.loads(raw).get("last_version", 0) for name, raw in documents.get(NAMES, {}).items()}
 
 
 def numbered_models(documents: Collections) -> Iterator[tuple[str, str, int]]:
-    """Yield id, name and version of every model that there is or was, unless its document is damaged."""
+    """Yield id, name and version of every model, deleted for good or not, unless its document is damaged."""
     for model_id, raw in documents.get(MODELS, {}).items():
         try:
             model = model_record(model_id, raw).metadata

@@ -12,7 +12,6 @@ from typing import Any
 
 import orjson
 
-from modelyard.errors import DataLoss
 from modelyard.schemas import Tracking
 from modelyard.storage.collections.job_index import JOBS
 from modelyard.storage.collections.models import MODELS, TOMBSTONES
@@ -51,7 +50,6 @@ class TrackingIndex:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
         self.pending: dict[str, Pending] = {}
         self.failed: dict[str, str] = {}
         self.children: dict[str, set[str]] = {}
@@ -59,22 +57,18 @@ class TrackingIndex:
         self.running: dict[str, datetime] = {}
 
     def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
-        """Take a document that is new or has changed."""
         if collection not in _PARTS:
             return
-        try:
-            part = _part(collection, document)
-            tracking = part.get("tracking") or {}
-            status = tracking.get("status", "off")
-            if status == "pending":
-                moment = (_MADE_AT if tracking.get("task_id") is None else _CHANGED_AT)[collection]
-                self.pending[key] = Pending(key, collection, datetime.fromisoformat(part[moment]))
-            else:
-                self.pending.pop(key, None)
-            if collection == JOBS:
-                self._put_job(key, part)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise DataLoss(f"document {key} of {collection} is damaged: {error!r}") from error
+        part = _part(collection, document)
+        tracking = part.get("tracking") or {}
+        status = tracking.get("status", "off")
+        if status == "pending":
+            moment = (_MADE_AT if tracking.get("task_id") is None else _CHANGED_AT)[collection]
+            self.pending[key] = Pending(key, collection, datetime.fromisoformat(part[moment]))
+        else:
+            self.pending.pop(key, None)
+        if collection == JOBS:
+            self._put_job(key, part)
         if status == "failed":
             self.failed[key] = collection
         else:
@@ -83,7 +77,7 @@ class TrackingIndex:
             self.children.setdefault(parent_id, set()).add(key)
 
     def remove(self, collection: str, key: str) -> None:
-        """Take note that a document is gone; a model's tombstone may be there by now."""
+        """Forget a document, unless the key is a tombstone's by now."""
         if key in self.pending and self.pending[key].collection == collection:
             del self.pending[key]
         if self.failed.get(key) == collection:
@@ -164,7 +158,7 @@ class TrackedRuns:
             return len(self._index.pending), len(self._index.failed)
 
     def failed(self) -> list[str]:
-        """Return the keys of what was refused for good."""
+        """Return the keys of the runs that were refused for good."""
         with self._documents.reading():
             return sorted(self._index.failed)
 
@@ -191,9 +185,9 @@ class TrackedRuns:
         return None if found is None else _run((found[0], orjson.loads(found[1])))
 
     def settle(self, key: str, told: Told, tracking: Tracking, *, concerns: Sequence[str] = ()) -> Tracking | None:
-        """Write down what came of telling; what has changed since then stays pending. None if it is gone.
+        """Record the outcome of telling of a run, which stays pending if it changed meanwhile. None if it is gone.
 
-        In the same transaction those whom it `concerns` are to be told again, if they were told.
+        The same transaction marks the runs in `concerns` as pending if they were sent.
         """
         with self._documents.transaction() as transaction:
             _mark_pending(transaction, concerns, only_if="sent")
@@ -206,7 +200,7 @@ class TrackedRuns:
         return tracking
 
     def refuse(self, key: str, reason: str) -> None:
-        """Write down that something will never be taken, and why."""
+        """Record that the tracker refused a run for good, and why."""
         with self._documents.transaction() as transaction:
             found = _find(transaction, key)
             if found is not None:
@@ -221,7 +215,7 @@ class TrackedRuns:
                 _put(transaction, key, found, Tracking(status="pending"))
 
     def mark_pending(self, keys: Sequence[str], *, only_if: str) -> list[str]:
-        """Have those told (again) whose tracking is `only_if`; return which they were."""
+        """Mark those runs as pending whose tracking is `only_if`. Returns their keys."""
         with self._documents.transaction() as transaction:
             return _mark_pending(transaction, keys, only_if=only_if)
 

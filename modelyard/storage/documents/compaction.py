@@ -1,4 +1,4 @@
-"""Writing a whole `db.jsonl` at once: a new one, or one without what later transactions superseded."""
+"""Write a whole `db.jsonl` at once: a new one, or one without superseded documents."""
 
 from __future__ import annotations
 

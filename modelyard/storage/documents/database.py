@@ -63,11 +63,6 @@ class Database:
             raw = self.raw(collection, key)
         return None if raw is None else parse(raw)
 
-    def ids(self, collection: str) -> list[str]:
-        """Return the ids of a collection's documents, in the order in which they were first put."""
-        with self.reading():
-            return [key for key, _ in self.documents(collection)]
-
     def reading(self) -> Reading:
         return Reading(self._state)
 

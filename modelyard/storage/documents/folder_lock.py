@@ -25,7 +25,8 @@ class FolderLock:
     """A lock file of its own, so that what it guards can be replaced while it is held.
 
     Threads of this process queue before one of them asks for the file, which is waited for by polling. The system frees
-    it when its holder dies. The file is never removed: who waits for it and who made it anew would both hold it.
+    it when its holder dies. The file is never removed: a writer that waits for it and one that makes it anew would both
+    hold it.
     """
 
     def __init__(self, path: Path, timeout_s: float, *, for_reading: bool = False) -> None:

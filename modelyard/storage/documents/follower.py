@@ -154,8 +154,11 @@ class Follower:
             else:
                 self.live_bytes += len(raw) - len(old)
             documents[key] = raw
-            for observer in self._observers:
-                observer.put(collection, key, document)
+            try:
+                for observer in self._observers:
+                    observer.put(collection, key, document)
+            except (KeyError, TypeError, AttributeError, ValueError) as error:
+                raise DataLoss(f"document {key} of {collection} is damaged: {error!r}") from error
         for collection, key in entry.removed:
             old = self.collections.get(collection, {}).pop(key, None)
             if old is not None:

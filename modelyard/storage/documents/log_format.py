@@ -27,7 +27,7 @@ class Header:
     """A file's first line.
 
     The file goes on from transaction `seq`. After a compaction its first `snapshot_lines` lines, `snapshot_bytes` long,
-    repeat what generation `previous` held at `seq`: who holds that state need not read them.
+    repeat what generation `previous` held at `seq`: a reader that holds that state skips them.
     """
 
     generation: str

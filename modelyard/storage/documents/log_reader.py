@@ -1,4 +1,4 @@
-"""Reading `db.jsonl` forward from an offset: committed, torn and damaged lines. Writes nothing."""
+"""Read `db.jsonl` forward from an offset: committed, torn and damaged lines. Writes nothing."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class LogReader:
             raise DataLoss(f"{self.path} line {self._line + 1}: the file was cut short there")
 
     def skip_snapshot(self) -> None:
-        """Go to the end of the snapshot without reading it; for who holds the state that it repeats."""
+        """Go to the end of the snapshot without reading it. Its caller holds the state that it repeats."""
         self.offset = HEADER_BYTES + self.header.snapshot_bytes
         self.seq += self.header.snapshot_lines
         self._line += self.header.snapshot_lines

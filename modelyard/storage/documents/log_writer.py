@@ -1,4 +1,4 @@
-"""Appending to `db.jsonl`: one line written, fsynced, then made visible; or taken back. Its caller holds the lock."""
+"""Append to `db.jsonl`: a line is written, fsynced, then made visible; or taken back. The caller holds the lock."""
 
 from __future__ import annotations
 

@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 import orjson
 
@@ -29,7 +28,7 @@ from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE
 from modelyard.storage.collections import history
 from modelyard.storage.collections.models import MODELS, model_record
 from modelyard.storage.documents import compaction
-from modelyard.storage.files import make_folder, sync_folder, unavailable, write_all
+from modelyard.storage.files import make_folder, sync_folder, unavailable, write_new_file
 from modelyard.storage.folder import Folder
 from modelyard.storage.protocols import ArtifactGone, Artifacts, Collections, Documents
 from modelyard.storage.upkeep import doctor
@@ -37,7 +36,6 @@ from modelyard.storage.upkeep import doctor
 FORMAT = 1
 _ABOUT = "modelyard-backup.json"
 _FILE = re.compile(r"artifacts/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/[a-z0-9_]+\.[a-z0-9]+|db\.jsonl")
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +173,7 @@ def _extract(file: Path, staged: Path) -> None:
             path = staged / member.name
             path.parent.mkdir(exist_ok=True)
             folders.add(path.parent)
-            source = archive.extractfile(member)
-            assert source is not None
-            _copy(source, path)
+            write_new_file(path, _content(archive, member))
     for folder in folders:
         sync_folder(folder)
 
@@ -206,19 +202,7 @@ def _check_format(file: Path, about: bytes) -> None:
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     source = archive.extractfile(member)
-    return b"" if source is None else source.read(_CHUNK_BYTES)
-
-
-def _copy(source: IO[bytes], path: Path) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    try:
-        offset = 0
-        while chunk := source.read(_CHUNK_BYTES):
-            write_all(file, chunk, offset)
-            offset += len(chunk)
-        os.fsync(file)
-    finally:
-        os.close(file)
+    return b"" if source is None else source.read()
 
 
 def _verified(file: Path, staged: Path) -> int:

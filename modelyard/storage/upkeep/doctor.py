@@ -1,6 +1,6 @@
-"""Looking a folder through: its database, every file of every model, and what no line of the database names.
+"""Examine a folder: its database, every file of every model, and files that no line of the database names.
 
-It reads and reports. What can be done about it is done in `repair`.
+It reads and reports; `repair` mends.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Kind = Literal["database", "document", "number", "model", "report", "description
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is not as it should be.
+    """One thing that is wrong in a folder.
 
     `what` names it (a path below the folder, a name, a model id). `harmless` is what a crash leaves and `gc` removes.
     `done` says what a repair did about it.
@@ -54,7 +54,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What was looked at, and what was found."""
+    """How many models were examined, and what was found."""
 
     models: int
     findings: list[Finding]
@@ -66,7 +66,7 @@ class Examination:
 
 
 def examine(root: Path, *, lock_timeout_s: float = 10.0) -> Examination:
-    """Look a folder through; servers go on meanwhile.
+    """Examine a folder; servers go on meanwhile.
 
     Raises NoYard if it holds neither a database nor models, Unavailable if it cannot be read, FailedPrecondition if a
     newer release wrote it.

@@ -1,4 +1,4 @@
-"""Collecting garbage: models deleted long enough ago, and files that no document names.
+"""Collect garbage: models deleted long enough ago, and files that no document names.
 
 A whole model that no line names is kept unless asked for: it may be what a cut database lost (see `doctor`).
 """

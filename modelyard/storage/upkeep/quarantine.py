@@ -1,4 +1,4 @@
-"""Setting aside what is broken, under `quarantine/<time>/` with its path in the folder. Nothing is ever deleted.
+"""Set broken files aside, under `quarantine/<time>/` with its path in the folder. Nothing is ever deleted.
 
 All on one file system: names change, contents do not. Every use raises Unavailable if the system refuses.
 """
@@ -14,7 +14,7 @@ from modelyard.storage.files import make_folder, sync_folder, unavailable, write
 
 
 class Quarantine:
-    """What one repair of the folder `root` sets aside. `what` is a path below the folder, a file's or a folder's."""
+    """Sets things aside for one repair of the folder `root`. `what` is a path below it, a file's or a folder's."""
 
     def __init__(self, root: Path, at: datetime) -> None:
         self._root = root
@@ -52,7 +52,7 @@ class Quarantine:
             self.write(what, content)
 
     def write(self, what: str, content: bytes) -> None:
-        """Set aside what was no file."""
+        """Set content aside that was no file."""
         with unavailable(f"set {what} aside"):
             target = self._target(what)
             write_new_file(target, content)

@@ -1,4 +1,4 @@
-"""Mending what `doctor` finds: broken things are set aside, and rebuilt if they can be.
+"""Mend what `doctor` finds: broken things are set aside, and rebuilt if possible.
 
 Nothing is ever deleted. Each step is crash-safe by itself, and a repair that was cut short is finished by the next.
 """
@@ -37,7 +37,7 @@ from modelyard.storage.upkeep.salvage import salvage
 
 
 def repair(root: Path, *, lock_timeout_s: float = 10.0) -> Examination:
-    """Look a folder through and mend what can be mended; servers may go on meanwhile.
+    """Examine a folder and mend it as far as possible; servers may go on meanwhile.
 
     Raises NoYard if it holds neither a database nor models, Unavailable if it cannot be read or written,
     FailedPrecondition if a newer release wrote it.

@@ -1,7 +1,7 @@
-"""Reading a `db.jsonl` that may be damaged: every whole transaction, and what is wrong with the rest.
+"""Read a `db.jsonl` that may be damaged: every whole transaction, and the damage of the rest, in words.
 
 Unlike `log_reader`, which refuses. Nothing is guessed: a line counts only if its checksum holds. Writes nothing.
-Elsewhere in the upkeep the lines of a database file are not known.
+The rest of the upkeep does not know the lines of a database file.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Salvaged:
 
 
 def salvage(path: Path) -> Salvaged:
-    """Read what can be read of a database file, if it is there, whose writers' lock is held by the caller.
+    """Read all whole transactions of a database file, if there is one. The caller holds the writers' lock.
 
     A torn end is not damage. Raises Unavailable, FailedPrecondition if a newer release wrote the file.
     """

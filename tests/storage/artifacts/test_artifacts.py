@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from modelyard.errors import DataLoss, EnvironmentMismatch, InvalidRequest, ModelNotFound, Unavailable
 from modelyard.schemas import ModelQuery
 from modelyard.storage import ModelRecord, ModelStore, check_environment, current_environment
-from tests.storage_drafts import LIBRARIES, new_model, open_store
+from tests.storage_drafts import LIBRARIES, add_model, new_model, open_store
 
 FILES = ("model.pkl", "report.json", "contract.json")
 
@@ -49,7 +49,7 @@ def explode(path: Path) -> None:
 def test_an_estimator_comes_back_as_it_was_fitted(store: ModelStore, storage_dir: Path) -> None:
     X = np.arange(20.0).reshape(10, 2)
     fitted = LogisticRegression().fit(X, np.arange(10) % 2)
-    record = store.add(new_model(estimator=fitted))
+    record = add_model(store, new_model(estimator=fitted))
     loaded = open_store(storage_dir).load_estimator(record, LIBRARIES)
     assert np.array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
     content = store.file_path(record, "model.pkl").read_bytes()
@@ -59,7 +59,7 @@ def test_an_estimator_comes_back_as_it_was_fitted(store: ModelStore, storage_dir
 
 @pytest.mark.parametrize("file", FILES)
 def test_every_flipped_byte_of_a_file_is_data_loss(store: ModelStore, storage_dir: Path, file: str) -> None:
-    record, other = store.add(new_model(name="a")), store.add(new_model(name="b"))
+    record, other = add_model(store, new_model(name="a")), add_model(store, new_model(name="b"))
     path = path_of(storage_dir, record, file)
     content = path.read_bytes()
     for position, byte in enumerate(content):
@@ -76,7 +76,7 @@ def test_a_file_cut_swapped_or_missing_is_data_loss_and_the_rest_is_served(
     store: ModelStore, storage_dir: Path, file: str
 ) -> None:
     drafts = [new_model(estimator=n, report=b"%d" % n, contract=b"%d" % n) for n in range(2)]
-    one, other = (store.add(draft) for draft in drafts)
+    one, other = (add_model(store, draft) for draft in drafts)
     path = path_of(storage_dir, one, file)
     content = path.read_bytes()
     for wrong in (content[:-1], b"", content + b" ", path_of(storage_dir, other, file).read_bytes()):
@@ -92,7 +92,7 @@ def test_a_file_cut_swapped_or_missing_is_data_loss_and_the_rest_is_served(
 
 
 def test_nothing_is_unpickled_before_its_checksum_held(store: ModelStore, storage_dir: Path, tmp_path: Path) -> None:
-    record = store.add(new_model())
+    record = add_model(store, new_model())
     path_of(storage_dir, record, "model.pkl").write_bytes(pickle.dumps(Bomb(tmp_path / "exploded")))
     with pytest.raises(DataLoss):
         store.load_estimator(record, LIBRARIES)
@@ -102,7 +102,7 @@ def test_nothing_is_unpickled_before_its_checksum_held(store: ModelStore, storag
 def test_nothing_is_unpickled_in_another_environment(storage_dir: Path, tmp_path: Path) -> None:
     store = open_store(storage_dir)
     recorded = current_environment(LIBRARIES) | {"scikit-learn": "0.1.0"}
-    record = store.add(new_model(environment=recorded, estimator=Bomb(tmp_path / "exploded")))
+    record = add_model(store, new_model(environment=recorded, estimator=Bomb(tmp_path / "exploded")))
     with pytest.raises(EnvironmentMismatch, match=r"scikit-learn 0\.1\.0, here is scikit-learn .*VERSION_SKEW=true"):
         store.load_estimator(record, LIBRARIES)
     assert not (tmp_path / "exploded").exists()
@@ -133,14 +133,14 @@ def test_a_library_that_is_not_installed_is_named() -> None:
 
 
 def test_a_file_of_a_model_deleted_meanwhile_is_not_found(store: ModelStore, storage_dir: Path) -> None:
-    record = store.add(new_model())
+    record = add_model(store, new_model())
     open_store(storage_dir).delete_for_good(record.metadata.model_id)
     with pytest.raises(ModelNotFound, match="was deleted for good"):
         store.read_file(record, "model.pkl")
 
 
 def test_a_file_that_no_model_has_is_refused(store: ModelStore) -> None:
-    record = store.add(new_model())
+    record = add_model(store, new_model())
     with pytest.raises(InvalidRequest, match=r"it has: model\.pkl, report\.json, contract\.json"):
         store.read_file(record, "../db.jsonl")
 
@@ -148,7 +148,7 @@ def test_a_file_that_no_model_has_is_refused(store: ModelStore) -> None:
 def test_a_commit_that_fails_leaves_no_files(
     store: ModelStore, storage_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.add(new_model(name="churn"))
+    add_model(store, new_model(name="churn"))
     fsync = os.fsync
     database = (storage_dir / "db.jsonl").stat().st_ino
     left = [1]
@@ -161,9 +161,9 @@ def test_a_commit_that_fails_leaves_no_files(
 
     monkeypatch.setattr("os.fsync", refuse)
     with pytest.raises(Unavailable, match="Input/output error"):
-        store.add(new_model(name="churn"))
+        add_model(store, new_model(name="churn"))
     assert len(list((storage_dir / "artifacts").iterdir())) == 1
-    assert store.add(new_model(name="churn")).metadata.version == 2
+    assert add_model(store, new_model(name="churn")).metadata.version == 2
 
 
 def test_files_that_cannot_be_written_leave_nothing(
@@ -174,14 +174,14 @@ def test_files_that_cannot_be_written_leave_nothing(
 
     before = (storage_dir / "db.jsonl").read_bytes()
     monkeypatch.setattr("os.fsync", refuse)
-    with pytest.raises(Unavailable, match=r"cannot write .*artifacts.*No space left on device"):
-        store.add(new_model())
+    with pytest.raises(Unavailable, match=r"cannot write .*jobs.*No space left on device"):
+        add_model(store, new_model())
     assert list((storage_dir / "artifacts").iterdir()) == []
     assert (storage_dir / "db.jsonl").read_bytes() == before
 
 
 def test_too_many_open_files_are_unavailable(store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    record = store.add(new_model())
+    record = add_model(store, new_model())
 
     def refuse(self: Path) -> bytes:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
@@ -192,7 +192,7 @@ def test_too_many_open_files_are_unavailable(store: ModelStore, monkeypatch: pyt
 
 
 def test_an_estimator_whose_class_is_gone_is_not_loaded(store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    record = store.add(new_model(estimator=Bomb(Path("never"))))
+    record = add_model(store, new_model(estimator=Bomb(Path("never"))))
     monkeypatch.delattr(f"{__name__}.explode")
     with pytest.raises(EnvironmentMismatch, match=r"cannot be loaded in this environment \(AttributeError"):
         store.load_estimator(record, LIBRARIES)

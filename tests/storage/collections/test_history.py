@@ -9,7 +9,7 @@ import pytest
 
 from modelyard.errors import ModelNotFound, Unavailable
 from modelyard.storage import ModelStore
-from tests.storage_drafts import database_of, new_model, open_store
+from tests.storage_drafts import add_model, database_of, ids, new_model, open_store
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def told(store: ModelStore, reference: str) -> list[tuple[str, str]]:
 
 def test_every_change_is_told_in_order_with_its_time(store: ModelStore) -> None:
     began = datetime.now(UTC) - timedelta(seconds=1)
-    model_id = store.add(new_model(name="churn")).metadata.model_id
+    model_id = add_model(store, new_model(name="churn")).metadata.model_id
     for status in ("deleted", "active", "deleted"):
         store.set_status(model_id, status)
     expected = [("train", "active"), ("delete", "deleted"), ("restore", "active"), ("delete", "deleted")]
@@ -33,21 +33,21 @@ def test_every_change_is_told_in_order_with_its_time(store: ModelStore) -> None:
 
 
 def test_a_retrained_model_names_its_parent(store: ModelStore) -> None:
-    parent = store.add(new_model(name="churn")).metadata.model_id
-    store.add(new_model(name="churn", parent_id=parent))
+    parent = add_model(store, new_model(name="churn")).metadata.model_id
+    add_model(store, new_model(name="churn", parent_id=parent))
     history = store.history("churn")
     assert (history.version, history.parent_id, told(store, "churn")) == (2, parent, [("retrain", "active")])
 
 
 def test_what_changes_nothing_is_not_told(store: ModelStore) -> None:
-    store.add(new_model(name="churn"))
+    add_model(store, new_model(name="churn"))
     store.set_status("churn", "active")
     assert told(store, "churn") == [("train", "active")]
-    assert database_of(store).ids("events") == []  # a model that was only trained costs nothing
+    assert ids(database_of(store), "events") == []  # a model that was only trained costs nothing
 
 
 def test_a_model_deleted_for_good_is_told_of_by_id_and_number(store: ModelStore) -> None:
-    model_id = store.add(new_model(name="churn")).metadata.model_id
+    model_id = add_model(store, new_model(name="churn")).metadata.model_id
     store.set_status("churn", "deleted")
     store.delete_for_good("churn:1")
     expected = [("train", "active"), ("delete", "deleted"), ("delete", "gone")]
@@ -61,7 +61,7 @@ def test_a_model_deleted_for_good_is_told_of_by_id_and_number(store: ModelStore)
 def test_history_survives_compaction_and_is_seen_by_others(store: ModelStore, storage_dir: Path) -> None:
     other = open_store(storage_dir)
     for _ in range(2):
-        store.add(new_model(name="churn"))
+        add_model(store, new_model(name="churn"))
     store.set_status("churn:1", "deleted")
     store.delete_for_good("churn:2")
     before = [store.history(f"churn:{version}") for version in (1, 2)]
@@ -71,7 +71,7 @@ def test_history_survives_compaction_and_is_seen_by_others(store: ModelStore, st
 
 
 def test_a_change_that_fails_is_not_told(store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.add(new_model(name="churn"))
+    add_model(store, new_model(name="churn"))
 
     def refuse(file: int) -> None:
         raise OSError(5, "Input/output error")

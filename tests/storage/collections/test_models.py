@@ -17,7 +17,7 @@ from modelyard.errors import (
 )
 from modelyard.schemas import ModelQuery, is_model_id
 from modelyard.storage import ModelStore
-from tests.storage_drafts import database_of, new_model, open_store
+from tests.storage_drafts import add_model, database_of, new_model, open_store
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def listed(store: ModelStore, **query: object) -> list[str]:
 
 def test_a_model_is_kept_as_it_was_given(store: ModelStore, storage_dir: Path) -> None:
     draft = new_model(name="churn", tags=["a", "b"], target="left", parent_id="p")
-    record = store.add(draft)
+    record = add_model(store, draft)
     metadata = record.metadata
     assert is_model_id(metadata.model_id)
     assert (metadata.name, metadata.version, metadata.status, metadata.parent_id) == ("churn", 1, "active", "p")
@@ -46,38 +46,38 @@ def test_a_model_is_kept_as_it_was_given(store: ModelStore, storage_dir: Path) -
 
 
 def test_a_model_without_a_name_is_named_after_its_class_and_id(store: ModelStore) -> None:
-    metadata = store.add(new_model()).metadata
+    metadata = add_model(store, new_model()).metadata
     assert metadata.name == f"logistic_regression-{metadata.model_id[-12:]}"
 
 
 def test_a_name_that_is_none_is_refused_and_nothing_is_kept(store: ModelStore, storage_dir: Path) -> None:
     for name in ("a/b", "", "x" * 101, "01a20899-86ac-73fd-bc25-be162643eb4b"):
         with pytest.raises(InvalidRequest, match="name"):
-            store.add(new_model(name=name))
+            add_model(store, new_model(name=name))
     assert list((storage_dir / "artifacts").iterdir()) == []
 
 
 def test_versions_are_numbered_by_name_and_never_used_twice(store: ModelStore, storage_dir: Path) -> None:
     other = open_store(storage_dir)
-    assert [each.add(new_model(name="churn")).metadata.version for each in (store, other, store)] == [1, 2, 3]
+    assert [add_model(each, new_model(name="churn")).metadata.version for each in (store, other, store)] == [1, 2, 3]
     store.delete_for_good("churn:3")
     for version in ("churn:1", "churn:2"):
         other.delete_for_good(version)
-    assert store.add(new_model(name="churn")).metadata.version == 4
-    assert store.add(new_model(name="other")).metadata.version == 1
+    assert add_model(store, new_model(name="churn")).metadata.version == 4
+    assert add_model(store, new_model(name="other")).metadata.version == 1
 
 
 def test_threads_and_stores_that_add_at_once_get_versions_of_their_own(storage_dir: Path) -> None:
     stores = [open_store(storage_dir), open_store(storage_dir)]
     with ThreadPoolExecutor(8) as pool:
-        added = list(pool.map(lambda n: stores[n % 2].add(new_model(name="churn")).metadata, range(24)))
+        added = list(pool.map(lambda n: add_model(stores[n % 2], new_model(name="churn")).metadata, range(24)))
     assert sorted(model.version for model in added) == list(range(1, 25))
     assert len({model.model_id for model in added}) == 24
     assert stores[0].get("churn").metadata.version == 24
 
 
 def test_references_mean_an_id_a_version_or_the_latest_active_one(store: ModelStore) -> None:
-    first, second = (store.add(new_model(name="churn")).metadata for _ in range(2))
+    first, second = (add_model(store, new_model(name="churn")).metadata for _ in range(2))
     assert store.resolve_active("churn") == second.model_id
     assert store.resolve_active("churn:1") == store.resolve_active(first.model_id.upper()) == first.model_id
     store.set_status("churn:2", "deleted")
@@ -86,7 +86,7 @@ def test_references_mean_an_id_a_version_or_the_latest_active_one(store: ModelSt
 
 
 def test_what_is_not_there_is_not_found_saying_what_was_looked_for(store: ModelStore) -> None:
-    store.add(new_model(name="churn"))
+    add_model(store, new_model(name="churn"))
     for reference, message in {
         "nope": "no model named 'nope'",
         "churn:2": "no version 2 of 'churn'",
@@ -104,7 +104,7 @@ def test_what_is_no_reference_is_refused_with_the_forms_there_are(store: ModelSt
 
 
 def test_a_deleted_model_is_not_served_until_it_is_restored(store: ModelStore, storage_dir: Path) -> None:
-    record = store.add(new_model(name="churn"))
+    record = add_model(store, new_model(name="churn"))
     other = open_store(storage_dir)
     deleted = other.set_status("churn", "deleted").metadata
     assert deleted.status == "deleted"
@@ -120,7 +120,7 @@ def test_a_deleted_model_is_not_served_until_it_is_restored(store: ModelStore, s
 
 
 def test_setting_the_status_it_has_changes_nothing(store: ModelStore, storage_dir: Path) -> None:
-    store.add(new_model(name="churn"))
+    add_model(store, new_model(name="churn"))
     first = store.set_status("churn:1", "deleted")
     before = (storage_dir / "db.jsonl").read_bytes()
     assert store.set_status("churn:1", "deleted") == first
@@ -128,7 +128,7 @@ def test_setting_the_status_it_has_changes_nothing(store: ModelStore, storage_di
 
 
 def test_a_model_deleted_for_good_is_gone_with_its_files_and_says_so(store: ModelStore, storage_dir: Path) -> None:
-    record = store.add(new_model(name="churn"))
+    record = add_model(store, new_model(name="churn"))
     model_id = record.metadata.model_id
     store.delete_for_good("churn")
     assert list((storage_dir / "artifacts").iterdir()) == []
@@ -142,14 +142,14 @@ def test_a_model_deleted_for_good_is_gone_with_its_files_and_says_so(store: Mode
 
 
 def test_pages_go_from_the_newest_to_the_oldest_without_gaps_or_repeats(store: ModelStore) -> None:
-    ids = [store.add(new_model(name=f"m{number}")).metadata.model_id for number in range(7)]
+    ids = [add_model(store, new_model(name=f"m{number}")).metadata.model_id for number in range(7)]
     seen: list[str] = []
     query = ModelQuery(limit=3)
     while True:
         page = store.page(query)
         seen += [model.model_id for model in page.models]
         if len(seen) == 3:
-            store.add(new_model(name="newer"))  # what comes meanwhile is on none of the pages that follow
+            add_model(store, new_model(name="newer"))  # what comes meanwhile is on none of the pages that follow
             store.delete_for_good(seen[-1])  # and a cursor outlives its model
         if page.next_cursor is None:
             break
@@ -158,9 +158,9 @@ def test_pages_go_from_the_newest_to_the_oldest_without_gaps_or_repeats(store: M
 
 
 def test_pages_are_filtered(store: ModelStore) -> None:
-    store.add(new_model(name="a", tags=["x"]))
-    store.add(new_model(name="a", tags=["y"], model_class_key="catboost_classifier"))
-    store.add(new_model(name="b", tags=["x", "y"]))
+    add_model(store, new_model(name="a", tags=["x"]))
+    add_model(store, new_model(name="a", tags=["y"], model_class_key="catboost_classifier"))
+    add_model(store, new_model(name="b", tags=["x", "y"]))
     store.set_status("a:1", "deleted")
     assert listed(store) == ["b:1", "a:2"]
     assert listed(store, status="deleted") == ["a:1"]
@@ -179,7 +179,7 @@ def test_a_cursor_that_is_none_is_refused(store: ModelStore, cursor: str) -> Non
 
 
 def test_a_database_that_is_gone_from_its_models_is_not_made_anew(store: ModelStore, storage_dir: Path) -> None:
-    store.add(new_model())
+    add_model(store, new_model())
     store.close()
     (storage_dir / "db.jsonl").unlink()
     with pytest.raises(DataLoss, match="restore it from a backup"):
@@ -209,7 +209,7 @@ def test_check_says_why_the_folder_cannot_be_used_and_recovers(store: ModelStore
 
 
 def test_a_document_that_is_no_model_is_data_loss(store: ModelStore) -> None:
-    record = store.add(new_model(name="churn"))
+    record = add_model(store, new_model(name="churn"))
     with database_of(store).transaction() as transaction:
         document = transaction.get("models", record.metadata.model_id) or {}
         document["metadata"]["n_rows"] = "many"
@@ -220,5 +220,5 @@ def test_a_document_that_is_no_model_is_data_loss(store: ModelStore) -> None:
 
 def test_times_are_kept_to_the_microsecond(store: ModelStore) -> None:
     created = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-    store.add(new_model(name="churn", created_at=created))
+    add_model(store, new_model(name="churn", created_at=created))
     assert store.get("churn").metadata.created_at == created

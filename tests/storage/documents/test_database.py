@@ -15,6 +15,7 @@ import pytest
 from modelyard.errors import Unavailable
 from modelyard.storage.documents.database import Database
 from modelyard.storage.documents.folder_lock import FolderLock
+from tests.storage_drafts import ids
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_a_transaction_that_raises_changes_nothing(path: Path) -> None:
     assert path.read_bytes() == before
     assert not transaction.may_be_stored
     put(database, "b")
-    assert database.ids("models") == ["b"]
+    assert ids(database, "models") == ["b"]
 
 
 def test_a_transaction_without_changes_writes_nothing(path: Path) -> None:
@@ -143,11 +144,11 @@ def test_observers_follow_other_writers_and_restarts(path: Path) -> None:
     put(other, "b", n=2)
     with other.transaction() as transaction:
         transaction.remove("models", "a")
-    observed.ids("models")
+    ids(observed, "models")
     assert copy.documents == {("models", "b"): {"n": 2}}
     assert copy.resets == 1
     observed.close()
-    assert observed.ids("models") == ["b"]
+    assert ids(observed, "models") == ["b"]
     assert (copy.documents, copy.resets) == ({("models", "b"): {"n": 2}}, 2)
 
 
@@ -164,7 +165,7 @@ def test_a_compaction_keeps_every_document_and_the_holders_of_the_old_file(path:
     assert max(sizes) < 6000
     assert copy.resets == 1  # it never had to read a compacted file that repeats what it knew
     put(holder, "mine")
-    assert sleeper.ids("models") == compacting.ids("models") == ["other", "a", "mine"]
+    assert ids(sleeper, "models") == ids(compacting, "models") == ["other", "a", "mine"]
     assert Database(path).get("models", "a") == sleeper.get("models", "a")
 
 
@@ -214,9 +215,9 @@ def test_a_failed_fsync_is_unavailable_and_the_line_is_taken_back(
         put(database, "b")
     assert path.read_bytes() == before
     assert "could not be written" in caplog.text
-    assert reader.ids("models") == database.ids("models") == ["a"]
+    assert ids(reader, "models") == ids(database, "models") == ["a"]
     put(database, "c")
-    assert reader.ids("models") == ["a", "c"]
+    assert ids(reader, "models") == ["a", "c"]
 
 
 def test_a_line_that_cannot_be_taken_back_is_said_to_be_uncertain(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,7 +230,7 @@ def test_a_line_that_cannot_be_taken_back_is_said_to_be_uncertain(path: Path, mo
     assert transaction.may_be_stored
     monkeypatch.undo()
     put(database, "b")  # it is whole, so it is made durable before the next
-    assert Database(path).ids("models") == database.ids("models") == ["a", "b"]
+    assert ids(Database(path), "models") == ids(database, "models") == ["a", "b"]
 
 
 def test_no_reader_sees_a_line_before_it_is_on_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,14 +240,14 @@ def test_no_reader_sees_a_line_before_it_is_on_the_disk(path: Path, monkeypatch:
 
     def look_then_sync(file: int) -> None:
         with ThreadPoolExecutor(1) as pool:
-            seen.append(pool.submit(reader.ids, "models").result())
-            seen.append(pool.submit(writer.ids, "models").result())
+            seen.append(pool.submit(ids, reader, "models").result())
+            seen.append(pool.submit(ids, writer, "models").result())
         fsync(file)
 
     monkeypatch.setattr("os.fsync", look_then_sync)
     put(writer, "a")
     assert seen == [[], []]
-    assert reader.ids("models") == ["a"]
+    assert ids(reader, "models") == ["a"]
 
 
 def test_a_full_disk_is_unavailable_and_recovers(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,7 +270,7 @@ def test_a_full_disk_is_unavailable_and_recovers(path: Path, monkeypatch: pytest
     monkeypatch.undo()
     database.check(1.0)
     put(database, "b")
-    assert Database(path).ids("models") == ["a", "b"]
+    assert ids(Database(path), "models") == ["a", "b"]
 
 
 def test_a_newline_that_is_refused_leaves_the_line_committed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,10 +284,10 @@ def test_a_newline_that_is_refused_leaves_the_line_committed(path: Path, monkeyp
 
     monkeypatch.setattr("os.pwrite", no_newline)
     put(database, "a")
-    assert database.ids("models") == reader.ids("models") == ["a"]
+    assert ids(database, "models") == ids(reader, "models") == ["a"]
     monkeypatch.undo()
     put(reader, "b")
-    assert database.ids("models") == Database(path).ids("models") == ["a", "b"]
+    assert ids(database, "models") == ids(Database(path), "models") == ["a", "b"]
 
 
 def test_a_lock_that_is_held_is_unavailable_naming_it_and_readers_go_on(path: Path) -> None:
@@ -297,7 +298,7 @@ def test_a_lock_that_is_held_is_unavailable_naming_it_and_readers_go_on(path: Pa
             put(database, "b")
         with pytest.raises(Unavailable, match=r"db\.lock"):
             database.check(0.05)
-        assert database.ids("models") == Database(path).ids("models") == ["a"]
+        assert ids(database, "models") == ids(Database(path), "models") == ["a"]
     put(database, "b")
 
 
@@ -307,13 +308,13 @@ def test_a_folder_that_vanishes_is_unavailable_until_it_is_back(tmp_path: Path) 
     put(database, "a")
     folder.rename(tmp_path / "aside")
     with pytest.raises(Unavailable, match="No such file or directory"):
-        database.ids("models")
+        ids(database, "models")
     with pytest.raises(Unavailable, match="the folder is gone"):
         put(database, "b")
     assert not folder.exists()
     (tmp_path / "aside").rename(folder)
     put(database, "b")
-    assert database.ids("models") == ["a", "b"]
+    assert ids(database, "models") == ["a", "b"]
 
 
 def test_another_database_in_its_place_is_read_anew(path: Path, tmp_path: Path) -> None:
@@ -322,8 +323,8 @@ def test_another_database_in_its_place_is_read_anew(path: Path, tmp_path: Path) 
     other = Database(tmp_path / "other" / "db.jsonl")
     put(other, "b")
     (tmp_path / "other" / "db.jsonl").replace(path)
-    assert database.ids("models") == ["b"]
+    assert ids(database, "models") == ["b"]
     (tmp_path / "third").mkdir()
     put(Database(tmp_path / "third" / "db.jsonl"), "c", text="longer")
     path.write_bytes((tmp_path / "third" / "db.jsonl").read_bytes())  # under the same inode
-    assert database.ids("models") == ["c"]
+    assert ids(database, "models") == ["c"]

@@ -11,6 +11,7 @@ import pytest
 from modelyard.errors import DataLoss, FailedPrecondition, InvalidRequest
 from modelyard.storage.documents.database import Database
 from modelyard.storage.documents.log_format import HEADER_BYTES, Header, encode_entry, encode_header
+from tests.storage_drafts import ids
 
 Documents = dict[str, dict[str, Any]]
 
@@ -31,7 +32,7 @@ def fill(path: Path, count: int = 3) -> bytes:
 
 def read(path: Path) -> Documents:
     database = Database(path)
-    found = {key: database.get("models", key) or {} for key in database.ids("models")}
+    found = {key: database.get("models", key) or {} for key in ids(database, "models")}
     database.close()
     return found
 
@@ -72,7 +73,7 @@ def test_a_line_without_its_newline_is_committed_and_finished_by_the_next_write(
     content = fill(path)
     path.write_bytes(content[:-1])
     database = Database(path)
-    assert database.ids("models") == ["1", "2", "3"]
+    assert ids(database, "models") == ["1", "2", "3"]
     with database.transaction() as transaction:
         transaction.put("models", "4", {})
     assert path.read_bytes().startswith(content)
@@ -83,7 +84,7 @@ def test_a_torn_line_is_dropped_at_the_next_write(path: Path, caplog: pytest.Log
     content = fill(path)
     path.write_bytes(content + b'{"seq":4,"put":[["models","4",' + b"x" * 470)
     database = Database(path)
-    assert database.ids("models") == ["1", "2", "3"]
+    assert ids(database, "models") == ["1", "2", "3"]
     with database.transaction() as transaction:
         transaction.put("models", "5", {})
     assert "dropping 500 bytes" in caplog.text
@@ -124,9 +125,9 @@ def test_a_file_that_lost_transactions_seen_before_is_refused(path: Path) -> Non
     path.write_bytes(b"".join(lines[:-1]))
     for _ in range(2):
         with pytest.raises(DataLoss, match="ends with transaction 2, but had 3 before"):
-            database.ids("models")
+            ids(database, "models")
     path.write_bytes(content)
-    assert database.ids("models") == ["1", "2", "3"]
+    assert ids(database, "models") == ["1", "2", "3"]
 
 
 def test_an_empty_file_is_not_taken_for_a_new_one(path: Path) -> None:
@@ -161,11 +162,11 @@ def test_a_file_is_made_whole_or_not_at_all(path: Path, monkeypatch: pytest.Monk
         Database(path)
     assert list(path.parent.glob("db.[!l]*")) == []
     monkeypatch.undo()
-    assert Database(path).ids("models") == []
+    assert ids(Database(path), "models") == []
 
 
 def test_a_document_that_is_no_json_is_refused(path: Path) -> None:
     database = Database(path)
     with pytest.raises(InvalidRequest, match="cannot be written as JSON"), database.transaction() as transaction:
         transaction.put("models", "1", {"huge": 2**70})
-    assert database.ids("models") == []
+    assert ids(database, "models") == []

@@ -16,14 +16,14 @@ from modelyard.storage.artifacts.folder import ArtifactFolder
 from modelyard.storage.protocols import StoredFile
 from modelyard.storage.upkeep import backup
 from modelyard.storage.upkeep.doctor import examine
-from tests.storage_drafts import database_of, new_model, open_store, root_of
+from tests.storage_drafts import add_model, database_of, new_model, open_store, root_of
 
 
 @pytest.fixture
 def store(storage_dir: Path) -> ModelStore:
     store = open_store(storage_dir)
     for number in range(3):
-        store.add(new_model(name="churn", estimator=number))
+        add_model(store, new_model(name="churn", estimator=number))
     store.set_status("churn:2", "deleted")
     store.delete_for_good("churn:3")
     return store
@@ -46,10 +46,10 @@ def test_a_backup_brings_everything_back(store: ModelStore, tmp_path: Path, name
     loaded = open_store(tmp_path / "new")
     assert seen(loaded) == seen(store)
     assert database_of(loaded).get("others", "a") == {"n": 1}
-    assert loaded.add(new_model(name="churn")).metadata.version == 4
+    assert {path.name for path in root_of(loaded).iterdir()} == {"artifacts", "db.jsonl", "db.lock"}
+    assert add_model(loaded, new_model(name="churn")).metadata.version == 4
     assert examine(root_of(loaded)).findings == []
     assert {path.name for path in tmp_path.iterdir()} <= {name, "new", "models_storage"}
-    assert {path.name for path in root_of(loaded).iterdir()} == {"artifacts", "db.jsonl", "db.lock"}
 
 
 def test_a_backup_beside_writers_is_of_one_moment(store: ModelStore, tmp_path: Path) -> None:
@@ -58,8 +58,8 @@ def test_a_backup_beside_writers_is_of_one_moment(store: ModelStore, tmp_path: P
     def write() -> None:
         other = open_store(root_of(store))
         while not ended.is_set():
-            model_id = other.add(new_model(name="busy")).metadata.model_id
-            other.add(new_model(name="busy"))
+            model_id = add_model(other, new_model(name="busy")).metadata.model_id
+            add_model(other, new_model(name="busy"))
             other.delete_for_good(model_id)
 
     writer = threading.Thread(target=write)
@@ -111,7 +111,7 @@ def test_no_file_is_written_over(store: ModelStore, tmp_path: Path) -> None:
 def test_a_folder_that_is_not_empty_is_not_loaded_into(store: ModelStore, tmp_path: Path) -> None:
     backup.create(root_of(store), tmp_path / "yard.tar")
     before = seen(store)
-    with pytest.raises(FailedPrecondition, match=r"is not empty \(it holds artifacts, db\.jsonl\)"):
+    with pytest.raises(FailedPrecondition, match=r"is not empty \(it holds artifacts, db\.jsonl, jobs\)"):
         backup.load(tmp_path / "yard.tar", root_of(store))
     assert seen(store) == before
 

@@ -18,14 +18,14 @@ from modelyard.storage.documents.database import Database
 from modelyard.storage.documents.log_format import Header, encode_header
 from modelyard.storage.upkeep.doctor import Examination, examine
 from modelyard.storage.upkeep.repair import repair
-from tests.storage_drafts import new_model, open_store
+from tests.storage_drafts import add_model, new_model, open_store
 
 
 @pytest.fixture
 def records(storage_dir: Path) -> list[ModelRecord]:
     """Three versions of one model, the second one deleted."""
     store = open_store(storage_dir)
-    records = [store.add(new_model(name="churn", estimator=n)) for n in range(3)]
+    records = [add_model(store, new_model(name="churn", estimator=n)) for n in range(3)]
     store.set_status("churn:2", "deleted")
     store.close()
     return records
@@ -170,7 +170,7 @@ def test_a_damaged_database_is_written_anew_from_its_whole_lines(storage_dir: Pa
     assert aside.read_bytes() == damaged
     # The second version comes back under a number of its own; its deletion was a whole line.
     assert served(storage_dir) == {"churn:1": "active", "churn:2": "deleted", "churn:3": "active"}
-    assert open_store(storage_dir).add(new_model(name="churn")).metadata.version == 4
+    assert add_model(open_store(storage_dir), new_model(name="churn")).metadata.version == 4
 
 
 @pytest.mark.parametrize("how", ["gone", "empty", "header", "generation"])
@@ -217,7 +217,7 @@ def test_a_counter_that_is_behind_is_moved_up(storage_dir: Path, records: list[M
         transaction.put("names", "churn", {"last_version": 1})
     assert not examine(storage_dir).is_sound
     assert repair(storage_dir).is_sound
-    assert open_store(storage_dir).add(new_model(name="churn")).metadata.version == 4
+    assert add_model(open_store(storage_dir), new_model(name="churn")).metadata.version == 4
 
 
 def test_what_a_deletion_left_is_harmless(storage_dir: Path, records: list[ModelRecord]) -> None:
@@ -265,7 +265,7 @@ def test_a_server_goes_on_through_a_repair(storage_dir: Path, records: list[Mode
     repair(storage_dir)
     assert serving.count_active() == 1
     assert serving.get("churn:4").metadata.model_id == records[0].metadata.model_id
-    assert serving.add(new_model(name="churn")).metadata.version == 5
+    assert add_model(serving, new_model(name="churn")).metadata.version == 5
 
 
 def test_every_flipped_byte_of_a_description_is_seen(storage_dir: Path, records: list[ModelRecord]) -> None:

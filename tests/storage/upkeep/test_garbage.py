@@ -13,14 +13,14 @@ from modelyard.errors import ModelGone
 from modelyard.schemas import ModelQuery
 from modelyard.storage import ModelStore
 from modelyard.storage.upkeep.garbage import collect
-from tests.storage_drafts import new_model, open_store
+from tests.storage_drafts import add_model, new_model, open_store
 
 
 @pytest.fixture
 def store(storage_dir: Path) -> ModelStore:
     store = open_store(storage_dir)
     for name in ("kept", "retired", "retired"):
-        store.add(new_model(name=name))
+        add_model(store, new_model(name=name))
     store.set_status("retired:1", "deleted")
     return store
 

@@ -12,12 +12,18 @@ from typing import Any
 import numpy as np
 
 from modelyard.errors import InvalidTable
-from modelyard.ml_core.tasks.base import KeysOfTask, Metrics, Scores, Splits, Truth
-from modelyard.ml_core.tasks.classification import curves, labels, metrics
+from modelyard.ml_core.tasks.base import MAX_NAMED, KeysOfTask, Metrics, Scores, Splits, Truth, changed
+from modelyard.ml_core.tasks.classification import curves, metrics
 from modelyard.ml_core.tasks.classification.splits import split_rows
 from modelyard.schemas import Evaluation, Label, ModelWarning, Prediction
 from modelyard.tables.contract import Contract, TrainingTable
 from modelyard.tables.labels import TargetReader, read_labels
+
+
+def labels_of(codes: metrics.Codes, classes: Sequence[Label]) -> Truth:
+    """Return the labels themselves: int64, bool, or an object array of str."""
+    kind = {bool: np.bool_, int: np.int64}.get(type(classes[0]), np.object_)
+    return np.array(classes, dtype=kind)[codes]
 
 
 class Classification:
@@ -32,7 +38,7 @@ class Classification:
 
     def targets(self, table: TrainingTable) -> Truth:
         """Return the labels themselves: int64, bool, or an object array of str."""
-        return labels.labels_of(table.codes, table.contract.classes)
+        return labels_of(table.codes, table.contract.classes)
 
     def split(self, evaluation: Evaluation, table: TrainingTable) -> Splits:
         """Split by the class, so that every class is in every fitted part."""
@@ -63,12 +69,26 @@ class Classification:
         }
 
     def warnings(self, truth: Truth, scores: Scores, contract: Contract) -> tuple[ModelWarning, ...]:
-        """Warn of classes that no row was taken for."""
-        return labels.never_predicted(truth, scores, contract.classes)
+        """Warn of classes that rows held out have, and that are predicted for none of them."""
+        predicted = np.bincount(metrics.predicted_codes(scores), minlength=len(contract.classes))
+        held_out = np.bincount(truth, minlength=len(contract.classes))
+        missed = [
+            f"{label!r} ({rows} rows)"
+            for label, rows, hits in zip(contract.classes, held_out.tolist(), predicted, strict=True)
+            if rows and not hits
+        ]
+        if not missed:
+            return ()
+        told = ", ".join(missed[:MAX_NAMED]) + (", ..." if len(missed) > MAX_NAMED else "")
+        message = f"held-out rows of these classes were all taken for others; the model may never predict them: {told}"
+        return (ModelWarning(code="class_never_predicted", message=message, count=len(missed)),)
 
     def changes(self, before: Sequence[Label], contract: Contract) -> tuple[ModelWarning, ...]:
-        """Warn of classes that are new or gone."""
-        return labels.changed_classes(before, contract.classes)
+        """Warn of classes that are new or gone: all of them if their type has changed."""
+        now = contract.classes
+        new_type = type(now[0]) is not type(before[0])
+        new = [label for label in now if label not in before or new_type]
+        return changed("classes", new, [label for label in before if label not in now or new_type])
 
     def answers(self, scores: list[list[float]], contract: Contract) -> list[Prediction]:
         """Return the class of the highest probability, the first of equals."""

@@ -1,4 +1,4 @@
-"""A model's metadata: hyperparams, columns, what it was made of and where."""
+"""A model's details: its hyperparams and columns, what it was made of, and what happened to it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import streamlit as st
 from modelyard.dashboard import formats, session
 from modelyard.dashboard.charts import side_by_side
 from modelyard.dashboard.forms import shown
-from modelyard.dashboard.history import show_history
 from modelyard.dashboard.listing import classes
-from modelyard.dashboard.texts import t
-from modelyard.schemas import ModelMetadata, Tracking
+from modelyard.dashboard.texts import known, t
+from modelyard.schemas import ModelEvent, ModelMetadata, Tracking
 
 _ADDRESS = re.compile(r"https?://[^\s()<>\[\]]+")
 
 
-def show_particulars(model: ModelMetadata) -> None:
+def show_details(model: ModelMetadata) -> None:
     """Show all that is known of a model but its report."""
     pair = side_by_side()
     with pair.cell():
@@ -30,7 +29,7 @@ def show_particulars(model: ModelMetadata) -> None:
     st.subheader(t("model.columns"), anchor=False)
     _show_columns(model)
     st.subheader(t("model.history"), anchor=False)
-    show_history(model)
+    _show_history(model)
 
 
 def _show_hyperparams(model: ModelMetadata) -> None:
@@ -136,3 +135,22 @@ def _typical(profile: dict[str, object]) -> str:
     if "earliest" in profile:
         return f"{formats.minute(str(profile['earliest']))} … {formats.minute(str(profile['latest']))}"
     return ""
+
+
+def _show_history(model: ModelMetadata) -> None:
+    """Show every event, the latest first."""
+    events = session.yard().get_history(model.model_id).events[::-1]
+    st.table(
+        {
+            t("history.when"): [f"{event.at:%Y-%m-%d %H:%M} UTC" for event in events],
+            t("history.what"): [_in_words(event) for event in events],
+            t("history.ago"): [formats.ago(event.at) for event in events],
+        },
+        hide_index=True,
+        border="horizontal",
+    )
+
+
+def _in_words(event: ModelEvent) -> str:
+    key = f"history.{event.verb}"
+    return t(key) if known(key) else formats.escaped(event.verb)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from modelyard.dashboard import formats, session, trouble
+from modelyard.dashboard import formats, notices, session
 from modelyard.dashboard.charts import curves, draw
 from modelyard.dashboard.texts import t
 from modelyard.schemas import Job, JobQuery, JobStatus
@@ -22,9 +22,9 @@ STATUS_BADGES: dict[JobStatus, tuple[str, str]] = {
 _MOST_POINTS = 2000
 
 
-def recent_jobs(limit: int = 100) -> Sequence[Job]:
-    """List the latest jobs."""
-    return session.yard().list_jobs(JobQuery(limit=limit)).jobs
+def recent_jobs() -> Sequence[Job]:
+    """List the latest 100 jobs."""
+    return session.yard().list_jobs(JobQuery(limit=100)).jobs
 
 
 def badge(job: Job) -> str:
@@ -55,7 +55,7 @@ def show_job_line(job: Job) -> None:
 @st.fragment(run_every=1)
 def show_under_way(job_ids: Sequence[str]) -> None:
     """Show jobs under way, moving by themselves; the whole page runs again once they are others."""
-    with trouble.shown_in_place():
+    with notices.errors_in_place():
         jobs = [job for job in recent_jobs() if not job.ended]
         if {job.job_id for job in jobs} != set(job_ids):
             st.rerun()
@@ -66,19 +66,15 @@ def show_under_way(job_ids: Sequence[str]) -> None:
 def cancel_button(job: Job) -> None:
     """Offer to cancel a job."""
     if st.button(t("job.cancel"), key=f"cancel-{job.job_id}", icon=":material/stop_circle:"):
-        with trouble.shown_in_place():
+        with notices.errors_in_place():
             session.yard().cancel_job(job.job_id)
             st.rerun()
 
 
+@st.fragment(run_every=0.5)
 def watch(job_id: str) -> None:
     """Show a job under way, moving by itself; the whole page runs again once it has ended."""
-    _watched(job_id)
-
-
-@st.fragment(run_every=0.5)
-def _watched(job_id: str) -> None:
-    with trouble.shown_in_place():
+    with notices.errors_in_place():
         job = session.yard().get_job(job_id)
         if job.ended:
             st.rerun()

@@ -14,7 +14,7 @@ from modelyard.errors import FieldError, ModelyardError, Unavailable
 from modelyard.schemas import ModelWarning
 
 
-class shown_in_place:  # noqa: N801 - reads as what it does
+class errors_in_place:  # noqa: N801 - reads as what it does
     """Show the errors of the verbs called within, instead of what would have come after."""
 
     def __enter__(self) -> None:

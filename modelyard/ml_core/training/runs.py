@@ -1,4 +1,4 @@
-"""A training in a process of its own: the order goes there as files, and the model comes back as files.
+"""What a run does: it trains in a process of its own. Its order goes there as files, its model comes back as files.
 
 `run` is what `jobs` calls in the process; this module is named there by `TARGET`.
 """
@@ -22,7 +22,6 @@ from modelyard.ml_core.tasks import TASKS
 from modelyard.ml_core.training.orders import TrainingOrder, order_training
 from modelyard.ml_core.training.plan import Trained, TrainingPlan
 from modelyard.ml_core.training.trainings import run_training
-from modelyard.models_registry.base import Progress
 from modelyard.schemas import Evaluation, ModelDescription, ModelWarning, Reading, TrainRequest
 from modelyard.storage import current_environment, write_model_files
 from modelyard.storage.artifacts.estimators import pickled
@@ -137,7 +136,7 @@ def run(folder: Path, report: ProgressReporter) -> Finished:
     Raises what `run_training` raises.
     """
     order = read_order(folder)
-    trained = run_training(order.plan, lambda progress: _pass_on(progress, report))
+    trained = run_training(order.plan, lambda now: report(now.step, now.total, now.metric))
     contract = order.plan.table.contract
     files = write_model_files(
         folder / "result",
@@ -172,10 +171,6 @@ def describe(order: TrainingOrder, trained: Trained) -> ModelDescription:
         training_seconds=round(trained.seconds, 6),
         environment=current_environment(plan.model_class.libraries),
     )
-
-
-def _pass_on(progress: Progress, report: ProgressReporter) -> None:
-    report(progress.step, progress.total, progress.metric)
 
 
 def _new_name(frame: pl.DataFrame) -> str:
