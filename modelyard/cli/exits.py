@@ -39,7 +39,7 @@ EXPLANATION = (
     "8 cancelled or too late; 9 not allowed; 1 anything else; 130 stopped by Ctrl-C (a server: 0)."
 )
 
-_ANOTHER_FOLDER = "or give a yard's folder by --storage or MODELYARD_STORAGE_DIR"
+ANOTHER_FOLDER = "A yard's folder is given by --storage or MODELYARD_STORAGE_DIR."
 _UNEXPECTED = "something went wrong inside"
 _HOW_TO_SEE = "run with MODELYARD_LOG_LEVEL=DEBUG to see where"
 
@@ -51,8 +51,6 @@ def exit_code(error: ModelyardError) -> int:
 
 def report(error: ModelyardError, *, as_json: bool) -> None:
     """Write an error to standard error: in words with every wrong place, or as a JSON problem document."""
-    if isinstance(error, NoYard):
-        error = NoYard(f"{error.detail}; {_ANOTHER_FOLDER}")
     if as_json:
         from modelyard.rest_api.problems import to_problem
 
@@ -63,6 +61,8 @@ def report(error: ModelyardError, *, as_json: bool) -> None:
     if len(error.errors) > 1 or any(wrong.message not in error.detail for wrong in error.errors):
         for wrong in error.errors:
             console.print(screen.text(f"  - {_place(wrong)}{wrong.message}"))
+    if isinstance(error, NoYard):
+        console.print(screen.text(ANOTHER_FOLDER))
 
 
 def report_unexpected(error: Exception, *, as_json: bool) -> None:

@@ -19,7 +19,7 @@ from modelyard.cli import exits, screen
 from modelyard.cli.app import app
 from modelyard.cli.files import write_whole
 from modelyard.cli.texts import pairs, typed
-from modelyard.errors import FieldError, InvalidRequest, ModelyardError
+from modelyard.errors import FieldError, InvalidRequest, ModelyardError, NoYard
 from modelyard.ml_core.yard import Yard
 from modelyard.models_registry import describe, model_classes
 from tests import doors
@@ -311,7 +311,8 @@ def test_every_error_ends_in_its_exit_code(
     monkeypatch.setattr(Yard, "list_models", fail)
     answer = here("list")
     assert answer.exit_code == exits.EXIT_CODES[kind.code] != 0
-    assert answer.err == "Error: what went wrong\n  - row 3, column 'age': must be a number\n"
+    hint = f"{exits.ANOTHER_FOLDER}\n" if kind is NoYard else ""
+    assert answer.err == "Error: what went wrong\n  - row 3, column 'age': must be a number\n" + hint
     problem = json.loads(here("list", "--json").err)
     assert (problem["code"], problem["detail"]) == (kind.code, "what went wrong")
     assert problem["errors"][0]["loc"] == ["X", 3, "age"]
