@@ -57,6 +57,8 @@ def yards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[
     """The options that lead to a folder, and to a server on another."""
     folder = tmp_path_factory.mktemp("yards")
     doors.keep_fork_server()
+    with doors.core(folder / "local"):
+        pass  # a test that runs alone finds a yard, too
     with doors.rest_server(folder / "served") as url:
         yield {"folder": ("--storage", str(folder / "local")), "server": ("--url", url)}
 
