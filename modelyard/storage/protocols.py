@@ -1,7 +1,8 @@
 """The protocols of the engines. Collections and upkeep know no more of them, so another engine can take their place.
 
 `Documents` is a transactional database of JSON documents, held in every process's memory. `Artifacts` keeps the files
-of models. `Locks` lets one of all processes do what only one may. An engine knows no collection.
+of models. `Locks` lets one of all processes do what only one may. An engine knows no collection. Entries that are
+appended and read by time, and never held in memory, get a protocol `Series` here with their first user.
 """
 
 from __future__ import annotations
