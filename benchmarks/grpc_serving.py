@@ -18,7 +18,7 @@ import grpc
 from benchmarks.load import Load, drive
 from benchmarks.servers import Server, our_server, serving
 from benchmarks.tables_made import make_table
-from modelyard.grpc_server.client import GrpcClient, tables_out
+from modelyard.grpc_server.client import GrpcClient, table_chunks
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.schemas import PredictRequest, TrainRequest
 
@@ -78,7 +78,7 @@ def _answers(server: Server) -> bool:
 
 def _body(path: Path, X: list[list[object]] | dict[str, list[object]]) -> Path:
     """Write a request as it goes over the wire: no compression, the length, the message."""
-    ((table, _),) = tables_out.chunks(X, 2**26)
+    ((table, _),) = table_chunks.chunks(X, 2**26)
     message = pb.PredictRequest(model_id="bench", X=table).SerializeToString()
     path.write_bytes(b"\0" + len(message).to_bytes(4, "big") + message)
     return path

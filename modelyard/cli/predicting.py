@@ -100,11 +100,11 @@ def _write(found: Predictions, path: Path) -> None:
 
 
 def _encoded(found: Predictions, suffix: str) -> bytes:
-    from modelyard.rest_api import tables_out
+    from modelyard.rest_api import prediction_formats
 
     if suffix == ".json":
         return _document(found, None)
-    return tables_out.write(found, tables_out.CSV if suffix == ".csv" else tables_out.PARQUET)
+    return prediction_formats.write(found, prediction_formats.CSV if suffix == ".csv" else prediction_formats.PARQUET)
 
 
 def _document(found: Predictions, output: str | None) -> bytes:

@@ -1,4 +1,4 @@
-"""Requests from messages, predictions into messages. Tables are in `tables_in`, metadata in `messages`."""
+"""Requests from messages, predictions into messages. Tables are in `table_messages`, metadata in `messages`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelyard import models_registry
 from modelyard.errors import FieldError, InvalidTable
 from modelyard.grpc_server import messages
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
-from modelyard.grpc_server.tables_in import Sent
+from modelyard.grpc_server.table_messages import Sent
 from modelyard.grpc_server.values import NoValue, read_value, write_values
 from modelyard.models_registry import hyperparams
 from modelyard.schemas import (

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, TypeAlias
 from modelyard import calls
 from modelyard.errors import FieldError, InvalidArgument, InvalidRequest
 from modelyard.grpc_server import codec, messages
+from modelyard.grpc_server.chunks_on_disk import Spool
 from modelyard.grpc_server.gate import RpcCall
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
-from modelyard.grpc_server.spool import Spool
-from modelyard.grpc_server.tables_in import Sent, opened, read_rows
+from modelyard.grpc_server.table_messages import Sent, opened, read_rows
 from modelyard.ml_core.desk import SMALL_BYTES, Desk
 from modelyard.schemas import (
     Job,

@@ -19,7 +19,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from modelyard.errors import FormatNotTaken, InvalidRequest
-from modelyard.rest_api.tables_out import ARROW_FILE, ARROW_STREAM, CSV, PARQUET
+from modelyard.rest_api.prediction_formats import ARROW_FILE, ARROW_STREAM, CSV, PARQUET
 from modelyard.schemas import parse
 from modelyard.schemas.json_faults import placed_json_fault
 from modelyard.schemas.showing import kind_shown, shown

@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from modelyard.rest_api import problems
 from modelyard.rest_api.bodies import TABLE_BODIES, TEXT_FIELDS
-from modelyard.rest_api.tables_out import MEDIA_TYPES
+from modelyard.rest_api.prediction_formats import MEDIA_TYPES
 from modelyard.schemas import PredictRequest, RetrainRequest, TrainRequest
 
 _REF = "#/components/schemas/{model}"

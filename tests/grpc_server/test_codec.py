@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from modelyard import errors
 from modelyard.errors import FieldError, InvalidRequest, InvalidTable, ModelyardError
 from modelyard.grpc_server import codec, faults, messages
-from modelyard.grpc_server.client import answers, orders, tables_out
+from modelyard.grpc_server.chunks_on_disk import Spool
+from modelyard.grpc_server.client import from_messages, table_chunks, to_messages
 from modelyard.grpc_server.paths import read_path, write_path
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
-from modelyard.grpc_server.spool import Spool
-from modelyard.grpc_server.tables_in import opened, read_table
+from modelyard.grpc_server.table_messages import opened, read_table
 from modelyard.grpc_server.values import check_value, read_value, write_value
 from modelyard.schemas import (
     ActualAndPredicted,
@@ -50,7 +50,7 @@ def arrow(columns: dict[str, list[Any]]) -> bytes:
 def over_the_wire(X: Any, max_bytes: int = 2**22) -> Any:
     """Return what the server reads of a table that a client sends in chunks."""
     with Spool(2**30) as spool:
-        for table, _ in tables_out.chunks(X, max_bytes):
+        for table, _ in table_chunks.chunks(X, max_bytes):
             spool.append(pb.TrainChunk.FromString(pb.TrainChunk(X=table).SerializeToString()))
         sent, _ = spool.table()
     assert sent.feature_names is None
@@ -109,7 +109,7 @@ def test_what_is_no_scalar_is_refused(cell: Any, due: str) -> None:
 def test_every_cell_that_cannot_be_sent_is_named(X: Any) -> None:
     names = ["a", "b"] if isinstance(X, list) and isinstance(X[0], list) else None
     with pytest.raises(InvalidTable) as caught:
-        list(tables_out.chunks(X, 2**22, names))
+        list(table_chunks.chunks(X, 2**22, names))
     assert [wrong.loc for wrong in caught.value.errors] == [("X", 1, "a"), ("X", 2, "a"), ("X", 1, "b"), ("X", 2, "b")]
     assert caught.value.detail.startswith("column 'a', row 1: must be text, a number or a boolean, got ")
     assert caught.value.errors[3].message == "column 'b', row 2: must be valid Unicode text, got '\\ud800'"
@@ -117,7 +117,7 @@ def test_every_cell_that_cannot_be_sent_is_named(X: Any) -> None:
 
 def test_cells_that_cannot_be_sent_are_named_up_to_fifty() -> None:
     with pytest.raises(InvalidTable) as caught:
-        list(tables_out.chunks({"a": [b"x"] * 80}, 2**22))
+        list(table_chunks.chunks({"a": [b"x"] * 80}, 2**22))
     assert len(caught.value.errors) == 50
 
 
@@ -180,7 +180,7 @@ def test_types_that_differ_between_chunks_stay_what_they_were(tmp_path: Path) ->
     ]
     with Spool(2**20) as spool:
         for piece in pieces:
-            ((table, _),) = tables_out.chunks(piece, 2**20)
+            ((table, _),) = table_chunks.chunks(piece, 2**20)
             spool.append(pb.TrainChunk(X=table))
         sent, _ = spool.table()
     assert list(sent.X["a"]) == [None, None, "x", "y", 1, None]
@@ -190,7 +190,7 @@ def test_types_that_differ_between_chunks_stay_what_they_were(tmp_path: Path) ->
 @pytest.mark.parametrize("X", [None, "text", 7, [1, 2], [[1], {"a": 1}], {"a": 5}, {1: [2]}, [{1: 2}], [{}]], ids=repr)
 def test_what_is_no_table_is_refused_in_the_words_of_every_door(X: Any) -> None:
     with pytest.raises(InvalidTable) as ours:
-        list(tables_out.chunks(X, 2**20))
+        list(table_chunks.chunks(X, 2**20))
     with pytest.raises(InvalidTable) as everyones:
         read_form(X, None, None)
     assert ours.value.detail == everyones.value.detail
@@ -222,7 +222,7 @@ def test_a_message_that_is_no_table_is_refused(table: pb.Table, words: str) -> N
 def test_a_file_is_on_disk_while_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_bytes(b"a,b\n1,2\n")
-    ((table, _),) = tables_out.chunks(path, 2**20)
+    ((table, _),) = table_chunks.chunks(path, 2**20)
     with opened(table) as sent:
         assert (sent.X.suffix, sent.X.read_bytes()) == (".csv", b"a,b\n1,2\n")
     assert not sent.X.exists()
@@ -286,7 +286,7 @@ def test_predictions_come_back_as_they_went(labels: list[Any], data: Any) -> Non
     warnings = [ModelWarning(code="c", message="m", column="x", count=3), ModelWarning(code="d", message="n")]
     found = Predictions(str(len(labels)), labels, classes, rows, warnings)
     message = pb.PredictResponse.FromString(codec.write_predictions(found))
-    back = answers.read_predictions(message, probabilities=rows is not None)
+    back = from_messages.read_predictions(message, probabilities=rows is not None)
     assert back == found
     assert [type(label) for label in back.predictions] == [type(label) for label in labels]
 
@@ -294,7 +294,9 @@ def test_predictions_come_back_as_they_went(labels: list[Any], data: Any) -> Non
 @given(st.lists(st.floats(allow_nan=False), max_size=5))
 def test_numbers_of_a_regression_come_back_as_they_went(values: list[float]) -> None:
     found = Predictions("id", [*values], None, None, [ModelWarning(code="c", message="m")])
-    back = answers.read_predictions(pb.PredictResponse.FromString(codec.write_predictions(found)), probabilities=True)
+    back = from_messages.read_predictions(
+        pb.PredictResponse.FromString(codec.write_predictions(found)), probabilities=True
+    )
     assert back == found
     assert [str(value) for value in back.predictions] == [str(value) for value in values]  # -0.0 is not 0.0
 
@@ -346,7 +348,9 @@ def test_an_evaluation_comes_back_with_what_was_set() -> None:
 
 
 def test_hyperparams_go_as_text() -> None:
-    assert orders.hyperparams_as_text({"a": 1, "b": 0.1, "c": True, "d": None, "e": "l2", "f": np.float64(1e-5)}) == {
+    assert to_messages.hyperparams_as_text(
+        {"a": 1, "b": 0.1, "c": True, "d": None, "e": "l2", "f": np.float64(1e-5)}
+    ) == {
         "a": "1",
         "b": "0.1",
         "c": "true",

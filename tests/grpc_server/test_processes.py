@@ -17,8 +17,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from modelyard import errors
 from modelyard.grpc_server.client import GrpcClient
-from modelyard.grpc_server.client.orders import labels, training_message
-from modelyard.grpc_server.client.tables_out import chunks
+from modelyard.grpc_server.client.table_chunks import chunks
+from modelyard.grpc_server.client.to_messages import labels, training_message
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.pb.modelyard_pb2_grpc import ModelServiceStub
 from modelyard.rest_api.client import RestClient

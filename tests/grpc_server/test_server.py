@@ -25,7 +25,7 @@ from modelyard.bootstrap import build
 from modelyard.calls import Calls
 from modelyard.errors import FieldError, ModelyardError
 from modelyard.grpc_server import faults, server
-from modelyard.grpc_server.client import GrpcClient, tables_out
+from modelyard.grpc_server.client import GrpcClient, table_chunks
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.schemas import Evaluation, PredictRequest, TrainRequest
 from modelyard.settings import Settings
@@ -385,7 +385,7 @@ def test_a_stream_is_refused_by_its_first_message_before_the_table_comes(
 
 
 def test_chunks_of_several_kinds_are_refused(channel: Any) -> None:
-    tables = [next(tables_out.chunks(X, 2**20))[0], next(tables_out.chunks({"a": [1]}, 2**20))[0]]
+    tables = [next(table_chunks.chunks(X, 2**20))[0], next(table_chunks.chunks({"a": [1]}, 2**20))[0]]
     parts = [pb.TrainStreamRequest(train=pb.TrainRequest(model_class_key="logistic_regression"))]
     parts += [pb.TrainStreamRequest(chunk=pb.TrainChunk(X=table)) for table in tables]
     caught = failure(channel, server.SERVICE.methods_by_name["TrainStream"], [p.SerializeToString() for p in parts])

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 from modelyard.errors import InvalidTable
-from modelyard.grpc_server import tables_in
+from modelyard.grpc_server import table_messages
+from modelyard.grpc_server.chunks_on_disk import Spool
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
-from modelyard.grpc_server.spool import Spool
 from modelyard.settings import DEFAULT_MISSING_MARKERS
 from modelyard.tables import Reader, ReadingOptions, TrainingTable, read_arrow, read_training
 from modelyard.tables.sources import pandas_index
@@ -114,7 +114,7 @@ def test_a_table_of_nothing_but_an_index_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["file", "stream"])
 def test_arrow_on_the_wire_keeps_its_index_apart(how: str) -> None:
     data = WRITERS[how](DOUBLE)
-    assert train(tables_in.read_table(pb.Table(arrow=data)).X).frame.columns == ["a"]
+    assert train(table_messages.read_table(pb.Table(arrow=data)).X).frame.columns == ["a"]
     with Spool(2**20) as spool:
         for _ in range(2):
             spool.append(pb.TrainChunk(X=pb.Table(arrow=data)))

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from modelyard.client import WAIT_S, Client, authorization
 from modelyard.errors import ModelyardError
 from modelyard.grpc_server import faults
-from modelyard.grpc_server.client import answers, orders, tables_out
+from modelyard.grpc_server.client import from_messages, table_chunks, to_messages
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.pb.modelyard_pb2_grpc import ModelServiceStub
 from modelyard.references import check_job_id, parse_reference
@@ -89,19 +89,21 @@ class GrpcClient(Client):
 
     def watch_job(self, job_id: str) -> Iterator[Job]:
         for message in self._receive("WatchJob", pb.WatchJobRequest(job_id=check_job_id(job_id))):
-            yield answers.read(Job, message)
+            yield from_messages.read(Job, message)
 
     def predict(self, request: PredictRequest) -> Predictions:
         parse_reference(request.model_id)
-        header = orders.prediction_message(request)
-        first, following = _one_or_more(tables_out.chunks(request.X, self._chunk_bytes, request.feature_names))
+        header = to_messages.prediction_message(request)
+        first, following = _one_or_more(table_chunks.chunks(request.X, self._chunk_bytes, request.feature_names))
         if following is None:
             header.X.CopyFrom(first)
             found: Iterable[pb.PredictResponse] = [self._send("Predict", header)]
         else:
             parts = (pb.PredictStreamRequest(chunk=chunk) for chunk, _ in following)
             found = self._receive("PredictStream", chain([pb.PredictStreamRequest(predict=header)], parts))
-        return answers.joined(answers.read_predictions(answer, probabilities=request.probabilities) for answer in found)
+        return from_messages.joined(
+            from_messages.read_predictions(answer, probabilities=request.probabilities) for answer in found
+        )
 
     def close(self) -> None:
         self._channel.close()
@@ -111,20 +113,20 @@ class GrpcClient(Client):
         return self._send(method, message(**fields))
 
     def _read(self, kind: type[AnswerT], answer: Any) -> AnswerT:
-        return answers.read(kind, answer)
+        return from_messages.read(kind, answer)
 
     def _order(self, request: TrainRequest | RetrainRequest, idempotency_key: str | None, *, wait: bool) -> Any:
-        header = orders.training_message(request)
+        header = to_messages.training_message(request)
         header.wait = wait
-        labels = orders.labels(request)
+        labels = to_messages.labels(request)
         key = () if idempotency_key is None else (("idempotency-key", idempotency_key),)
-        first, following = _one_or_more(tables_out.chunks(request.X, self._chunk_bytes, request.feature_names))
+        first, following = _one_or_more(table_chunks.chunks(request.X, self._chunk_bytes, request.feature_names))
         if following is None:
             header.X.CopyFrom(first)
             header.y.extend(labels)
             answer = self._send("Train" if isinstance(header, pb.TrainRequest) else "Retrain", header, key)
         else:
-            answer = self._send("TrainStream", orders.training_parts(header, following, labels), key)
+            answer = self._send("TrainStream", to_messages.training_parts(header, following, labels), key)
         return answer if wait else answer.job
 
     def _artifact(self, reference: str) -> tuple[bytes, str | None]:

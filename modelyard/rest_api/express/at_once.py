@@ -18,7 +18,7 @@ from modelyard.rest_api.bodies import parse_json
 from modelyard.rest_api.express.gathering import GatheringProtocol
 from modelyard.rest_api.express.short_way import is_plain
 from modelyard.rest_api.gate import DOOR, Gate
-from modelyard.rest_api.tables_out import timing, write_json
+from modelyard.rest_api.prediction_formats import timing, write_json
 from modelyard.schemas import PredictRequest
 
 _BEGIN, _END = b"POST /predict HTTP/1.1\r\n", b"\r\n\r\n"

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from modelyard.ml_core.desk import SMALL_BYTES, Answer, Desk
 from modelyard.rest_api.bodies import parse_json
 from modelyard.rest_api.express import cut_out
-from modelyard.rest_api.tables_out import timing, write_json
+from modelyard.rest_api.prediction_formats import timing, write_json
 from modelyard.schemas import PredictRequest
 
 _PLAIN = frozenset(

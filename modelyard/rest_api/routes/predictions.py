@@ -11,7 +11,7 @@ from modelyard.ml_core.desk import Desk
 from modelyard.rest_api.bodies import parse_json, read_table
 from modelyard.rest_api.formats import JSON, choose
 from modelyard.rest_api.openapi import error_responses, json_body, table_answer, table_body
-from modelyard.rest_api.tables_out import MEDIA_TYPES, timing, write, write_json
+from modelyard.rest_api.prediction_formats import MEDIA_TYPES, timing, write, write_json
 from modelyard.schemas import ModelWarning, Predictions, PredictRequest
 
 _MAX_HEADER_CHARS = 4000

@@ -14,7 +14,7 @@ import polars as pl
 
 from modelyard.errors import FieldError, InvalidRequest, InvalidTable, PayloadTooLarge, Unavailable
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
-from modelyard.grpc_server.tables_in import KINDS, Sent, file_in, read_table
+from modelyard.grpc_server.table_messages import KINDS, Sent, file_in, read_table
 from modelyard.tables import RawTable
 
 _EXACT_INTEGERS = 2**53

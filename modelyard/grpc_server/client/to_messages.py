@@ -1,4 +1,4 @@
-"""Requests to train, retrain and predict onto the wire; their tables are written by `tables_out`."""
+"""Requests to train, retrain and predict onto the wire; their tables are written by `table_chunks`."""
 
 from __future__ import annotations
 
