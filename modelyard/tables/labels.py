@@ -19,7 +19,7 @@ from modelyard.tables import advice, cells
 from modelyard.tables.class_sizes import check_class_sizes
 from modelyard.tables.contract import CellReading
 from modelyard.tables.csv_cells import TextContent, distinct_texts, text_content
-from modelyard.tables.inference import ReadingOptions
+from modelyard.tables.inference import ColumnPlan, ReadingOptions
 from modelyard.tables.missing import BLANKS, Markers, label_markers
 from modelyard.tables.moments import beyond_years
 from modelyard.tables.sources import Cells
@@ -44,9 +44,9 @@ class TargetReader(Protocol):
     """Reads the column of targets, as `read_labels` does for classes."""
 
     def __call__(
-        self, column: Cells, label: str, options: ReadingOptions, features: Mapping[str, Cells], *, text_cells: bool
+        self, column: Cells, label: str, options: ReadingOptions, plan: ColumnPlan | None, *, text_cells: bool
     ) -> Target:
-        """Return the targets; `features` are the columns beside them in a file. Raises InvalidTable."""
+        """Return the targets. `plan` says how they are read if they are a numeric column of X. Raises InvalidTable."""
         ...
 
 
@@ -67,7 +67,7 @@ def read_labels(
     column: Cells,
     label: str,
     options: ReadingOptions,
-    features: Mapping[str, Cells],
+    plan: ColumnPlan | None = None,
     *,
     text_cells: bool = False,
     for_numbers: Sequence[str] = (),
