@@ -54,7 +54,7 @@ def test_a_workbook_is_the_table_that_its_cells_are(tmp_path: Path) -> None:
         "size": "numeric",
         "kind": "categorical",
         "member": "categorical",
-        "day": "categorical",
+        "day": "datetime",
     }
     assert Reader(found.contract).read_table(path).text_frame.equals(expected.text_frame)
 
