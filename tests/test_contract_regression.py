@@ -105,6 +105,13 @@ def test_whole_numbers_are_numbers_too(yard: Verbs, name: str) -> None:
     assert {type(value) for value in found} == {float}
 
 
+def test_integers_beyond_64_bits_are_targets_too(yard: Verbs, name: str) -> None:
+    y = [10**21 * (1 + row % 2) for row in range(20)]
+    model = yard.train(order(name, X=[[float(row % 2)] for row in range(20)], y=y, hyperparams={"alpha": 0.0}))
+    assert model.metrics["train_rmse"] == pytest.approx(0, abs=1e12)
+    assert yard.predict(PredictRequest(model_id=name, X=[[0.0], [1.0]])).predictions == pytest.approx([1e21, 2e21])
+
+
 def test_model_classes_say_their_task(yard: Verbs) -> None:
     tasks = {info.key: info.task for info in yard.list_model_classes()}
     assert tasks == {

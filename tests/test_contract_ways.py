@@ -80,6 +80,30 @@ def test_a_csv_without_a_header_is_named_by_the_request(yard: Verbs, name: str, 
     assert (numbered.feature_names, numbered.reading.names) == (["f0", "f1", "f2"], ["f0", "f1", "f2", "f3"])
 
 
+def test_names_outlive_a_retraining_on_a_table_that_has_its_own(yard: Verbs, name: str, tmp_path: Path) -> None:
+    X = write(tmp_path / "t.csv", text(ROWS))
+    model = yard.train(order(name, X, names=HEADER))
+    records = [dict(zip(HEADER, row, strict=True)) for row in ROWS]
+    again = yard.retrain(RetrainRequest(model_id=name, X=records))
+    assert again.reading == model.reading
+    assert answers(yard, name, X)[::29] == ["no", "yes"]
+    headed = write(tmp_path / "h.csv", text([HEADER, *ROWS]))
+    other = yard.retrain(parse(RetrainRequest, {"model_id": name, "X": headed, "header": True}))
+    assert other.reading is not None
+    assert (other.reading.header, other.reading.names) == (True, None)
+
+
+def test_what_a_retraining_speaks_of_is_excluded_no_longer(yard: Verbs, name: str, tmp_path: Path) -> None:
+    X = write(tmp_path / "t.csv", text([HEADER, *ROWS]))
+    yard.train(order(name, X, exclude=["id", "city"]))
+    typed = yard.retrain(parse(RetrainRequest, {"model_id": name, "X": X, "feature_types": {"id": "categorical"}}))
+    assert typed.feature_names == ["age", "id"]
+    target = yard.retrain(parse(RetrainRequest, {"model_id": name, "X": X, "target": "city"}))
+    assert (target.feature_names, target.classes) == (["age", "id", "bought"], ["Köln", "Åbo"])
+    assert target.reading is not None
+    assert target.reading.exclude == []
+
+
 def test_a_workbook_trains_and_predicts_by_its_sheet(yard: Verbs, name: str, tmp_path: Path) -> None:
     X = write_workbook(tmp_path / "t.xlsx", {"notes": [["not this"]], "data": [HEADER, *ROWS]})
     model = yard.train(order(name, X, sheet="data", exclude=["id"]))

@@ -14,7 +14,7 @@ TRAIN: dict[str, Any] = {"model_class_key": "logistic_regression", "X": [[1], [2
 EVALUATION = "method, fraction, folds, seed"
 FEATURE_TYPES = (
     "feature_types must be an object of column names and types, or a list of types in column order; "
-    "a type is 'numeric' or 'categorical'"
+    "a type is 'numeric', 'categorical' or 'datetime'"
 )
 
 

@@ -35,7 +35,7 @@ def _types_by_name_or_in_order(value: object) -> object:
         return value
     raise ValueError(
         "feature_types must be an object of column names and types, or a list of types in column order; "
-        f"a type is 'numeric' or 'categorical', got {shown(value)}"
+        f"a type is 'numeric', 'categorical' or 'datetime', got {shown(value)}"
     )
 
 

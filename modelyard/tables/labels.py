@@ -19,7 +19,7 @@ from modelyard.tables import advice, cells
 from modelyard.tables.class_sizes import check_class_sizes
 from modelyard.tables.contract import CellReading
 from modelyard.tables.csv_cells import TextContent, distinct_texts, text_content
-from modelyard.tables.inference import ReadingOptions
+from modelyard.tables.inference import ColumnPlan, ReadingOptions
 from modelyard.tables.missing import BLANKS, Markers, label_markers
 from modelyard.tables.moments import beyond_years
 from modelyard.tables.sources import Cells
@@ -27,7 +27,7 @@ from modelyard.tables.sources import Cells
 Label = bool | int | str
 LABEL_DUE = "must be an integer, text or a boolean"
 _REGRESSION = "other numbers would be regression"
-_INT64 = range(-(2**63), 2**63)
+INT64 = range(-(2**63), 2**63)
 _NUMBERS = CellReading(Markers(frozenset()), "numbers")
 
 
@@ -44,9 +44,9 @@ class TargetReader(Protocol):
     """Reads the column of targets, as `read_labels` does for classes."""
 
     def __call__(
-        self, column: Cells, label: str, options: ReadingOptions, features: Mapping[str, Cells], *, text_cells: bool
+        self, column: Cells, label: str, options: ReadingOptions, plan: ColumnPlan | None, *, text_cells: bool
     ) -> Target:
-        """Return the targets; `features` are the columns beside them in a file. Raises InvalidTable."""
+        """Return the targets. `plan` says how they are read if they are a numeric column of X. Raises InvalidTable."""
         ...
 
 
@@ -67,7 +67,7 @@ def read_labels(
     column: Cells,
     label: str,
     options: ReadingOptions,
-    features: Mapping[str, Cells],
+    plan: ColumnPlan | None = None,
     *,
     text_cells: bool = False,
     for_numbers: Sequence[str] = (),
@@ -96,13 +96,6 @@ def read_labels(
     codes = _codes(column, {value: code[known_label] for value, known_label in known.items()})
     check_class_sizes(codes, label, for_numbers if type(classes[0]) is int else ())
     return Target(codes, tuple(classes), advice.labels_like_numbers(label, classes, for_numbers))
-
-
-def require_int64(value: int) -> int:
-    """Return an integer. Raises ValueError if it is no label because it has more than 64 bits."""
-    if value not in _INT64:
-        raise ValueError("must be an integer of 64 bits")
-    return value
 
 
 def wrong_label(label: str, row: int, problem: object, cell: Any) -> FieldError:
@@ -198,7 +191,9 @@ def _whole(cell: Any, for_numbers: Sequence[str]) -> int:
             others = f"for other numbers take {advice.one_of(for_numbers)}" if for_numbers else _REGRESSION
             raise ValueError(f"must be a whole number, text or a boolean; {others}")
         value = int(number)
-    return require_int64(value)
+    if value not in INT64:
+        raise ValueError("must be an integer of 64 bits")
+    return value
 
 
 def _wrong_labels(

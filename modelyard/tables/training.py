@@ -30,15 +30,17 @@ def read_training(
     feature_names: Sequence[str] | None,
     options: ReadingOptions,
     read_target: TargetReader = read_labels,
+    target_type: FeatureType | None = None,
     inherited_types: Mapping[str, FeatureType] | None = None,
     row_names: Sequence[str] | None = None,
 ) -> TrainingTable:
     """Check a training table of n rows and its targets, and make the contract that its model will keep.
 
     `X` is rows, records, columns, a polars DataFrame, a RawTable, the Path of a file or a FileContent. The labels are
-    `y` or, if that is None, X's column `target`; `read_target` reads them. A column that `feature_types` (by name, or a
-    list in column order) leaves out has the type of `inherited_types`, else its type is inferred. `row_names` are the
-    names of the columns of rows if `feature_names` is None. `options` say how the table is read.
+    `y` or, if that is None, X's column `target`; `read_target` reads them, as of `target_type` if that is given. A
+    column that `feature_types` (by name, or a list in column order) leaves out has the type of `inherited_types`, else
+    its type is inferred. `row_names` are the names of the columns of rows if `feature_names` is None. `options` say how
+    the table is read.
 
     Raises InvalidTable, and PayloadTooLarge if too much comes out of a compressed file.
     """
@@ -49,11 +51,15 @@ def read_training(
     features, label, labels = _split(raw, y, target)
     inherited = {name: kind for name, kind in (inherited_types or {}).items() if name in features}
     declared = {**inherited, **_declared(feature_types, list(features), target if y is None else None)}
-    plans, errors = plan_columns(features, declared, options, text_cells=raw.text_cells)
+    beside = {target: target_type} if target and target_type and y is None else {}  # it shows how numbers are written
+    plans, errors = plan_columns(
+        features | dict.fromkeys(beside, labels), declared | beside, options, text_cells=raw.text_cells
+    )
+    of_target = plans.pop(target) if target and beside else None
     series = _read_columns(features, plans, errors, text_cells=raw.text_cells)
     if errors:
         raise InvalidTable.of(errors)
-    found = read_target(labels, label, options, features, text_cells=raw.text_cells and y is None)
+    found = read_target(labels, label, options, of_target, text_cells=raw.text_cells and y is None)
     contract = _contract(plans, series, found.classes, options)
     frame = pl.DataFrame(list(series.values()))
     warnings = (

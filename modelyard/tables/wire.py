@@ -20,7 +20,7 @@ import polars as pl
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidArgument, InvalidHyperparams, InvalidTable
 from modelyard.schemas.showing import shown
 from modelyard.tables.cells import finite, is_nan, iso_text, kind_of, require_unicode, shortest_float, unfit, wrong_cell
-from modelyard.tables.labels import LABEL_DUE, check_years, label_column, require_int64, wrong_label
+from modelyard.tables.labels import INT64, LABEL_DUE, check_years, label_column, wrong_label
 from modelyard.tables.sources import check_names
 from modelyard.tables.sources.forms import cells_of, read_form
 
@@ -45,9 +45,9 @@ def plain_label(label: Any) -> Plain:
     value = plain_cell(label)
     if isinstance(label, Decimal) and label.is_finite() and label == int(label):
         value = int(label)
-    if type(value) is int:
-        return require_int64(value)
-    return finite(value) if type(value) is float else value
+    if type(value) is int and value in INT64:
+        return value
+    return finite(value) if type(value) in (int, float) else value  # no wire carries larger integers
 
 
 def plain_labels(y: Any, label: str = "y") -> list[Plain]:
@@ -56,9 +56,8 @@ def plain_labels(y: Any, label: str = "y") -> list[Plain]:
     check_years(column, label)
     given = list(column)
     with suppress(ValueError):
-        if set(map(type, given)) <= _AS_THEY_ARE:  # mostly a few labels over and over
-            for one in set(given):
-                plain_label(one)
+        # Mostly a few labels come over and over.
+        if set(map(type, given)) <= _AS_THEY_ARE and all(plain_label(one) is one for one in set(given)):
             return given
     written: list[Plain] = []
     wrong: list[FieldError] = []

@@ -107,12 +107,45 @@ def test_a_csv_is_read_as_its_other_columns_are_written(tmp_path: Path) -> None:
     assert table.codes.tolist() == [1100.0 + row for row in range(20)]
     told = [warning.message for warning in table.warnings if warning.code == "numbers_read_as"]
     assert told == [
-        "column \"target 'price'\" was read as numbers in another spelling, 1.500 as 1500; predictions read it so, too"
+        "column 'price' was read as numbers in another spelling, 1.500 as 1500; predictions read it so, too"
     ]
     plain = read_csv(tmp_path, "\n".join(["size,price", *(f"{row},{row}.5" for row in range(20))]))
     assert plain.codes.tolist() == [row + 0.5 for row in range(20)]
     said = read_csv(tmp_path, "\n".join(["size;price", *(f"{row};1,{row + 100}" for row in range(20))]), decimal=",")
     assert said.codes.tolist() == pytest.approx([1 + (row + 100) / 1000 for row in range(20)])
+
+
+def test_a_target_shows_how_the_numbers_beside_it_are_written(tmp_path: Path) -> None:
+    table = read_csv(tmp_path, "\n".join(["size;price", *(f"1.{row + 100};{row},5" for row in range(20))]))
+    assert table.frame["size"].to_list() == [1100.0 + row for row in range(20)]
+    assert table.codes.tolist() == [row + 0.5 for row in range(20)]
+
+
+def test_a_column_declared_categorical_shows_nothing_of_how_the_target_is_written(tmp_path: Path) -> None:
+    text = "\n".join(["size;price", *(f"{row},5;1.{row + 100}" for row in range(20))])
+    table = read_csv(tmp_path, text, feature_types={"size": "categorical"})
+    assert table.codes.tolist() == [float(f"1.{row + 100}") for row in range(20)]
+
+
+def test_a_column_may_be_called_as_messages_call_the_target(tmp_path: Path) -> None:
+    table = read_csv(tmp_path, "\n".join(["target 'price';price", *(f"{row};{row},5" for row in range(20))]))
+    assert table.frame["target 'price'"].to_list() == [float(row) for row in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("y", "shown"),
+    [
+        (pl.Series([10**18, *range(39)]).cast(pl.Datetime("us")), "'1000000000000000000 us since 1970'"),
+        (pl.Series([[row] for row in range(N)]), "[0] (and 39 more)"),
+        (pl.Series(range(N)).cast(pl.Duration("us")), "datetime.timedelta(0) (and 39 more)"),
+    ],
+)
+def test_a_series_of_no_numbers_is_refused_by_row(y: pl.Series, shown: str) -> None:
+    with pytest.raises(InvalidTable) as caught:
+        read(y)
+    assert caught.value.detail.startswith("y, row 0: must be ")
+    assert caught.value.detail.endswith(f"got {shown}")
+    assert caught.value.errors[0].loc == ("y", 0)
 
 
 def test_wrong_cells_of_a_csv_are_named(tmp_path: Path) -> None:

@@ -20,7 +20,16 @@ from modelyard.ml_core.training import orders, plan, runs
 from modelyard.ml_core.training.orders import order_training
 from modelyard.ml_core.training.trainings import run_training
 from modelyard.models_registry.base import Fit, FitTask, ModelClass
-from modelyard.schemas import Evaluation, Label, ModelMetadata, ModelWarning, Prediction, PredictRequest, TrainRequest
+from modelyard.schemas import (
+    Evaluation,
+    FeatureType,
+    Label,
+    ModelMetadata,
+    ModelWarning,
+    Prediction,
+    PredictRequest,
+    TrainRequest,
+)
 from modelyard.tables import Reader
 from modelyard.tables.contract import Contract, TrainingTable
 from modelyard.tables.labels import Target, TargetReader
@@ -30,6 +39,7 @@ class Values:
     """A task whose targets are numbers: as little of a regression as there can be."""
 
     preloads: tuple[str, ...] = ("sklearn.linear_model",)
+    target_type: FeatureType | None = "numeric"
 
     def read_target(self, keys_of_task: KeysOfTask) -> TargetReader:
         return lambda column, *_, text_cells: Target(np.array(column, dtype=np.float64))

@@ -151,6 +151,27 @@ def test_files_without_a_header_are_predicted_for_by_position_where_nothing_else
         reader.read_table(write(tmp_path, "1,9,x\n"))
 
 
+@pytest.mark.parametrize("content", ["1;no;\n2;yes;\n", "1;no;;;\n2;yes\n", ";no;\n2;yes;;\n"])
+def test_rows_without_a_header_may_end_in_delimiters(tmp_path: Path, content: str) -> None:
+    path = write(tmp_path, content)
+    told = train(path, header=False, names=("a", "y"))
+    assert (told.frame.columns, told.frame["a"].to_list()[-1], told.contract.classes) == (["a"], 2.0, ("no", "yes"))
+    reader = Reader(train(write(tmp_path, "a;b;y\n1;no;x\n2;yes;z\n", "h.csv")).contract)
+    assert reader.read_table(path, file=FileOptions(header=False)).frame["b"].to_list() == ["no", "yes"]
+
+
+def test_what_stands_behind_the_names_of_a_file_without_a_header_is_not_dropped(tmp_path: Path) -> None:
+    with pytest.raises(InvalidTable, match=r"row 1 \(line 2\) has 3 cells, the header has 2"):
+        train(write(tmp_path, "1;no;\n2;yes;3\n"), header=False, names=("a", "y"))
+    with pytest.raises(InvalidTable, match="names has 1 names, the first row has 3 cells"):
+        train(write(tmp_path, "1;no;\n2;yes;\n"), header=False, names=("y",))
+
+
+@pytest.mark.parametrize("first", ["PAR1", "ARROW1", "ORC", "BZh"])
+def test_a_header_may_begin_as_files_of_other_formats_do(tmp_path: Path, first: str) -> None:
+    assert read_file(write(tmp_path, f"{first},y\n1,2\n")).rows() == [("1", "2")]
+
+
 def test_names_say_that_there_is_no_header() -> None:
     fields = {"model_class_key": "m", "X": [[1]], "names": ["a"]}
     assert FileOptions().told(parse(TrainRequest, fields)).header is False

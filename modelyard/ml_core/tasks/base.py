@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from modelyard.schemas import Evaluation, Label, ModelWarning, Prediction
+from modelyard.schemas import Evaluation, FeatureType, Label, ModelWarning, Prediction
 from modelyard.tables.contract import Contract, TrainingTable
 from modelyard.tables.labels import TargetReader
 
@@ -71,6 +71,8 @@ class Task(Protocol):
 
     preloads: tuple[str, ...]
     """The modules that evaluations of the task import when they come to it; runs import them before."""
+    target_type: FeatureType | None
+    """The type of the column of targets; None if targets are no numbers but labels."""
 
     def read_target(self, keys_of_task: KeysOfTask) -> TargetReader:
         """Return what reads the targets of a table; for those of another task it names the model classes to take."""

@@ -106,6 +106,7 @@ def order_training(
         feature_names=full.feature_names,
         options=options,
         read_target=task.read_target(models_registry.keys_of_task),
+        target_type=task.target_type,
         inherited_types=None if parent is None else parent.feature_types,
         row_names=parent.feature_names if parent is not None and _is_rows(full.X) else None,
     )

@@ -21,7 +21,7 @@ def reading_options(
         markers = list(missing_markers) if parent is None else parent.missing_markers
     inherited = exclude is None and parent is not None
     if exclude is None:
-        exclude = [] if parent is None else parent.exclude
+        exclude = [] if parent is None else [name for name in parent.exclude if name not in _used(request)]
     return ReadingOptions(
         tuple(dict.fromkeys(("", *markers))),  # empty cells are missing in any case
         decimal,
@@ -32,9 +32,16 @@ def reading_options(
     )
 
 
+def _used(request: TrainRequest | RetrainRequest) -> set[str | None]:
+    """Return the columns of which a request speaks, besides those to leave out."""
+    types = request.feature_types
+    return {request.target, *(types if isinstance(types, dict) else ())}
+
+
 def kept_reading(options: ReadingOptions, table: TrainingTable) -> Reading:
     """Return what a model keeps of how its table was read."""
     file = options.file
+    names = () if file.header else table.given_names or file.names or file.usual_names  # of JSON the parent's stay
     return Reading(
         decimal=options.decimal,
         thousands=options.thousands,
@@ -43,7 +50,7 @@ def kept_reading(options: ReadingOptions, table: TrainingTable) -> Reading:
         delimiter=file.delimiter,
         skip_rows=file.skip_rows,
         header=file.header,
-        names=list(table.given_names) or None,
+        names=list(names or ()) or None,
         sheet=file.sheet,
         exclude=list(options.exclude),
     )

@@ -11,6 +11,7 @@ import polars as pl
 
 from modelyard.errors import InvalidTable
 from modelyard.tables.sources import pandas_index
+from modelyard.tables.sources.foreign import is_text
 from modelyard.tables.sources.raw import RawTable
 
 
@@ -27,6 +28,9 @@ _FORMATS = (
     _Format(b"ARROW1", b"ARROW1", "Arrow", pl.read_ipc, pandas_index.in_arrow),
     _Format(b"\xff\xff\xff\xff", b"", "Arrow", pl.read_ipc_stream, pandas_index.in_arrow),
 )
+_START = 64
+"""In so many first bytes each of the formats has some that text does not have."""
+
 _BEYOND_THE_READER = "two of its columns have the same name, or one has a type that is not supported, or it is damaged"
 """Said instead of polars' words if polars panics: those quote its source."""
 
@@ -54,6 +58,8 @@ def read_arrow(data: bytes) -> RawTable:
 
 
 def _format_of(data: bytes) -> _Format | None:
+    if is_text(data[:_START]) and b"\n" in data:  # a CSV, whose first name may begin like a format
+        return None
     return next((known for known in _FORMATS if data.startswith(known.magic)), None)
 
 

@@ -73,7 +73,7 @@ def _read(text: bytes, options: FileOptions, delimiter: str, line: int) -> CsvTa
     if options.header:
         names = _header(record)
     else:
-        names, body_start, header_lines = options.named(len(record)), 0, 0
+        names, body_start, header_lines = options.named(len(record), _width(record).named), 0, 0
     body = text[body_start:]
     line += header_lines
     if not body or lone_returns or body.startswith(_BOM) or not _is_well_quoted(body, delimiter):
@@ -155,7 +155,7 @@ def _no_header(names: Sequence[str]) -> str:
 
 
 def _width(names: Sequence[str]) -> Width:
-    return Width(max(position for position, name in enumerate(names, 1) if name), len(names))
+    return Width(max((position for position, name in enumerate(names, 1) if name.strip(BLANKS)), default=0), len(names))
 
 
 def _read_exactly(body: bytes, names: Sequence[str], delimiter: str, line: int) -> CsvTable:

@@ -37,6 +37,11 @@ def foreign(data: bytes) -> str | None:
         kind = "XML" if start.startswith(b"<?xml") and b"<html" not in start else "an HTML page"
         return f"{kind}, whatever its name says; save it as CSV"
     for magic, name in _FOREIGN:
-        if data.startswith(magic) and (magic not in _TEXTS or len(data.translate(None, _NO_TEXT)) < len(data)):
+        if data.startswith(magic) and (magic not in _TEXTS or not is_text(data)):
             return name
     return None
+
+
+def is_text(data: bytes) -> bool:
+    """Whether there is no byte that text in UTF-8 or an encoding of single bytes does not have."""
+    return len(data.translate(None, _NO_TEXT)) == len(data)

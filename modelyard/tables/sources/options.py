@@ -59,20 +59,22 @@ class FileOptions:
         """Return the options for a table whose columns have these names, or from which a model needs these."""
         return replace(self, names=self.names or feature_names, expected=expected)
 
-    def named(self, width: int) -> list[str]:
+    def named(self, width: int, filled: int) -> list[str]:
         """Return the names of the columns of a file without a header, whose first row has `width` cells.
 
         They are those that were told, else those of the training table or those that the model needs, whichever are as
-        many; in training else f0, f1, ... Raises InvalidTable.
+        many; in training else f0, f1, ... Cells behind the first `filled` ones are empty and may have no names, because
+        rows may end in delimiters. Raises InvalidTable.
         """
+        widths = range(width, filled - 1, -1)
         if self.names is not None:
             check_names(self.names, "names")
-            if len(self.names) != width:
+            if len(self.names) not in widths:
                 message = f"names has {len(self.names)} names, the first row has {cell_count(width)}"
                 raise InvalidTable.of([FieldError(("names",), message, len(self.names))])
             return list(self.names)
         known = [names for names in (self.usual_names, self.expected) if names]
-        fitting = next((names for names in known if len(names) == width), None)
+        fitting = next((names for fit in widths for names in known if len(names) == fit), None)
         if fitting is None and known:
             due = ", or ".join(f"{len(names)} ({', '.join(map(repr, names[:20]))})" for names in known)
             raise InvalidTable(f"the first row has {cell_count(width)}, due are {due}; names says what the columns are")

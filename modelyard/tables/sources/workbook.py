@@ -55,7 +55,7 @@ def read_workbook(data: bytes, label: str, options: FileOptions) -> dict[str, li
     ]
     places = range(filled[0], filled[-1] + 1)
     if not options.header:
-        names = dict(zip(places, options.named(len(places)), strict=True))
+        names = dict(zip(places, options.named(len(places), len(places)), strict=True))
         return {name: _column(rows, place, sheet) for place, name in names.items()}
     (_, header), *rows = rows
     names = {place: _name(header[place]) for place in places if place in set(filled)}

@@ -15,7 +15,7 @@ from modelyard.errors import InvalidTable
 from modelyard.ml_core.tasks.base import MAX_NAMED, KeysOfTask, Metrics, Scores, Splits, Truth, changed
 from modelyard.ml_core.tasks.classification import curves, metrics
 from modelyard.ml_core.tasks.classification.splits import split_rows
-from modelyard.schemas import Evaluation, Label, ModelWarning, Prediction
+from modelyard.schemas import Evaluation, FeatureType, Label, ModelWarning, Prediction
 from modelyard.tables.contract import Contract, TrainingTable
 from modelyard.tables.labels import TargetReader, read_labels
 
@@ -30,6 +30,7 @@ class Classification:
     """The task of model classes that predict a label. It satisfies `tasks.base.Task`, which describes the methods."""
 
     preloads: tuple[str, ...] = ("sklearn.calibration", "sklearn.metrics", "sklearn.model_selection")
+    target_type: FeatureType | None = None
     validation_metrics = staticmethod(metrics.validation_metrics)
 
     def read_target(self, keys_of_task: KeysOfTask) -> TargetReader:

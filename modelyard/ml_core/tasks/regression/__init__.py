@@ -16,7 +16,7 @@ from modelyard.ml_core.tasks.base import KeysOfTask, Metrics, Scores, Splits, Tr
 from modelyard.ml_core.tasks.regression import metrics, residuals
 from modelyard.ml_core.tasks.regression.splits import split_rows
 from modelyard.ml_core.tasks.regression.targets import read_numbers
-from modelyard.schemas import Evaluation, Label, ModelWarning, Prediction
+from modelyard.schemas import Evaluation, FeatureType, Label, ModelWarning, Prediction
 from modelyard.tables.contract import Contract, TrainingTable
 from modelyard.tables.labels import TargetReader
 
@@ -25,6 +25,7 @@ class Regression:
     """The task of model classes that predict a number. It satisfies `tasks.base.Task`, which describes the methods."""
 
     preloads: tuple[str, ...] = ("sklearn.metrics", "sklearn.model_selection")
+    target_type: FeatureType | None = "numeric"
 
     def read_target(self, keys_of_task: KeysOfTask) -> TargetReader:
         """Read finite numbers; the errors and warnings name the classifiers for targets that are labels."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
+import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.schemas import ModelWarning
 from modelyard.schemas.showing import shown
 from modelyard.tables import ReadingOptions, advice, cells, columns
 from modelyard.tables.contract import CellReading
-from modelyard.tables.inference import plan_columns
-from modelyard.tables.labels import Target, wrong_label
+from modelyard.tables.inference import ColumnPlan
+from modelyard.tables.labels import Target, check_years, wrong_label
+from modelyard.tables.missing import column_markers
 from modelyard.tables.sources import Cells
 
 LARGEST_TARGET = 1e150
@@ -26,20 +28,21 @@ def read_numbers(
     column: Cells,
     label: str,
     options: ReadingOptions,
-    features: Mapping[str, Cells],
+    plan: ColumnPlan | None = None,
     *,
     text_cells: bool = False,
     for_labels: Sequence[str] = (),
 ) -> Target:
     """Return the n numbers of a column, float64.
 
-    `label` names them in messages. With `text_cells` (CSV) they may be written in another spelling, which is found out
-    from the `features` beside them, too. `for_labels` are the model classes for a target that is no quantity. Raises
-    InvalidTable.
+    `label` names them in messages. `plan` says how they are written if they are a column of X. `for_labels` are the
+    model classes for a target that is no quantity. Raises InvalidTable.
     """
-    beside = features if text_cells else {}
-    plans, _ = plan_columns({**beside, label: column}, {label: "numeric"}, options, text_cells=text_cells)
-    plan, wrong = plans[label], list[FieldError]()
+    check_years(column, label)
+    if isinstance(column, pl.Series) and not (column.dtype.is_numeric() or column.dtype in columns.TEXT_TYPES):
+        column = column.to_list()  # none of its cells is a number
+    plan = plan or ColumnPlan("numeric", CellReading(column_markers(options.missing_markers, among_numbers=True)))
+    wrong: list[FieldError] = []
     numbers = columns.numeric_series(label, column, plan.reading, wrong, text_cells=text_cells)
     if wrong or numbers.has_nulls() or not (numbers.abs() <= LARGEST_TARGET).all():
         raise InvalidTable.of(_wrong_numbers(column, label, plan.reading, for_labels, text_cells=text_cells))
