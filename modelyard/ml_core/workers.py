@@ -12,6 +12,9 @@ from typing import ParamSpec, TypeVar
 
 log = logging.getLogger(__name__)
 
+KEPT = 4
+"""How many idle threads are kept: after a rush of callers, the others would hold memory for nobody."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -19,7 +22,7 @@ T = TypeVar("T")
 class Workers:
     """Runs functions in threads, at most `at_once` at a time. The threads never keep the process from ending.
 
-    Work that has begun goes on to its end, even after its caller has hung up. A thread is kept for the next function:
+    Work that has begun goes on to its end, even after its caller has hung up. KEPT threads wait for the next function:
     what the allocators of glibc and polars keep for a thread would else be made and thrown away each time (0.5 ms of
     CPU for a small table as columns). For callers on one event loop.
     """
@@ -53,7 +56,7 @@ class Workers:
 
     def _take_back(self, worker: _Worker) -> None:
         self._free.release()
-        if self._closed:
+        if self._closed or len(self._idle) >= KEPT:
             worker.end()
         else:
             self._idle.append(worker)

@@ -225,6 +225,7 @@ def test_a_target_that_nothing_can_learn_is_said_beside_it(dashboard: Dashboard,
         customerID=pl.int_range(7043) + 10**6, tenure=pl.int_range(7043) % 70, Churn=pl.int_range(7043) % 2
     ).write_csv(table)
     begin_training(page, dashboard, table, "customerID")
+    page.get_by_role("radio", name="classification (labels)").click()  # so many whole numbers look like quantities
     expect(page.get_by_text("customerID has 7043 classes in 7043 rows, 7043 of them of a single row")).to_be_visible()
     expect(page.get_by_text("Columns that could be predicted: Churn")).to_be_visible()
     expect(page.get_by_role("button", name="Train", exact=True)).to_be_disabled()

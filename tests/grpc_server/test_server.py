@@ -238,10 +238,11 @@ def test_what_is_not_ours_goes_to_the_log_and_not_to_the_caller(
     assert caught.details() == calls.UNEXPECTED
     request_id = dict(caught.trailing_metadata())["x-request-id"]
     assert re.fullmatch("[0-9a-f]{16}", request_id)
-    unexpected = next(record for record in caplog.records if record.exc_info)
+    # The look at the yard's health fails now and then, too; it is no call.
+    unexpected = next(record for record in caplog.records if record.exc_info and hasattr(record, "facts"))
     assert unexpected.exc_info is not None
     assert "a secret of ours" in str(unexpected.exc_info[1])
-    assert unexpected.facts["request_id"] == request_id  # type: ignore[attr-defined]
+    assert unexpected.facts["request_id"] == request_id
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
