@@ -70,6 +70,7 @@ WRITERS: dict[str, Any] = {
     "stream.arrows": lambda columns: binary(columns, "write_ipc_stream"),
     "parquet, called.csv": lambda columns: binary(columns, "write_parquet"),
     "json, called.csv": lambda columns: json.dumps(columns).encode(),
+    "lines, called.csv": lambda columns: "\n".join(map(json.dumps, records(columns))).encode(),
 }
 
 

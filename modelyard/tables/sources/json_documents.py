@@ -43,10 +43,12 @@ def read_document(data: bytes, extension: str, label: str) -> Any:
     try:
         return _table_in(orjson.loads(data), label)
     except orjson.JSONDecodeError as error:
-        if extension in _CSV_EXTENSIONS:
-            return None
-        if _is_json(data.lstrip().split(b"\n", 1)[0]):  # many tools write JSON lines as .json
+        may_be_csv = extension in _CSV_EXTENSIONS
+        # Many tools write JSON lines as .json; a list may be the header of a CSV, an object is none.
+        if (start == b"{" or not may_be_csv) and _is_json(data.lstrip().split(b"\n", 1)[0]):
             return _read_lines(data, label)
+        if may_be_csv:
+            return None
         raise InvalidTable(f"{label} is not JSON: {placed_json_fault(error)}") from None
 
 
