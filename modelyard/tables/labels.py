@@ -46,7 +46,7 @@ class TargetReader(Protocol):
     def __call__(
         self, column: Cells, label: str, options: ReadingOptions, plan: ColumnPlan | None, *, text_cells: bool
     ) -> Target:
-        """Return the targets. `plan` says how they are read if they are a numeric column of X. Raises InvalidTable."""
+        """Return the targets. `plan` says how they are read if they are a CSV's numeric column. Raises InvalidTable."""
         ...
 
 

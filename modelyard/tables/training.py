@@ -51,7 +51,8 @@ def read_training(
     features, label, labels = _split(raw, y, target)
     inherited = {name: kind for name, kind in (inherited_types or {}).items() if name in features}
     declared = {**inherited, **_declared(feature_types, list(features), target if y is None else None)}
-    beside = {target: target_type} if target and target_type and y is None else {}  # it shows how numbers are written
+    is_written = raw.text_cells and y is None
+    beside = {target: target_type} if is_written and target and target_type else {}  # shows how numbers are written
     plans, errors = plan_columns(
         features | dict.fromkeys(beside, labels), declared | beside, options, text_cells=raw.text_cells
     )
@@ -59,7 +60,7 @@ def read_training(
     series = _read_columns(features, plans, errors, text_cells=raw.text_cells)
     if errors:
         raise InvalidTable.of(errors)
-    found = read_target(labels, label, options, of_target, text_cells=raw.text_cells and y is None)
+    found = read_target(labels, label, options, of_target, text_cells=is_written)
     contract = _contract(plans, series, found.classes, options)
     frame = pl.DataFrame(list(series.values()))
     warnings = (

@@ -146,6 +146,10 @@ def test_a_series_of_no_numbers_is_refused_by_row(y: pl.Series, shown: str) -> N
     assert caught.value.detail.startswith("y, row 0: must be ")
     assert caught.value.detail.endswith(f"got {shown}")
     assert caught.value.errors[0].loc == ("y", 0)
+    frame = pl.DataFrame(X).with_columns(y.alias("price"))
+    with pytest.raises(InvalidTable) as in_column:
+        order_training(TrainRequest(model_class_key="linear_regression", X=frame, target="price"), ())
+    assert in_column.value.detail == caught.value.detail.replace("y", "target 'price'", 1)
 
 
 def test_wrong_cells_of_a_csv_are_named(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def read_numbers(
 ) -> Target:
     """Return the n numbers of a column, float64.
 
-    `label` names them in messages. `plan` says how they are written if they are a column of X. `for_labels` are the
+    `label` names them in messages. `plan` says how they are written in a CSV. `for_labels` are the
     model classes for a target that is no quantity. Raises InvalidTable.
     """
     check_years(column, label)
