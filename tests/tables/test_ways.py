@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from modelyard.errors import InvalidRequest, InvalidTable, PayloadTooLarge
@@ -165,6 +166,33 @@ def test_what_stands_behind_the_names_of_a_file_without_a_header_is_not_dropped(
         train(write(tmp_path, "1;no;\n2;yes;3\n"), header=False, names=("a", "y"))
     with pytest.raises(InvalidTable, match="names has 1 names, the first row has 3 cells"):
         train(write(tmp_path, "1;no;\n2;yes;\n"), header=False, names=("y",))
+
+
+@pytest.mark.parametrize(
+    ("content", "column", "blank_rows"),
+    [
+        ("\n1\n\n2\n", [None, 1.0, None, 2.0], 0),
+        ('""\n', [None], 0),
+        (";\n1;x\n;;\n2;x\n", [1.0, 2.0], 2),
+        ("title\n;\n\n1;x\n", [1.0], 1),
+        ("sep=;\n;\n1;x\n", [1.0], 1),
+    ],
+)
+def test_no_row_above_the_first_filled_one_is_lost_without_a_word(
+    content: str, column: list[float | None], blank_rows: int, tmp_path: Path
+) -> None:
+    rows = "1\n2\n3\n" if column[0] is None else "1;x\n2;y\n3;x\n"
+    y = pl.Series([0, 1, 0])
+    options = ReadingOptions(("",), file=FileOptions(header=False))
+    trained = read_training(
+        write(tmp_path, rows), y, target=None, feature_types=None, feature_names=None, options=options
+    )
+    file = FileOptions(header=False, skip_rows=content.count("title"))
+    table = Reader(trained.contract).read_table(write(tmp_path, content, "p.csv"), file=file)
+    assert table.frame["f0"].to_list() == column
+    assert [(warning.code, warning.count) for warning in table.warnings] == [("blank_rows", blank_rows)] * (
+        blank_rows > 0
+    )
 
 
 @pytest.mark.parametrize("first", ["PAR1", "ARROW1", "ORC", "BZh"])

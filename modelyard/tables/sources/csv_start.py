@@ -28,9 +28,14 @@ _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 
 
 class Start(NamedTuple):
-    """The offset of the header, which is behind blank lines, bare delimiters and a line `sep=;`, and the delimiter."""
+    """Where the table begins, and its delimiter.
+
+    `offset` is that of the header, which is behind blank lines, bare delimiters and a line `sep=;`; `blank` that of the
+    blank lines, which are rows of a table without a header.
+    """
 
     offset: int
+    blank: int
     delimiter: str
 
 
@@ -44,10 +49,11 @@ def find_start(data: bytes, options: FileOptions, prefer: str | None = None) -> 
 
     The options may name it, or a line `sep=`. Raises InvalidTable if no line is left of those that the options skip.
     """
-    offset = _blank_lines_end(data, _skipped(data, options.skip_rows))
+    blank = _skipped(data, options.skip_rows)
+    offset = _blank_lines_end(data, blank)
     if (said := _SEP.match(data, offset)) is not None:
-        return Start(_blank_lines_end(data, said.end()), options.delimiter or said[1].decode())
-    return Start(offset, options.delimiter or find_delimiter(data[offset:], prefer))
+        return Start(_blank_lines_end(data, said.end()), said.end(), options.delimiter or said[1].decode())
+    return Start(offset, blank, options.delimiter or find_delimiter(data[offset:], prefer))
 
 
 def find_delimiter(data: bytes, prefer: str | None = None) -> str:

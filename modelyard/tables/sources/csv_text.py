@@ -52,7 +52,8 @@ def read_csv(data: bytes, options: FileOptions = FIND_OUT, *, prefer: str | None
     as writers of CSV mean them. A first line `sep=;` says the delimiter. `prefer` is the one to take if several would
     do. Raises InvalidTable.
     """
-    offset, delimiter = find_start(data, options, prefer)
+    header, blank, delimiter = find_start(data, options, prefer)
+    offset = header if options.header else blank
     text, line = data[offset:], len(data[:offset].splitlines())
     try:
         table = _read(text, options, delimiter, line)
@@ -65,11 +66,11 @@ def read_csv(data: bytes, options: FileOptions = FIND_OUT, *, prefer: str | None
 
 
 def _read(text: bytes, options: FileOptions, delimiter: str, line: int) -> CsvTable:
-    """Read from the header on; `line` lines of the file are before it."""
+    """Read from the header on, or without one from the first row; `line` lines of the file are before it."""
     lone_returns = b"\r" in text and _LONE_RETURN.search(text) is not None
     if lone_returns and b'"' not in text:
         text, lone_returns = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n"), False
-    record, body_start, header_lines = _first_record(text, delimiter)
+    record, body_start, header_lines = _first_record(text, delimiter, filled=not options.header)
     if options.header:
         names = _header(record)
     else:
@@ -120,8 +121,11 @@ def _is_well_quoted(body: bytes, delimiter: str) -> bool:
     return first == 0
 
 
-def _first_record(data: bytes, delimiter: str) -> tuple[list[str], int, int]:
-    """Return the first record, the offset of the first byte after it, and its number of lines."""
+def _first_record(data: bytes, delimiter: str, *, filled: bool) -> tuple[list[str], int, int]:
+    """Return the first record, or the first that is `filled`; the offset of the first byte after it, and its last line.
+
+    If none is filled it is one empty cell.
+    """
     end = 0
 
     def lines() -> Iterator[str]:
@@ -132,7 +136,7 @@ def _first_record(data: bytes, delimiter: str) -> tuple[list[str], int, int]:
 
     reader = strict_reader(lines(), delimiter)
     try:
-        record = next(reader, [])
+        record = next((cells for cells in reader if not filled or any(cell.strip(BLANKS) for cell in cells)), [""])
     except csv.Error as error:
         raise InvalidTable(f"the CSV header cannot be read: {in_words(error)}") from None
     return record, end, reader.line_num
