@@ -33,14 +33,18 @@ def checking(document: Callable[[], Mapping[str, Any]]) -> Callable[[Request], C
 
     async def check(request: Request) -> None:
         taken, given = formats_of(request.scope["route"].path_format, request.method)
-        accept = request.headers.get("accept")
-        if given and accept is not None:
-            choose(accept, given)
+        if given:
+            choose(accept_of(request), given)
         kind = request.headers.get("content-type")
         if taken and kind is not None:
             await _check_body(request, kind, taken)
 
     return check
+
+
+def accept_of(request: Request) -> str:
+    """Return the Accept of a request; several headers are one list, and none is an empty one, which accepts all."""
+    return ", ".join(request.headers.getlist("accept"))
 
 
 @lru_cache(maxsize=256)

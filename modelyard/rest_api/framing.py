@@ -38,6 +38,8 @@ class FramingProtocol(LingeringProtocol):
     """The connection's last answer; once there is one, nothing more is read."""
 
     _head_bytes = 0
+    _under_way: Any = None
+    """The request that is being answered, or was answered last; `cycle` is the one that was read last."""
 
     def data_received(self, data: bytes) -> None:
         """Read what has come."""
@@ -102,6 +104,17 @@ class FramingProtocol(LingeringProtocol):
         super().on_response_complete()
         if last and self._refusal is not None and not self.transport.is_closing():
             self._end(self._refusal)
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._under_way = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request under way that its caller has left; uvicorn tells only the one that was read last."""
+        if self._under_way is not None and not self._under_way.response_complete:
+            self._under_way.disconnected = True
+            self._under_way.message_event.set()
+        super().connection_lost(exc)
 
     def _refuse(self, error: HttpParserError) -> None:
         """Refuse all that comes from here on, after the answers to the requests before."""

@@ -162,7 +162,7 @@ class HttpCall(Call):
     async def fail(self, error: Exception) -> None:
         """Answer an error that reached the gate; if the answer has begun, there is nothing more to say."""
         if isinstance(error, ClientDisconnect):
-            self.code, self.status = "CANCELLED", HUNG_UP
+            self.code, self.status, self.bytes_out = "CANCELLED", HUNG_UP, 0
             return
         refused = self.refusal(error)
         if not self.status:

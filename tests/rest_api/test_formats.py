@@ -70,6 +70,14 @@ def test_predictions_mind_accept_on_either_way(http: httpx.Client) -> None:
         assert http.post("/predict", json=asked, headers={"Accept": accept}).status_code == 200
 
 
+@pytest.mark.parametrize("others", [("text/html", JSON), (JSON, "text/html")])
+def test_accepts_that_come_in_several_headers_are_one_list(http: httpx.Client, others: tuple[str, str]) -> None:
+    headers = [("Accept", other) for other in others]  # the client's own Accept stands aside for them
+    assert http.post("/predict", json={"model_id": "kept", "X": X}, headers=headers).status_code == 200
+    upload = {"files": {"file": ("x.json", json.dumps(X))}, "data": {"model_id": "kept"}}
+    assert http.post("/predict/file", **upload, headers=headers).headers["content-type"] == JSON  # type: ignore[arg-type]
+
+
 def test_each_route_gives_what_is_its_own(http: httpx.Client) -> None:
     assert http.get("/models/kept/artifact", headers={"Accept": "application/octet-stream"}).status_code == 200
     refusal(http.get("/models/kept/artifact", headers={"Accept": "application/json"}), 406, "INVALID_ARGUMENT")
@@ -79,7 +87,17 @@ def test_each_route_gives_what_is_its_own(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/predict", "/train", "/retrain"])
-@pytest.mark.parametrize("kind", ["text/csv", "application/xml", "multipart/form-data; boundary=b", "text/plain"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "text/csv",
+        "application/xml",
+        "multipart/form-data; boundary=b",
+        "text/plain",
+        "*/*",
+        "application/json, text/plain, */*",
+    ],
+)
 def test_a_body_of_another_type_is_a_415_that_names_what_is_taken(http: httpx.Client, path: str, kind: str) -> None:
     answer = http.post(path, content=b"age,kind\n1,a\n", headers={"Content-Type": kind})
     problem = refusal(answer, 415, "INVALID_ARGUMENT")

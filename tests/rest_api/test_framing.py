@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
+import uvloop
 
-from modelyard.rest_api.express.gathering import GatheringProtocol
+from modelyard.rest_api.express.gathering import GatheringProtocol, _Gathering
 from tests import doors
 from tests.waiting import PATIENCE_S
 
@@ -241,7 +242,9 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def echoing(piece_bytes: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def echoing(
+    piece_bytes: int = 10**6, app: Any = echo
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """Connect to a server that hears everything in pieces of a size, however it comes."""
 
     class Piecemeal(GatheringProtocol):
@@ -249,7 +252,7 @@ async def echoing(piece_bytes: int) -> AsyncIterator[tuple[asyncio.StreamReader,
             for start in range(0, len(data), piece_bytes):
                 super().data_received(data[start : start + piece_bytes])
 
-    server = uvicorn.Server(uvicorn.Config(echo, lifespan="off", http=Piecemeal))
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", http=Piecemeal))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server.config.load()
         server.lifespan = server.config.lifespan_class(server.config)
@@ -273,10 +276,59 @@ def test_offers_one_after_the_other_are_read_however_they_come(piece_bytes: int)
 
 def test_half_an_answer_is_not_followed_by_a_refusal() -> None:
     async def talk() -> bytes:
-        async with echoing(10**6) as (reader, writer):
+        async with echoing() as (reader, writer):
             writer.write(b"POST /early HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
             await reader.readuntil(b"half")
             writer.write(b"no size\r\n")
             return await reader.read()
 
     assert asyncio.run(talk()) == b""
+
+
+def test_a_request_with_others_behind_it_is_told_that_its_caller_has_left() -> None:
+    async def talk() -> None:
+        reached, left = asyncio.Event(), asyncio.Event()
+
+        async def waiting(scope: Any, receive: Any, send: Any) -> None:
+            assert (await receive())["type"] == "http.request"
+            reached.set()
+            assert (await receive())["type"] == "http.disconnect"
+            left.set()
+
+        async with echoing(app=waiting) as (_, writer):
+            writer.write(LAST.replace(b"Connection: close\r\n", b"") + LAST)
+            await asyncio.wait_for(reached.wait(), PATIENCE_S)
+            writer.close()
+            await asyncio.wait_for(left.wait(), PATIENCE_S)
+
+    asyncio.run(talk())
+
+
+def test_an_answer_to_a_caller_who_leaves_in_its_turn_is_dropped() -> None:
+    """By uvloop, whose transports take no bytes after their end."""
+
+    async def talk() -> list[dict[str, Any]]:
+        loop = asyncio.get_running_loop()
+        faults: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, fault: faults.append(fault))
+        made: asyncio.Future[asyncio.Transport] = loop.create_future()
+
+        class Accepting(asyncio.Protocol):
+            def connection_made(self, transport: Any) -> None:
+                made.set_result(transport)
+
+        server = await loop.create_server(Accepting, "127.0.0.1", 0)
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        transport = await made
+        gathering = _Gathering(transport, loop)
+        transport.abort()
+        gathering.write(b"late")
+        flushed = asyncio.Event()
+        loop.call_soon(flushed.set)
+        await flushed.wait()
+        writer.close()
+        server.close()
+        return faults
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(talk()) == []

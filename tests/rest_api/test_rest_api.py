@@ -423,11 +423,11 @@ def test_openapi_has_a_working_example_for_each_body(http: httpx.Client) -> None
     assert "422" not in json.dumps(document)
 
 
-def _hang_up(url: str) -> None:
+def _hang_up(url: str, path: str) -> None:
     """Promise a body and leave before it is sent."""
     address = urlsplit(url)
     with socket.create_connection((address.hostname, address.port)) as connection:
-        connection.sendall(b"POST /train HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{")
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{{".encode())
 
 
 def test_the_log_tells_of_requests_but_not_of_their_data(tmp_path: Path) -> None:
@@ -439,7 +439,8 @@ def test_the_log_tells_of_requests_but_not_of_their_data(tmp_path: Path) -> None
             url + "/predict", json={"model_id": trained["model_id"], "X": [["secret-cell", 1]]}, timeout=PATIENCE_S
         )
         httpx.get(url + "/models/a%0aforged", timeout=PATIENCE_S)
-        _hang_up(url)
+        for path in ("/train", "/predict"):
+            _hang_up(url, path)
     text = folder.with_suffix(".log").read_text()
     assert "secret-cell" not in text
     lines = [json.loads(line) for line in text.splitlines()]
@@ -450,3 +451,5 @@ def test_the_log_tells_of_requests_but_not_of_their_data(tmp_path: Path) -> None
     assert (line["model_class"], line["rows"]) == ("logistic_regression", 30)
     assert line["bytes_in"] > 0
     assert line["ms"] > 0
+    left = [(line["message"], line["bytes_out"]) for line in lines if line.get("status") == 499]
+    assert sorted(left) == [("POST /predict", 0), ("POST /train", 0)]

@@ -132,7 +132,7 @@ class AtOnceProtocol(GatheringProtocol):
             self._answered(data)
 
     def _write(self, data: bytes, body_at: int, call: Call, answer: Answer[bytes] | None) -> None:
-        if answer is None or len(answer.content) > SMALL_BYTES:  # a large answer may leave compressed
+        if answer is None:
             self._answered(data)
             return
         content = answer.content

@@ -70,7 +70,8 @@ class _Gathering:
     def _flush(self) -> None:
         if self._pending:
             pending, self._pending = self._pending, []
-            self._transport.writelines(pending)
+            if not self._transport.is_closing():  # otherwise the caller has left in this turn
+                self._transport.writelines(pending)
 
     def is_closing(self) -> bool:
         return self._transport.is_closing()

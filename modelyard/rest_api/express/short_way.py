@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import nullcontext
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from modelyard.ml_core.desk import SMALL_BYTES, Answer, Desk
@@ -17,13 +18,12 @@ from modelyard.rest_api.express import cut_out
 from modelyard.rest_api.prediction_formats import timing, write_json
 from modelyard.schemas import PredictRequest
 
+_JSONS = (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=UTF-8")
 _PLAIN = frozenset(
     {
-        b"*/*",
-        b"application/json",
-        b"application/json; charset=utf-8",
-        b"application/json;charset=UTF-8",
-        b"application/json, text/plain, */*",
+        *((name, value) for name in (b"accept", b"content-type") for value in _JSONS),
+        (b"accept", b"*/*"),
+        (b"accept", b"application/json, text/plain, */*"),
     }
 )
 """The headers of nearly everybody who wants JSON for JSON."""
@@ -48,8 +48,6 @@ class ShortWay:
             await self._app(scope, receive, send)
             return
         body = await _read(receive)
-        if body is None:
-            return
         if len(body) > SMALL_BYTES:
             found = await predict_large(self._desk, body)
         else:
@@ -65,8 +63,8 @@ class ShortWay:
 
 def is_plain(headers: Iterable[tuple[bytes, bytes]], judged: frozenset[bytes]) -> bool:
     """Whether those of the headers that are judged ask for JSON for JSON, in the words of nearly everybody."""
-    for name, value in headers:  # noqa: SIM110 - everybody passes here, and a loop is quicker
-        if name in judged and value not in _PLAIN:
+    for header in headers:  # noqa: SIM110 - everybody passes here, and a loop is quicker
+        if header[0] in judged and header not in _PLAIN:
             return False
     return True
 
@@ -80,8 +78,8 @@ async def predict_large(desk: Desk, body: bytes) -> Answer[bytes]:
     return await desk.predict_many(lambda: nullcontext(cut_out.read(body) or read()), write_json, again=read)
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """Read a body; None if the caller hung up."""
+async def _read(receive: Receive) -> bytes:
+    """Read a body. Raises ClientDisconnect if the caller hangs up before its end."""
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body", False):
         body: bytes = message.get("body", b"")
@@ -92,4 +90,4 @@ async def _read(receive: Receive) -> bytes | None:
         if not message.get("more_body", False):
             return b"".join(chunks)
         message = await receive()
-    return None
+    raise ClientDisconnect

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from modelyard.ml_core.desk import Desk
 from modelyard.rest_api.bodies import parse_json, read_table
-from modelyard.rest_api.formats import JSON, choose
+from modelyard.rest_api.formats import JSON, accept_of, choose
 from modelyard.rest_api.openapi import error_responses, json_body, table_answer, table_body
 from modelyard.rest_api.prediction_formats import MEDIA_TYPES, timing, write, write_json
 from modelyard.schemas import ModelWarning, Predictions, PredictRequest
@@ -40,7 +40,7 @@ def router(desk: Desk) -> APIRouter:
 
         Quickest is an Arrow stream as the body itself, the other fields in the query.
         """
-        write = partial(_as_file, media_type=choose(request.headers.get("accept", "*/*"), MEDIA_TYPES))
+        write = partial(_as_file, media_type=choose(accept_of(request), MEDIA_TYPES))
         found = await desk.predict_many(await read_table(request, PredictRequest), write)
         found.content.headers["Server-Timing"] = timing(found)
         return found.content
