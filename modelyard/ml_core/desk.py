@@ -13,7 +13,7 @@ import logging
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from time import perf_counter
 from typing import Generic, NamedTuple, ParamSpec, TypeAlias, TypeVar
@@ -126,7 +126,8 @@ class Desk:
     def predict_soon(self, call: Call, read: Callable[[], PredictRequest], write: Write[T], told: Told[T]) -> None:
         """Predict for a small request of a call on the loop, without a coroutine: `told` is called with the answer.
 
-        It is called with None if only `predict` can answer. What is wrong with the request as such is raised here.
+        It is called with None if only `predict` can answer, or say what is wrong. What is wrong with the request as
+        such is raised here.
         """
         call.verb = "predict"
         began = perf_counter()
@@ -134,11 +135,12 @@ class Desk:
         read_at = perf_counter()
 
         def tell(found: Predictions | Exception | None) -> None:
-            if found is None or isinstance(found, Exception):
-                told(None)
-                return
-            call.facts["rows"] = len(found.predictions)
-            told(_written(found, write, began, read_at))
+            answer = None
+            if isinstance(found, Predictions):
+                call.facts["rows"] = len(found.predictions)
+                with suppress(Exception):  # `predict` meets it again
+                    answer = _written(found, write, began, read_at)
+            told(answer)
 
         self._turns.ask(request, tell, call)
 

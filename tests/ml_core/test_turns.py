@@ -67,6 +67,23 @@ def test_what_is_wrong_with_one_is_told_to_it_alone(yard: Yard) -> None:
     assert [type(error) for error in found[1:3]] == [InvalidTable, ModelNotFound]
 
 
+def test_an_answer_that_cannot_be_made_is_told_to_its_caller_alone(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answers(scores: Any, contract: Any) -> Any:
+        if len(scores) == 2:
+            raise ArithmeticError
+        return original(scores, contract)
+
+    task = yard.loaded.get("one").task
+    original = task.answers
+    monkeypatch.setattr(task, "answers", answers)
+    one, two = (PredictRequest(model_id="one", X=X[:rows]) for rows in (1, 2))
+    found = together(Desk(yard), one, two, one)
+    assert found[0] == found[2] == yard.predict(one)
+    assert isinstance(found[1], ArithmeticError)
+
+
 def test_models_that_are_not_loaded_are_loaded_meanwhile(tmp_path: Path) -> None:
     with doors.core(tmp_path / "yard") as yard:
         train(yard, "new")

@@ -146,10 +146,11 @@ def test_an_answer_is_the_ordinary_one_to_the_byte(yard: Yard, model: str, rows:
 def test_a_large_answer_to_a_small_request_takes_the_ordinary_way(yard: Yard) -> None:
     async def run() -> None:
         async with talking(yard) as talk:
-            first, second = [await talk.answer(asked(rows=[0] * 500, probabilities=True)) for _ in range(2)]
+            first, *others = [await talk.answer(asked(rows=[0] * 500, probabilities=True)) for _ in range(3)]
             assert b"\r\nvary: accept-encoding\r\n" in first[0]
-            assert told(second) == told(first)
-            assert talk.passed_on == ["/predict"] * 2
+            assert [told(other) for other in others] == [told(first)] * 2
+            assert talk.passed_on == ["/predict"] * 3
+            assert [*talk.protocol._heads._known.values()] == [-1]  # its body is predicted once
 
     asyncio.run(run())
 
@@ -218,6 +219,25 @@ def test_what_is_refused_takes_the_ordinary_way_and_is_logged_once(
             lines = [record.facts for record in caplog.records if record.getMessage() == "POST /predict"]  # type: ignore[attr-defined]
             assert [line["status"] for line in lines] == [status]
             assert (await talk.answer(asked()))[0].startswith(b"HTTP/1.1 200 ")
+
+    asyncio.run(run())
+
+
+def test_an_answer_that_cannot_be_written_is_an_internal_error_and_keeps_nobody_waiting(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with the model class of a third party whose scores are of a type that JSON has not."""
+
+    async def run() -> None:
+        async with talking(yard) as talk:
+            good, wrong = asked(), asked(probabilities=True)
+            first = await talk.answer(good)
+            refused = await talk.answer(wrong)
+            assert refused[0].startswith(b"HTTP/1.1 200 ")
+            monkeypatch.setattr(type(yard.loaded.get("lr").predictor), "few", lambda _, rows: [[0j, 0j] for _ in rows])
+            monkeypatch.setattr(yard.loaded.get("lr").task, "answers", lambda scores, _: ["low"] * len(scores))
+            assert (await talk.answer(wrong))[0].startswith(b"HTTP/1.1 500 ")
+            assert told(await talk.answer(good)) == told(first)
 
     asyncio.run(run())
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from modelyard import calls
@@ -90,7 +91,12 @@ def _score(model: LoadedModel, batch: list[tuple[_Asked, FewRows]]) -> None:
             one.told(error)
         return
     for one, checked in batch:
-        one.told(predicting.answer_few(model, [next(scores) for _ in checked.rows], checked, one.request))
+        found: Predictions | Exception
+        try:
+            found = predicting.answer_few(model, list(islice(scores, len(checked.rows))), checked, one.request)
+        except Exception as error:  # noqa: BLE001 - told to its caller
+            found = error
+        one.told(found)
 
 
 def _batches(asked: Iterable[tuple[_Asked, FewRows]]) -> Iterator[list[tuple[_Asked, FewRows]]]:
