@@ -42,11 +42,13 @@ def emit(logger: logging.Logger, level: int, message: str, facts: dict[str, Any]
 def write_out() -> None:
     """Write the lines that were emitted and are not written yet."""
     lines = []
-    with suppress(IndexError):  # also if another thread writes them
-        while True:
-            lines.append(_unwritten.popleft()())
-    if lines:
-        sys.stderr.write("\n".join(lines) + "\n")
+    try:
+        with suppress(IndexError):  # also if another thread writes them
+            while True:
+                lines.append(_unwritten.popleft()())
+    finally:  # one that cannot be put into words takes no others along
+        if lines:
+            sys.stderr.write("\n".join(lines) + "\n")
 
 
 class Style(Protocol):

@@ -73,6 +73,19 @@ def test_another_record_of_the_turn_comes_after_the_lines_before_it(stderr: Writ
     assert said(stderr) == ["first", "second", "third"]
 
 
+def test_a_line_that_cannot_be_written_takes_no_others_along(stderr: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_to_stderr", logs.json_line)
+
+    async def emit() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, fault: log.error("fault"))
+        for message in ("first", "\ud800", "third"):
+            logs.emit(log, logging.INFO, message, {})
+
+    asyncio.run(emit())
+    lines = stderr.getvalue().splitlines()
+    assert ['"first"' in lines[0], '"third"' in lines[1], "fault" in lines[2], len(lines)] == [True, True, True, 3]
+
+
 def test_a_line_without_an_event_loop_is_written_at_once(stderr: Written) -> None:
     logs.emit(log, logging.INFO, "here", {})
     assert said(stderr) == ["here"]
