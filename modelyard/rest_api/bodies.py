@@ -140,7 +140,7 @@ async def _read_upload(request: Request, kind: type[RequestT], beside: Sequence[
 
     The file is there while the context lasts. `beside` are fields that came outside the form.
     """
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise FormatNotTaken(
             "an upload must be multipart/form-data with a part called 'file', "
             f"or the table itself as {', '.join(TABLE_BODIES)}"

@@ -316,6 +316,17 @@ def test_an_upload_without_its_file_or_form_is_refused(http: httpx.Client) -> No
     assert "hyperparams" in refusal(wrong_json, 400, "INVALID_ARGUMENT")["detail"]
 
 
+def test_the_name_of_a_form_may_have_capitals(http: httpx.Client, name: str) -> None:
+    parts = f'--b\r\nContent-Disposition: form-data; name="file"; filename="x.csv"\r\n\r\n{CSV}\r\n--b--\r\n'
+    answer = http.post(
+        "/predict/file",
+        params={"model_id": name},
+        content=parts,
+        headers={"Content-Type": "Multipart/Form-Data; boundary=b"},
+    )
+    assert answer.status_code != 415, answer.text
+
+
 def test_a_body_over_the_limit_is_refused_before_it_is_sent(http: httpx.Client) -> None:
     answer = http.post("/train", content=b"x" * (2**20 + 1))
     assert "1 MB" in refusal(answer, 413, "RESOURCE_EXHAUSTED")["detail"]
