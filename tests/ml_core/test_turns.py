@@ -67,9 +67,7 @@ def test_what_is_wrong_with_one_is_told_to_it_alone(yard: Yard) -> None:
     assert [type(error) for error in found[1:3]] == [InvalidTable, ModelNotFound]
 
 
-def test_an_answer_that_cannot_be_made_is_told_to_its_caller_alone(
-    yard: Yard, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_that_cannot_be_made_is_told_to_its_caller_alone(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     def answers(scores: Any, contract: Any) -> Any:
         if len(scores) == 2:
             raise ArithmeticError
