@@ -42,13 +42,20 @@ def emit(logger: logging.Logger, level: int, message: str, facts: dict[str, Any]
 def write_out() -> None:
     """Write the lines that were emitted and are not written yet."""
     lines = []
+    with suppress(IndexError):  # also if another thread writes them
+        while True:
+            lines.append(_rendered(_unwritten.popleft()))
+    if lines:
+        sys.stderr.write("\n".join(lines) + "\n")
+
+
+def _rendered(line: Callable[[], str]) -> str:
     try:
-        with suppress(IndexError):  # also if another thread writes them
-            while True:
-                lines.append(_unwritten.popleft()())
-    finally:  # one that cannot be put into words takes no others along
-        if lines:
-            sys.stderr.write("\n".join(lines) + "\n")
+        return line()
+    except Exception as error:  # noqa: BLE001 - the other lines of the turn are written all the same
+        assert _to_stderr is not None
+        facts = {"reason": ascii(error)}
+        return _to_stderr("a line cannot be written", facts, created=time.time(), level="ERROR", logger=__name__)
 
 
 class Style(Protocol):
