@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import ModelQuery, TrainRequest
@@ -67,8 +68,17 @@ def turn_to(page: Page, name: str) -> None:
 
 
 def choose(page: Page, label: str, option: str) -> None:
-    page.get_by_role("combobox", name=re.compile(label)).click()
-    page.get_by_role("option", name=option, exact=True).click()
+    offered = page.get_by_role("option", name=option, exact=True)
+    for _ in range(4):  # a page that is still being drawn may take the list away again
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+        page.get_by_role("combobox", name=re.compile(label)).click()
+        try:
+            offered.click(timeout=20_000)
+        except PlaywrightTimeoutError:
+            page.keyboard.press("Escape")
+        else:
+            return
+    offered.click()
 
 
 def train(page: Page, table: Path, target: str, name: str) -> None:

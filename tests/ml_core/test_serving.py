@@ -388,5 +388,8 @@ class Transport:
     def writelines(self, chunks: list[bytes]) -> None:
         self.did.append(b"".join(chunks).decode())
 
+    def is_closing(self) -> bool:
+        return "closed" in self.did
+
     def close(self) -> None:
         self.did.append("closed")
