@@ -26,6 +26,7 @@ from modelyard.ml_core.yard import Yard
 from modelyard.schemas import Evaluation, ModelQuery, PredictRequest, RetrainRequest, TrainRequest
 from modelyard.verbs import Verbs
 from tests import doors
+from tests.dated_targets import dated_targets
 
 ROWS: list[list[Any]] = [[float(i), "ab"[i % 2]] for i in range(12)]
 LABELS = [i % 2 for i in range(12)]
@@ -122,21 +123,8 @@ def test_labels_that_cannot_be_are_never_trained_on(yards: Yards, y: Any) -> Non
 
 
 def test_dates_are_refused_in_a_target_column_too(yards: Yards) -> None:
-    days = [date(2020, 1, 1 + i % 2) for i in range(12)]
-    ages = list(map(float, range(12)))
-    rows = list(zip(ages, days, strict=True))
-    tables: list[dict[str, Any]] = [
-        {"X": {"age": ages, "day": days}},
-        {"X": {"age": ages, "day": np.array(days, dtype="datetime64[D]")}},
-        {"X": {"age": ages, "day": pl.Series(days)}},
-        {"X": pl.DataFrame({"age": ages, "day": days})},
-        {"X": [{"age": age, "day": day} for age, day in rows]},
-        {"X": rows, "feature_names": ["age", "day"]},
-        {"X": rows, "target": "f1"},
-    ]
-    for table in tables:
-        request = order(**{"y": None, "target": "day", **table})
-        core, grpc = refused_alike(yards, training(request), InvalidTable)
+    for table in dated_targets(list(map(float, range(12)))):
+        core, grpc = refused_alike(yards, training(order(**table)), InvalidTable)
         assert [wrong.loc for wrong in grpc.errors] == [wrong.loc for wrong in core.errors]
 
 

@@ -27,6 +27,7 @@ from modelyard.schemas import Evaluation, ModelQuery, PredictRequest, RetrainReq
 from modelyard.tables.moments import MOMENT_DUE
 from modelyard.verbs import Verbs
 from tests import doors
+from tests.dated_targets import dated_targets
 
 NONE = Evaluation(method="none")
 ROWS: list[list[Any]] = [[float(i), "ab"[i % 2]] for i in range(12)]
@@ -299,22 +300,8 @@ def test_labels_that_cannot_be_are_refused_as_by_the_core(yards: Yards, case: st
 
 
 def test_dates_are_refused_in_a_target_column_too(yards: Yards) -> None:
-    days = [date(2020, 1, 1 + i % 2) for i in range(12)]
-    ages = list(map(Decimal, range(12)))
-    rows = list(zip(ages, days, strict=True))
-    tables: list[dict[str, Any]] = [
-        {"X": {"age": ages, "day": days}},
-        {"X": {"age": ages, "day": np.array(days, dtype="datetime64[D]")}},
-        {"X": {"age": ages, "day": pl.Series(days)}},
-        {"X": pl.DataFrame({"age": ages, "day": days})},
-        {"X": [{"age": age, "day": day} for age, day in rows]},
-        {"X": rows, "feature_names": ["age", "day"]},
-        {"X": rows, "target": "f1"},
-    ]
-    for table in tables:
-        core, rest = (
-            refusal(lambda yard=yard, table=table: train(yard, {"y": None, "target": "day", **table})) for yard in yards
-        )
+    for table in dated_targets(list(map(Decimal, range(12)))):
+        core, rest = (refusal(lambda yard=yard, table=table: train(yard, table)) for yard in yards)
         assert (type(rest), rest.detail, rest.errors) == (type(core), core.detail, core.errors)
 
 
