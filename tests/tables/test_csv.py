@@ -46,7 +46,7 @@ def as_the_csv_module_reads(text: str) -> Rows | None:
     Columns without a name hold nothing or are the first, and rows of nothing but delimiters are none.
     """
     text = re.sub(r"\A(?:[,;\t| ]*(?:\r\n?|\n))+", "", text)
-    delimiter = csv_start.find_delimiter(text.encode())
+    delimiter = csv_start.find_delimiter(text)
     try:
         header, *records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     except csv.Error:

@@ -53,12 +53,11 @@ def find_start(data: bytes, options: FileOptions, prefer: str | None = None) -> 
     offset = _blank_lines_end(data, blank)
     if (said := _SEP.match(data, offset)) is not None:
         return Start(_blank_lines_end(data, said.end()), said.end(), options.delimiter or said[1].decode())
-    return Start(offset, blank, options.delimiter or find_delimiter(data[offset:], prefer))
+    return Start(offset, blank, options.delimiter or find_delimiter(_sample(data, offset), prefer))
 
 
-def find_delimiter(data: bytes, prefer: str | None = None) -> str:
+def find_delimiter(text: str, prefer: str | None = None) -> str:
     """Return the delimiter that splits most of the first records as it splits the header; `,` for a single column."""
-    text = _sample(data)
     candidates = sorted(DELIMITERS, key=lambda delimiter: delimiter != prefer)
     best, best_score = ",", (0.0, 1)
     for delimiter in candidates:
@@ -162,9 +161,10 @@ def _width(record: _Record) -> int:
     return max((place for place, cell in enumerate(record.cells, 1) if cell.strip(BLANKS)), default=0)
 
 
-def _sample(data: bytes) -> str:
-    sample = data[:_SAMPLE_BYTES]
-    if len(sample) < len(data):
+def _sample(data: bytes, start: int = 0) -> str:
+    """Return the first whole lines from `start` on, or the beginning of a line that is longer."""
+    sample = data[start : start + _SAMPLE_BYTES]
+    if start + len(sample) < len(data):
         sample = sample[: sample.rfind(b"\n") + 1] or sample
     return sample.decode("utf-8", errors="replace")
 

@@ -63,7 +63,7 @@ def extension_of(name: str) -> str:
 def _read(file: FileContent, options: FileOptions, feature_names: Sequence[str] | None = None) -> RawTable:
     label, extension = f"file {file.name!r}", extension_of(file.name).lower().removesuffix(".gz")
     data = unpacked(file.content, label, options.max_bytes)
-    if not data.strip():
+    if not data or data.isspace():  # strip would copy the whole file
         raise InvalidTable(f"{label} is empty")
     binary = read_binary(data, label)
     if binary is not None:

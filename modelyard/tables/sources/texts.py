@@ -35,16 +35,19 @@ def text_of(data: bytes, label: str, options: FileOptions) -> bytes:
     if b"\x00" in text:
         problem = "is binary" if encoding is None else f"is binary when read as {encoding}"
         raise InvalidTable(f"{label} {problem}; it must be {_FORMATS}; if it is text, {_WAY_OUT}")
-    if not text.strip():
+    if not text or text.isspace():
         raise InvalidTable(f"{label} is empty")
     return text
 
 
 def _decoded(data: bytes, label: str, told: str | None, usual: str | None) -> bytes:
     encoding = told or (usual if usual is not None and not _is_utf_8(data) else _UTF_8)
+    is_utf_8 = codecs.lookup(encoding).name == _UTF_8
+    if is_utf_8 and data.isascii():  # as most files are; to decode one makes a copy of it
+        return data
     try:
         text = data.decode(encoding)
-        return data if codecs.lookup(encoding).name == _UTF_8 else text.encode()
+        return data if is_utf_8 else text.encode()
     except UnicodeError as error:
         start = error.start if isinstance(error, UnicodeDecodeError) else 0
         line = len((data[:start].decode(encoding, "replace") + ".").encode().splitlines())
