@@ -66,7 +66,7 @@ def report(error: ModelyardError, *, as_json: bool) -> None:
 
 
 def report_unexpected(error: Exception, *, as_json: bool) -> None:
-    """Write a fixed text for what is not ours; its own words only where the log level is DEBUG."""
+    """Write a fixed text for what is not ours; its own words only if the log level is DEBUG."""
     detail = _UNEXPECTED
     if os.environ.get("MODELYARD_LOG_LEVEL", "").upper() == "DEBUG":
         import traceback

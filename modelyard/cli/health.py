@@ -55,7 +55,7 @@ def health(
 
 
 def problem_of(command: str, address: str) -> str:
-    """Ask one server, by its word on the command line; return what keeps it from serving, nothing where it can."""
+    """Ask one server, by its word on the command line; return what keeps it from serving, nothing if it can."""
     if command == "grpc":
         from modelyard.grpc_server.probe import problem_of as grpc_problem_of
 

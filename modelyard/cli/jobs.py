@@ -112,7 +112,7 @@ def train(yard: Verbs, job: Job, doing: str, *, url: str | None, storage: str | 
 
 
 def follow(yard: Verbs, job: Job, doing: str, *, as_json: bool) -> Job:
-    """Return a job when it has ended; meanwhile its progress is shown where a person looks on."""
+    """Return a job when it has ended; meanwhile its progress is shown if a person looks on."""
     with _bar(doing, as_json=as_json) as bar:
         for state in yard.watch_job(job.job_id):
             job = state

@@ -76,7 +76,7 @@ def _every_page(yard: Verbs, query: ModelQuery) -> ModelPage:
 
 
 def _score(model: ModelMetadata) -> str:
-    """Return the metric that tells most, marked where it is only the training's; its name, unless it is accuracy."""
+    """Return the metric that tells most, marked if it is only the training's; its name, unless it is accuracy."""
     from modelyard.schemas import headline
 
     measured = headline(model.task, model.metrics)

@@ -33,7 +33,7 @@ _UNITS = (
 
 
 class _Screen(Console):
-    """rich's Console would end the process itself where the reader has left; here `app` decides."""
+    """rich's Console would end the process itself if the reader has left; here `app` decides."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
@@ -121,7 +121,7 @@ def is_watched(*, as_json: bool) -> bool:
 
 @contextmanager
 def busy(doing: str, *, as_json: bool) -> Iterator[None]:
-    """Show that work goes on and for how long, where a person looks on."""
+    """Show that work goes on and for how long, if a person looks on."""
     if not is_watched(as_json=as_json):
         yield
         return

@@ -29,7 +29,7 @@ FeatureTypes = Annotated[
     typer.Option(
         "--feature-type",
         metavar="COLUMN=TYPE",
-        help="numeric, categorical or datetime, where it is not what the column looks like; again for each.",
+        help="numeric, categorical or datetime, if the column looks like another type; again for each.",
         show_default=False,
     ),
 ]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _PANEL = "Upkeep"
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="The archive: a tar, compressed where it ends in .gz.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The archive: a tar, compressed if its name ends in .gz.")]
 
 
 def add_to(app: typer.Typer) -> None:

@@ -132,7 +132,7 @@ def _show_hits(predicted: Predicted, truth: pl.Series) -> None:
 
 
 def _as_numbers(table: Table, column: str) -> pl.Series:
-    """Read a column as numbers, null where it holds none."""
+    """Read a column as numbers, null for a cell that holds none."""
     return table.scan().select(pl.col(column).cast(pl.Float64, strict=False)).collect().to_series()
 
 

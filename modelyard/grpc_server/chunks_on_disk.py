@@ -38,7 +38,7 @@ class Spool:
         return self._kind == "file"
 
     def append(self, chunk: pb.TrainChunk) -> None:
-        """Keep one more chunk. Raises InvalidRequest, PayloadTooLarge, Unavailable where the disk is full."""
+        """Keep one more chunk. Raises InvalidRequest, PayloadTooLarge, Unavailable if the disk is full."""
         kind = chunk.X.WhichOneof("data")
         if kind is None and not chunk.y:
             raise InvalidRequest.of([FieldError(("X",), f"a chunk holds no table; it must be {KINDS}")])
@@ -144,7 +144,7 @@ def _check_heights(number: int, columns: dict[str, Any]) -> None:
 
 
 def _joined_column(pieces: list[Any]) -> Any:
-    """Return one Series where the pieces have one type or are exactly numbers of one, otherwise a list of cells."""
+    """Return one Series if the pieces have one type or are exactly numbers of one, otherwise a list of cells."""
     series = [pl.Series(piece, dtype=pl.Null) if _is_empty(piece) else piece for piece in pieces]
     if all(isinstance(piece, pl.Series) for piece in series):
         dtypes = {piece.dtype for piece in series} - {pl.Null}

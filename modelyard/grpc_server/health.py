@@ -26,7 +26,7 @@ async def follow(desk: Desk, servicer: aio.HealthServicer, names: tuple[str, ...
 
 
 async def look(desk: Desk, servicer: aio.HealthServicer, names: tuple[str, ...]) -> None:
-    """Have the health service say what the yard's health is now; NOT_SERVING if that cannot be found out."""
+    """Set what the health service answers to the yard's health now, or to NOT_SERVING if that fails."""
     try:
         serving = (await desk.health()).status == "ok"
     except Exception:

@@ -36,7 +36,7 @@ _NULL_WHERE_EMPTY = frozenset(
         "top",
     }
 )
-"""Lists and maps that are null where they do not apply, and never empty."""
+"""Lists and maps that are null if they do not apply, and never empty."""
 
 FieldDescriptor: TypeAlias = Any
 """What a message's `DESCRIPTOR.fields` are; the stubs know two classes of them."""

@@ -7,7 +7,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 
 def problem_of(target: str, timeout_s: float) -> str:
-    """Return what keeps the server at `target` (host:port) from serving, nothing where it can."""
+    """Return what keeps the server at `target` (host:port) from serving, nothing if it can."""
     with grpc.insecure_channel(target, options=[("grpc.enable_http_proxy", 0)]) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=timeout_s)

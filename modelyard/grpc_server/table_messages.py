@@ -24,7 +24,7 @@ KINDS = "rows, columns, arrow or file"
 
 
 class Sent(NamedTuple):
-    """A table as the schemas' requests take it: X, and the names of its columns where they were given apart."""
+    """A table as the schemas' requests take it: X, and the names of its columns if they were given apart."""
 
     X: Any
     feature_names: list[str] | None = None

@@ -75,7 +75,7 @@ class ServerCall:
         return message
 
     async def write(self, answer: bytes) -> None:
-        """Send one of several answers; waits where the caller does not keep up."""
+        """Send one of several answers; waits if the caller does not keep up."""
         await self._send(cygrpc.SendMessageOperation(answer, _NO_FLAGS))
 
     async def open(self) -> None:
@@ -186,7 +186,7 @@ class Server:
         self.loop.call_soon_threadsafe(self._take_up, call)
 
     def forget(self, call: ServerCall) -> None:
-        """Have done with a call."""
+        """Forget a call that has ended."""
         self._under_way.discard(call)
         if self._idle is not None and not self._under_way:
             self.loop.call_soon_threadsafe(self._idle.set)

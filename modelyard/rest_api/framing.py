@@ -79,7 +79,7 @@ class FramingProtocol(LingeringProtocol):
             raise HeadTooLarge(f"its head must be at most {MAX_HEAD_BYTES:,} bytes")
 
     def _should_upgrade(self) -> bool:
-        """Have uvicorn pass over a head with an offer; it comes again without."""
+        """Make uvicorn skip a head with an offer; the head comes again without the offer."""
         return True
 
     def _head_without_offer(self) -> bytes:

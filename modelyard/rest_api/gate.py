@@ -206,7 +206,7 @@ def _join_equal_names(headers: Headers, found: list[tuple[bytes, bytes]]) -> Non
 
 
 def _as_get(scope: Scope) -> Scope:
-    """Have GET's route answer HEAD (RFC 9110, 9.1): the head is the same, and the server leaves the body out.
+    """Route HEAD to GET (RFC 9110, 9.1): the head is the same, and the server leaves the body out.
 
     A stream of events is left as it is: it ends with its job, and would hold the connection of a caller who asked for
     the head alone.

@@ -267,7 +267,7 @@ def _link_parent(task: Task, parent_id: str) -> None:
 
 
 def _set_times(task: Task, told: Experiment) -> None:
-    """Have the task show when the run took place, not when it was told."""
+    """Set the task's times to those of the run; ClearML sets the times of the telling."""
     times = {name: at for name, at in (("started", told.started), ("completed", told.ended)) if at is not None}
     if times:
         request = tasks.EditRequest(task=task.id, force=True, _allow_extra_fields_=True, **times)

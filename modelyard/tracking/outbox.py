@@ -101,7 +101,7 @@ class Outbox:
         self._replace(self._task(key), task_id.encode())
 
     def set_aside(self, key: str) -> None:
-        """Put a record that ClearML will never take among the refused ones, where it is not tried any more."""
+        """Move a record that ClearML refuses for good to the refused ones, which are not tried again."""
         with unavailable(f"move {self._record(key)}"), suppress(FileNotFoundError):
             make_folder(self.path / _REFUSED, inside=self.path.parent)
             self._record(key).rename(self.path / _REFUSED / f"{key}.json")

@@ -146,7 +146,7 @@ class _Server:
     # Starting.
 
     def _start(self, assignment: Assignment, slot: int) -> None:
-        """Have a run carried out by the spare if it is ready and has the run's niceness, else by a new fork."""
+        """Hand a run to the spare if it is ready and has the run's niceness, else to a new fork."""
         spare = self._spare
         if spare is None or spare.niceness != assignment.niceness or not self._hear(spare, READY):
             self._start_anew(assignment, slot)

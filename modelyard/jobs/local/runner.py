@@ -54,7 +54,7 @@ class _Place:
     slot: int | None
 
     def start(self, job_id: str, spool: Path, ended: Callable[[RunEnd], None]) -> None:
-        """Have a process forked for the run, which takes the slot over."""
+        """Fork a process for the run; it takes the slot over."""
         assert self.slot is not None
         slot, self.slot = self.slot, None
         limits = self.limits

@@ -38,7 +38,7 @@ class Turns:
         self._asked: dict[str, list[_Asked]] = {}
 
     def ask(self, request: PredictRequest, told: Told, call: Call | None) -> None:
-        """Have `told` called at the end of this turn. What is found out is noted in `call`."""
+        """Call `told` at the end of this turn. What is found out is noted in `call`."""
         if not self._asked:
             asyncio.get_running_loop().call_soon(self._answer)
         self._asked.setdefault(request.model_id, []).append(_Asked(request, call, told))

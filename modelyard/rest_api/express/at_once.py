@@ -183,7 +183,7 @@ class AtOnceProtocol(GatheringProtocol):
             self._answered(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let a request whose body never came end as any other."""
+        """End a request whose body never came as any other."""
         if not self._answering:
             self._answered(b"")
         super().connection_lost(exc)

@@ -67,7 +67,7 @@ def way_out(raw: RawTable, absent: Sequence[str]) -> str:
 
 
 def _is_like_texts(name: str, cells: pl.Series) -> bool | None:
-    """Tell whether a name is like a column's texts; None if they differ so much that it cannot be told."""
+    """Whether a name is like a column's texts. Returns None if the texts differ too much to say."""
     if (cells == name).any() or (name[0].isdigit() and _shape(name) in map(_shape, cells)):
         return True
     return None if 2 * cells.n_unique() > len(cells) else False
