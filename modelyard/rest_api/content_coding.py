@@ -6,12 +6,13 @@ Both are the work of threads. Streams of events have no length beforehand, and a
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 
 from starlette.types import Message, Receive
 
 from modelyard.errors import FormatNotTaken, InvalidRequest, PayloadTooLarge
+from modelyard.inflating import GZIP_BITS, Damaged, TooMuch, inflate
 from modelyard.ml_core.desk import SMALL_BYTES
 from modelyard.ml_core.workers import Workers
 from modelyard.rest_api.formats import quality
@@ -24,10 +25,6 @@ _ALIASES = {"x-gzip": GZIP}
 _TEXTS = (b"application/json", b"text/", b"application/javascript")
 _LEVEL = 1
 """zlib's quickest. A higher level takes several times as long for a few percent."""
-
-_STEP_IN, _STEP_OUT = 2**16, 2**20
-_USUAL_RATIO = 32
-"""Tables shrink to a tenth. What would grow beyond this is measured first, and kept only if it is within the limit."""
 
 Headers = Iterable[tuple[bytes, bytes]]
 TooLarge = Callable[[str], PayloadTooLarge]
@@ -86,42 +83,18 @@ def _one_coding(given: str) -> str | None:
 
 
 def _decode(body: bytes, coding: str, max_bytes: int, too_large: TooLarge) -> bytes:
-    pieces: list[bytes] = []
-    size, kept = 0, _USUAL_RATIO * len(body)
-    for piece in _decoded(body, coding):
-        size += len(piece)
-        if size > max_bytes:
-            raise too_large(f"more, once decoded from {coding}")
-        if size <= kept:
-            pieces.append(piece)
-        else:
-            pieces.clear()
-    return b"".join(pieces if size <= kept else _decoded(body, coding))
-
-
-def _decoded(body: bytes, coding: str) -> Iterator[bytes]:
-    """Yield what a body holds in pieces of _STEP_OUT at most. Raises InvalidRequest."""
-    view, at = memoryview(body), 0
-    while at < len(view):  # gzip files may be joined to one
-        inflate = zlib.decompressobj(_window_bits(coding, view[at:]))
-        while not inflate.eof:
-            fed = view[at : at + _STEP_IN]
-            try:
-                piece = inflate.decompress(fed, _STEP_OUT)
-            except zlib.error as error:
-                why = str(error).rpartition(": ")[2]
-                raise InvalidRequest(f"the body cannot be decoded from {coding}: {why}") from None
-            at += len(fed) - len(inflate.unconsumed_tail) - len(inflate.unused_data)
-            if piece:
-                yield piece
-            elif not fed and not inflate.eof:
-                raise InvalidRequest(f"the body cannot be decoded from {coding}: it is cut short")
+    try:
+        return inflate(body, max_bytes, partial(_window_bits, coding))
+    except TooMuch:
+        raise too_large(f"more, once decoded from {coding}") from None
+    except Damaged as why:
+        raise InvalidRequest(f"the body cannot be decoded from {coding}: {why}") from None
 
 
 def _window_bits(coding: str, body: memoryview) -> int:
     """Return what zlib calls the format: gzip, zlib, or bare deflate, which many send under the name of zlib's."""
     if coding == GZIP:
-        return 16 + zlib.MAX_WBITS
+        return GZIP_BITS
     is_zlib = len(body) > 1 and body[0] & 15 == zlib.DEFLATED and (body[0] << 8 | body[1]) % 31 == 0
     return zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS
 
@@ -155,7 +128,7 @@ def accepts_gzip(accept_encoding: bytes) -> bool:
 
 def encode(body: bytes) -> bytes:
     """Compress an answer."""
-    deflate = zlib.compressobj(_LEVEL, wbits=16 + zlib.MAX_WBITS)
+    deflate = zlib.compressobj(_LEVEL, wbits=GZIP_BITS)
     return deflate.compress(body) + deflate.flush()
 
 

@@ -33,6 +33,7 @@ CODED: list[tuple[str, Callable[[bytes], bytes]]] = [
     ("X-GZIP", gzip.compress),
     ("identity, gzip", gzip.compress),
     ("gzip", lambda data: gzip.compress(data[:20]) + gzip.compress(data[20:])),
+    ("gzip", lambda data: gzip.compress(data) + b"\0" * 512),  # as tapes and block devices pad
     ("deflate", zlib.compress),
     ("deflate", bare_deflate),
     ("identity", bytes),

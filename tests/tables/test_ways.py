@@ -266,7 +266,8 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (gzip.compress(b"a,b\n1,2\n", mtime=0)[:-9], "file 't.csv.gz' is a gzip file that is cut short"),
+        (gzip.compress(b"a,b\n1,2\n", mtime=0)[:-9], "file 't.csv.gz' is a damaged gzip file: it is cut short"),
+        (gzip.compress(b"a,b\n1,2\n", mtime=0) + b"more", "file 't.csv.gz' is a damaged gzip file: incorrect header"),
         (b"\x1f\x8b\x08\x00no more", "file 't.csv.gz' is a"),
         (
             gzip.compress(gzip.compress(b"a,b\n1,2\n", mtime=0), mtime=0),
@@ -274,7 +275,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
         ),
         (gzip.compress(b"", mtime=0), "file 't.csv.gz' is empty"),
     ],
-    ids=["cut short", "no gzip", "gzip in gzip", "empty"],
+    ids=["cut short", "more behind it", "no gzip", "gzip in gzip", "empty"],
 )
 def test_a_damaged_gzip_file_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(InvalidTable) as caught:

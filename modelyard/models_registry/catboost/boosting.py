@@ -19,7 +19,7 @@ import polars as pl
 
 from modelyard.errors import InvalidArgument, InvalidTable
 from modelyard.models_registry.base import Fit, FitTask, Labels, ModelClass
-from modelyard.models_registry.catboost.listening import EndAfter, Listener, log_line
+from modelyard.models_registry.catboost.listening import Listener, end_after, log_line
 from modelyard.models_registry.hyperparams import Hyperparam
 from modelyard.schemas import LearningCurve
 from modelyard.tables.contract import Contract
@@ -145,7 +145,7 @@ class CatBoostModelClass(ModelClass):
             arguments |= {"eval_set": (frame, self.labels(labels, task.contract)), "use_best_model": False}
             arguments["early_stopping_rounds"] = task.hyperparams["early_stopping_rounds"]
         if task.iterations is not None:
-            arguments["callbacks"] = [EndAfter(task.iterations)]
+            arguments["callbacks"] = [end_after(task.iterations)]
         return arguments
 
     def _learning_curve(self, estimator: Any) -> LearningCurve | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Any
+from types import SimpleNamespace
 
 from modelyard.models_registry.base import FitTask, Progress
 
@@ -13,19 +13,13 @@ _ITERATION = re.compile(r"(?P<iteration>\d+):\t(?:learn: (?P<learn>\S+))?(?:\tte
 logger = logging.getLogger(__name__)
 
 
-class EndAfter:
-    """CatBoost's callback that ends a fit after some iterations.
+def end_after(iterations: int) -> SimpleNamespace:
+    """Return CatBoost's callback that ends a fit after some iterations.
 
     That keeps the learning rate of the iterations that were asked for; to ask for fewer would raise it. Before each
     call CatBoost makes Python lists of all losses so far: from some thousand iterations on that costs seconds.
     """
-
-    def __init__(self, iterations: int) -> None:
-        self._iterations = iterations
-
-    def after_iteration(self, info: Any) -> bool:
-        """Return whether to go on."""
-        return bool(info.iteration < self._iterations)
+    return SimpleNamespace(after_iteration=lambda info: bool(info.iteration < iterations))
 
 
 class Listener:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
-
 from modelyard.errors import InvalidTable, PayloadTooLarge
+from modelyard.inflating import Damaged, TooMuch, inflate
 
 _MAGIC = b"\x1f\x8b"
-_GZIP_BITS = 16 + zlib.MAX_WBITS
 
 
 def unpacked(data: bytes, label: str, max_bytes: int) -> bytes:
@@ -18,22 +16,12 @@ def unpacked(data: bytes, label: str, max_bytes: int) -> bytes:
     """
     if not data.startswith(_MAGIC):
         return data
-    parts: list[bytes] = []
-    room = max_bytes
-    rest = data
     try:
-        while rest.startswith(_MAGIC):
-            packed = zlib.decompressobj(_GZIP_BITS)
-            parts.append(packed.decompress(rest, room + 1))
-            room -= len(parts[-1])
-            if room < 0:
-                raise too_large(label, max_bytes)
-            if not packed.eof:
-                raise InvalidTable(f"{label} is a gzip file that is cut short")
-            rest = packed.unused_data
-    except zlib.error as error:
-        raise InvalidTable(f"{label} is a damaged gzip file: {error}") from None
-    return b"".join(parts)
+        return inflate(data, max_bytes)
+    except TooMuch:
+        raise too_large(label, max_bytes) from None
+    except Damaged as why:
+        raise InvalidTable(f"{label} is a damaged gzip file: {why}") from None
 
 
 def too_large(label: str, max_bytes: int) -> PayloadTooLarge:

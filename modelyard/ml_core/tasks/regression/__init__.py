@@ -26,6 +26,7 @@ class Regression:
 
     preloads: tuple[str, ...] = ("sklearn.metrics", "sklearn.model_selection")
     target_type: FeatureType | None = "numeric"
+    validation_metrics = staticmethod(metrics.validation_metrics)
 
     def read_target(self, keys_of_task: KeysOfTask) -> TargetReader:
         """Read finite numbers; the errors and warnings name the classifiers for targets that are labels."""
@@ -51,10 +52,6 @@ class Regression:
     def training_metrics(self, truth: Truth, scores: Scores) -> Metrics:
         """Return the root of the mean squared error alone."""
         return {"train_rmse": metrics.rmse(truth, scores)}
-
-    def validation_metrics(self, truth: Truth, scores: Scores) -> Metrics:
-        """Return how far the predictions are off, in the unit of the target and as shares."""
-        return metrics.validation_metrics(truth, scores)
 
     def judged(self, truth: Truth, scores: Scores, contract: Contract) -> dict[str, Any]:
         """Return the residuals, and the true numbers beside the predicted ones."""
