@@ -125,7 +125,7 @@ def test_a_file_trains_and_predicts_like_its_rows(yard: Verbs, name: str, tmp_pa
     first = yard.predict(PredictRequest(model_id=f"{name}:1", X=RECORDS))
     second = yard.predict(PredictRequest(model_id=f"{name}:2", X=path))
     assert first.predictions == second.predictions
-    assert [warning.code for warning in second.warnings] == ["extra_columns"]
+    assert [warning.code for warning in second.warnings] == ["extra_columns", "training_table"]
 
 
 @pytest.mark.parametrize(

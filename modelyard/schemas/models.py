@@ -60,11 +60,12 @@ class ModelIdentity(Frozen):
 class ModelDescription(Frozen):
     """What a training says of the model that it has made. Never changed.
 
-    `task` is `classification` or `regression`, `classes` null for the latter. `feature_types` are in the order of the
-    columns, `feature_names`. `metrics` is flat (`train_accuracy`, `validation_roc_auc`, …). `fingerprint` is a SHA-256
-    of the table, which two trainings share only if their tables are equal. `created_at` is UTC; `training_seconds` is
-    the wall time of evaluation and fit. `environment` has the versions of Python and of the libraries that the artifact
-    needs. `reading` is null for models of releases before it.
+    `task` is `classification` or `regression`, `classes` null for the latter. `feature_types` are in the order of
+    the columns, `feature_names`. `metrics` is flat (`train_accuracy`, `validation_roc_auc`, …). `fingerprint` is a
+    SHA-256 of the table, which two trainings share only if their tables are equal; `features_fingerprint` leaves
+    the targets out. `created_at` is UTC; `training_seconds` is the wall time of evaluation and fit. `environment`
+    has the versions of Python and of the libraries that the artifact needs. `reading` is null for models of
+    releases before it.
     """
 
     parent_id: str | None = None
@@ -78,6 +79,7 @@ class ModelDescription(Frozen):
     n_rows: int
     target: str | None = None
     fingerprint: str | None = None
+    features_fingerprint: str | None = None
     tags: list[str] = []
     warnings: list[ModelWarning] = []
     evaluation: Evaluation = Evaluation()

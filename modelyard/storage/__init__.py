@@ -6,7 +6,13 @@ on the engines of one folder. `upkeep/` looks a folder through, mends it, clears
 """
 
 from modelyard.storage.artifacts.environment import check_environment, current_environment
-from modelyard.storage.artifacts.model_files import CONTRACT_FILE, ESTIMATOR_FILE, REPORT_FILE, write_model_files
+from modelyard.storage.artifacts.model_files import (
+    CONTRACT_FILE,
+    ESTIMATOR_FILE,
+    REPORT_FILE,
+    VALIDATION_FILE,
+    write_model_files,
+)
 from modelyard.storage.collections.job_index import JobEntry
 from modelyard.storage.collections.jobs import JobCollection, JobRecord
 from modelyard.storage.collections.model_store import ModelStore
@@ -19,6 +25,7 @@ __all__ = [
     "CONTRACT_FILE",
     "ESTIMATOR_FILE",
     "REPORT_FILE",
+    "VALIDATION_FILE",
     "JobCollection",
     "JobEntry",
     "JobRecord",

@@ -91,6 +91,15 @@ def rounded_integers(name: str, rows: Sequence[int]) -> ModelWarning:
     return ModelWarning(code="integers_rounded", message=message, column=name, count=len(rows))
 
 
+def training_table(rows: int) -> ModelWarning:
+    """Warn of answers to the very rows that a model was fitted to."""
+    message = (
+        f"these {rows} rows are the model's own training table, so the answers look better than those "
+        "to new rows will; the report says how good the model is"
+    )
+    return ModelWarning(code="training_table", message=message, count=rows)
+
+
 def labels_alike(classes: Sequence[bool | int | str]) -> tuple[ModelWarning, ...]:
     """Warn of labels that differ in case or Unicode form only."""
     pairs = _alike([label for label in classes if isinstance(label, str)])

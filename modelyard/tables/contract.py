@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -161,6 +162,13 @@ class Table:
 def as_text(frame: pl.DataFrame) -> pl.DataFrame:
     """Return a checked frame with every categorical column as String."""
     return frame.with_columns(cs.enum().cast(pl.String))
+
+
+def features_fingerprint(frame: pl.DataFrame) -> str:
+    """Return a SHA-256 in hex that two checked frames share only if their columns and cells are equal."""
+    digest = hashlib.sha256("\0".join(frame.columns).encode())
+    digest.update(as_text(frame).hash_rows(seed=0).to_numpy().tobytes())
+    return digest.hexdigest()
 
 
 def as_codes(texts: pl.Series) -> pl.Series:

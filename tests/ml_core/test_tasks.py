@@ -125,6 +125,8 @@ def test_another_task_trains_and_answers(line: Line, tmp_path: Path) -> None:
         reader=Reader(contract),
         predictor=line.predictor(trained.estimator, contract),
         task=Values(),
+        n_rows=60,
+        features_fingerprint=None,
         reads_enums=line.reads_enums,
         gains_by_batching=line.gains_by_batching,
         size_bytes=0,

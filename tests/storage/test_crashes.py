@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 from modelyard.errors import DataLoss
 from modelyard.schemas import ModelQuery
 from modelyard.storage import ModelStore, write_model_files
+from modelyard.storage.documents.log_format import decode_header, encode_header
 from modelyard.storage.upkeep import backup
 from modelyard.storage.upkeep.garbage import collect
 from modelyard.storage.upkeep.repair import repair
@@ -81,6 +82,13 @@ def compact(store: ModelStore) -> object:
     return None
 
 
+def to_format_1(store: ModelStore) -> object:
+    path = root_of(store) / "db.jsonl"
+    header, _, lines = path.read_bytes().partition(b"\n")
+    path.write_bytes(encode_header(replace(decode_header(header, "db.jsonl"), format=1)) + lines)
+    return None
+
+
 SCENARIOS = {
     "open": Scenario((), (lambda store: store.count_active(),)),
     "add": Scenario((add(),), (add(), add())),
@@ -100,6 +108,7 @@ SCENARIOS = {
         (add(), add(), lambda store: store.set_status("churn:1", "deleted")),
         (lambda store: collect(root_of(store), retention_days=0), add()),
     ),
+    "out of format 1": Scenario((add(), to_format_1), (add(), lambda store: store.set_status("churn:1", "deleted"))),
     "compact by itself": Scenario((add(), put_much), (put_much, put_much, add())),
 }
 

@@ -1205,6 +1205,7 @@ class Model(_message.Message):
     FINGERPRINT_FIELD_NUMBER: _builtins.int
     READING_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
+    FEATURES_FINGERPRINT_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     name: _builtins.str
     version: _builtins.int
@@ -1221,6 +1222,8 @@ class Model(_message.Message):
     """A SHA-256 of the training's table, which two trainings share only if their tables are equal."""
     task: _builtins.str
     """`classification` or `regression`."""
+    features_fingerprint: _builtins.str
+    """Like `fingerprint`, of the features without the targets."""
     @_builtins.property
     def hyperparams(self) -> _containers.MessageMap[_builtins.str, Global___Value]: ...
     @_builtins.property
@@ -1293,11 +1296,14 @@ class Model(_message.Message):
         fingerprint: _builtins.str | None = ...,
         reading: Global___Reading | None = ...,
         task: _builtins.str | None = ...,
+        features_fingerprint: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "created_at", b"created_at", "evaluation", b"evaluation", "fingerprint", b"fingerprint", "job", b"job", "parent_id", b"parent_id", "reading", b"reading", "target", b"target", "task", b"task", "tracking", b"tracking", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "created_at", b"created_at", "evaluation", b"evaluation", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "job", b"job", "parent_id", b"parent_id", "reading", b"reading", "target", b"target", "task", b"task", "tracking", b"tracking", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "classes", b"classes", "created_at", b"created_at", "environment", b"environment", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_types", b"feature_types", "fingerprint", b"fingerprint", "hyperparams", b"hyperparams", "job", b"job", "message", b"message", "metrics", b"metrics", "model_class_key", b"model_class_key", "model_id", b"model_id", "n_rows", b"n_rows", "name", b"name", "parent_id", b"parent_id", "reading", b"reading", "status", b"status", "tags", b"tags", "target", b"target", "task", b"task", "tracking", b"tracking", "training_seconds", b"training_seconds", "updated_at", b"updated_at", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "classes", b"classes", "created_at", b"created_at", "environment", b"environment", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_types", b"feature_types", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "hyperparams", b"hyperparams", "job", b"job", "message", b"message", "metrics", b"metrics", "model_class_key", b"model_class_key", "model_id", b"model_id", "n_rows", b"n_rows", "name", b"name", "parent_id", b"parent_id", "reading", b"reading", "status", b"status", "tags", b"tags", "target", b"target", "task", b"task", "tracking", b"tracking", "training_seconds", b"training_seconds", "updated_at", b"updated_at", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__features_fingerprint: _TypeAlias = _typing.Literal["features_fingerprint"]  # noqa: Y015
+    _WhichOneofArgType__features_fingerprint: _TypeAlias = _typing.Literal["_features_fingerprint", b"_features_fingerprint"]  # noqa: Y015
     _WhichOneofReturnType__fingerprint: _TypeAlias = _typing.Literal["fingerprint"]  # noqa: Y015
     _WhichOneofArgType__fingerprint: _TypeAlias = _typing.Literal["_fingerprint", b"_fingerprint"]  # noqa: Y015
     _WhichOneofReturnType__parent_id: _TypeAlias = _typing.Literal["parent_id"]  # noqa: Y015
@@ -1306,6 +1312,8 @@ class Model(_message.Message):
     _WhichOneofArgType__target: _TypeAlias = _typing.Literal["_target", b"_target"]  # noqa: Y015
     _WhichOneofReturnType__task: _TypeAlias = _typing.Literal["task"]  # noqa: Y015
     _WhichOneofArgType__task: _TypeAlias = _typing.Literal["_task", b"_task"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__features_fingerprint) -> _WhichOneofReturnType__features_fingerprint | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fingerprint) -> _WhichOneofReturnType__fingerprint | None: ...
     @_typing.overload

@@ -33,7 +33,11 @@ _KEPT_BYTES = 32 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model that can answer at once. `reads_enums` and `gains_by_batching` are as its model class declares them."""
+    """A model that can answer at once.
+
+    `n_rows` and `features_fingerprint` are those of its training table; `reads_enums` and `gains_by_batching` are as
+    its model class declares them.
+    """
 
     model_id: str
     model_class_key: str
@@ -41,6 +45,8 @@ class LoadedModel:
     reader: Reader
     predictor: Predictor
     task: Task
+    n_rows: int
+    features_fingerprint: str | None
     reads_enums: bool
     gains_by_batching: bool
     size_bytes: int
@@ -164,6 +170,8 @@ def load(store: ModelStore, record: ModelRecord, max_file_bytes: int) -> LoadedM
         reader=Reader(contract, FileOptions.usual(record.metadata.reading, max_file_bytes)),
         predictor=predictor,
         task=TASKS[model_class.task],
+        n_rows=record.metadata.n_rows,
+        features_fingerprint=record.metadata.features_fingerprint,
         reads_enums=model_class.reads_enums,
         gains_by_batching=model_class.gains_by_batching,
         size_bytes=predictor.size_bytes + 4 * len(contract_bytes),

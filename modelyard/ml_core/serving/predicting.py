@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from modelyard.ml_core.serving.loaded import LoadedModel
 from modelyard.schemas import Predictions, PredictRequest
-from modelyard.tables import FewRows, FileContent, Table
+from modelyard.tables import FewRows, FileContent, Table, advice
+from modelyard.tables.contract import features_fingerprint
 
 
 def predict(model: LoadedModel, request: PredictRequest) -> Predictions:
@@ -24,7 +26,16 @@ def check(model: LoadedModel, request: PredictRequest) -> FewRows | Table:
     """Check the table of a request against the model's contract. Raises InvalidTable."""
     reader, X = model.reader, request.X
     file = reader.usual.told(request) if isinstance(X, (Path, FileContent)) else None
-    return reader.read(X, request.feature_names, request.decimal, request.thousands, file)
+    checked = reader.read(X, request.feature_names, request.decimal, request.thousands, file)
+    n = len(checked.rows) if isinstance(checked, FewRows) else checked.frame.height
+    if n == model.n_rows and _is_training_table(model, checked):
+        return replace(checked, warnings=(*checked.warnings, advice.training_table(n)))
+    return checked
+
+
+def _is_training_table(model: LoadedModel, checked: FewRows | Table) -> bool:
+    frame = checked.frame(model.contract) if isinstance(checked, FewRows) else checked.frame
+    return model.features_fingerprint == features_fingerprint(frame)
 
 
 def predict_many(model: LoadedModel, table: Table, request: PredictRequest) -> Predictions:

@@ -11,16 +11,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelyard.ml_core.tasks.base import Metrics, Scores, Task, Truth
+from modelyard.ml_core.tasks.base import Metrics, Rows, Scores, Task, Truth
 from modelyard.models_registry.base import Fit
 from modelyard.schemas import LearningCurve
 
 
 @dataclass(frozen=True, slots=True)
 class FittedPart:
-    """One fit of an evaluation: what it learned of itself, and its scores of the rows held out beside their truth."""
+    """One fit of an evaluation: what it learned of itself, and its scores of the rows held out beside their truth.
+
+    `rows` are the numbers of the rows held out, in the training table.
+    """
 
     fit: Fit
+    rows: Rows
     truth: Truth
     scores: Scores
 
@@ -29,11 +33,12 @@ class FittedPart:
 class Validation:
     """The judgement of an evaluation.
 
-    `truth` and `scores` are of all rows held out, fold after fold, each scored by the fit that did not see it.
+    `rows`, `truth` and `scores` are of all rows held out, fold after fold, each scored by the fit that did not see it.
     `iterations` is what the final fit takes, None for as many as the hyperparams say.
     """
 
     metrics: Metrics
+    rows: Rows
     truth: Truth
     scores: Scores
     learning_curve: LearningCurve | None
@@ -49,6 +54,7 @@ def judge(parts: Sequence[FittedPart], task: Task) -> Validation:
     found = [part.fit.iterations for part in parts if part.fit.iterations is not None]
     return Validation(
         metrics=metrics[0] if len(parts) == 1 else mean_and_deviation(metrics),
+        rows=np.concatenate([part.rows for part in parts]),
         truth=np.concatenate([part.truth for part in parts]),
         scores=np.concatenate([part.scores for part in parts]),
         learning_curve=mean_curve([part.fit.learning_curve for part in parts]),

@@ -7,6 +7,7 @@ from typing import Any
 
 from modelyard.errors import FieldError, InvalidHyperparams
 from modelyard.ml_core.tasks import TASKS, Task
+from modelyard.ml_core.validation_predictions import ValidationPredictions
 from modelyard.models_registry.base import ModelClass
 from modelyard.schemas import Evaluation, ModelWarning, Report
 from modelyard.tables.contract import TrainingTable
@@ -37,7 +38,7 @@ class Trained:
     """A fitted estimator and how good it is.
 
     `warnings` are the table's, the evaluation's and the fits'; `evaluation` is what was really done; `seconds` is the
-    wall time of it all.
+    wall time of it all. `validation` is None if no rows were held out.
     """
 
     estimator: Any
@@ -45,6 +46,7 @@ class Trained:
     report: Report
     warnings: tuple[ModelWarning, ...]
     evaluation: Evaluation
+    validation: ValidationPredictions | None = None
     seconds: float = 0.0
 
 

@@ -23,11 +23,11 @@ from modelyard.ml_core.training.orders import TrainingOrder, order_training
 from modelyard.ml_core.training.plan import Trained, TrainingPlan
 from modelyard.ml_core.training.trainings import run_training
 from modelyard.schemas import Evaluation, ModelDescription, ModelWarning, Reading, TrainRequest
-from modelyard.storage import current_environment, write_model_files
+from modelyard.storage import VALIDATION_FILE, current_environment, write_model_files
 from modelyard.storage.artifacts.estimators import pickled
 from modelyard.storage.files import sync_files
 from modelyard.tables import contract_from_json, contract_to_json
-from modelyard.tables.contract import TrainingTable
+from modelyard.tables.contract import TrainingTable, features_fingerprint
 
 TARGET = f"{__name__}:run"
 
@@ -137,12 +137,13 @@ def run(folder: Path, report: ProgressReporter) -> Finished:
     """
     order = read_order(folder)
     trained = run_training(order.plan, lambda now: report(now.step, now.total, now.metric))
-    contract = order.plan.table.contract
+    contract, kept = order.plan.table.contract, trained.validation
     files = write_model_files(
         folder / "result",
         trained.estimator,
         trained.report.model_dump_json().encode(),
         contract_to_json(contract),
+        {} if kept is None else {VALIDATION_FILE: kept.to_bytes(contract)},
     )
     return Finished(order.name, describe(order, trained), files)
 
@@ -163,6 +164,7 @@ def describe(order: TrainingOrder, trained: Trained) -> ModelDescription:
         n_rows=plan.table.frame.height,
         target=plan.table.target,
         fingerprint=order.fingerprint(),
+        features_fingerprint=features_fingerprint(contract.expand(plan.table.frame)),
         tags=list(order.tags),
         warnings=list(trained.warnings),
         evaluation=plan.evaluation,  # as asked for, so that a retraining on more rows asks for it again

@@ -18,6 +18,7 @@ from modelyard.ml_core.tasks.base import FALLBACK, Part, Scores, Splits
 from modelyard.ml_core.training.evaluation import FittedPart, Validation, judge, mean_curve
 from modelyard.ml_core.training.plan import Trained, TrainingPlan, check_plan
 from modelyard.ml_core.training.progress import ProgressStream
+from modelyard.ml_core.validation_predictions import ValidationPredictions
 from modelyard.models_registry.base import Fit, FitTask, OnProgress
 from modelyard.schemas import ModelWarning, Report
 from modelyard.tables import profile_columns
@@ -61,7 +62,10 @@ def _train(plan: TrainingPlan, on_progress: OnProgress | None, columns: Future[d
         rows=_row_counts(len(truth), splits.parts, validation),
         warnings=list(warnings),
     )
-    return Trained(final.estimator, metrics, report, warnings, splits.evaluation)
+    kept = None
+    if validation is not None:
+        kept = ValidationPredictions.of(validation.rows, validation.truth, validation.scores)
+    return Trained(final.estimator, metrics, report, warnings, splits.evaluation, kept)
 
 
 def _evaluate(fits: _Fits, splits: Splits) -> tuple[list[FittedPart], Splits]:
@@ -95,7 +99,8 @@ class _Fits:
         """Fit a part of the rows and score the part held out; the estimator is let go."""
         fit = self.fit(part)
         scores = self.scores(fit, part)
-        return FittedPart(replace(fit, estimator=None), self._plan.table.codes[part.validation], scores)
+        truth = self._plan.table.codes[part.validation]
+        return FittedPart(replace(fit, estimator=None), part.validation, truth, scores)
 
     def fit(self, part: Part | None = None, iterations: int | None = None) -> Fit:
         """Fit the rows of a part with the others held out, or all rows."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from modelyard.storage.artifacts.estimators import pickled
@@ -12,17 +14,22 @@ from modelyard.storage.protocols import StoredFile, stored
 ESTIMATOR_FILE = "model.pkl"
 REPORT_FILE = "report.json"
 CONTRACT_FILE = "contract.json"
+VALIDATION_FILE = "validation.parquet"
+"""The predictions of the rows that were held out; only a model that was validated has it."""
 
 DESCRIPTION_FILE = "model.json"
 """What the model's document says but its version, with a checksum of its own, in case the document is lost."""
 
 
-def write_model_files(folder: Path, estimator: Any, report: bytes, contract: bytes) -> dict[str, StoredFile]:
+def write_model_files(
+    folder: Path, estimator: Any, report: bytes, contract: bytes, more: Mapping[str, bytes] = MappingProxyType({})
+) -> dict[str, StoredFile]:
     """Write a model's files down to the disk, into a folder that is made for them. Raises Unavailable.
 
-    `ModelStore.publish` takes the folder over if it is on the store's file system.
+    `more` are files that not every model has, by name. `ModelStore.publish` takes the folder over if it is on the
+    store's file system.
     """
-    contents = {ESTIMATOR_FILE: pickled(estimator), REPORT_FILE: report, CONTRACT_FILE: contract}
+    contents = {ESTIMATOR_FILE: pickled(estimator), REPORT_FILE: report, CONTRACT_FILE: contract, **more}
     with unavailable(f"write {folder}"):
         folder.mkdir()
         write_new_files(folder, contents)

@@ -21,7 +21,7 @@ from modelyard.errors import InvalidRequest
 from modelyard.storage.documents import compaction
 from modelyard.storage.documents.folder_lock import FolderLock
 from modelyard.storage.documents.follower import Follower
-from modelyard.storage.documents.log_format import encode_entry
+from modelyard.storage.documents.log_format import FORMAT, encode_entry
 from modelyard.storage.documents.log_writer import LogWriter
 from modelyard.storage.files import make_folder, unavailable
 from modelyard.storage.protocols import Collections, Observer
@@ -116,6 +116,16 @@ class Database:
 
     # What a transaction does; it holds the writers' lock.
 
+    def _upgrade(self) -> None:
+        """Write a file of an earlier format anew, so that no earlier release misreads what is added to it."""
+        with self._state.mutex:
+            self._state.catch_up()
+            found = self._state.reader.header.format
+        if found < FORMAT:
+            with unavailable(f"write {self._path}"):
+                self._write_anew()
+            log.info("%s is of format %d now, which earlier releases refuse", self._path, FORMAT)
+
     def _prepare(self, writer: LogWriter, changes: Changes) -> tuple[bytes, int]:
         """Repair the end of the file; return the line to be written, and where."""
         state = self._state
@@ -143,20 +153,23 @@ class Database:
             self._compact()
 
     def _compact(self) -> None:
-        state = self._state
-        with state.mutex:
-            reader = state.reader
-            seq, generation, before = reader.seq, reader.header.generation, reader.offset
-            # Only a writer changes what is in them, and this one is the only writer.
-            collections = dict(state.collections)
+        before = self._state.reader.offset
         try:
-            compaction.write(self._path, collections, seq, previous=generation)
+            self._write_anew()
         except OSError as error:
             log.warning("%s could not be compacted: %s", self._path, error.strerror)
             return
+        log.info("%s compacted from %d to %d bytes", self._path, before, self._state.reader.offset)
+
+    def _write_anew(self) -> None:
+        state = self._state
+        with state.mutex:
+            seq, generation = state.reader.seq, state.reader.header.generation
+            # Only a writer changes what is in them, and this one is the only writer.
+            collections = dict(state.collections)
+        compaction.write(self._path, collections, seq, previous=generation)
         with state.mutex:
             state.catch_up()
-            log.info("%s compacted from %d to %d bytes", self._path, before, state.reader.offset)
 
 
 Changes = dict[tuple[str, str], bytes | None]
@@ -213,6 +226,7 @@ class Transaction:
         database = self._database
         with ExitStack() as stack:
             stack.enter_context(database._lock.held())
+            database._upgrade()
             with unavailable(f"write {database._path}"):
                 self._writer = stack.enter_context(LogWriter(database._path))
             database._state.mutex.acquire()

@@ -3,6 +3,9 @@
 Every line is a sealed JSON object. The first line is the header; the checksums of the others are keyed to its random
 `generation`, so a line of another file is not accepted. The header's checksum and `format` stay as they are in every
 later format: by them an older release can say that it is too old.
+
+Format 2 is format 1 with models that keep their validation predictions. A file of format 1 is read as it is, and
+written anew before the first transaction that this release adds to it.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ import orjson
 from modelyard.errors import DataLoss, FailedPrecondition
 from modelyard.storage.sealing import SEAL_BYTES, is_sealed, seal, seal_open
 
-FORMAT = 1
+FORMAT = 2
+_OLDEST_FORMAT = 1
 HEADER_BYTES = 320
 """A header's size with its newline, padded, so that it can be written last over a space left for it."""
 
@@ -35,6 +39,7 @@ class Header:
     previous: str | None = None
     snapshot_lines: int = 0
     snapshot_bytes: int = 0
+    format: int = FORMAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class Entry:
 
 def encode_header(header: Header) -> bytes:
     """Write a header line, with its newline."""
-    body = orjson.dumps({"format": FORMAT, **asdict(header)})[:-1].ljust(HEADER_BYTES - SEAL_BYTES - 1)
+    body = orjson.dumps({"format": header.format, **asdict(header)})[:-1].ljust(HEADER_BYTES - SEAL_BYTES - 1)
     return seal_open(body, b"") + b"\n"
 
 
@@ -62,9 +67,10 @@ def decode_header(line: bytes, source: str) -> Header:
         raise DataLoss(f"{source} line 1: the header is damaged: its checksum does not hold")
     try:
         fields = orjson.loads(line)
-        if fields["format"] != FORMAT:
+        if not _OLDEST_FORMAT <= fields["format"] <= FORMAT:
             raise FailedPrecondition(
-                f"{source} has format {fields['format']}; this release reads format {FORMAT}: use a newer one"
+                f"{source} has format {fields['format']}; this release reads formats {_OLDEST_FORMAT} to {FORMAT}: "
+                "use a newer one"
             )
         return Header(**{name: fields[name] for name in Header.__slots__})
     except (ValueError, TypeError, KeyError) as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from modelyard.errors import DataLoss
-from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, REPORT_FILE
+from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, REPORT_FILE, VALIDATION_FILE
 from modelyard.storage.collections.models import (
     MODELS,
     TOMBSTONES,
@@ -29,7 +29,12 @@ from modelyard.storage.upkeep.salvage import salvage
 BURIED = "left of a model deleted for good"
 UNFINISHED = "files that never became a model's"
 
-Kind = Literal["database", "document", "number", "model", "report", "description", "orphan", "leftover", "outbox"]
+Kind = Literal[
+    "database", "document", "number", "model", "report", "validation", "description", "orphan", "leftover", "outbox"
+]
+
+_MENDED_ALONE: dict[str, Kind] = {REPORT_FILE: "report", VALIDATION_FILE: "validation"}
+"""The files without which a model still answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +144,7 @@ def _model(artifacts: Artifacts, model_id: str, raw: bytes) -> Iterator[Finding]
         yield Finding("document", f"models/{model_id}", error.detail, model_id)
         return
     for name, damage in damaged_files(artifacts, record):
-        kind: Kind = "report" if name == REPORT_FILE else "model"
-        yield Finding(kind, _path(model_id, name), _problem(damage), model_id)
+        yield Finding(_MENDED_ALONE.get(name, "model"), _path(model_id, name), _problem(damage), model_id)
     try:
         described_record(model_id, artifacts.read(model_id, DESCRIPTION_FILE, None))
     except (ArtifactGone, DataLoss) as error:

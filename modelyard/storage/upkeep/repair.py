@@ -5,7 +5,7 @@ Nothing is ever deleted. Each step is crash-safe by itself, and a repair that wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from modelyard.errors import DataLoss
 from modelyard.schemas import Report
-from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, REPORT_FILE
+from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, REPORT_FILE, VALIDATION_FILE
 from modelyard.storage.collections import history
 from modelyard.storage.collections.models import (
     MODELS,
@@ -29,7 +29,7 @@ from modelyard.storage.collections.models import (
 from modelyard.storage.documents import compaction
 from modelyard.storage.files import unavailable
 from modelyard.storage.folder import Folder
-from modelyard.storage.protocols import Transaction, stored
+from modelyard.storage.protocols import StoredFile, Transaction, stored
 from modelyard.storage.upkeep import doctor
 from modelyard.storage.upkeep.doctor import Examination, Finding
 from modelyard.storage.upkeep.quarantine import Quarantine
@@ -62,6 +62,7 @@ class _Repair:
                 "document": self._drop_document,
                 "model": self._set_model_aside,
                 "report": self._rebuild_report,
+                "validation": self._leave_validation_out,
                 "description": self._rebuild_description,
                 "orphan": self._bring_back,
                 "outbox": self._set_record_aside,
@@ -136,15 +137,32 @@ class _Repair:
             if record is None:
                 return finding.mended("its model is gone by now")
             content = _report_of(record)
-            files = {**record.files, REPORT_FILE: stored(content)}
-            rebuilt = replace(record, files=files).with_metadata(updated_at=self._now)
-            transaction.put(MODELS, record.metadata.model_id, model_document(rebuilt))
-            history.note(transaction, rebuilt, "repair", self._now)
+            rebuilt = self._put_files(transaction, record, {**record.files, REPORT_FILE: stored(content)})
             transaction.before_commit(lambda: self._aside.replace(finding.what, content))
         self._aside.replace(_description_path(rebuilt), description_file(rebuilt))
+        return finding.mended(f"made anew with the metrics alone; {self._old(finding)}")
+
+    def _leave_validation_out(self, finding: Finding) -> Finding:
+        """Let a model go on without its validation predictions, which nothing can make anew."""
+        with self._database.transaction() as transaction:
+            record = self._record(finding)
+            if record is None:
+                return finding.mended("its model is gone by now")
+            files = {name: file for name, file in record.files.items() if name != VALIDATION_FILE}
+            rebuilt = self._put_files(transaction, record, files)
+            transaction.before_commit(lambda: self._aside.copy(finding.what))
+        self._aside.replace(_description_path(rebuilt), description_file(rebuilt))
+        return finding.mended(f"the model goes on without its validation predictions; {self._old(finding)}")
+
+    def _put_files(self, transaction: Transaction, record: ModelRecord, files: Mapping[str, StoredFile]) -> ModelRecord:
+        rebuilt = replace(record, files=files).with_metadata(updated_at=self._now)
+        transaction.put(MODELS, record.metadata.model_id, model_document(rebuilt))
+        history.note(transaction, rebuilt, "repair", self._now)
+        return rebuilt
+
+    def _old(self, finding: Finding) -> str:
         kept = self._aside.has(finding.what)
-        old = f"the damaged one is {self._aside.path(finding.what)}" if kept else "the old one is lost"
-        return finding.mended(f"made anew with the metrics alone; {old}")
+        return f"the damaged one is {self._aside.path(finding.what)}" if kept else "the old one is lost"
 
     def _rebuild_description(self, finding: Finding) -> Finding:
         with self._database.reading():

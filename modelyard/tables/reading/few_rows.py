@@ -11,6 +11,8 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any
 
+import polars as pl
+
 from modelyard.schemas import ModelWarning
 from modelyard.tables import advice
 from modelyard.tables.cells import category, is_missing, looks_like_number, moment
@@ -39,6 +41,13 @@ class FewRows:
         return cls(
             [[_NAN if cell is None else cell for cell in row] for row in table.frame.iter_rows()], table.warnings
         )
+
+    def frame(self, contract: Contract) -> pl.DataFrame:
+        """Return the rows as the frame of a Table, by the contract that they were checked against."""
+        types = contract.expanded.feature_types
+        schema = {name: pl.Float64 if kind == "numeric" else pl.String for name, kind in types.items()}
+        frame = pl.DataFrame(self.rows, schema=schema, orient="row")
+        return frame.with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
 class _Unusual(Exception):

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from modelyard.errors import DataLoss, FailedPrecondition, InvalidRequest
+from modelyard.errors import DataLoss, FailedPrecondition, InvalidRequest, Unavailable
 from modelyard.storage.documents.database import Database
 from modelyard.storage.documents.log_format import HEADER_BYTES, Header, encode_entry, encode_header
 from tests.storage_drafts import ids
@@ -30,6 +30,11 @@ def fill(path: Path, count: int = 3) -> bytes:
     return path.read_bytes()
 
 
+def put(database: Database, key: str) -> None:
+    with database.transaction() as transaction:
+        transaction.put("models", key, {})
+
+
 def read(path: Path) -> Documents:
     database = Database(path)
     found = {key: database.get("models", key) or {} for key in ids(database, "models")}
@@ -39,7 +44,7 @@ def read(path: Path) -> Documents:
 
 def test_a_file_is_lines_of_json_with_a_header(path: Path) -> None:
     header, *lines = map(orjson.loads, fill(path).splitlines())
-    assert header["format"] == 1
+    assert header["format"] == 2
     assert len(header["generation"]) == 32
     assert [line["seq"] for line in lines] == [1, 2, 3]
     assert lines[0]["put"] == [["models", "1", {"n": 1, "text": "line\nbreak"}]]
@@ -136,12 +141,59 @@ def test_an_empty_file_is_not_taken_for_a_new_one(path: Path) -> None:
         Database(path)
 
 
-def test_a_newer_format_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelyard.storage.documents.log_format.FORMAT", 2)
-    path.write_bytes(encode_header(Header("0" * 32)))
-    monkeypatch.undo()
-    with pytest.raises(FailedPrecondition, match="has format 2; this release reads format 1"):
+def test_a_newer_format_is_refused(path: Path) -> None:
+    path.write_bytes(encode_header(Header("0" * 32, format=3)))
+    with pytest.raises(FailedPrecondition, match="has format 3; this release reads formats 1 to 2: use a newer one"):
         Database(path)
+
+
+def written_in_format_1(path: Path) -> bytes:
+    header = Header("0" * 32, format=1)
+    first = encode_entry(1, [("models", "1", b'{"n":1}')], [], header.generation)
+    content = encode_header(header) + first + b"\n"
+    path.write_bytes(content)
+    return content
+
+
+def test_a_file_of_format_1_is_read_as_it_is(path: Path) -> None:
+    content = written_in_format_1(path)
+    assert Database(path).get("models", "1") == {"n": 1}
+    assert path.read_bytes() == content
+
+
+def test_a_file_of_format_1_becomes_format_2_before_anything_is_added(path: Path) -> None:
+    written_in_format_1(path)
+    database, follower = Database(path), Database(path)
+    assert ids(follower, "models") == ["1"]
+    put(database, "2")
+    header, *lines = path.read_bytes().splitlines()
+    assert orjson.loads(header)["format"] == 2
+    assert [orjson.loads(line)["seq"] for line in lines] == [2, 3]
+    for one in (database, follower, Database(path)):
+        assert ids(one, "models") == ["1", "2"]
+
+
+@pytest.mark.parametrize("torn", [b'{"seq":2,"put":[', b""])
+def test_a_file_of_format_1_loses_nothing_but_a_torn_end(path: Path, torn: bytes) -> None:
+    path.write_bytes(written_in_format_1(path) + torn)
+    put(Database(path), "2")
+    assert ids(Database(path), "models") == ["1", "2"]
+
+
+def test_a_file_of_format_1_stays_if_it_cannot_be_written_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = written_in_format_1(path)
+    database = Database(path)
+
+    def refuse(file: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr("os.fsync", refuse)
+        with pytest.raises(Unavailable, match="No space left"):
+            put(database, "2")
+    assert path.read_bytes() == content
+    put(database, "2")
+    assert ids(database, "models") == ["1", "2"]
 
 
 def test_a_line_that_is_no_transaction_is_data_loss_though_its_checksum_holds(path: Path) -> None:

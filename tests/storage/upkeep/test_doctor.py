@@ -237,13 +237,11 @@ def test_a_torn_end_is_no_damage(storage_dir: Path, records: list[ModelRecord]) 
     assert examine(storage_dir).findings == []
 
 
-def test_a_newer_format_is_not_repaired(storage_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_newer_format_is_not_repaired(storage_dir: Path) -> None:
     storage_dir.mkdir()
-    monkeypatch.setattr("modelyard.storage.documents.log_format.FORMAT", 2)
-    (storage_dir / "db.jsonl").write_bytes(encode_header(Header("0" * 32)))
-    monkeypatch.undo()
+    (storage_dir / "db.jsonl").write_bytes(encode_header(Header("0" * 32, format=3)))
     for look in (examine, repair):
-        with pytest.raises(FailedPrecondition, match="has format 2"):
+        with pytest.raises(FailedPrecondition, match="has format 3"):
             look(storage_dir)
 
 

@@ -1,0 +1,79 @@
+"""The validation predictions: what a model keeps of its evaluation, row by row, for all that is decided with it later.
+
+They are the file `validation.parquet` beside the artifact, with the columns `row` (the row's number in the training
+table, from 0), `label` (the true label or number), and `probabilities` (one a class of the contract) or, for
+regression, `value`. No cell of a feature is kept.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from modelyard.errors import FailedPrecondition
+from modelyard.storage import VALIDATION_FILE, ModelRecord, ModelStore
+from modelyard.tables import Contract
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationPredictions:
+    """The n rows held out, ascending by `rows`, each scored by a fit that had not seen it.
+
+    `truth` are n codes of the contract's classes (int64), or for regression n numbers; `scores` have shape (n, k): the
+    probabilities of k classes, or one number.
+    """
+
+    rows: npt.NDArray[np.int64]
+    truth: npt.NDArray[Any]
+    scores: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rows: npt.NDArray[np.int64], truth: npt.NDArray[Any], scores: npt.NDArray[np.float64]) -> Self:
+        """Keep the rows of an evaluation, whatever their order."""
+        order = np.argsort(rows)
+        return cls(rows[order], truth[order], scores[order])
+
+    def to_bytes(self, contract: Contract) -> bytes:
+        """Write them as the content of `validation.parquet`."""
+        columns = {"row": pl.Series(self.rows, dtype=pl.UInt32), "label": pl.Series(self.truth)}
+        if contract.classes:
+            columns["label"] = pl.Series(contract.classes)[self.truth]
+            columns["probabilities"] = pl.Series(self.scores, dtype=pl.Array(pl.Float64, self.scores.shape[1]))
+        else:
+            columns["value"] = pl.Series(self.scores[:, 0])
+        file = io.BytesIO()
+        pl.DataFrame(columns).write_parquet(file, statistics=False)
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes, contract: Contract) -> Self:
+        """Read what `to_bytes` wrote."""
+        frame = pl.read_parquet(io.BytesIO(content))
+        rows, label = frame["row"].cast(pl.Int64).to_numpy(), frame["label"]
+        if not contract.classes:
+            return cls(rows, label.to_numpy(), frame["value"].to_numpy().reshape(-1, 1))
+        codes = {known: code for code, known in enumerate(contract.classes)}
+        truth = label.replace_strict(codes, return_dtype=pl.Int64).to_numpy()
+        return cls(rows, truth, frame["probabilities"].to_numpy())
+
+
+def load_validation(store: ModelStore, record: ModelRecord, contract: Contract) -> ValidationPredictions:
+    """Return what a model keeps. Raises FailedPrecondition, saying why, for a model that keeps none."""
+    if VALIDATION_FILE not in record.files:
+        model = record.metadata
+        told = model.metrics.keys()
+        why = (
+            "its training made no validation"
+            if not any(name.startswith("validation_") for name in told)
+            else "an earlier release trained it, or a repair left them out"
+        )
+        raise FailedPrecondition(
+            f"model {model.name}:{model.version} has no validation predictions, because {why}; "
+            "retrain it with evaluation 'holdout' or 'cv'"
+        )
+    return ValidationPredictions.from_bytes(store.read_file(record, VALIDATION_FILE), contract)
