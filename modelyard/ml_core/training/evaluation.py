@@ -8,28 +8,38 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from modelyard.ml_core.tasks.base import Metrics, Scores, Task, Truth
+from modelyard.ml_core.tasks.base import Groups, Metrics, Scores, Task, Truth, Weights
 from modelyard.models_registry.base import Fit
 from modelyard.schemas import LearningCurve
+
+NumberT = TypeVar("NumberT", bound=np.number)
 
 
 @dataclass(frozen=True, slots=True)
 class FittedPart:
-    """One fit of an evaluation: what it learned of itself, and its scores of the rows held out beside their truth."""
+    """One fit of an evaluation: what it learned of itself, and its scores of the rows held out beside their truth.
+
+    `weights` and `groups` are those of the rows held out, None if the table has none.
+    """
 
     fit: Fit
     truth: Truth
     scores: Scores
+    weights: Weights | None = None
+    groups: Groups | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
     """The judgement of an evaluation.
 
-    `truth` and `scores` are of all rows held out, fold after fold, each scored by the fit that did not see it.
+    `truth` and `scores` are of all rows held out, fold after fold, each scored by the fit that did not see it; so are
+    their `weights` and `groups`, None if the table has none.
     `iterations` is what the final fit takes, None for as many as the hyperparams say.
     """
 
@@ -38,6 +48,8 @@ class Validation:
     scores: Scores
     learning_curve: LearningCurve | None
     iterations: int | None
+    weights: Weights | None = None
+    groups: Groups | None = None
 
 
 def judge(parts: Sequence[FittedPart], task: Task) -> Validation:
@@ -45,7 +57,7 @@ def judge(parts: Sequence[FittedPart], task: Task) -> Validation:
 
     Iterations are the median of the best numbers found by early stopping; the learning curve is the mean of the folds'.
     """
-    metrics = [task.validation_metrics(part.truth, part.scores) for part in parts]
+    metrics = [task.validation_metrics(part.truth, part.scores, part.weights) for part in parts]
     found = [part.fit.iterations for part in parts if part.fit.iterations is not None]
     return Validation(
         metrics=metrics[0] if len(parts) == 1 else mean_and_deviation(metrics),
@@ -53,7 +65,14 @@ def judge(parts: Sequence[FittedPart], task: Task) -> Validation:
         scores=np.concatenate([part.scores for part in parts]),
         learning_curve=mean_curve([part.fit.learning_curve for part in parts]),
         iterations=max(1, int(statistics.median(found))) if found else None,
+        weights=_together([part.weights for part in parts]),
+        groups=_together([part.groups for part in parts]),
     )
+
+
+def _together(found: Sequence[npt.NDArray[NumberT] | None]) -> npt.NDArray[NumberT] | None:
+    known = [values for values in found if values is not None]
+    return np.concatenate(known) if known else None
 
 
 def mean_and_deviation(folds: Sequence[Metrics]) -> Metrics:
