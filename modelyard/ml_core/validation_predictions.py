@@ -2,7 +2,8 @@
 
 They are the file `validation.parquet` beside the artifact, with the columns `row` (the row's number in the training
 table, from 0), `label` (the true label or number), and `probabilities` (one a class of the contract) or, for
-regression, `value`. No cell of a feature is kept.
+regression, `value`. If the table has them, there are `weight` (the row's weight) and `group` (a number that rows of one
+group share) as well. No cell of a feature is kept.
 """
 
 from __future__ import annotations
@@ -25,18 +26,33 @@ class ValidationPredictions:
     """The n rows held out, ascending by `rows`, each scored by a fit that had not seen it.
 
     `truth` are n codes of the contract's classes (int64), or for regression n numbers; `scores` have shape (n, k): the
-    probabilities of k classes, or one number.
+    probabilities of k classes, or one number. `weights` and `groups` are None if the table has none.
     """
 
     rows: npt.NDArray[np.int64]
     truth: npt.NDArray[Any]
     scores: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float64] | None = None
+    groups: npt.NDArray[np.int64] | None = None
 
     @classmethod
-    def of(cls, rows: npt.NDArray[np.int64], truth: npt.NDArray[Any], scores: npt.NDArray[np.float64]) -> Self:
+    def of(
+        cls,
+        rows: npt.NDArray[np.int64],
+        truth: npt.NDArray[Any],
+        scores: npt.NDArray[np.float64],
+        weights: npt.NDArray[np.float64] | None = None,
+        groups: npt.NDArray[np.int64] | None = None,
+    ) -> Self:
         """Keep the rows of an evaluation, whatever their order."""
         order = np.argsort(rows)
-        return cls(rows[order], truth[order], scores[order])
+        return cls(
+            rows[order],
+            truth[order],
+            scores[order],
+            None if weights is None else weights[order],
+            None if groups is None else groups[order],
+        )
 
     def to_bytes(self, contract: Contract) -> bytes:
         """Write them as the content of `validation.parquet`."""
@@ -46,6 +62,10 @@ class ValidationPredictions:
             columns["probabilities"] = pl.Series(self.scores, dtype=pl.Array(pl.Float64, self.scores.shape[1]))
         else:
             columns["value"] = pl.Series(self.scores[:, 0])
+        if self.weights is not None:
+            columns["weight"] = pl.Series(self.weights)
+        if self.groups is not None:
+            columns["group"] = pl.Series(self.groups, dtype=pl.Int64)
         file = io.BytesIO()
         pl.DataFrame(columns).write_parquet(file, statistics=False)
         return file.getvalue()
@@ -55,11 +75,13 @@ class ValidationPredictions:
         """Read what `to_bytes` wrote."""
         frame = pl.read_parquet(io.BytesIO(content))
         rows, label = frame["row"].cast(pl.Int64).to_numpy(), frame["label"]
+        weights = frame["weight"].to_numpy() if "weight" in frame.columns else None
+        groups = frame["group"].to_numpy() if "group" in frame.columns else None
         if not contract.classes:
-            return cls(rows, label.to_numpy(), frame["value"].to_numpy().reshape(-1, 1))
+            return cls(rows, label.to_numpy(), frame["value"].to_numpy().reshape(-1, 1), weights, groups)
         codes = {known: code for code, known in enumerate(contract.classes)}
         truth = label.replace_strict(codes, return_dtype=pl.Int64).to_numpy()
-        return cls(rows, truth, frame["probabilities"].to_numpy())
+        return cls(rows, truth, frame["probabilities"].to_numpy(), weights, groups)
 
 
 def load_validation(store: ModelStore, record: ModelRecord, contract: Contract) -> ValidationPredictions:

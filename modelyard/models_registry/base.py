@@ -41,6 +41,9 @@ class FitTask:
     `reads_enums`, else String). `labels` are the n targets themselves: numbers (float64) for regression, else labels
     (int64, bool or object array of str), every class of the contract among them. `validation` is a held-out frame and
     its targets, for learning curves and early stopping; without it there is no early stopping.
+
+    `weights` say how much each of the n rows counts, as if it stood there so often; None: all count alike.
+    `validation_weights` are those of the held-out rows, there if `weights` and `validation` are.
     """
 
     frame: pl.DataFrame
@@ -50,6 +53,8 @@ class FitTask:
     validation: tuple[pl.DataFrame, Labels] | None = None
     iterations: int | None = None
     on_progress: OnProgress | None = None
+    weights: Numbers | None = None
+    validation_weights: Numbers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,8 @@ class ModelClass(ABC):
     """The hyperparam that asks for early stopping, by rows held out, unless it is null; a class need not have it."""
     reads_enums: ClassVar[bool] = False
     """Whether fits and predictors take categorical columns as Enum, too."""
+    takes_weights: ClassVar[bool] = False
+    """Whether fits heed the weights of rows; a class that does not is refused for a table with weights."""
     gains_by_batching: ClassVar[bool] = False
     """Whether rows of several callers are better scored in one call.
 

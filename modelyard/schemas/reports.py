@@ -8,10 +8,10 @@ from modelyard.schemas.base import Frozen, Label, ModelWarning
 
 
 class ConfusionMatrix(Frozen):
-    """`matrix[i][j]` counts rows of class `labels[i]` that were predicted as `labels[j]`."""
+    """`matrix[i][j]` counts rows of class `labels[i]` that were predicted as `labels[j]`, or adds up their weights."""
 
     labels: list[Label]
-    matrix: list[list[int]]
+    matrix: list[list[int | float]]
 
 
 class Curve(Frozen):

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
 import numpy.typing as npt
 import polars as pl
 import polars.selectors as cs
@@ -184,9 +185,25 @@ class TrainingTable(Table):
     Without classes (regression) `codes` are the numbers themselves. `contract` is what the model will keep; `target`
     the name of the column of targets, if it had one. `given_names` are the names that the columns of a file without a
     header were given, in its order.
+
+    `roles` holds the columns that are no features but have a role, each under the name of its role: `weight` as Float64
+    without nulls, `group` as an Enum of the groups that occur.
     """
 
     codes: npt.NDArray[Any]
     contract: Contract
     target: str | None = None
     given_names: tuple[str, ...] = ()
+    roles: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+    @property
+    def weights(self) -> npt.NDArray[np.float64] | None:
+        """How much each row counts, shape (n,); None if all count alike."""
+        return self.roles["weight"].to_numpy() if "weight" in self.roles.columns else None
+
+    @property
+    def groups(self) -> npt.NDArray[np.int64] | None:
+        """The number of each row's group, from 0, shape (n,); None if the rows have no groups."""
+        if "group" not in self.roles.columns:
+            return None
+        return self.roles["group"].to_physical().cast(pl.Int64).to_numpy()

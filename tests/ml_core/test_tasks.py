@@ -15,7 +15,7 @@ from modelyard.errors import InvalidTable
 from modelyard.ml_core.sentences import say_trained
 from modelyard.ml_core.serving import loaded, predicting
 from modelyard.ml_core.tasks import TASKS
-from modelyard.ml_core.tasks.base import KeysOfTask, Metrics, Part, Scores, Splits, Truth
+from modelyard.ml_core.tasks.base import KeysOfTask, Metrics, Part, Scores, Splits, Truth, Weights
 from modelyard.ml_core.training import orders, plan, runs
 from modelyard.ml_core.training.orders import order_training
 from modelyard.ml_core.training.trainings import run_training
@@ -56,16 +56,18 @@ class Values:
             raise InvalidTable("the fit broke down")
         return scores
 
-    def training_metrics(self, truth: Truth, scores: Scores) -> Metrics:
+    def training_metrics(self, truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
         return {"train_rmse": self._rmse(truth, scores)}
 
-    def validation_metrics(self, truth: Truth, scores: Scores) -> Metrics:
+    def validation_metrics(self, truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
         return {"validation_rmse": self._rmse(truth, scores)}
 
     def _rmse(self, truth: Truth, scores: Scores) -> float:
         return float(np.sqrt(np.mean((truth - scores[:, 0]) ** 2)))
 
-    def judged(self, truth: Truth, scores: Scores, contract: Contract) -> dict[str, Any]:
+    def judged(
+        self, truth: Truth, scores: Scores, contract: Contract, weights: Weights | None = None
+    ) -> dict[str, Any]:
         return {}
 
     def warnings(self, truth: Truth, scores: Scores, contract: Contract) -> tuple[ModelWarning, ...]:

@@ -55,12 +55,16 @@ def test_labels_of_any_type_come_back_as_they_were(classes: tuple[Any, ...]) -> 
     contract = Contract({"a": "numeric"}, {}, classes, ())
     rows, truth = np.array([7, 2, 5, 4]), np.array([0, 1, len(classes) - 1, 1])
     scores = np.random.default_rng(0).dirichlet(np.ones(len(classes)), 4)
-    written = ValidationPredictions.of(rows, truth, scores)
+    weights, groups = np.array([0.5, 0, 2, 1]), np.array([3, 3, 0, 1])
+    written = ValidationPredictions.of(rows, truth, scores, weights, groups)
     read = ValidationPredictions.from_bytes(written.to_bytes(contract), contract)
     order = [1, 3, 2, 0]
     assert read.rows.tolist() == rows[order].tolist()
     assert read.truth.tolist() == truth[order].tolist()
     assert read.scores.tolist() == scores[order].tolist()
+    assert read.weights is not None
+    assert read.groups is not None
+    assert (read.weights.tolist(), read.groups.tolist()) == ([0, 1, 2, 0.5], [3, 1, 0, 3])
 
 
 def test_the_file_names_rows_labels_and_probabilities_and_holds_no_cell(yard: Yard) -> None:

@@ -23,6 +23,12 @@ Truth = npt.NDArray[Any]
 Scores = npt.NDArray[np.float64]
 """What a predictor says of n rows, shape (n, k); what the k numbers are is the task's."""
 
+Weights = npt.NDArray[np.float64]
+"""How much each of n rows counts, shape (n,): numbers of at least 0, not all 0."""
+
+Groups = npt.NDArray[np.int64]
+"""The number of each row's group, shape (n,)."""
+
 Metrics = dict[str, float | None]
 Rows = npt.NDArray[np.int64]
 
@@ -67,7 +73,10 @@ class Splits:
 
 
 class Task(Protocol):
-    """Classification, or another task with these methods. `truth` and `scores` are always of the same rows."""
+    """Classification, or another task with these methods.
+
+    `truth`, `scores` and `weights` are always of the same rows; without weights all rows count alike.
+    """
 
     preloads: tuple[str, ...]
     """The modules that evaluations of the task import when they come to it; runs import them before."""
@@ -90,15 +99,17 @@ class Task(Protocol):
         """Return the scores of a fit within their range. Raises InvalidTable if they are not numbers."""
         ...
 
-    def training_metrics(self, truth: Truth, scores: Scores) -> Metrics:
+    def training_metrics(self, truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
         """Measure scores of the rows that the model was fitted to, under names that begin with `train_`."""
         ...
 
-    def validation_metrics(self, truth: Truth, scores: Scores) -> Metrics:
+    def validation_metrics(self, truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
         """Measure scores of rows held out, under names that begin with `validation_`; what does not apply is None."""
         ...
 
-    def judged(self, truth: Truth, scores: Scores, contract: Contract) -> dict[str, Any]:
+    def judged(
+        self, truth: Truth, scores: Scores, contract: Contract, weights: Weights | None = None
+    ) -> dict[str, Any]:
         """Return the fields of a Report that show how good the scores of rows held out are."""
         ...
 

@@ -8,32 +8,40 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from modelyard.ml_core.tasks.base import Metrics, Rows, Scores, Task, Truth
+from modelyard.ml_core.tasks.base import Groups, Metrics, Rows, Scores, Task, Truth, Weights
 from modelyard.models_registry.base import Fit
 from modelyard.schemas import LearningCurve
+
+NumberT = TypeVar("NumberT", bound=np.number)
 
 
 @dataclass(frozen=True, slots=True)
 class FittedPart:
     """One fit of an evaluation: what it learned of itself, and its scores of the rows held out beside their truth.
 
-    `rows` are the numbers of the rows held out, in the training table.
+    `rows` are the numbers of the rows held out, in the training table; `weights` and `groups` are theirs, None
+    if the table has none.
     """
 
     fit: Fit
     rows: Rows
     truth: Truth
     scores: Scores
+    weights: Weights | None = None
+    groups: Groups | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
     """The judgement of an evaluation.
 
-    `rows`, `truth` and `scores` are of all rows held out, fold after fold, each scored by the fit that did not see it.
+    `rows`, `truth` and `scores` are of all rows held out, fold after fold, each scored by the fit that did not see it;
+    so are their `weights` and `groups`, None if the table has none.
     `iterations` is what the final fit takes, None for as many as the hyperparams say.
     """
 
@@ -43,6 +51,8 @@ class Validation:
     scores: Scores
     learning_curve: LearningCurve | None
     iterations: int | None
+    weights: Weights | None = None
+    groups: Groups | None = None
 
 
 def judge(parts: Sequence[FittedPart], task: Task) -> Validation:
@@ -50,7 +60,7 @@ def judge(parts: Sequence[FittedPart], task: Task) -> Validation:
 
     Iterations are the median of the best numbers found by early stopping; the learning curve is the mean of the folds'.
     """
-    metrics = [task.validation_metrics(part.truth, part.scores) for part in parts]
+    metrics = [task.validation_metrics(part.truth, part.scores, part.weights) for part in parts]
     found = [part.fit.iterations for part in parts if part.fit.iterations is not None]
     return Validation(
         metrics=metrics[0] if len(parts) == 1 else mean_and_deviation(metrics),
@@ -59,7 +69,14 @@ def judge(parts: Sequence[FittedPart], task: Task) -> Validation:
         scores=np.concatenate([part.scores for part in parts]),
         learning_curve=mean_curve([part.fit.learning_curve for part in parts]),
         iterations=max(1, int(statistics.median(found))) if found else None,
+        weights=_together([part.weights for part in parts]),
+        groups=_together([part.groups for part in parts]),
     )
+
+
+def _together(found: Sequence[npt.NDArray[NumberT] | None]) -> npt.NDArray[NumberT] | None:
+    known = [values for values in found if values is not None]
+    return np.concatenate(known) if known else None
 
 
 def mean_and_deviation(folds: Sequence[Metrics]) -> Metrics:

@@ -39,7 +39,7 @@ def run_training(plan: TrainingPlan, on_progress: OnProgress | None = None) -> T
 
 
 def _train(plan: TrainingPlan, on_progress: OnProgress | None, columns: Future[dict[str, dict[str, Any]]]) -> Trained:
-    task, contract, truth = plan.task, plan.table.contract, plan.table.codes
+    task, contract, truth, weights = plan.task, plan.table.contract, plan.table.codes, plan.table.weights
     splits = task.split(plan.evaluation, plan.table)
     fits = _Fits(plan, ProgressStream(on_progress, len(splits.parts) + 1))
 
@@ -47,12 +47,15 @@ def _train(plan: TrainingPlan, on_progress: OnProgress | None, columns: Future[d
     validation = judge(parts, task) if parts else None
     final = fits.fit(iterations=validation.iterations if validation else None)
 
-    metrics = {**task.training_metrics(truth, fits.scores(final)), **(validation.metrics if validation else {})}
+    metrics = {
+        **task.training_metrics(truth, fits.scores(final), weights),
+        **(validation.metrics if validation else {}),
+    }
     warnings = _warnings(plan, splits, final, parts)
     judged: dict[str, Any] = {}
     if validation is not None:
         warnings = (*warnings, *task.warnings(validation.truth, validation.scores, contract))
-        judged = task.judged(validation.truth, validation.scores, contract)
+        judged = task.judged(validation.truth, validation.scores, contract, validation.weights)
     report = Report(
         metrics=metrics,
         **judged,
@@ -64,7 +67,9 @@ def _train(plan: TrainingPlan, on_progress: OnProgress | None, columns: Future[d
     )
     kept = None
     if validation is not None:
-        kept = ValidationPredictions.of(validation.rows, validation.truth, validation.scores)
+        kept = ValidationPredictions.of(
+            validation.rows, validation.truth, validation.scores, validation.weights, validation.groups
+        )
     return Trained(final.estimator, metrics, report, warnings, splits.evaluation, kept)
 
 
@@ -99,12 +104,19 @@ class _Fits:
         """Fit a part of the rows and score the part held out; the estimator is let go."""
         fit = self.fit(part)
         scores = self.scores(fit, part)
-        truth = self._plan.table.codes[part.validation]
-        return FittedPart(replace(fit, estimator=None), part.validation, truth, scores)
+        table, rows = self._plan.table, part.validation
+        return FittedPart(
+            replace(fit, estimator=None),
+            rows=rows,
+            truth=table.codes[rows],
+            scores=scores,
+            weights=None if table.weights is None else table.weights[rows],
+            groups=None if table.groups is None else table.groups[rows],
+        )
 
     def fit(self, part: Part | None = None, iterations: int | None = None) -> Fit:
         """Fit the rows of a part with the others held out, or all rows."""
-        frame, targets = self.frame, self._targets
+        frame, targets, weights = self.frame, self._targets, self._plan.table.weights
         if part is None:
             self._stream.begin_final()
         task = FitTask(
@@ -115,6 +127,8 @@ class _Fits:
             validation=None if part is None else (frame[part.validation], targets[part.validation]),
             iterations=iterations,
             on_progress=self._stream.listener(),
+            weights=weights if weights is None or part is None else weights[part.train],
+            validation_weights=None if weights is None or part is None else weights[part.validation],
         )
         fit = self._plan.model_class.fit(task)
         self._stream.end_fit()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from modelyard.errors import InvalidTable
-from modelyard.ml_core.tasks.base import MAX_NAMED, KeysOfTask, Metrics, Scores, Splits, Truth, changed
+from modelyard.ml_core.tasks.base import MAX_NAMED, KeysOfTask, Metrics, Scores, Splits, Truth, Weights, changed
 from modelyard.ml_core.tasks.classification import curves, metrics
 from modelyard.ml_core.tasks.classification.splits import split_rows
 from modelyard.schemas import Evaluation, FeatureType, Label, ModelWarning, Prediction
@@ -29,7 +29,7 @@ def labels_of(codes: metrics.Codes, classes: Sequence[Label]) -> Truth:
 class Classification:
     """The task of model classes that predict a label. It satisfies `tasks.base.Task`, which describes the methods."""
 
-    preloads: tuple[str, ...] = ("sklearn.calibration", "sklearn.metrics", "sklearn.model_selection")
+    preloads: tuple[str, ...] = ("sklearn.metrics", "sklearn.model_selection")
     target_type: FeatureType | None = None
     validation_metrics = staticmethod(metrics.validation_metrics)
 
@@ -54,19 +54,21 @@ class Classification:
             )
         return np.clip(scores, 0.0, 1.0)
 
-    def training_metrics(self, truth: Truth, scores: Scores) -> Metrics:
+    def training_metrics(self, truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
         """Return the accuracy alone."""
-        return {"train_accuracy": metrics.accuracy(truth, scores)}
+        return {"train_accuracy": metrics.accuracy(truth, scores, weights)}
 
-    def judged(self, truth: Truth, scores: Scores, contract: Contract) -> dict[str, Any]:
+    def judged(
+        self, truth: Truth, scores: Scores, contract: Contract, weights: Weights | None = None
+    ) -> dict[str, Any]:
         """Return confusion matrix, curves and per-class table; curves are null if no class has one."""
         classes = contract.classes
         return {
-            "confusion_matrix": metrics.confusion(truth, scores, classes),
-            "roc_curves": curves.roc_curves(truth, scores, classes) or None,
-            "precision_recall_curves": curves.precision_recall_curves(truth, scores, classes) or None,
-            "calibration_curve": curves.calibration_curves(truth, scores, classes) or None,
-            "per_class": metrics.per_class(truth, scores, classes),
+            "confusion_matrix": metrics.confusion(truth, scores, classes, weights),
+            "roc_curves": curves.roc_curves(truth, scores, classes, weights) or None,
+            "precision_recall_curves": curves.precision_recall_curves(truth, scores, classes, weights) or None,
+            "calibration_curve": curves.calibration_curves(truth, scores, classes, weights) or None,
+            "per_class": metrics.per_class(truth, scores, classes, weights),
         }
 
     def warnings(self, truth: Truth, scores: Scores, contract: Contract) -> tuple[ModelWarning, ...]:

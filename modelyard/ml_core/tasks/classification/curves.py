@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from modelyard.ml_core.tasks.base import Weights
 from modelyard.ml_core.tasks.classification.metrics import Codes, Probabilities
 from modelyard.schemas import Curve, Label
 
@@ -22,22 +23,28 @@ Floats = npt.NDArray[np.float64]
 Points = tuple[Floats, Floats]
 
 
-def roc_curves(codes: Codes, probabilities: Probabilities, classes: Sequence[Label]) -> dict[str, Curve]:
+def roc_curves(
+    codes: Codes, probabilities: Probabilities, classes: Sequence[Label], weights: Weights | None = None
+) -> dict[str, Curve]:
     """Return for each class the true positive rate (y) over the false positive rate (x), from (0, 0) to (1, 1)."""
-    return _curves(_roc, codes, probabilities, classes)
+    return _curves(_roc, codes, probabilities, classes, weights)
 
 
-def precision_recall_curves(codes: Codes, probabilities: Probabilities, classes: Sequence[Label]) -> dict[str, Curve]:
+def precision_recall_curves(
+    codes: Codes, probabilities: Probabilities, classes: Sequence[Label], weights: Weights | None = None
+) -> dict[str, Curve]:
     """Return for each class the precision (y) over the recall (x), from recall 0 to recall 1."""
-    return _curves(_precision_recall, codes, probabilities, classes)
+    return _curves(_precision_recall, codes, probabilities, classes, weights)
 
 
-def calibration_curves(codes: Codes, probabilities: Probabilities, classes: Sequence[Label]) -> dict[str, Curve]:
+def calibration_curves(
+    codes: Codes, probabilities: Probabilities, classes: Sequence[Label], weights: Weights | None = None
+) -> dict[str, Curve]:
     """Return for each class the share of its rows (y) over the mean probability (x) of up to 10 bins.
 
-    The bins hold about as many rows each (quantiles).
+    The bins hold about as many rows, or as much weight, each (quantiles).
     """
-    return _curves(_calibration, codes, probabilities, classes)
+    return _curves(_calibration, codes, probabilities, classes, weights)
 
 
 def label_text(label: Label) -> str:
@@ -46,38 +53,52 @@ def label_text(label: Label) -> str:
 
 
 def _curves(
-    points: Callable[[Any, Floats], Points], codes: Codes, probabilities: Probabilities, classes: Sequence[Label]
+    points: Callable[[Any, Floats, Weights | None], Points],
+    codes: Codes,
+    probabilities: Probabilities,
+    classes: Sequence[Label],
+    weights: Weights | None,
 ) -> dict[str, Curve]:
     """Draw each class that has both rows of its own and others; without either no curve is defined."""
+    if weights is not None:  # rows of weight 0 count nowhere
+        codes, probabilities, weights = codes[weights > 0], probabilities[weights > 0], weights[weights > 0]
     counts = np.bincount(codes, minlength=len(classes))
     drawn = [1] if len(classes) == 2 else range(len(classes))
     curves = {}
     for code in drawn:
         if 0 < counts[code] < len(codes):
-            x, y = thin(*points(codes == code, probabilities[:, code]))
+            x, y = thin(*points(codes == code, probabilities[:, code], weights))
             curves[label_text(classes[code])] = Curve(x=x.tolist(), y=y.tolist())
     return curves
 
 
-def _roc(truth: Any, scores: Floats) -> Points:
+def _roc(truth: Any, scores: Floats, weights: Weights | None) -> Points:
     from sklearn.metrics import roc_curve
 
-    x, y, _ = roc_curve(truth, scores)
+    x, y, _ = roc_curve(truth, scores, sample_weight=weights)
     return x, y
 
 
-def _precision_recall(truth: Any, scores: Floats) -> Points:
+def _precision_recall(truth: Any, scores: Floats, weights: Weights | None) -> Points:
     from sklearn.metrics import precision_recall_curve
 
-    precision, recall, _ = precision_recall_curve(truth, scores, drop_intermediate=True)
+    precision, recall, _ = precision_recall_curve(truth, scores, drop_intermediate=True, sample_weight=weights)
     return recall[::-1], precision[::-1]
 
 
-def _calibration(truth: Any, scores: Floats) -> Points:
-    from sklearn.calibration import calibration_curve
-
-    share, mean = calibration_curve(truth, scores, n_bins=min(CALIBRATION_BINS, len(scores)), strategy="quantile")
-    return mean, share
+def _calibration(truth: Any, scores: Floats, weights: Weights | None) -> Points:
+    """Return what scikit-learn's calibration_curve does, which takes no weights."""
+    bins = min(CALIBRATION_BINS, len(scores))
+    percents = np.linspace(0, 1, bins + 1) * 100
+    if weights is None:
+        weights, edges = np.ones(len(scores)), np.percentile(scores, percents)
+    else:
+        edges = np.percentile(scores, percents, weights=weights, method="inverted_cdf")
+    places = np.searchsorted(edges[1:-1], scores)
+    total, sums, hits = (
+        np.bincount(places, weights=values, minlength=bins) for values in (weights, weights * scores, weights * truth)
+    )
+    return sums[total > 0] / total[total > 0], hits[total > 0] / total[total > 0]
 
 
 def thin(x: Floats, y: Floats, limit: int = MAX_POINTS) -> Points:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from modelyard.errors import InvalidTable
-from modelyard.ml_core.tasks.base import KeysOfTask, Metrics, Scores, Splits, Truth
+from modelyard.ml_core.tasks.base import KeysOfTask, Metrics, Scores, Splits, Truth, Weights
 from modelyard.ml_core.tasks.regression import metrics, residuals
 from modelyard.ml_core.tasks.regression.splits import split_rows
 from modelyard.ml_core.tasks.regression.targets import read_numbers
@@ -49,12 +49,14 @@ class Regression:
             )
         return scores
 
-    def training_metrics(self, truth: Truth, scores: Scores) -> Metrics:
+    def training_metrics(self, truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
         """Return the root of the mean squared error alone."""
-        return {"train_rmse": metrics.rmse(truth, scores)}
+        return {"train_rmse": metrics.rmse(truth, scores, weights)}
 
-    def judged(self, truth: Truth, scores: Scores, contract: Contract) -> dict[str, Any]:
-        """Return the residuals, and the true numbers beside the predicted ones."""
+    def judged(
+        self, truth: Truth, scores: Scores, contract: Contract, weights: Weights | None = None
+    ) -> dict[str, Any]:
+        """Return the residuals, and the true numbers beside the predicted ones; both show rows, whatever they weigh."""
         return {
             "residuals": residuals.residuals(truth, scores),
             "predicted_against_actual": residuals.actual_and_predicted(truth, scores),

@@ -10,32 +10,37 @@ from typing import Any
 
 import numpy as np
 
-from modelyard.ml_core.tasks.base import Metrics, Scores, Truth
+from modelyard.ml_core.tasks.base import Metrics, Scores, Truth, Weights
 
 
-def rmse(truth: Truth, scores: Scores) -> float | None:
+def rmse(truth: Truth, scores: Scores, weights: Weights | None = None) -> float | None:
     """Return the root of the mean squared error."""
     from sklearn.metrics import root_mean_squared_error
 
     with np.errstate(over="ignore"):
-        return _number(root_mean_squared_error(truth, scores[:, 0]))
+        return _number(root_mean_squared_error(truth, scores[:, 0], sample_weight=weights))
 
 
-def validation_metrics(truth: Truth, scores: Scores) -> Metrics:
+def validation_metrics(truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
     """Measure predictions of shape (n, 1) against n true numbers.
 
-    R² is None if all true numbers are equal (a single row, too), the mean absolute percentage error if one is 0.
+    R² is None if all true numbers are equal (a single row, too), the mean absolute percentage error if one is 0. Rows
+    count by their weights; those of weight 0 are as if they were not there.
     """
     from sklearn import metrics
 
+    if weights is not None:
+        truth, scores, weights = truth[weights > 0], scores[weights > 0], weights[weights > 0]
     predicted = scores[:, 0]
     with np.errstate(over="ignore"):
         values = {
-            "rmse": rmse(truth, scores),
-            "mae": metrics.mean_absolute_error(truth, predicted),
-            "r2": metrics.r2_score(truth, predicted) if truth.min() < truth.max() else None,
-            "median_absolute_error": metrics.median_absolute_error(truth, predicted),
-            "mape": metrics.mean_absolute_percentage_error(truth, predicted) if truth.all() else None,
+            "rmse": rmse(truth, scores, weights),
+            "mae": metrics.mean_absolute_error(truth, predicted, sample_weight=weights),
+            "r2": metrics.r2_score(truth, predicted, sample_weight=weights) if truth.min() < truth.max() else None,
+            "median_absolute_error": metrics.median_absolute_error(truth, predicted, sample_weight=weights),
+            "mape": metrics.mean_absolute_percentage_error(truth, predicted, sample_weight=weights)
+            if truth.all()
+            else None,
         }
     return {f"validation_{name}": _number(value) for name, value in values.items()}
 
