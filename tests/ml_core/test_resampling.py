@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from modelyard.ml_core.resampling import Confusion, Ranking, bootstrap, interval, means, medians, replicates
+from modelyard.ml_core.resampling import (
+    Confusion,
+    Measure,
+    Ranking,
+    bootstrap,
+    interval,
+    intervals,
+    mean_of_folds,
+    means,
+    medians,
+    replicates,
+)
 
 ROUNDS = 7
 
@@ -41,10 +52,10 @@ def test_rounds_come_in_blocks_that_a_cache_holds() -> None:
 
 
 def test_groups_are_drawn_whole() -> None:
-    groups = np.arange(40) % 8
+    groups = np.arange(40) % 8 * 10
     weights = drawn(40, groups=groups)
 
-    assert all(len(set(row[groups == group])) == 1 for row in weights for group in range(8))
+    assert all(len(set(row[groups == group])) == 1 for row in weights for group in set(groups))
     assert (weights.sum(axis=1) == 40).all()
 
 
@@ -140,3 +151,23 @@ def test_nine_in_ten_intervals_hold_the_truth(world) -> None:
         held += found is not None and found[0] <= truth <= found[1]
 
     assert 0.86 <= held / 300 <= 0.94
+
+
+def test_folds_count_by_their_rows_and_not_if_nothing_is_measured() -> None:
+    def first_mean(losses: np.ndarray) -> Measure:
+        measured = means(losses[:, None])
+        return lambda weights: {"it": np.where(weights[:, 0] > 0, measured(weights)[:, 0], np.nan)}
+
+    folds = mean_of_folds([first_mean(np.array([1.0, 3])), first_mean(np.array([5.0, 5, 5]))], [2, 3])
+    weights = np.array([[1.0, 1, 1, 1, 1], [2, 0, 0, 3, 0], [0, 5, 0, 0, 0]])
+
+    assert folds(weights)["it"] == pytest.approx([(2 * 2 + 3 * 5) / 5, 1, np.nan], nan_ok=True)
+
+
+def test_an_interval_holds_the_metric_it_is_of() -> None:
+    blocks = [np.ones((9, 2))]
+    found = intervals(
+        {"a": 2.0, "b": None}, lambda _: {"a": np.arange(3.0, 12), "b": np.ones(9), "c": np.ones(9)}, blocks
+    )
+
+    assert found == {"a_low": 2.0, "a_high": 11.0}

@@ -1,4 +1,4 @@
-"""The bootstrap: how far a metric would have moved if other rows had been held out.
+"""Metrics of many resamples at once.
 
 A resample of n rows is a row of whole weights: how often each was drawn. So a metric sorts its rows once, and then
 measures many resamples by sums, each with `weights` of shape (rounds, n) and an answer of shape (rounds,). Weights of
@@ -8,7 +8,7 @@ a metric is not defined is NaN.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -19,68 +19,11 @@ Indices = npt.NDArray[np.int64]
 Measure = Callable[[Floats], Mapping[str, Floats]]
 """Takes weights of shape (rounds, n), returns the values of some metrics by name, each of shape (rounds,)."""
 
-SHARE = 0.9
-"""How often an interval is to hold the truth."""
-
-MOST_ROUNDS = 500
-"""The ends of an interval are then known to 6 % of half its width."""
-
-FEWEST_ROUNDS = 100
-_WORK = 2_000_000
-"""Cells of weights, one a round and row, that a bootstrap takes if it has not to take more: some 60 ms."""
-
-_BLOCK = 1 << 16
-"""Cells of weights in memory at once: half a megabyte, which stays in the processor's caches."""
-
-
-def usual_rounds(n: int) -> int:
-    """Return how many resamples of n rows are taken: the more rows, the fewer, whatever the machine."""
-    return min(MOST_ROUNDS, max(FEWEST_ROUNDS, _WORK // max(n, 1)))
-
-
-def bootstrap(
-    n: int, seed: int, *, rounds: int | None = None, groups: Indices | None = None, weights: Floats | None = None
-) -> Iterator[Floats]:
-    """Yield the weights of all rounds in blocks of shape (r, n), each small enough for a cache.
-
-    `rounds` is `usual_rounds(n)` if left out. `groups`, shape (n,), numbers the group of each row from 0: then whole
-    groups are drawn, as many as there are. `weights`, shape (n,), are the rows' own. Equal arguments give equal
-    weights, so that two models are compared on the same resamples.
-    """
-    rng = np.random.default_rng(seed)
-    drawn = n if groups is None else int(groups.max()) + 1
-    left = usual_rounds(n) if rounds is None else rounds
-    while left > 0:
-        r = min(left, max(1, _BLOCK // n))
-        left -= r
-        draws = rng.integers(drawn, size=(r, drawn))
-        draws += drawn * np.arange(r)[:, None]
-        block = np.bincount(draws.ravel(), minlength=r * drawn).reshape(r, drawn).astype(np.float64)
-        if groups is not None:
-            block = np.take(block, groups, axis=1)
-        yield block if weights is None else block * weights
-
-
-def replicates(measure: Measure, blocks: Iterable[Floats]) -> dict[str, Floats]:
-    """Measure all resamples: for each metric its values, shape (rounds,)."""
-    measured = [measure(block) for block in blocks]
-    return {name: np.concatenate([values[name] for values in measured]) for name in measured[0]}
-
-
-def interval(values: Floats, share: float = SHARE) -> tuple[float, float] | None:
-    """Return between which values the middle `share` of the resamples lies (percentiles); None if none is defined."""
-    finite = values[np.isfinite(values)]
-    if not len(finite):
-        return None
-    # At (rounds + 1)p the expected share is p, however few the rounds.
-    low, high = np.quantile(finite, [(1 - share) / 2, (1 + share) / 2], method="weibull")
-    return float(low), float(high)
-
 
 def means(losses: Floats) -> Callable[[Floats], Floats]:
     """Return what measures the weighted means of losses a row, shape (n, m); it answers with shape (rounds, m)."""
     columns = np.ascontiguousarray(losses.T)
-    return lambda weights: _ratio(weights @ columns.T, weights.sum(axis=1)[:, None])
+    return lambda weights: ratio(weights @ columns.T, weights.sum(axis=1)[:, None])
 
 
 def medians(losses: Floats) -> Callable[[Floats], Floats]:
@@ -126,9 +69,9 @@ class Ranking:
         above = _dot(hits, passed) - _dot(hits, found)
         if self._starts is not None:
             above -= (_dot(hits, weights) - _dot(hits, hits)) / 2
-        auc = 1 - _ratio(above, positives * others)
+        auc = 1 - ratio(above, positives * others)
         np.maximum(passed, np.finfo(np.float64).tiny, out=passed)  # before the first row drawn 0 of 0 are found
-        average = _ratio(_dot(hits, np.divide(found, passed, out=found)), positives)
+        average = ratio(_dot(hits, np.divide(found, passed, out=found)), positives)
         return auc, np.where(others > 0, average, np.nan)
 
 
@@ -147,12 +90,12 @@ class Confusion:
         true, answered = self._true.measure(weights), self._answered.measure(weights)
         hit = self._true.measure(weights * self._right)
         either = true + answered
-        recall, classes = _ratio(hit, true, 0.0), (either > 0).sum(axis=1)
+        recall, classes = ratio(hit, true, 0.0), (either > 0).sum(axis=1)
         return {
-            "balanced_accuracy": _ratio(recall.sum(axis=1), (true > 0).sum(axis=1)),
-            "precision": _ratio(_ratio(hit, answered, 0.0).sum(axis=1), classes),
-            "recall": _ratio(recall.sum(axis=1), classes),
-            "f1": _ratio(_ratio(2 * hit, either, 0.0).sum(axis=1), classes),
+            "balanced_accuracy": ratio(recall.sum(axis=1), (true > 0).sum(axis=1)),
+            "precision": ratio(ratio(hit, answered, 0.0).sum(axis=1), classes),
+            "recall": ratio(recall.sum(axis=1), classes),
+            "f1": ratio(ratio(2 * hit, either, 0.0).sum(axis=1), classes),
         }
 
 
@@ -175,8 +118,8 @@ def _dot(a: Floats, b: Floats) -> Floats:
     return products
 
 
-def _ratio(above: Floats, below: Floats | Indices, otherwise: float = np.nan) -> Floats:
+def ratio(above: Floats, below: Floats | Indices, otherwise: float = np.nan) -> Floats:
     """Return above / below, `otherwise` where it would divide by 0."""
     shape = np.broadcast_shapes(above.shape, below.shape)
-    ratio: Floats = np.divide(above, below, out=np.full(shape, otherwise), where=below > 0)
-    return ratio
+    divided: Floats = np.divide(above, below, out=np.full(shape, otherwise), where=below > 0)
+    return divided
