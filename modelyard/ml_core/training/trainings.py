@@ -15,6 +15,7 @@ from typing import Any
 
 from modelyard.errors import InvalidArgument
 from modelyard.ml_core.tasks.base import FALLBACK, Part, Scores, Splits
+from modelyard.ml_core.training.doubts import doubts
 from modelyard.ml_core.training.evaluation import FittedPart, Validation, judge, mean_curve
 from modelyard.ml_core.training.plan import Trained, TrainingPlan, check_plan
 from modelyard.ml_core.training.progress import ProgressStream
@@ -43,14 +44,15 @@ def _train(plan: TrainingPlan, on_progress: OnProgress | None, columns: Future[d
     fits = _Fits(plan, ProgressStream(on_progress, len(splits.parts) + 1))
 
     parts, splits = _evaluate(fits, splits)
-    validation = judge(parts, task) if parts else None
+    validation = judge(parts, task, plan.evaluation.seed) if parts else None
     final = fits.fit(iterations=validation.iterations if validation else None)
 
     metrics = {**task.training_metrics(truth, fits.scores(final)), **(validation.metrics if validation else {})}
     warnings = _warnings(plan, splits, final, parts)
     judged: dict[str, Any] = {}
     if validation is not None:
-        warnings = (*warnings, *task.warnings(validation.truth, validation.scores, contract))
+        worries = task.warnings(validation.truth, validation.scores, contract)
+        warnings = (*warnings, *worries, *doubts(plan.model_class.task, metrics, len(validation.truth)))
         judged = task.judged(validation.truth, validation.scores, contract)
     report = Report(
         metrics=metrics,
@@ -94,8 +96,10 @@ class _Fits:
     def held_out(self, part: Part) -> FittedPart:
         """Fit a part of the rows and score the part held out; the estimator is let go."""
         fit = self.fit(part)
-        scores = self.scores(fit, part)
-        return FittedPart(replace(fit, estimator=None), self._plan.table.codes[part.validation], scores)
+        table, task = self._plan.table, self._plan.task
+        truth = table.codes[part.validation]
+        baseline = task.baseline(table.codes[part.train], truth, table.contract)
+        return FittedPart(replace(fit, estimator=None), truth, self.scores(fit, part), baseline)
 
     def fit(self, part: Part | None = None, iterations: int | None = None) -> Fit:
         """Fit the rows of a part with the others held out, or all rows."""

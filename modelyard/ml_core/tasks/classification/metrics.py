@@ -65,6 +65,16 @@ def validation_metrics(codes: Codes, probabilities: Probabilities) -> Metrics:
     return {f"validation_{name}": _number(value) for name, value in values.items()}
 
 
+def baseline(fitted: Codes, codes: Codes, k: int) -> Metrics:
+    """Measure, by n true codes, what knows nothing but the k classes' shares of the rows fitted."""
+    shares = np.bincount(fitted, minlength=k) / len(fitted)
+    losses = -np.log(np.maximum(shares, np.finfo(np.float64).eps))
+    return {
+        "baseline_accuracy": float(np.mean(codes == shares.argmax())),
+        "baseline_log_loss": float(np.mean(losses[codes])),
+    }
+
+
 def _rankings(codes: Codes, probabilities: Probabilities) -> tuple[float, float]:
     """Return ROC AUC and average precision; every class must occur."""
     from sklearn.metrics import average_precision_score, roc_auc_score
