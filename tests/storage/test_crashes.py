@@ -210,8 +210,8 @@ class WithoutFsync:
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        ("documents.log_writer", "add"),
-        ("documents.log_writer", "delete"),
+        ("line_file", "add"),
+        ("line_file", "delete"),
         ("documents.compaction", "compact"),
         ("files", "add"),
     ],
