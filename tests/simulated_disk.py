@@ -212,6 +212,13 @@ def recording(root: Path) -> Iterator[Disk]:
         yield recorder.disk
 
 
+class WithoutFsync:
+    """The module `os`, whose fsync does nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return (lambda _: None) if name == "fsync" else getattr(os, name)
+
+
 class _Recorder:
     def __init__(self, root: Path) -> None:
         self.disk = Disk()

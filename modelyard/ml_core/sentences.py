@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modelyard import calls
-from modelyard.schemas import Job, ModelMetadata, headline, is_loss
+from modelyard.schemas import Job, ModelMetadata, headline, spoken_metric
 
 
 def say(model: ModelMetadata, sentence: str) -> ModelMetadata:
@@ -32,8 +32,6 @@ def say_trained(model: ModelMetadata) -> ModelMetadata:
 
 def _how_good(model: ModelMetadata) -> str:
     measured = headline(model.task, model.metrics) or ""
-    value = model.metrics.get(measured)
-    if value is None:
+    if model.metrics.get(measured) is None:
         return ""
-    digits = ".6g" if is_loss(measured) else ".3f"  # a loss has the unit of its target, and any size
-    return f" with {measured.replace('_', ' ')} {value:{digits}}"
+    return f" with {spoken_metric(measured, model.metrics)}"

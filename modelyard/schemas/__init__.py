@@ -19,7 +19,7 @@ from modelyard.schemas.base import (
 from modelyard.schemas.health import Backlog, Health
 from modelyard.schemas.hyperparams import from_texts, types_of
 from modelyard.schemas.jobs import Job, JobError, JobPage, JobProgress, WrongPlace
-from modelyard.schemas.metrics import headline, is_loss
+from modelyard.schemas.metrics import baseline_of, headline, interval_of, is_loss, meaning, spoken_metric
 from modelyard.schemas.models import (
     Artifact,
     EventVerb,
@@ -111,16 +111,20 @@ __all__ = [
     "Tracking",
     "TrainRequest",
     "WrongPlace",
+    "baseline_of",
     "check_idempotency_key",
     "check_name",
     "check_unicode",
     "field_error",
     "from_texts",
     "headline",
+    "interval_of",
     "is_hopeless",
     "is_loss",
     "is_model_id",
+    "meaning",
     "parse",
     "plain_key",
+    "spoken_metric",
     "types_of",
 ]

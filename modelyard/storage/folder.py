@@ -4,6 +4,7 @@
 db.jsonl  db.lock       the documents, and their writers' lock
 <name>.lock             any other lock that is held by name
 artifacts/<model_id>/   the files of a model
+series/<stream>/        entries by time
 jobs/  outbox/          what runs and the tracker keep beside them
 quarantine/<time>/      what a repair has set aside
 ```
@@ -27,6 +28,7 @@ from modelyard.storage.documents.database import Database
 from modelyard.storage.documents.folder_lock import FolderLock
 from modelyard.storage.files import exists, unavailable
 from modelyard.storage.protocols import Locks, Observer
+from modelyard.storage.series.folder import SeriesFolder
 
 
 class Folder:
@@ -38,6 +40,7 @@ class Folder:
         self.runs = root / "jobs"
         self.outbox = root / "outbox"
         self._artifacts = root / "artifacts"
+        self._series = root / "series"
         self._lock_timeout_s = lock_timeout_s
 
     def require_yard(self) -> None:
@@ -68,6 +71,10 @@ class Folder:
         """Open the artifacts. Raises Unavailable."""
         return ArtifactFolder(self._artifacts)
 
+    def series(self) -> SeriesFolder:
+        """Open the series. Makes nothing."""
+        return SeriesFolder(self._series)
+
     def locked(self, *, for_reading: bool = False) -> AbstractContextManager[None]:
         """Keep writers out within a `with` block. `for_reading`: a folder that is read-only will do.
 
@@ -88,12 +95,12 @@ class Folder:
             return False
         with self.locked():
             documents = Database(self.database, make=False)
-            used = any(found for found in documents.snapshot()[0].values())
+            used = any(found for found in documents.snapshot()[0].values()) or bool(self.series().files())
             documents.close()
             if used:
                 return False
             self.database.unlink()
-        for path in (self._artifacts, self.runs, self.outbox):
+        for path in (self._artifacts, self._series, self.runs, self.outbox):
             with suppress(OSError):
                 path.rmdir()
         self.database.with_suffix(".lock").unlink(missing_ok=True)

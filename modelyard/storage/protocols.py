@@ -1,16 +1,17 @@
 """The protocols of the engines. Collections and upkeep know no more of them, so another engine can take their place.
 
 `Documents` is a transactional database of JSON documents, held in every process's memory. `Artifacts` keeps the files
-of models. `Locks` lets one of all processes do what only one may. An engine knows no collection. Entries that are
-appended and read by time, and never held in memory, get a protocol `Series` here with their first user.
+of models. `Series` takes entries that are appended, read by time and never held in memory. `Locks` lets one of all
+processes do what only one may. An engine knows no collection.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -145,6 +146,38 @@ class Artifacts(Protocol):
 
     def check(self) -> None:
         """Raise Unavailable if no file can be written now."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesEntry:
+    """One entry of a stream, and the moment (UTC) at which it was appended."""
+
+    at: datetime
+    fields: dict[str, Any]
+
+
+class Series(Protocol):
+    """Streams of entries, appended by threads and processes at once and read by time; nothing is held in memory.
+
+    A stream is there once it has been appended to; its name has lower-case letters, digits, `_` and `-`, at most 64, a
+    letter first. Every use raises InvalidRequest for another name, Unavailable if the system refuses.
+    """
+
+    def append(self, stream: str, entries: Sequence[Mapping[str, Any]]) -> datetime:
+        """Add entries at the end of a stream, all or none; return their moment. They are on the disk then.
+
+        A writer's moments never go back, even if the clock does. Raises InvalidRequest if the entries are no JSON.
+        There is no cheaper append: whoever has many entries gathers them.
+        """
+
+    def scan(self, stream: str, since: datetime | None = None, until: datetime | None = None) -> Iterator[SeriesEntry]:
+        """Iterate the entries of all writers in order of time, from `since` on and before `until`.
+
+        Raises DataLoss at a damaged entry, after those before it.
+        """
+
+    def drop(self, stream: str, before: datetime) -> None:
+        """Remove the days (UTC) of a stream that ended before this moment or at it; whole days only."""
 
 
 class Locks(Protocol):

@@ -163,9 +163,8 @@ def test_learning_curve_of_folds_is_their_mean_as_far_as_all_go_and_are_finite()
 
 def test_best_iterations_of_folds_without_early_stopping_are_none() -> None:
     codes, probabilities = scored(20, 2)
-    assert (
-        judge([FittedPart(Fit(None), np.arange(20), codes, probabilities)], TASKS["classification"]).iterations is None
-    )
+    part = FittedPart(Fit(None), np.arange(20), codes, probabilities, {})
+    assert judge([part], TASKS["classification"], 0).iterations is None
 
 
 @pytest.mark.parametrize("noise", [0.3, 1.0, 5.0])

@@ -12,6 +12,7 @@ from sklearn.linear_model import LinearRegression
 
 from modelyard import models_registry
 from modelyard.errors import InvalidTable
+from modelyard.ml_core.resampling import Measure, means
 from modelyard.ml_core.sentences import say_trained
 from modelyard.ml_core.serving import loaded, predicting
 from modelyard.ml_core.tasks import TASKS
@@ -65,6 +66,20 @@ class Values:
     def _rmse(self, truth: Truth, scores: Scores) -> float:
         return float(np.sqrt(np.mean((truth - scores[:, 0]) ** 2)))
 
+    def measure(self, truth: Truth, scores: Scores) -> Measure:
+        squared = means((truth[:, None] - scores) ** 2)
+        return lambda weights: {"rmse": np.sqrt(squared(weights)[:, 0])}
+
+    def baseline(
+        self,
+        fitted: Truth,
+        truth: Truth,
+        contract: Contract,
+        fitted_weights: Weights | None = None,
+        weights: Weights | None = None,
+    ) -> Metrics:
+        return {"baseline_rmse": self._rmse(truth, np.full((len(truth), 1), fitted.mean()))}
+
     def judged(
         self, truth: Truth, scores: Scores, contract: Contract, weights: Weights | None = None
     ) -> dict[str, Any]:
@@ -114,11 +129,15 @@ def test_another_task_trains_and_answers(line: Line, tmp_path: Path) -> None:
     read = runs.read_order(tmp_path)
     assert read.digest() == order.digest()
     trained = run_training(read.plan)
-    assert set(trained.metrics) == {"train_rmse", "validation_rmse"}
+    ends = {"validation_rmse_low", "validation_rmse_high"}
+    assert set(trained.metrics) == {"train_rmse", "validation_rmse", "baseline_rmse", *ends}
     assert trained.metrics["validation_rmse"] == pytest.approx(0, abs=1e-9)
     assert trained.report.confusion_matrix is None
     assert trained.report.rows == {"total": 60, "train": 48, "validation": 12}
-    assert [(warning.code, warning.count) for warning in trained.warnings] == [("held_out", 12)]
+    assert [(warning.code, warning.count) for warning in trained.warnings] == [
+        ("held_out", 12),
+        ("few_rows_held_out", 12),
+    ]
     contract = read.plan.table.contract
     model = loaded.LoadedModel(
         model_id="id",

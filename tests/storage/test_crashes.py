@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -21,7 +20,7 @@ from modelyard.storage.upkeep import backup
 from modelyard.storage.upkeep.garbage import collect
 from modelyard.storage.upkeep.repair import repair
 from tests import simulated_disk
-from tests.simulated_disk import Disk
+from tests.simulated_disk import Disk, WithoutFsync
 from tests.storage_drafts import add_model, database_of, ids, new_model, open_store, root_of
 
 Seen = tuple[Any, ...]
@@ -113,19 +112,6 @@ SCENARIOS = {
 }
 
 
-@pytest.fixture
-def memory_path(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory where the system has one: thousands of small folders are made here."""
-    shared = Path("/dev/shm")
-    if not os.access(shared, os.W_OK):
-        yield tmp_path
-        return
-    path = shared / f"modelyard-{os.getpid()}-{tmp_path.name}"
-    path.mkdir()
-    yield path
-    shutil.rmtree(path)
-
-
 def record(scenario: Scenario, root: Path) -> tuple[Disk, list[Seen]]:
     """Run a scenario; return what was done on the disk, and what was to be seen after each answer."""
     before = open_store(root) if scenario.before else None
@@ -209,18 +195,11 @@ def test_the_scenario_of_a_compaction_by_itself_has_one(memory_path: Path) -> No
     assert any(isinstance(done, simulated_disk.Rename) and done.to_name == "db.jsonl" for done in disk.operations)
 
 
-class WithoutFsync:
-    """The module `os`, whose fsync does nothing."""
-
-    def __getattr__(self, name: str) -> Any:
-        return (lambda _: None) if name == "fsync" else getattr(os, name)
-
-
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        ("documents.log_writer", "add"),
-        ("documents.log_writer", "delete"),
+        ("line_file", "add"),
+        ("line_file", "delete"),
         ("documents.compaction", "compact"),
         ("files", "add"),
     ],

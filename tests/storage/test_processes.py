@@ -52,12 +52,12 @@ add_model(open_store(Path(sys.argv[1])), new_model(name="churn"))
 DIE_IN_A_WRITE = """
 import os, signal, sys
 from pathlib import Path
-from modelyard.storage.documents import log_writer
+from modelyard.storage import line_file
 from tests.storage_drafts import add_model, new_model, open_store
 def write_some(file, content, offset):
     os.pwrite(file, content[:int(sys.argv[2])], offset)
     os.kill(os.getpid(), signal.SIGKILL)
-log_writer.write_all = write_some
+line_file.write_all = write_some
 add_model(open_store(Path(sys.argv[1])), new_model(name="churn"))
 """
 

@@ -15,7 +15,9 @@ SHARE = 0.9
 MOST_ROUNDS = 500
 """The ends of an interval are then known to 6 % of half its width."""
 
-FEWEST_ROUNDS = 100
+FEWEST_ROUNDS = 40
+"""The ends are then known to 20 % of half its width, which of so many rows is next to nothing."""
+
 _WORK = 2_000_000
 """Cells of weights, one a round and row, that a bootstrap takes if it has not to take more: some 60 ms."""
 

@@ -23,7 +23,12 @@ Measure = Callable[[Floats], Mapping[str, Floats]]
 def means(losses: Floats) -> Callable[[Floats], Floats]:
     """Return what measures the weighted means of losses a row, shape (n, m); it answers with shape (rounds, m)."""
     columns = np.ascontiguousarray(losses.T)
-    return lambda weights: ratio(weights @ columns.T, weights.sum(axis=1)[:, None])
+
+    def measure(weights: Floats) -> Floats:
+        sums = np.einsum("rn,mn->rm", weights, columns)  # BLAS would wake its threads for each few rounds
+        return ratio(sums, weights.sum(axis=1)[:, None])
+
+    return measure
 
 
 def medians(losses: Floats) -> Callable[[Floats], Floats]:
@@ -33,9 +38,8 @@ def medians(losses: Floats) -> Callable[[Floats], Floats]:
 
     def measure(weights: Floats) -> Floats:
         reached = np.take(weights, order, axis=1).cumsum(axis=1)
-        half = reached[:, -1:] / 2
-        upper = (reached <= half).sum(axis=1)
-        lower = (reached < half).sum(axis=1)
+        lower = [int(row.searchsorted(row[-1] / 2, "left")) for row in reached]
+        upper = [int(row.searchsorted(row[-1] / 2, "right")) for row in reached]
         middle: Floats = (ordered[lower] + ordered[np.minimum(upper, len(ordered) - 1)]) / 2
         return middle
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from modelyard.ml_core.resampling import Measure
 from modelyard.schemas import Evaluation, FeatureType, Label, ModelWarning, Prediction
 from modelyard.tables.contract import Contract, TrainingTable
 from modelyard.tables.labels import TargetReader
@@ -105,6 +106,21 @@ class Task(Protocol):
 
     def validation_metrics(self, truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
         """Measure scores of rows held out, under names that begin with `validation_`; what does not apply is None."""
+        ...
+
+    def measure(self, truth: Truth, scores: Scores) -> Measure:
+        """Return what measures resamples of these rows: the validation metrics under names without their prefix."""
+        ...
+
+    def baseline(
+        self,
+        fitted: Truth,
+        truth: Truth,
+        contract: Contract,
+        fitted_weights: Weights | None = None,
+        weights: Weights | None = None,
+    ) -> Metrics:
+        """Measure the one answer that suits the targets `fitted` best by the targets `truth`, under `baseline_…`."""
         ...
 
     def judged(

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from modelyard.ml_core.resampling import bootstrap, intervals, mean_of_folds, usual_rounds
 from modelyard.ml_core.tasks.base import Groups, Metrics, Rows, Scores, Task, Truth, Weights
 from modelyard.models_registry.base import Fit
 from modelyard.schemas import LearningCurve
@@ -25,13 +26,14 @@ class FittedPart:
     """One fit of an evaluation: what it learned of itself, and its scores of the rows held out beside their truth.
 
     `rows` are the numbers of the rows held out, in the training table; `weights` and `groups` are theirs, None
-    if the table has none.
+    if the table has none. `baseline` measures the same rows by the one answer that fits the rows fitted best.
     """
 
     fit: Fit
     rows: Rows
     truth: Truth
     scores: Scores
+    baseline: Metrics
     weights: Weights | None = None
     groups: Groups | None = None
 
@@ -54,16 +56,24 @@ class Validation:
     weights: Weights | None = None
     groups: Groups | None = None
 
+    @property
+    def drawn(self) -> tuple[int, str]:
+        """How many rows, or groups of them, resamples are drawn from, and what these are called."""
+        return (len(self.truth), "rows") if self.groups is None else (len(np.unique(self.groups)), "groups")
 
-def judge(parts: Sequence[FittedPart], task: Task) -> Validation:
+
+def judge(parts: Sequence[FittedPart], task: Task, seed: int) -> Validation:
     """Judge one hold-out by its metrics, several folds by the mean and deviation of theirs.
 
-    Iterations are the median of the best numbers found by early stopping; the learning curve is the mean of the folds'.
+    Metrics have intervals, by resamples drawn with `seed`, and baselines. Iterations are the median of the best
+    numbers found by early stopping; the learning curve is the mean of the folds'.
     """
-    metrics = [task.validation_metrics(part.truth, part.scores, part.weights) for part in parts]
+    folds = [task.validation_metrics(part.truth, part.scores, part.weights) for part in parts]
+    metrics = folds[0] if len(parts) == 1 else mean_and_deviation(folds)
+    baseline = _over_folds([part.baseline for part in parts], "", np.mean)
     found = [part.fit.iterations for part in parts if part.fit.iterations is not None]
     return Validation(
-        metrics=metrics[0] if len(parts) == 1 else mean_and_deviation(metrics),
+        metrics={**metrics, **_intervals(metrics, parts, task, seed), **baseline},
         rows=np.concatenate([part.rows for part in parts]),
         truth=np.concatenate([part.truth for part in parts]),
         scores=np.concatenate([part.scores for part in parts]),
@@ -79,19 +89,39 @@ def _together(found: Sequence[npt.NDArray[NumberT] | None]) -> npt.NDArray[Numbe
     return np.concatenate(known) if known else None
 
 
+def _intervals(metrics: Metrics, parts: Sequence[FittedPart], task: Task, seed: int) -> Metrics:
+    """Return the interval of each metric: what it would be with other rows held out, drawn anew from those there are.
+
+    With folds it is the mean over the folds that is measured anew, each on its own rows drawn. So an interval says
+    nothing of other fits; how much those differ is the deviation between the folds.
+    """
+    sizes, (_, k) = [len(part.truth) for part in parts], parts[0].scores.shape
+    blocks = bootstrap(
+        sum(sizes),
+        seed,
+        rounds=usual_rounds(sum(sizes), rankings=k if k > 2 else 1),
+        groups=_together([part.groups for part in parts]),
+        weights=_together([part.weights for part in parts]),
+    )
+    measure = mean_of_folds([task.measure(part.truth, part.scores) for part in parts], sizes)
+    values = {name.removeprefix("validation_"): value for name, value in metrics.items()}
+    return {f"validation_{name}": value for name, value in intervals(values, measure, blocks).items()}
+
+
 def mean_and_deviation(folds: Sequence[Metrics]) -> Metrics:
     """Return each metric's mean over the folds, and under `…_std` its standard deviation (of all folds, ddof 0).
 
     Both are None if a fold has none.
     """
-    means: Metrics = {}
-    deviations: Metrics = {}
+    return _over_folds(folds, "", np.mean) | _over_folds(folds, "_std", np.std)
+
+
+def _over_folds(folds: Sequence[Metrics], kind: str, over: Callable[[list[float]], Any]) -> Metrics:
+    found: Metrics = {}
     for name in folds[0]:
         values = [value for fold in folds if (value := fold[name]) is not None]
-        complete = len(values) == len(folds)
-        means[name] = float(np.mean(values)) if complete else None
-        deviations[f"{name}_std"] = float(np.std(values)) if complete else None
-    return means | deviations
+        found[f"{name}{kind}"] = float(over(values)) if len(values) == len(folds) else None
+    return found
 
 
 def mean_curve(curves: Sequence[LearningCurve | None]) -> LearningCurve | None:

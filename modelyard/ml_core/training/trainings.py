@@ -15,6 +15,7 @@ from typing import Any
 
 from modelyard.errors import InvalidArgument
 from modelyard.ml_core.tasks.base import FALLBACK, Part, Scores, Splits
+from modelyard.ml_core.training.doubts import doubts
 from modelyard.ml_core.training.evaluation import FittedPart, Validation, judge, mean_curve
 from modelyard.ml_core.training.plan import Trained, TrainingPlan, check_plan
 from modelyard.ml_core.training.progress import ProgressStream
@@ -44,7 +45,7 @@ def _train(plan: TrainingPlan, on_progress: OnProgress | None, columns: Future[d
     fits = _Fits(plan, ProgressStream(on_progress, len(splits.parts) + 1))
 
     parts, splits = _evaluate(fits, splits)
-    validation = judge(parts, task) if parts else None
+    validation = judge(parts, task, plan.evaluation.seed) if parts else None
     final = fits.fit(iterations=validation.iterations if validation else None)
 
     metrics = {
@@ -54,7 +55,8 @@ def _train(plan: TrainingPlan, on_progress: OnProgress | None, columns: Future[d
     warnings = _warnings(plan, splits, final, parts)
     judged: dict[str, Any] = {}
     if validation is not None:
-        warnings = (*warnings, *task.warnings(validation.truth, validation.scores, contract))
+        worries = task.warnings(validation.truth, validation.scores, contract)
+        warnings = (*warnings, *worries, *doubts(plan.model_class.task, metrics, *validation.drawn))
         judged = task.judged(validation.truth, validation.scores, contract, validation.weights)
     report = Report(
         metrics=metrics,
@@ -103,14 +105,17 @@ class _Fits:
     def held_out(self, part: Part) -> FittedPart:
         """Fit a part of the rows and score the part held out; the estimator is let go."""
         fit = self.fit(part)
-        scores = self.scores(fit, part)
-        table, rows = self._plan.table, part.validation
+        table, rows, weights = self._plan.table, part.validation, self._plan.table.weights
+        held_weights, fitted_weights = (None, None) if weights is None else (weights[rows], weights[part.train])
         return FittedPart(
             replace(fit, estimator=None),
             rows=rows,
             truth=table.codes[rows],
-            scores=scores,
-            weights=None if table.weights is None else table.weights[rows],
+            scores=self.scores(fit, part),
+            baseline=self._plan.task.baseline(
+                table.codes[part.train], table.codes[rows], table.contract, fitted_weights, held_weights
+            ),
+            weights=held_weights,
             groups=None if table.groups is None else table.groups[rows],
         )
 

@@ -8,13 +8,11 @@ from pathlib import Path
 
 from modelyard.errors import DataLoss
 from modelyard.storage.documents.log_format import HEADER_BYTES, Entry, Header, decode_entry, decode_header
+from modelyard.storage.line_file import Identity
 from modelyard.storage.sealing import is_sealed, sealed_beginning
 
 _CHUNK_BYTES = 1 << 17
 """As fast as a larger one; what is read at a time leaves gaps of about its size in memory."""
-
-Identity = tuple[int, int]
-"""A file whatever its name: device and inode."""
 
 
 class LogReader:

@@ -1,7 +1,7 @@
 """A folder's models as one archive and back: taken while the yard serves, loaded into an empty folder.
 
-The archive is a tar (compressed if its name ends in `.gz`): first what it is, then the artifacts, last a database
-that names exactly these. Both ways every file is verified.
+The archive is a tar (compressed if its name ends in `.gz`): first what it is, then the artifacts and the series, last a
+database that names exactly these artifacts. Both ways every file is verified.
 """
 
 from __future__ import annotations
@@ -33,9 +33,13 @@ from modelyard.storage.folder import Folder
 from modelyard.storage.protocols import ArtifactGone, Artifacts, Collections, Documents
 from modelyard.storage.upkeep import doctor
 
-FORMAT = 1
+FORMAT = 2
+"""Format 1 had no series."""
 _ABOUT = "modelyard-backup.json"
-_FILE = re.compile(r"artifacts/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/[a-z0-9_]+\.[a-z0-9]+|db\.jsonl")
+_FILE = re.compile(
+    r"artifacts/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/[a-z0-9_]+\.[a-z0-9]+"
+    r"|series/[a-z][a-z0-9_-]*/[0-9a-f-]+\.jsonl|db\.jsonl"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def create(root: Path, file: Path, *, lock_timeout_s: float = 10.0) -> Backup:
     temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
         with unavailable(f"write {file}"):
-            models = _write(temporary, documents, folder.artifacts(), compress=file.suffix == ".gz")
+            models = _write(temporary, documents, folder, compress=file.suffix == ".gz")
             temporary.replace(file)
             sync_folder(file.absolute().parent)
             return Backup(file, models, file.stat().st_size)
@@ -92,7 +96,8 @@ def load(file: Path, root: Path, *, lock_timeout_s: float = 10.0) -> Backup:
                 _extract(file, staged)
             models = _verified(file, staged)
             with unavailable(f"write {root}"):
-                (staged / "artifacts").rename(root / "artifacts")
+                for part in ("artifacts", "series"):
+                    (staged / part).rename(root / part)
                 sync_folder(root)
                 (staged / "db.jsonl").rename(root / "db.jsonl")  # last: with it the folder is a yard
                 sync_folder(root)
@@ -104,8 +109,9 @@ def load(file: Path, root: Path, *, lock_timeout_s: float = 10.0) -> Backup:
 # Writing.
 
 
-def _write(path: Path, documents: Documents, artifacts: Artifacts, *, compress: bool) -> int:
+def _write(path: Path, documents: Documents, folder: Folder, *, compress: bool) -> int:
     collections, seq = documents.snapshot()
+    artifacts = folder.artifacts()
     with path.open("xb") as raw:
         with tarfile.open(fileobj=raw, mode="w:gz" if compress else "w") as archive:
             about = {"backup": FORMAT, "version": modelyard.__version__, "created_at": datetime.now(UTC)}
@@ -115,6 +121,7 @@ def _write(path: Path, documents: Documents, artifacts: Artifacts, *, compress: 
                     _add_model(archive, artifacts, model_id, collections[MODELS][model_id])
                 except (ArtifactGone, DataLoss) as error:
                     _leave_out(documents, collections, model_id, error)
+            _add_series(archive, folder)
             _add(archive, "db.jsonl", _database_of(path, collections, seq))
         raw.flush()
         os.fsync(raw.fileno())
@@ -127,6 +134,17 @@ def _add_model(archive: tarfile.TarFile, artifacts: Artifacts, model_id: str, ra
     contents[DESCRIPTION_FILE] = artifacts.read(model_id, DESCRIPTION_FILE, None)
     for name, content in contents.items():
         _add(archive, f"artifacts/{model_id}/{name}", content)
+
+
+def _add_series(archive: tarfile.TarFile, folder: Folder) -> None:
+    series = folder.series()
+    for file in series.files():
+        try:
+            content = series.content(file)
+        except DataLoss as error:
+            raise DataLoss(f"the series cannot be backed up: {error.detail}; see `modelyard doctor`") from error
+        if content:
+            _add(archive, f"series/{file}", content)
 
 
 def _leave_out(documents: Documents, collections: Collections, model_id: str, error: ArtifactGone | DataLoss) -> None:
@@ -160,13 +178,14 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 
 def _extract(file: Path, staged: Path) -> None:
     """Write what an archive holds below a folder, down to the disk."""
-    (staged / "artifacts").mkdir()
+    for part in ("artifacts", "series"):
+        (staged / part).mkdir()
     with _opened(file) as archive:
         about = archive.next()
         if about is None or about.name != _ABOUT:
             raise InvalidRequest(f"{file} is not a backup of a modelyard")
         _check_format(file, _content(archive, about))
-        folders = {staged / "artifacts"}
+        folders = {staged / "artifacts", staged / "series"}
         while (member := archive.next()) is not None:
             if not member.isreg() or not _FILE.fullmatch(member.name):
                 raise DataLoss(f"{file} holds {member.name[:100]!r}, which no backup does")
@@ -196,8 +215,10 @@ def _check_format(file: Path, about: bytes) -> None:
         found = orjson.loads(about)["backup"]
     except (ValueError, TypeError, KeyError) as error:
         raise DataLoss(f"{file} is damaged: {error}") from error
-    if found != FORMAT:
-        raise FailedPrecondition(f"{file} has format {found}; this release reads format {FORMAT}: use a newer one")
+    if found not in range(1, FORMAT + 1):
+        raise FailedPrecondition(
+            f"{file} has format {found}; this release reads formats up to {FORMAT}: use a newer one"
+        )
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

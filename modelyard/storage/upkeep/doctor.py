@@ -1,4 +1,4 @@
-"""Examine a folder: its database, every file of every model, and files that no line of the database names.
+"""Examine a folder: its database, every file of every model, the series, and files that no line of the database names.
 
 It reads and reports; `repair` mends.
 """
@@ -30,7 +30,17 @@ BURIED = "left of a model deleted for good"
 UNFINISHED = "files that never became a model's"
 
 Kind = Literal[
-    "database", "document", "number", "model", "report", "validation", "description", "orphan", "leftover", "outbox"
+    "database",
+    "document",
+    "number",
+    "model",
+    "report",
+    "validation",
+    "description",
+    "orphan",
+    "leftover",
+    "outbox",
+    "series",
 ]
 
 _MENDED_ALONE: dict[str, Kind] = {REPORT_FILE: "report", VALIDATION_FILE: "validation"}
@@ -93,6 +103,7 @@ def examine(root: Path, *, lock_timeout_s: float = 10.0) -> Examination:
         findings = _without_deleted(folder, findings)
     findings += _unnamed(artifacts, folders, documents)
     findings += _outbox(folder.outbox)
+    findings += _series(folder)
     return Examination(len(documents.get(MODELS, {})), findings)
 
 
@@ -181,6 +192,16 @@ def _outbox(folder: Path) -> Iterator[Finding]:
             continue  # told meanwhile
         if not is_sealed(content, path.stem.encode()):
             yield Finding("outbox", f"outbox/{path.name}", "is damaged: its checksum does not hold")
+
+
+def _series(folder: Folder) -> Iterator[Finding]:
+    """Find damaged files of series, each by its first damaged line."""
+    series = folder.series()
+    for file in series.files():
+        try:
+            series.check(file)
+        except DataLoss as error:
+            yield Finding("series", f"series/{file}", error.detail.partition(f"{file} ")[2])
 
 
 def _path(model_id: str, *name: str) -> str:

@@ -54,7 +54,7 @@ def collect(
         found: list[Garbage] = []
         if retention_days is not None:
             found += collector.deleted_before(datetime.now(UTC) - timedelta(days=retention_days))
-        return [*found, *collector.unnamed(orphans=orphans), *collector.temporaries()]
+        return [*found, *collector.unnamed(orphans=orphans), *collector.temporaries(), *collector.empty_series()]
     finally:
         documents.close()
 
@@ -105,6 +105,14 @@ class _Collector:
                 )
                 self._remove(partial(file.unlink, missing_ok=True))
 
+    def empty_series(self) -> Iterator[Garbage]:
+        series = self._folder.series()
+        for file in series.files():
+            if series.is_empty(file):
+                path = f"series/{file}"
+                yield Garbage("leftover", path, "entries that a crash cut short", self._size(path))
+                self._remove(partial(series.remove_empty, file))
+
     def _bury(self, model_id: str, limit: datetime) -> Iterator[Garbage]:
         with self._held() as transaction:
             raw = self._documents.raw(MODELS, model_id)
@@ -128,7 +136,7 @@ class _Collector:
     def _size(self, path: str) -> int:
         folder = self._folder.root / path
         with unavailable(f"read {folder}"):
-            return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+            return sum(file.stat().st_size for file in (folder, *folder.rglob("*")) if file.is_file())
 
     def _remove(self, step: Callable[[], None]) -> None:
         if not self._dry_run:

@@ -66,6 +66,7 @@ class _Repair:
                 "description": self._rebuild_description,
                 "orphan": self._bring_back,
                 "outbox": self._set_record_aside,
+                "series": self._mend_series,
             }
             # Twice: a document that was dropped leaves a folder that may be brought back.
             for _ in range(2):
@@ -192,6 +193,15 @@ class _Repair:
         """Let the tracker make the record anew from the database, as it does if there is none."""
         self._aside.move(finding.what)
         return finding.mended(f"set aside as {self._aside.path(finding.what)}; a server makes it anew")
+
+    def _mend_series(self, finding: Finding) -> Finding:
+        """Put a file of the whole lines in the place of one that has damaged ones."""
+        series, file = self._folder.series(), finding.what.removeprefix("series/")
+        with series.held(file):
+            content, damaged = series.mended(file)
+            self._aside.replace(finding.what, content)
+        old = self._aside.path(finding.what)
+        return finding.mended(f"written anew of its whole lines ({damaged} were damaged); the old one is {old}")
 
     def _named_again(self, transaction: Transaction, record: ModelRecord) -> ModelRecord:
         version = next_version(transaction, record.metadata.name)

@@ -46,7 +46,7 @@ def test_a_backup_brings_everything_back(store: ModelStore, tmp_path: Path, name
     loaded = open_store(tmp_path / "new")
     assert seen(loaded) == seen(store)
     assert database_of(loaded).get("others", "a") == {"n": 1}
-    assert {path.name for path in root_of(loaded).iterdir()} == {"artifacts", "db.jsonl", "db.lock"}
+    assert {path.name for path in root_of(loaded).iterdir()} == {"artifacts", "db.jsonl", "db.lock", "series"}
     assert add_model(loaded, new_model(name="churn")).metadata.version == 4
     assert examine(root_of(loaded)).findings == []
     assert {path.name for path in tmp_path.iterdir()} <= {name, "new", "models_storage"}
@@ -164,8 +164,8 @@ def test_what_is_no_backup_is_said_to_be_none(tmp_path: Path) -> None:
 
 
 def test_a_newer_backup_is_refused(store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backup, "FORMAT", 2)
+    monkeypatch.setattr(backup, "FORMAT", 3)
     backup.create(root_of(store), tmp_path / "yard.tar")
     monkeypatch.undo()
-    with pytest.raises(FailedPrecondition, match="has format 2; this release reads format 1"):
+    with pytest.raises(FailedPrecondition, match="has format 3; this release reads formats up to 2"):
         backup.load(tmp_path / "yard.tar", tmp_path / "new")

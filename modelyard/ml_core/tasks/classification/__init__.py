@@ -13,7 +13,7 @@ import numpy as np
 
 from modelyard.errors import InvalidTable
 from modelyard.ml_core.tasks.base import MAX_NAMED, KeysOfTask, Metrics, Scores, Splits, Truth, Weights, changed
-from modelyard.ml_core.tasks.classification import curves, metrics
+from modelyard.ml_core.tasks.classification import curves, metrics, resamples
 from modelyard.ml_core.tasks.classification.splits import split_rows
 from modelyard.schemas import Evaluation, FeatureType, Label, ModelWarning, Prediction
 from modelyard.tables.contract import Contract, TrainingTable
@@ -32,6 +32,7 @@ class Classification:
     preloads: tuple[str, ...] = ("sklearn.metrics", "sklearn.model_selection")
     target_type: FeatureType | None = None
     validation_metrics = staticmethod(metrics.validation_metrics)
+    measure = staticmethod(resamples.measure)
 
     def read_target(self, keys_of_task: KeysOfTask) -> TargetReader:
         """Read labels; the errors and warnings name the model classes of regression for targets that are numbers."""
@@ -57,6 +58,17 @@ class Classification:
     def training_metrics(self, truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
         """Return the accuracy alone."""
         return {"train_accuracy": metrics.accuracy(truth, scores, weights)}
+
+    def baseline(
+        self,
+        fitted: Truth,
+        truth: Truth,
+        contract: Contract,
+        fitted_weights: Weights | None = None,
+        weights: Weights | None = None,
+    ) -> Metrics:
+        """Measure always answering the most frequent class, and the classes' shares as probabilities."""
+        return metrics.baseline(fitted, truth, len(contract.classes), fitted_weights, weights)
 
     def judged(
         self, truth: Truth, scores: Scores, contract: Contract, weights: Weights | None = None

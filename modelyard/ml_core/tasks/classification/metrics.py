@@ -70,6 +70,19 @@ def validation_metrics(codes: Codes, probabilities: Probabilities, weights: Weig
     return {f"validation_{name}": _number(value) for name, value in values.items()}
 
 
+def baseline(
+    fitted: Codes, codes: Codes, k: int, fitted_weights: Weights | None = None, weights: Weights | None = None
+) -> Metrics:
+    """Measure, by n true codes, what knows nothing but the k classes' shares of the rows fitted."""
+    shares = np.bincount(fitted, fitted_weights, minlength=k)
+    shares = shares / shares.sum()
+    losses = -np.log(np.maximum(shares, np.finfo(np.float64).eps))
+    return {
+        "baseline_accuracy": float(np.average(codes == shares.argmax(), weights=weights)),
+        "baseline_log_loss": float(np.average(losses[codes], weights=weights)),
+    }
+
+
 def _rankings(codes: Codes, probabilities: Probabilities, weights: Weights | None) -> tuple[float, float]:
     """Return ROC AUC and average precision; every class must occur."""
     from sklearn.metrics import average_precision_score, roc_auc_score

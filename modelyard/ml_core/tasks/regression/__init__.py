@@ -13,7 +13,7 @@ import numpy as np
 
 from modelyard.errors import InvalidTable
 from modelyard.ml_core.tasks.base import KeysOfTask, Metrics, Scores, Splits, Truth, Weights
-from modelyard.ml_core.tasks.regression import metrics, residuals
+from modelyard.ml_core.tasks.regression import metrics, resamples, residuals
 from modelyard.ml_core.tasks.regression.splits import split_rows
 from modelyard.ml_core.tasks.regression.targets import read_numbers
 from modelyard.schemas import Evaluation, FeatureType, Label, ModelWarning, Prediction
@@ -27,6 +27,7 @@ class Regression:
     preloads: tuple[str, ...] = ("sklearn.metrics", "sklearn.model_selection")
     target_type: FeatureType | None = "numeric"
     validation_metrics = staticmethod(metrics.validation_metrics)
+    measure = staticmethod(resamples.measure)
 
     def read_target(self, keys_of_task: KeysOfTask) -> TargetReader:
         """Read finite numbers; the errors and warnings name the classifiers for targets that are labels."""
@@ -52,6 +53,18 @@ class Regression:
     def training_metrics(self, truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
         """Return the root of the mean squared error alone."""
         return {"train_rmse": metrics.rmse(truth, scores, weights)}
+
+    def baseline(
+        self,
+        fitted: Truth,
+        truth: Truth,
+        contract: Contract,
+        fitted_weights: Weights | None = None,
+        weights: Weights | None = None,
+    ) -> Metrics:
+        """Measure always answering the mean."""
+        mean = np.full((len(truth), 1), np.average(fitted, weights=fitted_weights))
+        return {"baseline_rmse": metrics.rmse(truth, mean, weights)}
 
     def judged(
         self, truth: Truth, scores: Scores, contract: Contract, weights: Weights | None = None

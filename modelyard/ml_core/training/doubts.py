@@ -1,0 +1,66 @@
+"""What the metrics of an evaluation give reason to doubt, in words: warnings of a model that is worse than it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelyard.ml_core.tasks.base import Metrics
+from modelyard.schemas import ModelWarning, baseline_of, headline, interval_of, meaning, spoken_metric
+
+FEW_ROWS = 30
+"""Of fewer rows (or groups) held out, percentiles of resamples are narrower than the truth's spread."""
+
+
+def doubts(task: str, metrics: Metrics, n_held_out: int, what: str = "rows") -> tuple[ModelWarning, ...]:
+    """Return the warnings. `n_held_out` counts what was drawn for the intervals: rows, or groups of them."""
+    return (*_few_held_out(n_held_out, what), *_overfitted(task, metrics), *_no_better_than_baseline(metrics))
+
+
+def _few_held_out(n: int, what: str) -> Iterator[ModelWarning]:
+    if n < FEW_ROWS:
+        message = (
+            f"the model was judged by {n} {what} held out, so its metrics can be far off and their intervals too "
+            "narrow; more rows, or folds (evaluation method 'cv'), tell more"
+        )
+        yield ModelWarning(code="few_rows_held_out", message=message, count=n)
+
+
+def _overfitted(task: str, metrics: Metrics) -> Iterator[ModelWarning]:
+    """Warn if the error on the rows fitted is less than half of the least that the rows held out leave likely."""
+    name = headline(task, metrics)
+    found = None if name is None else interval_of(name, metrics)
+    fitted = None if name is None else metrics.get(f"train_{meaning(name).measure}")
+    if name is None or found is None or fitted is None:
+        return
+    is_loss = meaning(name).is_loss
+    least, error = (found[0], fitted) if is_loss else (1 - found[1], 1 - fitted)
+    if 2 * error < least:
+        message = (
+            f"the model is far better on the rows it was fitted to than on rows it has not seen: "
+            f"{spoken_metric(f'train_{meaning(name).measure}', metrics)} against {spoken_metric(name, metrics)}; "
+            "more rows, fewer columns or a simpler model (stronger regularization, less depth) may help"
+        )
+        yield ModelWarning(code="overfitted", message=message)
+
+
+def _no_better_than_baseline(metrics: Metrics) -> Iterator[ModelWarning]:
+    """Warn if no metric is clearly better than that of the same answer for every row."""
+    compared = [name for name, value in metrics.items() if _is_compared(name, metrics) and value is not None]
+    if not compared or any(_is_better(name, metrics) for name in compared):
+        return
+    told = [f"{spoken_metric(name, metrics)} against {baseline_of(name, metrics):.4g}" for name in compared]
+    message = f"the model is not clearly better than the same answer for every row: {', '.join(told)}"
+    yield ModelWarning(code="no_better_than_baseline", message=message)
+
+
+def _is_compared(name: str, metrics: Metrics) -> bool:
+    named = meaning(name)
+    return named.is_value and named.rows == "validation" and baseline_of(name, metrics) is not None
+
+
+def _is_better(name: str, metrics: Metrics) -> bool:
+    """Whether the whole interval of a metric is better than the baseline; without one it cannot be said."""
+    found, baseline = interval_of(name, metrics), baseline_of(name, metrics)
+    if found is None or baseline is None:
+        return False
+    return found[1] < baseline if meaning(name).is_loss else found[0] > baseline

@@ -1,0 +1,1 @@
+"""Entries that are appended and read by time, in files."""

@@ -1,0 +1,142 @@
+"""Streams in a folder, `series/<stream>/<day>-<random>.jsonl`: `Series` on a file system.
+
+What the entries mean is not known here.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from modelyard.errors import InvalidRequest, Unavailable
+from modelyard.storage.files import sync_folder, unavailable
+from modelyard.storage.line_file import LineFile
+from modelyard.storage.protocols import SeriesEntry
+from modelyard.storage.series.stream_file import content_of, day_of, is_stream, mended, read_lines
+from modelyard.storage.series.writer import StreamWriter
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class SeriesFolder:
+    """`protocols.Series` in the folder `path`, made with the first entry; the folder it stands in must be there.
+
+    Upkeep sees it by its files, each named `<stream>/<file>`.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], datetime] = _now) -> None:
+        self._path = path
+        self._clock = clock
+        self._writers: dict[str, StreamWriter] = {}
+
+    def append(self, stream: str, entries: Sequence[Mapping[str, Any]]) -> datetime:
+        folder = self._folder(stream)
+        writer = self._writers.get(stream)
+        if writer is None:
+            writer = self._writers.setdefault(stream, StreamWriter(folder, self._path.parent, self._clock))
+        with unavailable(f"write {folder}"):
+            return writer.append(entries)
+
+    def scan(self, stream: str, since: datetime | None = None, until: datetime | None = None) -> Iterator[SeriesEntry]:
+        return _entries(
+            self._folder(stream),
+            datetime.min.replace(tzinfo=UTC) if since is None else since.astimezone(UTC),
+            datetime.max.replace(tzinfo=UTC) if until is None else until.astimezone(UTC),
+        )
+
+    def drop(self, stream: str, before: datetime) -> None:
+        folder, first = self._folder(stream), before.astimezone(UTC).date()
+        with unavailable(f"remove files of {folder}"):
+            for name in _names(folder):
+                if (day := day_of(name)) is not None and day < first:
+                    _remove(folder / name)
+
+    def files(self) -> list[str]:
+        """Return the files of all streams."""
+        with unavailable(f"read {self._path}"):
+            streams = filter(is_stream, _entries_of(self._path))
+            return [f"{stream}/{name}" for stream in streams for name in _names(self._path / stream)]
+
+    def is_empty(self, file: str) -> bool:
+        """Whether not one entry stands in a file. Raises DataLoss if its beginning is damaged."""
+        with unavailable(f"read {self._path / file}"):
+            return next(read_lines(self._path / file), None) is None
+
+    def check(self, file: str) -> None:
+        """Read a file through. Raises DataLoss, naming file and line."""
+        with unavailable(f"read {self._path / file}"):
+            deque(read_lines(self._path / file), maxlen=0)
+
+    def content(self, file: str) -> bytes:
+        """Return a file's whole lines; nothing if it was dropped. Raises DataLoss, naming file and line."""
+        with unavailable(f"read {self._path / file}"):
+            return content_of(self._path / file)
+
+    def mended(self, file: str) -> tuple[bytes, int]:
+        """Return what is left of a file's content without its damaged lines, and their number."""
+        with unavailable(f"read {self._path / file}"):
+            return mended(self._path / file)
+
+    @contextmanager
+    def held(self, file: str) -> Iterator[None]:
+        """Keep a file's writer out within a `with` block. Raises Unavailable if it is at work, or the file is gone."""
+        path = self._path / file
+        with unavailable(f"lock {path}"), LineFile(path) as held:
+            if not held.lock():
+                raise Unavailable(f"{path} is being written to; try again")
+            yield
+
+    def remove_empty(self, file: str) -> None:
+        """Remove a file in which no entry stands, unless it is being written to."""
+        with unavailable(f"remove {self._path / file}"):
+            _remove(self._path / file, unless=lambda: self.mended(file) != (b"", 0))
+
+    def _folder(self, stream: str) -> Path:
+        if not is_stream(stream):
+            raise InvalidRequest(
+                f"{stream[:100]!r} is no name of a stream: it has lower-case letters, digits, '_' and '-', "
+                "at most 64, a letter first"
+            )
+        return self._path / stream
+
+
+def _entries(folder: Path, since: datetime, until: datetime) -> Iterator[SeriesEntry]:
+    with unavailable(f"read {folder}"):
+        for day, names in groupby(_names(folder), key=day_of):
+            if day is None or not since.date() <= day <= until.date():
+                continue
+            for line in heapq.merge(*(read_lines(folder / name) for name in names), key=attrgetter("at")):
+                if since <= line.at < until:
+                    yield from (SeriesEntry(line.at, fields) for fields in line.entries)
+
+
+def _names(folder: Path) -> list[str]:
+    """Return the names of a stream's files, by day."""
+    return [name for name in _entries_of(folder) if day_of(name) is not None]
+
+
+def _entries_of(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _remove(path: Path, unless: Callable[[], bool] = lambda: False) -> None:
+    """Remove a file, unless its writer is at work on it or, once that is kept out, `unless` holds."""
+    try:
+        with LineFile(path) as file:
+            if file.lock() and not unless():
+                path.unlink()
+                sync_folder(path.parent)
+    except FileNotFoundError:
+        return

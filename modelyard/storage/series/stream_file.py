@@ -1,0 +1,163 @@
+"""One file of a stream: what its name says, how its lines are written and read.
+
+A file is of one day (UTC) and one writer. Each line is a sealed JSON object and holds what one append brought:
+`{"n": number of the line, "at": moment, "entries": [...], "sum": ...}`. The checksum is keyed to stream and file, so a
+line of another file is not accepted. An end without a newline and without a checksum that holds was torn by a crash.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from modelyard.errors import DataLoss, InvalidRequest, Unavailable
+from modelyard.storage.line_file import Identity
+from modelyard.storage.sealing import is_sealed, seal, sealed_beginning
+
+_STREAM = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-[0-9a-f]{16}\.jsonl")
+_PORTION_BYTES = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one append brought, and when."""
+
+    at: datetime
+    entries: list[dict[str, Any]]
+
+
+def is_stream(name: str) -> bool:
+    """Whether a stream may have this name: lower-case letters, digits, `_` and `-`, at most 64, a letter first."""
+    return _STREAM.fullmatch(name) is not None
+
+
+def new_name(day: date) -> str:
+    """Make up a name that no file has had."""
+    return f"{day.isoformat()}-{secrets.token_hex(8)}.jsonl"
+
+
+def day_of(name: str) -> date | None:
+    """Return the day of the file of this name; None if it is no file of a stream."""
+    try:
+        return date.fromisoformat(found[1]) if (found := _NAME.fullmatch(name)) else None
+    except ValueError:
+        return None
+
+
+def encode_line(path: Path, number: int, at: datetime, entries: Iterable[Mapping[str, Any]]) -> bytes:
+    """Write a line, without its newline, for the file `path`. Raises InvalidRequest if the entries are no JSON."""
+    try:
+        line = orjson.dumps({"n": number, "at": at.isoformat(timespec="microseconds"), "entries": list(entries)})
+    except TypeError as error:
+        raise InvalidRequest(f"entries of {path.parent.name!r} cannot be written as JSON: {error}") from error
+    return seal(line, _key(path))
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    """Yield the whole lines of a file, holding some 256 KB of it at most, or one line, and no descriptor between them.
+
+    One whose writer is still at work on it is left out. A file that is gone has none. Raises DataLoss naming file and
+    line, Unavailable if the file was mended meanwhile, OSError.
+    """
+    key, number, offset = _key(path), 0, 0
+    identity: Identity | None = None
+    while True:
+        try:
+            found, portion = _portion(path, offset)
+        except FileNotFoundError:
+            return
+        identity = identity or found
+        if found != identity:
+            raise Unavailable(f"{path} was mended while it was read; read it again")
+        for raw in portion:
+            where = f"{path} line {number + 1}"
+            line = raw[:-1] if raw.endswith(b"\n") else _whole(raw, where, key)
+            if not line and raw != b"\n":
+                return
+            if not is_sealed(line, key):
+                raise DataLoss(f"{where} is damaged: its checksum does not hold")
+            number, offset = number + 1, offset + len(raw)
+            yield _decode(line, where, number)
+        if not portion:
+            return
+
+
+def content_of(path: Path) -> bytes:
+    """Return a file's content up to its last whole line. Raises like `read_lines`."""
+    return b"".join(
+        encode_line(path, number, line.at, line.entries) + b"\n" for number, line in enumerate(read_lines(path), 1)
+    )
+
+
+def mended(path: Path) -> tuple[bytes, int]:
+    """Return a file's content without what is damaged, and how many of its lines are. Raises OSError."""
+    key, damaged = _key(path), 0
+    whole: list[bytes] = []
+    *lines, end = path.read_bytes().split(b"\n")
+    for content in [*lines, end]:
+        rest = content
+        while found := sealed_beginning(rest, key):
+            line = _decode(found, str(path), None)
+            whole.append(encode_line(path, len(whole) + 1, line.at, line.entries) + b"\n")
+            rest = rest[len(found) + 1 :]  # a damaged newline stands between two lines
+        damaged += bool(rest) and content is not end
+    return b"".join(whole), damaged
+
+
+def _portion(path: Path, offset: int) -> tuple[Identity, list[bytes]]:
+    """Read lines from an offset. One without a newline is the last of the file, and nobody is at work on it."""
+    with path.open("rb") as opened:
+        file = opened.fileno()
+        status = os.fstat(file)
+        lines = _lines(file, offset)
+        if lines and not lines[-1].endswith(b"\n"):
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # closing the file lets go of it
+            except BlockingIOError:
+                lines.pop()  # its writer may still take it back
+            else:
+                lines = _lines(file, offset)
+    return (status.st_dev, status.st_ino), lines
+
+
+def _lines(file: int, offset: int) -> list[bytes]:
+    with open(file, "rb", closefd=False) as buffered:
+        buffered.seek(offset)
+        return buffered.readlines(_PORTION_BYTES)
+
+
+def _whole(end: bytes, where: str, key: bytes) -> bytes:
+    """Return the whole line in the end of a file that has no newline; nothing if it is torn.
+
+    A zero where its newline should be is one that a power cut lost, from under the next line's torn beginning.
+    """
+    whole = sealed_beginning(end, key)
+    if whole and end[len(whole) : len(whole) + 1] not in (b"", b"\0"):
+        raise DataLoss(f"{where}: its end is damaged: no newline follows it")
+    return whole
+
+
+def _decode(line: bytes, where: str, number: int | None) -> Line:
+    """Read a line that is_sealed. `number` is the one it must have (None: any)."""
+    try:
+        fields = orjson.loads(line)
+        if number not in (None, fields["n"]):
+            raise DataLoss(f"{where} is line {fields['n']}: others are missing or doubled")
+        return Line(datetime.fromisoformat(fields["at"]), fields["entries"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataLoss(f"{where}: not a line of a stream: {error}") from error
+
+
+def _key(path: Path) -> bytes:
+    return hashlib.blake2b(f"{path.parent.name}/{path.stem}".encode(), digest_size=32).digest()
