@@ -19,6 +19,13 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 # Tests wait for trainings: these must not stand back behind whatever else the machine does.
 os.environ["MODELYARD_TRAIN_NICENESS"] = "0"
 
+# The tables of tests are tiny: a second thread of linear algebra waits for work at full speed, and finds none.
+# Servers that are processes of their own have as many threads as ever (doors.serving).
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+# Tests start hundreds of Pythons: each would compile the project anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A slow machine must not fail a property: no deadlines. In CI the same examples are tried in every run.
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("dev"), max_examples=50, derandomize=True, database=None)

@@ -36,10 +36,10 @@ class Dashboard:
 
 @contextmanager
 def dashboard(folder: Path) -> Iterator[Dashboard]:
-    """Start REST, gRPC and a dashboard on a folder."""
+    """Serve REST and gRPC in threads, and start a dashboard on them."""
     with ExitStack() as stack:
-        rest_url = stack.enter_context(doors.rest_server(folder))
-        grpc_target = stack.enter_context(doors.grpc_server(folder))
+        rest_url = stack.enter_context(doors.rest_thread(folder))
+        grpc_target = stack.enter_context(doors.grpc_thread(folder))
         yield stack.enter_context(dashboard_on(rest_url, grpc_target, folder))
 
 

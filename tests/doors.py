@@ -1,24 +1,36 @@
-"""The doors as tests use them: each a real one, on a folder of its own."""
+"""The doors as tests use them: each a real one, on a folder of its own.
+
+`rest_thread` and `grpc_thread` serve in a thread of this process, where the libraries are imported and a fork server
+runs already. `rest_server` and `grpc_server` start a process, which takes seconds of a core: they are for tests of what
+a process does (its log, its memory, its end).
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import httpx
+import uvloop
 from grpc import channel_ready_future, insecure_channel
 
 from modelyard.bootstrap import build
+from modelyard.grpc_server import server as grpc_door
 from modelyard.grpc_server.client import GrpcClient
 from modelyard.jobs.local import launcher
 from modelyard.ml_core.training import runs
 from modelyard.ml_core.yard import Yard
+from modelyard.rest_api import server as rest_door
 from modelyard.rest_api.client import RestClient
 from modelyard.settings import Settings
 from tests.waiting import PATIENCE_S, wait_until
@@ -63,9 +75,26 @@ def rest_server(folder: Path, **settings: str) -> Iterator[str]:
 
 
 @contextmanager
+def rest_thread(folder: Path, **settings: Any) -> Iterator[str]:
+    """Serve REST in a thread, with settings by their own names, and yield the address once it answers."""
+    keep_fork_server()
+    chosen = Settings(storage_dir=folder, rest_port=free_port(), **settings)
+    server = rest_door.make_server(build(chosen), chosen)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_until(lambda: server.started or not thread.is_alive())
+        assert server.started
+        yield f"http://{chosen.host}:{chosen.rest_port}"
+    finally:
+        server.handle_exit(signal.SIGTERM, None)
+        _join(thread)
+
+
+@contextmanager
 def rest(folder: Path) -> Iterator[RestClient]:
     """Open a client on a REST server of its own."""
-    with rest_server(folder) as url, RestClient(url) as client:
+    with rest_thread(folder) as url, RestClient(url) as client:
         yield client
 
 
@@ -80,9 +109,45 @@ def grpc_server(folder: Path, **settings: str) -> Iterator[str]:
 
 
 @contextmanager
+def grpc_thread(folder: Path, **settings: Any) -> Iterator[str]:
+    """Serve gRPC in a thread, with settings by their own names, and yield the address once it answers."""
+    keep_fork_server()
+    chosen = Settings(storage_dir=folder, grpc_port=0, **settings)
+    with serving_grpc(build(chosen), chosen) as target:
+        yield target
+
+
+@contextmanager
+def serving_grpc(yard: Any, settings: Settings) -> Iterator[str]:
+    """Serve a core, or its double, by gRPC in a thread, and yield the address."""
+    ready: list[tuple[asyncio.AbstractEventLoop, int]] = []
+    stop = asyncio.Event()
+
+    async def serve() -> None:
+        async with grpc_door.running(yard, settings) as port:
+            ready.append((asyncio.get_running_loop(), port))
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: uvloop.run(serve()))
+    thread.start()
+    wait_until(lambda: ready or not thread.is_alive())
+    assert ready
+    try:
+        yield f"127.0.0.1:{ready[0][1]}"
+    finally:
+        ready[0][0].call_soon_threadsafe(stop.set)
+        _join(thread)
+
+
+def _join(thread: threading.Thread) -> None:
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+
+
+@contextmanager
 def grpc(folder: Path) -> Iterator[GrpcClient]:
     """Open a client on a gRPC server of its own."""
-    with grpc_server(folder) as target, GrpcClient(target) as client:
+    with grpc_thread(folder) as target, GrpcClient(target) as client:
         yield client
 
 
@@ -90,6 +155,7 @@ def grpc(folder: Path) -> Iterator[GrpcClient]:
 def serving(command: list[str], folder: Path, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server on a folder; its log is beside the folder."""
     environment = {**os.environ, "MODELYARD_STORAGE_DIR": str(folder), **settings}
+    environment.pop("OPENBLAS_NUM_THREADS", None)  # as outside of tests
     with folder.with_suffix(".log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:

@@ -25,7 +25,7 @@ from modelyard.rest_api.app import create_app
 from modelyard.schemas import Evaluation, PredictRequest, TrainRequest
 from modelyard.settings import Settings
 from tests import doors
-from tests.grpc_server.test_server import serving
+from tests.doors import serving_grpc
 
 X = [{"age": i, "job": "ab"[i % 2]} for i in range(30)]
 Y = ["high" if i > 14 else "low" for i in range(30)]
@@ -155,7 +155,7 @@ def test_grpc_is_one_call_of_its_verb_too(tmp_path: Path) -> None:
         trainer.train(ORDER)
     yard = build(settings)
     yard.calls.listeners.append(told.append)
-    with serving(yard, settings) as address, GrpcClient(address) as client:
+    with serving_grpc(yard, settings) as address, GrpcClient(address) as client:
         client.predict(ASKED)
         client.list_models()
         with pytest.raises(ModelNotFound):

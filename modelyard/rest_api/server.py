@@ -28,6 +28,21 @@ def serve(yard: Yard, settings: Settings, listening: int | None = None) -> None:
 
     `listening` is the descriptor of a socket that listens already, which several processes may share.
     """
+    server = make_server(yard, settings)
+    if listening is not None:
+        sockets = [socket.socket(fileno=listening)]
+    elif settings.host == EVERY_ADDRESS:
+        sockets = [listen(settings)]  # asyncio would listen on IPv6 alone
+    else:
+        sockets = None
+    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again when all is done
+        server.run(sockets)
+    if not server.started:
+        sys.exit(_NOT_STARTED)
+
+
+def make_server(yard: Yard, settings: Settings) -> uvicorn.Server:
+    """Make the server of a core, which it closes at its end. `run` serves until `handle_exit` is called."""
     desk = Desk(yard)
     gate = create_app(desk, settings)
     protocol: Any = partial(AtOnceProtocol, gate, desk, KnownHeads(gate)) if settings.rest_express else FramingProtocol
@@ -44,17 +59,7 @@ def serve(yard: Yard, settings: Settings, listening: int | None = None) -> None:
         timeout_graceful_shutdown=math.ceil(settings.train_grace_s + AFTER_TRAININGS_S),
         timeout_keep_alive=75,
     )
-    server = _Server(config, desk)
-    if listening is not None:
-        sockets = [socket.socket(fileno=listening)]
-    elif settings.host == EVERY_ADDRESS:
-        sockets = [listen(settings)]  # asyncio would listen on IPv6 alone
-    else:
-        sockets = None
-    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again when all is done
-        server.run(sockets)
-    if not server.started:
-        sys.exit(_NOT_STARTED)
+    return _Server(config, desk)
 
 
 class _Server(uvicorn.Server):

@@ -59,7 +59,7 @@ def yards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[
     doors.keep_fork_server()
     with doors.core(folder / "local"):
         pass  # a test that runs alone finds a yard, too
-    with doors.rest_server(folder / "served") as url:
+    with doors.rest_thread(folder / "served") as url:
         yield {"folder": ("--storage", str(folder / "local")), "server": ("--url", url)}
 
 

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner, Result
 
 import modelyard
+from modelyard.cli.app import app
 from modelyard.errors import ModelNotFound
 from tests import doors
 from tests.processes import descendants, wait_until_gone
@@ -54,22 +56,27 @@ def test_help_waits_for_nothing_heavy() -> None:
     assert (answer.returncode, answer.stderr) == (0, "")
 
 
-def test_tables_come_by_standard_input_too(small: Path, tmp_path: Path) -> None:
-    def pipe(*arguments: str, given: str) -> subprocess.CompletedProcess[str]:
+def test_tables_come_by_standard_input_too(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pipe(*arguments: str) -> str:
         command = [*MODELYARD, *arguments]
-        return subprocess.run(command, cwd=tmp_path, input=given, capture_output=True, text=True, check=False)
-
-    table = small.read_text()
-    order = ("-", "--target", "bought", "--model-class", "logistic_regression", "--name", "piped")
-    for command in (("train", *order), ("retrain", "piped", "-")):
-        done = pipe(*command, given=table)
+        done = subprocess.run(command, input=table, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
-    by_pipe = pipe("predict", "piped", "-", given=table)
-    assert by_pipe.stdout == call("predict", "piped", small, cwd=tmp_path).stdout
-    assert by_pipe.stdout.startswith("prediction\nno\n")
+        return done.stdout
+
+    def run(*arguments: object, given: str = "") -> Result:
+        return CliRunner().invoke(app, [*map(str, arguments)], input=given)
+
+    monkeypatch.chdir(tmp_path)
+    doors.keep_fork_server()
+    table = small.read_text()
+    pipe("train", "-", "--target", "bought", "--model-class", "logistic_regression", "--name", "piped")
+    assert run("retrain", "piped", "-", given=table).exit_code == 0
+    by_pipe = pipe("predict", "piped", "-")
+    assert by_pipe == run("predict", "piped", small).stdout
+    assert by_pipe.startswith("prediction\nno\n")
     for given, words in (("", "file 'standard input' is empty"), ("other\n1\n", "column 'size' is missing")):
-        refused = pipe("predict", "piped", "-", given=given)
-        assert refused.returncode == 2
+        refused = run("predict", "piped", "-", given=given)
+        assert refused.exit_code == 2
         assert words in " ".join(refused.stderr.split())
 
 
@@ -146,21 +153,11 @@ def test_rest_serves_until_it_is_told_to_stop(storage_dir: Path) -> None:
 
 
 @contextlib.contextmanager
-def up(storage_dir: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def up(storage_dir: Path, grpc_port: int = 0, dashboard_port: int = 0) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """Start every door and yield once the addresses are shown; the port is REST's."""
     port = doors.free_port()
-    command = [
-        *MODELYARD,
-        "up",
-        "--rest-port",
-        str(port),
-        "--grpc-port",
-        "0",
-        "--dashboard-port",
-        "0",
-        "--storage",
-        str(storage_dir),
-    ]
+    ports = {"--rest-port": port, "--grpc-port": grpc_port, "--dashboard-port": dashboard_port}
+    command = [*MODELYARD, "up", "--storage", str(storage_dir), *(str(word) for pair in ports.items() for word in pair)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         try:
@@ -171,9 +168,20 @@ def up(storage_dir: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
             process.terminate()
 
 
-def test_up_shows_the_addresses_and_a_signal_stops_every_door(storage_dir: Path) -> None:
-    with up(storage_dir) as (process, port):
-        doors.wait_until_healthy(f"http://127.0.0.1:{port}")
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only servers that answer are asked")
+def test_what_up_runs_is_healthy_only_when_all_of_it_is_and_a_signal_stops_every_door(storage_dir: Path) -> None:
+    others = doors.free_port(), doors.free_port()
+    said: list[subprocess.CompletedProcess[str]] = []
+    with up(storage_dir, *others) as (process, port):
+        names = ("REST", "GRPC", "DASHBOARD")
+        ports = {f"MODELYARD_{name}_PORT": str(one) for name, one in zip(names, (port, *others), strict=True)}
+
+        def is_healthy() -> bool:
+            said.append(health(**ports))
+            return said[-1].returncode == 0
+
+        wait_until(is_healthy)
+        assert re.findall(r"(REST|gRPC|Dashboard).* ok", said[-1].stdout) == ["REST", "gRPC", "Dashboard"]
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_S) == 0
         assert not listens(port)
@@ -241,20 +249,23 @@ def _read(terminal: int) -> str | None:
         return None
 
 
+def health(*servers: str, **ports: str) -> subprocess.CompletedProcess[str]:
+    command = [*MODELYARD, "health", *servers]
+    return subprocess.run(command, env={**os.environ, **ports}, capture_output=True, text=True, check=False)
+
+
 def test_health_tells_how_the_servers_of_this_machine_are(tmp_path: Path) -> None:
     free = {f"MODELYARD_{name}_PORT": str(doors.free_port()) for name in ("REST", "GRPC", "DASHBOARD")}
-
-    def health(*servers: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        settings = {**os.environ, **free, **environment}
-        command = [*MODELYARD, "health", *servers]
-        return subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
-
-    nobody = health()
+    nobody = health(**free)
     assert (nobody.returncode, "no server listens" in nobody.stderr) == (5, True)
-    unknown = health("web")
+    unknown = health("web", **free)
     assert (unknown.returncode, "one of rest, grpc, dashboard, got 'web'" in unknown.stderr) == (2, True)
-    with doors.rest_server(tmp_path / "models_storage") as rest, doors.grpc_server(tmp_path / "models_storage") as grpc:
-        both = {"MODELYARD_REST_PORT": rest.rpartition(":")[2], "MODELYARD_GRPC_PORT": grpc.rpartition(":")[2]}
+    with doors.rest_thread(tmp_path / "models_storage") as rest, doors.grpc_thread(tmp_path / "models_storage") as grpc:
+        both = {
+            **free,
+            "MODELYARD_REST_PORT": rest.rpartition(":")[2],
+            "MODELYARD_GRPC_PORT": grpc.rpartition(":")[2],
+        }
         well = health(**both)
         assert (well.returncode, re.findall(r"(REST|gRPC).* ok", well.stdout)) == (0, ["REST", "gRPC"])
         missing = health("rest", "dashboard", **both)
@@ -263,19 +274,3 @@ def test_health_tells_how_the_servers_of_this_machine_are(tmp_path: Path) -> Non
         (tmp_path / "models_storage").write_text("in the way")
         ill = health("rest", **both)
         assert (ill.returncode, "503" in ill.stderr) == (5, True)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only servers that answer are asked")
-def test_what_up_runs_is_healthy_only_when_all_of_it_is(storage_dir: Path) -> None:
-    ports = {f"MODELYARD_{name}_PORT": str(doors.free_port()) for name in ("REST", "GRPC", "DASHBOARD")}
-    environment = {**os.environ, **ports}
-    said: list[subprocess.CompletedProcess[str]] = []
-
-    def is_healthy() -> bool:
-        command = [*MODELYARD, "health"]
-        said.append(subprocess.run(command, env=environment, capture_output=True, text=True, check=False))
-        return said[-1].returncode == 0
-
-    with doors.serving([*MODELYARD, "up"], storage_dir, **ports):
-        wait_until(is_healthy)
-    assert re.findall(r"(REST|gRPC|Dashboard).* ok", said[-1].stdout) == ["REST", "gRPC", "Dashboard"]

@@ -49,8 +49,8 @@ class Yard:
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     folder = tmp_path_factory.mktemp("pages") / "models_storage"
     with ExitStack() as stack:
-        rest_url = stack.enter_context(doors.rest_server(folder))
-        grpc_target = stack.enter_context(doors.grpc_server(folder))
+        rest_url = stack.enter_context(doors.rest_thread(folder))
+        grpc_target = stack.enter_context(doors.grpc_thread(folder))
         yield Yard(rest_url, grpc_target, stack.enter_context(RestClient(rest_url)))
 
 
@@ -90,7 +90,7 @@ def wait_for_model(app: AppTest) -> AppTest:
 
 
 def test_an_empty_yard_offers_the_first_steps_and_the_sample(tmp_path: Path) -> None:
-    with doors.rest_server(tmp_path / "models_storage") as url, RestClient(url) as client:
+    with doors.rest_thread(tmp_path / "models_storage") as url, RestClient(url) as client:
         app = Yard(url, "127.0.0.1:1", client).open("overview")
         assert not app.exception
         assert "Your first model in a minute" in texts(app)

@@ -47,7 +47,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @needs_npm
 def test_node_client_trains_predicts_and_reads_an_error(installed: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "MODELYARD_PROTO": str(ROOT / "modelyard" / "grpc_server" / "modelyard.proto")}
-    with doors.grpc_server(tmp_path / "models_storage") as target:
+    with doors.grpc_thread(tmp_path / "models_storage") as target:
         said = subprocess.run(
             ["node", "client.js", target],
             check=False,

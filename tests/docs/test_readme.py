@@ -23,7 +23,7 @@ SERVER = "http://127.0.0.1:8000"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with doors.rest_server(tmp_path_factory.mktemp("readme") / "models_storage") as url:
+    with doors.rest_thread(tmp_path_factory.mktemp("readme") / "models_storage") as url:
         yield url
 
 

@@ -47,7 +47,7 @@ class Yards(NamedTuple):
 def yards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yards]:
     folder = tmp_path_factory.mktemp("yards")
     with ExitStack() as opened:
-        target = opened.enter_context(doors.grpc_server(folder / "grpc"))
+        target = opened.enter_context(doors.grpc_thread(folder / "grpc"))
         found = Yards(
             opened.enter_context(doors.core(folder / "core")),
             opened.enter_context(GrpcClient(target)),

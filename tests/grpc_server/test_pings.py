@@ -18,7 +18,8 @@ from modelyard import errors
 from modelyard.grpc_server import server
 from modelyard.grpc_server.client import GrpcClient, grpc_client
 from modelyard.settings import Settings
-from tests.grpc_server.test_server import Refusing, serving
+from tests.doors import serving_grpc
+from tests.grpc_server.test_server import Refusing
 from tests.waiting import PATIENCE_S
 
 _PING = 6
@@ -37,7 +38,7 @@ PINGING = [
 def permitting(least_ping_ms: int) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "LEAST_PING_MS", least_ping_ms)
-        with serving(Refusing(errors.Unavailable("not yet")), Settings(grpc_port=0)) as target:
+        with serving_grpc(Refusing(errors.Unavailable("not yet")), Settings(grpc_port=0)) as target:
             yield target
 
 
@@ -139,7 +140,7 @@ def test_a_waiting_client_keeps_its_connection_known(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(grpc_client, "KEEPALIVE_MS", 1000)
     yard = Waiting()
     with (
-        serving(yard, Settings(grpc_port=0)) as target,
+        serving_grpc(yard, Settings(grpc_port=0)) as target,
         counting_pings(target, enough=3) as (before, reached),
         GrpcClient(before) as client,
         ThreadPoolExecutor(1) as caller,

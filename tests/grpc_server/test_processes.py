@@ -165,7 +165,7 @@ def test_a_job_is_ordered_watched_and_cancelled(client: GrpcClient) -> None:
 
 
 def test_rest_and_grpc_share_a_folder(client: GrpcClient, folder: Path) -> None:
-    with doors.rest_server(folder) as url, RestClient(url) as rest:
+    with doors.rest_thread(folder) as url, RestClient(url) as rest:
         by_grpc = client.train(order(name="shared"))
         assert rest.get_model("shared") == by_grpc.model_copy(update={"message": ""})
         rows = PredictRequest(model_id="shared", X=X, probabilities=True)

@@ -7,7 +7,6 @@ import logging
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,37 +28,13 @@ from modelyard.grpc_server.client import GrpcClient, table_chunks
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.schemas import Evaluation, PredictRequest, TrainRequest
 from modelyard.settings import Settings
+from tests.doors import serving_grpc
 from tests.waiting import PATIENCE_S, wait_until
 
 TRAIN_HEADER = pb.TrainStreamRequest(train=pb.TrainRequest(model_class_key="logistic_regression"))
 METHODS = list(server.SERVICE.methods)
 X = [[i % 40, ["clerk", "smith", None][i % 3]] for i in range(60)]
 Y = ["yes" if row[0] > 20 else "no" for row in X]  # type: ignore[operator]
-
-
-@contextmanager
-def serving(yard: Any, settings: Settings) -> Iterator[str]:
-    """Serve in a thread of this process and yield the address."""
-    ready: list[int] = []
-    started, loops = threading.Event(), []
-    stop = asyncio.Event()
-
-    async def serve() -> None:
-        loops.append(asyncio.get_running_loop())
-        async with server.running(yard, settings) as port:
-            ready.append(port)
-            started.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    assert started.wait(PATIENCE_S)
-    try:
-        yield f"127.0.0.1:{ready[0]}"
-    finally:
-        loops[0].call_soon_threadsafe(stop.set)
-        thread.join(PATIENCE_S)
-        assert not thread.is_alive()
 
 
 @pytest.fixture(scope="module", params=["core", "aio"])
@@ -78,7 +53,7 @@ def target(tmp_path_factory: pytest.TempPathFactory, transport: str) -> Iterator
         grpc_max_message_mb=1,
         max_body_mb=3,
     )
-    with serving(build(settings), settings) as address:
+    with serving_grpc(build(settings), settings) as address:
         with GrpcClient(address) as client:
             none = Evaluation(method="none")
             client.train(TrainRequest(model_class_key="logistic_regression", X=X, y=Y, name="small", evaluation=none))
@@ -171,7 +146,7 @@ class Refusing:
 @pytest.fixture(scope="module")
 def refusing(transport: str) -> Iterator[tuple[Refusing, str]]:
     yard = Refusing(errors.Unavailable("not yet"))
-    with serving(yard, Settings(grpc_port=0, grpc_transport=transport)) as address:
+    with serving_grpc(yard, Settings(grpc_port=0, grpc_transport=transport)) as address:
         yield yard, address
 
 

@@ -36,7 +36,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> Iterator[str]:
     with (
-        doors.grpc_server(tmp_path_factory.mktemp("yard") / "models_storage") as behind,
+        doors.grpc_thread(tmp_path_factory.mktemp("yard") / "models_storage") as behind,
         proxy(behind, certificate) as port,
     ):
         yield f"grpcs://localhost:{port}"

@@ -35,9 +35,8 @@ LONG: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A REST server as a process of its own."""
+    """A REST server."""
 
-    process: subprocess.Popen[bytes]
     http: httpx.Client
 
     def order(self, body: dict[str, Any], **headers: str) -> dict[str, Any]:
@@ -67,24 +66,31 @@ class Server:
 
 
 @contextmanager
-def served(folder: Path, **settings: str) -> Iterator[Server]:
+def served(folder: Path, grace_s: float = 0) -> Iterator[tuple[Server, subprocess.Popen[bytes]]]:
+    """Start a server as a process of its own."""
     port = doors.free_port()
     command = [sys.executable, "-m", "modelyard", "rest", "--port", str(port)]
-    settings = {
-        "MODELYARD_TRAIN_GRACE_S": "0",
-        "MODELYARD_TRAIN_WORKERS": "1",
-        **settings,
-    }
-    with doors.serving(command, folder, **settings) as process, httpx.Client(timeout=PATIENCE_S) as http:
-        http.base_url = httpx.URL(f"http://127.0.0.1:{port}")
-        doors.wait_until_healthy(str(http.base_url).rstrip("/"))
-        yield Server(process, http)
+    settings = {"MODELYARD_TRAIN_GRACE_S": str(grace_s), "MODELYARD_TRAIN_WORKERS": "1"}
+    with doors.serving(command, folder, **settings) as process:
+        doors.wait_until_healthy(url := f"http://127.0.0.1:{port}")
+        with httpx.Client(base_url=url, timeout=PATIENCE_S) as http:
+            yield Server(http), process
+
+
+@contextmanager
+def served_here(folder: Path, **settings: Any) -> Iterator[Server]:
+    """Serve in a thread of this process."""
+    with (
+        doors.rest_thread(folder, train_grace_s=0, train_workers=1, **settings) as url,
+        httpx.Client(base_url=url, timeout=PATIENCE_S) as http,
+    ):
+        yield Server(http)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Share one server among the tests that leave no job behind."""
-    with served(tmp_path_factory.mktemp("yard") / "models_storage", MODELYARD_QUEUE_LIMIT="1") as made:
+    with served_here(tmp_path_factory.mktemp("yard") / "models_storage", queue_limit=1) as made:
         yield made
 
 
@@ -194,16 +200,16 @@ def test_small_answers_do_not_wait_for_trainings(server: Server) -> None:
 
 
 def test_after_a_kill_the_next_server_takes_over(storage_dir: Path) -> None:
-    with served(storage_dir) as first:
+    with served(storage_dir) as (first, process):
         running = first.order(LONG, **{"Idempotency-Key": "k"})
         queued = first.order({**QUICK, "name": "queued"})
         first.until_at_work(running)
-        family = descendants(first.process.pid)
+        family = descendants(process.pid)
         assert len(family) == 2
-        first.process.kill()
-        first.process.wait()
+        process.kill()
+        process.wait()
         wait_until_gone(family)
-    with served(storage_dir) as second:
+    with served_here(storage_dir) as second:
         assert second.status(running) == "interrupted"
         second.until(queued, "succeeded")
         assert second.http.get("/models").json()["models"][0]["name"] == "queued"
@@ -217,18 +223,18 @@ def test_after_a_kill_the_next_server_takes_over(storage_dir: Path) -> None:
 def test_a_server_that_is_stopped_gives_its_runs_their_grace(storage_dir: Path, grace_s: float, status: int) -> None:
     iterations = 2000 if status == 201 else 1_000_000
     body = {**LONG, "hyperparams": {"iterations": iterations}, "name": "late"}
-    with served(storage_dir, MODELYARD_TRAIN_GRACE_S=str(grace_s)) as server:
+    with served(storage_dir, grace_s) as (server, process):
         answers: list[httpx.Response] = []
         waiting = threading.Thread(target=lambda: answers.append(server.http.post("/train", json=body)))
         waiting.start()
         wait_until(lambda: bool(server.http.get("/jobs").json()["jobs"]))
         job = server.http.get("/jobs").json()["jobs"][0]
         server.until_at_work(job)
-        family = descendants(server.process.pid)
-        server.process.send_signal(signal.SIGTERM)
+        family = descendants(process.pid)
+        process.send_signal(signal.SIGTERM)
         waiting.join()
         assert answers[0].status_code == status, answers[0].text
-        server.process.wait(PATIENCE_S)
+        process.wait(PATIENCE_S)
         wait_until_gone(family)
     with doors.core(storage_dir) as yard:
         assert yard.get_job(job["job_id"]).status == ("succeeded" if status == 201 else "interrupted")

@@ -44,7 +44,7 @@ CODED: list[tuple[str, Callable[[bytes], bytes]]] = [
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with a model called `kept` and a limit of 1 MB."""
-    with doors.rest_server(tmp_path_factory.mktemp("coding") / "models_storage", MODELYARD_MAX_BODY_MB="1") as url:
+    with doors.rest_thread(tmp_path_factory.mktemp("coding") / "models_storage", max_body_mb=1) as url:
         order = {"model_class_key": "logistic_regression", "X": X, "y": Y, "name": "kept"}
         assert httpx.post(url + "/train", json=order, timeout=PATIENCE_S).status_code == 201
         yield url

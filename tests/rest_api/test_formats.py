@@ -17,12 +17,12 @@ from tests.waiting import PATIENCE_S
 JSON, CSV_TYPE, ARROW = GIVEN = ("application/json", "text/csv", "application/vnd.apache.arrow.stream")
 
 
-@pytest.fixture(scope="module", params=["true", "false"], ids=["quick ways", "framework"])
+@pytest.fixture(scope="module", params=[True, False], ids=["quick ways", "framework"])
 def http(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of a server with a model called `kept`."""
     folder = tmp_path_factory.mktemp("formats") / "models_storage"
     with (
-        doors.rest_server(folder, MODELYARD_REST_EXPRESS=request.param) as url,
+        doors.rest_thread(folder, rest_express=request.param) as url,
         httpx.Client(base_url=url, timeout=PATIENCE_S) as client,
     ):
         order = {"model_class_key": "logistic_regression", "X": X, "y": Y, "name": "kept"}

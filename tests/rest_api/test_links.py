@@ -27,7 +27,7 @@ ORDER = {"model_class_key": "logistic_regression", "X": X, "y": Y, "name": "kept
 def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """The address of a server with a model called `kept`, and the path below which it is published."""
     path: str = request.param
-    with doors.rest_server(tmp_path_factory.mktemp("links") / "models_storage", MODELYARD_ROOT_PATH=path) as url:
+    with doors.rest_thread(tmp_path_factory.mktemp("links") / "models_storage", root_path=path) as url:
         assert httpx.post(url + "/train", json=ORDER, timeout=PATIENCE_S).status_code == 201
         yield url, path
 

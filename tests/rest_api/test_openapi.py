@@ -26,7 +26,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 @pytest.fixture(scope="module")
 def operations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Operation]]:
-    with doors.rest_server(tmp_path_factory.mktemp("openapi") / "models_storage", MODELYARD_QUEUE_LIMIT="3") as url:
+    with doors.rest_thread(tmp_path_factory.mktemp("openapi") / "models_storage", queue_limit=3) as url:
         schema = schemathesis.openapi.from_url(url + "/openapi.json")
         yield [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
 

@@ -20,7 +20,7 @@ import pytest
 from modelyard import errors
 from modelyard.rest_api import problems
 from tests import doors
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, wait_until
 
 X = [[i, "ab"[i % 2]] for i in range(30)]
 Y = ["high" if i > 14 else "low" for i in range(30)]
@@ -30,7 +30,7 @@ CSV = "age,kind,outcome\n" + "".join(f"{i},{kind},{y}\n" for (i, kind), y in zip
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("rest") / "models_storage"
-    with doors.rest_server(folder, MODELYARD_MAX_BODY_MB="1", MODELYARD_ALLOWED_ORIGINS="https://app.example") as url:
+    with doors.rest_thread(folder, max_body_mb=1, allowed_origins="https://app.example") as url:
         yield url
 
 
@@ -369,7 +369,7 @@ def test_browsers_from_elsewhere_are_refused(http: httpx.Client, server: str) ->
 
 
 def test_a_server_is_called_by_the_names_that_it_was_given(tmp_path: Path) -> None:
-    with doors.rest_server(tmp_path / "models_storage", MODELYARD_ALLOWED_HOSTS="Yard.example.com, *.lan") as url:
+    with doors.rest_thread(tmp_path / "models_storage", allowed_hosts="Yard.example.com, *.lan") as url:
         for host in ("yard.example.com", "YARD.example.com:443", "a.lan:8000", "localhost", "127.0.0.1", "[::1]:80"):
             assert httpx.get(url + "/models", headers={"Host": host}).status_code == 200, host
         for host in ("evil.example", "yard.example.com.evil.example", "evil-yard.example.com", "lan", "[yard]", ":80"):
@@ -452,7 +452,9 @@ def test_the_log_tells_of_requests_but_not_of_their_data(tmp_path: Path) -> None
         httpx.get(url + "/models/a%0aforged", timeout=PATIENCE_S)
         for path in ("/train", "/predict"):
             _hang_up(url, path)
-    text = folder.with_suffix(".log").read_text()
+        log = folder.with_suffix(".log")
+        wait_until(lambda: log.read_text().count('"status":499') == 2)
+    text = log.read_text()
     assert "secret-cell" not in text
     lines = [json.loads(line) for line in text.splitlines()]
     assert not any(line["message"].startswith("forged") for line in lines)

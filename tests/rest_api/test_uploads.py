@@ -19,7 +19,7 @@ FILE = f'Content-Disposition: form-data; name="file"; filename="t.csv"\r\n\r\n{C
 @pytest.fixture(scope="module")
 def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with (
-        doors.rest_server(tmp_path_factory.mktemp("uploads") / "models_storage") as url,
+        doors.rest_thread(tmp_path_factory.mktemp("uploads") / "models_storage") as url,
         httpx.Client(base_url=url, timeout=PATIENCE_S) as client,
     ):
         assert client.post("/train/file", data={**FIELDS, "name": "kept"}, files={"file": CSV}).status_code == 201

@@ -1,6 +1,6 @@
 """Many processes on one folder, killed at random: nothing answered is lost, nothing half-made is seen.
 
-For a few seconds by default, for as long as MODELYARD_TEST_TORTURE_S says otherwise.
+For a second by default, else for as long as MODELYARD_TEST_TORTURE_S says.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests import doors
 from tests.storage_drafts import open_store
 from tests.waiting import PATIENCE_S, wait_until
 
-SECONDS = float(os.environ.get("MODELYARD_TEST_TORTURE_S", "3"))
+SECONDS = float(os.environ.get("MODELYARD_TEST_TORTURE_S", "1"))
 ROOT = Path(__file__).parents[2]
 
 AFTER = {"add": "active", "restore": "active", "delete": "deleted", "gone": "gone"}

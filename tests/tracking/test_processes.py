@@ -13,9 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 from streamlit.testing.v1 import AppTest
+from typer.testing import CliRunner, Result
 
 import modelyard
 from modelyard.bootstrap import build
+from modelyard.cli.app import app
 from modelyard.grpc_server.client import GrpcClient
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import Evaluation, Health, ModelMetadata, TrainRequest
@@ -24,7 +26,15 @@ from modelyard.verbs import Verbs
 from tests import clearml_double
 from tests.clearml_double import Double
 from tests.data.freeze import LABELS, ROWS
-from tests.doors import free_port, grpc_server, keep_fork_server, rest_server, serving, wait_until_healthy
+from tests.doors import (
+    free_port,
+    grpc_thread,
+    keep_fork_server,
+    rest_server,
+    rest_thread,
+    serving,
+    wait_until_healthy,
+)
 from tests.processes import wait_until_gone
 from tests.waiting import PATIENCE_S, wait_until
 
@@ -32,8 +42,11 @@ SOURCES = Path(modelyard.__file__).parent
 
 
 @pytest.fixture
-def clearml() -> Iterator[Double]:
+def clearml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]:
+    """A server that answers, and the environment that leads to it."""
     with clearml_double.listening() as double:
+        for name, value in double.environment(tmp_path).items():
+            monkeypatch.setenv(name, value)
         yield double
 
 
@@ -114,21 +127,17 @@ print([name for name in sys.modules if name.split(".")[0] == "clearml" or name =
     assert said.stdout.strip() == str(imported)
 
 
-def test_a_killed_child_is_followed_by_another(clearml: Double, storage_dir: Path, tmp_path: Path) -> None:
+def test_a_killed_child_is_followed_by_another(clearml: Double, storage_dir: Path) -> None:
     clearml.frozen_at = "tasks.started"
     train_untold(storage_dir)
-    port = free_port()
-    settings = {**clearml.environment(tmp_path), "MODELYARD_REST_PORT": str(port)}
-    with serving([sys.executable, "-m", "modelyard", "rest"], storage_dir, **settings) as server:
-        wait_until_healthy(url := f"http://127.0.0.1:{port}")
-        with RestClient(url) as yard:
-            wait_until(lambda: "tasks.started" in clearml.calls)
-            (child,) = children_who_push(server.pid)
-            os.kill(child, signal.SIGKILL)
-            wait_until(lambda: "was ended by signal 9" in str(health(yard)))
-            clearml.frozen_at = None
-            wait_until(lambda: all_told(yard))
-            assert yard.get_model("size").tracking.status == "sent"
+    with rest_thread(storage_dir) as url, RestClient(url) as yard:
+        wait_until(lambda: "tasks.started" in clearml.calls)
+        (child,) = children_who_push(os.getpid())
+        os.kill(child, signal.SIGKILL)
+        wait_until(lambda: "was ended by signal 9" in str(health(yard)))
+        clearml.frozen_at = None
+        wait_until(lambda: all_told(yard))
+        assert yard.get_model("size").tracking.status == "sent"
     assert clearml.names() == ["size-v1"]
     assert len(clearml.models) == 1
 
@@ -139,20 +148,20 @@ def health(yard: RestClient) -> str | None:
     return found.tracking.problem
 
 
-@pytest.mark.parametrize("endpoint", ["tasks.create", "tasks.started", "models.create", "events.add_batch"])
 def test_a_killed_server_takes_its_child_along_and_the_next_one_goes_on(
-    clearml: Double, storage_dir: Path, tmp_path: Path, endpoint: str
+    clearml: Double, storage_dir: Path, tmp_path: Path
 ) -> None:
-    clearml.frozen_at = endpoint
+    """In the midst of whichever call it is killed, the next one goes on: test_tracking."""
+    clearml.frozen_at = "models.create"
     train_untold(storage_dir)
     settings = {**clearml.environment(tmp_path), "MODELYARD_REST_PORT": str(free_port())}
     with serving([sys.executable, "-m", "modelyard", "rest"], storage_dir, **settings) as server:
-        wait_until(lambda: endpoint in clearml.calls)
+        wait_until(lambda: "models.create" in clearml.calls)
         (child,) = children_who_push(server.pid)
         server.kill()
         wait_until_gone({child})
     clearml.frozen_at = None
-    with rest_server(storage_dir, **clearml.environment(tmp_path)) as url, RestClient(url) as yard:
+    with rest_thread(storage_dir) as url, RestClient(url) as yard:
         wait_until(lambda: all_told(yard))
     (task,) = clearml.tasks.values()
     assert task["status"] == "completed"
@@ -160,9 +169,9 @@ def test_a_killed_server_takes_its_child_along_and_the_next_one_goes_on(
     assert len(clearml.models) == 1
 
 
-def test_the_dashboard_says_whether_clearml_knows(clearml: Double, storage_dir: Path, tmp_path: Path) -> None:
+def test_the_dashboard_says_whether_clearml_knows(clearml: Double, storage_dir: Path) -> None:
     clearml.refuses = "^odd"
-    with rest_server(storage_dir, **clearml.environment(tmp_path)) as url, RestClient(url) as yard:
+    with rest_thread(storage_dir) as url, RestClient(url) as yard:
         models = {name: train(yard, name).model_id for name in ("size", "odd")}
         wait_until(lambda: all_told(yard))
         link = yard.get_model("size").tracking.url
@@ -178,18 +187,18 @@ def _page(url: str, model_id: str) -> str:
         "from modelyard.dashboard.doors import Doors\n"
         f"main(Doors({url!r}, '127.0.0.1:9'), start='model')\n"
     )
-    app = AppTest.from_string(script, default_timeout=PATIENCE_S)
-    app.query_params["id"] = model_id
-    app.run()
-    assert not app.exception
-    return "\n".join(table.value.to_csv() for table in app.table)
+    page = AppTest.from_string(script, default_timeout=PATIENCE_S)
+    page.query_params["id"] = model_id
+    page.run()
+    assert not page.exception
+    return "\n".join(table.value.to_csv() for table in page.table)
 
 
 def test_of_two_servers_on_a_folder_one_delivers(clearml: Double, storage_dir: Path, tmp_path: Path) -> None:
     settings = clearml.environment(tmp_path)
     with (
         rest_server(storage_dir, **settings) as url,
-        grpc_server(storage_dir, **settings) as target,
+        grpc_thread(storage_dir) as target,
         RestClient(url) as rest,
         GrpcClient(target) as grpc,
     ):
@@ -218,40 +227,38 @@ def test_a_server_does_not_wait_for_a_frozen_clearml_to_end(clearml: Double, sto
         assert not children_who_push(server.pid)
 
 
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
 def test_a_cut_off_training_in_a_terminal_is_told_by_the_next_server(
-    clearml: Double, storage_dir: Path, tmp_path: Path
+    clearml: Double, storage_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = tmp_path / "table.csv"
     table.write_text("size,label\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(20)))
-    environment = {**os.environ, **clearml.environment(tmp_path), "MODELYARD_STORAGE_DIR": str(storage_dir)}
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "modelyard", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-    trained = run(
-        "train", str(table), "--target", "label", "--model-class", "logistic_regression", "--name", "mine",
-        "--evaluation", "none",
-    )  # fmt: skip
-    assert trained.returncode == 0, trained.stderr
+    monkeypatch.setenv("MODELYARD_STORAGE_DIR", str(storage_dir))
+    command = [sys.executable, "-m", "modelyard", "train", str(table), "--target", "label", "--name", "mine"]
+    command += ["--model-class", "logistic_regression", "--evaluation", "none"]
+    subprocess.run(command, check=True)
     clearml.wrong_keys = True
     refused = run("tracking", "flush")
-    assert refused.returncode == 5
+    assert refused.exit_code == 5
     assert "refuses the credentials (access key THE-…)" in refused.stderr
     status = run("tracking", "status")
-    assert status.returncode == 0
+    assert status.exit_code == 0
     assert "pending       1, the oldest from" in status.stdout
     assert "refuses the credentials" in status.stdout
     clearml.wrong_keys = False
     assert run("tracking", "flush").stdout == "ClearML has been told of 1 run.\n"
     assert '"pending":[],"failed":[]' in run("tracking", "status", "--json").stdout
     assert f"tracking     sent: {clearml.url}/projects/" in run("show", "mine").stdout
-    environment["MODELYARD_TRACKING"] = "none"
-    assert run("tracking", "flush").returncode == 4
-    assert run("tracking", "status").returncode == 0
+    monkeypatch.setenv("MODELYARD_TRACKING", "none")
+    assert run("tracking", "flush").exit_code == 4
+    assert run("tracking", "status").exit_code == 0
     # A deletion by somebody who does not track is told of by those who do.
-    assert run("delete", "mine").returncode == 0
-    with rest_server(storage_dir, **clearml.environment(tmp_path)) as url, RestClient(url) as yard:
+    assert run("delete", "mine").exit_code == 0
+    monkeypatch.setenv("MODELYARD_TRACKING", "clearml")
+    with rest_thread(storage_dir) as url, RestClient(url) as yard:
         wait_until(lambda: all_told(yard))
         health = httpx.get(url + "/health", timeout=PATIENCE_S).json()
         assert health["tracking"] == {"pending": 0, "failed": 0, "problem": None}

@@ -31,6 +31,17 @@ from tests.waiting import PATIENCE_S, wait_until
 
 TRACKED = Settings(tracking="clearml", train_workers=1)
 QUICK = Evaluation(method="none")
+CALLS_OF_A_RUN = (
+    "auth.login",
+    "tasks.create",
+    "tasks.started",
+    "models.create",
+    "models.edit",
+    "events.add_batch",
+    "tasks.completed",
+)
+"""In the order in which a run is told."""
+
 ENDLESS: dict[str, Any] = {"model_class_key": "catboost_classifier", "X": [[i] for i in range(40)], "y": [0, 1] * 20}
 
 
@@ -449,33 +460,28 @@ def test_what_the_server_never_takes_is_set_aside_and_retried(clearml: Double, s
     assert {task["status"] for task in tasks.values()} == {"completed"}
 
 
-@pytest.mark.parametrize(
-    ("knob", "words"),
-    [
-        ({"down": True}, "too many 503 error responses"),
-        ({"wrong_keys": True}, "refuses the credentials (access key THE-…): Unauthorized (invalid credentials)"),
-        ({"fails_at": "tasks.create"}, "fails at tasks.create: General data error (500)"),
-        ({"fails_at": "events.add_batch"}, "fails at events.add_batch: General data error (500)"),
-        ({"vanish_at": 12}, "cannot be reached"),
-    ],
-)
-def test_a_server_that_fails_is_named_and_told_later(
-    clearml: Double, storage_dir: Path, knob: dict[str, Any], words: str
-) -> None:
-    for name, value in knob.items():
-        setattr(clearml, name, value)
+def test_a_server_that_fails_is_named_and_told_later(clearml: Double, storage_dir: Path) -> None:
+    failures: list[tuple[str, Any, str]] = [
+        ("down", True, "too many 503 error responses"),
+        ("wrong_keys", True, "refuses the credentials (access key THE-…): Unauthorized (invalid credentials)"),
+        ("fails_at", "tasks.create", "fails at tasks.create: General data error (500)"),
+        ("fails_at", "events.add_batch", "fails at events.add_batch: General data error (500)"),
+        ("vanish_at", 12, "cannot be reached"),
+    ]
     with opened(storage_dir) as yard:
         train(yard, evaluation=Evaluation())
-        with pytest.raises(Unavailable) as raised:
-            flush(storage_dir)
-        assert words in raised.value.detail
-        assert "1 run waits in" in raised.value.detail
-        health = yard.health()
-        assert health.status == "ok"
-        assert health.tracking is not None
-        assert words in str(health.tracking.problem)
-        for name in knob:
-            setattr(clearml, name, getattr(Double(), name))
+        for knob, value, words in failures:
+            clearml.calls.clear()
+            setattr(clearml, knob, value)
+            with pytest.raises(Unavailable) as raised:
+                flush(storage_dir)
+            assert words in raised.value.detail
+            assert "1 run waits in" in raised.value.detail
+            health = yard.health()
+            assert health.status == "ok"
+            assert health.tracking is not None
+            assert words in str(health.tracking.problem)
+            setattr(clearml, knob, getattr(Double(), knob))
         flush(storage_dir)
     (task,) = clearml.tasks.values()
     assert task["status"] == "completed"
@@ -520,15 +526,16 @@ def test_credentials_are_found_where_clearml_keeps_them(
     assert clearml.names() == ["size-v1"]
 
 
-@pytest.mark.parametrize("endpoint", ["auth.login", "tasks.started", "models.edit", "tasks.completed"])
-def test_nobody_waits_for_a_frozen_server_and_the_run_arrives_once(
-    clearml: Double, storage_dir: Path, endpoint: str
-) -> None:
-    clearml.frozen_at = endpoint
-    with opened(storage_dir, tracking_timeout_s=3600.0) as yard:
+def test_nobody_waits_for_a_frozen_server_and_the_run_arrives_once(clearml: Double, storage_dir: Path) -> None:
+    """Each closing of the yard kills the child in the midst of a call, each time a later one."""
+    with opened(storage_dir) as yard:
         train(yard)
-        yard.serve()
-        wait_until(lambda: endpoint in clearml.calls)
+    for endpoint in CALLS_OF_A_RUN:
+        clearml.calls.clear()
+        clearml.frozen_at = endpoint
+        with opened(storage_dir, tracking_timeout_s=3600.0) as yard:
+            yard.serve()
+            wait_until(lambda: clearml.frozen_at in clearml.calls)
     clearml.frozen_at = None
     flush(storage_dir)
     (task,) = clearml.tasks.values()
