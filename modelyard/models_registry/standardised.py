@@ -26,7 +26,7 @@ class StandardisedFit:
 
 def fit_standardised(fit: Callable[[FitTask], Fit], task: FitTask) -> StandardisedFit:
     """Fit a task to its standardised target."""
-    mean = float(np.mean(task.labels))
+    mean = float(np.average(task.labels, weights=task.weights))
     scale = _deviation(task.labels - mean)
     validation = task.validation
     fitted = fit(

@@ -272,3 +272,28 @@ def test_importances_are_shares_of_what_the_splits_gained() -> None:
     assert sum(found.values()) == pytest.approx(100)
     gains = lightgbm.Booster(model_str=estimator.booster_.model_to_string()).feature_importance("gain")
     assert [*found.values()] == pytest.approx(100 * gains / gains.sum())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_count_as_if_rows_stood_there_so_often(kind: str) -> None:
+    """On a column of two values, because where other columns are cut depends on how many rows there are."""
+    mixed_up = KINDS[kind]()
+    numbers = pl.DataFrame({"n": (mixed_up.frame["age"].fill_null(40) > 42).cast(pl.Float64)})
+    classes = mixed_up.contract.classes
+    codes = np.array([classes.index(label) for label in mixed_up.labels]) if classes else mixed_up.labels
+    sample, validation = halves(sample_of(numbers, codes, classes))
+    weights = np.where(np.arange(len(sample.labels)) % 3 == 0, 3.0, 1.0)
+    often = np.repeat(np.arange(len(weights)), weights.astype(int))
+    repeated = Sample(sample.frame[often], sample.labels[often], sample.contract)
+    model_class = CLASSIFIER if classes else REGRESSOR
+    given = {"n_estimators": 10, "subsample": 1.0}  # drawn at random, others would be drawn
+    held_out = np.linspace(0.5, 2.0, len(validation[1]))
+    first = fit(model_class, sample, given, validation=validation, weights=weights, validation_weights=held_out)
+    second = fit(model_class, repeated, given, validation=validation)
+    answers = [model_class.predictor(one.estimator, sample.contract).many(sample.frame) for one in (first, second)]
+    assert answers[0] == pytest.approx(answers[1], rel=1e-5)
+    curves = [one.learning_curve for one in (first, second)]
+    assert curves[0] is not None
+    assert curves[1] is not None
+    assert curves[0].train == pytest.approx(curves[1].train, rel=1e-5)
+    assert curves[0].validation != pytest.approx(curves[1].validation, rel=1e-5)

@@ -88,6 +88,7 @@ class LightGBMModelClass(ModelClass):
     preloads = ("lightgbm",)
     framework = "LightGBM"
     reads_enums = True
+    takes_weights = True
 
     @abstractmethod
     def library_class(self) -> type[Any]:
@@ -108,7 +109,9 @@ class LightGBMModelClass(ModelClass):
                 estimator.fit(
                     X,
                     y,
+                    sample_weight=task.weights,
                     eval_set=sets,
+                    eval_sample_weight=[task.weights, task.validation_weights][: len(sets)],
                     eval_names=["train", "validation"][: len(sets)],
                     feature_name=_names(task.contract),
                     categorical_feature=codes.categorical,
