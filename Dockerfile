@@ -52,6 +52,11 @@ RUN useradd --uid 10001 --gid 0 --no-create-home --home-dir /tmp --shell /usr/sb
 COPY --from=packages /opt/modelyard /opt/modelyard
 COPY --from=project /tree /
 
+# LightGBM asks the system for OpenMP, which this base lacks: it gets the library that scikit-learn brings.
+RUN ln -s /opt/modelyard/lib/python3*/site-packages/scikit_learn.libs/libgomp-*.so.* \
+        "/usr/lib/$(uname -m)-linux-gnu/libgomp.so.1" \
+    && /opt/modelyard/bin/python -c "import lightgbm"
+
 # A name in the Host header that nobody gave the server is how a browser is turned against it (docs/deploy.md).
 ENV PATH=/opt/modelyard/bin:$PATH \
     HOME=/tmp \

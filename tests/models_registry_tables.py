@@ -14,6 +14,7 @@ import polars as pl
 from modelyard.models_registry import BUILT_IN
 from modelyard.models_registry.base import Fit, FitTask, ModelClass
 from modelyard.models_registry.hyperparams import check
+from modelyard.models_registry.predictors import EstimatorPredictor
 from modelyard.schemas import FeatureType, Label
 from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, Contract
 
@@ -115,7 +116,41 @@ def mixed(classes: Sequence[Label] = ("no", "yes"), n: int = 120, seed: int = 0)
     return sample_of(frame, codes, classes)
 
 
+def few_trees(model_class: ModelClass, trees: int) -> dict[str, Any]:
+    """Return the hyperparams by which a model class of trees has so many; for others none."""
+    names = {hyperparam.name for hyperparam in model_class.hyperparams}
+    return {name: trees for name in ("iterations", "n_estimators") if name in names}
+
+
 def fit(model_class: ModelClass, sample: Sample, given: Mapping[str, Any] | None = None, **task: Any) -> Fit:
     """Fit on a sample with the given hyperparams and the defaults of the rest."""
     hyperparams = check(model_class.hyperparams, given or {})
     return model_class.fit(FitTask(sample.frame, sample.labels, sample.contract, hyperparams, **task))
+
+
+def library_predictor(estimator: Any, contract: Contract) -> EstimatorPredictor:
+    """Return the answers of a library itself, by what everybody who loads the estimator may call."""
+    by_pandas = type(estimator).__module__.startswith("lightgbm")
+    return EstimatorPredictor(_ByPandas(estimator) if by_pandas else estimator, contract)
+
+
+class _ByPandas:
+    """LightGBM, which takes texts only as pandas' columns of type category."""
+
+    def __init__(self, estimator: Any) -> None:
+        self._estimator = estimator
+
+    @property
+    def classes_(self) -> Any:
+        return self._estimator.classes_
+
+    def predict_proba(self, frame: pl.DataFrame) -> Any:
+        return self._estimator.predict_proba(_in_pandas(frame))
+
+    def predict(self, frame: pl.DataFrame) -> Any:
+        return self._estimator.predict(_in_pandas(frame))
+
+
+def _in_pandas(frame: pl.DataFrame) -> Any:
+    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    return frame.to_pandas().astype(dict.fromkeys(texts, "category"))

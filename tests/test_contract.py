@@ -38,7 +38,12 @@ RECORDS: list[dict[str, Any]] = [
     for i in range(60)
 ]
 LABELS = ["yes" if row["age"] > 40 else "no" for row in RECORDS]
-QUICK: dict[str, dict[str, Any]] = {"logistic_regression": {}, "catboost_classifier": {"iterations": 20}}
+QUICK: dict[str, dict[str, Any]] = {
+    "logistic_regression": {},
+    "catboost_classifier": {"iterations": 20},
+    "lightgbm_classifier": {"n_estimators": 20},
+}
+LIBRARY = {"logistic_regression": "scikit-learn", "catboost_classifier": "catboost", "lightgbm_classifier": "lightgbm"}
 
 
 @pytest.fixture(scope="module", params=list(DOORS))
@@ -81,7 +86,7 @@ def test_a_trained_model_has_its_whole_metadata(yard: Verbs, name: str, key: str
     assert model.artifact.file == "model.pkl"
     assert model.artifact.bytes > 0
     assert model.training_seconds > 0
-    assert {"python", "scikit-learn" if key == "logistic_regression" else "catboost"} <= model.environment.keys()
+    assert {"python", LIBRARY[key]} <= model.environment.keys()
     assert model.message
     found = yard.get_model(model.model_id)
     assert found.model_copy(update={"message": ""}) == model.model_copy(update={"message": ""})

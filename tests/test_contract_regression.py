@@ -19,7 +19,11 @@ from tests.test_contract import RECORDS, name, yard
 __all__ = ["name", "yard"]
 
 PRICES = [1e6 + 2.5 * row["age"] + 0.01 * row["income"] + (7 if row["job"] == "clerk" else 0) for row in RECORDS]
-QUICK: dict[str, dict[str, Any]] = {"linear_regression": {}, "catboost_regressor": {"iterations": 20}}
+QUICK: dict[str, dict[str, Any]] = {
+    "linear_regression": {},
+    "catboost_regressor": {"iterations": 20},
+    "lightgbm_regressor": {"n_estimators": 60, "learning_rate": 0.2},
+}
 METRICS = {"rmse", "mae", "r2", "median_absolute_error", "mape"}
 
 
@@ -117,8 +121,10 @@ def test_model_classes_say_their_task(yard: Verbs) -> None:
     assert tasks == {
         "logistic_regression": "classification",
         "catboost_classifier": "classification",
+        "lightgbm_classifier": "classification",
         "linear_regression": "regression",
         "catboost_regressor": "regression",
+        "lightgbm_regressor": "regression",
     }
 
 
@@ -135,7 +141,8 @@ WRONG: dict[str, tuple[dict[str, Any], type[errors.ModelyardError], str]] = {
         {"y": ["no", "yes"] * 30},
         errors.InvalidTable,
         (
-            "y, row 0: must be a number; for labels take model class 'logistic_regression' or 'catboost_classifier', "
+            "y, row 0: must be a number; for labels take model class 'logistic_regression' or "
+            "'catboost_classifier' or 'lightgbm_classifier', "
             "got 'no' (and 49 more)"
         ),
     ),
@@ -150,7 +157,7 @@ WRONG: dict[str, tuple[dict[str, Any], type[errors.ModelyardError], str]] = {
         errors.InvalidTable,
         (
             "y, row 1: must be a whole number, text or a boolean; for other numbers take model class "
-            "'linear_regression' or 'catboost_regressor', got 1000062.505 (and 49 more)"
+            "'linear_regression' or 'catboost_regressor' or 'lightgbm_regressor', got 1000062.505 (and 49 more)"
         ),
     ),
     "another task": (
@@ -158,7 +165,7 @@ WRONG: dict[str, tuple[dict[str, Any], type[errors.ModelyardError], str]] = {
         errors.InvalidRequest,
         (
             "task 'classification' cannot be done by model class 'linear_regression', whose task is 'regression'; "
-            "take model class 'logistic_regression' or 'catboost_classifier'"
+            "take model class 'logistic_regression' or 'catboost_classifier' or 'lightgbm_classifier'"
         ),
     ),
     "a classifier's hyperparam": (

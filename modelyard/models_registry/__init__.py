@@ -1,7 +1,7 @@
 """WHICH: the model classes to choose from. The registry is a literal; third parties join by entry point.
 
 A package brings its own model class by an entry point of the group `modelyard.model_classes` that names a `ModelClass`
-subclass or instance. Importing this package imports neither scikit-learn nor CatBoost.
+subclass or instance. Importing this package imports no learning library.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from modelyard.models_registry.base import ModelClass
 from modelyard.models_registry.catboost.classifier import CatBoostClassifierClass
 from modelyard.models_registry.catboost.regressor import CatBoostRegressorClass
 from modelyard.models_registry.hyperparams import json_schema
+from modelyard.models_registry.lightgbm.classifier import LightGBMClassifierClass
+from modelyard.models_registry.lightgbm.regressor import LightGBMRegressorClass
 from modelyard.models_registry.linear.linear_regression import LinearRegressionClass
 from modelyard.models_registry.linear.logistic_regression import LogisticRegressionClass
 from modelyard.schemas import ModelClassInfo, plain_key
@@ -29,8 +31,10 @@ BUILT_IN: MappingProxyType[str, ModelClass] = MappingProxyType(
     {
         "logistic_regression": LogisticRegressionClass(),
         "catboost_classifier": CatBoostClassifierClass(),
+        "lightgbm_classifier": LightGBMClassifierClass(),
         "linear_regression": LinearRegressionClass(),
         "catboost_regressor": CatBoostRegressorClass(),
+        "lightgbm_regressor": LightGBMRegressorClass(),
     }
 )
 
@@ -91,10 +95,8 @@ def preload(stops: Callable[[], bool] = lambda: False) -> None:
 
 
 def framework_of(libraries: Collection[str]) -> str | None:
-    """Return ClearML's name of the library that a model was made with, as a model class of one of them declares it."""
-    declared = {
-        library: one.framework for one in model_classes().values() for library in one.libraries if one.framework
-    }
+    """Return ClearML's name of the library that a model was made with, as a model class declares it of its first."""
+    declared = {one.libraries[0]: one.framework for one in model_classes().values() if one.framework}
     return next((declared[library] for library in libraries if library in declared), None)
 
 

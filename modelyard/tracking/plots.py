@@ -33,7 +33,8 @@ class _Names:
 
 
 _NAMES = {
-    "CatBoost": _Names("learn", "validation", 1, {"log_loss": ("Logloss", "MultiClass"), "rmse": ("RMSE", "RMSE")})
+    "CatBoost": _Names("learn", "validation", 1, {"log_loss": ("Logloss", "MultiClass"), "rmse": ("RMSE", "RMSE")}),
+    "LightGBM": _Names("training", "valid_1", 0, {"log_loss": ("binary_logloss", "multi_logloss")}),
 }
 """By framework. Of scikit-learn ClearML logs no losses, only the model."""
 

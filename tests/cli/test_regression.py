@@ -48,7 +48,7 @@ def test_a_task_that_is_not_the_model_classs_is_refused(here: Run, prices: Path)
     model = ("--model-class", "linear_regression", "--target", "price", "--task", "classification")
     answer = here("train", prices, *model)
     assert answer.exit_code == 2
-    assert "take model class 'logistic_regression' or 'catboost_classifier'" in answer.err
+    assert "take model class 'logistic_regression' or 'catboost_classifier' or 'lightgbm_classifier'" in answer.err
 
 
 def test_model_classes_are_listed_with_their_task(here: Run) -> None:

@@ -119,7 +119,7 @@ for name in names:
     if name not in ("modelyard.__main__", "modelyard.dashboard.entry.app"):
         importlib.import_module(name)
 print(len(names), "clearml" in sys.modules)
-import clearml, pyarrow.parquet, pyarrow.dataset, sklearn.ensemble, scipy.stats, pandas, altair
+import clearml, lightgbm, pyarrow.parquet, pyarrow.dataset, sklearn.ensemble, scipy.stats, pandas, altair
 """
     assert int(in_image(image, code).split()[0]) > 100
 

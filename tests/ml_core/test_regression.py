@@ -21,8 +21,8 @@ from modelyard.ml_core.training.trainings import run_training
 from modelyard.schemas import Evaluation, TrainRequest, meaning
 from modelyard.tables.contract import TrainingTable
 
-TO_LABELS = "take model class 'logistic_regression' or 'catboost_classifier'"
-TO_NUMBERS = "take model class 'linear_regression' or 'catboost_regressor'"
+TO_LABELS = "take model class 'logistic_regression' or 'catboost_classifier' or 'lightgbm_classifier'"
+TO_NUMBERS = "take model class 'linear_regression' or 'catboost_regressor' or 'lightgbm_regressor'"
 N = 40
 X: dict[str, list[Any]] = {
     "age": [float(row % 20) for row in range(N)],

@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from modelyard.models_registry import BUILT_IN
-from modelyard.models_registry.predictors import EstimatorPredictor
 from modelyard.tables.contract import MISSING_CATEGORY, escape_category
 from tests.models_registry_tables import (
     CLASSIFIERS,
     LABELS,
     REGRESSORS,
     Sample,
+    few_trees,
     fit,
+    library_predictor,
     mixed,
     mixed_numbers,
     rows_of,
@@ -63,9 +64,11 @@ def tables(draw: st.DrawFn) -> tuple[Sample, pl.DataFrame]:
         ("logistic_regression", {}),
         ("logistic_regression", {"solver": "newton-cholesky", "penalty": "none"}),
         ("catboost_classifier", {"iterations": 10, "depth": 3}),
+        ("lightgbm_classifier", {"n_estimators": 10, "num_leaves": 4}),
         ("linear_regression", {}),
         ("linear_regression", {"solver": "sparse_cg", "alpha": 0.01}),
         ("catboost_regressor", {"iterations": 10, "depth": 3}),
+        ("lightgbm_regressor", {"n_estimators": 10, "num_leaves": 4}),
     ],
 )
 @settings(max_examples=25)
@@ -78,7 +81,7 @@ def test_few_and_many_equal_the_library(
     if key in REGRESSORS:
         sample = sample_of(sample.frame, 7.0 + 3.0 * np.arange(sample.frame.height), ())
     estimator = fit(model_class, sample, hyperparams).estimator
-    expected = EstimatorPredictor(estimator, sample.contract).many(asked)
+    expected = library_predictor(estimator, sample.contract).many(asked)
     predictor = model_class.predictor(estimator, sample.contract)
     atol = 1e-12 * max(1.0, float(np.abs(expected).max()))
     assert_allclose(predictor.many(asked), expected, rtol=0, atol=atol)
@@ -94,13 +97,13 @@ def test_few_and_many_equal_the_library(
 def test_numbers_far_outside_the_training_stay_probabilities(classes: tuple[int, ...]) -> None:
     sample = mixed(classes)
     for model_class in CLASSIFIERS.values():
-        estimator = fit(model_class, sample, {"iterations": 5} if "cat" in model_class.key else {}).estimator
+        estimator = fit(model_class, sample, few_trees(model_class, 5)).estimator
         predictor = model_class.predictor(estimator, sample.contract)
         for age in (1e300, -1e300, 1e18, -1e18, 1e5, -1e5):
             asked = sample.frame.head(1).with_columns(age=pl.lit(age))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)  # the pipeline's own overflows
-                expected = EstimatorPredictor(estimator, sample.contract).many(asked)
+                expected = library_predictor(estimator, sample.contract).many(asked)
             assert_allclose(predictor.many(asked), expected, rtol=0, atol=1e-12)
             assert_allclose(predictor.few(rows_of(asked)), expected, rtol=0, atol=1e-12)
 
@@ -110,7 +113,7 @@ def test_the_size_grows_with_the_model() -> None:
     texts = [f"text number {i}" for i in range(len(large.frame))]
     large = sample_of(large.frame.with_columns(many=pl.Series(texts)), np.arange(len(texts)) % 3, (0, 1, 2))
     for model_class in CLASSIFIERS.values():
-        given: list[dict[str, Any]] = [{"iterations": 5}, {"iterations": 50}] if "cat" in model_class.key else [{}, {}]
+        given = [few_trees(model_class, 5), few_trees(model_class, 50)]
         sizes = [
             model_class.predictor(fit(model_class, sample, hyperparams).estimator, sample.contract).size_bytes
             for sample, hyperparams in zip((small, large), given, strict=True)
@@ -143,8 +146,7 @@ def test_a_regression_answers_with_a_finite_number_however_far_out_the_row_is(ke
     """Shares of a sum that are infinite cancel to NaN, which is no answer; the largest share then decides."""
     sample = mixed_numbers()
     model_class = REGRESSORS[key]
-    given = {"iterations": 5} if "cat" in key else {}
-    predictor = model_class.predictor(fit(model_class, sample, given).estimator, sample.contract)
+    predictor = model_class.predictor(fit(model_class, sample, few_trees(model_class, 5)).estimator, sample.contract)
     far = [1e308, -1e308, 1e300, 1e18, None]
     asked = pl.concat([sample.frame.head(1)] * len(far)).with_columns(
         pl.Series("age", far, dtype=pl.Float64), pl.Series("seen at", far[::-1], dtype=pl.Float64)
@@ -160,7 +162,7 @@ def test_the_size_of_a_regression_grows_with_the_model(key: str) -> None:
     small = sample_for(model_class)
     texts = pl.Series("many", [f"text number {i}" for i in range(small.frame.height)])
     large = sample_of(small.frame.with_columns(texts), small.labels, ())
-    given: list[dict[str, Any]] = [{"iterations": 5}, {"iterations": 50}] if "cat" in key else [{}, {}]
+    given = [few_trees(model_class, 5), few_trees(model_class, 50)]
     sizes = [
         model_class.predictor(fit(model_class, sample, hyperparams).estimator, sample.contract).size_bytes
         for sample, hyperparams in zip((small, large), given, strict=True)

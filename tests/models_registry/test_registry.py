@@ -27,20 +27,37 @@ from modelyard.ml_core.tasks import TASKS
 from modelyard.models_registry import describe, model_class, model_classes
 from modelyard.models_registry.base import FitTask, ModelClass, Progress
 from modelyard.models_registry.hyperparams import check
-from modelyard.models_registry.predictors import EstimatorPredictor
 from modelyard.storage import current_environment
-from tests.models_registry_tables import LABELS, Sample, fit, mixed, rows_of, sample_for, sample_named, targets_of
+from tests.models_registry_tables import (
+    LABELS,
+    Sample,
+    fit,
+    library_predictor,
+    mixed,
+    rows_of,
+    sample_for,
+    sample_named,
+    targets_of,
+)
 from tests.wrong_hyperparams import examples_of_wrong_values
 
 PLUG_INS = Path(__file__).parents[1] / "plugin_package"
 KEYS = (
     "logistic_regression",
     "catboost_classifier",
+    "lightgbm_classifier",
     "linear_regression",
     "catboost_regressor",
+    "lightgbm_regressor",
     "gaussian_naive_bayes",
 )
-QUICK: dict[str, dict[str, Any]] = {"catboost_classifier": {"iterations": 20}, "catboost_regressor": {"iterations": 20}}
+QUICK: dict[str, dict[str, Any]] = {
+    "catboost_classifier": {"iterations": 20},
+    "catboost_regressor": {"iterations": 20},
+    "lightgbm_classifier": {"n_estimators": 20, "learning_rate": 0.2},
+    "lightgbm_regressor": {"n_estimators": 20, "learning_rate": 0.2},
+}
+FRAMEWORKS = {"catboost": "CatBoost", "lightgbm": "LightGBM", "scikit-learn": "ScikitLearn"}
 ON_EACH_TARGET = pytest.mark.parametrize(
     ("chosen", "target"), [(key, target) for key in KEYS for target in targets_of(key)], indirect=["chosen"]
 )
@@ -89,7 +106,7 @@ def closeness(expected: Any) -> float:
 def test_predictor_agrees_with_the_estimator(chosen: ModelClass, target: str) -> None:
     sample = sample_named(target)
     estimator = quick_fit(chosen, sample).estimator
-    predictor, slow = chosen.predictor(estimator, sample.contract), EstimatorPredictor(estimator, sample.contract)
+    predictor, slow = chosen.predictor(estimator, sample.contract), library_predictor(estimator, sample.contract)
     expected = slow.many(sample.frame)
     assert_allclose(predictor.many(sample.frame), expected, rtol=0, atol=closeness(expected))
     assert_allclose(predictor.few(sample.rows()), expected, rtol=0, atol=closeness(expected))
@@ -106,7 +123,7 @@ def test_survives_being_stored(chosen: ModelClass) -> None:
     again = joblib.load(io.BytesIO(stored.getvalue()))
     before, after = (chosen.predictor(one, sample.contract).many(sample.frame) for one in (estimator, again))
     assert (before == after).all()
-    assert type(estimator).__module__.split(".")[0] in ("sklearn", "catboost")
+    assert type(estimator).__module__.split(".")[0] in ("sklearn", "catboost", "lightgbm")
 
 
 def test_importances_are_named_by_column_and_not_negative(chosen: ModelClass) -> None:
@@ -161,7 +178,7 @@ def test_writes_no_files_and_prints_nothing(
     chosen: ModelClass, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    given = {"verbose": 1} if chosen.key.startswith("catboost") else {}
+    given = {"verbose": 1} if any(one.name == "verbose" for one in chosen.hyperparams) else {}
     sample = sample_for(chosen)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -233,7 +250,7 @@ def test_what_it_declares_for_others_can_be_used(chosen: ModelClass) -> None:
     if chosen.rehearsal is not None:
         fit(chosen, sample_for(chosen), chosen.rehearsal)
     framework = models_registry.framework_of(current_environment(chosen.libraries))
-    assert framework == ("CatBoost" if "catboost" in chosen.libraries else "ScikitLearn")
+    assert framework == FRAMEWORKS[chosen.libraries[0]]
 
 
 def test_model_classes_are_the_built_in_ones_and_the_plug_ins() -> None:
@@ -253,9 +270,9 @@ def test_an_unknown_key_names_the_nearest_and_all() -> None:
         model_class("logistic_regresion")
     assert caught.value.detail == (
         "there is no model class 'logistic_regresion'; did you mean 'logistic_regression' or "
-        "'linear_regression' or 'catboost_regressor'? "
-        "known are: 'logistic_regression', 'catboost_classifier', 'linear_regression', 'catboost_regressor', "
-        "'gaussian_naive_bayes'"
+        "'linear_regression' or 'lightgbm_regressor'? "
+        "known are: 'logistic_regression', 'catboost_classifier', 'lightgbm_classifier', 'linear_regression', "
+        "'catboost_regressor', 'lightgbm_regressor', 'gaussian_naive_bayes'"
     )
     with pytest.raises(ModelClassNotFound, match="known are: 'logistic_regression'"):
         model_class("x" * 10_000)
@@ -309,7 +326,7 @@ def test_importing_the_registry_imports_no_learning_library() -> None:
     code = (
         "import sys; from modelyard.models_registry import BUILT_IN, describe\n"
         "for one in BUILT_IN.values(): describe(one)\n"
-        "print([name for name in ('sklearn', 'catboost', 'scipy', 'pandas') if name in sys.modules])"
+        "print([name for name in ('sklearn', 'catboost', 'lightgbm', 'scipy', 'pandas') if name in sys.modules])"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)

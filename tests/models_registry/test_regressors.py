@@ -13,12 +13,19 @@ from sklearn.linear_model import Ridge
 
 from modelyard.errors import InvalidArgument, InvalidTable
 from modelyard.models_registry import BUILT_IN
-from modelyard.models_registry.base import Progress
+from modelyard.models_registry.base import Fit, ModelClass, Progress
 from modelyard.tables.contract import MISSING_CATEGORY
-from tests.models_registry_tables import NUMBERS, REGRESSORS, Sample, fit, mixed_numbers, sample_of
+from tests.models_registry_tables import NUMBERS, REGRESSORS, Sample, few_trees, fit, mixed_numbers, sample_of
 
 LINEAR = BUILT_IN["linear_regression"]
 CATBOOST = BUILT_IN["catboost_regressor"]
+LIGHTGBM = BUILT_IN["lightgbm_regressor"]
+BOOSTED = pytest.mark.parametrize("model_class", [CATBOOST, LIGHTGBM], ids=["catboost", "lightgbm"])
+
+
+def answers(model_class: ModelClass, fitted: Fit, sample: Sample) -> Any:
+    """Return what a fit answers for the rows of a sample, shape (n,)."""
+    return model_class.predictor(fitted.estimator, sample.contract).many(sample.frame)[:, 0]
 
 
 def halves(sample: Sample) -> tuple[Sample, tuple[pl.DataFrame, Any]]:
@@ -92,46 +99,53 @@ def test_catboost_fits_what_the_library_fits_to_the_target_itself() -> None:
     assert_allclose(ours.learning_rate_, plain.learning_rate_)
 
 
+@BOOSTED
 @pytest.mark.parametrize("target", NUMBERS)
-def test_catboost_fits_a_target_of_any_size_equally_well(target: str) -> None:
+def test_boosted_trees_fit_a_target_of_any_size_equally_well(model_class: ModelClass, target: str) -> None:
     """Read as float32, timestamps would be all the same number, and numbers beyond 3e38 infinite."""
     sample = mixed_numbers(*NUMBERS[target])
-    fitted = fit(CATBOOST, sample, {"iterations": 30})
-    left_over = (fitted.estimator.predict(sample.frame) - sample.labels) / sample.labels.std()
+    left_over = (
+        answers(model_class, fit(model_class, sample, few_trees(model_class, 30)), sample) - sample.labels
+    ) / sample.labels.std()
     near_0 = mixed_numbers()
-    expected = fit(CATBOOST, near_0, {"iterations": 30}).estimator.predict(near_0.frame) - near_0.labels
+    expected = answers(model_class, fit(model_class, near_0, few_trees(model_class, 30)), near_0) - near_0.labels
     assert np.std(left_over) == pytest.approx(np.std(expected) / near_0.labels.std(), rel=1e-3)
 
 
-def test_catboost_tells_the_loss_in_the_unit_of_the_target() -> None:
+@BOOSTED
+def test_boosted_trees_tell_the_loss_in_the_unit_of_the_target(model_class: ModelClass) -> None:
     sample, validation = halves(mixed_numbers(1.7e9, 500.0))
     steps: list[Progress] = []
-    fitted = fit(CATBOOST, sample, {"iterations": 12}, validation=validation, on_progress=steps.append)
+    fitted = fit(model_class, sample, few_trees(model_class, 12), validation=validation, on_progress=steps.append)
     curve = fitted.learning_curve
     assert curve is not None
     assert curve.metric == "rmse"
     assert curve.validation is not None
     assert len(curve.train) == len(curve.validation) == len(steps) == 12
-    rmse = np.sqrt(np.mean((fitted.estimator.predict(validation[0]) - validation[1]) ** 2))
+    held_out = Sample(*validation, sample.contract)
+    rmse = np.sqrt(np.mean((answers(model_class, fitted, held_out) - held_out.labels) ** 2))
     assert curve.validation[-1] == pytest.approx(rmse, rel=1e-4)
     assert steps[-1].metric == pytest.approx(rmse, rel=1e-4)
 
 
-def test_early_stopping_keeps_the_best_iterations_and_the_unit() -> None:
+@BOOSTED
+def test_early_stopping_keeps_the_best_iterations_and_the_unit(model_class: ModelClass) -> None:
     sample, validation = halves(mixed_numbers(1.7e9, 500.0, n=200))
-    fitted = fit(CATBOOST, sample, {"iterations": 300, "early_stopping_rounds": 5}, validation=validation)
+    hyperparams = {**few_trees(model_class, 300), "early_stopping_rounds": 5}
+    fitted = fit(model_class, sample, hyperparams, validation=validation)
     curve = fitted.learning_curve
     assert curve is not None
     assert curve.validation is not None
-    assert fitted.iterations == fitted.estimator.tree_count_ == int(np.argmin(curve.validation)) + 1 < 300
-    rmse = np.sqrt(np.mean((fitted.estimator.predict(validation[0]) - validation[1]) ** 2))
+    assert fitted.iterations == int(np.argmin(curve.validation)) + 1 < 300
+    held_out = Sample(*validation, sample.contract)
+    rmse = np.sqrt(np.mean((answers(model_class, fitted, held_out) - held_out.labels) ** 2))
     assert min(curve.validation) == pytest.approx(rmse, rel=1e-4)
 
 
-def test_numbers_that_are_all_equal_are_answered_by_the_linear_model_and_refused_by_catboost() -> None:
+def test_numbers_that_are_all_equal_are_answered_or_by_catboost_refused() -> None:
     """It is no fault of the training: a part of its rows may be so, and then it goes without that evaluation."""
     sample = mixed_numbers(7.0, 0.0)
-    predictor = LINEAR.predictor(fit(LINEAR, sample).estimator, sample.contract)
-    assert_allclose(predictor.many(sample.frame), 7.0)
+    for model_class in (LINEAR, LIGHTGBM):
+        assert_allclose(answers(model_class, fit(model_class, sample), sample), 7.0)
     with pytest.raises(InvalidArgument, match="could not fit: All train targets are equal"):
         fit(CATBOOST, sample)

@@ -18,6 +18,7 @@ _UNPICKLING_ERRORS = (
     EOFError,
     IndexError,
     KeyError,
+    OSError,  # a library of the system is missing
     TypeError,
     ValueError,
 )

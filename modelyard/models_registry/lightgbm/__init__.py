@@ -1,0 +1,1 @@
+"""The model classes of LightGBM, and their predictor."""

@@ -1,0 +1,42 @@
+"""Classification by LightGBM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from modelyard.models_registry.hyperparams import Hyperparam
+from modelyard.models_registry.lightgbm.boosting import BOOSTING, EARLY_STOPPING, LightGBMModelClass
+from modelyard.models_registry.lightgbm.library import library
+
+
+class LightGBMClassifierClass(LightGBMModelClass):
+    """LightGBM's LGBMClassifier on the table as it is."""
+
+    key = "lightgbm_classifier"
+    title = "LightGBM classifier"
+    description = (
+        "Gradient boosted trees that are quick to train, on large tables above all. Takes categories and missing "
+        "cells as they are, needs no scaling, finds interactions by itself."
+    )
+    import_path = "lightgbm.LGBMClassifier"
+    loss = "log_loss"
+    rehearsal: ClassVar[Mapping[str, Any] | None] = MappingProxyType({"n_estimators": 2})
+    hyperparams = (
+        *BOOSTING,
+        Hyperparam(
+            "class_weight",
+            ("str",),
+            None,
+            "Weighs the rows of rare classes more: so that every class counts the same; null: every row does.",
+            nullable=True,
+            choices=("balanced",),
+        ),
+        EARLY_STOPPING,
+    )
+
+    def library_class(self) -> type[Any]:
+        """Return LGBMClassifier."""
+        found: type[Any] = library().LGBMClassifier
+        return found
