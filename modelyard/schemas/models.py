@@ -6,7 +6,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from modelyard.schemas.base import Decimal, FeatureType, Frozen, Label, ModelWarning, Prediction, Status, Thousands
+from modelyard.schemas.base import (
+    ColumnRole,
+    Decimal,
+    FeatureType,
+    Frozen,
+    Label,
+    ModelWarning,
+    Prediction,
+    Status,
+    Thousands,
+)
 from modelyard.schemas.requests import Evaluation
 
 
@@ -61,11 +71,11 @@ class ModelDescription(Frozen):
     """What a training says of the model that it has made. Never changed.
 
     `task` is `classification` or `regression`, `classes` null for the latter. `feature_types` are in the order of
-    the columns, `feature_names`. `metrics` is flat (`train_accuracy`, `validation_roc_auc`, …). `fingerprint` is a
-    SHA-256 of the table, which two trainings share only if their tables are equal; `features_fingerprint` leaves
-    the targets out. `created_at` is UTC; `training_seconds` is the wall time of evaluation and fit. `environment`
-    has the versions of Python and of the libraries that the artifact needs. `reading` is null for models of
-    releases before it.
+    the columns, `feature_names`; `column_roles` has the columns that are no features. `metrics` is flat
+    (`train_accuracy`, `validation_roc_auc`, …). `fingerprint` is a SHA-256 of the table, which two trainings share only
+    if their tables are equal; `features_fingerprint` leaves the targets and the columns with roles out. `created_at` is
+    UTC; `training_seconds` is the wall time of evaluation and fit. `environment` has the versions of Python and of the
+    libraries that the artifact needs. `reading` is null for models of releases before it.
     """
 
     parent_id: str | None = None
@@ -75,6 +85,7 @@ class ModelDescription(Frozen):
     metrics: dict[str, float | None]
     feature_names: list[str]
     feature_types: dict[str, FeatureType]
+    column_roles: dict[str, ColumnRole] = {}
     classes: list[Label] | None = None
     n_rows: int
     target: str | None = None
