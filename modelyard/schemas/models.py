@@ -99,6 +99,12 @@ class ModelDescription(Frozen):
     training_seconds: float
     environment: dict[str, str]
 
+    @property
+    def roles(self) -> dict[str, ColumnRole]:
+        """The column roles; for a model of releases before them, those of the columns that were left out."""
+        excluded = () if self.reading is None else self.reading.exclude
+        return {**dict.fromkeys(excluded, "ignore"), **self.column_roles}
+
 
 class ModelMetadata(ModelDescription, ModelIdentity):
     """All that is known of a model but its report. Only `status`, `updated_at` (UTC) and `tracking` ever change.
@@ -159,7 +165,8 @@ class ModelClassInfo(Frozen):
 class Predictions:
     """What a model says of n rows: n labels and, if asked for, n lists of one probability a class of `classes`.
 
-    For regression they are n numbers, `classes` and `probabilities` null.
+    For regression they are n numbers, `classes` and `probabilities` null. `ids` are those of the n rows as they came,
+    from the column `id_column`; both are null if the model has no column of ids, or the table lacks it.
     """
 
     model_id: str
@@ -167,3 +174,5 @@ class Predictions:
     classes: list[bool | int | str] | None
     probabilities: list[list[float]] | None = None
     warnings: list[ModelWarning] = field(default_factory=list)
+    ids: list[bool | int | float | str | None] | None = None
+    id_column: str | None = None

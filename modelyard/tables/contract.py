@@ -148,11 +148,13 @@ class Table:
 
     Numeric columns are Float64 with null for a missing cell, and without NaN and infinity. Categorical columns have no
     nulls (MISSING_CATEGORY for a missing cell). In a table to train on they are Enum of the contract's categories. In a
-    table to predict for they are Enum if it is known that no other category occurs, else String.
+    table to predict for they are Enum if it is known that no other category occurs, else String. `ids` are those of the
+    rows to predict for, None if the table or the model has none.
     """
 
     frame: pl.DataFrame
     warnings: tuple[ModelWarning, ...] = ()
+    ids: list[bool | int | float | str | None] | None = None
 
     @property
     def text_frame(self) -> pl.DataFrame:

@@ -81,13 +81,19 @@ TRAINING: dict[str, tuple[str, str]] = {
     "columns.kind": ("Use as", "Использовать как"),
     "columns.type": ("Type", "Тип"),
     "columns.kind_help": (
-        "What the first rows look like. Double-click to change it.",
-        "Так выглядят первые строки. Двойной щелчок — изменить.",
+        "What the first rows look like. Double-click to change it. An id is carried into predictions, the time says "
+        "which rows are the latest, rows of a group are judged together, a weight says how much a row counts.",
+        "Так выглядят первые строки. Двойной щелчок — изменить. Идентификатор переносится в предсказания, время "
+        "определяет последние строки, группа проверяется целиком, вес задаёт значимость строки.",
     ),
     "columns.numeric": ("numeric", "число"),
     "columns.categorical": ("categorical", "категория"),
     "columns.datetime": ("date and time", "дата и время"),
-    "columns.left_out": ("left out", "не брать"),
+    "columns.ignore": ("left out", "не брать"),
+    "columns.id": ("id of the row", "идентификатор строки"),
+    "columns.time": ("time of the row", "время строки"),
+    "columns.group": ("group of rows", "группа строк"),
+    "columns.weight": ("weight of the row", "вес строки"),
     "columns.spread": ("Spread", "Распределение"),
     "columns.typical": ("Range or top values", "Диапазон или частые"),
     "columns.distinct": ("Different", "Разных"),
@@ -129,6 +135,13 @@ TRAINING: dict[str, tuple[str, str]] = {
     "train.seed": ("Seed", "Зерно"),
     "train.seed_help": ("Decides which rows are held out.", "Определяет, какие строки будут отложены."),
     "evaluation.holdout": ("Hold-out", "Отложенная выборка"),
+    "evaluation.time": ("Latest rows", "Последние строки"),
+    "evaluation.time_help": (
+        "The latest rows are set aside, by the column that is the time of the row: how well does the past tell the "
+        "future? The model itself is then fitted on all rows.",
+        "Откладываются последние строки по столбцу со временем: насколько прошлое предсказывает будущее. Затем сама "
+        "модель обучается на всех строках.",
+    ),
     "evaluation.cv": ("Cross-validation", "Кросс-валидация"),
     "evaluation.none": ("None", "Без оценки"),
     "evaluation.holdout_help": (

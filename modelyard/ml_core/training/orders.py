@@ -69,6 +69,7 @@ class TrainingOrder:
             "evaluation": plan.evaluation.model_dump(),
             "tags": self.tags,
             "target": table.target,
+            "column_roles": dict(table.column_roles),
             "n_rows": table.frame.height,
             "n_features": table.frame.width,
             "n_classes": len(table.contract.classes) or None,

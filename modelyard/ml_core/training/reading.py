@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelyard.schemas import ColumnRole, ModelMetadata, Reading, RetrainRequest, TrainRequest
+from modelyard.schemas import ModelMetadata, Reading, RetrainRequest, TrainRequest
 from modelyard.tables import FileOptions, ReadingOptions, TrainingTable
 
 
@@ -20,7 +20,7 @@ def reading_options(
     markers = request.missing_markers
     if markers is None:
         markers = list(missing_markers) if parent is None else parent.missing_markers
-    before = {} if parent_model is None else roles_of(parent_model)
+    before = {} if parent_model is None else parent_model.roles
     told = request.column_roles or {}
     undone = {name for name in before if told.get(name) in ("feature", "ignore")}  # of a column that may be gone
     inherited = {
@@ -37,12 +37,6 @@ def reading_options(
         frozenset({*inherited, *undone}),
         FileOptions.usual(parent, max_file_bytes).told(request),
     )
-
-
-def roles_of(model: ModelMetadata) -> dict[str, ColumnRole]:
-    """Return the roles of a model's columns; models of releases before them can have columns that were left out."""
-    excluded = () if model.reading is None else model.reading.exclude
-    return {**dict.fromkeys(excluded, "ignore"), **model.column_roles}
 
 
 def _used(request: TrainRequest | RetrainRequest) -> set[str | None]:
