@@ -81,10 +81,8 @@ TRAINING: dict[str, tuple[str, str]] = {
     "columns.kind": ("Use as", "Использовать как"),
     "columns.type": ("Type", "Тип"),
     "columns.kind_help": (
-        "What the first rows look like. Double-click to change it. An id is carried into predictions, the time says "
-        "which rows are the latest, rows of a group are judged together, a weight says how much a row counts.",
-        "Так выглядят первые строки. Двойной щелчок — изменить. Идентификатор переносится в предсказания, время "
-        "определяет последние строки, группа проверяется целиком, вес задаёт значимость строки.",
+        "What the first rows look like. Double-click to change it; id, time, group and weight are never learned from.",
+        "Так выглядят первые строки. Двойной щелчок — изменить. По id, времени, группе и весу модель не учится.",
     ),
     "columns.numeric": ("numeric", "число"),
     "columns.categorical": ("categorical", "категория"),
@@ -137,10 +135,8 @@ TRAINING: dict[str, tuple[str, str]] = {
     "evaluation.holdout": ("Hold-out", "Отложенная выборка"),
     "evaluation.time": ("Latest rows", "Последние строки"),
     "evaluation.time_help": (
-        "The latest rows are set aside, by the column that is the time of the row: how well does the past tell the "
-        "future? The model itself is then fitted on all rows.",
-        "Откладываются последние строки по столбцу со временем: насколько прошлое предсказывает будущее. Затем сама "
-        "модель обучается на всех строках.",
+        "The latest rows are set aside, by the column used as the time. The model itself is then fitted on all rows.",
+        "Откладываются последние строки по столбцу со временем. Затем сама модель обучается на всех строках.",
     ),
     "evaluation.cv": ("Cross-validation", "Кросс-валидация"),
     "evaluation.none": ("None", "Без оценки"),
