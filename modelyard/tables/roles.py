@@ -40,7 +40,7 @@ def find_roles(
     wrong = [_problem(name, role, raw, options, taken) for name, role in told.items()]
     errors = [error for error in wrong if error is not None]
     roles: dict[str, ColumnRole] = {name: role for name, role in told.items() if role != "feature"}  # type: ignore[misc]
-    present = {*raw.columns, *raw.index_columns}
+    present = [*raw.columns, *raw.index_columns]
     errors.extend(_more_than_one(roles, present))
     if errors:
         raise InvalidTable.of(errors)
@@ -87,7 +87,7 @@ def _absent(name: str, raw: RawTable) -> str:
 
 def _more_than_one(roles: Mapping[str, ColumnRole], present: Collection[str]) -> Iterator[FieldError]:
     for role in SINGLE_ROLES:
-        names = [name for name, found in roles.items() if found == role and name in present]
+        names = [name for name in present if roles.get(name) == role]
         if len(names) > 1:
             message = f"column_roles: at most one column can be {role!r}, got {' and '.join(map(repr, names[:5]))}"
             yield FieldError(("column_roles", names[1]), message, role)
