@@ -130,7 +130,7 @@ def test_what_a_retraining_lacks_is_refused_unless_no_fit_needs_it(yard: Verbs, 
     assert undone.column_roles["w"] == "ignore"
     both = [{"account": row["customerID"], **row} for row in only("customerID", "age", "job", "visited", "clinic")]
     request = RetrainRequest(model_id=name, X=both, y=LABELS, column_roles={"account": "id"})
-    with pytest.raises(errors.InvalidTable, match="at most one column can be 'id', got 'customerID' and 'account'"):
+    with pytest.raises(errors.InvalidTable, match="at most one column can be 'id', got 'account' and 'customerID'"):
         yard.retrain(request)
     moved = [{name: cell for name, cell in row.items() if name != "customerID"} for row in both]
     model = yard.retrain(request.model_copy(update={"X": moved}))
