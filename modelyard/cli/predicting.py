@@ -115,6 +115,7 @@ def _document(found: Predictions, output: str | None) -> bytes:
     fields: dict[str, Any] = {"model_id": found.model_id, "classes": found.classes, "warnings": warnings}
     if output is None:
         fields |= {"predictions": found.predictions, "probabilities": found.probabilities}
+        fields |= {"ids": found.ids, "id_column": found.id_column}
     else:
         fields |= {"output": output, "rows": len(found.predictions)}
     return orjson.dumps(fields)
@@ -146,12 +147,16 @@ def _spread(found: Predictions) -> str:
 
 def _first_rows(found: Predictions) -> Any:
     shares = [f"p({_plain(label)})" for label in found.classes or ()] if found.probabilities else []
-    made = screen.table("row", "prediction", *(screen.text(share).plain for share in shares), right=["row", *shares])
+    titles = ["row", "prediction", *(screen.text(share).plain for share in shares)]
+    if found.id_column is not None:
+        titles.insert(1, screen.text(found.id_column).plain)
+    made = screen.table(*titles, right=["row", *shares])
     for row, label in enumerate(found.predictions[:_FIRST]):
+        ids = [] if found.ids is None else [_plain(found.ids[row])]
         cells = [screen.number(share) for share in found.probabilities[row]] if found.probabilities else []
-        screen.add_row(made, row, _plain(label), *cells)
+        screen.add_row(made, row, *ids, _plain(label), *cells)
     return made
 
 
-def _plain(label: bool | int | float | str) -> str:
-    return str(label).lower() if isinstance(label, bool) else str(label)
+def _plain(label: bool | int | float | str | None) -> str:
+    return "" if label is None else str(label).lower() if isinstance(label, bool) else str(label)

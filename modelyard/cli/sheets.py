@@ -60,6 +60,8 @@ def _facts(model: ModelMetadata) -> Iterator[tuple[str, object]]:
     ]
     features = "1 feature" if len(model.feature_names) == 1 else f"{len(model.feature_names)} features"
     yield "table", f"{model.n_rows:,} rows, {features} ({', '.join(kinds)})"
+    if model.roles:
+        yield "column roles", ", ".join(f"{name}: {role}" for name, role in model.roles.items())
     yield "evaluation", _spoken_evaluation(model)
     if model.tags:
         yield "tags", ", ".join(model.tags)
@@ -78,6 +80,8 @@ def _spoken_evaluation(model: ModelMetadata) -> str:
     done = model.evaluation
     if done.method == "holdout":
         return f"{done.fraction:.0%} of the rows held out (seed {done.seed})"
+    if done.method == "time":
+        return f"the latest {done.fraction:.0%} of the rows held out"
     if done.method == "cv":
         return f"cross-validation in {done.folds} folds (seed {done.seed})"
     return "none: the training score only"
@@ -123,7 +127,9 @@ def _per_class(rows: list[dict[str, Any]]) -> Table:
     names = ("precision", "recall", "f1", "support")
     made = screen.table("label", *names, right=names)
     for row in rows:
-        cells = [screen.number(row.get(name)) if name != "support" else row.get(name, "") for name in names]
+        cells = [screen.number(row.get(name)) for name in names[:-1]]
+        support = row.get("support", "")
+        cells.append(screen.number(support) if isinstance(support, float) else support)
         screen.add_row(made, _plain(row.get("label")), *cells)
     return made
 
@@ -134,7 +140,7 @@ def _confusion(matrix: ConfusionMatrix) -> Table:
     for column in made.columns[1:]:
         column.justify = "right"
     for label, counts in zip(labels, matrix.matrix, strict=True):
-        screen.add_row(made, label, *counts)
+        screen.add_row(made, label, *(screen.number(sum_) if isinstance(sum_, float) else sum_ for sum_ in counts))
     return made
 
 

@@ -33,6 +33,15 @@ FeatureTypes = Annotated[
         show_default=False,
     ),
 ]
+Roles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--role",
+        metavar="COLUMN=ROLE",
+        help="What a column is for that is no feature: id, time, group, weight or ignore; again for each.",
+        show_default=False,
+    ),
+]
 Tags = Annotated[
     list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag; again for each.", show_default=False)
 ]
@@ -40,8 +49,8 @@ Method = Annotated[
     str | None,
     typer.Option(
         "--evaluation",
-        metavar="holdout|cv|none",
-        help="How the model is judged; holdout if left out.",
+        metavar="holdout|time|cv|none",
+        help="How the model is judged; holdout if left out. time holds out the latest rows.",
         show_default=False,
     ),
 ]
@@ -93,6 +102,7 @@ def train(
     ] = None,
     tag: Tags = None,
     feature_type: FeatureTypes = None,
+    role: Roles = None,
     evaluation: Method = None,
     fraction: Fraction = None,
     folds: Folds = None,
@@ -112,7 +122,7 @@ def train(
     from modelyard.schemas import TrainRequest, parse
 
     given = pairs("--param", param or [])
-    fields = reading | _fields(feature_type, tag, _evaluation(evaluation, fraction, folds, seed))
+    fields = reading | _fields(feature_type, role, tag, _evaluation(evaluation, fraction, folds, seed))
     fields |= {"model_class_key": model_class, "target": target}
     fields |= given_fields(task=task, name=name)
     with table_file(file) as table, open_yard(url, storage, make=True) as yard:
@@ -139,6 +149,7 @@ def retrain(
     param: Params = None,
     tag: Tags = None,
     feature_type: FeatureTypes = None,
+    role: Roles = None,
     evaluation: Method = None,
     fraction: Fraction = None,
     folds: Folds = None,
@@ -158,7 +169,7 @@ def retrain(
     from modelyard.schemas import RetrainRequest, parse
 
     given = pairs("--param", param or [])
-    fields = reading | _fields(feature_type, tag, _evaluation(evaluation, fraction, folds, seed))
+    fields = reading | _fields(feature_type, role, tag, _evaluation(evaluation, fraction, folds, seed))
     fields["model_id"] = ref
     if target is not None:
         fields["target"] = target
@@ -173,13 +184,17 @@ def retrain(
     _show_trained(model, as_json=json)
 
 
-def _fields(feature_type: list[str] | None, tag: list[str] | None, evaluation: dict[str, Any] | None) -> dict[str, Any]:
+def _fields(
+    feature_type: list[str] | None, role: list[str] | None, tag: list[str] | None, evaluation: dict[str, Any] | None
+) -> dict[str, Any]:
     """Return the fields that were given: one left out must not reach the core as given."""
     from modelyard.cli.texts import pairs
 
     fields: dict[str, Any] = {}
     if feature_type:
         fields["feature_types"] = pairs("--feature-type", feature_type, split_last=True)
+    if role:
+        fields["column_roles"] = pairs("--role", role, split_last=True)
     if tag:
         fields["tags"] = tag
     if evaluation is not None:
@@ -193,12 +208,12 @@ def _evaluation(
     """Return the evaluation asked for: `--folds` alone means cv, `--fraction` alone means holdout."""
     from modelyard.errors import InvalidRequest
 
-    for option, value, belongs_to in (("--folds", folds, "cv"), ("--fraction", fraction, "holdout")):
+    for option, value, belongs_to in (("--folds", folds, ("cv",)), ("--fraction", fraction, ("holdout", "time"))):
         if value is None:
             continue
-        method = method or belongs_to
-        if method != belongs_to:
-            raise InvalidRequest(f"{option} goes with --evaluation {belongs_to} alone, got {method}")
+        method = method or belongs_to[0]
+        if method not in belongs_to:
+            raise InvalidRequest(f"{option} goes with --evaluation {' or '.join(belongs_to)} alone, got {method}")
     given = {"method": method, "fraction": fraction, "folds": folds, "seed": seed}
     return given_fields(**given) or None
 

@@ -1,18 +1,22 @@
-"""Which column holds the labels, and what each of the others is: numeric, categorical, datetime or left out."""
+"""Which column holds the labels, and what each of the others is: a feature of some type, or what its role says."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import get_args
 
 import polars as pl
 import streamlit as st
 
 from modelyard.dashboard import session
 from modelyard.dashboard.formats import count
+from modelyard.dashboard.profiles import ColumnLook
 from modelyard.dashboard.tables import HEAD_ROWS, Table
 from modelyard.dashboard.texts import language, t
-from modelyard.schemas import FeatureType, ModelMetadata
+from modelyard.schemas import ColumnRole, FeatureType, ModelMetadata
 
+_TYPES: tuple[FeatureType, ...] = get_args(FeatureType)
+_ROLES: tuple[ColumnRole, ...] = tuple(role for role in get_args(ColumnRole) if role != "feature")
 _PREVIEW_ROWS = 8
 _ROW_PX, _MOST_ROWS = 35, 14
 _SAMPLE_TARGETS = {"penguins.csv": "species"}
@@ -20,10 +24,10 @@ _SAMPLE_TARGETS = {"penguins.csv": "species"}
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """What the visitor decided about columns: types other than those inferred, and columns left out."""
+    """What the visitor decided about columns: types other than those inferred, and the roles of those without one."""
 
     feature_types: dict[str, FeatureType] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
+    roles: dict[str, ColumnRole] = field(default_factory=dict)
 
 
 def ask_target(table: Table, parent: ModelMetadata | None) -> str | None:
@@ -47,17 +51,9 @@ def ask_target(table: Table, parent: ModelMetadata | None) -> str | None:
 
 def map_columns(table: Table, target: str, parent: ModelMetadata | None) -> Mapping:
     """Show each column with a small profile and ask what it is."""
-    kinds: dict[FeatureType | None, str] = {
-        "numeric": t("columns.numeric"),
-        "categorical": t("columns.categorical"),
-        "datetime": t("columns.datetime"),
-        None: t("columns.left_out"),
-    }
+    kinds: dict[FeatureType | ColumnRole, str] = {kind: t(f"columns.{kind}") for kind in (*_TYPES, *_ROLES)}
     looks = [column for column in table.columns if column.name != target]
-    known = parent.feature_types if parent else {}
-    before = [
-        known.get(column.name, None if parent and column.name not in known else column.feature_type) for column in looks
-    ]
+    before = [_before(column, parent) for column in looks]
     parent_id = parent.model_id if parent else ""
     chosen = session.current().kinds.setdefault(f"{table.path.name}-{parent_id}", {})
     key = f"columns-{table.path.name}-{parent_id}-{target}-{language()}"
@@ -82,14 +78,24 @@ def map_columns(table: Table, target: str, parent: ModelMetadata | None) -> Mapp
     if table.rows is not None and table.rows > HEAD_ROWS:
         st.caption(t("columns.from_head", n=count(HEAD_ROWS)))
     by_text = {text: kind for kind, text in kinds.items()}
-    now = [by_text.get(text) for text in edited["kind"].to_list()]
+    now = [by_text[text] for text in edited["kind"].to_list()]
     chosen |= {column.name: kind for column, kind in zip(looks, now, strict=True)}
-    changed = {
+    changed: dict[str, FeatureType] = {
         column.name: kind
         for column, kind, first in zip(looks, now, before, strict=True)
-        if kind is not None and kind != first
+        if kind in _TYPES and kind != first
     }
-    return Mapping(changed, [column.name for column, kind in zip(looks, now, strict=True) if kind is None])
+    roles: dict[str, ColumnRole] = {
+        column.name: kind for column, kind in zip(looks, now, strict=True) if kind in _ROLES
+    }
+    return Mapping(changed, roles)
+
+
+def _before(column: ColumnLook, parent: ModelMetadata | None) -> FeatureType | ColumnRole:
+    """Return what a column is if the visitor changes nothing: as in the parent, which did without the others."""
+    if parent is None:
+        return column.feature_type
+    return parent.feature_types.get(column.name) or parent.roles.get(column.name, "ignore")
 
 
 def _edit(frame: pl.DataFrame, kinds: list[str], key: str) -> pl.DataFrame:

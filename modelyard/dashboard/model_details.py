@@ -53,11 +53,18 @@ def _show_hyperparams(model: ModelMetadata) -> None:
     )
 
 
+def _roles(model: ModelMetadata) -> dict[str, str]:
+    """Return the columns that are no features, with what they are instead."""
+    told = ", ".join(f"{name}: {t(f'columns.{role}')}" for name, role in model.roles.items())
+    return {t("model.roles"): told} if told else {}
+
+
 def _show_origin(model: ModelMetadata) -> None:
     facts = {
         t("column.rows"): formats.count(model.n_rows),
         t("columns.target"): model.target or formats.NOTHING,
         t("model.task"): t(f"task.{model.task}"),
+        **_roles(model),
         **_labels(model),
         t("model.trained_at"): f"{model.created_at:%Y-%m-%d %H:%M} UTC",
         t("model.libraries"): ", ".join(f"{name} {version}" for name, version in model.environment.items()),

@@ -17,7 +17,7 @@ from modelyard.dashboard.texts import t
 from modelyard.errors import ModelClassNotFound
 from modelyard.schemas import Evaluation, ModelClassInfo, ModelMetadata, RetrainRequest, TrainRequest, parse
 
-_METHODS: tuple[Literal["holdout", "cv", "none"], ...] = ("holdout", "cv", "none")
+_METHODS: tuple[Literal["holdout", "time", "cv", "none"], ...] = ("holdout", "time", "cv", "none")
 
 
 _CHOICES = ("reading-train-", "target-", "task-", "hyperparams-", "evaluation-", "name-", "tags-")
@@ -64,11 +64,15 @@ class Order:
             "target": self.target,
             "hyperparams": self.algorithm.hyperparams,
             "feature_types": dict(self.mapping.feature_types) or None,
-            **({"exclude": self.mapping.left_out} if table.columns else {}),
+            **({"column_roles": self.mapping.roles, "exclude": self._left_out()} if table.columns else {}),
             "tags": self.tags,
             "evaluation": self.evaluation,
         }
         return {name: value for name, value in fields.items() if value is not None}
+
+    def _left_out(self) -> list[str]:
+        """Return the columns to ignore: said in full, because otherwise a parent's would be left out, too."""
+        return [name for name, role in self.mapping.roles.items() if role == "ignore"]
 
 
 def ask_algorithm(parent: ModelMetadata | None, task: str) -> Algorithm:
@@ -114,14 +118,16 @@ def ask_evaluation(parent: ModelMetadata | None) -> Evaluation:
     )
     grid = st.grid(2, min_column_width=200)
     fraction, folds = start.fraction, start.folds
-    if method == "holdout":
+    if method in ("holdout", "time"):
         share = grid.slider(t("train.fraction"), 1, 90, round(fraction * 100), format="%d %%", key=f"{key}-fraction")
         fraction = fraction if share == round(fraction * 100) else share / 100
     elif method == "cv":
         folds = grid.slider(t("train.folds"), 2, 50, folds, key=f"{key}-folds")
-    seed = grid.number_input(
-        t("train.seed"), 0, 2**32 - 1, start.seed, key=f"{key}-seed", help=t("train.seed_help"), persist_state="session"
-    )
+    seed = start.seed
+    if method != "time":
+        seed = grid.number_input(
+            t("train.seed"), 0, 2**32 - 1, seed, key=f"{key}-seed", help=t("train.seed_help"), persist_state="session"
+        )
     st.caption(t(f"evaluation.{method}_help"))
     return Evaluation(method=method, fraction=fraction, folds=folds, seed=int(seed))
 

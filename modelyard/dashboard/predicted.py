@@ -16,7 +16,7 @@ from modelyard.dashboard.predicted_numbers import show_errors, show_spread
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.tables import Table
 from modelyard.dashboard.texts import t
-from modelyard.schemas import ConfusionMatrix, ModelMetadata, ModelWarning, PredictRequest, parse
+from modelyard.schemas import ConfusionMatrix, ModelMetadata, ModelWarning, Predictions, PredictRequest, parse
 
 SHOWN_ROWS = 1_000
 _PREDICTION = "prediction"
@@ -26,7 +26,7 @@ _PREDICTION = "prediction"
 class Predicted:
     """The predictions for a table: `frame` holds the label and each class's probability, a row each.
 
-    Without classes (regression) it holds the number alone.
+    Without classes (regression) it holds the number alone. `ids` has one column, or none if the rows have no ids.
     """
 
     model_id: str
@@ -34,6 +34,7 @@ class Predicted:
     frame: pl.DataFrame
     classes: tuple[str, ...]
     warnings: tuple[ModelWarning, ...]
+    ids: pl.DataFrame
 
     def belongs_to(self, model: ModelMetadata, table: Table) -> bool:
         """Whether this is what that model said of that table."""
@@ -52,14 +53,22 @@ def predict_table(model: ModelMetadata, table: Table) -> Predicted:
     answer = session.yard().predict(request)
     if answer.classes is None:
         numbers = pl.DataFrame({_PREDICTION: answer.predictions}, schema={_PREDICTION: pl.Float64})
-        return Predicted(answer.model_id, table, numbers, (), tuple(answer.warnings))
+        return Predicted(answer.model_id, table, numbers, (), tuple(answer.warnings), _ids(answer))
     classes = tuple(label(name) for name in answer.classes)
     labels = pl.Series(_PREDICTION, [label(value) for value in answer.predictions], dtype=pl.String)
     shares = pl.DataFrame(
         answer.probabilities or [], schema=[(f"probability {name}", pl.Float64) for name in classes], orient="row"
     )
     frame = pl.concat([labels.to_frame(), shares], how="horizontal")
-    return Predicted(answer.model_id, table, frame, classes, tuple(answer.warnings))
+    return Predicted(answer.model_id, table, frame, classes, tuple(answer.warnings), _ids(answer))
+
+
+def _ids(answer: Predictions) -> pl.DataFrame:
+    """Return the ids as texts, as they came; the table's own column may have lost zeros at the beginning."""
+    if answer.ids is None or answer.id_column is None:
+        return pl.DataFrame()
+    texts = [label(cell) if isinstance(cell, bool) else None if cell is None else str(cell) for cell in answer.ids]
+    return pl.DataFrame({answer.id_column: texts}, schema={answer.id_column: pl.String})
 
 
 def show_predicted(predicted: Predicted, model: ModelMetadata) -> None:
@@ -91,7 +100,7 @@ def _show_labels(predicted: Predicted) -> None:
 
 def _only_the_target(warning: ModelWarning, predicted: Predicted, model: ModelMetadata) -> bool:
     """Whether the one column that was dropped is the one of the labels, which is no news."""
-    extra = [name for name in predicted.table.names if name not in model.feature_names]
+    extra = [name for name in predicted.table.names if name not in (*model.feature_names, *model.roles)]
     return warning.code == "extra_columns" and extra == [model.target]
 
 
@@ -167,7 +176,8 @@ def _show_rows(predicted: Predicted) -> None:
             key="download-predictions",
         )
     session_folder = session.current().scratch
-    shown = frame.head(SHOWN_ROWS)
+    ids = predicted.ids.drop(frame.columns, strict=False).head(SHOWN_ROWS)
+    shown = pl.concat([ids, frame.head(SHOWN_ROWS)], how="horizontal")
     head = table.head.head(SHOWN_ROWS)
     if head.height == shown.height:
         taken = [name for name in head.columns if name in shown.columns]
@@ -193,14 +203,16 @@ def _show_rows(predicted: Predicted) -> None:
 def _as_csv(predicted: Predicted, folder: Path) -> bytes:
     """Write the table with its predictions, streamed through a file."""
     table, frame = predicted.table, predicted.frame
+    ids = predicted.ids.drop(frame.columns, strict=False)
     path = folder / f"{uuid.uuid4().hex}.csv"
     try:
         if table.rows == frame.height:
             own = table.scan()
-            taken = [name for name in table.names if name in frame.columns]
-            pl.concat([own.drop(taken), frame.lazy()], how="horizontal").sink_csv(path)
+            taken = [name for name in table.names if name in (*ids.columns, *frame.columns)]
+            parts = [ids.lazy(), own.drop(taken), frame.lazy()]
+            pl.concat(parts if ids.width else parts[1:], how="horizontal").sink_csv(path)
         else:
-            frame.write_csv(path)
+            pl.concat([ids, frame], how="horizontal").write_csv(path)
         return path.read_bytes()
     finally:
         path.unlink(missing_ok=True)

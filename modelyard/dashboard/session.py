@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from modelyard.dashboard.doors import DoorName, Doors
-from modelyard.schemas import FeatureType, ModelMetadata
+from modelyard.schemas import ColumnRole, FeatureType, ModelMetadata
 from modelyard.verbs import Verbs
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Session:
     tables: dict[str, Table] = field(default_factory=dict)
     uploads: dict[str, int] = field(default_factory=dict)
     choices: dict[str, Any] = field(default_factory=dict)
-    kinds: dict[str, dict[str, FeatureType | None]] = field(default_factory=dict)
+    kinds: dict[str, dict[str, FeatureType | ColumnRole]] = field(default_factory=dict)
     compared: list[str] = field(default_factory=list)
     kept: dict[str, Any] = field(default_factory=dict)
     folder: Scratch = field(default_factory=Scratch)

@@ -90,6 +90,8 @@ def write_predictions(found: Predictions) -> bytes:
         parts = [head, *map(pieces.__getitem__, found.predictions)]
     if found.probabilities is not None:
         parts += _probabilities(found.probabilities, len(found.classes or ()))
+    if found.ids is not None:
+        parts.append(pb.PredictResponse(ids=write_values(found.ids), id_column=found.id_column).SerializeToString())
     if found.warnings:
         warnings = [messages.write(pb.Warning, warning) for warning in found.warnings]
         parts.append(pb.PredictResponse(warnings=warnings).SerializeToString())
@@ -134,6 +136,7 @@ def _training_fields(message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y
         hyperparams=dict(sorted(message.hyperparams.items())),
         feature_types=dict(sorted(message.feature_types.items())),
         feature_names=list(sent.feature_names or message.feature_names),
+        column_roles=dict(sorted(message.column_roles.items())),
     )
     if message.HasField("evaluation"):
         fields["evaluation"] = messages.read_fields(message.evaluation)

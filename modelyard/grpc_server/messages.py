@@ -38,6 +38,9 @@ _NULL_WHERE_EMPTY = frozenset(
 )
 """Lists and maps that are null if they do not apply, and never empty."""
 
+_WEIGHTED = {"matrix": "weighted_matrix", "support": "weighted_support"}
+"""Fields of counts, and those that have their place if they are sums of weights, which are no whole numbers."""
+
 FieldDescriptor: TypeAlias = Any
 """What a message's `DESCRIPTOR.fields` are; the stubs know two classes of them."""
 
@@ -56,7 +59,7 @@ def read(kind: type[ValueT], message: Message) -> ValueT:
 
 def read_fields(message: Message) -> dict[str, Any]:
     """Return a message's fields as plain Python values, without those that are absent."""
-    fields = {}
+    fields: dict[str, Any] = {}
     for field in message.DESCRIPTOR.fields:
         if field.is_repeated:
             found = _read_repeated(field, getattr(message, field.name))
@@ -64,14 +67,26 @@ def read_fields(message: Message) -> dict[str, Any]:
                 fields[field.name] = found
         elif not field.has_presence or message.HasField(field.name):
             fields[field.name] = _read_one(field, getattr(message, field.name))
+    for counted, weighted in _WEIGHTED.items():
+        if found := fields.pop(weighted, None):
+            fields[counted] = found
     return fields
 
 
 def _write_fields(message: MessageT, fields: Mapping[str, Any]) -> MessageT:
     for field in message.DESCRIPTOR.fields:
+        name = _WEIGHTED.get(field.name, field.name)
         if field.name in fields:
-            _write_field(message, field, fields[field.name])
+            found = fields[field.name]
+            is_weighted = name != field.name and _holds_floats(found)
+            _write_field(message, message.DESCRIPTOR.fields_by_name[name] if is_weighted else field, found)
     return message
+
+
+def _holds_floats(value: Any) -> bool:
+    while isinstance(value, list) and value:
+        value = value[0]
+    return isinstance(value, float)
 
 
 def _write_field(message: Message, field: FieldDescriptor, value: Any) -> None:

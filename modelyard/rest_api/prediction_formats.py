@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Container
 from typing import Any
 
 import orjson
@@ -32,6 +33,8 @@ def write_json(found: Predictions) -> bytes:
         "predictions": found.predictions,
         "classes": found.classes,
         "probabilities": found.probabilities,
+        "ids": found.ids,
+        "id_column": found.id_column,
         "warnings": [warning.model_dump(exclude_none=True) for warning in found.warnings],
     }
     return orjson.dumps(document)
@@ -40,7 +43,8 @@ def write_json(found: Predictions) -> bytes:
 def write(found: Predictions, media_type: str) -> bytes:
     """Write predictions in one of MEDIA_TYPES.
 
-    Tables have the column `prediction`, then `probability_<label>` for each class if probabilities were asked for.
+    Tables have the ids first, if there are any, under the name of their own column; then the column `prediction`, and
+    `probability_<label>` for each class if probabilities were asked for.
     """
     if media_type == JSON:
         return write_json(found)
@@ -48,7 +52,7 @@ def write(found: Predictions, media_type: str) -> bytes:
     if found.probabilities is not None and found.classes is not None:
         scores = pl.DataFrame(found.probabilities, orient="row", schema=[str(i) for i in range(len(found.classes))])
         columns += [scores.to_series(i).alias(f"probability_{_text(label)}") for i, label in enumerate(found.classes)]
-    frame = pl.DataFrame(columns)
+    frame = pl.DataFrame([*_ids(found, {column.name for column in columns}), *columns])
     out = io.BytesIO()
     if media_type == CSV:
         frame.write_csv(out)
@@ -61,5 +65,18 @@ def write(found: Predictions, media_type: str) -> bytes:
     return out.getvalue()
 
 
-def _text(label: bool | int | str) -> str:
+def _ids(found: Predictions, taken: Container[str]) -> list[pl.Series]:
+    """Return the column of ids if there is one, mixed ids as texts. A name that is `taken` gets an underscore more."""
+    if found.ids is None or found.id_column is None:
+        return []
+    name = found.id_column
+    while name in taken:
+        name += "_"
+    kinds = {type(cell) for cell in found.ids if cell is not None}
+    if len(kinds) == 1:
+        return [pl.Series(name, found.ids)]
+    return [pl.Series(name, [None if cell is None else _text(cell) for cell in found.ids], dtype=pl.String)]
+
+
+def _text(label: bool | int | float | str) -> str:
     return str(label).lower() if isinstance(label, bool) else str(label)

@@ -5,6 +5,7 @@ decided further up, in `tables`, `models_registry` and `ml_core`.
 """
 
 from modelyard.schemas.base import (
+    ColumnRole,
     FeatureType,
     Frozen,
     JobStatus,
@@ -68,6 +69,7 @@ __all__ = [
     "ActualAndPredicted",
     "Artifact",
     "Backlog",
+    "ColumnRole",
     "ConfusionMatrix",
     "Curve",
     "Evaluation",

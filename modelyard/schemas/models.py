@@ -6,7 +6,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from modelyard.schemas.base import Decimal, FeatureType, Frozen, Label, ModelWarning, Prediction, Status, Thousands
+from modelyard.schemas.base import (
+    ColumnRole,
+    Decimal,
+    FeatureType,
+    Frozen,
+    Label,
+    ModelWarning,
+    Prediction,
+    Status,
+    Thousands,
+)
 from modelyard.schemas.requests import Evaluation
 
 
@@ -61,11 +71,11 @@ class ModelDescription(Frozen):
     """What a training says of the model that it has made. Never changed.
 
     `task` is `classification` or `regression`, `classes` null for the latter. `feature_types` are in the order of
-    the columns, `feature_names`. `metrics` is flat (`train_accuracy`, `validation_roc_auc`, …). `fingerprint` is a
-    SHA-256 of the table, which two trainings share only if their tables are equal; `features_fingerprint` leaves
-    the targets out. `created_at` is UTC; `training_seconds` is the wall time of evaluation and fit. `environment`
-    has the versions of Python and of the libraries that the artifact needs. `reading` is null for models of
-    releases before it.
+    the columns, `feature_names`; `column_roles` has the columns that are no features. `metrics` is flat
+    (`train_accuracy`, `validation_roc_auc`, …). `fingerprint` is a SHA-256 of the table, which two trainings share only
+    if their tables are equal; `features_fingerprint` leaves the targets and the columns with roles out. `created_at` is
+    UTC; `training_seconds` is the wall time of evaluation and fit. `environment` has the versions of Python and of the
+    libraries that the artifact needs. `reading` is null for models of releases before it.
     """
 
     parent_id: str | None = None
@@ -75,6 +85,7 @@ class ModelDescription(Frozen):
     metrics: dict[str, float | None]
     feature_names: list[str]
     feature_types: dict[str, FeatureType]
+    column_roles: dict[str, ColumnRole] = {}
     classes: list[Label] | None = None
     n_rows: int
     target: str | None = None
@@ -87,6 +98,12 @@ class ModelDescription(Frozen):
     created_at: datetime
     training_seconds: float
     environment: dict[str, str]
+
+    @property
+    def roles(self) -> dict[str, ColumnRole]:
+        """The column roles; for a model of releases before them, those of the columns that were left out."""
+        excluded = () if self.reading is None else self.reading.exclude
+        return {**dict.fromkeys(excluded, "ignore"), **self.column_roles}
 
 
 class ModelMetadata(ModelDescription, ModelIdentity):
@@ -148,7 +165,8 @@ class ModelClassInfo(Frozen):
 class Predictions:
     """What a model says of n rows: n labels and, if asked for, n lists of one probability a class of `classes`.
 
-    For regression they are n numbers, `classes` and `probabilities` null.
+    For regression they are n numbers, `classes` and `probabilities` null. `ids` are those of the n rows as they came,
+    from the column `id_column`; both are null if the model has no column of ids, or the table lacks it.
     """
 
     model_id: str
@@ -156,3 +174,5 @@ class Predictions:
     classes: list[bool | int | str] | None
     probabilities: list[list[float]] | None = None
     warnings: list[ModelWarning] = field(default_factory=list)
+    ids: list[bool | int | float | str | None] | None = None
+    id_column: str | None = None

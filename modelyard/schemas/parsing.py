@@ -48,6 +48,7 @@ _REFUSED_AS: dict[str, type[ModelyardError]] = {
     "target": InvalidTable,
     "feature_names": InvalidTable,
     "feature_types": InvalidTable,
+    "column_roles": InvalidTable,
 }
 """What the core raises for a field that names what cannot exist; for the others it is InvalidRequest."""
 

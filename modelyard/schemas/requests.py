@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, StrictBool, WithJsonSchema
 
-from modelyard.schemas.base import JobStatus, Request, StatusFilter, TaskName
+from modelyard.schemas.base import ColumnRole, JobStatus, Request, StatusFilter, TaskName
 from modelyard.schemas.naming import check_name
 from modelyard.schemas.reading import TableRequest
 from modelyard.schemas.showing import shown
@@ -16,12 +16,13 @@ from modelyard.schemas.showing import shown
 class Evaluation(Request):
     """How a training is judged.
 
-    `holdout` sets a share `fraction` of the rows aside, `cv` cross-validates in `folds` folds, `none` gives the
-    training score only. Hold-outs and folds are stratified by the class, if there are classes. The model itself is
+    `holdout` sets a share `fraction` of the rows aside, `time` the latest ones by the column with that role, `cv`
+    cross-validates in `folds` folds, `none` gives the training score only. Hold-outs and folds are stratified by the
+    class, if there are classes. A column with the role `group` keeps the rows of a group together. The model itself is
     always fitted on all rows. `seed` decides which rows go where.
     """
 
-    method: Literal["holdout", "cv", "none"] = "holdout"
+    method: Literal["holdout", "time", "cv", "none"] = "holdout"
     fraction: Annotated[float, Field(ge=0.01, le=0.9, allow_inf_nan=False, strict=True)] = 0.2
     folds: Annotated[int, Field(ge=2, le=50, strict=True)] = 5
     seed: Annotated[int, Field(ge=0, le=2**32 - 1, strict=True)] = 0
@@ -40,6 +41,16 @@ def _types_by_name_or_in_order(value: object) -> object:
 
 
 FeatureTypes = Annotated[dict[str, str] | list[str], BeforeValidator(_types_by_name_or_in_order)]
+ColumnRoles = Annotated[
+    dict[str, str],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": "what columns are for, by name; the others are features",
+            "additionalProperties": {"type": "string", "enum": list(get_args(ColumnRole))},
+        }
+    ),
+]
 Name = Annotated[str, AfterValidator(check_name)]
 Tag = Annotated[str, Field(min_length=1, max_length=100)]
 MissingMarkers = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=100)]
@@ -78,7 +89,8 @@ class TrainRequest(TableRequest):
     `X` is rows, records or columns (as in JSON), a polars DataFrame, or the `pathlib.Path` of a file. The labels are
     `y`, or the column of `X` that `target` names; with both, `target` is only y's name. `task` may say what is to be
     predicted, labels or numbers; a model class of the other task is then refused. `missing_markers` are texts that mean
-    a missing cell, instead of those of the server's settings. `exclude` names columns to leave out.
+    a missing cell, instead of those of the server's settings. `column_roles` say which columns are no features:
+    `ignore`, and at most one each of `id`, `time`, `group` and `weight`; `exclude` names columns to ignore.
     """
 
     model_class_key: str = Field(validation_alias=AliasChoices("model_class_key", "modelclasskey"))
@@ -93,6 +105,7 @@ class TrainRequest(TableRequest):
     tags: list[Tag] = Field([], max_length=50)
     evaluation: Evaluation = Evaluation()
     missing_markers: MissingMarkers | None = None
+    column_roles: ColumnRoles | None = None
     exclude: list[str] | None = None
 
 
@@ -100,7 +113,8 @@ class RetrainRequest(TableRequest):
     """A new table for an existing model, and what shall differ from its parent.
 
     `model_id` is a reference. Left out, `feature_types`, `tags`, `evaluation`, `missing_markers`, `exclude` and all
-    that says how a table is read are the parent's; `hyperparams` are merged over the parent's.
+    that says how a table is read are the parent's; `hyperparams` and `column_roles` are merged over the parent's, and
+    the role `feature` undoes one of them.
     """
 
     model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
@@ -113,6 +127,7 @@ class RetrainRequest(TableRequest):
     tags: list[Tag] | None = Field(None, max_length=50)
     evaluation: Evaluation | None = None
     missing_markers: MissingMarkers | None = None
+    column_roles: ColumnRoles | None = None
     exclude: list[str] | None = None
 
 

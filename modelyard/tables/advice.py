@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 
@@ -260,5 +261,8 @@ def _rising_index(series: pl.Series) -> ModelWarning | None:
 
 
 def _warning(name: str, count: int, why: str) -> ModelWarning:
-    message = f"column {name!r} looks like an identifier or free text ({why}); a model can hardly learn from it"
+    message = (
+        f"column {name!r} looks like an identifier or free text ({why}); a model can hardly learn from it: "
+        f"if it names the rows, say so with column_roles {json.dumps({name: 'id'}, ensure_ascii=False)}"
+    )
     return ModelWarning(code="identifier_like", message=message, column=name, count=count)

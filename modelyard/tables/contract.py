@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 import polars.selectors as cs
 
-from modelyard.schemas import FeatureType, ModelWarning
+from modelyard.schemas import ColumnRole, FeatureType, ModelWarning
 from modelyard.tables.missing import Markers, column_markers, label_markers
 from modelyard.tables.parts import expand, part_names
 from modelyard.tables.spelling import PLAIN, Spelling
@@ -148,11 +148,13 @@ class Table:
 
     Numeric columns are Float64 with null for a missing cell, and without NaN and infinity. Categorical columns have no
     nulls (MISSING_CATEGORY for a missing cell). In a table to train on they are Enum of the contract's categories. In a
-    table to predict for they are Enum if it is known that no other category occurs, else String.
+    table to predict for they are Enum if it is known that no other category occurs, else String. `ids` are those of the
+    rows to predict for, None if the table or the model has none.
     """
 
     frame: pl.DataFrame
     warnings: tuple[ModelWarning, ...] = ()
+    ids: list[bool | int | float | str | None] | None = None
 
     @property
     def text_frame(self) -> pl.DataFrame:
@@ -186,14 +188,16 @@ class TrainingTable(Table):
     the name of the column of targets, if it had one. `given_names` are the names that the columns of a file without a
     header were given, in its order.
 
-    `roles` holds the columns that are no features but have a role, each under the name of its role: `weight` as Float64
-    without nulls, `group` as an Enum of the groups that occur.
+    `column_roles` are the roles of the columns that are no features. `roles` holds the columns of all of them but
+    `ignore`, each under the name of its role: `id` as String, `time` as Float64 or Datetime, `group` as an Enum of the
+    groups that occur, `weight` as Float64; all but the ids without a missing cell.
     """
 
     codes: npt.NDArray[Any]
     contract: Contract
     target: str | None = None
     given_names: tuple[str, ...] = ()
+    column_roles: Mapping[str, ColumnRole] = field(default_factory=dict)
     roles: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @property
@@ -207,3 +211,12 @@ class TrainingTable(Table):
         if "group" not in self.roles.columns:
             return None
         return self.roles["group"].to_physical().cast(pl.Int64).to_numpy()
+
+    @property
+    def times(self) -> pl.Series | None:
+        """The time of each row, as numbers or moments; None if the rows have none."""
+        return self.roles["time"] if "time" in self.roles.columns else None
+
+    def named_for(self, role: ColumnRole) -> str | None:
+        """Return what the column with a role is called, None if there is none."""
+        return next((name for name, found in self.column_roles.items() if found == role), None)

@@ -7,7 +7,7 @@ numbers from all columns together. A column that could have been meant another w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -31,15 +31,16 @@ _INFERRED: dict[Content, FeatureType] = {"numbers": "numeric", "datetimes": "dat
 class ReadingOptions:
     """How the caller wants a table to be read: the texts that are missing, and a CSV's decimal and thousands marks.
 
-    If neither mark is given, each column's spelling is found out. `exclude` are columns to leave out, `inherited` says
-    that they were left out of the parent's table and may be missing. `file` says how a file is read.
+    If neither mark is given, each column's spelling is found out. `roles` are the column roles by name, `exclude` are
+    columns to ignore; those that are `inherited` from a parent model may be missing. `file` says how a file is read.
     """
 
     missing_markers: tuple[str, ...]
     decimal: Decimal | None = None
     thousands: Thousands | None = None
     exclude: tuple[str, ...] = ()
-    inherited: bool = False
+    roles: Mapping[str, str] = field(default_factory=dict)
+    inherited: frozenset[str] = frozenset()
     file: FileOptions = FIND_OUT
 
     @property

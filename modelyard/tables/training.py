@@ -9,11 +9,13 @@ from typing import Any, cast, get_args
 import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
-from modelyard.schemas import FeatureType, ModelWarning
+from modelyard.schemas import ColumnRole, FeatureType, ModelWarning
 from modelyard.tables import advice, columns
 from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, Contract, DatetimeColumn, TrainingTable
 from modelyard.tables.inference import ColumnPlan, ReadingOptions, plan_columns
 from modelyard.tables.labels import TargetReader, label_column, read_labels
+from modelyard.tables.role_columns import RoleColumns
+from modelyard.tables.roles import find_roles
 from modelyard.tables.sources import Cells, RawTable, looks_like_data, read_source, way_out
 from modelyard.tables.spelling import PLAIN
 
@@ -44,23 +46,28 @@ def read_training(
 
     Raises InvalidTable, and PayloadTooLarge if too much comes out of a compressed file.
     """
-    asked = (target, *(feature_names or ()), *(feature_types if isinstance(feature_types, Mapping) else ()))
+    typed = tuple(feature_types) if isinstance(feature_types, Mapping) else ()
     raw = read_source(X, feature_names, row_names, options.file)
-    _check_excluded(options.exclude, target, feature_types)
-    raw = raw.without_index({*asked, *(inherited_types or ())}).without(options.exclude, known=not options.inherited)
-    features, label, labels = _split(raw, y, target)
+    roles = find_roles(raw, options, target, typed)
+    raw = raw.without_index({target or "", *(feature_names or ()), *typed, *(inherited_types or ()), *roles})
+    beside, raw = RoleColumns.of(raw, roles), raw.without(roles)
+    features, label, labels = _split(raw, y, target, roles)
     inherited = {name: kind for name, kind in (inherited_types or {}).items() if name in features}
     declared = {**inherited, **_declared(feature_types, list(features), target if y is None else None)}
     is_written = raw.text_cells and y is None
-    beside = {target: target_type} if is_written and target and target_type else {}  # shows how numbers are written
+    of_target = {target: target_type} if is_written and target and target_type else {}  # shows how numbers are written
     plans, errors = plan_columns(
-        features | dict.fromkeys(beside, labels), declared | beside, options, text_cells=raw.text_cells
+        features | dict.fromkeys(of_target, labels) | beside.planned(),
+        declared | of_target | beside.types(options),
+        options,
+        text_cells=raw.text_cells,
     )
-    of_target = plans.pop(target) if target and beside else None
+    others = {name: plans.pop(name) for name in list(plans) if name not in features}
     series = _read_columns(features, plans, errors, text_cells=raw.text_cells)
     if errors:
         raise InvalidTable.of(errors)
-    found = read_target(labels, label, options, of_target, text_cells=is_written)
+    read_roles = beside.read(others)
+    found = read_target(labels, label, options, others.get(target or ""), text_cells=is_written)
     contract = _contract(plans, series, found.classes, options)
     frame = pl.DataFrame(list(series.values()))
     warnings = (
@@ -69,6 +76,7 @@ def read_training(
         *advice.index_columns(raw.index_columns),
         *advice.labels_alike(found.classes),
         *found.warnings,
+        *(warning for name in beside.planned() for warning in others[name].warnings),
         *advice.identifier_like(frame, contract, found.codes),
         *(
             warning
@@ -77,26 +85,20 @@ def read_training(
         ),
     )
     return TrainingTable(
-        frame, warnings, codes=found.codes, contract=contract, target=target, given_names=raw.given_names
+        frame,
+        warnings,
+        codes=found.codes,
+        contract=contract,
+        target=target,
+        given_names=raw.given_names,
+        column_roles=roles,
+        roles=read_roles,
     )
 
 
-def _check_excluded(
-    exclude: Sequence[str], target: str | None, feature_types: Mapping[str, str] | Sequence[str] | None
-) -> None:
-    """Refuse to leave out what the caller speaks of. Raises InvalidTable."""
-    used = dict.fromkeys(feature_types if isinstance(feature_types, Mapping) else (), "has a type in feature_types")
-    used |= {} if target is None else {target: "is the target"}
-    wrong = [
-        FieldError(("exclude",), f"exclude: column {name!r} {used[name]}, so it cannot be left out", name)
-        for name in exclude
-        if name in used
-    ]
-    if wrong:
-        raise InvalidTable.of(wrong)
-
-
-def _split(raw: RawTable, y: Any, target: str | None) -> tuple[dict[str, Cells], str, Cells]:
+def _split(
+    raw: RawTable, y: Any, target: str | None, roles: Mapping[str, ColumnRole]
+) -> tuple[dict[str, Cells], str, Cells]:
     """Return the features, the name of the labels in messages, and the labels."""
     if y is not None:
         labels = label_column(y)
@@ -107,6 +109,8 @@ def _split(raw: RawTable, y: Any, target: str | None) -> tuple[dict[str, Cells],
         if target in raw.columns:  # left among the features it would give the labels away
             message = f"target {target!r} is a column of X, and y is given, too: leave one of them out"
             raise InvalidTable.of([FieldError(("target",), message, target)])
+        if not raw.columns:
+            raise InvalidTable(f"X has no columns besides {_with_roles(roles)}; at least one must be a feature")
         return raw.columns, "y", labels
     if target is None:
         raise InvalidTable("the labels are missing: give y, or target with the name of the label column of X")
@@ -117,8 +121,14 @@ def _split(raw: RawTable, y: Any, target: str | None) -> tuple[dict[str, Cells],
         raise InvalidTable.of([FieldError(("target",), message, target)])
     features = {name: column for name, column in raw.columns.items() if name != target}
     if not features:
-        raise InvalidTable(f"X has no columns besides the target {target!r}")
+        others = f" and {_with_roles(roles)}; at least one must be a feature" if roles else ""
+        raise InvalidTable(f"X has no columns besides the target {target!r}{others}")
     return features, f"target {target!r}", raw.columns[target]
+
+
+def _with_roles(roles: Mapping[str, ColumnRole]) -> str:
+    """Name the columns that are no features, with their roles."""
+    return f"those with a role ({', '.join(f'{name!r}: {role}' for name, role in list(roles.items())[:50])})"
 
 
 def _declared(

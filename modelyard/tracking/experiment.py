@@ -19,7 +19,7 @@ TAG_PREFIX = "modelyard:"
 """Tags of ours begin so; all others are people's own."""
 
 _ENDINGS: dict[str, Ending] = {"running": "running", "failed": "failed"}
-_APPLIES = {"holdout": ("fraction", "seed"), "cv": ("folds", "seed"), "none": ()}
+_APPLIES = {"holdout": ("fraction", "seed"), "time": ("fraction",), "cv": ("folds", "seed"), "none": ()}
 """What each method of evaluation obeys."""
 
 _MADE_UP = re.compile(r"-[0-9a-f]{12}$")
@@ -101,7 +101,7 @@ def _of_model(model: Record, job: Record | None, warnings: list[Record]) -> Expe
                 "artifact_sha256": model["artifact"]["sha256"],
             }
         ),
-        command=_command(model, model["name"], model["hyperparams"], model["evaluation"], model["target"]),
+        command=_command(model, model["name"], model),
         started=started,
         ended=ended,
         console=[*(warning["message"] for warning in warnings), comment],
@@ -131,7 +131,7 @@ def _of_job(job: Record, details: Record) -> Experiment:
         tags=_tags(job["model_class_key"], job["parent_id"], details.get("tags", ())),
         parameters=_parameters(hyperparams, evaluation, data, {}),
         properties=_present({"job_id": job["job_id"], "parent_id": job["parent_id"], "created_at": job["created_at"]}),
-        command=_command(job, job["name"], hyperparams, evaluation, details.get("target")),
+        command=_command(job, job["name"], details),
         started=_moment(job["started_at"]),
         ended=_moment(job["ended_at"]),
         ending=ending,
@@ -162,17 +162,19 @@ def _applying(evaluation: Record) -> dict[str, Any]:
     return {name: evaluation[name] for name in names if name in evaluation}
 
 
-def _command(run: Record, name: str | None, hyperparams: Record, evaluation: Record, target: str | None) -> str:
-    """Return the command line that does such a training."""
+def _command(run: Record, name: str | None, order: Record) -> str:
+    """Return the command line that does such a training; `order` is a model's metadata or a job's details."""
     words = ["modelyard", "train", "TABLE", "--model-class", run["model_class_key"]]
     if run["parent_id"] is not None:
         words = ["modelyard", "retrain", run["parent_id"], "TABLE"]
     elif name is not None:
         words += ["--name", name]
-    words += ["--target", target or "TARGET"]
-    for key, value in _applying(evaluation).items():
+    words += ["--target", order.get("target") or "TARGET"]
+    for column, role in order.get("column_roles", {}).items():
+        words += ["--role", f"{column}={role}"]
+    for key, value in _applying(order.get("evaluation", {})).items():
         words += ["--evaluation" if key == "method" else f"--{key}", str(value)]
-    for key, value in _present(hyperparams).items():
+    for key, value in _present(order.get("hyperparams", {})).items():
         words += ["-p", f"{key}={label_text(value)}"]
     return shlex.join(words)
 

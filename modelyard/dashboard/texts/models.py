@@ -62,6 +62,7 @@ MODELS: dict[str, tuple[str, str]] = {
     "model.made_of": ("What it was made of", "Из чего сделана"),
     "model.what": ("What", "Что"),
     "model.classes": ("Classes ({n})", "Классы ({n})"),
+    "model.roles": ("Column roles", "Роли столбцов"),
     "model.task": ("Task", "Задача"),
     "task.classification": ("classification (labels)", "классификация (метки)"),
     "task.regression": ("regression (numbers)", "регрессия (числа)"),
@@ -87,6 +88,10 @@ MODELS: dict[str, tuple[str, str]] = {
     "report.by_holdout": (
         "Measured on the {share} of the rows that were held out; the model itself was then fitted on all {rows} rows.",
         "Измерено на отложенных строках ({share}); сама модель затем обучена на всех строках ({rows}).",
+    ),
+    "report.by_time": (
+        "Measured on the latest {share} of the rows; the model itself was then fitted on all {rows} rows.",
+        "Измерено на последних строках ({share}); сама модель затем обучена на всех строках ({rows}).",
     ),
     "report.by_cv": (
         "Mean of {folds} folds, each on rows its model never saw; then fitted on all {rows} rows.",

@@ -94,8 +94,8 @@ SHELL: dict[str, tuple[str, str]] = {
         "**{column}**: ячеек с категорией, которой не было при обучении: {n}; они считаются неизвестными.",
     ),
     "warning.identifier_like": (
-        "**{column}** looks like an identifier: {n} different values. It can hardly help; consider leaving it out.",
-        "**{column}** похож на идентификатор: разных значений {n}. Вряд ли он поможет, его стоит исключить.",
+        "**{column}** looks like an identifier: {n} different values. It can hardly help; use it as the row's id.",
+        "**{column}** похож на идентификатор: разных значений {n}. Отметьте его как идентификатор строки.",
     ),
     "time.ms": ("{n} ms", "{n} мс"),
     "time.s": ("{n} s", "{n} с"),

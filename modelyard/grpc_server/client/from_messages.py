@@ -40,6 +40,8 @@ def read_predictions(message: pb.PredictResponse, *, probabilities: bool) -> Pre
         classes=classes,
         probabilities=[list(row.values) for row in message.probabilities] if probabilities and classes else None,
         warnings=[messages.read(ModelWarning, warning) for warning in message.warnings],
+        ids=_labels(message.ids) or None,
+        id_column=message.id_column if message.HasField("id_column") else None,
     )
 
 
@@ -56,6 +58,7 @@ def joined(answers: Iterable[Predictions]) -> Predictions:
         predictions=list(chain.from_iterable(one.predictions for one in found)),
         probabilities=list(chain.from_iterable(rows)) if rows else None,
         warnings=_joined_warnings(chain.from_iterable(one.warnings for one in found)),
+        ids=None if found[0].ids is None else list(chain.from_iterable(one.ids or () for one in found)),
     )
 
 

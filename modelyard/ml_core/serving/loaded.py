@@ -167,7 +167,7 @@ def load(store: ModelStore, record: ModelRecord, max_file_bytes: int) -> LoadedM
         model_id=record.metadata.model_id,
         model_class_key=model_class.key,
         contract=contract,
-        reader=Reader(contract, FileOptions.usual(record.metadata.reading, max_file_bytes)),
+        reader=Reader(contract, FileOptions.usual(record.metadata.reading, max_file_bytes), record.metadata.roles),
         predictor=predictor,
         task=TASKS[model_class.task],
         n_rows=record.metadata.n_rows,

@@ -47,6 +47,8 @@ def predict_many(model: LoadedModel, table: Table, request: PredictRequest) -> P
         classes=list(model.contract.classes) or None,
         probabilities=scores.tolist() if request.probabilities and model.contract.classes else None,
         warnings=list(table.warnings),
+        ids=table.ids,
+        id_column=None if table.ids is None else model.reader.id_column,
     )
 
 
@@ -59,4 +61,6 @@ def answer_few(model: LoadedModel, scores: list[list[float]], checked: FewRows, 
         classes=list(classes) or None,
         probabilities=scores if request.probabilities and classes else None,
         warnings=list(checked.warnings),
+        ids=checked.ids,
+        id_column=None if checked.ids is None else model.reader.id_column,
     )

@@ -18,6 +18,7 @@ from modelyard.models_registry import hyperparams
 from modelyard.models_registry.base import ModelClass
 from modelyard.schemas import ModelMetadata, ModelWarning, Reading, RetrainRequest, TrainRequest
 from modelyard.tables import UNPACKED_BYTES, TrainingTable, advice, read_training
+from modelyard.tables.contract import as_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,10 @@ class TrainingOrder:
         return _digest(said, table)
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 in hex of the table alone, which two orders share only if their tables are equal."""
+        """Return a SHA-256 in hex of the table alone, which two orders share only if their tables are equal.
+
+        The columns of roles are part of the table.
+        """
         table = self.plan.table
         said = {"feature_types": list(table.contract.feature_types.items()), "classes": table.contract.classes}
         return _digest(said, table)
@@ -65,6 +69,7 @@ class TrainingOrder:
             "evaluation": plan.evaluation.model_dump(),
             "tags": self.tags,
             "target": table.target,
+            "column_roles": dict(table.column_roles),
             "n_rows": table.frame.height,
             "n_features": table.frame.width,
             "n_classes": len(table.contract.classes) or None,
@@ -73,9 +78,13 @@ class TrainingOrder:
 
 def _digest(said: dict[str, Any], table: TrainingTable) -> str:
     categories = {name: column.categories for name, column in table.contract.categorical.items()}  # cells are codes
-    digest = hashlib.sha256(orjson.dumps({**said, "categories": categories}, option=orjson.OPT_SORT_KEYS))
+    said = {**said, "categories": categories}
+    if table.column_roles:  # so that without roles the digests are those of releases before them
+        said["column_roles"] = dict(table.column_roles)
+    digest = hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
     digest.update(table.codes.tobytes())
-    digest.update(table.frame.hash_rows(seed=0).to_numpy().tobytes())
+    for frame in (table.frame, as_text(table.roles)):
+        digest.update(frame.hash_rows(seed=0).to_numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -97,7 +106,7 @@ def order_training(
     _check_task(full.task, model_class)
     task = TASKS[model_class.task]
     checked = check_hyperparams(model_class, full.hyperparams)
-    options = reading_options(request, None if parent is None else parent.reading, missing_markers, max_file_bytes)
+    options = reading_options(request, parent, missing_markers, max_file_bytes)
     table = read_training(
         full.X,
         full.y,

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from modelyard.errors import FieldError, InvalidHyperparams
+import numpy as np
+
+from modelyard.errors import FieldError, InvalidHyperparams, InvalidRequest, InvalidTable
 from modelyard.ml_core.tasks import TASKS, Task
 from modelyard.ml_core.validation_predictions import ValidationPredictions
 from modelyard.models_registry.base import ModelClass
 from modelyard.schemas import Evaluation, ModelWarning, Report
+from modelyard.schemas.showing import shown
 from modelyard.tables.contract import TrainingTable
 
 
@@ -54,8 +57,10 @@ def check_plan(plan: TrainingPlan) -> None:
     """Refuse, before anything is fitted, what cannot work.
 
     Raises InvalidHyperparams for hyperparams that do not go with each other or with the number of classes, and for
-    early stopping without a validation to stop by.
+    early stopping without a validation to stop by; InvalidRequest for roles that the evaluation or the model class
+    needs or does not know.
     """
+    _check_roles(plan)
     errors = plan.model_class.rules(plan.hyperparams, len(plan.table.contract.classes))
     if plan.evaluation.method == "none" and plan.stops_early:
         name = plan.model_class.early_stopping
@@ -67,3 +72,34 @@ def check_plan(plan: TrainingPlan) -> None:
         errors = [*errors, FieldError(("hyperparams", name), message, value)]
     if errors:
         raise InvalidHyperparams.of(errors)
+
+
+def _check_roles(plan: TrainingPlan) -> None:
+    errors = []
+    if plan.evaluation.method == "time" and plan.table.times is None:
+        message = (
+            "evaluation method 'time' needs a column with the role 'time' to tell which rows are the latest: "
+            "say which, such as column_roles {\"visited\": \"time\"}, or choose 'holdout' or 'cv'"
+        )
+        errors.append(FieldError(("evaluation", "method"), message, "time"))
+    name = plan.table.named_for("weight")
+    if name is not None and not plan.model_class.takes_weights:
+        message = (
+            f"column {name!r} cannot have the role 'weight' with model class {plan.model_class.key!r}, which does not "
+            "heed weights; choose another model class, or 'ignore'"
+        )
+        errors.append(FieldError(("column_roles", name), message, "weight"))
+    if errors:
+        raise InvalidRequest.of(errors)
+    _check_weights_of_classes(plan.table)
+
+
+def _check_weights_of_classes(table: TrainingTable) -> None:
+    """Refuse a class that is in the table, but has no row that counts. Raises InvalidTable."""
+    if table.weights is None or not table.contract.classes:
+        return
+    sums = np.bincount(table.codes, weights=table.weights, minlength=len(table.contract.classes))
+    if not sums.all():
+        name, label = table.named_for("weight") or "", table.contract.classes[int(sums.argmin())]
+        message = f"column {name!r} gives all rows of the class {shown(label)} the weight 0; leave these rows out"
+        raise InvalidTable.of([FieldError(("X", name), message)])

@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-from modelyard.schemas import Reading, RetrainRequest, TrainRequest
+from modelyard.schemas import ModelMetadata, Reading, RetrainRequest, TrainRequest
 from modelyard.tables import FileOptions, ReadingOptions, TrainingTable
 
 
 def reading_options(
     request: TrainRequest | RetrainRequest,
-    parent: Reading | None,
+    parent_model: ModelMetadata | None,
     missing_markers: tuple[str, ...],
     max_file_bytes: int,
 ) -> ReadingOptions:
     """Return how a table is read. `missing_markers` are those of the settings."""
+    parent = None if parent_model is None else parent_model.reading
     decimal, thousands = request.decimal, request.thousands
     if parent is not None and decimal is None and thousands is None:
         decimal, thousands = parent.decimal, parent.thousands
-    markers, exclude = request.missing_markers, request.exclude
+    markers = request.missing_markers
     if markers is None:
         markers = list(missing_markers) if parent is None else parent.missing_markers
-    inherited = exclude is None and parent is not None
-    if exclude is None:
-        exclude = [] if parent is None else [name for name in parent.exclude if name not in _used(request)]
+    before = {} if parent_model is None else parent_model.roles
+    told = request.column_roles or {}
+    undone = {name for name in before if told.get(name) in ("feature", "ignore")}  # of a column that may be gone
+    inherited = {
+        name: role
+        for name, role in before.items()
+        if name not in (*told, *_used(request)) and not (role == "ignore" and request.exclude is not None)
+    }
     return ReadingOptions(
         tuple(dict.fromkeys(("", *markers))),  # empty cells are missing in any case
         decimal,
         thousands,
-        tuple(dict.fromkeys(exclude)),
-        inherited,
+        tuple(dict.fromkeys(request.exclude or ())),
+        {**inherited, **told},
+        frozenset({*inherited, *undone}),
         FileOptions.usual(parent, max_file_bytes).told(request),
     )
 
 
 def _used(request: TrainRequest | RetrainRequest) -> set[str | None]:
-    """Return the columns of which a request speaks, besides those to leave out."""
+    """Return the columns of which a request speaks in other fields: they have the parent's role no longer."""
     types = request.feature_types
-    return {request.target, *(types if isinstance(types, dict) else ())}
+    return {request.target, *(types if isinstance(types, dict) else ()), *(request.exclude or ())}
 
 
 def kept_reading(options: ReadingOptions, table: TrainingTable) -> Reading:
@@ -52,5 +59,5 @@ def kept_reading(options: ReadingOptions, table: TrainingTable) -> Reading:
         header=file.header,
         names=list(names or ()) or None,
         sheet=file.sheet,
-        exclude=list(options.exclude),
+        exclude=[name for name, role in table.column_roles.items() if role == "ignore"],
     )

@@ -39,6 +39,7 @@ REHEARSAL = f"{__name__}:rehearse"
 _ORDER = "order.json"
 _CONTRACT = "contract.json"
 _TABLE = "table.arrow"
+_ROLES = "roles.arrow"
 
 
 def warm_up() -> None:
@@ -91,6 +92,7 @@ def write_order(folder: Path, order: TrainingOrder) -> None:
         "hyperparams": plan.hyperparams,
         "evaluation": plan.evaluation.model_dump(),
         "target": table.target,
+        "column_roles": dict(table.column_roles),
         "warnings": [warning.model_dump() for warning in table.warnings],
         "name": order.name,
         "tags": order.tags,
@@ -101,7 +103,11 @@ def write_order(folder: Path, order: TrainingOrder) -> None:
     (folder / _CONTRACT).write_bytes(contract_to_json(table.contract))
     codes = pl.Series(_new_name(table.frame), table.codes)
     table.frame.with_columns(codes).write_ipc(folder / _TABLE, compression="uncompressed")
-    sync_files(folder, (_ORDER, _CONTRACT, _TABLE))
+    files = [_ORDER, _CONTRACT, _TABLE]
+    if table.roles.width:
+        table.roles.write_ipc(folder / _ROLES, compression="uncompressed")
+        files.append(_ROLES)
+    sync_files(folder, files)
 
 
 def read_order(folder: Path) -> TrainingOrder:
@@ -114,6 +120,8 @@ def read_order(folder: Path) -> TrainingOrder:
         codes=frame[:, -1].to_numpy(writable=True),
         contract=contract_from_json((folder / _CONTRACT).read_bytes()),
         target=said["target"],
+        column_roles=said.get("column_roles", {}),  # an order may have waited for its run since the release before
+        roles=pl.read_ipc(folder / _ROLES) if (folder / _ROLES).exists() else pl.DataFrame(),
     )
     plan = TrainingPlan(
         model_class=models_registry.model_class(said["model_class_key"]),
@@ -160,6 +168,7 @@ def describe(order: TrainingOrder, trained: Trained) -> ModelDescription:
         metrics=trained.metrics,
         feature_names=list(contract.feature_names),
         feature_types=contract.feature_types,
+        column_roles=dict(plan.table.column_roles),
         classes=list(contract.classes) or None,
         n_rows=plan.table.frame.height,
         target=plan.table.target,

@@ -13,12 +13,22 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from modelyard.errors import InvalidArgument
 from modelyard.ml_core.tasks.base import FALLBACK, Part, Scores, Splits
+from modelyard.ml_core.training.counted_rows import (
+    counted,
+    early_stopping_rows,
+    known_classes,
+    narrowed,
+    widened,
+)
 from modelyard.ml_core.training.doubts import doubts
 from modelyard.ml_core.training.evaluation import FittedPart, Validation, judge, mean_curve
 from modelyard.ml_core.training.plan import Trained, TrainingPlan, check_plan
 from modelyard.ml_core.training.progress import ProgressStream
+from modelyard.ml_core.training.role_splits import split_by_roles
 from modelyard.ml_core.validation_predictions import ValidationPredictions
 from modelyard.models_registry.base import Fit, FitTask, OnProgress
 from modelyard.schemas import ModelWarning, Report
@@ -41,7 +51,7 @@ def run_training(plan: TrainingPlan, on_progress: OnProgress | None = None) -> T
 
 def _train(plan: TrainingPlan, on_progress: OnProgress | None, columns: Future[dict[str, dict[str, Any]]]) -> Trained:
     task, contract, truth, weights = plan.task, plan.table.contract, plan.table.codes, plan.table.weights
-    splits = task.split(plan.evaluation, plan.table)
+    splits = split_by_roles(plan.evaluation, plan.table) or task.split(plan.evaluation, plan.table)
     fits = _Fits(plan, ProgressStream(on_progress, len(splits.parts) + 1))
 
     parts, splits = _evaluate(fits, splits)
@@ -121,19 +131,22 @@ class _Fits:
 
     def fit(self, part: Part | None = None, iterations: int | None = None) -> Fit:
         """Fit the rows of a part with the others held out, or all rows."""
-        frame, targets, weights = self.frame, self._targets, self._plan.table.weights
+        table, frame, targets = self._plan.table, self.frame, self._targets
         if part is None:
             self._stream.begin_final()
+        rows = np.arange(len(targets)) if part is None else part.train
+        rows, out = counted(rows, table), None if part is None else early_stopping_rows(table, part)
+        is_all = len(rows) == len(targets)
         task = FitTask(
-            frame=frame if part is None else frame[part.train],
-            labels=targets if part is None else targets[part.train],
-            contract=self.contract,
+            frame=frame if is_all else frame[rows],
+            labels=targets if is_all else targets[rows],
+            contract=narrowed(self.contract, known_classes(table, part)),
             hyperparams=self._plan.hyperparams,
-            validation=None if part is None else (frame[part.validation], targets[part.validation]),
+            validation=None if out is None else (frame[out], targets[out]),
             iterations=iterations,
             on_progress=self._stream.listener(),
-            weights=weights if weights is None or part is None else weights[part.train],
-            validation_weights=None if weights is None or part is None else weights[part.validation],
+            weights=None if table.weights is None else table.weights[rows],
+            validation_weights=None if table.weights is None or out is None else table.weights[out],
         )
         fit = self._plan.model_class.fit(task)
         self._stream.end_fit()
@@ -141,8 +154,10 @@ class _Fits:
 
     def scores(self, fit: Fit, part: Part | None = None) -> Scores:
         """Return a fit's scores of the rows held out, or of all rows; shape (n, k)."""
-        predictor = self._plan.model_class.predictor(fit.estimator, self.contract)
-        return self._plan.task.checked(predictor.many(self.frame if part is None else self.frame[part.validation]))
+        known = known_classes(self._plan.table, part)
+        predictor = self._plan.model_class.predictor(fit.estimator, narrowed(self.contract, known))
+        scores = predictor.many(self.frame if part is None else self.frame[part.validation])
+        return self._plan.task.checked(widened(scores, known, self.contract))
 
 
 def _warnings(plan: TrainingPlan, splits: Splits, final: Fit, parts: Sequence[FittedPart]) -> tuple[ModelWarning, ...]:

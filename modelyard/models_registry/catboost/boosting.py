@@ -84,6 +84,7 @@ class CatBoostModelClass(ModelClass):
     rehearsal: ClassVar[Mapping[str, Any] | None] = MappingProxyType({"iterations": 2})
     framework = "CatBoost"
     reads_enums = True
+    takes_weights = True
     gains_by_batching = True
 
     @abstractmethod
@@ -105,6 +106,7 @@ class CatBoostModelClass(ModelClass):
                 estimator.fit(
                     task.frame,
                     self.labels(task.labels, task.contract),
+                    sample_weight=task.weights,
                     verbose=listener.speaks,
                     log_cout=listener.take,
                     log_cerr=lambda line: log_line(logging.WARNING, line),
@@ -141,12 +143,23 @@ class CatBoostModelClass(ModelClass):
         arguments: dict[str, Any] = {}
         if task.validation is not None:
             frame, labels = task.validation
+            held_out = self._held_out(frame, self.labels(labels, task.contract), task)
             # use_best_model would also change the learning rate that CatBoost chooses, so the best is cut out later.
-            arguments |= {"eval_set": (frame, self.labels(labels, task.contract)), "use_best_model": False}
+            arguments |= {"eval_set": held_out, "use_best_model": False}
             arguments["early_stopping_rounds"] = task.hyperparams["early_stopping_rounds"]
         if task.iterations is not None:
             arguments["callbacks"] = [end_after(task.iterations)]
         return arguments
+
+    def _held_out(self, frame: pl.DataFrame, labels: Labels, task: FitTask) -> Any:
+        """Return the rows held out as CatBoost takes them; weights go into a Pool alone."""
+        if task.validation_weights is None:
+            return frame, labels
+        from catboost import Pool
+
+        types = task.contract.feature_types
+        categorical = [name for name, feature_type in types.items() if feature_type == "categorical"]
+        return Pool(frame, labels, cat_features=categorical, weight=task.validation_weights)
 
     def _learning_curve(self, estimator: Any) -> LearningCurve | None:
         losses = estimator.get_evals_result()

@@ -76,7 +76,7 @@ class LinearRegressionClass(LinearModelClass):
         given = dict(task.hyperparams)
         if given["solver"] == "auto" and given["alpha"] < SMALL_ALPHA:
             given["solver"] = "sparse_cg"
-        return Ridge(**given).fit(features, task.labels)
+        return Ridge(**given).fit(features, task.labels, sample_weight=task.weights)
 
     def advice(self, iterations: int, hyperparams: Mapping[str, Any], said: str) -> str:
         """Name what makes the iterations enough."""

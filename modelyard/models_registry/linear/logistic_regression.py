@@ -97,10 +97,10 @@ class LogisticRegressionClass(LinearModelClass):
         """Fit to texts by their places among the sorted classes, because scikit-learn sorts objects slowly."""
         classifier = _classifier(task.hyperparams)
         if task.labels.dtype != object:
-            return classifier.fit(features, task.labels)
+            return classifier.fit(features, task.labels, sample_weight=task.weights)
         codes = {label: code for code, label in enumerate(task.contract.classes)}
         places = np.fromiter(map(codes.__getitem__, task.labels), dtype=np.int64, count=len(task.labels))
-        classifier.fit(features, places)
+        classifier.fit(features, places, sample_weight=task.weights)
         classifier.classes_ = np.array(task.contract.classes, dtype=object)[classifier.classes_]
         return classifier
 

@@ -45,10 +45,14 @@ class LinearModelClass(ModelClass):
     rehearsal: ClassVar[Mapping[str, Any] | None] = MappingProxyType({})
     framework = "ScikitLearn"
     reads_enums = True
+    takes_weights = True
 
     @abstractmethod
     def fit_model(self, task: FitTask, features: Any) -> Any:
-        """Fit the linear model to the features of a task's n rows."""
+        """Fit the linear model to the features of a task's n rows, by their weights.
+
+        The features were made without the weights: medians, means and deviations are those of the rows.
+        """
 
     @abstractmethod
     def advice(self, iterations: int, hyperparams: Mapping[str, Any], said: str) -> str:

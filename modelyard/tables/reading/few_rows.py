@@ -5,7 +5,7 @@ Only usual cells go this way. Whatever is unusual, and every error, is left to t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
@@ -34,12 +34,15 @@ class FewRows:
 
     rows: list[CheckedRow]
     warnings: tuple[ModelWarning, ...] = ()
+    ids: list[bool | int | float | str | None] | None = None
 
     @classmethod
     def of(cls, table: Table) -> FewRows:
         """Return the rows of a short table."""
         return cls(
-            [[_NAN if cell is None else cell for cell in row] for row in table.frame.iter_rows()], table.warnings
+            [[_NAN if cell is None else cell for cell in row] for row in table.frame.iter_rows()],
+            table.warnings,
+            table.ids,
         )
 
     def frame(self, contract: Contract) -> pl.DataFrame:
@@ -55,10 +58,10 @@ class _Unusual(Exception):
 
 
 class FewRowsReader:
-    """Reads a few rows or records against one contract."""
+    """Reads a few rows or records against one contract; of other keys only those that are not `known` are told."""
 
-    def __init__(self, contract: Contract) -> None:
-        self._contract = contract
+    def __init__(self, contract: Contract, known: Collection[str] = ()) -> None:
+        self._known = {*contract.feature_types, *known}
         given = contract.feature_names
         self._width = len(given)
         self._pick = itemgetter(*given) if len(given) > 1 else lambda record: (record[given[0]],)
@@ -149,7 +152,7 @@ class FewRowsReader:
 
     def _warnings(self, wide: Sequence[Any], unknown: Mapping[str, int]) -> tuple[ModelWarning, ...]:
         """Warn of the other keys of `wide` records, and of `unknown` categories."""
-        extra = dict.fromkeys(key for record in wide for key in record if key not in self._contract.feature_types)
+        extra = dict.fromkeys(key for record in wide for key in record if key not in self._known)
         in_order = {name: unknown[name] for name in self._names if name in unknown}
         return *advice.extra_columns(tuple(map(str, extra))), *advice.unknown_category_warnings(in_order)
 

@@ -34,11 +34,12 @@ class JsonTextReader:
 
     Texts that training knew are looked up while they are read: no objects are made of them, and few texts stay in the
     processor's caches. A column that held other texts once is read without looking up from then on, because it will
-    hold others again.
+    hold others again. Of columns that the contract does not have, records may have the one that is `carried`.
     """
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, carried: str | None = None) -> None:
         self._contract = contract
+        self._carried = carried
         self._known = {
             name: known
             for name, column in contract.categorical.items()
@@ -58,13 +59,18 @@ class JsonTextReader:
         read = None if by_position and feature_names is not None else self._read(table.text, by_position)
         if read is None or len(read) <= FEW_ROWS:
             return table.document()
-        columns = dict(zip(self._contract.feature_types.items(), _transposed(read, by_position), strict=True))
+        transposed = _transposed(read, by_position)
+        columns = dict(zip(self._contract.feature_types.items(), transposed, strict=False))
         if not by_position and any(all(cell is None for cell in cells) for cells in columns.values()):
             return table.document()  # it tells keys that no record has from nulls
-        return {
+        found: dict[str, Cells] = {
             name: _series(name, cells, pl.Float64 if kind == "numeric" else pl.String)
             for (name, kind), cells in columns.items()
         }
+        for ids in transposed:  # one column more at most
+            if self._carried is not None and any(cell is not msgspec.UNSET for cell in ids):
+                found[self._carried] = [None if cell is msgspec.UNSET else cell for cell in ids]
+        return found
 
     def _read(self, text: bytes, by_position: bool) -> Sequence[Any] | None:
         """Return the rows; None if they do not fit the contract."""
@@ -88,7 +94,7 @@ class JsonTextReader:
         if by_position not in made:
             types = self._contract.feature_types.items()
             cells = {name: _cell(kind, known.get(name)) for name, kind in types}
-            row: Any = tuple.__class_getitem__(tuple(cells.values())) if by_position else _record(cells)
+            row: Any = tuple.__class_getitem__(tuple(cells.values())) if by_position else _record(cells, self._carried)
             made[by_position] = msgspec.json.Decoder(list[row])
         return made[by_position]
 
@@ -102,9 +108,12 @@ def _cell(kind: FeatureType, known: frozenset[str] | None) -> Any:
     return Literal[(*known, None)]
 
 
-def _record(cells: Mapping[str, Any]) -> type[msgspec.Struct]:
+def _record(cells: Mapping[str, Any], carried: str | None) -> type[msgspec.Struct]:
     fields = {f"f{i}": name for i, name in enumerate(cells)}
-    typed = [(field, cell, None) for field, cell in zip(fields, cells.values(), strict=True)]
+    typed: list[Any] = [(field, cell, None) for field, cell in zip(fields, cells.values(), strict=True)]
+    if carried is not None:
+        fields["carried"] = carried
+        typed.append(("carried", str | bool | _Int64 | float | msgspec.UnsetType | None, msgspec.UNSET))
     return msgspec.defstruct("Record", typed, rename=fields, forbid_unknown_fields=True, gc=False)
 
 

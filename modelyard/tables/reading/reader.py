@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
+from modelyard.schemas import ColumnRole
 from modelyard.schemas.base import Decimal, Thousands
 from modelyard.tables import advice, columns
 from modelyard.tables.contents import check_dtype
 from modelyard.tables.contract import Contract, Table
 from modelyard.tables.reading.few_rows import FEW_ROWS, FewRows, FewRowsReader
+from modelyard.tables.reading.ids import ids_of_column, ids_of_records
 from modelyard.tables.reading.json_text import JsonTextReader
 from modelyard.tables.reading.known_texts import read_texts
 from modelyard.tables.sources import FIND_OUT, FileOptions, JsonTable, RawTable, read_source
@@ -25,15 +28,20 @@ class Reader:
 
     X is rows, records, columns, a polars DataFrame, a RawTable, a JsonTable, the Path of a file or a FileContent.
     Records, columns, DataFrames and files match by name in any order; rows, and files without a header, by position, or
-    by `feature_names`. Columns that the contract does not have are dropped with a warning. `decimal` and `thousands`
-    say how a CSV writes its numbers, and `file` how a file is read, if not as in training, which is `usual`.
+    by `feature_names`. Columns that the contract does not have are dropped with a warning, unless they have a role:
+    then they are no news, and the ids are carried. `decimal` and `thousands` say how a CSV writes its numbers, and
+    `file` how a file is read, if not as in training, which is `usual`.
     """
 
-    def __init__(self, contract: Contract, usual: FileOptions = FIND_OUT) -> None:
+    def __init__(
+        self, contract: Contract, usual: FileOptions = FIND_OUT, roles: Mapping[str, ColumnRole] = MappingProxyType({})
+    ) -> None:
         self.usual = usual
+        self.id_column = next((name for name, role in roles.items() if role == "id"), None)
         self._contract = contract
-        self._few_rows = FewRowsReader(contract)
-        self._json_text = JsonTextReader(contract)
+        self._roles = roles
+        self._few_rows = FewRowsReader(contract, roles)
+        self._json_text = JsonTextReader(contract, self.id_column)
 
     def read(
         self,
@@ -52,7 +60,11 @@ class Reader:
         if not isinstance(X, (list, tuple)) or not 0 < len(X) <= FEW_ROWS:
             return self.read_table(X, feature_names, decimal, thousands, file)
         few = self._few_rows.read(X) if feature_names is None else None
-        return FewRows.of(self.read_table(X, feature_names)) if few is None else few
+        if few is None:
+            return FewRows.of(self.read_table(X, feature_names))
+        if self.id_column is not None and type(X[0]) is dict:
+            few.ids = ids_of_records(X, self.id_column)
+        return few
 
     def read_table(
         self,
@@ -64,18 +76,21 @@ class Reader:
     ) -> Table:
         """Check X as `read` does, but into a Table, however few its rows. Raises InvalidTable, PayloadTooLarge."""
         contract = self._contract
-        raw = read_source(X, feature_names, contract.feature_names, file or self.usual)
-        raw = raw.without_index(contract.feature_types)
+        carried = self.id_column
+        raw = read_source(X, feature_names, contract.feature_names, file or self.usual, carried)
+        raw = raw.without_index(contract.feature_types if carried is None else {*contract.feature_types, carried})
         raw.require(contract.feature_types)
         series, unknown = _read_columns(raw, contract, told_spelling(decimal, thousands))
-        extra = (*(name for name in raw.columns if name not in contract.feature_types), *raw.dropped)
+        others = (*(name for name in raw.columns if name not in contract.feature_types), *raw.dropped)
+        extra = tuple(name for name in others if name not in self._roles) if self._roles else others
         frame = contract.expand(pl.DataFrame(series))
         warnings = (
             *advice.blank_rows(raw.blank_rows),
             *advice.extra_columns(extra),
             *advice.unknown_categories(frame, contract, unknown),
         )
-        return Table(frame, warnings)
+        column = None if carried is None else raw.columns.get(carried)
+        return Table(frame, warnings, None if carried is None or column is None else ids_of_column(column, carried))
 
 
 def _read_columns(raw: RawTable, contract: Contract, told: Spelling | None) -> tuple[list[pl.Series], dict[str, int]]:

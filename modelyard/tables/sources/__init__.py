@@ -36,12 +36,16 @@ __all__ = [
 
 
 def read_source(
-    X: Any, feature_names: Sequence[str] | None, expected: Sequence[str] | None, options: FileOptions = FIND_OUT
+    X: Any,
+    feature_names: Sequence[str] | None,
+    expected: Sequence[str] | None,
+    options: FileOptions = FIND_OUT,
+    carried: str | None = None,
 ) -> RawTable:
     """Turn a table in any form, or a file, into named columns; see `read_form`. `options` say how a file is read.
 
     Raises InvalidTable, and PayloadTooLarge if too much comes out of a compressed file.
     """
     if isinstance(X, (Path, FileContent)):
-        return read_raw_file(X, options, feature_names=feature_names, expected=expected)
-    return read_form(X.document() if isinstance(X, JsonTable) else X, feature_names, expected)
+        return read_raw_file(X, options, feature_names=feature_names, expected=expected, carried=carried)
+    return read_form(X.document() if isinstance(X, JsonTable) else X, feature_names, expected, carried)

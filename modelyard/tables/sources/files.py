@@ -47,10 +47,11 @@ def read_raw_file(
     *,
     feature_names: Sequence[str] | None = None,
     expected: Sequence[str] | None = None,
+    carried: str | None = None,
 ) -> RawTable:
-    """Read a file into raw columns; `feature_names` and `expected` as in `read_form`. Raises as `read_file` does."""
+    """Read a file into raw columns; the names are as in `read_form`. Raises as `read_file` does."""
     file = X if isinstance(X, FileContent) else _content(X)
-    return _read(file, options.towards(feature_names, expected), feature_names)
+    return _read(file, options.towards(feature_names, expected, carried), feature_names)
 
 
 def extension_of(name: str) -> str:
@@ -76,7 +77,7 @@ def _read(file: FileContent, options: FileOptions, feature_names: Sequence[str] 
     data = text_of(data, label, options)
     document = read_document(data, extension, label)
     if document is not None:
-        return read_form(document, feature_names, options.expected)
+        return read_form(document, feature_names, options.expected, options.carried)
     csv = read_csv(data, options, prefer=_PREFERRED_DELIMITERS.get(extension))
     raw = RawTable(
         {column.name: column for column in csv.frame},

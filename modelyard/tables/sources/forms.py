@@ -20,12 +20,14 @@ from modelyard.tables.sources.raw import Cells, RawTable, cell_count, check_name
 FORMS = "rows ([[39, 'x'], ...]), records ([{'age': 39, ...}, ...]) or columns ({'age': [39, ...], ...})"
 
 
-def read_form(X: Any, feature_names: Sequence[str] | None, expected: Sequence[str] | None) -> RawTable:
+def read_form(
+    X: Any, feature_names: Sequence[str] | None, expected: Sequence[str] | None, carried: str | None = None
+) -> RawTable:
     """Turn rows, records, columns, a DataFrame or a raw table into named columns.
 
     `feature_names` names the columns of rows; for the other forms it gives an order. `expected` are the columns of a
-    contract: rows without `feature_names` have these names by position, and other keys of records are dropped. Raises
-    InvalidTable.
+    contract: rows without `feature_names` have these names by position, and other keys of records are dropped, all but
+    the one that is `carried`. Raises InvalidTable.
     """
     if feature_names is not None:
         check_names(feature_names, "feature_names")
@@ -39,7 +41,7 @@ def read_form(X: Any, feature_names: Sequence[str] | None, expected: Sequence[st
     if not X:
         raise InvalidTable("X has no rows")
     if isinstance(X[0], dict):
-        return _of_records(X, expected).ordered(feature_names)
+        return _of_records(X, expected, carried).ordered(feature_names)
     return _of_rows(X, feature_names, expected)
 
 
@@ -72,7 +74,7 @@ def _of_rows(X: Sequence[Any], feature_names: Sequence[str] | None, expected: Se
     return RawTable(dict(zip(named, zip(*X, strict=True), strict=True)), len(X))
 
 
-def _of_records(X: Sequence[Any], expected: Sequence[str] | None) -> RawTable:
+def _of_records(X: Sequence[Any], expected: Sequence[str] | None, carried: str | None) -> RawTable:
     """Read records. A key that some of them leave out is a missing cell there, because many programs write no nulls.
 
     A key that none of them has is a missing column.
@@ -80,6 +82,8 @@ def _of_records(X: Sequence[Any], expected: Sequence[str] | None) -> RawTable:
     alike = _are_alike(X)
     given = dict.fromkeys(X[0] if alike else chain.from_iterable(X))
     keys = list(expected or given)
+    if expected and carried in given:
+        keys.append(carried)
     check_names(keys, "X")
     if not keys:
         raise InvalidTable("X has no columns")

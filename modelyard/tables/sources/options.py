@@ -19,7 +19,8 @@ class FileOptions:
 
     `encoding` is how its text is encoded, `usual_encoding` how it is encoded if it is not UTF-8. `names` are the
     columns of a table without a header, `usual_names` those of the training table, `expected` those that a model
-    needs. `max_bytes` bounds what comes out of a compressed file.
+    needs, `carried` one that is kept beside them if it is there. `max_bytes` bounds what comes out of a compressed
+    file.
     """
 
     encoding: str | None = None
@@ -30,6 +31,7 @@ class FileOptions:
     names: Sequence[str] | None = None
     usual_names: Sequence[str] | None = None
     expected: Sequence[str] | None = None
+    carried: str | None = None
     sheet: str | None = None
     max_bytes: int = UNPACKED_BYTES
 
@@ -55,9 +57,11 @@ class FileOptions:
             said["header"] = False
         return replace(self, **said) if said else self
 
-    def towards(self, feature_names: Sequence[str] | None, expected: Sequence[str] | None) -> FileOptions:
+    def towards(
+        self, feature_names: Sequence[str] | None, expected: Sequence[str] | None, carried: str | None = None
+    ) -> FileOptions:
         """Return the options for a table whose columns have these names, or from which a model needs these."""
-        return replace(self, names=self.names or feature_names, expected=expected)
+        return replace(self, names=self.names or feature_names, expected=expected, carried=carried)
 
     def named(self, width: int, filled: int) -> list[str]:
         """Return the names of the columns of a file without a header, whose first row has `width` cells.

@@ -56,23 +56,11 @@ class RawTable:
         if absent:
             raise missing_columns(absent, list(self.columns), way_out(self, absent))
 
-    def without(self, names: Sequence[str], *, known: bool) -> RawTable:
-        """Return the table without some columns, which must be there if they are `known` to be. Raises InvalidTable."""
+    def without(self, names: Container[str]) -> RawTable:
+        """Return the table without some columns, if it has them."""
         columns = {name: column for name, column in self.columns.items() if name not in names}
-        absent = [name for name in names if name not in self.columns and name not in self.index_columns]
-        if absent and known:
-            has = ", ".join(map(repr, list(self.columns)[:50]))
-            raise InvalidTable.of(
-                [
-                    FieldError(("exclude",), f"exclude: column {name!r} is not in X; it has {has}", name)
-                    for name in absent
-                ]
-            )
-        if not columns:
-            raise InvalidTable("exclude leaves no column of X")
-        return replace(
-            self, columns=columns, index_columns=tuple(name for name in self.index_columns if name not in names)
-        )
+        index = tuple(name for name in self.index_columns if name not in names)
+        return replace(self, columns=columns, index_columns=index)
 
     def ordered(self, names: Sequence[str] | None) -> RawTable:
         """Return the table with the columns `names` first. Raises InvalidTable if one of them is missing."""

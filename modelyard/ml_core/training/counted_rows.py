@@ -1,0 +1,58 @@
+"""The rows that count in a fit, and the classes that it can know by them.
+
+Rows of weight 0 are as if they were not there. If times or groups say which rows are held out, a fit may see fewer
+classes than the contract has; then it is a fit of these classes alone, and gives all others the probability 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from modelyard.errors import InvalidTable
+from modelyard.ml_core.tasks.base import Part, Rows, Scores
+from modelyard.tables.contract import Contract, TrainingTable
+
+
+def counted(rows: Rows, table: TrainingTable) -> Rows:
+    """Return those of some rows whose weight is not 0. Raises InvalidTable if there are none."""
+    if table.weights is None:
+        return rows
+    rows = rows[table.weights[rows] > 0]
+    if not len(rows):
+        name = table.named_for("weight")
+        raise InvalidTable(f"all rows of a part of the evaluation have the weight 0 in column {name!r}")
+    return rows
+
+
+def known_classes(table: TrainingTable, part: Part | None) -> Rows | None:
+    """Return the codes of the classes that a fit of a part, or of all rows, knows; None if these are all."""
+    n_classes = len(table.contract.classes)
+    if part is None or not n_classes:
+        return None
+    known: Rows = np.flatnonzero(np.bincount(table.codes[counted(part.train, table)], minlength=n_classes))
+    return None if len(known) == n_classes else known
+
+
+def narrowed(contract: Contract, known: Rows | None) -> Contract:
+    """Return the contract of a fit that knows some of the classes."""
+    return contract if known is None else replace(contract, classes=tuple(contract.classes[code] for code in known))
+
+
+def widened(scores: Scores, known: Rows | None, contract: Contract) -> Scores:
+    """Return the probabilities of the classes known, shape (n, k known), as those of all: 0 for the others."""
+    if known is None:
+        return scores
+    full = np.zeros((len(scores), len(contract.classes)))
+    full[:, known] = scores
+    return full
+
+
+def early_stopping_rows(table: TrainingTable, part: Part) -> Rows | None:
+    """Return the rows held out that a fit of the part can be judged by meanwhile; None if there are none."""
+    rows = counted(part.validation, table)
+    known = known_classes(table, part)
+    if known is not None:
+        rows = rows[np.isin(table.codes[rows], known)]
+    return rows if len(rows) else None
