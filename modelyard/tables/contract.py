@@ -52,11 +52,13 @@ class CategoricalColumn:
 
     `source` says what the cells of training were, and so how a text is read later: in a column of numbers the text
     `1.0` is the category `1`, in a column of text it stays `1.0`; in a column of datetimes `2024-01-05 00:00` is the
-    category `2024-01-05`.
+    category `2024-01-05`. `counts` are how many rows of training had each category; None if the model is of a release
+    that did not keep them.
     """
 
     categories: tuple[str, ...]
     source: CategorySource = "text"
+    counts: tuple[int, ...] | None = None
 
     @cached_property
     def enum(self) -> pl.Enum:

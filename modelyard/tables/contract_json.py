@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import orjson
 
@@ -28,7 +29,11 @@ def contract_to_json(contract: Contract) -> bytes:
             "format": contract.edition,
             "feature_types": contract.feature_types,
             "categorical": {
-                name: {"categories": [unescape_category(text) for text in column.categories], "source": column.source}
+                name: {
+                    "categories": [unescape_category(text) for text in column.categories],
+                    "source": column.source,
+                    "counts": column.counts,
+                }
                 for name, column in contract.categorical.items()
             },
             "classes": contract.classes,
@@ -52,10 +57,7 @@ def contract_from_json(data: bytes) -> Contract:
             )
         return Contract(
             document["feature_types"],
-            {
-                name: CategoricalColumn(tuple(map(_estimators_form, column["categories"])), column["source"])
-                for name, column in document["categorical"].items()
-            },
+            {name: _categorical(column) for name, column in document["categorical"].items()},
             tuple(document["classes"]),
             tuple(document["missing_markers"]),
             {name: Spelling(**spelling) for name, spelling in document.get("spellings", {}).items()},
@@ -67,6 +69,13 @@ def contract_from_json(data: bytes) -> Contract:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataLoss(f"the contract cannot be read: {error!r}") from None
+
+
+def _categorical(column: dict[str, Any]) -> CategoricalColumn:
+    categories, counts = column["categories"], column.get("counts")
+    return CategoricalColumn(
+        tuple(map(_estimators_form, categories)), column["source"], None if counts is None else tuple(counts)
+    )
 
 
 def _estimators_form(text: str | None) -> str:

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, cast, get_args
 
+import numpy as np
 import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
@@ -198,6 +199,11 @@ def _categories(series: pl.Series) -> tuple[str, ...]:
     return tuple(series.dtype.categories.to_list())
 
 
+def _counts(series: pl.Series) -> tuple[int, ...]:
+    assert isinstance(series.dtype, pl.Enum)
+    return tuple(np.bincount(series.to_physical(), minlength=len(series.dtype.categories)).tolist())
+
+
 def _contract(
     plans: Mapping[str, ColumnPlan],
     series: Mapping[str, pl.Series],
@@ -207,7 +213,7 @@ def _contract(
     return Contract(
         {name: plan.feature_type for name, plan in plans.items()},
         {
-            name: CategoricalColumn(_categories(series[name]), plan.reading.source)
+            name: CategoricalColumn(_categories(series[name]), plan.reading.source, _counts(series[name]))
             for name, plan in plans.items()
             if plan.feature_type == "categorical"
         },
