@@ -9,11 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelyard.connection import connect
-    from modelyard.schemas import Evaluation, JobQuery, ModelQuery, PredictRequest, RetrainRequest, TrainRequest
+    from modelyard.schemas import (
+        Evaluation,
+        ExplainRequest,
+        JobQuery,
+        ModelQuery,
+        PredictRequest,
+        RetrainRequest,
+        TrainRequest,
+    )
 
 __version__ = "0.1.0"
 
-__all__ = ["Evaluation", "JobQuery", "ModelQuery", "PredictRequest", "RetrainRequest", "TrainRequest", "connect"]
+__all__ = [
+    "Evaluation",
+    "ExplainRequest",
+    "JobQuery",
+    "ModelQuery",
+    "PredictRequest",
+    "RetrainRequest",
+    "TrainRequest",
+    "connect",
+]
 
 
 def __getattr__(name: str) -> Any:

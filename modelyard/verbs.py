@@ -7,6 +7,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from modelyard.schemas import (
+    ExplainRequest,
+    Explanations,
     Health,
     Job,
     JobPage,
@@ -64,6 +66,10 @@ class Verbs(Protocol):
 
     def predict(self, request: PredictRequest) -> Predictions:
         """Predict the label of each row, or for regression its number."""
+        ...
+
+    def explain(self, request: ExplainRequest) -> Explanations:
+        """Say how much each column moved the score of each row. Raises FailedPrecondition if the class cannot."""
         ...
 
     def delete(self, reference: str, *, hard: bool = False) -> ModelMetadata | None:

@@ -17,6 +17,8 @@ from modelyard.grpc_server.table_messages import Sent
 from modelyard.grpc_server.values import NoValue, read_value, write_values
 from modelyard.models_registry import hyperparams
 from modelyard.schemas import (
+    ExplainRequest,
+    Explanations,
     JobQuery,
     ModelClassInfo,
     ModelMetadata,
@@ -24,6 +26,7 @@ from modelyard.schemas import (
     Predictions,
     PredictRequest,
     RetrainRequest,
+    ServingRequest,
     TableRequest,
     TrainRequest,
     parse,
@@ -31,6 +34,7 @@ from modelyard.schemas import (
 
 GetModel = Callable[[str], ModelMetadata]
 TrainingT = TypeVar("TrainingT", TrainRequest, RetrainRequest)
+ServingT = TypeVar("ServingT", bound=ServingRequest)
 
 
 def read_train(message: pb.TrainRequest, sent: Sent, y: Iterable[pb.Value]) -> TrainRequest:
@@ -56,6 +60,15 @@ def read_retrain(message: pb.RetrainRequest, sent: Sent, y: Iterable[pb.Value], 
 
 def read_predict(message: pb.PredictRequest, sent: Sent) -> PredictRequest:
     """Read a request to predict for a table that was read before. Raises InvalidRequest."""
+    return _read_serving(PredictRequest, message, sent)
+
+
+def read_explain(message: pb.ExplainRequest, sent: Sent) -> ExplainRequest:
+    """Read a request to explain a table that was read before. Raises InvalidRequest."""
+    return _read_serving(ExplainRequest, message, sent)
+
+
+def _read_serving(kind: type[ServingT], message: pb.PredictRequest | pb.ExplainRequest, sent: Sent) -> ServingT:
     fields: dict[str, Any] = {
         field.name: value for field, value in message.ListFields()
     }  # quicker than to ask for each
@@ -64,7 +77,7 @@ def read_predict(message: pb.PredictRequest, sent: Sent) -> PredictRequest:
         fields["feature_names"] = list(names)
     if "names" in fields:
         fields["names"] = list(fields["names"].values)
-    return parse(PredictRequest, fields)
+    return parse(kind, fields)
 
 
 def read_query(message: pb.ListTrainedModelsRequest) -> ModelQuery:
@@ -96,6 +109,26 @@ def write_predictions(found: Predictions) -> bytes:
         warnings = [messages.write(pb.Warning, warning) for warning in found.warnings]
         parts.append(pb.PredictResponse(warnings=warnings).SerializeToString())
     return b"".join(parts)
+
+
+def write_explanations(found: Explanations) -> bytes:
+    """Write explanations as a serialized ExplainResponse."""
+    rows = [
+        pb.RowContributions(outputs=[pb.OutputContributions(values=shares) for shares in row])
+        for row in found.contributions
+    ]
+    for row, other in zip(rows, found.other or (), strict=False):
+        row.other.extend(other)
+    return pb.ExplainResponse(
+        model_id=found.model_id,
+        unit=found.unit,
+        outputs=write_values(found.outputs),
+        feature_names=found.feature_names,
+        base=found.base,
+        contributions=rows,
+        predictions=write_values(found.predictions),
+        warnings=[messages.write(pb.Warning, warning) for warning in found.warnings],
+    ).SerializeToString()
 
 
 @lru_cache(maxsize=256)

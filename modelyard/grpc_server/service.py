@@ -17,6 +17,7 @@ from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.table_messages import Sent, opened, read_rows
 from modelyard.ml_core.desk import SMALL_BYTES, Desk
 from modelyard.schemas import (
+    ExplainRequest,
     Job,
     ModelMetadata,
     Predictions,
@@ -69,6 +70,17 @@ class ModelService:
         if read is None:
             return (await self._predict(message, partial(opened, message.X))).data
         return (await self._desk.predict(call.size, read, codec.write_predictions)).content
+
+    async def explain(self, call: RpcCall) -> bytes:
+        """Explain, in a thread."""
+        message = call.message()
+
+        @contextmanager
+        def read_request() -> Iterator[ExplainRequest]:
+            with opened(message.X) as sent:
+                yield codec.read_explain(message, sent)
+
+        return (await self._desk.explain(read_request, codec.write_explanations)).content
 
     async def predict_stream(self, call: RpcCall) -> None:
         """Answer each chunk before the next one is read; pieces of a file are put together on disk first."""

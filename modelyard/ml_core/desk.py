@@ -29,6 +29,8 @@ from modelyard.ml_core.serving.warming import FIRST_CALLERS_S
 from modelyard.ml_core.workers import Workers, begin
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import (
+    ExplainRequest,
+    Explanations,
     Health,
     Job,
     JobPage,
@@ -61,6 +63,7 @@ _WAITING_AT_ONCE = 40
 
 P = ParamSpec("P")
 T = TypeVar("T")
+F = TypeVar("F")
 Write: TypeAlias = Callable[[Predictions], T]
 Told: TypeAlias = "Callable[[Answer[T] | None], None]"
 R = TypeVar("R")
@@ -69,7 +72,7 @@ Opened: TypeAlias = Callable[[], AbstractContextManager[R]]
 
 
 class Answer(NamedTuple, Generic[T]):
-    """Predictions as `write` returned them, and the seconds that each step took."""
+    """Predictions or explanations as `write` returned them, and the seconds that each step took."""
 
     content: T
     read_s: float
@@ -163,19 +166,12 @@ class Desk:
         If a request is refused and `again` is given, `again` reads it once more, and what comes of that counts.
         """
         calls.name_verb("predict")
+        return await self._while_wanted(read, partial(self._predict, again=again), write)
 
-        def work(left: Callable[[], bool]) -> Answer[T]:
-            began = perf_counter()
-            with read() as request:
-                read_at = perf_counter()
-                if left():
-                    raise Cancelled(_LEFT)
-                found = self._predict(request, again)
-                if left():
-                    raise Cancelled(_LEFT)
-                return _written(found, write, began, read_at)
-
-        return await self._predicting.run_while_wanted(work)
+    async def explain(self, read: Opened[ExplainRequest], write: Callable[[Explanations], T]) -> Answer[T]:
+        """Explain in a thread, as `predict_many` predicts."""
+        calls.name_verb("explain")
+        return await self._while_wanted(read, self._yard.explain, write)
 
     async def train(
         self, read: Opened[TrainRequest], idempotency_key: str | None, *, wait: bool
@@ -256,6 +252,20 @@ class Desk:
         """Say whether the yard can serve. Other work that waits does not delay it."""
         return await begin(self._yard.health)
 
+    async def _while_wanted(self, read: Opened[R], find: Callable[[R], F], write: Callable[[F], T]) -> Answer[T]:
+        def work(left: Callable[[], bool]) -> Answer[T]:
+            began = perf_counter()
+            with read() as request:
+                read_at = perf_counter()
+                if left():
+                    raise Cancelled(_LEFT)
+                found = find(request)
+                if left():
+                    raise Cancelled(_LEFT)
+                return _written(found, write, began, read_at)
+
+        return await self._predicting.run_while_wanted(work)
+
     def _predict(self, request: PredictRequest, again: Callable[[], PredictRequest] | None) -> Predictions:
         try:
             return self._yard.predict(request)
@@ -295,7 +305,7 @@ def _submit(submit: Callable[..., Job], read: Opened[R], idempotency_key: str | 
         return submit(request, idempotency_key=idempotency_key)
 
 
-def _written(found: Predictions, write: Write[T], began: float, read_at: float) -> Answer[T]:
+def _written(found: F, write: Callable[[F], T], began: float, read_at: float) -> Answer[T]:
     predicted_at = perf_counter()
     content = write(found)
     return Answer(content, read_at - began, predicted_at - read_at, perf_counter() - predicted_at)

@@ -16,6 +16,7 @@ from modelyard import calls, models_registry
 from modelyard.calls import Calls, verb
 from modelyard.errors import FailedPrecondition, Unavailable
 from modelyard.jobs import Jobs, NewJob
+from modelyard.ml_core.explaining import explanations
 from modelyard.ml_core.sentences import model_of, say
 from modelyard.ml_core.serving import predicting
 from modelyard.ml_core.serving.loaded import LoadedModel, LoadedModels
@@ -24,6 +25,8 @@ from modelyard.ml_core.training.orders import TrainingOrder, order_training
 from modelyard.ml_core.training.plan import check_plan
 from modelyard.ml_core.training.runs import write_order
 from modelyard.schemas import (
+    ExplainRequest,
+    Explanations,
     Health,
     Job,
     JobPage,
@@ -138,6 +141,15 @@ class Yard(Verbs):
     def warm_up(self) -> None:
         """Load models and import libraries in a thread, so that the first to ask need not wait; ends with `close`."""
         self._warming.start()
+
+    @verb
+    def explain(self, request: ExplainRequest) -> Explanations:
+        """Explain the prediction for each row. See `Verbs.explain`."""
+        model = self.loaded.get(request.model_id)
+        calls.note(model_id=model.model_id, model_class=model.model_class_key)
+        found = explanations.explain(model, request)
+        calls.note(rows=len(found.predictions))
+        return found
 
     def predict_by(self, model: LoadedModel, request: PredictRequest) -> Predictions:
         """Predict by a model that is loaded."""

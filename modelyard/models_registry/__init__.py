@@ -63,6 +63,12 @@ def keys_of_task(task: str) -> list[str]:
     return [key for key, found in model_classes().items() if found.task == task]
 
 
+def keys_that_explain() -> list[str]:
+    """Return the keys of the model classes that bring `contributions` of their own."""
+    known = model_classes().items()
+    return [key for key, found in known if type(found).contributions is not ModelClass.contributions]
+
+
 def describe(model_class: ModelClass) -> ModelClassInfo:
     """Return what people and programs need to choose a model class and set its hyperparams."""
     return ModelClassInfo(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from modelyard.errors import FieldError
+from modelyard.models_registry.contributions import Contributions
 from modelyard.models_registry.hyperparams import Hyperparam
 from modelyard.models_registry.predictors import EstimatorPredictor
 from modelyard.schemas import LearningCurve, ModelWarning
@@ -144,5 +145,12 @@ class ModelClass(ABC):
         """Return one non-negative importance a column, or None if the algorithm has none.
 
         `frame` is what the estimator was fitted to.
+        """
+        return None
+
+    def contributions(self, predictor: Any, frame: pl.DataFrame) -> Contributions | None:
+        """Take the raw scores of a checked frame's n rows apart, n at least 1; None: the class cannot explain.
+
+        `predictor` is what `predictor` returned. A class that brings this method is named among those that explain.
         """
         return None

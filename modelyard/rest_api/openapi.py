@@ -13,10 +13,10 @@ from pydantic.json_schema import models_json_schema
 from modelyard.rest_api import problems
 from modelyard.rest_api.bodies import TABLE_BODIES, TEXT_FIELDS
 from modelyard.rest_api.prediction_formats import MEDIA_TYPES
-from modelyard.schemas import PredictRequest, RetrainRequest, TrainRequest
+from modelyard.schemas import ExplainRequest, PredictRequest, RetrainRequest, TrainRequest
 
 _REF = "#/components/schemas/{model}"
-_BODIES: tuple[type[BaseModel], ...] = (TrainRequest, RetrainRequest, PredictRequest)
+_BODIES: tuple[type[BaseModel], ...] = (TrainRequest, RetrainRequest, PredictRequest, ExplainRequest)
 
 _X = [
     {"age": 39, "job": "clerk"},
@@ -43,10 +43,16 @@ PREDICT_EXAMPLE: dict[str, Any] = {
     "X": [{"age": 44, "job": "clerk"}],
     "probabilities": True,
 }
+EXPLAIN_EXAMPLE: dict[str, Any] = {
+    "model_id": "credit",
+    "X": [{"age": 44, "job": "clerk"}],
+    "top": 5,
+}
 EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     TrainRequest: TRAIN_EXAMPLE,
     RetrainRequest: RETRAIN_EXAMPLE,
     PredictRequest: PREDICT_EXAMPLE,
+    ExplainRequest: EXPLAIN_EXAMPLE,
 }
 
 _PROBLEM: dict[str, Any] = {

@@ -24,6 +24,7 @@ from modelyard.schemas.metrics import baseline_of, headline, interval_of, is_los
 from modelyard.schemas.models import (
     Artifact,
     EventVerb,
+    Explanations,
     ModelClassInfo,
     ModelDescription,
     ModelEvent,
@@ -48,6 +49,7 @@ from modelyard.schemas.reading import TableRequest
 from modelyard.schemas.reports import ActualAndPredicted, ConfusionMatrix, Curve, Histogram, LearningCurve, Report
 from modelyard.schemas.requests import (
     Evaluation,
+    ExplainRequest,
     FeatureTypes,
     JobQuery,
     LabelsValue,
@@ -55,6 +57,7 @@ from modelyard.schemas.requests import (
     Name,
     PredictRequest,
     RetrainRequest,
+    ServingRequest,
     TableValue,
     Tag,
     TrainRequest,
@@ -74,6 +77,8 @@ __all__ = [
     "Curve",
     "Evaluation",
     "EventVerb",
+    "ExplainRequest",
+    "Explanations",
     "FeatureType",
     "FeatureTypes",
     "Frozen",
@@ -104,6 +109,7 @@ __all__ = [
     "Report",
     "Request",
     "RetrainRequest",
+    "ServingRequest",
     "Status",
     "StatusFilter",
     "TableRequest",

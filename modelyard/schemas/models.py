@@ -176,3 +176,27 @@ class Predictions:
     warnings: list[ModelWarning] = field(default_factory=list)
     ids: list[bool | int | float | str | None] | None = None
     id_column: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanations:
+    """Why a model says what it says of n rows: how far each column moved its raw score away from the base.
+
+    `unit` says what the scores are: `log_odds` before any calibration, or for regression `target`, the target's own
+    unit. `outputs` are what the d scores are of: the classes, of two classes the second alone, for regression
+    `["target"]`. `base` has d numbers, `contributions` n lists of d lists of one number a column of `feature_names`,
+    and `base` plus their sum is the row's raw score. If the request named a `top`, `feature_names` are those columns,
+    the strongest first, and `other` has n lists of d numbers: what all other columns contributed together.
+    """
+
+    model_id: str
+    unit: Literal["log_odds", "target"]
+    outputs: list[bool | int | str]
+    feature_names: list[str]
+    base: list[float]
+    contributions: list[list[list[float]]]
+    predictions: list[Prediction]
+    other: list[list[float]] | None = None
+    warnings: list[ModelWarning] = field(default_factory=list)
+    ids: list[bool | int | float | str | None] | None = None
+    id_column: str | None = None

@@ -131,8 +131,8 @@ class RetrainRequest(TableRequest):
     exclude: list[str] | None = None
 
 
-class PredictRequest(TableRequest):
-    """A table to predict for, by the model that the reference `model_id` means.
+class ServingRequest(TableRequest):
+    """Base of requests with a table for the model that the reference `model_id` means.
 
     How the table is read is said only if it is not read as in training.
     """
@@ -140,7 +140,25 @@ class PredictRequest(TableRequest):
     model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
     X: TableValue
     feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
+
+
+class PredictRequest(ServingRequest):
+    """A table to predict for, by the model that the reference `model_id` means.
+
+    How the table is read is said only if it is not read as in training.
+    """
+
     probabilities: StrictBool = False
+
+
+class ExplainRequest(ServingRequest):
+    """A table whose predictions are to be explained, by the model that the reference `model_id` means.
+
+    `top` is how many columns the answer tells, those that contributed most to all rows; null: all. How the table is
+    read is said only if it is not read as in training.
+    """
+
+    top: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] | None = None
 
 
 class ModelQuery(Request):

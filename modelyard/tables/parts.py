@@ -21,7 +21,7 @@ _DAY = 86_400_000_000.0
 
 def part_names(column: str, taken: Container[str]) -> tuple[str, ...]:
     """Return the names of a column's parts, with underscores behind those that are `taken` by other columns."""
-    return tuple(_free(f"{column}.{part}", taken) for part in PARTS)
+    return tuple(free_name(f"{column}.{part}", taken) for part in PARTS)
 
 
 def parts_of(moment: datetime | None, first: datetime) -> tuple[float | None, ...]:
@@ -56,7 +56,8 @@ def _parts(moments: pl.Series, first: datetime, names: tuple[str, ...]) -> list[
     return [part.cast(pl.Float64).alias(name) for part, name in zip(parts, names, strict=True)]
 
 
-def _free(name: str, taken: Container[str]) -> str:
+def free_name(name: str, taken: Container[str]) -> str:
+    """Return a name with as many underscores behind it as it takes to be none of those `taken`."""
     while name in taken:
         name += "_"
     return name

@@ -13,7 +13,7 @@ from modelyard.errors import Internal
 from modelyard.grpc_server import messages
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import read_value
-from modelyard.schemas import ModelClassInfo, ModelMetadata, ModelWarning, Predictions
+from modelyard.schemas import Explanations, ModelClassInfo, ModelMetadata, ModelWarning, Predictions
 from modelyard.tables import advice
 
 AnswerT = TypeVar("AnswerT")
@@ -42,6 +42,21 @@ def read_predictions(message: pb.PredictResponse, *, probabilities: bool) -> Pre
         warnings=[messages.read(ModelWarning, warning) for warning in message.warnings],
         ids=_labels(message.ids) or None,
         id_column=message.id_column if message.HasField("id_column") else None,
+    )
+
+
+def read_explanations(message: pb.ExplainResponse, *, other: bool) -> Explanations:
+    """Read explanations; `other`: the request named a `top`, so there is what all other columns contributed."""
+    return Explanations(
+        model_id=message.model_id,
+        unit=cast("Any", message.unit),
+        outputs=_labels(message.outputs),
+        feature_names=list(message.feature_names),
+        base=list(message.base),
+        contributions=[[list(shares.values) for shares in row.outputs] for row in message.contributions],
+        predictions=_labels(message.predictions),
+        other=[list(row.other) for row in message.contributions] if other else None,
+        warnings=[messages.read(ModelWarning, warning) for warning in message.warnings],
     )
 
 

@@ -11,19 +11,28 @@ import grpc
 from google.protobuf.message import Message
 
 from modelyard.client import WAIT_S, Client, authorization
-from modelyard.errors import ModelyardError
+from modelyard.errors import ModelyardError, PayloadTooLarge
 from modelyard.grpc_server import faults
 from modelyard.grpc_server.client import from_messages, table_chunks, to_messages
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.pb.modelyard_pb2_grpc import ModelServiceStub
 from modelyard.references import check_job_id, parse_reference
-from modelyard.schemas import Job, Predictions, PredictRequest, RetrainRequest, TrainRequest
+from modelyard.schemas import (
+    ExplainRequest,
+    Explanations,
+    Job,
+    Predictions,
+    PredictRequest,
+    RetrainRequest,
+    TrainRequest,
+)
 
 AnswerT = TypeVar("AnswerT")
 Chunk = tuple[pb.Table, int]
 Metadata = tuple[tuple[str, str], ...]
 
 _ERROR_BYTES = 2**18
+_LARGEST_MESSAGE = 2**30
 _OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -104,6 +113,16 @@ class GrpcClient(Client):
         return from_messages.joined(
             from_messages.read_predictions(answer, probabilities=request.probabilities) for answer in found
         )
+
+    def explain(self, request: ExplainRequest) -> Explanations:
+        """Explain each row. See `Verbs.explain`. The table goes in one message. Raises PayloadTooLarge."""
+        parse_reference(request.model_id)
+        message = to_messages.explanation_message(request)
+        table, following = _one_or_more(table_chunks.chunks(request.X, _LARGEST_MESSAGE, request.feature_names))
+        if following is not None:
+            raise PayloadTooLarge(f"a table to explain must be at most {_LARGEST_MESSAGE / 2**20:g} MB over gRPC")
+        message.X.CopyFrom(table)
+        return from_messages.read_explanations(self._send("Explain", message), other=request.top is not None)
 
     def close(self) -> None:
         self._channel.close()

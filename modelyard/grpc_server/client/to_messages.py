@@ -11,7 +11,7 @@ import polars as pl
 
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import write_value
-from modelyard.schemas import PredictRequest, RetrainRequest, TableRequest, TrainRequest, check_unicode
+from modelyard.schemas import ExplainRequest, PredictRequest, RetrainRequest, TableRequest, TrainRequest, check_unicode
 from modelyard.tables.wire import Plain, check_target, plain_labels, send_hyperparams
 
 _LABELS_A_MESSAGE = 50_000
@@ -64,6 +64,14 @@ def prediction_message(request: PredictRequest) -> pb.PredictRequest:
         probabilities=request.probabilities,
         feature_names=request.feature_names,
         **_reading(request),
+    )
+
+
+def explanation_message(request: ExplainRequest) -> pb.ExplainRequest:
+    """Return a request without its table as a message. Raises what the core raises for broken text."""
+    check_unicode(feature_names=request.feature_names)
+    return pb.ExplainRequest(
+        model_id=request.model_id, top=request.top, feature_names=request.feature_names, **_reading(request)
     )
 
 

@@ -1154,6 +1154,208 @@ class PredictStreamRequest(_message.Message):
 Global___PredictStreamRequest: _TypeAlias = PredictStreamRequest  # noqa: Y015
 
 @_typing.final
+class ExplainRequest(_message.Message):
+    """---------------------------------------------------------------------------------------------------------------------
+    Explanation
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_ID_FIELD_NUMBER: _builtins.int
+    X_FIELD_NUMBER: _builtins.int
+    TOP_FIELD_NUMBER: _builtins.int
+    FEATURE_NAMES_FIELD_NUMBER: _builtins.int
+    DECIMAL_FIELD_NUMBER: _builtins.int
+    THOUSANDS_FIELD_NUMBER: _builtins.int
+    ENCODING_FIELD_NUMBER: _builtins.int
+    DELIMITER_FIELD_NUMBER: _builtins.int
+    SKIP_ROWS_FIELD_NUMBER: _builtins.int
+    HEADER_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    SHEET_FIELD_NUMBER: _builtins.int
+    model_id: _builtins.str
+    """The model: a reference."""
+    top: _builtins.int
+    """How many columns the answer tells, those that contributed most to all rows; left out, all."""
+    decimal: _builtins.str
+    """How a file is read and how the numbers of a CSV are written, if not as in training."""
+    thousands: _builtins.str
+    encoding: _builtins.str
+    delimiter: _builtins.str
+    skip_rows: _builtins.int
+    header: _builtins.bool
+    sheet: _builtins.str
+    @_builtins.property
+    def X(self) -> Global___Table: ...
+    @_builtins.property
+    def feature_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The names of the columns of rows without names."""
+
+    @_builtins.property
+    def names(self) -> Global___ColumnNames: ...
+    def __init__(
+        self,
+        *,
+        model_id: _builtins.str = ...,
+        X: Global___Table | None = ...,
+        top: _builtins.int | None = ...,
+        feature_names: _abc.Iterable[_builtins.str] | None = ...,
+        decimal: _builtins.str | None = ...,
+        thousands: _builtins.str | None = ...,
+        encoding: _builtins.str | None = ...,
+        delimiter: _builtins.str | None = ...,
+        skip_rows: _builtins.int | None = ...,
+        header: _builtins.bool | None = ...,
+        names: Global___ColumnNames | None = ...,
+        sheet: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_top", b"_top", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "header", b"header", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands", "top", b"top"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_top", b"_top", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "feature_names", b"feature_names", "header", b"header", "model_id", b"model_id", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands", "top", b"top"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
+    _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
+    _WhichOneofReturnType__delimiter: _TypeAlias = _typing.Literal["delimiter"]  # noqa: Y015
+    _WhichOneofArgType__delimiter: _TypeAlias = _typing.Literal["_delimiter", b"_delimiter"]  # noqa: Y015
+    _WhichOneofReturnType__encoding: _TypeAlias = _typing.Literal["encoding"]  # noqa: Y015
+    _WhichOneofArgType__encoding: _TypeAlias = _typing.Literal["_encoding", b"_encoding"]  # noqa: Y015
+    _WhichOneofReturnType__header: _TypeAlias = _typing.Literal["header"]  # noqa: Y015
+    _WhichOneofArgType__header: _TypeAlias = _typing.Literal["_header", b"_header"]  # noqa: Y015
+    _WhichOneofReturnType__sheet: _TypeAlias = _typing.Literal["sheet"]  # noqa: Y015
+    _WhichOneofArgType__sheet: _TypeAlias = _typing.Literal["_sheet", b"_sheet"]  # noqa: Y015
+    _WhichOneofReturnType__skip_rows: _TypeAlias = _typing.Literal["skip_rows"]  # noqa: Y015
+    _WhichOneofArgType__skip_rows: _TypeAlias = _typing.Literal["_skip_rows", b"_skip_rows"]  # noqa: Y015
+    _WhichOneofReturnType__thousands: _TypeAlias = _typing.Literal["thousands"]  # noqa: Y015
+    _WhichOneofArgType__thousands: _TypeAlias = _typing.Literal["_thousands", b"_thousands"]  # noqa: Y015
+    _WhichOneofReturnType__top: _TypeAlias = _typing.Literal["top"]  # noqa: Y015
+    _WhichOneofArgType__top: _TypeAlias = _typing.Literal["_top", b"_top"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__decimal) -> _WhichOneofReturnType__decimal | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__delimiter) -> _WhichOneofReturnType__delimiter | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__encoding) -> _WhichOneofReturnType__encoding | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__header) -> _WhichOneofReturnType__header | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sheet) -> _WhichOneofReturnType__sheet | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__skip_rows) -> _WhichOneofReturnType__skip_rows | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__thousands) -> _WhichOneofReturnType__thousands | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__top) -> _WhichOneofReturnType__top | None: ...
+
+Global___ExplainRequest: _TypeAlias = ExplainRequest  # noqa: Y015
+
+@_typing.final
+class ExplainResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_ID_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    FEATURE_NAMES_FIELD_NUMBER: _builtins.int
+    BASE_FIELD_NUMBER: _builtins.int
+    CONTRIBUTIONS_FIELD_NUMBER: _builtins.int
+    PREDICTIONS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    model_id: _builtins.str
+    unit: _builtins.str
+    """What the scores are: `log_odds`, before any calibration, or for regression `target`, the target's own unit."""
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Value]:
+        """What there is a score of: each class, of two classes the second alone, for regression the string_value `target`."""
+
+    @_builtins.property
+    def feature_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The columns that are told, in order; with `top` the strongest first."""
+
+    @_builtins.property
+    def base(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """One number an output."""
+
+    @_builtins.property
+    def contributions(self) -> _containers.RepeatedCompositeFieldContainer[Global___RowContributions]:
+        """One a row. An output's base and its row's contributions (with `top` also its `other`) add up to the raw score."""
+
+    @_builtins.property
+    def predictions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Value]:
+        """As Predict answers them."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]: ...
+    def __init__(
+        self,
+        *,
+        model_id: _builtins.str = ...,
+        unit: _builtins.str = ...,
+        outputs: _abc.Iterable[Global___Value] | None = ...,
+        feature_names: _abc.Iterable[_builtins.str] | None = ...,
+        base: _abc.Iterable[_builtins.float] | None = ...,
+        contributions: _abc.Iterable[Global___RowContributions] | None = ...,
+        predictions: _abc.Iterable[Global___Value] | None = ...,
+        warnings: _abc.Iterable[Global___Warning] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "contributions", b"contributions", "feature_names", b"feature_names", "model_id", b"model_id", "outputs", b"outputs", "predictions", b"predictions", "unit", b"unit", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainResponse: _TypeAlias = ExplainResponse  # noqa: Y015
+
+@_typing.final
+class RowContributions(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    OTHER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutputContributions]:
+        """One an output."""
+
+    @_builtins.property
+    def other(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """With `top`: one number an output, what the columns that are not told contributed together."""
+
+    def __init__(
+        self,
+        *,
+        outputs: _abc.Iterable[Global___OutputContributions] | None = ...,
+        other: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["other", b"other", "outputs", b"outputs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RowContributions: _TypeAlias = RowContributions  # noqa: Y015
+
+@_typing.final
+class OutputContributions(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """One number a column of `feature_names`."""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OutputContributions: _TypeAlias = OutputContributions  # noqa: Y015
+
+@_typing.final
 class Model(_message.Message):
     """---------------------------------------------------------------------------------------------------------------------
     Models

@@ -59,6 +59,11 @@ class ModelServiceStub:
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.PredictStreamRequest.SerializeToString,
                 response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.PredictResponse.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/modelyard.v1.ModelService/Explain',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainResponse.FromString,
+                _registered_method=True)
         self.ListAvailableModels = channel.unary_unary(
                 '/modelyard.v1.ModelService/ListAvailableModels',
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListAvailableModelsRequest.SerializeToString,
@@ -160,6 +165,14 @@ class ModelServiceServicer:
     def PredictStream(self, request_iterator, context):
         """Predicts for a table of any size: one answer for each chunk, in order. Chunks of a `file` are put together and
         answered once, at the end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Explain(self, request, context):
+        """Says how far each column moved the score of each row away from the base. FAILED_PRECONDITION if models of the class
+        cannot be explained.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -283,6 +296,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.PredictStream,
                     request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.PredictStreamRequest.FromString,
                     response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.PredictResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainResponse.SerializeToString,
             ),
             'ListAvailableModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAvailableModels,
@@ -485,6 +503,33 @@ class ModelService:
             '/modelyard.v1.ModelService/PredictStream',
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.PredictStreamRequest.SerializeToString,
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.PredictResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/Explain',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelyard.ml_core.serving.loaded import LoadedModel
-from modelyard.schemas import Predictions, PredictRequest
+from modelyard.schemas import Predictions, PredictRequest, ServingRequest
 from modelyard.tables import FewRows, FileContent, Table, advice
 from modelyard.tables.contract import features_fingerprint
 
@@ -22,7 +22,7 @@ def predict(model: LoadedModel, request: PredictRequest) -> Predictions:
     return predict_many(model, checked, request)
 
 
-def check(model: LoadedModel, request: PredictRequest) -> FewRows | Table:
+def check(model: LoadedModel, request: ServingRequest) -> FewRows | Table:
     """Check the table of a request against the model's contract. Raises InvalidTable."""
     reader, X = model.reader, request.X
     file = reader.usual.told(request) if isinstance(X, (Path, FileContent)) else None

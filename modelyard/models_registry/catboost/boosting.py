@@ -20,6 +20,7 @@ import polars as pl
 from modelyard.errors import InvalidArgument, InvalidTable
 from modelyard.models_registry.base import Fit, FitTask, Labels, ModelClass
 from modelyard.models_registry.catboost.listening import Listener, end_after, log_line
+from modelyard.models_registry.contributions import Contributions
 from modelyard.models_registry.hyperparams import Hyperparam
 from modelyard.schemas import LearningCurve
 from modelyard.tables.contract import Contract
@@ -122,6 +123,11 @@ class CatBoostModelClass(ModelClass):
         """Return CatBoost's PredictionValuesChange: percentages that sum to 100."""
         values = estimator.get_feature_importance()
         return dict(zip(contract.feature_names, np.asarray(values).tolist(), strict=True))
+
+    def contributions(self, predictor: Any, frame: pl.DataFrame) -> Contributions | None:
+        """Return CatBoost's own TreeSHAP."""
+        found: Contributions = predictor.contributions(frame)
+        return found
 
     def _estimator(self, task: FitTask) -> Any:
         given = {

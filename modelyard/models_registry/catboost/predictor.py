@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from modelyard.models_registry.contributions import Contributions
 from modelyard.models_registry.predictors import class_order, pickled_size
 from modelyard.tables.contract import MISSING_CATEGORY, Contract
 
@@ -41,6 +43,12 @@ class _Predictor:
         pool = self._make_pool(rows)
         raw: list[Any] = self._estimator.predict(pool, prediction_type="RawFormulaVal", thread_count=1).tolist()
         return raw
+
+    def _tree_shap(self, estimator: Any, frame: pl.DataFrame) -> Contributions:
+        threads = self._threads(frame)
+        pool = self._whole_pool(frame, threads)
+        values = estimator.get_feature_importance(pool, type="ShapValues", thread_count=threads)
+        return Contributions.of_trees(np.asarray(values, dtype=np.float64))
 
     def _threads(self, frame: pl.DataFrame) -> int:
         return 1 if frame.height < ROWS_FOR_THREADS else -1
@@ -93,6 +101,10 @@ class CatBoostPredictor(_Predictor):
             return np.empty((0, len(self._order)))
         return self._probabilities(frame, self._threads(frame))
 
+    def contributions(self, frame: pl.DataFrame) -> Contributions:
+        """Take the log-odds of a checked frame's rows apart, at least one."""
+        return self._tree_shap(self._estimator, frame).in_order(self._order)
+
     def _linked(self, raw: Sequence[Any]) -> list[list[float]]:
         """Return the probabilities of raw values: one number a row for Logloss, k for MultiClass."""
         shares = [_sigmoid(value) if isinstance(value, float) else _softmax(value) for value in raw]
@@ -118,6 +130,22 @@ class CatBoostValues(_Predictor):
         threads = self._threads(frame)
         pool = self._whole_pool(frame, threads)
         return np.asarray(self._estimator.predict(pool, thread_count=threads), dtype=np.float64).reshape(-1, 1)
+
+    def contributions(self, frame: pl.DataFrame) -> Contributions:
+        """Take the values of a checked frame's rows apart, at least one, in the target's unit."""
+        scale, bias = self._estimator.get_scale_and_bias()
+        found = self._tree_shap(self._unscaled, frame)
+        return Contributions(found.base * scale + bias, found.shares * scale)
+
+    @cached_property
+    def _unscaled(self) -> Any:
+        """The estimator without scale and bias, because CatBoost explains no other.
+
+        It is made for the first explanation, so that a model that only predicts is in memory once.
+        """
+        plain = self._estimator.copy()
+        plain.set_scale_and_bias(1.0, 0.0)
+        return plain
 
 
 def _slimmed(estimator: Any) -> tuple[Any, str]:

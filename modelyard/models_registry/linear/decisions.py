@@ -16,7 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from modelyard.tables.contract import Contract
+from modelyard.models_registry.contributions import Contributions
+from modelyard.schemas import ModelWarning
+from modelyard.tables.contract import CategoricalColumn, Contract
 
 Weights = npt.NDArray[np.float64]
 
@@ -53,7 +55,9 @@ class Decisions:
         self._numeric = [_Numeric(i, n, fitted[n], weights[n]) for i, n in enumerate(names) if n in fitted]
         categories = fitted_categories(pipeline)
         self._categorical = [
-            _Categorical(i, n, categories[n], weights[n]) for i, n in enumerate(names) if n in categories
+            _Categorical(i, n, categories[n], weights[n], contract.categorical[n])
+            for i, n in enumerate(names)
+            if n in categories
         ]
         self._numbers = [one.as_tuple() for one in self._numeric]
         self._lookups = [one.as_tuple() for one in self._categorical]
@@ -109,6 +113,28 @@ class Decisions:
             decision[:, at] = self._bounded(frame.row(at))
         return decision
 
+    def contributions(self, frame: pl.DataFrame) -> Contributions:
+        """Take the decision values of a checked frame's n rows apart: the base is the value at the means of training.
+
+        The mean of a numeric column is the scaler's, that of a categorical one the mean weight of training's rows.
+        """
+        base = self._intercept.copy()
+        shares = np.zeros((len(self._numeric) + len(self._categorical), len(base), frame.height))
+        with np.errstate(over="ignore", invalid="ignore"):  # as in `of_many`
+            for number in self._numeric:
+                number.add(frame, shares[number.position])
+        for category in self._categorical:
+            category.add(frame, shares[category.position])
+            shares[category.position] -= category.mean[:, np.newaxis]
+            base += category.mean
+        with np.errstate(over="ignore", invalid="ignore"):
+            broken = np.flatnonzero(~np.isfinite(shares.sum(axis=0)).all(axis=0)).tolist()
+        for at in broken:
+            for number in self._numeric:
+                shares[number.position, :, at] = number.bounded_z(frame[number.name][at]) * number.weights
+        uncounted = [category.name for category in self._categorical if not category.is_counted]
+        return Contributions(base, shares.transpose(2, 1, 0), _uncounted_categories(uncounted))
+
     def _bounded(self, row: Sequence[Any]) -> Weights:
         """Return the decision values, shape (d,), of a row whose numbers are so far out that their sum was none."""
         decision = self._intercept.copy()
@@ -156,10 +182,18 @@ class _Numeric:
 
 
 class _Categorical:
-    """One categorical column: its texts in the order of the encoder, and their weights, shape (d, w)."""
+    """One categorical column: its texts in the order of the encoder, their weights, shape (d, w), and the mean weight.
 
-    def __init__(self, position: int, name: str, categories: Sequence[str], weights: Weights) -> None:
+    The mean, shape (d,), is over the rows of training; over the categories if the contract has not counted the rows.
+    """
+
+    def __init__(
+        self, position: int, name: str, categories: Sequence[str], weights: Weights, seen: CategoricalColumn
+    ) -> None:
         self.position, self.name = position, name
+        self.is_counted = seen.counts is not None
+        counts = dict(zip(seen.categories, seen.counts or (), strict=False))
+        self.mean: Weights = np.average(weights, axis=1, weights=[counts.get(text, 1) for text in categories])
         self.texts = list(categories)
         self.enum = pl.Enum(categories)
         unknown = np.zeros((weights.shape[0], 1))
@@ -179,6 +213,17 @@ class _Categorical:
         taken = codes.to_numpy()
         for k, weights in enumerate(self.weights):
             decision[k] += np.take(weights, taken)  # in half the time of weights[taken]
+
+
+def _uncounted_categories(columns: Sequence[str]) -> tuple[ModelWarning, ...]:
+    """Warn that the base is not training's mean, because the model has not kept how frequent categories were."""
+    if not columns:
+        return ()
+    message = (
+        "the model is of a release that did not keep how frequent its categories were, so base and contributions take "
+        f"all categories of a column as equally frequent; retrain it to mend that: {', '.join(map(repr, columns[:20]))}"
+    )
+    return (ModelWarning(code="categories_not_counted", message=message, count=len(columns)),)
 
 
 def _fitted_columns(pipeline: Any) -> dict[str, tuple[float, float, float]]:

@@ -17,6 +17,7 @@ import polars as pl
 
 from modelyard.errors import FieldError, InvalidTable
 from modelyard.models_registry.base import Fit, FitTask, ModelClass, OnProgress, Progress
+from modelyard.models_registry.contributions import Contributions
 from modelyard.models_registry.linear.decisions import column_weights, fitted_categories
 from modelyard.models_registry.linear.features import fit_columns
 from modelyard.schemas import ModelWarning
@@ -75,6 +76,11 @@ class LinearModelClass(ModelClass):
         for name, found in categories.items():
             weights[name] = weights[name] * _deviations(frame[name], found)
         return {name: float(np.abs(weights[name]).sum(axis=1).mean()) for name in contract.feature_names}
+
+    def contributions(self, predictor: Any, frame: pl.DataFrame) -> Contributions | None:
+        """Return each column's share beyond the one it has at the mean of training, exactly."""
+        found: Contributions = predictor.contributions(frame)
+        return found
 
     def _fit_pipeline(self, task: FitTask) -> Any:
         from sklearn.pipeline import Pipeline

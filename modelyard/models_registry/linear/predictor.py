@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from modelyard.models_registry.contributions import Contributions
 from modelyard.models_registry.linear.decisions import Decisions, Weights
 from modelyard.models_registry.predictors import class_order
 from modelyard.tables.contract import Contract
@@ -31,6 +32,10 @@ class LogisticPredictor:
         decision = self._decisions.of_many(frame)
         probabilities = _sigmoid(decision[0]) if len(self._order) == 2 else _softmax(decision)
         return np.ascontiguousarray(probabilities[self._order].T)
+
+    def contributions(self, frame: pl.DataFrame) -> Contributions:
+        """Take the log-odds of a checked frame's n rows apart."""
+        return self._decisions.contributions(frame).in_order(self._order)
 
     def _few_binary(self, rows: Sequence[Sequence[Any]]) -> list[list[float]]:
         exp, positive_last = math.exp, self._order == [0, 1]
@@ -65,6 +70,10 @@ class RidgePredictor:
     def many(self, frame: pl.DataFrame) -> Weights:
         """Return the values of a checked frame's n rows, shape (n, 1)."""
         return np.ascontiguousarray(self._decisions.of_many(frame).T)
+
+    def contributions(self, frame: pl.DataFrame) -> Contributions:
+        """Take the values of a checked frame's n rows apart."""
+        return self._decisions.contributions(frame)
 
 
 def _sigmoid(decision: Weights) -> Weights:

@@ -12,9 +12,9 @@ from typing import Any
 
 import orjson
 
-from modelyard.schemas import Evaluation, PredictRequest, RetrainRequest, TrainRequest, check_unicode
+from modelyard.schemas import Evaluation, RetrainRequest, ServingRequest, TrainRequest, check_unicode
 
-AnyRequest = TrainRequest | RetrainRequest | PredictRequest
+AnyRequest = TrainRequest | RetrainRequest | ServingRequest
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
@@ -67,7 +67,7 @@ def _table(request: AnyRequest) -> Any:
     from modelyard.rest_api.client import cells_out
     from modelyard.tables import wire
 
-    if not isinstance(request, PredictRequest) and request.y is None:
+    if not isinstance(request, ServingRequest) and request.y is None:
         wire.check_target(X, request.target, request.feature_names)
     return cells_out.table(X, request.feature_names)
 

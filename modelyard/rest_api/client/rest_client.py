@@ -20,7 +20,15 @@ from modelyard.errors import DeadlineExceeded, Internal, ModelyardError, Unavail
 from modelyard.references import check_job_id
 from modelyard.rest_api.client import json_out
 from modelyard.rest_api.problems import MEDIA_TYPE, from_problem
-from modelyard.schemas import Job, Predictions, PredictRequest, RetrainRequest, TrainRequest
+from modelyard.schemas import (
+    ExplainRequest,
+    Explanations,
+    Job,
+    Predictions,
+    PredictRequest,
+    RetrainRequest,
+    TrainRequest,
+)
 
 if TYPE_CHECKING:  # a quarter of a second, which many calls can do without
     import polars as pl
@@ -79,6 +87,9 @@ class RestClient(Client):
 
     def predict(self, request: PredictRequest) -> Predictions:
         return self._read(Predictions, self._send("/predict", request))
+
+    def explain(self, request: ExplainRequest) -> Explanations:
+        return self._read(Explanations, self._send("/explain", request))
 
     def close(self) -> None:
         self._http.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
@@ -11,10 +10,9 @@ from modelyard.ml_core.desk import Desk
 from modelyard.rest_api.bodies import parse_json, read_table
 from modelyard.rest_api.formats import JSON, accept_of, choose
 from modelyard.rest_api.openapi import error_responses, json_body, table_answer, table_body
-from modelyard.rest_api.prediction_formats import MEDIA_TYPES, timing, write, write_json
-from modelyard.schemas import ModelWarning, Predictions, PredictRequest
+from modelyard.rest_api.prediction_formats import MEDIA_TYPES, answer_headers, timing, write, write_json
+from modelyard.schemas import Predictions, PredictRequest
 
-_MAX_HEADER_CHARS = 4000
 _ERRORS = error_responses(400, 404, 409, 413)
 
 
@@ -49,16 +47,5 @@ def router(desk: Desk) -> APIRouter:
 
 
 def _as_file(found: Predictions, media_type: str) -> Response:
-    headers = {"X-Model-Id": found.model_id, **_in_header(found.warnings)}
+    headers = answer_headers(found.model_id, found.warnings)
     return Response(write(found, media_type), media_type=media_type, headers=headers)
-
-
-def _in_header(warnings: list[ModelWarning]) -> dict[str, str]:
-    if not warnings:
-        return {}
-    written = [json.dumps(warning.model_dump(exclude_none=True)) for warning in warnings]  # in ASCII, as headers are
-    while sum(map(len, written)) > _MAX_HEADER_CHARS:
-        written.pop()
-    if left_out := len(warnings) - len(written):
-        written.append(json.dumps({"code": "more_warnings", "message": f"{left_out} more", "count": left_out}))
-    return {"X-Warnings": f"[{', '.join(written)}]"}

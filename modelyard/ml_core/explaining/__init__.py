@@ -1,0 +1,1 @@
+"""Explaining: why a model says what it says of a row."""
