@@ -63,7 +63,10 @@ def sample_of(frame: pl.DataFrame, codes: npt.NDArray[Any], classes: Sequence[La
         name: "numeric" if dtype == pl.Float64 else "categorical" for name, dtype in frame.schema.items()
     }
     categorical = {
-        name: CategoricalColumn(tuple(frame[name].unique().sort())) for name, kind in types.items() if kind != "numeric"
+        name: CategoricalColumn(tuple(texts), counts=tuple(counts))
+        for name, kind in types.items()
+        if kind != "numeric"
+        for texts, counts in [frame[name].value_counts(name="rows").sort(name).get_columns()]
     }
     contract = Contract(types, categorical, tuple(classes), missing_markers=("",))
     if not classes:

@@ -32,7 +32,7 @@ def explain(model: LoadedModel, request: ExplainRequest) -> Explanations:
     """
     contract = model.contract
     checked = predicting.check(model, request)
-    frame, predictions = _scored(model, checked)
+    frame = _framed(model, checked)
     outputs = outputs_of(contract)
     _check_size(frame.height, len(outputs), frame.width)
     found = _contributions(model, frame)
@@ -49,7 +49,7 @@ def explain(model: LoadedModel, request: ExplainRequest) -> Explanations:
         feature_names=names,
         base=found.base.tolist(),
         contributions=shares.tolist(),
-        predictions=predictions,
+        predictions=_predictions(model, checked, frame),
         other=None if other is None else other.tolist(),
         warnings=[*checked.warnings, *found.warnings],
         ids=checked.ids,
@@ -71,12 +71,17 @@ def strongest(shares: Shares, top: int) -> list[int]:
     return found
 
 
-def _scored(model: LoadedModel, checked: FewRows | Table) -> tuple[pl.DataFrame, list[Prediction]]:
-    """Return a checked table as the model class takes it, and the very predictions that `predict` answers."""
+def _framed(model: LoadedModel, checked: FewRows | Table) -> pl.DataFrame:
     if isinstance(checked, FewRows):
-        return checked.frame(model.contract), model.task.answers(model.predictor.few(checked.rows), model.contract)
-    frame = checked.frame if model.reads_enums else checked.text_frame
-    return frame, model.task.many_answers(model.predictor.many(frame), model.contract)
+        return checked.frame(model.contract)
+    return checked.frame if model.reads_enums else checked.text_frame
+
+
+def _predictions(model: LoadedModel, checked: FewRows | Table, frame: pl.DataFrame) -> list[Prediction]:
+    """Return to the bit what `predict` answers for a checked table, which `frame` is as the model class takes it."""
+    if isinstance(checked, FewRows):
+        return model.task.answers(model.predictor.few(checked.rows), model.contract)
+    return model.task.many_answers(model.predictor.many(frame), model.contract)
 
 
 def _contributions(model: LoadedModel, frame: pl.DataFrame) -> Contributions:
