@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 import modelyard
 from modelyard.cli import (
     exits,
+    explaining,
     health,
     history,
     jobs,
@@ -93,6 +94,7 @@ for _add in (
     health.add_to,
     training.add_to,
     predicting.add_to,
+    explaining.add_to,
     models.add_to,
     jobs.add_to,
     history.add_to,

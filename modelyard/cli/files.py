@@ -12,6 +12,8 @@ from pathlib import Path
 
 from modelyard.errors import InvalidRequest
 
+OUTPUT_FORMATS = (".csv", ".json", ".parquet")
+
 
 @contextmanager
 def table_file(file: Path) -> Iterator[Path]:
@@ -24,6 +26,21 @@ def table_file(file: Path) -> Iterator[Path]:
         with path.open("wb") as kept:
             shutil.copyfileobj(sys.stdin.buffer, kept)
         yield path
+
+
+def check_output(output: str | None, *, as_json: bool) -> None:
+    """Refuse an `--output` that could not be written, before any work is done. Raises InvalidRequest."""
+    if output is None:
+        return
+    if output == "-":
+        if as_json:
+            raise InvalidRequest("--json and --output - both want standard output; choose one")
+        return
+    path = Path(output)
+    if path.suffix.lower() not in OUTPUT_FORMATS:
+        raise InvalidRequest(f"--output {output!r} must end in {', '.join(OUTPUT_FORMATS)}, or be -")
+    if not path.parent.is_dir():
+        raise InvalidRequest(f"--output {output!r}: there is no folder '{path.parent}'")
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from modelyard.schemas import Predictions
 
 _FIRST = 10
-_FORMATS = (".csv", ".json", ".parquet")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -57,10 +56,10 @@ def predict(
 
     Shows the first rows on a terminal; a pipe gets all of them as CSV.
     """
-    from modelyard.cli.files import table_file
+    from modelyard.cli.files import check_output, table_file
     from modelyard.schemas import PredictRequest, parse
 
-    _check_output(output, as_json=json)
+    check_output(output, as_json=json)
     with table_file(file) as table:
         request = parse(PredictRequest, {**reading, "model_id": ref, "X": table, "probabilities": probabilities})
         with open_yard(url, storage) as yard, screen.busy(f"Predicting {table.name} by {ref}", as_json=json):
@@ -74,23 +73,6 @@ def predict(
         screen.show_warnings(found.warnings, stderr=True)
     else:
         _show(found, output)
-
-
-def _check_output(output: str | None, *, as_json: bool) -> None:
-    """Refuse what could not be written before any work is done."""
-    from modelyard.errors import InvalidRequest
-
-    if output is None:
-        return
-    if output == "-":
-        if as_json:
-            raise InvalidRequest("--json and --output - both want standard output; choose one")
-        return
-    path = Path(output)
-    if path.suffix.lower() not in _FORMATS:
-        raise InvalidRequest(f"--output {output!r} must end in {', '.join(_FORMATS)}, or be -")
-    if not path.parent.is_dir():
-        raise InvalidRequest(f"--output {output!r}: there is no folder '{path.parent}'")
 
 
 def _write(found: Predictions, path: Path) -> None:
@@ -137,7 +119,7 @@ def _spread(found: Predictions) -> str:
     """Return how often each label was predicted, or the range of the numbers."""
     if found.classes is not None:
         counts = Counter(found.predictions).most_common(10)
-        return ", ".join(f"{_plain(label)}: {count:,}" for label, count in counts)
+        return ", ".join(f"{screen.label(label)}: {count:,}" for label, count in counts)
     numbers = [float(value) for value in found.predictions]
     if not numbers:
         return "no numbers"
@@ -146,17 +128,13 @@ def _spread(found: Predictions) -> str:
 
 
 def _first_rows(found: Predictions) -> Any:
-    shares = [f"p({_plain(label)})" for label in found.classes or ()] if found.probabilities else []
+    shares = [f"p({screen.label(label)})" for label in found.classes or ()] if found.probabilities else []
     titles = ["row", "prediction", *(screen.text(share).plain for share in shares)]
     if found.id_column is not None:
         titles.insert(1, screen.text(found.id_column).plain)
     made = screen.table(*titles, right=["row", *shares])
     for row, label in enumerate(found.predictions[:_FIRST]):
-        ids = [] if found.ids is None else [_plain(found.ids[row])]
+        ids = [] if found.ids is None else [screen.label(found.ids[row])]
         cells = [screen.number(share) for share in found.probabilities[row]] if found.probabilities else []
-        screen.add_row(made, row, *ids, _plain(label), *cells)
+        screen.add_row(made, row, *ids, screen.label(label), *cells)
     return made
-
-
-def _plain(label: bool | int | float | str | None) -> str:
-    return "" if label is None else str(label).lower() if isinstance(label, bool) else str(label)

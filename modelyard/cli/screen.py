@@ -138,6 +138,11 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
+def label(value: bool | int | float | str | None) -> str:
+    """Write a label, a predicted number or an id as JSON has it, texts without quotes; a missing one is empty."""
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def age(then: datetime, now: datetime | None = None) -> str:
     """Say in words how long ago `then` was."""
     seconds = max(0.0, ((now or datetime.now(UTC)) - then).total_seconds())

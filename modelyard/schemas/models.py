@@ -200,3 +200,12 @@ class Explanations:
     warnings: list[ModelWarning] = field(default_factory=list)
     ids: list[bool | int | float | str | None] | None = None
     id_column: str | None = None
+
+    def output_of(self, row: int) -> int:
+        """Return the place of the output that a row's prediction is about: the only one, or the predicted class's."""
+        return 0 if len(self.outputs) == 1 else self.outputs.index(self.predictions[row])  # type: ignore[arg-type]
+
+    def score(self, row: int, output: int) -> float:
+        """Return the raw score: base, contributions and what else there is, added up."""
+        other = 0.0 if self.other is None else self.other[row][output]
+        return self.base[output] + sum(self.contributions[row][output]) + other

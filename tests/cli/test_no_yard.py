@@ -24,6 +24,7 @@ WITHOUT_A_YARD = {"dashboard", "health", "model-classes"}
 READING = {
     "retrain": ("churn", "table.csv"),
     "predict": ("churn", "table.csv"),
+    "explain": ("churn", "table.csv"),
     "list": (),
     "show": ("churn",),
     "delete": ("churn",),

@@ -45,8 +45,8 @@ def raw_scores(estimator: Any, sample: Sample, asked: pl.DataFrame) -> Numbers:
         raw = estimator.predict(asked, prediction_type="RawFormulaVal")
     order = class_order(estimator.classes_, sample.contract)
     if len(classes) == 2:
-        return raw.reshape(-1, 1) * (1.0 if order == [0, 1] else -1.0)
-    return np.asarray(raw[:, order], dtype=np.float64)
+        return np.asarray(raw).reshape(-1, 1) * (1.0 if order == [0, 1] else -1.0)
+    return np.asarray(raw, dtype=np.float64)[:, order]
 
 
 def assert_adds_up(found: Contributions, raw: Numbers) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -18,7 +18,7 @@ from tests.waiting import PATIENCE_S
 ROWS: list[dict[str, Any]] = [{"age": 20 + i % 30, "base": float(i % 7), "job": "ab"[i % 2]} for i in range(60)]
 LABELS = {"two": ["yes" if row["age"] > 34 else "no" for row in ROWS], "three": [i % 3 == 0 for i in range(60)]}
 LABELS["colours"] = [["red", "green", "blue"][row["age"] % 3] for row in ROWS]
-READERS = {
+READERS: dict[str, Callable[[io.BytesIO], pl.DataFrame]] = {
     "text/csv": pl.read_csv,
     "application/vnd.apache.parquet": pl.read_parquet,
     "application/vnd.apache.arrow.stream": pl.read_ipc_stream,
@@ -61,7 +61,7 @@ def test_one_output_is_a_line_a_row(http: httpx.Client, table: bytes, accept: st
 
 
 def test_several_outputs_are_lines_that_name_them(http: httpx.Client, table: bytes) -> None:
-    query = {"model_id": "colours", "top": 1}
+    query = {"model_id": "colours", "top": "1"}
     as_json = http.post("/explain/file", params=query, content=table, headers=CSV).json()
     answer = http.post("/explain/file", params=query, content=table, headers={**CSV, "Accept": "text/csv"})
     found = pl.read_csv(answer.content)

@@ -1,0 +1,89 @@
+"""`explain` in a terminal, in a pipe and into files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests import doors
+from tests.cli.test_cli import Run, _own_environment, here, run
+
+__all__ = ["_own_environment", "here"]
+
+LOGISTIC = ("--model-class", "logistic_regression", "--target", "left")
+
+
+@pytest.fixture(scope="module")
+def yards(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, ...]]:
+    """The options that lead to a folder."""
+    folder = tmp_path_factory.mktemp("yards") / "local"
+    with doors.core(folder):
+        return {"folder": ("--storage", str(folder))}
+
+
+@pytest.fixture(scope="module")
+def staff(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tables") / "staff.csv"
+    rows = [f"{n},{'ab'[n % 2]},{n % 5},{'yes' if n > 15 else 'no'}" for n in range(1, 31)]
+    path.write_text("\n".join(["years,team,desk,left", *rows]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(yards: dict[str, tuple[str, ...]], staff: Path) -> str:
+    model_id: str = run("train", staff, *LOGISTIC, "--json", *yards["folder"]).document["model_id"]
+    return model_id
+
+
+def test_every_output_of_explanations_says_the_same(here: Run, staff: Path, tmp_path: Path, model: str) -> None:
+    document = here("explain", model, staff, "--json").document
+    assert (document["unit"], document["outputs"]) == ("log_odds", ["yes"])
+    assert document["feature_names"] == ["years", "team", "desk"]
+    assert len(document["contributions"]) == len(document["predictions"]) == 30
+    assert [warning["code"] for warning in document["warnings"]] == ["extra_columns"]
+
+    piped = here("explain", model, staff)
+    assert piped.out == here("explain", model, staff, "--output", "-").out
+    assert "Warning: " in piped.err
+    for name in ("out.csv", "out.json", "out.parquet"):
+        assert here("explain", model, staff, "--output", tmp_path / name).exit_code == 0
+    frame = pl.read_parquet(tmp_path / "out.parquet")
+    assert frame.columns == ["prediction", "base", "years", "team", "desk"]
+    assert [list(row) for row in frame.select("years", "team", "desk").rows()] == [
+        shares for (shares,) in document["contributions"]
+    ]
+    assert (tmp_path / "out.csv").read_text() == piped.out
+    assert json.loads((tmp_path / "out.json").read_text()) == document
+    said = here("explain", model, staff, "--output", tmp_path / "out.csv", "--json").document
+    assert (said["rows"], said["output"]) == (30, str(tmp_path / "out.csv"))
+
+
+def test_a_person_is_told_what_moved_a_row_most(
+    here: Run, staff: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelyard.cli.explaining.screen.is_terminal", lambda: True)
+    said = here("explain", model, staff, "--top", 2).out
+    assert "moved most by" in said
+    first = next(line for line in said.splitlines() if line.split()[:2] == ["0", "no"])
+    assert first.split()[3] == "years"
+    assert float(first.split()[4].rstrip(",")) < 0
+    assert "and 20 more rows; --output FILE writes all" in said
+    assert f"30 rows by model {model}; base, log-odds: yes " in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "words"),
+    [
+        (["nix", "{staff}"], 3, "'nix'"),
+        (["nix", "{staff}", "--top", "0"], 2, "top"),
+        (["nix", "{staff}", "--output", "out.xls"], 2, "must end in .csv, .json, .parquet"),
+    ],
+)
+def test_a_wrong_command_is_refused_in_words(
+    here: Run, staff: Path, arguments: list[str], exit_code: int, words: str
+) -> None:
+    answer = here("explain", *(argument.format(staff=staff) for argument in arguments))
+    assert (answer.exit_code, words in answer.err) == (exit_code, True), answer.err
