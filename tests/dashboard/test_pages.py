@@ -250,6 +250,28 @@ def test_one_row_is_predicted_from_a_form_of_the_models_columns(yard: Yard, peng
     assert set(penguin_model.feature_names) <= set(labels)
     app = button(app, "row-go").click().run()
     assert app.metric[0].value in (penguin_model.classes or ())
+    assert f"Why {app.metric[0].value}" in texts(app)
+    assert [one.label for one in app.metric[1:]] == ["Base", "Columns together", "Score"]
+    base, columns, score = (float(one.value) for one in app.metric[1:])
+    assert base + columns == pytest.approx(score, abs=0.01)
+
+
+def test_a_row_of_a_table_is_explained_when_it_is_asked_for(
+    yard: Yard, penguin_model: ModelMetadata, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = yard.open("predict")
+    app = app.selectbox(key="predict-model").set_value(penguin_model.model_id).run()
+    app = next(one for one in app.button if "sample" in one.label).click().run()
+    app = button(app, "predict-go").click().run()
+    assert "Score" not in [one.label for one in app.metric]
+    app = field(app, "Row to explain").set_value(3).run()
+    assert not app.exception
+    assert "Why Adelie" in texts(app)
+    assert "In log-odds of Adelie" in texts(app)
+    base, columns, score = (float(one.value) for one in app.metric[-3:])
+    assert base + columns == pytest.approx(score, abs=0.01)
+    monkeypatch.setattr("modelyard.dashboard.why.MOST_NUMBERS", 100)
+    assert "344 rows are too many to be explained here" in texts(app.run())
 
 
 def test_a_date_is_asked_for_by_a_field_of_dates(yard: Yard) -> None:

@@ -14,6 +14,7 @@ from modelyard.dashboard.listing import every_model, pick_model, title
 from modelyard.dashboard.predicted import Predicted, predict_table, show_predicted
 from modelyard.dashboard.row_form import ask_row
 from modelyard.dashboard.texts import t
+from modelyard.dashboard.why import show_why_in_table, show_why_row
 from modelyard.schemas import ModelMetadata, PredictRequest
 
 PURPOSE = "predict"
@@ -59,6 +60,7 @@ def _for_table(model: ModelMetadata) -> None:
     predicted = session.current().kept.get("predicted")
     if isinstance(predicted, Predicted) and predicted.belongs_to(model, table):
         show_predicted(predicted, model)
+        show_why_in_table(predicted, model)
 
 
 def _for_row(model: ModelMetadata) -> None:
@@ -83,3 +85,4 @@ def _for_row(model: ModelMetadata) -> None:
         if answer.classes is not None:
             with right:
                 draw(bars.probabilities([label(name) for name in answer.classes], shares), t("chart.probability"))
+    show_why_row(model, row)

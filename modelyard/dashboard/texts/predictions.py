@@ -35,6 +35,33 @@ PREDICTIONS: dict[str, tuple[str, str]] = {
     "predict.right_ones": ("{right} of {rows} rows are right", "Верно строк: {right} из {rows}"),
     "predict.measured_on": ("Measured on {rows} rows", "Измерено на строках: {rows}"),
     "predict.no_numbers": ("This column holds no numbers.", "В этом столбце нет чисел."),
+    "why.title": ("Why", "Почему"),
+    "why.of": ("Why {prediction}", "Почему {prediction}"),
+    "why.row": ("Row to explain", "Какую строку объяснить"),
+    "why.row_hint": ("a row's number", "номер строки"),
+    "why.row_help": (
+        "Rows count from 0, as in messages. The first one asked for takes a moment longer.",
+        "Строки считаются с 0, как в сообщениях. Первая займёт чуть больше времени.",
+    ),
+    "why.too_large": (
+        "{rows} rows are too many to be explained here: type one row in, or ask by another door.",
+        "Строк слишком много ({rows}): введите одну строку или спросите через другую дверь.",
+    ),
+    "why.base": ("Base", "База"),
+    "why.base_help": (
+        "The score of a row about which nothing is known: the mean over the training table.",
+        "Оценка строки, о которой ничего не известно: среднее по обучающей таблице.",
+    ),
+    "why.columns": ("Columns together", "Столбцы вместе"),
+    "why.score": ("Score", "Оценка"),
+    "why.log_odds": (
+        "In log-odds of {output}: a bar to the right speaks for it, a bar to the left against it.",
+        "В логарифмах шансов класса {output}: столбик вправо говорит за него, влево — против.",
+    ),
+    "why.target": (
+        "In the unit of the target: a bar to the right raises the number, a bar to the left lowers it.",
+        "В единицах целевого столбца: столбик вправо увеличивает число, влево — уменьшает.",
+    ),
     "row.help": (
         "Filled in with what is typical. An empty field is a missing value, which is allowed.",
         "Заполнено типичными значениями. Пустое поле — пропуск, это допустимо.",
