@@ -36,7 +36,12 @@ def contributions(values: Mapping[str, float]) -> Drawing:
     frame = pl.DataFrame({"name": list(shown), "value": list(shown.values())}, schema_overrides={"value": pl.Float64})
     ink, _ = inks()
     base = alt.Chart(frame, height=alt.Step(30)).encode(
-        x=alt.X("value:Q", title=t("chart.contribution"), scale=alt.Scale(domain=[-furthest, furthest])),
+        x=alt.X(
+            "value:Q",
+            title=t("chart.contribution"),
+            axis=alt.Axis(tickCount=7),
+            scale=alt.Scale(domain=[-furthest, furthest]),
+        ),
         y=alt.Y("name:N", title=None, sort=list(shown), axis=alt.Axis(labelLimit=220, labelOverlap=False)),
         tooltip=[
             alt.Tooltip("name:N", title=t("chart.feature")),
