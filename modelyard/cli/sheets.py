@@ -123,6 +123,8 @@ def report(found: Report) -> Iterator[RenderableType]:
     if found.residuals:
         yield screen.text("\nResiduals (true number minus prediction)", "bold")
         yield _residuals(found.residuals)
+    if found.coverage is not None:
+        yield screen.text(f"\nIntervals of 90% held {found.coverage:.1%} of the rows held out")
     if found.feature_importances:
         yield screen.text("\nFeature importances", "bold")
         yield _importances(found.feature_importances)

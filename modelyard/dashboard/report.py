@@ -107,6 +107,8 @@ def _show_curves(report: Report) -> None:
         with pair.cell():
             chart = numbers.histogram(report.residuals.edges, report.residuals.counts, t("chart.residual"))
             _show(t("report.residuals"), t("report.residuals_help"), chart)
+            if report.coverage is not None:
+                st.caption(t("report.coverage", share=formats.percent(report.coverage)))
     if report.roc_curves:
         with pair.cell():
             _show(t("report.roc"), t("report.roc_help"), curves.roc(report.roc_curves))

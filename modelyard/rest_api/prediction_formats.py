@@ -32,6 +32,7 @@ def write_json(found: Predictions) -> bytes:
         "predictions": found.predictions,
         "classes": found.classes,
         "probabilities": found.probabilities,
+        **({} if found.intervals is None else {"intervals": found.intervals}),
         "warnings": [warning.model_dump(exclude_none=True) for warning in found.warnings],
     }
     return orjson.dumps(document)
@@ -40,7 +41,8 @@ def write_json(found: Predictions) -> bytes:
 def write(found: Predictions, media_type: str) -> bytes:
     """Write predictions in one of MEDIA_TYPES.
 
-    Tables have the column `prediction`, then `probability_<label>` for each class if probabilities were asked for.
+    Tables have the column `prediction`, then `probability_<label>` for each class, or `low` and `high`, if these were
+    asked for.
     """
     if media_type == JSON:
         return write_json(found)
@@ -48,6 +50,9 @@ def write(found: Predictions, media_type: str) -> bytes:
     if found.probabilities is not None and found.classes is not None:
         scores = pl.DataFrame(found.probabilities, orient="row", schema=[str(i) for i in range(len(found.classes))])
         columns += [scores.to_series(i).alias(f"probability_{_text(label)}") for i, label in enumerate(found.classes)]
+    if found.intervals is not None:
+        ends = pl.DataFrame(found.intervals, orient="row", schema={"low": pl.Float64, "high": pl.Float64})
+        columns += ends.get_columns()
     frame = pl.DataFrame(columns)
     out = io.BytesIO()
     if media_type == CSV:

@@ -156,3 +156,4 @@ class Predictions:
     classes: list[bool | int | str] | None
     probabilities: list[list[float]] | None = None
     warnings: list[ModelWarning] = field(default_factory=list)
+    intervals: list[tuple[float, float]] | None = None

@@ -119,6 +119,8 @@ class RetrainRequest(TableRequest):
 class PredictRequest(TableRequest):
     """A table to predict for, by the model that the reference `model_id` means.
 
+    `interval` asks, of a regression, for the interval around each number that is to hold this share of the true ones.
+
     How the table is read is said only if it is not read as in training.
     """
 
@@ -126,6 +128,7 @@ class PredictRequest(TableRequest):
     X: TableValue
     feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
     probabilities: StrictBool = False
+    interval: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False, strict=True)] | None = None
 
 
 class ModelQuery(Request):

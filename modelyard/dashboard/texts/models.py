@@ -119,6 +119,10 @@ MODELS: dict[str, tuple[str, str]] = {
         "By how much the predictions miss: the narrower around 0, the better.",
         "Насколько предсказания ошибаются: чем уже вокруг 0, тем лучше.",
     ),
+    "report.coverage": (
+        "Intervals of 90 % held {share} of the rows held out.",
+        "Интервалы на 90 % содержали истинное число для {share} отложенных строк.",
+    ),
     "report.importances": ("What counts", "Что важно"),
     "report.importances_help": (
         "Each column's share in what the model goes by.",

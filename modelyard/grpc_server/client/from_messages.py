@@ -40,6 +40,7 @@ def read_predictions(message: pb.PredictResponse, *, probabilities: bool) -> Pre
         classes=classes,
         probabilities=[list(row.values) for row in message.probabilities] if probabilities and classes else None,
         warnings=[messages.read(ModelWarning, warning) for warning in message.warnings],
+        intervals=[(one.low, one.high) for one in message.intervals] or None,
     )
 
 
@@ -56,6 +57,7 @@ def joined(answers: Iterable[Predictions]) -> Predictions:
         predictions=list(chain.from_iterable(one.predictions for one in found)),
         probabilities=list(chain.from_iterable(rows)) if rows else None,
         warnings=_joined_warnings(chain.from_iterable(one.warnings for one in found)),
+        intervals=list(chain.from_iterable(one.intervals or () for one in found)) or None,
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from modelyard.ml_core.serving.loaded import LoadedModel
 from modelyard.schemas import Predictions, PredictRequest
@@ -23,7 +25,12 @@ def predict(model: LoadedModel, request: PredictRequest) -> Predictions:
 
 
 def check(model: LoadedModel, request: PredictRequest) -> FewRows | Table:
-    """Check the table of a request against the model's contract. Raises InvalidTable."""
+    """Check the table of a request against the model's contract, and whether the model has the interval asked for.
+
+    Raises InvalidTable, and what `Margins.of` raises.
+    """
+    if request.interval is not None:
+        model.margins.of(request.interval)
     reader, X = model.reader, request.X
     file = reader.usual.told(request) if isinstance(X, (Path, FileContent)) else None
     checked = reader.read(X, request.feature_names, request.decimal, request.thousands, file)
@@ -41,22 +48,34 @@ def _is_training_table(model: LoadedModel, checked: FewRows | Table) -> bool:
 def predict_many(model: LoadedModel, table: Table, request: PredictRequest) -> Predictions:
     """Predict for each row of a checked table."""
     scores = model.predictor.many(table.frame if model.reads_enums else table.text_frame)
+    predictions = model.task.many_answers(scores, model.contract)
     return Predictions(
         model_id=model.model_id,
-        predictions=model.task.many_answers(scores, model.contract),
+        predictions=predictions,
         classes=list(model.contract.classes) or None,
         probabilities=scores.tolist() if request.probabilities and model.contract.classes else None,
         warnings=list(table.warnings),
+        intervals=_intervals(model, request, predictions),
     )
 
 
 def answer_few(model: LoadedModel, scores: list[list[float]], checked: FewRows, request: PredictRequest) -> Predictions:
     """Return the answer for checked rows and their scores."""
-    classes = model.contract.classes
+    classes, predictions = model.contract.classes, model.task.answers(scores, model.contract)
     return Predictions(
         model_id=model.model_id,
-        predictions=model.task.answers(scores, model.contract),
+        predictions=predictions,
         classes=list(classes) or None,
         probabilities=scores if request.probabilities and classes else None,
         warnings=list(checked.warnings),
+        intervals=_intervals(model, request, predictions),
     )
+
+
+def _intervals(
+    model: LoadedModel, request: PredictRequest, predictions: Iterable[Any]
+) -> list[tuple[float, float]] | None:
+    if request.interval is None:
+        return None
+    margin = model.margins.of(request.interval)
+    return [(value - margin, value + margin) for value in predictions]
