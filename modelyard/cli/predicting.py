@@ -37,6 +37,15 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Add the probability of each class, if there are classes.")
     ] = False,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            "--interval",
+            metavar="SHARE",
+            help="Add low and high around each number, to hold this share of the true ones, such as 0.9.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -61,7 +70,8 @@ def predict(
 
     check_output(output, as_json=json)
     with table_file(file) as table:
-        request = parse(PredictRequest, {**reading, "model_id": ref, "X": table, "probabilities": probabilities})
+        asked = {"model_id": ref, "X": table, "probabilities": probabilities, "interval": interval}
+        request = parse(PredictRequest, {**reading, **asked})
         with open_yard(url, storage) as yard, screen.busy(f"Predicting {table.name} by {ref}", as_json=json):
             found = yard.predict(request)
     if output not in (None, "-"):
@@ -98,6 +108,7 @@ def _document(found: Predictions, output: str | None) -> bytes:
     if output is None:
         fields |= {"predictions": found.predictions, "probabilities": found.probabilities}
         fields |= {"ids": found.ids, "id_column": found.id_column}
+        fields |= {} if found.intervals is None else {"intervals": found.intervals}
     else:
         fields |= {"output": output, "rows": len(found.predictions)}
     return orjson.dumps(fields)
@@ -129,6 +140,7 @@ def _spread(found: Predictions) -> str:
 
 def _first_rows(found: Predictions) -> Any:
     shares = [f"p({screen.label(label)})" for label in found.classes or ()] if found.probabilities else []
+    shares += ["low", "high"] if found.intervals else []
     titles = ["row", "prediction", *(screen.text(share).plain for share in shares)]
     if found.id_column is not None:
         titles.insert(1, screen.text(found.id_column).plain)
@@ -136,5 +148,6 @@ def _first_rows(found: Predictions) -> Any:
     for row, label in enumerate(found.predictions[:_FIRST]):
         ids = [] if found.ids is None else [screen.label(found.ids[row])]
         cells = [screen.number(share) for share in found.probabilities[row]] if found.probabilities else []
+        cells += [screen.number(end) for end in found.intervals[row]] if found.intervals else []
         screen.add_row(made, row, *ids, screen.label(label), *cells)
     return made

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from modelyard.cli import screen
-from modelyard.schemas import ConfusionMatrix, Histogram, ModelMetadata, Report, Tracking
+from modelyard.schemas import ConfusionMatrix, Histogram, ModelMetadata, Report, Tracking, interval_of, meaning
 
 _MEASURES = (
     "accuracy",
@@ -30,6 +30,12 @@ _MEASURES = (
 )
 """The order of reading: what is looked at first comes first."""
 
+_COLUMNS = (
+    ("validation", "validation_{}"),
+    ("± std", "validation_{}_std"),
+    ("baseline", "baseline_{}"),
+    ("train", "train_{}"),
+)
 _HEADLINES = ("accuracy", "rmse")
 _BAR = 24
 _TOP = 20
@@ -88,16 +94,25 @@ def _spoken_evaluation(model: ModelMetadata) -> str:
 
 
 def metrics(values: Mapping[str, float | None]) -> Table:
-    """Return metrics as measures by where they were taken, the ones most looked at first."""
-    measures = {name.removeprefix("validation_").removeprefix("train_").removesuffix("_std") for name in values}
+    """Return metrics as measures by where they were taken, the ones most looked at first.
+
+    Values have their 90 % intervals in parentheses.
+    """
+    measures = {meaning(name).measure: meaning(name) for name in values}
     known = [name for name in _MEASURES if name in measures]
-    columns = [("validation", "validation_{}"), ("± std", "validation_{}_std"), ("train", "train_{}")]
-    columns = [column for column in columns if any(column[1].format(name) in values for name in measures)]
+    columns = [column for column in _COLUMNS if any(column[1].format(name) in values for name in measures)]
     made = screen.table("metric", *(title for title, _ in columns), right=[title for title, _ in columns])
-    for name in [*known, *sorted(measures - set(known))]:
-        cells = [screen.number(values[key]) if (key := form.format(name)) in values else "" for _, form in columns]
-        screen.add_row(made, name.replace("_", " "), *cells, style="bold" if name in _HEADLINES else None)
+    for name in [*known, *sorted(measures.keys() - set(known))]:
+        cells = [_with_interval(key, values) if (key := form.format(name)) in values else "" for _, form in columns]
+        title = name.replace("_", " ") + (" (macro)" if measures[name].is_macro else "")
+        screen.add_row(made, title, *cells, style="bold" if name in _HEADLINES else None)
     return made
+
+
+def _with_interval(name: str, values: Mapping[str, float | None]) -> str:
+    found = interval_of(name, values)
+    between = "" if found is None else f" ({screen.number(found[0])}\N{EN DASH}{screen.number(found[1])})"
+    return screen.number(values[name]) + between
 
 
 def report(found: Report) -> Iterator[RenderableType]:
@@ -112,6 +127,8 @@ def report(found: Report) -> Iterator[RenderableType]:
     if found.residuals:
         yield screen.text("\nResiduals (true number minus prediction)", "bold")
         yield _residuals(found.residuals)
+    if found.coverage is not None:
+        yield screen.text(f"\nIntervals of 90% held {found.coverage:.1%} of the rows held out")
     if found.feature_importances:
         yield screen.text("\nFeature importances", "bold")
         yield _importances(found.feature_importances)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from modelyard.dashboard.texts import language, t
-from modelyard.schemas import Prediction, is_loss
+from modelyard.schemas import Prediction, interval_of, meaning
 
 _APART = "\N{NARROW NO-BREAK SPACE}"
 _MARKDOWN = re.compile(r"[\\`*\[\]~$<>|:]|(?<!\w)_|_(?!\w)|^[#+-]", re.MULTILINE)
@@ -25,16 +26,32 @@ def percent(share: float | None) -> str:
 
 def is_share(metric: str) -> bool:
     """Whether a metric is a share of 1; the others are losses, and R², which may be below 0."""
-    return not is_loss(metric) and not metric.removesuffix("_std").endswith("r2")
+    named = meaning(metric)
+    return not named.is_loss and named.measure != "r2"
 
 
 def metric_value(metric: str, value: float | None) -> str:
     """Write a metric: shares in percent, all others as numbers."""
     if value is None:
         return NOTHING
-    if metric.removesuffix("_std").endswith("mape"):
+    if meaning(metric).measure == "mape":
         return f"{number(value * 100, 3)} %"
     return percent(value) if is_share(metric) else number(value, 3)
+
+
+def metric_interval(metric: str, metrics: Mapping[str, float | None]) -> str | None:
+    """Write between which values a metric lies, as one text; None if that is not known."""
+    found = interval_of(metric, metrics)
+    if found is None:
+        return None
+    low, high = (metric_value(metric, end) for end in found)
+    return f"{low.removesuffix(' %') if high.endswith(' %') else low}\N{EN DASH}{high}"
+
+
+def metric_with_interval(metric: str, metrics: Mapping[str, float | None]) -> str:
+    """Write a metric and between which values it lies, in parentheses."""
+    value, between = metric_value(metric, metrics.get(metric)), metric_interval(metric, metrics)
+    return value if between is None else f"{value} ({between})"
 
 
 def number(value: float | None, digits: int = 4) -> str:

@@ -62,7 +62,7 @@ def _table(line: Sequence[ModelMetadata]) -> ModelMetadata | None:
             "parent": config.NumberColumn(t("column.parent"), format="v%d", width="small"),
             **{
                 name: config.NumberColumn(
-                    metric_title(name), format="percent" if is_share(name) else "compact", width="small"
+                    metric_title(f"validation_{name}"), format="percent" if is_share(name) else "compact", width="small"
                 )
                 for name in metrics
             },

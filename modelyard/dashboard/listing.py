@@ -10,7 +10,7 @@ import streamlit as st
 
 from modelyard.dashboard import formats, session
 from modelyard.dashboard.texts import t
-from modelyard.schemas import ModelClassInfo, ModelMetadata, ModelQuery, StatusFilter, headline
+from modelyard.schemas import ModelClassInfo, ModelMetadata, ModelQuery, StatusFilter, headline, meaning
 
 
 def every_model(status: StatusFilter = "active", name: str | None = None) -> list[ModelMetadata]:
@@ -48,9 +48,9 @@ def key_metric(model: ModelMetadata) -> tuple[str, float | None]:
 def written_metric(model: ModelMetadata) -> str:
     """Write the metric that tells most; its name too, unless it is accuracy."""
     name, value = key_metric(model)
-    bare = name.removeprefix("validation_").removeprefix("train_")
+    measure = meaning(name).measure
     text = formats.metric_value(name, value)
-    return text if bare in ("", "accuracy") else f"{t(f'metric.{bare}')} {text}"
+    return text if measure in ("", "accuracy") else f"{t(f'metric.{measure}')} {text}"
 
 
 def models_table(

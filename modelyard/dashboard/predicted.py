@@ -20,13 +20,15 @@ from modelyard.schemas import ConfusionMatrix, ModelMetadata, ModelWarning, Pred
 
 SHOWN_ROWS = 1_000
 _PREDICTION = "prediction"
+_ENDS = ("low", "high")
 
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
     """The predictions for a table: `frame` holds the label and each class's probability, a row each.
 
-    Without classes (regression) it holds the number alone. `ids` has one column, or none if the rows have no ids.
+    Without classes (regression) it holds the number, and `low` and `high` around it if an interval was asked for.
+    `ids` has one column, or none if the rows have no ids.
     """
 
     model_id: str
@@ -46,13 +48,16 @@ class Predicted:
         return self.frame.select(pl.max_horizontal(self.frame.columns[1:])).to_series().rename("certainty")
 
 
-def predict_table(model: ModelMetadata, table: Table) -> Predicted:
+def predict_table(model: ModelMetadata, table: Table, interval: float | None = None) -> Predicted:
     """Send a table as a file and keep the answer as columns."""
-    fields = {"model_id": model.model_id, "X": table.path, "probabilities": True, **table.said}
+    fields = {"model_id": model.model_id, "X": table.path, "probabilities": True, "interval": interval, **table.said}
     request = parse(PredictRequest, fields)
     answer = session.yard().predict(request)
     if answer.classes is None:
         numbers = pl.DataFrame({_PREDICTION: answer.predictions}, schema={_PREDICTION: pl.Float64})
+        if answer.intervals is not None:
+            ends = pl.DataFrame(answer.intervals, schema=dict.fromkeys(_ENDS, pl.Float64), orient="row")
+            numbers = pl.concat([numbers, ends], how="horizontal")
         return Predicted(answer.model_id, table, numbers, (), tuple(answer.warnings), _ids(answer))
     classes = tuple(label(name) for name in answer.classes)
     labels = pl.Series(_PREDICTION, [label(value) for value in answer.predictions], dtype=pl.String)
@@ -188,6 +193,7 @@ def _show_rows(predicted: Predicted) -> None:
         hide_index=True,
         column_config={
             _PREDICTION: (config.TextColumn if predicted.classes else config.NumberColumn)(t("predict.prediction")),
+            **{end: config.NumberColumn(t(f"predict.{end}")) for end in _ENDS if end in frame.columns},
             **{
                 f"probability {name}": config.ProgressColumn(
                     t("predict.probability", name=name), format="percent", min_value=0, max_value=1, color="primary"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import streamlit as st
 
 from modelyard.dashboard import formats, notices
 from modelyard.dashboard.charts import Drawing, bars, curves, draw, numbers, side_by_side
 from modelyard.dashboard.texts import known, t
-from modelyard.schemas import ModelMetadata, Report, headline
+from modelyard.schemas import ModelMetadata, Report, headline, meaning
 
 _HEADLINE = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "log_loss", "rmse", "mae", "r2", "mape")
 
@@ -15,34 +17,42 @@ _HEADLINE = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "log_loss", "rmse
 def show_metrics(model: ModelMetadata) -> None:
     """Show what counts most, as numbers."""
     metrics = model.metrics
-    held_out = [name for name in _HEADLINE if f"validation_{name}" in metrics]
-    shown = [(metric_title(name), f"validation_{name}") for name in held_out]
+    shown = [key for name in _HEADLINE if (key := f"validation_{name}") in metrics]
     if not shown and (trained := headline(model.task, metrics)) is not None:
-        shown = [(metric_title(trained), trained)]
+        shown = [trained]
     with st.container(horizontal=True):
-        for title, key in shown:
-            deviation = metrics.get(f"{key}_std")
+        for key in shown:
             st.metric(
-                title,
+                metric_title(key),
                 formats.metric_value(key, metrics.get(key)),
-                None if deviation is None else f"± {formats.metric_value(key, deviation)}",
+                formats.metric_interval(key, metrics),
                 delta_color="off",
                 delta_arrow="off",
                 border=True,
                 help=_explained(key),
             )
-    st.caption(judged_by(model))
+    st.caption(" ".join((judged_by(model), *_trusted_by(metrics))))
 
 
 def judged_by(model: ModelMetadata) -> str:
     """Say in a sentence where the metrics come from."""
     evaluation = model.evaluation
-    if not any(name.startswith("validation_") for name in model.metrics):
+    if not any(meaning(name).rows == "validation" for name in model.metrics):
         return t("report.by_none", rows=formats.count(model.n_rows))
     if evaluation.method == "cv":
         return t("report.by_cv", folds=evaluation.folds, rows=formats.count(model.n_rows))
     how = "report.by_time" if evaluation.method == "time" else "report.by_holdout"
     return t(how, share=f"{evaluation.fraction * 100:g} %", rows=formats.count(model.n_rows))
+
+
+def _trusted_by(metrics: Mapping[str, float | None]) -> Iterator[str]:
+    """Say what the intervals mean, and what the same answer for every row would get."""
+    if any(meaning(name).kind == "low" for name in metrics):
+        yield t("report.intervals")
+    baselines = [name for name in metrics if meaning(name).rows == "baseline"]
+    told = [f"{t(f'metric.{meaning(name).measure}')} {formats.metric_value(name, metrics[name])}" for name in baselines]
+    if told:
+        yield t("report.baseline", metrics=", ".join(told))
 
 
 def show_report(model: ModelMetadata, report: Report) -> None:
@@ -70,14 +80,19 @@ def show_report(model: ModelMetadata, report: Report) -> None:
 
 
 def metric_title(metric: str) -> str:
-    """Name a metric."""
-    bare = metric.removeprefix("validation_")
-    return t(f"metric.{bare}") if known(f"metric.{bare}") else bare.replace("_", " ")
+    """Name a metric; without the rows it was measured on, that of one class."""
+    named = meaning(metric)
+    key = f"metric.{named.measure}"
+    title = t(key) if known(key) else named.measure.replace("_", " ")
+    if named.is_macro and named.rows:
+        title = t("metric.macro", metric=title)
+    return t(f"metric.of_{named.rows}", metric=title) if named.rows in ("train", "baseline") else title
 
 
 def _explained(metric: str) -> str | None:
-    key = f"metric_help.{metric.removeprefix('validation_')}"
-    return t(key) if known(key) else None
+    named = meaning(metric)
+    key = f"metric_help.{named.measure}"
+    return t(key) if known(key) and named.rows == "validation" else None
 
 
 def _show(title: str, hint: str, chart: Drawing) -> None:
@@ -93,6 +108,8 @@ def _show_curves(report: Report) -> None:
         with pair.cell():
             chart = numbers.histogram(report.residuals.edges, report.residuals.counts, t("chart.residual"))
             _show(t("report.residuals"), t("report.residuals_help"), chart)
+            if report.coverage is not None:
+                st.caption(t("report.coverage", share=formats.percent(report.coverage)))
     if report.roc_curves:
         with pair.cell():
             _show(t("report.roc"), t("report.roc_help"), curves.roc(report.roc_curves))
@@ -115,10 +132,11 @@ def _show_details(model: ModelMetadata, report: Report) -> None:
         if report.calibration_curve:
             _show(t("report.calibration"), t("report.calibration_help"), curves.calibration(report.calibration_curve))
     with st.expander(t("report.all_metrics")):
+        shown = [name for name in model.metrics if meaning(name).kind in ("value", "std")]
         st.table(
             {
-                t("report.metric"): [_full_title(name) for name in model.metrics],
-                t("report.value"): [formats.metric_value(name, value) for name, value in model.metrics.items()],
+                t("report.metric"): [_full_title(name) for name in shown],
+                t("report.value"): [formats.metric_with_interval(name, model.metrics) for name in shown],
             },
             hide_index=True,
             border="horizontal",
@@ -126,9 +144,8 @@ def _show_details(model: ModelMetadata, report: Report) -> None:
 
 
 def _full_title(metric: str) -> str:
-    if metric.endswith("_std"):
-        return t("report.deviation", metric=metric_title(metric.removesuffix("_std")))
-    return metric_title(metric)
+    title = metric_title(metric)
+    return t("report.deviation", metric=title) if meaning(metric).kind == "std" else title
 
 
 def _show_per_class(report: Report) -> None:

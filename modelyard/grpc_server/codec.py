@@ -105,6 +105,8 @@ def write_predictions(found: Predictions) -> bytes:
         parts += _probabilities(found.probabilities, len(found.classes or ()))
     if found.ids is not None:
         parts.append(pb.PredictResponse(ids=write_values(found.ids), id_column=found.id_column).SerializeToString())
+    if found.intervals is not None:
+        parts += _intervals(found.intervals)
     if found.warnings:
         warnings = [messages.write(pb.Warning, warning) for warning in found.warnings]
         parts.append(pb.PredictResponse(warnings=warnings).SerializeToString())
@@ -160,6 +162,13 @@ def _probabilities(rows: list[list[float]], width: int) -> Iterable[bytes]:
     head = first[: len(first) - 8 * width]  # tag and length, the same for every row
     pack = struct.Struct(f"<{width}d").pack
     return (head + pack(*row) for row in rows)
+
+
+def _intervals(rows: Iterable[tuple[float, float]]) -> Iterable[bytes]:
+    first = pb.PredictResponse(intervals=[pb.Interval(low=0.0, high=0.0)]).SerializeToString()
+    head, between = first[:-17], first[-9:-8]  # tags and length, the same for every row
+    pack = struct.Struct("<dcd").pack
+    return (head + pack(low, between, high) for low, high in rows)
 
 
 def _training_fields(message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y: Iterable[pb.Value]) -> dict[str, Any]:

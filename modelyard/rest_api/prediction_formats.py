@@ -47,6 +47,7 @@ def write_json(found: Predictions) -> bytes:
         "probabilities": found.probabilities,
         "ids": found.ids,
         "id_column": found.id_column,
+        **({} if found.intervals is None else {"intervals": found.intervals}),
         "warnings": [warning.model_dump(exclude_none=True) for warning in found.warnings],
     }
     return orjson.dumps(document)
@@ -56,7 +57,7 @@ def write(found: Predictions, media_type: str) -> bytes:
     """Write predictions in one of MEDIA_TYPES.
 
     Tables have the ids first, if there are any, under the name of their own column; then the column `prediction`, and
-    `probability_<label>` for each class if probabilities were asked for.
+    `probability_<label>` for each class, or `low` and `high`, if these were asked for.
     """
     if media_type == JSON:
         return write_json(found)
@@ -65,6 +66,9 @@ def write(found: Predictions, media_type: str) -> bytes:
         scores = pl.DataFrame(found.probabilities, orient="row", schema=[str(i) for i in range(len(found.classes))])
         names = [f"probability_{label_text(label)}" for label in found.classes]
         columns += [scores.to_series(i).alias(name) for i, name in enumerate(names)]
+    if found.intervals is not None:
+        ends = pl.DataFrame(found.intervals, orient="row", schema={"low": pl.Float64, "high": pl.Float64})
+        columns += ends.get_columns()
     ids = id_columns(found.id_column, found.ids, {column.name for column in columns})
     return write_frame(pl.DataFrame([*ids, *columns]), media_type)
 

@@ -176,6 +176,7 @@ class Predictions:
     warnings: list[ModelWarning] = field(default_factory=list)
     ids: list[bool | int | float | str | None] | None = None
     id_column: str | None = None
+    intervals: list[tuple[float, float]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ _WORDS = {
     "float_type": "must be a number",
     "finite_number": "must be a finite number",
     "literal_error": "must be {expected}",
+    "greater_than": "must be more than {gt:g}",
+    "less_than": "must be less than {lt:g}",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
 }

@@ -58,6 +58,7 @@ class Report(Frozen):
     calibration_curve: dict[str, Curve] | None = None
     per_class: list[dict[str, Any]] | None = None
     residuals: Histogram | None = None
+    coverage: float | None = None
     predicted_against_actual: ActualAndPredicted | None = None
     learning_curve: LearningCurve | None = None
     feature_importances: dict[str, float] | None = None

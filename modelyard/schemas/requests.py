@@ -134,6 +134,8 @@ class RetrainRequest(TableRequest):
 class ServingRequest(TableRequest):
     """Base of requests with a table for the model that the reference `model_id` means.
 
+    `interval` asks, of a regression, for the interval around each number that is to hold this share of the true ones.
+
     How the table is read is said only if it is not read as in training.
     """
 
@@ -149,6 +151,7 @@ class PredictRequest(ServingRequest):
     """
 
     probabilities: StrictBool = False
+    interval: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False, strict=True)] | None = None
 
 
 class ExplainRequest(ServingRequest):

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from modelyard.schemas import meaning
+
 Record = Mapping[str, Any]
 Ending = Literal["running", "completed", "failed", "stopped"]
 
@@ -73,7 +75,12 @@ def _of_model(model: Record, job: Record | None, warnings: list[Record]) -> Expe
         f"Model {model['name']}:{model['version']} ({model['model_id']}), trained by Modelyard in "
         f"{model['training_seconds']:.1f} s"
     )
-    metrics = {name.removeprefix("validation_"): value for name, value in model["metrics"].items() if value is not None}
+    # Ends of intervals stay in the report: as values of their own they would crowd out the metrics.
+    metrics = {
+        name.removeprefix("validation_"): value
+        for name, value in model["metrics"].items()
+        if value is not None and meaning(name).kind in ("value", "std")
+    }
     started, ended = _times_of_model(model, job)
     environment = model["environment"]
     data = {

@@ -40,6 +40,11 @@ def test_a_regression_is_trained_shown_listed_and_asked(here: Run, prices: Path,
     said = here("predict", "prices", prices, "--output", out).out
     assert "30 rows by model" in said
     assert "mean 13" in said
+    assert here("predict", "prices", prices, "--interval", "0.5", "--output", out).exit_code == 0
+    assert out.read_text().splitlines()[0] == "prediction,low,high"
+    refused = here("predict", "prices", prices, "--interval", "0.9")
+    assert refused.exit_code == 4
+    assert "an interval of 0.9 needs at least 9 rows held out" in refused.err
     document = here("predict", "prices", prices, "--json").document
     assert (document["classes"], document["probabilities"]) == (None, None)
 

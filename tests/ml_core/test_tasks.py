@@ -15,6 +15,7 @@ from modelyard.errors import InvalidTable
 from modelyard.ml_core.resampling import Measure, means
 from modelyard.ml_core.sentences import say_trained
 from modelyard.ml_core.serving import loaded, predicting
+from modelyard.ml_core.serving.margins import Margins
 from modelyard.ml_core.tasks import TASKS
 from modelyard.ml_core.tasks.base import KeysOfTask, Metrics, Part, Scores, Splits, Truth, Weights
 from modelyard.ml_core.training import orders, plan, runs
@@ -146,6 +147,7 @@ def test_another_task_trains_and_answers(line: Line, tmp_path: Path) -> None:
         reader=Reader(contract),
         predictor=line.predictor(trained.estimator, contract),
         task=Values(),
+        margins=Margins("line:1", lambda: np.zeros(0)),
         n_rows=60,
         features_fingerprint=None,
         reads_enums=line.reads_enums,

@@ -13,7 +13,7 @@ from modelyard.dashboard.listing import class_title, classes, entry, every_model
 from modelyard.dashboard.pages.models import MOST_COMPARED
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.texts import t
-from modelyard.schemas import ModelMetadata, is_loss
+from modelyard.schemas import ModelMetadata, meaning
 
 
 def show() -> None:
@@ -56,24 +56,20 @@ def _show_metrics(models: Sequence[ModelMetadata]) -> None:
         (t("column.class"), [formats.escaped(class_title(model.model_class_key)) for model in models]),
         (t("column.rows"), [formats.count(model.n_rows) for model in models]),
     ]
-    measured = dict.fromkeys(name for model in models for name in model.metrics if not name.endswith("_std"))
-    for name in measured:
-        values = [model.metrics.get(name) for model in models]
-        rows.append((metric_title(name), _best_marked(name, values)))
+    measured = dict.fromkeys(name for model in models for name in model.metrics if meaning(name).kind == "value")
+    rows += [(metric_title(name), _best_marked(name, models)) for name in measured]
     _table(t("report.metric"), rows, models)
 
 
-def _best_marked(metric: str, values: Sequence[float | None]) -> list[str]:
-    """Write the values, the best one bold; none if all are as good."""
-    present = [value for value in values if value is not None]
-    best = (min if is_loss(metric) else max)(present, default=None)
-    several = len(set(present)) > 1 and not metric.startswith("train_")  # learning by heart is no merit
-    return [
-        f"**{formats.metric_value(metric, value)}**"
-        if several and value is not None and value == best
-        else formats.metric_value(metric, value)
-        for value in values
-    ]
+def _best_marked(metric: str, models: Sequence[ModelMetadata]) -> list[str]:
+    """Write the models' values with their intervals, the best one bold; none if all are as good."""
+    named = meaning(metric)
+    values = [model.metrics.get(metric) for model in models]
+    present = {value for value in values if value is not None}
+    best = (min if named.is_loss else max)(present, default=None)
+    marked = len(present) > 1 and named.rows == "validation"  # learning by heart is no merit, nor is a baseline
+    written = [formats.metric_with_interval(metric, model.metrics) for model in models]
+    return [f"**{text}**" if marked and value == best else text for value, text in zip(values, written, strict=True)]
 
 
 def _show_hyperparams(models: Sequence[ModelMetadata]) -> None:

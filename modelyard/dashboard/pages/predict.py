@@ -9,15 +9,16 @@ import streamlit as st
 
 from modelyard.dashboard import notices, session, uploads
 from modelyard.dashboard.charts import bars, draw
-from modelyard.dashboard.formats import escaped, label, percent
+from modelyard.dashboard.formats import escaped, label, number, percent
 from modelyard.dashboard.listing import every_model, pick_model, title
 from modelyard.dashboard.predicted import Predicted, predict_table, show_predicted
 from modelyard.dashboard.row_form import ask_row
 from modelyard.dashboard.texts import t
 from modelyard.dashboard.why import show_why_in_table, show_why_row
-from modelyard.schemas import ModelMetadata, PredictRequest
+from modelyard.schemas import ModelMetadata, PredictRequest, meaning
 
 PURPOSE = "predict"
+_INTERVALS = (0.8, 0.9, 0.95)
 
 
 def show() -> None:
@@ -54,21 +55,44 @@ def _for_table(model: ModelMetadata) -> None:
     table = uploads.ask_for_table(PURPOSE, model.reading, sample=True)
     if table is None:
         return
+    interval = _ask_interval(model)
     if st.button(t("predict.go"), type="primary", icon=":material/play_arrow:", key="predict-go"):
         with notices.errors_in_place(), st.spinner(t("predict.asking")):
-            session.current().kept["predicted"] = predict_table(model, table)
+            session.current().kept["predicted"] = predict_table(model, table, interval)
     predicted = session.current().kept.get("predicted")
     if isinstance(predicted, Predicted) and predicted.belongs_to(model, table):
         show_predicted(predicted, model)
         show_why_in_table(predicted, model)
 
 
+def _ask_interval(model: ModelMetadata) -> float | None:
+    """Ask how sure the interval around each number shall be; not of classifiers, nor without rows held out."""
+    if model.task != "regression" or not any(meaning(name).rows == "validation" for name in model.metrics):
+        return None
+    chosen: float | None = st.selectbox(
+        t("predict.interval"),
+        _INTERVALS,
+        None,
+        format_func=lambda share: f"{share * 100:g} %",
+        placeholder=t("predict.no_interval"),
+        key="predict-interval",
+        help=t("predict.interval_help"),
+    )
+    return chosen
+
+
+def _ends(intervals: list[tuple[float, float]] | None) -> str | None:
+    return None if intervals is None else f"{number(intervals[0][0])} … {number(intervals[0][1])}"
+
+
 def _for_row(model: ModelMetadata) -> None:
     yard = session.yard()
+    interval = _ask_interval(model)
     row = ask_row(model, yard.get_report(model.model_id))
     if row is None:
         return
-    answer = yard.predict(PredictRequest(model_id=model.model_id, X=[row], probabilities=True))
+    request = PredictRequest(model_id=model.model_id, X=[row], probabilities=True, interval=interval)
+    answer = yard.predict(request)
     notices.show_warnings(answer.warnings)
     shares = (answer.probabilities or [[]])[0]
     with st.container(border=True):
@@ -77,7 +101,7 @@ def _for_row(model: ModelMetadata) -> None:
         left.metric(
             target,
             label(answer.predictions[0]),
-            percent(max(shares)) if shares else None,
+            percent(max(shares)) if shares else _ends(answer.intervals),
             delta_color="off",
             delta_arrow="off",
         )

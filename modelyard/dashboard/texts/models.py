@@ -101,6 +101,14 @@ MODELS: dict[str, tuple[str, str]] = {
         "Measured on the {rows} training rows themselves, which flatters.",
         "Измерено на самих обучающих строках ({rows}), поэтому завышено.",
     ),
+    "report.intervals": (
+        "Below each number: where it would lie, nine times in ten, with other rows held out.",
+        "Под каждым числом — где оно оказалось бы в девяти случаях из десяти при других отложенных строках.",
+    ),
+    "report.baseline": (
+        "The baseline, one and the same answer for every row, gets: {metrics}.",
+        "Базовый ответ, один и тот же для всех строк, даёт: {metrics}.",
+    ),
     "report.confusion": ("Confusion matrix", "Матрица ошибок"),
     "report.confusion_help": (
         "Rows held out, by their true and their predicted class.",
@@ -115,6 +123,10 @@ MODELS: dict[str, tuple[str, str]] = {
     "report.residuals_help": (
         "By how much the predictions miss: the narrower around 0, the better.",
         "Насколько предсказания ошибаются: чем уже вокруг 0, тем лучше.",
+    ),
+    "report.coverage": (
+        "Intervals of 90 % held {share} of the rows held out.",
+        "Интервалы на 90 % содержали истинное число для {share} отложенных строк.",
     ),
     "report.importances": ("What counts", "Что важно"),
     "report.importances_help": (
@@ -153,8 +165,10 @@ MODELS: dict[str, tuple[str, str]] = {
     "report.metric": ("Metric", "Метрика"),
     "report.value": ("Value", "Значение"),
     "report.deviation": ("{metric}, deviation between folds", "{metric}, разброс между частями"),
+    "metric.macro": ("{metric} (macro)", "{metric} (макро)"),
+    "metric.of_train": ("{metric} on training rows", "{metric} на обучении"),
+    "metric.of_baseline": ("{metric} of the baseline", "{metric} у базового ответа"),
     "metric.accuracy": ("Accuracy", "Доля верных"),
-    "metric.train_accuracy": ("Accuracy on training rows", "Доля верных на обучении"),
     "metric.balanced_accuracy": ("Balanced accuracy", "Сбалансированная доля"),
     "metric.precision": ("Precision", "Точность"),
     "metric.recall": ("Recall", "Полнота"),
@@ -164,7 +178,6 @@ MODELS: dict[str, tuple[str, str]] = {
     "metric.log_loss": ("Log loss", "Log loss"),
     "metric.brier": ("Brier score", "Оценка Брайера"),
     "metric.rmse": ("RMSE", "RMSE"),
-    "metric.train_rmse": ("RMSE on training rows", "RMSE на обучении"),
     "metric.mae": ("Mean absolute error", "Средняя абсолютная ошибка"),
     "metric.r2": ("R²", "R²"),
     "metric.median_absolute_error": ("Median absolute error", "Медианная абсолютная ошибка"),

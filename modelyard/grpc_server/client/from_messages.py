@@ -42,6 +42,7 @@ def read_predictions(message: pb.PredictResponse, *, probabilities: bool) -> Pre
         warnings=[messages.read(ModelWarning, warning) for warning in message.warnings],
         ids=_labels(message.ids) or None,
         id_column=message.id_column if message.HasField("id_column") else None,
+        intervals=[(one.low, one.high) for one in message.intervals] or None,
     )
 
 
@@ -74,6 +75,7 @@ def joined(answers: Iterable[Predictions]) -> Predictions:
         probabilities=list(chain.from_iterable(rows)) if rows else None,
         warnings=_joined_warnings(chain.from_iterable(one.warnings for one in found)),
         ids=None if found[0].ids is None else list(chain.from_iterable(one.ids or () for one in found)),
+        intervals=list(chain.from_iterable(one.intervals or () for one in found)) or None,
     )
 
 

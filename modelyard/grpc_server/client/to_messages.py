@@ -62,6 +62,7 @@ def prediction_message(request: PredictRequest) -> pb.PredictRequest:
     return pb.PredictRequest(
         model_id=request.model_id,
         probabilities=request.probabilities,
+        interval=request.interval,
         feature_names=request.feature_names,
         **_reading(request),
     )

@@ -980,6 +980,7 @@ class PredictRequest(_message.Message):
     HEADER_FIELD_NUMBER: _builtins.int
     NAMES_FIELD_NUMBER: _builtins.int
     SHEET_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     """The model: a reference."""
     probabilities: _builtins.bool
@@ -991,6 +992,8 @@ class PredictRequest(_message.Message):
     skip_rows: _builtins.int
     header: _builtins.bool
     sheet: _builtins.str
+    interval: _builtins.float
+    """For regression: the share of the true numbers that an interval around each prediction is to hold, between 0 and 1."""
     @_builtins.property
     def X(self) -> Global___Table: ...
     @_builtins.property
@@ -1014,10 +1017,11 @@ class PredictRequest(_message.Message):
         header: _builtins.bool | None = ...,
         names: Global___ColumnNames | None = ...,
         sheet: _builtins.str | None = ...,
+        interval: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "header", b"header", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_interval", b"_interval", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "header", b"header", "interval", b"interval", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "feature_names", b"feature_names", "header", b"header", "model_id", b"model_id", "names", b"names", "probabilities", b"probabilities", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_interval", b"_interval", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "feature_names", b"feature_names", "header", b"header", "interval", b"interval", "model_id", b"model_id", "names", b"names", "probabilities", b"probabilities", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
@@ -1027,6 +1031,8 @@ class PredictRequest(_message.Message):
     _WhichOneofArgType__encoding: _TypeAlias = _typing.Literal["_encoding", b"_encoding"]  # noqa: Y015
     _WhichOneofReturnType__header: _TypeAlias = _typing.Literal["header"]  # noqa: Y015
     _WhichOneofArgType__header: _TypeAlias = _typing.Literal["_header", b"_header"]  # noqa: Y015
+    _WhichOneofReturnType__interval: _TypeAlias = _typing.Literal["interval"]  # noqa: Y015
+    _WhichOneofArgType__interval: _TypeAlias = _typing.Literal["_interval", b"_interval"]  # noqa: Y015
     _WhichOneofReturnType__sheet: _TypeAlias = _typing.Literal["sheet"]  # noqa: Y015
     _WhichOneofArgType__sheet: _TypeAlias = _typing.Literal["_sheet", b"_sheet"]  # noqa: Y015
     _WhichOneofReturnType__skip_rows: _TypeAlias = _typing.Literal["skip_rows"]  # noqa: Y015
@@ -1041,6 +1047,8 @@ class PredictRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__encoding) -> _WhichOneofReturnType__encoding | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__header) -> _WhichOneofReturnType__header | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__interval) -> _WhichOneofReturnType__interval | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__sheet) -> _WhichOneofReturnType__sheet | None: ...
     @_typing.overload
@@ -1061,6 +1069,7 @@ class PredictResponse(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     IDS_FIELD_NUMBER: _builtins.int
     ID_COLUMN_FIELD_NUMBER: _builtins.int
+    INTERVALS_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     id_column: _builtins.str
     """What that column is called."""
@@ -1082,6 +1091,10 @@ class PredictResponse(_message.Message):
     def ids(self) -> _containers.RepeatedCompositeFieldContainer[Global___Value]:
         """One a row, as it came, if the model has a column of ids and the table has it, too; a null_value is a missing one."""
 
+    @_builtins.property
+    def intervals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Interval]:
+        """If asked for: one a row."""
+
     def __init__(
         self,
         *,
@@ -1092,16 +1105,46 @@ class PredictResponse(_message.Message):
         warnings: _abc.Iterable[Global___Warning] | None = ...,
         ids: _abc.Iterable[Global___Value] | None = ...,
         id_column: _builtins.str | None = ...,
+        intervals: _abc.Iterable[Global___Interval] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_id_column", b"_id_column", "id_column", b"id_column"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_id_column", b"_id_column", "classes", b"classes", "id_column", b"id_column", "ids", b"ids", "model_id", b"model_id", "predictions", b"predictions", "probabilities", b"probabilities", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_id_column", b"_id_column", "classes", b"classes", "id_column", b"id_column", "ids", b"ids", "intervals", b"intervals", "model_id", b"model_id", "predictions", b"predictions", "probabilities", b"probabilities", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__id_column: _TypeAlias = _typing.Literal["id_column"]  # noqa: Y015
     _WhichOneofArgType__id_column: _TypeAlias = _typing.Literal["_id_column", b"_id_column"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__id_column) -> _WhichOneofReturnType__id_column | None: ...
 
 Global___PredictResponse: _TypeAlias = PredictResponse  # noqa: Y015
+
+@_typing.final
+class Interval(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    low: _builtins.float
+    high: _builtins.float
+    def __init__(
+        self,
+        *,
+        low: _builtins.float | None = ...,
+        high: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "high", b"high", "low", b"low"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "high", b"high", "low", b"low"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__high: _TypeAlias = _typing.Literal["high"]  # noqa: Y015
+    _WhichOneofArgType__high: _TypeAlias = _typing.Literal["_high", b"_high"]  # noqa: Y015
+    _WhichOneofReturnType__low: _TypeAlias = _typing.Literal["low"]  # noqa: Y015
+    _WhichOneofArgType__low: _TypeAlias = _typing.Literal["_low", b"_low"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__high) -> _WhichOneofReturnType__high | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__low) -> _WhichOneofReturnType__low | None: ...
+
+Global___Interval: _TypeAlias = Interval  # noqa: Y015
 
 @_typing.final
 class Probabilities(_message.Message):
@@ -2395,6 +2438,9 @@ class Report(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     RESIDUALS_FIELD_NUMBER: _builtins.int
     PREDICTED_AGAINST_ACTUAL_FIELD_NUMBER: _builtins.int
+    COVERAGE_FIELD_NUMBER: _builtins.int
+    coverage: _builtins.float
+    """For regression: the share of the rows held out that an interval of 0.9 holds, one half of them judged by the other."""
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]: ...
     @_builtins.property
@@ -2441,12 +2487,15 @@ class Report(_message.Message):
         warnings: _abc.Iterable[Global___Warning] | None = ...,
         residuals: Global___Histogram | None = ...,
         predicted_against_actual: Global___ActualAndPredicted | None = ...,
+        coverage: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["confusion_matrix", b"confusion_matrix", "learning_curve", b"learning_curve", "predicted_against_actual", b"predicted_against_actual", "residuals", b"residuals"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_coverage", b"_coverage", "confusion_matrix", b"confusion_matrix", "coverage", b"coverage", "learning_curve", b"learning_curve", "predicted_against_actual", b"predicted_against_actual", "residuals", b"residuals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration_curve", b"calibration_curve", "columns", b"columns", "confusion_matrix", b"confusion_matrix", "feature_importances", b"feature_importances", "learning_curve", b"learning_curve", "metrics", b"metrics", "per_class", b"per_class", "precision_recall_curves", b"precision_recall_curves", "predicted_against_actual", b"predicted_against_actual", "residuals", b"residuals", "roc_curves", b"roc_curves", "rows", b"rows", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_coverage", b"_coverage", "calibration_curve", b"calibration_curve", "columns", b"columns", "confusion_matrix", b"confusion_matrix", "coverage", b"coverage", "feature_importances", b"feature_importances", "learning_curve", b"learning_curve", "metrics", b"metrics", "per_class", b"per_class", "precision_recall_curves", b"precision_recall_curves", "predicted_against_actual", b"predicted_against_actual", "residuals", b"residuals", "roc_curves", b"roc_curves", "rows", b"rows", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__coverage: _TypeAlias = _typing.Literal["coverage"]  # noqa: Y015
+    _WhichOneofArgType__coverage: _TypeAlias = _typing.Literal["_coverage", b"_coverage"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__coverage) -> _WhichOneofReturnType__coverage | None: ...
 
 Global___Report: _TypeAlias = Report  # noqa: Y015
 

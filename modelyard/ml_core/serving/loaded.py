@@ -19,6 +19,7 @@ from threading import Lock
 
 from modelyard import models_registry
 from modelyard.errors import ModelyardError
+from modelyard.ml_core.serving.margins import Margins, margins_of
 from modelyard.ml_core.tasks import TASKS, Task
 from modelyard.models_registry.base import Predictor
 from modelyard.schemas import ModelMetadata, ModelQuery
@@ -45,6 +46,7 @@ class LoadedModel:
     reader: Reader
     predictor: Predictor
     task: Task
+    margins: Margins
     n_rows: int
     features_fingerprint: str | None
     reads_enums: bool
@@ -163,6 +165,7 @@ def load(store: ModelStore, record: ModelRecord, max_file_bytes: int) -> LoadedM
     contract = contract_from_json(contract_bytes)
     estimator = store.load_estimator(record, model_class.libraries)
     predictor = model_class.predictor(estimator, contract.expanded)
+    margins = margins_of(store, record, contract)
     return LoadedModel(
         model_id=record.metadata.model_id,
         model_class_key=model_class.key,
@@ -170,11 +173,12 @@ def load(store: ModelStore, record: ModelRecord, max_file_bytes: int) -> LoadedM
         reader=Reader(contract, FileOptions.usual(record.metadata.reading, max_file_bytes), record.metadata.roles),
         predictor=predictor,
         task=TASKS[model_class.task],
+        margins=margins,
         n_rows=record.metadata.n_rows,
         features_fingerprint=record.metadata.features_fingerprint,
         reads_enums=model_class.reads_enums,
         gains_by_batching=model_class.gains_by_batching,
-        size_bytes=predictor.size_bytes + 4 * len(contract_bytes),
+        size_bytes=predictor.size_bytes + margins.size_bytes + 4 * len(contract_bytes),
     )
 
 

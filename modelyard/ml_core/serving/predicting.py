@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from modelyard.ml_core.serving.loaded import LoadedModel
 from modelyard.schemas import Predictions, PredictRequest, ServingRequest
@@ -41,26 +43,38 @@ def _is_training_table(model: LoadedModel, checked: FewRows | Table) -> bool:
 def predict_many(model: LoadedModel, table: Table, request: PredictRequest) -> Predictions:
     """Predict for each row of a checked table."""
     scores = model.predictor.many(table.frame if model.reads_enums else table.text_frame)
+    predictions = model.task.many_answers(scores, model.contract)
     return Predictions(
         model_id=model.model_id,
-        predictions=model.task.many_answers(scores, model.contract),
+        predictions=predictions,
         classes=list(model.contract.classes) or None,
         probabilities=scores.tolist() if request.probabilities and model.contract.classes else None,
         warnings=list(table.warnings),
         ids=table.ids,
         id_column=None if table.ids is None else model.reader.id_column,
+        intervals=_intervals(model, request, predictions),
     )
 
 
 def answer_few(model: LoadedModel, scores: list[list[float]], checked: FewRows, request: PredictRequest) -> Predictions:
     """Return the answer for checked rows and their scores."""
-    classes = model.contract.classes
+    classes, predictions = model.contract.classes, model.task.answers(scores, model.contract)
     return Predictions(
         model_id=model.model_id,
-        predictions=model.task.answers(scores, model.contract),
+        predictions=predictions,
         classes=list(classes) or None,
         probabilities=scores if request.probabilities and classes else None,
         warnings=list(checked.warnings),
         ids=checked.ids,
         id_column=None if checked.ids is None else model.reader.id_column,
+        intervals=_intervals(model, request, predictions),
     )
+
+
+def _intervals(
+    model: LoadedModel, request: PredictRequest, predictions: Iterable[Any]
+) -> list[tuple[float, float]] | None:
+    if request.interval is None:
+        return None
+    margin = model.margins.of(request.interval)
+    return [(value - margin, value + margin) for value in predictions]

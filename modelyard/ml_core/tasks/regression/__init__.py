@@ -72,6 +72,7 @@ class Regression:
         """Return the residuals, and the true numbers beside the predicted ones; both show rows, whatever they weigh."""
         return {
             "residuals": residuals.residuals(truth, scores),
+            "coverage": residuals.coverage(truth, scores),
             "predicted_against_actual": residuals.actual_and_predicted(truth, scores),
         }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from modelyard.ml_core.tasks.base import Scores, Truth
@@ -9,7 +11,37 @@ from modelyard.schemas import ActualAndPredicted, Histogram
 from modelyard.tables.profile import histogram
 
 MAX_POINTS = 2_000
+COVERED = 0.9
+"""The share of true numbers that the interval is to hold whose coverage a report tells."""
+
 _SEED = 0
+
+
+def margin(absolute: Truth, share: float) -> float | None:
+    """Return the ⌈(n + 1) share⌉-th smallest of n absolute residuals, which ascend; None if there are not so many."""
+    rank = math.ceil(round((len(absolute) + 1) * share, 9))  # 0.1 * 30 is 3.0000000000000004
+    return float(absolute[rank - 1]) if rank <= len(absolute) else None
+
+
+def fewest_rows(share: float) -> int:
+    """Return how many residuals a margin for this share needs."""
+    return max(1, math.ceil(round(share / (1 - share), 9)))
+
+
+def coverage(truth: Truth, scores: Scores) -> float | None:
+    """Return the share of rows within the margin for COVERED; None if there are too few of them.
+
+    Cross-fitted: the margin of one half of the rows, drawn by a fixed seed, is applied to the other half.
+    """
+    absolute = np.random.default_rng(_SEED).permutation(np.abs(truth - scores[:, 0]))
+    halves = np.array_split(absolute, 2)
+    within = 0
+    for half, other in (halves, halves[::-1]):
+        found = margin(np.sort(half), COVERED)
+        if found is None:
+            return None
+        within += int((other <= found).sum())
+    return within / len(absolute)
 
 
 def residuals(truth: Truth, scores: Scores) -> Histogram:
