@@ -17,8 +17,8 @@ import polars as pl
 
 from modelyard.errors import InvalidArgument
 from modelyard.models_registry.base import Fit, FitTask, ModelClass, Predictor
-from modelyard.models_registry.hyperparams import Hyperparam
 from modelyard.models_registry.lightgbm.codes import Codes
+from modelyard.models_registry.lightgbm.defaults import SETTINGS, in_full
 from modelyard.models_registry.lightgbm.library import library
 from modelyard.models_registry.lightgbm.listening import Listener
 from modelyard.models_registry.lightgbm.predictor import LightGBMPredictor
@@ -27,52 +27,6 @@ from modelyard.tables.contract import Contract
 
 ROWS_FOR_THREADS = 5_000
 """Below this LightGBM's threads wait for each other longer than they work."""
-
-BOOSTING = (
-    Hyperparam("n_estimators", ("int",), 300, "The number of trees.", minimum=1, maximum=1_000_000),
-    Hyperparam("learning_rate", ("float",), 0.05, "The step of each tree.", exclusive_minimum=0, maximum=1),
-    Hyperparam("num_leaves", ("int",), 15, "The most leaves of a tree.", minimum=2, maximum=131_072),
-    Hyperparam(
-        "max_depth", ("int",), -1, "The most levels of a tree; -1: as many as there are.", minimum=-1, maximum=1_000
-    ),
-    Hyperparam("min_child_samples", ("int",), 5, "The fewest rows of a leaf.", minimum=0, maximum=1_000_000),
-    Hyperparam(
-        "subsample",
-        ("float",),
-        0.6,
-        "The share of the rows that each tree is fitted to.",
-        exclusive_minimum=0,
-        maximum=1,
-    ),
-    Hyperparam(
-        "colsample_bytree",
-        ("float",),
-        0.8,
-        "The share of the columns that each tree may use.",
-        exclusive_minimum=0,
-        maximum=1,
-    ),
-    Hyperparam("reg_alpha", ("float",), 0.0, "The l1 penalty on the values of the leaves.", minimum=0, maximum=1e30),
-    Hyperparam("reg_lambda", ("float",), 3.0, "The l2 penalty on the values of the leaves.", minimum=0, maximum=1e30),
-    Hyperparam(
-        "verbose",
-        ("bool", "int"),
-        False,
-        "Whether LightGBM logs its progress: true: each tree, a number: every so many, false or 0: never.",
-        minimum=0,
-        maximum=1_000_000,
-    ),
-    Hyperparam("random_state", ("int",), 0, "The seed of all that is random.", minimum=0, maximum=2**31 - 1),
-)
-EARLY_STOPPING = Hyperparam(
-    "early_stopping_rounds",
-    ("int",),
-    None,
-    "Stop after so many trees without a better loss on the held-out rows; null: never.",
-    nullable=True,
-    minimum=1,
-    maximum=1_000_000,
-)
 
 _OURS = ("early_stopping_rounds", "verbose")
 
@@ -89,6 +43,7 @@ class LightGBMModelClass(ModelClass):
     framework = "LightGBM"
     reads_enums = True
     takes_weights = True
+    takes_monotone = True
 
     @abstractmethod
     def library_class(self) -> type[Any]:
@@ -136,13 +91,16 @@ class LightGBMModelClass(ModelClass):
         return dict(zip(contract.feature_names, shares.tolist(), strict=True))
 
     def _estimator(self, task: FitTask) -> Any:
-        given = {name: value for name, value in task.hyperparams.items() if name not in _OURS}
+        full = in_full(task.hyperparams, task.frame.height)
+        given = {name: value for name, value in full.items() if name not in _OURS}
         if task.iterations is not None:
             given["n_estimators"] = task.iterations
+        if task.monotone:
+            given["monotone_constraints"] = [task.monotone.get(name, 0) for name in task.contract.feature_names]
         return self.library_class()(
             **given,
+            **SETTINGS,
             **self.settings,
-            subsample_freq=1,  # without it LightGBM passes over subsample
             n_jobs=1 if task.frame.height < ROWS_FOR_THREADS else -1,
             deterministic=True,
             force_row_wise=True,  # otherwise it measures which way is quicker, and the sums depend on the way

@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from modelyard.models_registry.hyperparams import Hyperparam
-from modelyard.models_registry.lightgbm.boosting import BOOSTING, EARLY_STOPPING, LightGBMModelClass
+from modelyard.models_registry.lightgbm.boosting import LightGBMModelClass
+from modelyard.models_registry.lightgbm.defaults import BOOSTING, EARLY_STOPPING
 from modelyard.models_registry.lightgbm.library import library
 
 

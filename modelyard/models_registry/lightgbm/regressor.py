@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from modelyard.models_registry.base import Fit, FitTask
-from modelyard.models_registry.lightgbm.boosting import BOOSTING, EARLY_STOPPING, LightGBMModelClass
+from modelyard.models_registry.lightgbm.boosting import LightGBMModelClass
+from modelyard.models_registry.lightgbm.defaults import BOOSTING, EARLY_STOPPING
 from modelyard.models_registry.lightgbm.library import library
 from modelyard.models_registry.standardised import fit_standardised
 
