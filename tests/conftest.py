@@ -27,8 +27,10 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A slow machine must not fail a property: no deadlines. In CI the same examples are tried in every run.
-settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile("dev", max_examples=25, deadline=None, suppress_health_check=_SLOW)
 settings.register_profile("ci", settings.get_profile("dev"), max_examples=50, derandomize=True, database=None)
+settings.register_profile("nightly", settings.get_profile("dev"), max_examples=200)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 

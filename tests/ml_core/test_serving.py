@@ -16,7 +16,7 @@ import httpx
 import orjson
 import pytest
 import uvicorn
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import ASGIApp
 
@@ -199,7 +199,6 @@ bodies = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(body=bodies)
 def test_the_short_way_answers_as_the_route(ways: tuple[ASGIApp, ASGIApp], body: bytes) -> None:
     short, general = (post(app, body) for app in ways)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold, train_test_split
@@ -431,7 +431,6 @@ evaluations = st.builds(
 )
 
 
-@settings(max_examples=50, deadline=None)
 @given(tiny_tables(), evaluations)
 def test_any_legal_table_trains_with_any_evaluation(table: TrainingTable, evaluation: Evaluation) -> None:
     tree = Tree()
@@ -448,7 +447,6 @@ def test_any_legal_table_trains_with_any_evaluation(table: TrainingTable, evalua
     assert Report.model_validate_json(text) == trained.report
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=60), evaluations)
 def test_any_split_parts_the_rows_and_keeps_every_class_fitted(labels: list[int], evaluation: Evaluation) -> None:
     codes = np.array(labels)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
@@ -71,7 +71,6 @@ def tables(draw: st.DrawFn) -> tuple[Sample, pl.DataFrame]:
         ("lightgbm_regressor", {"n_estimators": 10, "num_leaves": 4}),
     ],
 )
-@settings(max_examples=25)
 @given(tables())
 def test_few_and_many_equal_the_library(
     key: str, hyperparams: dict[str, Any], table: tuple[Sample, pl.DataFrame]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Literal
 
 import pytest
+from hypothesis import settings
 
 from modelyard.errors import InvalidTable
 from modelyard.tables.missing import BLANKS
@@ -19,7 +20,7 @@ from modelyard.tables.sources import csv_records, csv_start, csv_text
 
 Rows = list[tuple[str, ...]]
 
-TEXTS = 20_000
+TEXTS = 200 * settings().max_examples
 HEADERS = [
     "a,b",
     "a,b",

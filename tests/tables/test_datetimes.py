@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelyard.errors import InvalidTable
@@ -123,7 +123,6 @@ def written(moment: datetime, style: int) -> str:
 MOMENTS = st.datetimes(datetime(1700, 1, 1), datetime(2250, 1, 1))  # noqa: DTZ001
 
 
-@settings(max_examples=25)
 @given(st.lists(st.none() | MOMENTS, min_size=1, max_size=6), st.integers(0, 5))
 def test_every_format_tells_the_same_parts_to_the_bit(moments: list[datetime | None], style: int) -> None:
     """Alone and among many, as text, as objects of Python, pandas and numpy, in typed columns of any unit and zone."""

@@ -8,7 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from modelyard.errors import ModelyardError
@@ -98,7 +98,6 @@ TAILS = (
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     tame=st.lists(RECORDS, min_size=1, max_size=6),
     wild=st.lists(WILD, max_size=1) | st.just([]),
@@ -117,7 +116,6 @@ def test_records_are_answered_as_by_the_long_way(
     assert_same(yard, body)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     tame=st.lists(TAME.map(lambda row: list(row.values())), min_size=1, max_size=6),
     wild=st.lists(st.lists(RAW, max_size=6) | st.lists(RAW, min_size=4, max_size=4), max_size=1),
@@ -140,7 +138,6 @@ def test_texts_that_training_did_not_know_are_read_as_before_and_after(yard: Yar
         assert_same(yard, b'{"model_id":"log","X":[%b],"probabilities":true}' % b",".join(records))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(at=st.integers(0, 10**6), change=st.binary(max_size=3) | st.sampled_from([b'"', b"]", b"}", b'"X":', b"null"]))
 def test_a_body_broken_anywhere_is_refused_as_by_the_long_way(yard: Yard, at: int, change: bytes) -> None:
     body = b'{"model_id":"log","X":[%b],"probabilities":true}' % b",".join([PLAIN] * 100)
