@@ -26,6 +26,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "linear_regression": {},
     "catboost_classifier": {"iterations": 20},
     "catboost_regressor": {"iterations": 20},
+    "lightgbm_classifier": {"n_estimators": 20},
+    "lightgbm_regressor": {"n_estimators": 20},
 }
 
 
@@ -40,7 +42,7 @@ def sums(found: Explanations) -> list[list[float]]:
     return whole
 
 
-@pytest.mark.parametrize("key", ["logistic_regression", "catboost_classifier"])
+@pytest.mark.parametrize("key", ["logistic_regression", "catboost_classifier", "lightgbm_classifier"])
 def test_two_classes_have_the_log_odds_of_the_second(yard: Verbs, key: str) -> None:
     model = train(yard, key, LABELS)
     found = yard.explain(ExplainRequest(model_id=model.model_id, X=RECORDS[:20]))
@@ -52,7 +54,7 @@ def test_two_classes_have_the_log_odds_of_the_second(yard: Verbs, key: str) -> N
         assert score == pytest.approx(math.log(yes / no), rel=1e-6)
 
 
-@pytest.mark.parametrize("key", ["logistic_regression", "catboost_classifier"])
+@pytest.mark.parametrize("key", ["logistic_regression", "catboost_classifier", "lightgbm_classifier"])
 def test_three_classes_have_a_score_each(yard: Verbs, key: str) -> None:
     model = train(yard, key, COLOURS)
     found = yard.explain(ExplainRequest(model_id=model.model_id, X=RECORDS[:20]))
@@ -64,7 +66,7 @@ def test_three_classes_have_a_score_each(yard: Verbs, key: str) -> None:
         assert shares == pytest.approx(likely, rel=1e-6)
 
 
-@pytest.mark.parametrize("key", ["linear_regression", "catboost_regressor"])
+@pytest.mark.parametrize("key", ["linear_regression", "catboost_regressor", "lightgbm_regressor"])
 def test_a_number_is_explained_in_its_own_unit(yard: Verbs, key: str) -> None:
     model = train(yard, key, PRICES)
     found = yard.explain(ExplainRequest(model_id=model.model_id, X=RECORDS[:20]))
@@ -74,7 +76,7 @@ def test_a_number_is_explained_in_its_own_unit(yard: Verbs, key: str) -> None:
     assert found.base == pytest.approx([np.mean(PRICES)], rel=1e-6)
 
 
-@pytest.mark.parametrize("key", ["logistic_regression", "catboost_classifier"])
+@pytest.mark.parametrize("key", ["logistic_regression", "catboost_classifier", "lightgbm_classifier"])
 def test_the_parts_of_a_date_count_as_their_column(yard: Verbs, key: str) -> None:
     y = ["late" if row["since"] > date(2024, 7, 1) else "early" for row in DATED]
     model = train(yard, key, y, DATED)

@@ -14,13 +14,23 @@ from numpy.testing import assert_allclose
 
 from modelyard.models_registry import BUILT_IN, keys_that_explain
 from modelyard.models_registry.contributions import Contributions
-from modelyard.models_registry.predictors import EstimatorPredictor, class_order
+from modelyard.models_registry.lightgbm.codes import Codes
+from modelyard.models_registry.predictors import class_order
 from tests.models_registry.test_predictors import tables
-from tests.models_registry_tables import LABELS, REGRESSORS, Sample, fit, mixed, mixed_numbers, sample_named, sample_of
+from tests.models_registry_tables import (
+    LABELS,
+    REGRESSORS,
+    Sample,
+    few_trees,
+    fit,
+    library_predictor,
+    mixed,
+    mixed_numbers,
+    sample_named,
+    sample_of,
+)
 
 LINEAR = ("logistic_regression", "linear_regression")
-CATBOOST = ("catboost_classifier", "catboost_regressor")
-QUICK: dict[str, dict[str, Any]] = {key: {"iterations": 10, "depth": 3} for key in CATBOOST}
 
 Numbers = npt.NDArray[np.float64]
 
@@ -28,7 +38,7 @@ Numbers = npt.NDArray[np.float64]
 def explained(key: str, sample: Sample, asked: pl.DataFrame) -> tuple[Any, Contributions]:
     """Fit a model class, and take the scores of a frame's rows apart."""
     model_class = BUILT_IN[key]
-    estimator = fit(model_class, sample, QUICK.get(key)).estimator
+    estimator = fit(model_class, sample, few_trees(model_class, 10)).estimator
     found = model_class.contributions(model_class.predictor(estimator, sample.contract), asked)
     assert found is not None
     return estimator, found
@@ -38,8 +48,10 @@ def raw_scores(estimator: Any, sample: Sample, asked: pl.DataFrame) -> Numbers:
     """Return the library's own raw scores, shape (n, d), in the order of the contract's classes."""
     classes = sample.contract.classes
     if not classes:
-        return EstimatorPredictor(estimator, sample.contract).many(asked)
-    if hasattr(estimator, "decision_function"):
+        return library_predictor(estimator, sample.contract).many(asked)
+    if hasattr(estimator, "booster_"):
+        raw = estimator.booster_.predict(Codes(sample.contract).matrix(asked), raw_score=True)
+    elif hasattr(estimator, "decision_function"):
         raw = estimator.decision_function(asked)
     else:
         raw = estimator.predict(asked, prediction_type="RawFormulaVal")
@@ -76,7 +88,7 @@ def test_the_outputs_are_in_the_order_of_the_contracts_classes(key: str, labels:
     raw = raw_scores(estimator, sample, sample.frame)
     assert_adds_up(found, raw)
     shares = 1 / (1 + np.exp(-raw[:, 0])) if raw.shape[1] == 1 else np.exp(raw) / np.exp(raw).sum(axis=1)[:, None]
-    likely = EstimatorPredictor(estimator, sample.contract).many(sample.frame)
+    likely = library_predictor(estimator, sample.contract).many(sample.frame)
     assert_allclose(shares, likely[:, 1] if raw.shape[1] == 1 else likely, atol=1e-9)
 
 
@@ -144,6 +156,17 @@ def test_a_model_that_did_not_keep_how_frequent_categories_were_says_so_and_stil
     assert_adds_up(found, raw_scores(estimator, sample, sample.frame))
     _, counted = explained(key, sample, sample.frame)
     assert not np.allclose(counted.base, found.base)
+
+
+@pytest.mark.parametrize("target", ["two texts", "three integers", "numbers near 0", "timestamps"])
+def test_lightgbms_are_its_own_contributions(target: str) -> None:
+    sample = sample_named(target)
+    key = "lightgbm_classifier" if sample.contract.classes else "lightgbm_regressor"
+    estimator, found = explained(key, sample, sample.frame)
+    own = estimator.booster_.predict(Codes(sample.contract).matrix(sample.frame), pred_contrib=True)
+    own = own.reshape(len(own), len(found.base), -1)
+    assert_allclose(found.shares, own[:, :, :-1], rtol=1e-12)
+    assert_allclose(found.base, own[0, :, -1], rtol=1e-12)
 
 
 def test_all_built_in_classes_explain() -> None:

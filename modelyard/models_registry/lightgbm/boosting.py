@@ -17,6 +17,7 @@ import polars as pl
 
 from modelyard.errors import InvalidArgument
 from modelyard.models_registry.base import Fit, FitTask, ModelClass, Predictor
+from modelyard.models_registry.contributions import Contributions
 from modelyard.models_registry.lightgbm.codes import Codes
 from modelyard.models_registry.lightgbm.defaults import SETTINGS, in_full
 from modelyard.models_registry.lightgbm.library import library
@@ -89,6 +90,11 @@ class LightGBMModelClass(ModelClass):
         gains = np.asarray(estimator.booster_.feature_importance("gain"), dtype=np.float64)
         shares = 100.0 * gains / (gains.sum() or 1.0)
         return dict(zip(contract.feature_names, shares.tolist(), strict=True))
+
+    def contributions(self, predictor: Any, frame: pl.DataFrame) -> Contributions | None:
+        """Return LightGBM's own TreeSHAP."""
+        found: Contributions = predictor.contributions(frame)
+        return found
 
     def _estimator(self, task: FitTask) -> Any:
         full = in_full(task.hyperparams, task.frame.height)

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from modelyard.models_registry.contributions import Contributions
 from modelyard.models_registry.lightgbm.codes import Codes
 from modelyard.models_registry.lightgbm.library import library
 from modelyard.models_registry.predictors import class_order, pickled_size
@@ -53,11 +54,17 @@ class LightGBMPredictor:
         """Return the numbers of a checked frame's n rows, shape (n, k)."""
         if frame.height == 0:
             return np.empty((0, len(self._order)))
-        threads = 1 if frame.height < ROWS_FOR_THREADS else 0
-        scores = self._predict(self._codes.matrix(frame), num_threads=threads)
+        scores = self._predict(self._codes.matrix(frame), num_threads=_threads(frame))
         if len(self._order) == 2:
             scores = np.stack([1.0 - scores, scores], axis=1)
         return np.ascontiguousarray(scores.reshape(frame.height, -1)[:, self._order])
+
+    def contributions(self, frame: pl.DataFrame) -> Contributions:
+        """Take the raw scores of a checked frame's n rows apart, n at least 1: log-odds, or the values themselves."""
+        matrix = self._codes.matrix(frame)
+        values = self._predict(matrix, pred_contrib=True, num_threads=_threads(frame))
+        shares = values.reshape(frame.height, -1, matrix.shape[1] + 1)  # score by score, each with its base
+        return Contributions.of_trees(shares).in_order(self._order)
 
     def _in_order(self, scores: list[float]) -> list[float]:
         if len(self._order) == 2:
@@ -83,6 +90,10 @@ class LightGBMPredictor:
         except (AttributeError, OSError, TypeError, ValueError, ctypes.ArgumentError):
             return self._public_way
         return quick
+
+
+def _threads(frame: pl.DataFrame) -> int:
+    return 1 if frame.height < ROWS_FOR_THREADS else 0
 
 
 class SingleRow:
