@@ -124,6 +124,17 @@ def test_what_is_odd_in_a_table_is_warned_of_as_in_a_prediction(yard: Verbs) -> 
     assert {warning.code for warning in found.warnings} == {"extra_columns", "unknown_categories"}
 
 
+def test_ids_come_back_with_the_explanations(yard: Verbs) -> None:
+    people = [{"person": f"p{i:03}", **row} for i, row in enumerate(RECORDS)]
+    order = TrainRequest(model_class_key="logistic_regression", X=people, y=LABELS, column_roles={"person": "id"})
+    model = yard.train(order)
+    found = yard.explain(ExplainRequest(model_id=model.model_id, X=people[3:5]))
+    assert (found.ids, found.id_column) == (["p003", "p004"], "person")
+    assert "person" not in found.feature_names
+    without = yard.explain(ExplainRequest(model_id=model.model_id, X=RECORDS[3:5]))
+    assert (without.ids, without.id_column) == (None, None)
+
+
 def test_a_wrong_cell_is_named(yard: Verbs) -> None:
     model = train(yard, "logistic_regression", LABELS)
     wrong = [RECORDS[0], {**RECORDS[1], "age": "old"}]

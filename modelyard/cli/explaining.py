@@ -115,12 +115,14 @@ def _unit(found: Explanations) -> str:
 
 def _first_rows(found: Explanations) -> Any:
     """Return a line a row: its prediction, the score of what was predicted, and what moved that most."""
-    made = screen.table("row", "prediction", "score", "moved most by", right=["row", "score"])
+    ids = [] if found.id_column is None else [screen.text(found.id_column).plain]
+    made = screen.table("row", *ids, "prediction", "score", "moved most by", right=["row", "score"])
     for row, label in enumerate(found.predictions[:_FIRST]):
         output = found.output_of(row)
         shares = sorted(
             zip(found.feature_names, found.contributions[row][output], strict=True), key=lambda one: -abs(one[1])
         )
         told = ", ".join(f"{name} {share:+.4f}" for name, share in shares[:_TOLD])
-        screen.add_row(made, row, screen.label(label), screen.number(found.score(row, output)), told)
+        cells = [] if found.ids is None else [screen.label(found.ids[row])]
+        screen.add_row(made, row, *cells, screen.label(label), screen.number(found.score(row, output)), told)
     return made

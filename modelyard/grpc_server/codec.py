@@ -130,6 +130,8 @@ def write_explanations(found: Explanations) -> bytes:
         contributions=rows,
         predictions=write_values(found.predictions),
         warnings=[messages.write(pb.Warning, warning) for warning in found.warnings],
+        ids=write_values(found.ids or ()),
+        id_column=found.id_column,
     ).SerializeToString()
 
 

@@ -9,7 +9,7 @@ import orjson
 import polars as pl
 
 from modelyard.rest_api.formats import JSON
-from modelyard.rest_api.prediction_formats import label_text, write_frame
+from modelyard.rest_api.prediction_formats import id_columns, label_text, write_frame
 from modelyard.schemas import Explanations
 from modelyard.tables.parts import free_name
 
@@ -28,8 +28,8 @@ def write(found: Explanations, media_type: str) -> bytes:
 def table(found: Explanations) -> pl.DataFrame:
     """Return a line a row with `prediction`, `base`, each column's contribution and, if there is one, `other`.
 
-    If there are several outputs, a row has a line for each of them, and `output` names it. A column that is called like
-    one of these gets underscores behind its name.
+    Ids come first, as in predictions. If there are several outputs, a row has a line for each of them, and `output`
+    names it. A column that is called like one of these gets underscores behind its name.
     """
     rows, outputs = len(found.predictions), len(found.outputs)
     before: dict[str, list[Any]] = {"output": [label_text(one) for one in found.outputs] * rows} if outputs > 1 else {}
@@ -39,4 +39,6 @@ def table(found: Explanations) -> pl.DataFrame:
     names = [free_name(name, ours | (theirs - {name})) for name in found.feature_names]
     lines = list(chain.from_iterable(found.contributions))
     shares = pl.DataFrame(lines, schema=dict.fromkeys(names, pl.Float64), orient="row")
-    return pl.DataFrame([*pl.DataFrame(before), *shares, *pl.DataFrame(after)])
+    repeated = None if found.ids is None else [one for one in found.ids for _ in range(outputs)]
+    ids = id_columns(found.id_column, repeated, ours | set(names))
+    return pl.DataFrame([*ids, *pl.DataFrame(before), *shares, *pl.DataFrame(after)])

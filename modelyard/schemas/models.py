@@ -187,7 +187,8 @@ class Explanations:
     unit. `outputs` are what the d scores are of: the classes, of two classes the second alone, for regression
     `["target"]`. `base` has d numbers, `contributions` n lists of d lists of one number a column of `feature_names`,
     and `base` plus their sum is the row's raw score. If the request named a `top`, `feature_names` are those columns,
-    the strongest first, and `other` has n lists of d numbers: what all other columns contributed together.
+    the strongest first, and `other` has n lists of d numbers: what all other columns contributed together. `ids` and
+    `id_column` are as in Predictions.
     """
 
     model_id: str

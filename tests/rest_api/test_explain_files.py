@@ -16,7 +16,11 @@ from tests import doors
 from tests.waiting import PATIENCE_S
 
 ROWS: list[dict[str, Any]] = [{"age": 20 + i % 30, "base": float(i % 7), "job": "ab"[i % 2]} for i in range(60)]
-LABELS = {"two": ["yes" if row["age"] > 34 else "no" for row in ROWS], "three": [i % 3 == 0 for i in range(60)]}
+ASKED = ROWS[:50]
+LABELS: dict[str, list[Any]] = {
+    "two": ["yes" if row["age"] > 34 else "no" for row in ROWS],
+    "three": [i % 3 == 0 for i in range(60)],
+}
 LABELS["colours"] = [["red", "green", "blue"][row["age"] % 3] for row in ROWS]
 READERS: dict[str, Callable[[io.BytesIO], pl.DataFrame]] = {
     "text/csv": pl.read_csv,
@@ -33,13 +37,16 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with doors.core(folder) as yard:
         for name, y in LABELS.items():
             yard.train(TrainRequest(model_class_key="logistic_regression", X=ROWS, y=y, name=name))
+        people = [{"base": f"p{i}", "age": row["age"], "output": row["job"]} for i, row in enumerate(ROWS)]
+        order = {"X": people, "y": LABELS["colours"], "name": "people", "column_roles": {"base": "id"}}
+        yard.train(TrainRequest(model_class_key="logistic_regression", **order))
     with doors.rest_server(folder) as url, httpx.Client(base_url=url, timeout=PATIENCE_S) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
 def table() -> bytes:
-    return pl.DataFrame(ROWS).with_columns(extra=pl.lit(1)).write_csv().encode()
+    return pl.DataFrame(ASKED).with_columns(extra=pl.lit(1)).write_csv().encode()
 
 
 @pytest.mark.parametrize("accept", READERS)
@@ -50,8 +57,8 @@ def test_one_output_is_a_line_a_row(http: httpx.Client, table: bytes, accept: st
     assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, accept)
     found = READERS[accept](io.BytesIO(answer.content))
     assert found.columns == ["prediction", "base", "age", "base_", "job"]  # the table's own `base` gives way
-    assert found["prediction"].to_list() == as_json["predictions"] == LABELS["two"]
-    assert found["base"].to_list() == pytest.approx(as_json["base"] * 60)
+    assert found["prediction"].to_list() == as_json["predictions"] == LABELS["two"][:50]
+    assert found["base"].to_list() == pytest.approx(as_json["base"] * 50)
     assert [list(row) for row in found.select("age", "base_", "job").rows()] == [
         pytest.approx(row[0]) for row in as_json["contributions"]
     ]
@@ -67,10 +74,23 @@ def test_several_outputs_are_lines_that_name_them(http: httpx.Client, table: byt
     found = pl.read_csv(answer.content)
     (strongest,) = as_json["feature_names"]
     assert found.columns == ["output", "prediction", "base", strongest, "other"]
-    assert found["output"].to_list() == ["blue", "green", "red"] * 60
+    assert found["output"].to_list() == ["blue", "green", "red"] * 50
     assert found["prediction"].to_list()[::3] == as_json["predictions"]
     assert found[strongest].to_list() == pytest.approx([one for row in as_json["contributions"] for (one,) in row])
     assert found["other"].to_list() == pytest.approx([one for row in as_json["other"] for one in row])
+
+
+def test_ids_come_first_once_an_output(http: httpx.Client) -> None:
+    people = [{"base": f"p{i}", "age": row["age"], "output": row["job"]} for i, row in enumerate(ASKED)]
+    answer = http.post(
+        "/explain/file",
+        params={"model_id": "people"},
+        content=pl.DataFrame(people).write_csv(),
+        headers={**CSV, "Accept": "text/csv"},
+    )
+    found = pl.read_csv(answer.content)
+    assert found.columns == ["base_", "output", "prediction", "base", "age", "output_"]
+    assert found["base_"].to_list() == [f"p{i}" for i in range(50) for _ in range(3)]
 
 
 def test_an_upload_in_a_form_is_explained_like_the_body_itself(http: httpx.Client, table: bytes) -> None:
@@ -83,7 +103,7 @@ def test_an_upload_in_a_form_is_explained_like_the_body_itself(http: httpx.Clien
 def test_json_has_the_fields_of_the_contract_and_no_others(http: httpx.Client) -> None:
     answer = http.post("/explain", json={"model_id": "two", "X": ROWS[:2]})
     fields = ["model_id", "unit", "outputs", "feature_names", "base", "contributions", "predictions"]
-    assert list(answer.json()) == [*fields, "other", "warnings"]
+    assert list(answer.json()) == [*fields, "other", "warnings", "ids", "id_column"]
     assert answer.json()["other"] is None
 
 

@@ -58,6 +58,8 @@ def read_explanations(message: pb.ExplainResponse, *, other: bool) -> Explanatio
         predictions=_labels(message.predictions),
         other=[list(row.other) for row in message.contributions] if other else None,
         warnings=[messages.read(ModelWarning, warning) for warning in message.warnings],
+        ids=_labels(message.ids) or None,
+        id_column=message.id_column if message.HasField("id_column") else None,
     )
 
 

@@ -1303,9 +1303,12 @@ class ExplainResponse(_message.Message):
     CONTRIBUTIONS_FIELD_NUMBER: _builtins.int
     PREDICTIONS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    IDS_FIELD_NUMBER: _builtins.int
+    ID_COLUMN_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     unit: _builtins.str
     """What the scores are: `log_odds`, before any calibration, or for regression `target`, the target's own unit."""
+    id_column: _builtins.str
     @_builtins.property
     def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Value]:
         """What there is a score of: each class, of two classes the second alone, for regression the string_value `target`."""
@@ -1324,10 +1327,12 @@ class ExplainResponse(_message.Message):
 
     @_builtins.property
     def predictions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Value]:
-        """As Predict answers them."""
+        """These, and the ids, as Predict answers them."""
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]: ...
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedCompositeFieldContainer[Global___Value]: ...
     def __init__(
         self,
         *,
@@ -1339,12 +1344,16 @@ class ExplainResponse(_message.Message):
         contributions: _abc.Iterable[Global___RowContributions] | None = ...,
         predictions: _abc.Iterable[Global___Value] | None = ...,
         warnings: _abc.Iterable[Global___Warning] | None = ...,
+        ids: _abc.Iterable[Global___Value] | None = ...,
+        id_column: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_id_column", b"_id_column", "id_column", b"id_column"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "contributions", b"contributions", "feature_names", b"feature_names", "model_id", b"model_id", "outputs", b"outputs", "predictions", b"predictions", "unit", b"unit", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_id_column", b"_id_column", "base", b"base", "contributions", b"contributions", "feature_names", b"feature_names", "id_column", b"id_column", "ids", b"ids", "model_id", b"model_id", "outputs", b"outputs", "predictions", b"predictions", "unit", b"unit", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__id_column: _TypeAlias = _typing.Literal["id_column"]  # noqa: Y015
+    _WhichOneofArgType__id_column: _TypeAlias = _typing.Literal["_id_column", b"_id_column"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__id_column) -> _WhichOneofReturnType__id_column | None: ...
 
 Global___ExplainResponse: _TypeAlias = ExplainResponse  # noqa: Y015
 
