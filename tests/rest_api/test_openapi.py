@@ -48,7 +48,7 @@ def test_every_answer_is_as_documented(operations: list[Operation], mode: Genera
 
 def test_no_field_of_a_body_has_a_default_that_makes_generators_demand_it(operations: list[Operation]) -> None:
     schemas = operations[0].schema.raw_schema["components"]["schemas"]
-    for name in ("TrainRequest", "RetrainRequest", "PredictRequest", "Evaluation"):
+    for name in ("TrainRequest", "RetrainRequest", "PredictRequest", "ExplainRequest", "Evaluation"):
         fields = schemas[name]["properties"]
         assert not [field for field, schema in fields.items() if "default" in schema]
         assert set(schemas[name].get("required", ())) <= {"model_class_key", "model_id", "X"}
