@@ -52,8 +52,8 @@ class CategoricalColumn:
 
     `source` says what the cells of training were, and so how a text is read later: in a column of numbers the text
     `1.0` is the category `1`, in a column of text it stays `1.0`; in a column of datetimes `2024-01-05 00:00` is the
-    category `2024-01-05`. `counts` are how many rows of training had each category; None if the model is of a release
-    that did not keep them.
+    category `2024-01-05`. `counts` are how many rows of training had each category, those of weight 0 left out; None
+    if the model is of a release that did not keep them.
     """
 
     categories: tuple[str, ...]

@@ -69,7 +69,8 @@ def read_training(
         raise InvalidTable.of(errors)
     read_roles = beside.read(others)
     found = read_target(labels, label, options, others.get(target or ""), text_cells=is_written)
-    contract = _contract(plans, series, found.classes, options)
+    counted = read_roles["weight"] > 0 if "weight" in read_roles.columns else None
+    contract = _contract(plans, series, found.classes, options, counted)
     frame = pl.DataFrame(list(series.values()))
     warnings = (
         *(advice.header_like_data() if looks_like_data(raw) else ()),
@@ -199,9 +200,10 @@ def _categories(series: pl.Series) -> tuple[str, ...]:
     return tuple(series.dtype.categories.to_list())
 
 
-def _counts(series: pl.Series) -> tuple[int, ...]:
+def _counts(series: pl.Series, counted: pl.Series | None) -> tuple[int, ...]:
     assert isinstance(series.dtype, pl.Enum)
-    return tuple(np.bincount(series.to_physical(), minlength=len(series.dtype.categories)).tolist())
+    codes = series.to_physical() if counted is None else series.to_physical().filter(counted)
+    return tuple(np.bincount(codes, minlength=len(series.dtype.categories)).tolist())
 
 
 def _contract(
@@ -209,11 +211,13 @@ def _contract(
     series: Mapping[str, pl.Series],
     classes: tuple[bool | int | str, ...],
     options: ReadingOptions,
+    counted: pl.Series | None,
 ) -> Contract:
+    """Make the contract; `counted` says of each row whether it counts in fits, None: all do."""
     return Contract(
         {name: plan.feature_type for name, plan in plans.items()},
         {
-            name: CategoricalColumn(_categories(series[name]), plan.reading.source, _counts(series[name]))
+            name: CategoricalColumn(_categories(series[name]), plan.reading.source, _counts(series[name], counted))
             for name, plan in plans.items()
             if plan.feature_type == "categorical"
         },

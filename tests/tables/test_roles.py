@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from modelyard.errors import InvalidTable
-from modelyard.tables import Reader, ReadingOptions, TrainingTable, read_training
+from modelyard.tables import MISSING_CATEGORY, Reader, ReadingOptions, TrainingTable, read_training
 from modelyard.tables.reading import ids
 
 Y = ["n", "j", "n", "j"]
@@ -135,3 +135,15 @@ def test_ids_of_any_source_become_what_every_answer_can_carry(column: Any, told:
 def test_an_id_that_no_answer_can_carry_is_refused_by_row(cell: Any) -> None:
     with pytest.raises(InvalidTable, match="column 'id', row 1: must be"):
         ids.ids_of_column(["x", cell], "id")
+
+
+def test_the_contract_counts_the_rows_of_each_category_but_those_of_weight_0() -> None:
+    X = {"job": ["smith", "clerk", None, "pilot"], "w": [1, 0.5, 2, 0]}
+    column = train(X, {"w": "weight"}).contract.categorical["job"]
+    assert dict(zip(column.categories, column.counts or (), strict=True)) == {
+        MISSING_CATEGORY: 1,
+        "clerk": 1,
+        "pilot": 0,
+        "smith": 1,
+    }
+    assert train({"job": ["a", "b", "a", "a"]}, {}).contract.categorical["job"].counts == (3, 1)
