@@ -61,7 +61,7 @@ def test_tables_come_by_standard_input_too(small: Path, tmp_path: Path, monkeypa
     def pipe(*arguments: str) -> str:
         command = [*MODELYARD, *arguments]
         done = subprocess.run(command, input=table, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert done.returncode == 0, done.stderr
         return done.stdout
 
     def run(*arguments: object, given: str = "") -> Result:

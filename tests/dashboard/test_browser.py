@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from modelyard.rest_api.client import RestClient
@@ -32,13 +32,20 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+@pytest.fixture(scope="module")
+def visitor(browser: Browser) -> BrowserContext:
+    """One visitor for all tests, because a new one reads and compiles all of Streamlit's scripts again."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
     context.set_default_timeout(PATIENCE_MS)
-    page = context.new_page()
+    return context
+
+
+@pytest.fixture
+def page(visitor: BrowserContext) -> Iterator[Page]:
+    page = visitor.new_page()
     yield page
-    context.close()
+    page.close()
+    visitor.clear_cookies()
 
 
 def begin_training(page: Page, dashboard: Dashboard, table: Path, target: str) -> None:

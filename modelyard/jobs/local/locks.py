@@ -10,6 +10,7 @@ import fcntl
 import os
 import threading
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from modelyard.storage.files import make_folder, unavailable
@@ -38,7 +39,8 @@ class LocalOwners:
 
     def release(self) -> None:
         if self.mine is not None:
-            self._path(self.mine).unlink(missing_ok=True)
+            with suppress(OSError):  # a lock that stays, because the folder is gone say, is free all the same
+                self._path(self.mine).unlink()
             os.close(self._file)
             self.mine = None
 
