@@ -16,7 +16,9 @@ import numpy.typing as npt
 from modelyard.ml_core.resampling import Measure
 from modelyard.schemas import Evaluation, FeatureType, Label, ModelWarning, Prediction
 from modelyard.tables.contract import Contract, TrainingTable
+from modelyard.tables.inference import ColumnPlan, ReadingOptions
 from modelyard.tables.labels import TargetReader
+from modelyard.tables.sources import Cells
 
 Truth = npt.NDArray[Any]
 """The targets of n rows as a TrainingTable holds them (`codes`), shape (n,)."""
@@ -42,6 +44,11 @@ FALLBACK = "evaluation_fallback"
 
 MAX_NAMED = 20
 """How many columns or classes a warning names."""
+
+
+def without_prefix(metrics: Metrics) -> Metrics:
+    """Return validation metrics of rows that were held out of nothing: under names without `validation_`."""
+    return {name.removeprefix("validation_"): value for name, value in metrics.items()}
 
 
 def changed(
@@ -70,6 +77,19 @@ class Splits:
 
     evaluation: Evaluation
     parts: tuple[Part, ...] = ()
+    warnings: tuple[ModelWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableJudgement:
+    """How good scores of a labelled table are: the metrics without a prefix, and what measures resamples of its rows.
+
+    `shown` are the fields of a Report that show it.
+    """
+
+    metrics: Metrics
+    measure: Measure
+    shown: dict[str, Any]
     warnings: tuple[ModelWarning, ...] = ()
 
 
@@ -121,6 +141,27 @@ class Task(Protocol):
         weights: Weights | None = None,
     ) -> Metrics:
         """Measure the one answer that suits the targets `fitted` best by the targets `truth`, under `baseline_…`."""
+        ...
+
+    def read_known_target(
+        self,
+        column: Cells,
+        label: str,
+        contract: Contract,
+        options: ReadingOptions,
+        plan: ColumnPlan | None,
+        *,
+        text_cells: bool,
+    ) -> Truth:
+        """Read the targets of a table by which a model of this contract is judged.
+
+        `label` names them in messages. With `text_cells` they are a CSV's column, and `plan` says how its numbers are
+        written. Raises InvalidTable.
+        """
+        ...
+
+    def judge_table(self, truth: Truth, scores: Scores, contract: Contract) -> TableJudgement:
+        """Judge scores of a table's rows, with the truth as `read_known_target` returns it. Raises InvalidTable."""
         ...
 
     def judged(
