@@ -108,11 +108,13 @@ def evaluations(
 
 
 def _line(one: KeptEvaluation, model_id: str) -> tuple[object, ...]:
+    from modelyard.cli import sheets
+
     (metrics,) = (model.metrics for model in one.models if model.model_id == model_id)
     others = ", ".join(_called(model) for model in one.models if model.model_id != model_id)
     name = _telling(one.task)
     when = f"{one.at:%Y-%m-%d %H:%M:%S} UTC"
-    return when, one.label or "", f"{one.n_rows:,}", name.replace("_", " "), _between(metrics, name), others
+    return when, one.label or "", f"{one.n_rows:,}", name.replace("_", " "), sheets.with_interval(name, metrics), others
 
 
 def _heading(found: TableEvaluation) -> str:
@@ -120,11 +122,12 @@ def _heading(found: TableEvaluation) -> str:
 
 
 def _metrics(models: Sequence[ModelMetrics]) -> Table:
+    from modelyard.cli import sheets
     from modelyard.schemas import meaning
 
     made = screen.table("metric", *map(_called, models), right=list(map(_called, models)))
     for name in dict.fromkeys(name for model in models for name in model.metrics if meaning(name).is_value):
-        screen.add_row(made, name.replace("_", " "), *(_between(model.metrics, name) for model in models))
+        screen.add_row(made, name.replace("_", " "), *(sheets.with_interval(name, model.metrics) for model in models))
     return made
 
 
@@ -147,12 +150,3 @@ def _telling(task: str) -> str:
 
 def _called(model: ModelMetrics) -> str:
     return f"{model.name}:{model.version}"
-
-
-def _between(metrics: dict[str, float | None], name: str) -> str:
-    """Write a metric with its interval."""
-    from modelyard.schemas import interval_of
-
-    found = interval_of(name, metrics)
-    ends = "" if found is None else f" ({screen.number(found[0])} to {screen.number(found[1])})"
-    return screen.number(metrics.get(name)) + ends

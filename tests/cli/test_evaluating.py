@@ -20,6 +20,11 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def plain_lines(out: str) -> list[str]:
+    """Return lines with single blanks between the cells, and hyphens in intervals."""
+    return [" ".join(line.replace("\N{EN DASH}", "-").split()) for line in out.splitlines()]
+
+
 def test_models_are_judged_compared_and_listed(on: Run, table: Path) -> None:
     train(on, table, "--name", "sized", "--evaluation", "none")
     train(on, table, "--name", "blind", "--evaluation", "none", "--exclude", "size")
@@ -28,20 +33,20 @@ def test_models_are_judged_compared_and_listed(on: Run, table: Path) -> None:
 
     told = on("evaluate", "sized,blind", table, "--target", "bought", "--label", "March")
     assert told.exit_code == 0, told.err
-    lines = [" ".join(line.split()) for line in told.out.splitlines()]
+    lines = plain_lines(told.out)
     assert lines[0] == "60 rows (March); 90 % intervals in parentheses"
     assert lines[1] == "metric sized:1 blind:1"
-    assert any(line.startswith("accuracy 1.0000 (1.0000 to 1.0000) 0.5000 (0.") for line in lines)
+    assert any(line.startswith("accuracy 1.0000 (1.0000-1.0000) 0.5000 (0.") for line in lines)
     (pair,) = [line for line in lines if line.startswith("sized:1 - blind:1 accuracy +0.5000 (+0.")]
     assert pair.endswith("sized:1 is better")
 
     document = on("evaluate", "sized", table, "--json").document  # the target is the model's own
     assert (document["n_rows"], document["pairs"], document["label"]) == (60, [], None)
     assert document["models"][0]["metrics"]["accuracy"] == 1.0
-    listed = [" ".join(line.split()) for line in on("evaluations", "sized").out.splitlines()]
+    listed = plain_lines(on("evaluations", "sized").out)
     assert listed[0] == "when label rows metric value beside"
-    assert listed[1].endswith("UTC 60 accuracy 1.0000 (1.0000 to 1.0000)")
-    assert listed[2].endswith("UTC March 60 accuracy 1.0000 (1.0000 to 1.0000) blind:1")
+    assert listed[1].endswith("UTC 60 accuracy 1.0000 (1.0000-1.0000)")
+    assert listed[2].endswith("UTC March 60 accuracy 1.0000 (1.0000-1.0000) blind:1")
     first = on("evaluations", "sized", "--limit", 1, "--json").document
     assert [one["label"] for one in first["evaluations"]] == [None]
     assert first["next_cursor"] in on("evaluations", "sized", "--limit", 1).out

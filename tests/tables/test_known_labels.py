@@ -13,7 +13,8 @@ from modelyard.tables.labels import read_known_labels
 
 
 def read(column: Any, classes: tuple[bool | int | str, ...], *, text_cells: bool = False) -> list[int]:
-    return read_known_labels(column, "y", classes, ("", "NA"), text_cells=text_cells).tolist()
+    codes: list[int] = read_known_labels(column, "y", classes, ("", "NA"), text_cells=text_cells).tolist()
+    return codes
 
 
 @pytest.mark.parametrize(
