@@ -8,13 +8,13 @@ import pytest
 from modelyard.ml_core.evaluating.differences import Judged, differences
 from modelyard.ml_core.resampling import Floats, bootstrap, means, replicates
 from modelyard.ml_core.tasks import TASKS
-from modelyard.ml_core.tasks.base import Truth, without_prefix
+from modelyard.ml_core.tasks.base import Truth
 from modelyard.schemas import PairDifference
 
 
 def judged(model_id: str, truth: Truth, scores: Floats, task: str = "regression") -> Judged:
     judge = TASKS[task]
-    metrics = without_prefix(judge.validation_metrics(truth, scores))
+    metrics = judge.metrics_of(truth, scores)
     replicated = replicates(judge.measure(truth, scores), bootstrap(len(truth), 0, rounds=200))
     return Judged(model_id, model_id, metrics, replicated)
 

@@ -63,8 +63,8 @@ class Values:
     def training_metrics(self, truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
         return {"train_rmse": self._rmse(truth, scores)}
 
-    def validation_metrics(self, truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
-        return {"validation_rmse": self._rmse(truth, scores)}
+    def metrics_of(self, truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
+        return {"rmse": self._rmse(truth, scores)}
 
     def _rmse(self, truth: Truth, scores: Scores) -> float:
         return float(np.sqrt(np.mean((truth - scores[:, 0]) ** 2)))

@@ -46,11 +46,6 @@ MAX_NAMED = 20
 """How many columns or classes a warning names."""
 
 
-def without_prefix(metrics: Metrics) -> Metrics:
-    """Return validation metrics of rows that were held out of nothing: under names without `validation_`."""
-    return {name.removeprefix("validation_"): value for name, value in metrics.items()}
-
-
 def changed(
     what: Literal["columns", "classes"], new: Sequence[Label], gone: Sequence[Label]
 ) -> tuple[ModelWarning, ...]:
@@ -82,7 +77,7 @@ class Splits:
 
 @dataclass(frozen=True, slots=True)
 class TableJudgement:
-    """How good scores of a labelled table are: the metrics without a prefix, and what measures resamples of its rows.
+    """How good scores of a labelled table are: the metrics, and what measures resamples of its rows.
 
     `shown` are the fields of a Report that show it.
     """
@@ -124,12 +119,12 @@ class Task(Protocol):
         """Measure scores of the rows that the model was fitted to, under names that begin with `train_`."""
         ...
 
-    def validation_metrics(self, truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
-        """Measure scores of rows held out, under names that begin with `validation_`; what does not apply is None."""
+    def metrics_of(self, truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
+        """Measure scores of rows that the model was not fitted to; what does not apply is None."""
         ...
 
     def measure(self, truth: Truth, scores: Scores) -> Measure:
-        """Return what measures resamples of these rows: the validation metrics under names without their prefix."""
+        """Return what measures resamples of these rows by the metrics of `metrics_of`."""
         ...
 
     def baseline(

@@ -43,7 +43,7 @@ class Classification:
 
     preloads: tuple[str, ...] = ("sklearn.metrics", "sklearn.model_selection")
     target_type: FeatureType | None = None
-    validation_metrics = staticmethod(metrics.validation_metrics)
+    metrics_of = staticmethod(metrics.metrics_of)
     measure = staticmethod(resamples.measure)
 
     def read_target(self, keys_of_task: KeysOfTask) -> TargetReader:

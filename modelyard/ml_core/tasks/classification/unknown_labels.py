@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from modelyard.errors import InvalidTable
 from modelyard.ml_core.resampling import Floats, Measure
-from modelyard.ml_core.tasks.base import MAX_NAMED, Metrics, without_prefix
-from modelyard.ml_core.tasks.classification.metrics import Codes, Probabilities, validation_metrics
+from modelyard.ml_core.tasks.base import MAX_NAMED, Metrics
+from modelyard.ml_core.tasks.classification.metrics import Codes, Probabilities, metrics_of
 from modelyard.ml_core.tasks.classification.resamples import measure
 from modelyard.schemas import Label, ModelWarning
 
@@ -24,12 +24,12 @@ _OF_ANSWERS = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
 def metrics_and_measure(codes: Codes, probabilities: Probabilities) -> tuple[Metrics, Measure]:
     """Return the metrics of n rows, at least one of them known, and what measures resamples of all n rows."""
     known = codes < probabilities.shape[1]
-    metrics = without_prefix(validation_metrics(codes[known], probabilities[known]))
+    metrics = metrics_of(codes[known], probabilities[known])
     of_known = measure(codes[known], probabilities[known])
     if known.all():
         return metrics, of_known
     wider = np.column_stack([probabilities, np.zeros(len(codes))])
-    answers = without_prefix(validation_metrics(codes, wider))
+    answers = metrics_of(codes, wider)
     of_all = measure(codes, wider)
 
     def measured(weights: Floats) -> dict[str, Floats]:

@@ -20,7 +20,6 @@ from modelyard.ml_core.tasks.base import (
     TableJudgement,
     Truth,
     Weights,
-    without_prefix,
 )
 from modelyard.ml_core.tasks.regression import metrics, resamples, residuals
 from modelyard.ml_core.tasks.regression.splits import split_rows
@@ -37,7 +36,7 @@ class Regression:
 
     preloads: tuple[str, ...] = ("sklearn.metrics", "sklearn.model_selection")
     target_type: FeatureType | None = "numeric"
-    validation_metrics = staticmethod(metrics.validation_metrics)
+    metrics_of = staticmethod(metrics.metrics_of)
     measure = staticmethod(resamples.measure)
 
     def read_target(self, keys_of_task: KeysOfTask) -> TargetReader:
@@ -92,7 +91,7 @@ class Regression:
 
     def judge_table(self, truth: Truth, scores: Scores, contract: Contract) -> TableJudgement:
         """Measure and show all rows."""
-        found = without_prefix(metrics.validation_metrics(truth, scores))
+        found = metrics.metrics_of(truth, scores)
         return TableJudgement(found, resamples.measure(truth, scores), self.judged(truth, scores, contract))
 
     def judged(
