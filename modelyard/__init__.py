@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modelyard.connection import connect
     from modelyard.schemas import (
+        EvaluateRequest,
         Evaluation,
+        EvaluationQuery,
         ExplainRequest,
         JobQuery,
         ModelQuery,
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "EvaluateRequest",
     "Evaluation",
+    "EvaluationQuery",
     "ExplainRequest",
     "JobQuery",
     "ModelQuery",

@@ -49,6 +49,7 @@ def build(settings: Settings, *, make: bool = True) -> Yard:
     return Yard(
         storage.models,
         jobs,
+        storage.evaluations,
         tracker,
         missing_markers=settings.missing_markers,
         model_cache_bytes=settings.model_cache_bytes,

@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 from modelyard.errors import DataLoss, InvalidRequest, InvalidTable
 from modelyard.references import check_job_id, parse_reference
 from modelyard.schemas import (
+    EvaluateRequest,
+    EvaluationPage,
+    EvaluationQuery,
     Health,
     Job,
     JobPage,
@@ -21,6 +24,7 @@ from modelyard.schemas import (
     ModelQuery,
     Report,
     RetrainRequest,
+    TableEvaluation,
     TrainRequest,
     check_idempotency_key,
     check_unicode,
@@ -83,6 +87,15 @@ class Client(Verbs, ABC):
     def get_history(self, reference: str) -> ModelHistory:
         return self._read(ModelHistory, self._call("get_history", model_id=_checked(reference)))
 
+    def evaluate(self, request: EvaluateRequest) -> TableEvaluation:
+        for reference in request.model_ids:
+            parse_reference(reference)
+        return self._read(TableEvaluation, self._evaluate(request))
+
+    def list_evaluations(self, reference: str, query: EvaluationQuery | None = None) -> EvaluationPage:
+        fields = _fields(query or EvaluationQuery())
+        return self._read(EvaluationPage, self._call("list_evaluations", model_id=_checked(reference), **fields))
+
     def get_artifact(self, reference: str) -> bytes:
         """Return a model's `.pkl`. Raises DataLoss if it was damaged on the way."""
         content, sha256 = self._artifact(_checked(reference))
@@ -114,6 +127,10 @@ class Client(Verbs, ABC):
         """Order a training and return the answer as it came: the model's or, without `wait`, the job's."""
 
     @abstractmethod
+    def _evaluate(self, request: EvaluateRequest) -> Any:
+        """Ask for an evaluation and return the answer as it came."""
+
+    @abstractmethod
     def _artifact(self, reference: str) -> tuple[bytes, str | None]:
         """Return a `.pkl` as it came, and the SHA-256 in hexadecimal that the server says it has."""
 
@@ -138,7 +155,7 @@ def _checked(reference: str) -> str:
     return reference
 
 
-def _fields(query: ModelQuery | JobQuery) -> dict[str, Any]:
+def _fields(query: ModelQuery | JobQuery | EvaluationQuery) -> dict[str, Any]:
     fields = query.model_dump(exclude_none=True)
     check_unicode(**fields)
     return fields

@@ -7,6 +7,9 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from modelyard.schemas import (
+    EvaluateRequest,
+    EvaluationPage,
+    EvaluationQuery,
     ExplainRequest,
     Explanations,
     Health,
@@ -22,6 +25,7 @@ from modelyard.schemas import (
     PredictRequest,
     Report,
     RetrainRequest,
+    TableEvaluation,
     TrainRequest,
 )
 
@@ -70,6 +74,14 @@ class Verbs(Protocol):
 
     def explain(self, request: ExplainRequest) -> Explanations:
         """Say how much each column moved the score of each row. Raises FailedPrecondition if the class cannot."""
+        ...
+
+    def evaluate(self, request: EvaluateRequest) -> TableEvaluation:
+        """Judge up to ten models by a labelled table and compare each pair; it is kept and listed with each model."""
+        ...
+
+    def list_evaluations(self, reference: str, query: EvaluationQuery | None = None) -> EvaluationPage:
+        """List the evaluations of a model, newest first, without a query the 50 newest; of a deleted model, too."""
         ...
 
     def delete(self, reference: str, *, hard: bool = False) -> ModelMetadata | None:

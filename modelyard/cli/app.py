@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 import modelyard
 from modelyard.cli import (
+    evaluating,
     exits,
     explaining,
     health,
@@ -94,6 +95,7 @@ for _add in (
     health.add_to,
     training.add_to,
     predicting.add_to,
+    evaluating.add_to,
     explaining.add_to,
     models.add_to,
     jobs.add_to,

@@ -103,16 +103,17 @@ def metrics(values: Mapping[str, float | None]) -> Table:
     columns = [column for column in _COLUMNS if any(column[1].format(name) in values for name in measures)]
     made = screen.table("metric", *(title for title, _ in columns), right=[title for title, _ in columns])
     for name in [*known, *sorted(measures.keys() - set(known))]:
-        cells = [_with_interval(key, values) if (key := form.format(name)) in values else "" for _, form in columns]
+        cells = [with_interval(key, values) if (key := form.format(name)) in values else "" for _, form in columns]
         title = name.replace("_", " ") + (" (macro)" if measures[name].is_macro else "")
         screen.add_row(made, title, *cells, style="bold" if name in _HEADLINES else None)
     return made
 
 
-def _with_interval(name: str, values: Mapping[str, float | None]) -> str:
+def with_interval(name: str, values: Mapping[str, float | None]) -> str:
+    """Write a metric with its interval in parentheses."""
     found = interval_of(name, values)
     between = "" if found is None else f" ({screen.number(found[0])}\N{EN DASH}{screen.number(found[1])})"
-    return screen.number(values[name]) + between
+    return screen.number(values.get(name)) + between
 
 
 def report(found: Report) -> Iterator[RenderableType]:

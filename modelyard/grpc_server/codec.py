@@ -17,6 +17,8 @@ from modelyard.grpc_server.table_messages import Sent
 from modelyard.grpc_server.values import NoValue, read_value, write_values
 from modelyard.models_registry import hyperparams
 from modelyard.schemas import (
+    EvaluateRequest,
+    EvaluationQuery,
     ExplainRequest,
     Explanations,
     JobQuery,
@@ -80,6 +82,17 @@ def _read_serving(kind: type[ServingT], message: pb.PredictRequest | pb.ExplainR
     return parse(kind, fields)
 
 
+def read_evaluate(message: pb.EvaluateRequest, sent: Sent, y: Iterable[pb.Value]) -> EvaluateRequest:
+    """Read a request to judge models by a table that was read before. Raises InvalidRequest, InvalidTable."""
+    fields: dict[str, Any] = {"X": sent.X, "model_ids": list(message.model_ids)} | _given(
+        y=_read_labels(y),
+        target=message.target,
+        label=message.label,
+        feature_names=list(sent.feature_names or message.feature_names),
+    )
+    return parse(EvaluateRequest, fields | _reading(message))
+
+
 def read_query(message: pb.ListTrainedModelsRequest) -> ModelQuery:
     """Read which models to list. Raises InvalidRequest."""
     return parse(ModelQuery, {name: value for name, value in messages.read_fields(message).items() if value != ""})
@@ -88,6 +101,12 @@ def read_query(message: pb.ListTrainedModelsRequest) -> ModelQuery:
 def read_job_query(message: pb.ListJobsRequest) -> JobQuery:
     """Read which jobs to list. Raises InvalidRequest."""
     return parse(JobQuery, {name: value for name, value in messages.read_fields(message).items() if value != ""})
+
+
+def read_evaluation_query(message: pb.ListEvaluationsRequest) -> EvaluationQuery:
+    """Read which evaluations to list. Raises InvalidRequest."""
+    fields = {name: value for name, value in messages.read_fields(message).items() if value != ""}
+    return parse(EvaluationQuery, {name: value for name, value in fields.items() if name != "model_id"})
 
 
 def write_predictions(found: Predictions) -> bytes:
@@ -192,7 +211,7 @@ def _training_fields(message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y
     return fields | _reading(message)
 
 
-def _reading(message: pb.TrainRequest | pb.RetrainRequest) -> dict[str, Any]:
+def _reading(message: pb.TrainRequest | pb.RetrainRequest | pb.EvaluateRequest) -> dict[str, Any]:
     """Return what was said of how the table is read."""
     said = (name for name in TableRequest.model_fields if message.HasField(name))  # type: ignore[arg-type]
     given = {name: getattr(message, name) for name in said}

@@ -17,6 +17,7 @@ from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.table_messages import Sent, opened, read_rows
 from modelyard.ml_core.desk import SMALL_BYTES, Desk
 from modelyard.schemas import (
+    EvaluateRequest,
     ExplainRequest,
     Job,
     ModelMetadata,
@@ -102,6 +103,16 @@ class ModelService:
             await call.send(answer.data)
         return None
 
+    async def evaluate(self, call: RpcCall) -> pb.EvaluateResponse:
+        """Judge models by a labelled table, in a thread."""
+        return messages.write(pb.EvaluateResponse, await self._desk.evaluate(partial(self._opened, call.message())))
+
+    async def list_evaluations(self, call: RpcCall) -> pb.ListEvaluationsResponse:
+        """List the evaluations of a model, newest first."""
+        message = call.message()
+        page = await self._desk.list_evaluations(_reference(message), codec.read_evaluation_query(message))
+        return messages.write(pb.ListEvaluationsResponse, page)
+
     async def list_available_models(self, call: RpcCall) -> pb.ListAvailableModelsResponse:
         """List the algorithms there are."""
         call.message()
@@ -180,7 +191,11 @@ class ModelService:
             sent, labels = spool.table()
             yield self._read(header, sent, labels)
 
-    def _read(self, message: Order, sent: Sent, y: Iterable[pb.Value]) -> TrainRequest | RetrainRequest:
+    def _read(
+        self, message: Order | pb.EvaluateRequest, sent: Sent, y: Iterable[pb.Value]
+    ) -> TrainRequest | RetrainRequest | EvaluateRequest:
+        if isinstance(message, pb.EvaluateRequest):
+            return codec.read_evaluate(message, sent, y)
         if isinstance(message, pb.TrainRequest):
             return codec.read_train(message, sent, y)
         return codec.read_retrain(message, sent, y, self._desk.get_model)

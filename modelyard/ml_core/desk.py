@@ -29,6 +29,9 @@ from modelyard.ml_core.serving.warming import FIRST_CALLERS_S
 from modelyard.ml_core.workers import Workers, begin
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import (
+    EvaluateRequest,
+    EvaluationPage,
+    EvaluationQuery,
     ExplainRequest,
     Explanations,
     Health,
@@ -44,6 +47,7 @@ from modelyard.schemas import (
     PredictRequest,
     Report,
     RetrainRequest,
+    TableEvaluation,
     TrainRequest,
 )
 
@@ -173,6 +177,15 @@ class Desk:
         calls.name_verb("explain")
         return await self._while_wanted(read, self._yard.explain, write)
 
+    async def evaluate(self, read: Opened[EvaluateRequest]) -> TableEvaluation:
+        """Judge models by a labelled table, in a thread. It is kept even if its caller hangs up."""
+        calls.name_verb("evaluate")
+        return await self._predicting.run(_asked, self._yard.evaluate, read)
+
+    async def list_evaluations(self, reference: str, query: EvaluationQuery) -> EvaluationPage:
+        """List the evaluations of a model, newest first."""
+        return await self._waiting.run(self._yard.list_evaluations, reference, query)
+
     async def train(
         self, read: Opened[TrainRequest], idempotency_key: str | None, *, wait: bool
     ) -> ModelMetadata | Job:
@@ -298,6 +311,11 @@ class Desk:
             self._yard.serve()
         except ModelyardError as error:
             log.warning("not ready to train yet: %s", error.detail)
+
+
+def _asked(verb: Callable[[R], T], read: Opened[R]) -> T:
+    with read() as request:
+        return verb(request)
 
 
 def _submit(submit: Callable[..., Job], read: Opened[R], idempotency_key: str | None) -> Job:

@@ -16,6 +16,7 @@ from modelyard import calls, models_registry
 from modelyard.calls import Calls, verb
 from modelyard.errors import FailedPrecondition, Unavailable
 from modelyard.jobs import Jobs, NewJob
+from modelyard.ml_core.evaluating import evaluations
 from modelyard.ml_core.explaining import explanations
 from modelyard.ml_core.sentences import model_of, say
 from modelyard.ml_core.serving import predicting
@@ -25,12 +26,16 @@ from modelyard.ml_core.training.orders import TrainingOrder, order_training
 from modelyard.ml_core.training.plan import check_plan
 from modelyard.ml_core.training.runs import write_order
 from modelyard.schemas import (
+    EvaluateRequest,
+    EvaluationPage,
+    EvaluationQuery,
     ExplainRequest,
     Explanations,
     Health,
     Job,
     JobPage,
     JobQuery,
+    KeptEvaluation,
     ModelClassInfo,
     ModelHistory,
     ModelMetadata,
@@ -40,10 +45,11 @@ from modelyard.schemas import (
     PredictRequest,
     Report,
     RetrainRequest,
+    TableEvaluation,
     TrainRequest,
     check_idempotency_key,
 )
-from modelyard.storage import ModelStore
+from modelyard.storage import EvaluationCollection, ModelStore
 from modelyard.verbs import Verbs
 
 if TYPE_CHECKING:
@@ -60,6 +66,7 @@ class Yard(Verbs):
         self,
         store: ModelStore,
         jobs: Jobs,
+        evaluations: EvaluationCollection,
         tracker: Tracker | None = None,
         *,
         missing_markers: tuple[str, ...],
@@ -69,6 +76,7 @@ class Yard(Verbs):
         self.calls = Calls()
         self.jobs = jobs
         self._store = store
+        self._evaluations = evaluations
         self._tracker = tracker
         self._missing_markers = missing_markers
         self._max_file_bytes = max_file_bytes
@@ -137,6 +145,20 @@ class Yard(Verbs):
     def predict(self, request: PredictRequest) -> Predictions:
         """Predict the label, or the number, of each row. See `Verbs.predict`."""
         return self.predict_by(self.loaded.get(request.model_id), request)
+
+    @verb
+    def evaluate(self, request: EvaluateRequest) -> TableEvaluation:
+        """Judge models by a labelled table, and keep what it showed. See `Verbs.evaluate`."""
+        models = [self._store.get_active(reference).metadata for reference in request.model_ids]
+        found = evaluations.evaluate(models, self.loaded.get, request)
+        calls.note(rows=found.n_rows)
+        self._evaluations.keep(KeptEvaluation.model_validate(found.model_dump()))
+        return found
+
+    @verb
+    def list_evaluations(self, reference: str, query: EvaluationQuery | None = None) -> EvaluationPage:
+        """List the evaluations of a model, newest first. See `Verbs.list_evaluations`."""
+        return self._evaluations.page(self._store.history(reference).model_id, query or EvaluationQuery())
 
     def warm_up(self) -> None:
         """Load models and import libraries in a thread, so that the first to ask need not wait; ends with `close`."""

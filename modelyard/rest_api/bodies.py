@@ -51,6 +51,7 @@ TEXT_FIELDS = frozenset(
         "target",
         "task",
         "name",
+        "label",
         "decimal",
         "thousands",
         "encoding",

@@ -13,10 +13,10 @@ from pydantic.json_schema import models_json_schema
 from modelyard.rest_api import problems
 from modelyard.rest_api.bodies import TABLE_BODIES, TEXT_FIELDS
 from modelyard.rest_api.prediction_formats import MEDIA_TYPES
-from modelyard.schemas import ExplainRequest, PredictRequest, RetrainRequest, TrainRequest
+from modelyard.schemas import EvaluateRequest, ExplainRequest, PredictRequest, RetrainRequest, TrainRequest
 
 _REF = "#/components/schemas/{model}"
-_BODIES: tuple[type[BaseModel], ...] = (TrainRequest, RetrainRequest, PredictRequest, ExplainRequest)
+_BODIES: tuple[type[BaseModel], ...] = (TrainRequest, RetrainRequest, PredictRequest, ExplainRequest, EvaluateRequest)
 
 _X = [
     {"age": 39, "job": "clerk"},
@@ -48,11 +48,18 @@ EXPLAIN_EXAMPLE: dict[str, Any] = {
     "X": [{"age": 44, "job": "clerk"}],
     "top": 5,
 }
+EVALUATE_EXAMPLE: dict[str, Any] = {
+    "model_ids": ["credit", "credit:1"],
+    "X": _X,
+    "y": ["no", "yes", "yes", "yes"],
+    "label": "March",
+}
 EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     TrainRequest: TRAIN_EXAMPLE,
     RetrainRequest: RETRAIN_EXAMPLE,
     PredictRequest: PREDICT_EXAMPLE,
     ExplainRequest: EXPLAIN_EXAMPLE,
+    EvaluateRequest: EVALUATE_EXAMPLE,
 }
 
 _PROBLEM: dict[str, Any] = {

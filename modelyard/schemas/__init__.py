@@ -17,6 +17,14 @@ from modelyard.schemas.base import (
     StatusFilter,
     TaskName,
 )
+from modelyard.schemas.evaluations import (
+    EvaluatedModel,
+    EvaluationPage,
+    KeptEvaluation,
+    ModelMetrics,
+    PairDifference,
+    TableEvaluation,
+)
 from modelyard.schemas.health import Backlog, Health
 from modelyard.schemas.hyperparams import from_texts, types_of
 from modelyard.schemas.jobs import Job, JobError, JobPage, JobProgress, WrongPlace
@@ -48,7 +56,9 @@ from modelyard.schemas.parsing import check_unicode, field_error, parse
 from modelyard.schemas.reading import TableRequest
 from modelyard.schemas.reports import ActualAndPredicted, ConfusionMatrix, Curve, Histogram, LearningCurve, Report
 from modelyard.schemas.requests import (
+    EvaluateRequest,
     Evaluation,
+    EvaluationQuery,
     ExplainRequest,
     FeatureTypes,
     JobQuery,
@@ -75,7 +85,11 @@ __all__ = [
     "ColumnRole",
     "ConfusionMatrix",
     "Curve",
+    "EvaluateRequest",
+    "EvaluatedModel",
     "Evaluation",
+    "EvaluationPage",
+    "EvaluationQuery",
     "EventVerb",
     "ExplainRequest",
     "Explanations",
@@ -90,6 +104,7 @@ __all__ = [
     "JobProgress",
     "JobQuery",
     "JobStatus",
+    "KeptEvaluation",
     "Label",
     "LabelsValue",
     "LearningCurve",
@@ -98,10 +113,12 @@ __all__ = [
     "ModelEvent",
     "ModelHistory",
     "ModelMetadata",
+    "ModelMetrics",
     "ModelPage",
     "ModelQuery",
     "ModelWarning",
     "Name",
+    "PairDifference",
     "PredictRequest",
     "Prediction",
     "Predictions",
@@ -112,6 +129,7 @@ __all__ = [
     "ServingRequest",
     "Status",
     "StatusFilter",
+    "TableEvaluation",
     "TableRequest",
     "TableValue",
     "Tag",

@@ -164,6 +164,31 @@ class ExplainRequest(ServingRequest):
     top: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] | None = None
 
 
+class EvaluateRequest(TableRequest):
+    """A labelled table to judge up to ten models by, of one task; `model_ids` are references.
+
+    The labels are `y`, or the column of `X` that `target` names; without both, the column that the first model was
+    trained to predict. `label` says in words what the table is. How the table is read is said only if it is not read as
+    in training.
+    """
+
+    model_ids: Annotated[list[str], Field(min_length=1, max_length=10)] = Field(
+        validation_alias=AliasChoices("model_ids", "modelids")
+    )
+    X: TableValue
+    y: LabelsValue = None
+    target: str | None = None
+    label: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
+
+
+class EvaluationQuery(Request):
+    """Which evaluations of a model to list: `limit` at most, after `cursor`, newest first."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+    cursor: str | None = None
+
+
 class ModelQuery(Request):
     """Which models to list: `limit` at most, after `cursor`, newest first."""
 

@@ -13,6 +13,7 @@ from modelyard.storage.artifacts.model_files import (
     VALIDATION_FILE,
     write_model_files,
 )
+from modelyard.storage.collections.evaluations import EvaluationCollection
 from modelyard.storage.collections.job_index import JobEntry
 from modelyard.storage.collections.jobs import JobCollection, JobRecord
 from modelyard.storage.collections.model_store import ModelStore
@@ -26,6 +27,7 @@ __all__ = [
     "ESTIMATOR_FILE",
     "REPORT_FILE",
     "VALIDATION_FILE",
+    "EvaluationCollection",
     "JobCollection",
     "JobEntry",
     "JobRecord",

@@ -19,6 +19,7 @@ from pathlib import Path
 from modelyard.errors import DataLoss, NoYard
 from modelyard.schemas import is_model_id
 from modelyard.storage.artifacts.folder import ArtifactFolder
+from modelyard.storage.collections.evaluations import EvaluationCollection
 from modelyard.storage.collections.job_index import JobIndex
 from modelyard.storage.collections.jobs import JobCollection
 from modelyard.storage.collections.model_index import ModelIndex
@@ -127,7 +128,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """All that a yard keeps: models, jobs, and what of both a tracker is yet to be told, if anything is tracked.
+    """All that a yard keeps: models, jobs, evaluations, and what a tracker is yet to be told, if anything is tracked.
 
     `runs` and `outbox` are folders, made by those who use them: for what a run is given and makes, on the file system
     of the artifacts, and for what waits for the tracker. `locks` are for what one process at a time may do.
@@ -135,6 +136,7 @@ class Storage:
 
     models: ModelStore
     jobs: JobCollection
+    evaluations: EvaluationCollection
     tracked_runs: TrackedRuns | None
     runs: Path
     outbox: Path
@@ -170,4 +172,5 @@ def open_folder(
         tracked=tracked,
     )
     tracked_runs = TrackedRuns(documents, tracking_index) if tracked else None
-    return Storage(models, JobCollection(documents, job_index), tracked_runs, folder.runs, folder.outbox, folder)
+    jobs, evaluations = JobCollection(documents, job_index), EvaluationCollection(folder.series())
+    return Storage(models, jobs, evaluations, tracked_runs, folder.runs, folder.outbox, folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,7 +23,7 @@ from modelyard.tables.csv_cells import TextContent, distinct_texts, text_content
 from modelyard.tables.inference import ColumnPlan, ReadingOptions
 from modelyard.tables.missing import BLANKS, Markers, label_markers
 from modelyard.tables.moments import beyond_years
-from modelyard.tables.sources import Cells
+from modelyard.tables.sources import Cells, RawTable, way_out
 
 Label = bool | int | str
 LABEL_DUE = "must be an integer, text or a boolean"
@@ -98,6 +99,50 @@ def read_labels(
     return Target(codes, tuple(classes), advice.labels_like_numbers(label, classes, for_numbers))
 
 
+def read_known_labels(
+    column: Cells, label: str, classes: Sequence[Label], missing_markers: Sequence[str], *, text_cells: bool = False
+) -> npt.NDArray[np.int64]:
+    """Return one code for each row: an index into a model's `classes`, or their number for any other label.
+
+    Labels are of the type of the classes, which the texts of a CSV (`text_cells`) are read as. `label` names the labels
+    in messages. Raises InvalidTable.
+    """
+    check_years(column, label)
+    markers = label_markers(missing_markers)
+    read = _reader_of(_KINDS[type(classes[0])], markers, (), "the model's labels", written=text_cells)
+    seen = _distinct(column)
+    known: dict[Any, Label] | None = None
+    if len(set(map(cells.kind_of, set(map(type, seen))))) == 1:  # a set would take True for 1
+        with suppress(TypeError, ValueError):
+            known = {value: read(value) for value in set(seen)}
+    if known is None:
+        raise _wrong(column.to_list() if isinstance(column, pl.Series) else column, label, read)
+    code = {value: number for number, value in enumerate(classes)}
+    return _codes(column, {value: code.get(found, len(classes)) for value, found in known.items()})
+
+
+def find_labels(raw: RawTable, y: Any, target: str | None) -> tuple[str, Cells]:
+    """Return the labels of a table, `y` or its column `target`, after their name in messages. Raises InvalidTable."""
+    if y is not None:
+        labels = label_column(y)
+        if len(labels) != raw.height:
+            raise InvalidTable.of(
+                [FieldError(("y",), f"y has {len(labels)} labels, X has {raw.height} rows", len(labels))]
+            )
+        if target in raw.columns:  # left among the features it would give the labels away
+            message = f"target {target!r} is a column of X, and y is given, too: leave one of them out"
+            raise InvalidTable.of([FieldError(("target",), message, target)])
+        return "y", labels
+    if target is None:
+        raise InvalidTable("the labels are missing: give y, or target with the name of the label column of X")
+    if target not in raw.columns:
+        known = ", ".join(map(repr, list(raw.columns)[:50]))
+        hint = way_out(raw, [target])
+        message = f"target {target!r} is not a column of X; it has {known}" + (hint and f"; {hint}")
+        raise InvalidTable.of([FieldError(("target",), message, target)])
+    return f"target {target!r}", raw.columns[target]
+
+
 def wrong_label(label: str, row: int, problem: object, cell: Any) -> FieldError:
     """Build the error for one label; `label` names the labels, rows count from 0."""
     return FieldError(("y", row), f"{label}, row {row}: {problem}, got {shown(cell)}", cells.plain(cell))
@@ -143,23 +188,37 @@ def _reader(
         if isinstance(column, pl.Series)
         else _most(column, markers, kinds)
     )
+    return _reader_of(kind, markers, for_numbers, _LIKE_MOST, written=written)
+
+
+def _reader_of(
+    kind: cells.Kind, markers: Markers, for_numbers: Sequence[str], like: str, *, written: bool
+) -> Callable[[Any], Label]:
+    """Return the function that turns a cell into a label of a kind; `written`: the cells are texts of a CSV."""
 
     def read(cell: Any) -> Label:
         if cells.is_missing(cell, markers):
             raise ValueError("must not be missing")
-        if written and kind != "text":
-            text = cell.strip(BLANKS)
-            return text.lower() == "true" if kind == "boolean" else _whole(text, for_numbers)
+        if written and kind == "number":
+            return _whole(cell.strip(BLANKS), for_numbers)
+        if written and kind == "boolean":
+            return _written_boolean(cell.strip(BLANKS))
         found = cells.kind_of(type(cell))
         if found not in ("number", "boolean", "text"):
             raise ValueError(LABEL_DUE)
         if found != kind:
-            raise ValueError(f"must be {_DUE[kind]} like most labels; labels of different types do not go together")
+            raise ValueError(f"must be {_DUE[kind]} like {like}")
         if found == "text":
             return cells.require_unicode(str(cell)).strip(BLANKS)
         return bool(cell) if found == "boolean" else _whole(cell, for_numbers)
 
     return read
+
+
+def _written_boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text.lower() == "true"
 
 
 def _most(column: Iterable[Any], markers: Markers, kinds: set[cells.Kind]) -> cells.Kind:
@@ -176,6 +235,8 @@ _WRITTEN_AS: dict[TextContent, cells.Kind] = {
     "text": "text",
     "missing": "text",
 }
+_KINDS: dict[type, cells.Kind] = {bool: "boolean", int: "number", str: "text"}
+_LIKE_MOST = "most labels; labels of different types do not go together"
 _DUE: dict[cells.Kind, str] = {"number": "an integer", "boolean": "a boolean", "text": "text"}
 
 
@@ -201,9 +262,12 @@ def _wrong_labels(
 ) -> InvalidTable:
     values: Cells = column.to_list() if isinstance(column, pl.Series) else column
     kinds = set(map(cells.kind_of, set(map(type, values))))
-    read = _reader(column if text_cells else values, markers, kinds, for_numbers)
+    return _wrong(values, label, _reader(column if text_cells else values, markers, kinds, for_numbers))
+
+
+def _wrong(column: Cells, label: str, read: Callable[[Any], Label]) -> InvalidTable:
     errors: list[FieldError] = []
-    for row, cell in enumerate(values):
+    for row, cell in enumerate(column):
         try:
             read(cell)
         except ValueError as problem:

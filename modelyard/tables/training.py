@@ -14,10 +14,10 @@ from modelyard.schemas import ColumnRole, FeatureType, ModelWarning
 from modelyard.tables import advice, columns
 from modelyard.tables.contract import MISSING_CATEGORY, CategoricalColumn, Contract, DatetimeColumn, TrainingTable
 from modelyard.tables.inference import ColumnPlan, ReadingOptions, plan_columns
-from modelyard.tables.labels import TargetReader, label_column, read_labels
+from modelyard.tables.labels import TargetReader, find_labels, read_labels
 from modelyard.tables.role_columns import RoleColumns
 from modelyard.tables.roles import find_roles
-from modelyard.tables.sources import Cells, RawTable, looks_like_data, read_source, way_out
+from modelyard.tables.sources import Cells, RawTable, looks_like_data, read_source
 from modelyard.tables.spelling import PLAIN
 
 FEATURE_TYPES: tuple[FeatureType, ...] = get_args(FeatureType)
@@ -102,30 +102,14 @@ def _split(
     raw: RawTable, y: Any, target: str | None, roles: Mapping[str, ColumnRole]
 ) -> tuple[dict[str, Cells], str, Cells]:
     """Return the features, the name of the labels in messages, and the labels."""
-    if y is not None:
-        labels = label_column(y)
-        if len(labels) != raw.height:
-            raise InvalidTable.of(
-                [FieldError(("y",), f"y has {len(labels)} labels, X has {raw.height} rows", len(labels))]
-            )
-        if target in raw.columns:  # left among the features it would give the labels away
-            message = f"target {target!r} is a column of X, and y is given, too: leave one of them out"
-            raise InvalidTable.of([FieldError(("target",), message, target)])
-        if not raw.columns:
-            raise InvalidTable(f"X has no columns besides {_with_roles(roles)}; at least one must be a feature")
-        return raw.columns, "y", labels
-    if target is None:
-        raise InvalidTable("the labels are missing: give y, or target with the name of the label column of X")
-    if target not in raw.columns:
-        known = ", ".join(map(repr, list(raw.columns)[:50]))
-        hint = way_out(raw, [target])
-        message = f"target {target!r} is not a column of X; it has {known}" + (hint and f"; {hint}")
-        raise InvalidTable.of([FieldError(("target",), message, target)])
-    features = {name: column for name, column in raw.columns.items() if name != target}
+    label, labels = find_labels(raw, y, target)
+    features = {name: column for name, column in raw.columns.items() if y is not None or name != target}
+    if not features and y is not None:
+        raise InvalidTable(f"X has no columns besides {_with_roles(roles)}; at least one must be a feature")
     if not features:
         others = f" and {_with_roles(roles)}; at least one must be a feature" if roles else ""
         raise InvalidTable(f"X has no columns besides the target {target!r}{others}")
-    return features, f"target {target!r}", raw.columns[target]
+    return features, label, labels
 
 
 def _with_roles(roles: Mapping[str, ColumnRole]) -> str:

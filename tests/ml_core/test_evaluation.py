@@ -28,8 +28,8 @@ from modelyard.ml_core.tasks.classification.metrics import (
     Codes,
     Probabilities,
     confusion,
+    metrics_of,
     per_class,
-    validation_metrics,
 )
 from modelyard.ml_core.tasks.classification.splits import split_rows
 from modelyard.ml_core.training.evaluation import FittedPart, judge, mean_and_deviation, mean_curve
@@ -74,17 +74,17 @@ def train(key: str, table: TrainingTable, evaluation: Evaluation | None = None, 
 def test_metrics_of_two_classes_are_scikit_learns() -> None:
     codes, probabilities = scored(200, 2)
     predicted, positive = probabilities.argmax(axis=1), probabilities[:, 1]
-    assert validation_metrics(codes, probabilities) == pytest.approx(
+    assert metrics_of(codes, probabilities) == pytest.approx(
         {
-            "validation_accuracy": metrics.accuracy_score(codes, predicted),
-            "validation_balanced_accuracy": metrics.balanced_accuracy_score(codes, predicted),
-            "validation_precision": metrics.precision_score(codes, predicted, average="macro"),
-            "validation_recall": metrics.recall_score(codes, predicted, average="macro"),
-            "validation_f1": metrics.f1_score(codes, predicted, average="macro"),
-            "validation_roc_auc": metrics.roc_auc_score(codes, positive),
-            "validation_average_precision": metrics.average_precision_score(codes, positive),
-            "validation_log_loss": metrics.log_loss(codes, y_proba=probabilities),
-            "validation_brier": metrics.brier_score_loss(codes, y_proba=positive),
+            "accuracy": metrics.accuracy_score(codes, predicted),
+            "balanced_accuracy": metrics.balanced_accuracy_score(codes, predicted),
+            "precision": metrics.precision_score(codes, predicted, average="macro"),
+            "recall": metrics.recall_score(codes, predicted, average="macro"),
+            "f1": metrics.f1_score(codes, predicted, average="macro"),
+            "roc_auc": metrics.roc_auc_score(codes, positive),
+            "average_precision": metrics.average_precision_score(codes, positive),
+            "log_loss": metrics.log_loss(codes, y_proba=probabilities),
+            "brier": metrics.brier_score_loss(codes, y_proba=positive),
         },
         abs=1e-12,
     )
@@ -92,24 +92,24 @@ def test_metrics_of_two_classes_are_scikit_learns() -> None:
 
 def test_metrics_of_more_classes_are_scikit_learns() -> None:
     codes, probabilities = scored(200, 4)
-    found = validation_metrics(codes, probabilities)
+    found = metrics_of(codes, probabilities)
     one_hot = np.eye(4)[codes]
-    assert found["validation_roc_auc"] == metrics.roc_auc_score(codes, probabilities, multi_class="ovr")
-    assert found["validation_average_precision"] == metrics.average_precision_score(one_hot, probabilities)
-    assert found["validation_log_loss"] == metrics.log_loss(codes, y_proba=probabilities)
-    assert found["validation_brier"] == pytest.approx(((one_hot - probabilities) ** 2).sum(axis=1).mean())
+    assert found["roc_auc"] == metrics.roc_auc_score(codes, probabilities, multi_class="ovr")
+    assert found["average_precision"] == metrics.average_precision_score(one_hot, probabilities)
+    assert found["log_loss"] == metrics.log_loss(codes, y_proba=probabilities)
+    assert found["brier"] == pytest.approx(((one_hot - probabilities) ** 2).sum(axis=1).mean())
 
 
 def test_class_without_rows_makes_rankings_null_and_nothing_warns() -> None:
     codes = np.array([0, 0, 2, 2])
     probabilities = np.array([[0.2, 0.7, 0.1], [0.8, 0.1, 0.1], [0.1, 0.1, 0.8], [0.3, 0.3, 0.4]])
-    found = validation_metrics(codes, probabilities)
-    assert found["validation_roc_auc"] is None
-    assert found["validation_average_precision"] is None
-    assert found["validation_balanced_accuracy"] == 0.75
+    found = metrics_of(codes, probabilities)
+    assert found["roc_auc"] is None
+    assert found["average_precision"] is None
+    assert found["balanced_accuracy"] == 0.75
     assert [name for name, value in found.items() if value is None] == [
-        "validation_roc_auc",
-        "validation_average_precision",
+        "roc_auc",
+        "average_precision",
     ]
     assert set(roc_curves(codes, probabilities, "abc")) == {"a", "c"}
     unjudged = per_class(codes, probabilities, "abc")[1]
@@ -125,7 +125,7 @@ def test_class_never_predicted_has_precision_zero() -> None:
         "f1": 0.0,
         "support": 1,
     }
-    assert validation_metrics(codes, probabilities)["validation_precision"] == pytest.approx(1 / 3)
+    assert metrics_of(codes, probabilities)["precision"] == pytest.approx(1 / 3)
 
 
 @given(st.integers(2, 5), st.data())
@@ -136,7 +136,7 @@ def test_metrics_and_curves_of_any_probabilities_are_finite_or_null(k: int, data
     drawn = np.array(data.draw(st.lists(weights, min_size=n, max_size=n)))
     probabilities = drawn / drawn.sum(axis=1, keepdims=True)
     everything = [
-        validation_metrics(codes, probabilities),
+        metrics_of(codes, probabilities),
         per_class(codes, probabilities, range(k)),
         *(
             {label: curve.model_dump() for label, curve in draw(codes, probabilities, range(k)).items()}

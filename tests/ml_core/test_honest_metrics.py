@@ -51,12 +51,12 @@ def test_resamples_are_measured_as_the_rows_drawn_would_be(task: str, scored: Sc
     judge = TASKS[task]
     measure = judge.measure(truth, scores)
 
-    whole = values(judge.validation_metrics(truth, scores))
+    whole = values(judge.metrics_of(truth, scores))
     assert {name: value[0] for name, value in measure(np.ones((1, len(truth)))).items()} == pytest.approx(whole)
     (weights,) = bootstrap(len(truth), 3, rounds=5)
     for round_, row in enumerate(weights.astype(int)):
         drawn = np.repeat(np.arange(len(truth)), row)
-        expected = values(judge.validation_metrics(truth[drawn], scores[drawn]))
+        expected = values(judge.metrics_of(truth[drawn], scores[drawn]))
         found = {name: value[round_] for name, value in measure(weights).items()}
         assert {name: found[name] for name, value in expected.items() if value is not None} == pytest.approx(
             {name: value for name, value in expected.items() if value is not None}

@@ -12,7 +12,7 @@ import pytest
 
 from modelyard.errors import InvalidRequest, InvalidTable
 from modelyard.ml_core.tasks import TASKS
-from modelyard.ml_core.tasks.regression.metrics import rmse, validation_metrics
+from modelyard.ml_core.tasks.regression.metrics import metrics_of, rmse
 from modelyard.ml_core.tasks.regression.residuals import MAX_POINTS, actual_and_predicted, residuals
 from modelyard.ml_core.tasks.regression.splits import split_rows
 from modelyard.ml_core.training.orders import order_training
@@ -243,26 +243,26 @@ def test_folds_hold_each_row_out_once(n: int) -> None:
 def test_metrics_are_what_they_say() -> None:
     truth, scores = np.array([1.0, 2.0, 4.0, 5.0]), np.array([[1.5], [2.0], [3.0], [5.0]])
     assert rmse(truth, scores) == pytest.approx(np.sqrt(1.25 / 4))
-    assert validation_metrics(truth, scores) == pytest.approx(
+    assert metrics_of(truth, scores) == pytest.approx(
         {
-            "validation_rmse": np.sqrt(1.25 / 4),
-            "validation_mae": 1.5 / 4,
-            "validation_r2": 1 - 1.25 / 10,
-            "validation_median_absolute_error": 0.25,
-            "validation_mape": (0.5 + 0.25) / 4,
+            "rmse": np.sqrt(1.25 / 4),
+            "mae": 1.5 / 4,
+            "r2": 1 - 1.25 / 10,
+            "median_absolute_error": 0.25,
+            "mape": (0.5 + 0.25) / 4,
         }
     )
 
 
 def test_metrics_that_do_not_apply_are_null() -> None:
-    with_zero = validation_metrics(np.array([0.0, 2.0]), np.array([[1.0], [2.0]]))
-    assert with_zero["validation_mape"] is None
-    assert with_zero["validation_r2"] == 0.5
-    alone = validation_metrics(np.array([3.0]), np.array([[2.0]]))
-    assert (alone["validation_r2"], alone["validation_rmse"]) == (None, 1.0)
-    vast = validation_metrics(np.array([1e150, -1e150]), np.array([[1e300], [0.0]]))
-    assert vast["validation_rmse"] is None
-    assert vast["validation_mae"] == pytest.approx(5e299)
+    with_zero = metrics_of(np.array([0.0, 2.0]), np.array([[1.0], [2.0]]))
+    assert with_zero["mape"] is None
+    assert with_zero["r2"] == 0.5
+    alone = metrics_of(np.array([3.0]), np.array([[2.0]]))
+    assert (alone["r2"], alone["rmse"]) == (None, 1.0)
+    vast = metrics_of(np.array([1e150, -1e150]), np.array([[1e300], [0.0]]))
+    assert vast["rmse"] is None
+    assert vast["mae"] == pytest.approx(5e299)
 
 
 def test_a_report_shows_residuals_and_at_most_2000_points_the_same_every_time() -> None:

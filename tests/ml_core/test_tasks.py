@@ -17,7 +17,7 @@ from modelyard.ml_core.sentences import say_trained
 from modelyard.ml_core.serving import loaded, predicting
 from modelyard.ml_core.serving.margins import Margins
 from modelyard.ml_core.tasks import TASKS
-from modelyard.ml_core.tasks.base import KeysOfTask, Metrics, Part, Scores, Splits, Truth, Weights
+from modelyard.ml_core.tasks.base import KeysOfTask, Metrics, Part, Scores, Splits, TableJudgement, Truth, Weights
 from modelyard.ml_core.training import orders, plan, runs
 from modelyard.ml_core.training.orders import order_training
 from modelyard.ml_core.training.trainings import run_training
@@ -32,9 +32,11 @@ from modelyard.schemas import (
     PredictRequest,
     TrainRequest,
 )
-from modelyard.tables import Reader
+from modelyard.tables import Reader, ReadingOptions
 from modelyard.tables.contract import Contract, TrainingTable
+from modelyard.tables.inference import ColumnPlan
 from modelyard.tables.labels import Target, TargetReader
+from modelyard.tables.sources import Cells
 
 
 class Values:
@@ -61,8 +63,8 @@ class Values:
     def training_metrics(self, truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
         return {"train_rmse": self._rmse(truth, scores)}
 
-    def validation_metrics(self, truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
-        return {"validation_rmse": self._rmse(truth, scores)}
+    def metrics_of(self, truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
+        return {"rmse": self._rmse(truth, scores)}
 
     def _rmse(self, truth: Truth, scores: Scores) -> float:
         return float(np.sqrt(np.mean((truth - scores[:, 0]) ** 2)))
@@ -80,6 +82,21 @@ class Values:
         weights: Weights | None = None,
     ) -> Metrics:
         return {"baseline_rmse": self._rmse(truth, np.full((len(truth), 1), fitted.mean()))}
+
+    def read_known_target(
+        self,
+        column: Cells,
+        label: str,
+        contract: Contract,
+        options: ReadingOptions,
+        plan: ColumnPlan | None,
+        *,
+        text_cells: bool,
+    ) -> Truth:
+        return np.array(column, dtype=np.float64)
+
+    def judge_table(self, truth: Truth, scores: Scores, contract: Contract) -> TableJudgement:
+        return TableJudgement({"rmse": self._rmse(truth, scores)}, self.measure(truth, scores), {})
 
     def judged(
         self, truth: Truth, scores: Scores, contract: Contract, weights: Weights | None = None

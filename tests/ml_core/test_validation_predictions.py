@@ -86,8 +86,8 @@ def test_the_metrics_can_be_had_from_what_is_kept(yard: Yard, y: list[Any], eval
     truth = [contract.classes[code] for code in found.truth] if contract.classes else found.truth.tolist()
     assert truth == [y[row] for row in found.rows]
     if not whole:
-        measured = TASKS[model.task].validation_metrics(found.truth, found.scores)
-        assert measured == pytest.approx({name: model.metrics[name] for name in measured})
+        measured = TASKS[model.task].metrics_of(found.truth, found.scores)
+        assert measured == pytest.approx({name: model.metrics[f"validation_{name}"] for name in measured})
 
 
 def test_a_model_without_a_validation_says_why_it_keeps_none(yard: Yard) -> None:

@@ -30,14 +30,14 @@ def test_whole_weights_are_repeated_rows(task: str, k: int) -> None:
         scores = truth[:, None] + random.normal(size=(N, 1))
     again = np.repeat(np.arange(N), weights.astype(int))
     judge = TASKS[task]
-    weighed = judge.validation_metrics(truth, scores, weights)
-    repeated = judge.validation_metrics(truth[again], scores[again])
-    median = "validation_median_absolute_error"
+    weighed = judge.metrics_of(truth, scores, weights)
+    repeated = judge.metrics_of(truth[again], scores[again])
+    median = "median_absolute_error"
     assert weighed.pop(median, 0) == pytest.approx(
         repeated.pop(median, 0), rel=0.05
     )  # of an even number of rows a mean
     assert weighed == pytest.approx(repeated)
-    assert weighed != judge.validation_metrics(truth, scores)
+    assert weighed != judge.metrics_of(truth, scores)
     assert judge.training_metrics(truth, scores, weights) == pytest.approx(
         judge.training_metrics(truth[again], scores[again])
     )

@@ -1,4 +1,7 @@
-"""Compare: two to four models side by side, their metrics, the hyperparams that differ, their curves in one chart."""
+"""Compare: two to four models side by side, their metrics, the hyperparams that differ, their curves in one chart.
+
+Below, a labelled table judges them all on the same rows.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import streamlit as st
 
 from modelyard.dashboard import formats, session
 from modelyard.dashboard.charts import curves, draw, side_by_side
+from modelyard.dashboard.evaluated import show_evaluation
 from modelyard.dashboard.forms import difference, shown
 from modelyard.dashboard.listing import class_title, classes, entry, every_model, title
 from modelyard.dashboard.pages.models import MOST_COMPARED
@@ -32,6 +36,7 @@ def show() -> None:
     st.subheader(t("compare.hyperparams"), anchor=False)
     _show_hyperparams(models)
     _show_curves({model.model_id: model for model in models})
+    show_evaluation(models)
 
 
 def _pick() -> Sequence[ModelMetadata]:

@@ -234,4 +234,25 @@ MODELS: dict[str, tuple[str, str]] = {
     ),
     "compare.curves": ("Curves", "Кривые"),
     "compare.class": ("Class", "Класс"),
+    "evaluate.title": ("On the same new rows", "На одних и тех же новых строках"),
+    "evaluate.help": (
+        "Give a table with the true answers that none of these models was trained on: it judges all of them alike.",
+        "Дайте таблицу с верными ответами, на которой ни одна из этих моделей не обучалась: она оценит все одинаково.",
+    ),
+    "evaluate.cannot": (
+        "Only models of one task that are not deleted can be judged together.",
+        "Вместе можно оценить только неудалённые модели с одной задачей.",
+    ),
+    "evaluate.target": ("Column with the answers", "Столбец с ответами"),
+    "evaluate.label": ("What this table is", "Что это за таблица"),
+    "evaluate.go": ("Judge", "Оценить"),
+    "evaluate.asking": ("Judging …", "Оценивается…"),
+    "evaluate.intervals": (
+        "{rows} rows. In parentheses: between which values the metric lies, nine times in ten.",
+        "Строк: {rows}. В скобках — границы, между которыми метрика лежит в девяти случаях из десяти.",
+    ),
+    "evaluate.by": ("Compared by", "Сравнение по метрике"),
+    "evaluate.pair": ("Pair", "Пара"),
+    "evaluate.difference": ("Difference", "Разность"),
+    "evaluate.shows": ("What it shows", "Что показано"),
 }

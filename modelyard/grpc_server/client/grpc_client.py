@@ -11,13 +11,14 @@ import grpc
 from google.protobuf.message import Message
 
 from modelyard.client import WAIT_S, Client, authorization
-from modelyard.errors import ModelyardError, PayloadTooLarge
+from modelyard.errors import ModelyardError
 from modelyard.grpc_server import faults
 from modelyard.grpc_server.client import from_messages, table_chunks, to_messages
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.pb.modelyard_pb2_grpc import ModelServiceStub
 from modelyard.references import check_job_id, parse_reference
 from modelyard.schemas import (
+    EvaluateRequest,
     ExplainRequest,
     Explanations,
     Job,
@@ -32,7 +33,6 @@ Chunk = tuple[pb.Table, int]
 Metadata = tuple[tuple[str, str], ...]
 
 _ERROR_BYTES = 2**18
-_LARGEST_MESSAGE = 2**30
 _OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -53,6 +53,7 @@ _CALLS: dict[str, tuple[str, type[Message]]] = {
     "list_model_classes": ("ListAvailableModels", pb.ListAvailableModelsRequest),
     "get_report": ("GetReport", pb.GetReportRequest),
     "get_history": ("GetHistory", pb.GetHistoryRequest),
+    "list_evaluations": ("ListEvaluations", pb.ListEvaluationsRequest),
     "health": ("HealthCheck", pb.HealthCheckRequest),
 }
 """The calls without a table that have one answer."""
@@ -118,11 +119,15 @@ class GrpcClient(Client):
         """Explain each row. See `Verbs.explain`. The table goes in one message. Raises PayloadTooLarge."""
         parse_reference(request.model_id)
         message = to_messages.explanation_message(request)
-        table, following = _one_or_more(table_chunks.chunks(request.X, _LARGEST_MESSAGE, request.feature_names))
-        if following is not None:
-            raise PayloadTooLarge(f"a table to explain must be at most {_LARGEST_MESSAGE / 2**20:g} MB over gRPC")
-        message.X.CopyFrom(table)
+        message.X.CopyFrom(table_chunks.whole(request.X, request.feature_names))
         return from_messages.read_explanations(self._send("Explain", message), other=request.top is not None)
+
+    def _evaluate(self, request: EvaluateRequest) -> pb.EvaluateResponse:
+        message = to_messages.evaluation_message(request)
+        message.X.CopyFrom(table_chunks.whole(request.X, request.feature_names))
+        message.y.extend(to_messages.labels(request))
+        answer: pb.EvaluateResponse = self._send("Evaluate", message)
+        return answer
 
     def close(self) -> None:
         self._channel.close()

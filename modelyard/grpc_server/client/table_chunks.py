@@ -10,12 +10,14 @@ from typing import Any
 import polars as pl
 
 from modelyard.client import unreadable
+from modelyard.errors import PayloadTooLarge
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import INT64, check_value, write_value, write_values
 from modelyard.tables.sources.forms import cells_of, check_form
 from modelyard.tables.wire import keys_of, wrong_cells
 
 _EXACT_INTEGERS = range(-(2**53), 2**53 + 1)
+LARGEST_TABLE = 2**30
 _BYTES_PER_CELL = 16
 """A first guess at the size of a cell; chunks that turn out too large are halved."""
 
@@ -33,6 +35,15 @@ def chunks(X: Any, max_bytes: int, feature_names: list[str] | None = None) -> It
         yield from _sliced(X, max_bytes)
     except ValueError:
         raise wrong_cells(X, feature_names, check_value) from None
+
+
+def whole(X: Any, feature_names: list[str] | None = None) -> pb.Table:
+    """Return a table in one piece. Raises PayloadTooLarge for more than LARGEST_TABLE, and what `chunks` raises."""
+    found = chunks(X, LARGEST_TABLE, feature_names)
+    table, _ = next(found)
+    if next(found, None) is not None:
+        raise PayloadTooLarge(f"the table goes in one message, so it must have at most {LARGEST_TABLE // 2**20} MB")
+    return table
 
 
 def _file_chunks(path: Path, max_bytes: int) -> Iterator[tuple[pb.Table, int]]:

@@ -11,7 +11,15 @@ import polars as pl
 
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import write_value
-from modelyard.schemas import ExplainRequest, PredictRequest, RetrainRequest, TableRequest, TrainRequest, check_unicode
+from modelyard.schemas import (
+    EvaluateRequest,
+    ExplainRequest,
+    PredictRequest,
+    RetrainRequest,
+    TableRequest,
+    TrainRequest,
+    check_unicode,
+)
 from modelyard.tables.wire import Plain, check_target, plain_labels, send_hyperparams
 
 _LABELS_A_MESSAGE = 50_000
@@ -76,6 +84,18 @@ def explanation_message(request: ExplainRequest) -> pb.ExplainRequest:
     )
 
 
+def evaluation_message(request: EvaluateRequest) -> pb.EvaluateRequest:
+    """Return a request without its table and labels as a message. Raises what the core raises for broken text."""
+    check_unicode(target=request.target, label=request.label, feature_names=request.feature_names)
+    return pb.EvaluateRequest(
+        model_ids=request.model_ids,
+        target=request.target or "",
+        label=request.label or "",
+        feature_names=request.feature_names,
+        **_reading(request),
+    )
+
+
 def training_parts(
     header: pb.TrainRequest | pb.RetrainRequest, chunks: Iterable[tuple[pb.Table, int]], y: Iterator[pb.Value]
 ) -> Iterator[pb.TrainStreamRequest]:
@@ -90,7 +110,7 @@ def training_parts(
         yield pb.TrainStreamRequest(chunk=pb.TrainChunk(y=more))
 
 
-def labels(request: TrainRequest | RetrainRequest) -> Iterator[pb.Value]:
+def labels(request: TrainRequest | RetrainRequest | EvaluateRequest) -> Iterator[pb.Value]:
     """Return a request's labels as Values, one at a time; none if a column of X holds them. Raises InvalidTable."""
     X = request.X
     if request.y is not None:

@@ -64,6 +64,16 @@ class ModelServiceStub:
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainRequest.SerializeToString,
                 response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainResponse.FromString,
                 _registered_method=True)
+        self.Evaluate = channel.unary_unary(
+                '/modelyard.v1.ModelService/Evaluate',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.EvaluateRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.EvaluateResponse.FromString,
+                _registered_method=True)
+        self.ListEvaluations = channel.unary_unary(
+                '/modelyard.v1.ModelService/ListEvaluations',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListEvaluationsRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListEvaluationsResponse.FromString,
+                _registered_method=True)
         self.ListAvailableModels = channel.unary_unary(
                 '/modelyard.v1.ModelService/ListAvailableModels',
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListAvailableModelsRequest.SerializeToString,
@@ -173,6 +183,20 @@ class ModelServiceServicer:
     def Explain(self, request, context):
         """Says how far each column moved the score of each row away from the base. FAILED_PRECONDITION if models of the class
         cannot be explained.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Evaluate(self, request, context):
+        """Judges up to ten models by a labelled table, and compares each pair of them; what it showed is kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEvaluations(self, request, context):
+        """Lists the evaluations of a model, newest first, page by page; of one deleted for good, too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -301,6 +325,16 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.Explain,
                     request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainRequest.FromString,
                     response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainResponse.SerializeToString,
+            ),
+            'Evaluate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Evaluate,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.EvaluateRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.EvaluateResponse.SerializeToString,
+            ),
+            'ListEvaluations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvaluations,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListEvaluationsRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListEvaluationsResponse.SerializeToString,
             ),
             'ListAvailableModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAvailableModels,
@@ -530,6 +564,60 @@ class ModelService:
             '/modelyard.v1.ModelService/Explain',
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainRequest.SerializeToString,
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Evaluate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/Evaluate',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.EvaluateRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.EvaluateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvaluations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/ListEvaluations',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListEvaluationsRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListEvaluationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -74,8 +74,13 @@ def interval(values: Floats, share: float = SHARE) -> tuple[float, float] | None
 
 def intervals(metrics: Mapping[str, float | None], measure: Measure, blocks: Iterable[Floats]) -> dict[str, float]:
     """Return under `…_low` and `…_high` the interval of each metric that `measure` knows and that has a value."""
+    return intervals_of(metrics, replicates(measure, blocks))
+
+
+def intervals_of(metrics: Mapping[str, float | None], replicated: Mapping[str, Floats]) -> dict[str, float]:
+    """Return the same by the values of all resamples."""
     found: dict[str, float] = {}
-    for name, values in replicates(measure, blocks).items():
+    for name, values in replicated.items():
         value, ends = metrics.get(name), interval(values)
         if value is not None and ends is not None:  # of very few rows, percentiles can miss the metric itself
             found |= {f"{name}_low": min(ends[0], value), f"{name}_high": max(ends[1], value)}

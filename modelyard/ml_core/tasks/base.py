@@ -16,7 +16,9 @@ import numpy.typing as npt
 from modelyard.ml_core.resampling import Measure
 from modelyard.schemas import Evaluation, FeatureType, Label, ModelWarning, Prediction
 from modelyard.tables.contract import Contract, TrainingTable
+from modelyard.tables.inference import ColumnPlan, ReadingOptions
 from modelyard.tables.labels import TargetReader
+from modelyard.tables.sources import Cells
 
 Truth = npt.NDArray[Any]
 """The targets of n rows as a TrainingTable holds them (`codes`), shape (n,)."""
@@ -73,6 +75,19 @@ class Splits:
     warnings: tuple[ModelWarning, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class TableJudgement:
+    """How good scores of a labelled table are: the metrics, and what measures resamples of its rows.
+
+    `shown` are the fields of a Report that show it.
+    """
+
+    metrics: Metrics
+    measure: Measure
+    shown: dict[str, Any]
+    warnings: tuple[ModelWarning, ...] = ()
+
+
 class Task(Protocol):
     """Classification, or another task with these methods.
 
@@ -104,12 +119,12 @@ class Task(Protocol):
         """Measure scores of the rows that the model was fitted to, under names that begin with `train_`."""
         ...
 
-    def validation_metrics(self, truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
-        """Measure scores of rows held out, under names that begin with `validation_`; what does not apply is None."""
+    def metrics_of(self, truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
+        """Measure scores of rows that the model was not fitted to; what does not apply is None."""
         ...
 
     def measure(self, truth: Truth, scores: Scores) -> Measure:
-        """Return what measures resamples of these rows: the validation metrics under names without their prefix."""
+        """Return what measures resamples of these rows by the metrics of `metrics_of`."""
         ...
 
     def baseline(
@@ -121,6 +136,27 @@ class Task(Protocol):
         weights: Weights | None = None,
     ) -> Metrics:
         """Measure the one answer that suits the targets `fitted` best by the targets `truth`, under `baseline_…`."""
+        ...
+
+    def read_known_target(
+        self,
+        column: Cells,
+        label: str,
+        contract: Contract,
+        options: ReadingOptions,
+        plan: ColumnPlan | None,
+        *,
+        text_cells: bool,
+    ) -> Truth:
+        """Read the targets of a table by which a model of this contract is judged.
+
+        `label` names them in messages. With `text_cells` they are a CSV's column, and `plan` says how its numbers are
+        written. Raises InvalidTable.
+        """
+        ...
+
+    def judge_table(self, truth: Truth, scores: Scores, contract: Contract) -> TableJudgement:
+        """Judge scores of a table's rows, with the truth as `read_known_target` returns it. Raises InvalidTable."""
         ...
 
     def judged(

@@ -68,12 +68,13 @@ def judge(parts: Sequence[FittedPart], task: Task, seed: int) -> Validation:
     Metrics have intervals, by resamples drawn with `seed`, and baselines. Iterations are the median of the best
     numbers found by early stopping; the learning curve is the mean of the folds'.
     """
-    folds = [task.validation_metrics(part.truth, part.scores, part.weights) for part in parts]
+    folds = [task.metrics_of(part.truth, part.scores, part.weights) for part in parts]
     metrics = folds[0] if len(parts) == 1 else mean_and_deviation(folds)
+    ends = _intervals(metrics, parts, task, seed)
     baseline = _over_folds([part.baseline for part in parts], "", np.mean)
     found = [part.fit.iterations for part in parts if part.fit.iterations is not None]
     return Validation(
-        metrics={**metrics, **_intervals(metrics, parts, task, seed), **baseline},
+        metrics={f"validation_{name}": value for name, value in (metrics | ends).items()} | baseline,
         rows=np.concatenate([part.rows for part in parts]),
         truth=np.concatenate([part.truth for part in parts]),
         scores=np.concatenate([part.scores for part in parts]),
@@ -104,8 +105,7 @@ def _intervals(metrics: Metrics, parts: Sequence[FittedPart], task: Task, seed: 
         weights=_together([part.weights for part in parts]),
     )
     measure = mean_of_folds([task.measure(part.truth, part.scores) for part in parts], sizes)
-    values = {name.removeprefix("validation_"): value for name, value in metrics.items()}
-    return {f"validation_{name}": value for name, value in intervals(values, measure, blocks).items()}
+    return dict(intervals(metrics, measure, blocks))
 
 
 def mean_and_deviation(folds: Sequence[Metrics]) -> Metrics:

@@ -12,9 +12,9 @@ from typing import Any
 
 import orjson
 
-from modelyard.schemas import Evaluation, RetrainRequest, ServingRequest, TrainRequest, check_unicode
+from modelyard.schemas import EvaluateRequest, Evaluation, RetrainRequest, ServingRequest, TrainRequest, check_unicode
 
-AnyRequest = TrainRequest | RetrainRequest | ServingRequest
+AnyRequest = TrainRequest | RetrainRequest | EvaluateRequest | ServingRequest
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 

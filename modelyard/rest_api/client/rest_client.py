@@ -21,6 +21,7 @@ from modelyard.references import check_job_id
 from modelyard.rest_api.client import json_out
 from modelyard.rest_api.problems import MEDIA_TYPE, from_problem
 from modelyard.schemas import (
+    EvaluateRequest,
     ExplainRequest,
     Explanations,
     Job,
@@ -47,6 +48,7 @@ _ROUTES = {
     "list_model_classes": ("GET", "/model-classes"),
     "get_report": ("GET", "/models/{model_id}/report"),
     "get_history": ("GET", "/models/{model_id}/history"),
+    "list_evaluations": ("GET", "/models/{model_id}/evaluations"),
     "get_artifact": ("GET", "/models/{model_id}/artifact"),
     "health": ("GET", "/health"),
 }
@@ -90,6 +92,9 @@ class RestClient(Client):
 
     def explain(self, request: ExplainRequest) -> Explanations:
         return self._read(Explanations, self._send("/explain", request))
+
+    def _evaluate(self, request: EvaluateRequest) -> httpx.Response:
+        return self._send("/evaluate", request)
 
     def close(self) -> None:
         self._http.close()

@@ -12,12 +12,24 @@ from typing import Any
 import numpy as np
 
 from modelyard.errors import InvalidTable
-from modelyard.ml_core.tasks.base import MAX_NAMED, KeysOfTask, Metrics, Scores, Splits, Truth, Weights, changed
-from modelyard.ml_core.tasks.classification import curves, metrics, resamples
+from modelyard.ml_core.tasks.base import (
+    MAX_NAMED,
+    KeysOfTask,
+    Metrics,
+    Scores,
+    Splits,
+    TableJudgement,
+    Truth,
+    Weights,
+    changed,
+)
+from modelyard.ml_core.tasks.classification import curves, metrics, resamples, unknown_labels
 from modelyard.ml_core.tasks.classification.splits import split_rows
 from modelyard.schemas import Evaluation, FeatureType, Label, ModelWarning, Prediction
 from modelyard.tables.contract import Contract, TrainingTable
-from modelyard.tables.labels import TargetReader, read_labels
+from modelyard.tables.inference import ColumnPlan, ReadingOptions
+from modelyard.tables.labels import TargetReader, read_known_labels, read_labels
+from modelyard.tables.sources import Cells
 
 
 def labels_of(codes: metrics.Codes, classes: Sequence[Label]) -> Truth:
@@ -31,7 +43,7 @@ class Classification:
 
     preloads: tuple[str, ...] = ("sklearn.metrics", "sklearn.model_selection")
     target_type: FeatureType | None = None
-    validation_metrics = staticmethod(metrics.validation_metrics)
+    metrics_of = staticmethod(metrics.metrics_of)
     measure = staticmethod(resamples.measure)
 
     def read_target(self, keys_of_task: KeysOfTask) -> TargetReader:
@@ -69,6 +81,27 @@ class Classification:
     ) -> Metrics:
         """Measure always answering the most frequent class, and the classes' shares as probabilities."""
         return metrics.baseline(fitted, truth, len(contract.classes), fitted_weights, weights)
+
+    def read_known_target(
+        self,
+        column: Cells,
+        label: str,
+        contract: Contract,
+        options: ReadingOptions,
+        plan: ColumnPlan | None,
+        *,
+        text_cells: bool,
+    ) -> Truth:
+        """Return the code of each label, k for one that is none of the k classes."""
+        markers = options.missing_markers
+        return read_known_labels(column, label, contract.classes, markers, text_cells=text_cells)
+
+    def judge_table(self, truth: Truth, scores: Scores, contract: Contract) -> TableJudgement:
+        """Count rows of labels that are no class as wrong; show the others."""
+        known = truth < len(contract.classes)
+        warnings = unknown_labels.warn_of_unknown(known, contract.classes)
+        found, measure = unknown_labels.metrics_and_measure(truth, scores)
+        return TableJudgement(found, measure, self.judged(truth[known], scores[known], contract), warnings)
 
     def judged(
         self, truth: Truth, scores: Scores, contract: Contract, weights: Weights | None = None

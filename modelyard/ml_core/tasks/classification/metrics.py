@@ -32,7 +32,7 @@ def predicted_codes(probabilities: Probabilities) -> Codes:
     return codes
 
 
-def validation_metrics(codes: Codes, probabilities: Probabilities, weights: Weights | None = None) -> Metrics:
+def metrics_of(codes: Codes, probabilities: Probabilities, weights: Weights | None = None) -> Metrics:
     """Measure probabilities of shape (n, k) against n true codes.
 
     Precision, recall and F1 are means over the classes that occur, with 0 if a class is never predicted. ROC AUC and
@@ -67,7 +67,7 @@ def validation_metrics(codes: Codes, probabilities: Probabilities, weights: Weig
         "log_loss": metrics.log_loss(codes, y_proba=probabilities, labels=all_classes, sample_weight=weights),
         "brier": metrics.brier_score_loss(codes, y_proba=probabilities, labels=all_classes, sample_weight=weights),
     }
-    return {f"validation_{name}": _number(value) for name, value in values.items()}
+    return {name: _number(value) for name, value in values.items()}
 
 
 def baseline(

@@ -1,4 +1,4 @@
-"""The validation metrics of many resamples at once: those of `metrics.validation_metrics`, without their prefix."""
+"""The metrics of many resamples at once: those of `metrics.metrics_of`."""
 
 from __future__ import annotations
 

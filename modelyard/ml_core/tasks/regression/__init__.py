@@ -12,13 +12,23 @@ from typing import Any
 import numpy as np
 
 from modelyard.errors import InvalidTable
-from modelyard.ml_core.tasks.base import KeysOfTask, Metrics, Scores, Splits, Truth, Weights
+from modelyard.ml_core.tasks.base import (
+    KeysOfTask,
+    Metrics,
+    Scores,
+    Splits,
+    TableJudgement,
+    Truth,
+    Weights,
+)
 from modelyard.ml_core.tasks.regression import metrics, resamples, residuals
 from modelyard.ml_core.tasks.regression.splits import split_rows
-from modelyard.ml_core.tasks.regression.targets import read_numbers
+from modelyard.ml_core.tasks.regression.targets import read_known_numbers, read_numbers
 from modelyard.schemas import Evaluation, FeatureType, Label, ModelWarning, Prediction
 from modelyard.tables.contract import Contract, TrainingTable
+from modelyard.tables.inference import ColumnPlan, ReadingOptions
 from modelyard.tables.labels import TargetReader
+from modelyard.tables.sources import Cells
 
 
 class Regression:
@@ -26,7 +36,7 @@ class Regression:
 
     preloads: tuple[str, ...] = ("sklearn.metrics", "sklearn.model_selection")
     target_type: FeatureType | None = "numeric"
-    validation_metrics = staticmethod(metrics.validation_metrics)
+    metrics_of = staticmethod(metrics.metrics_of)
     measure = staticmethod(resamples.measure)
 
     def read_target(self, keys_of_task: KeysOfTask) -> TargetReader:
@@ -65,6 +75,24 @@ class Regression:
         """Measure always answering the mean."""
         mean = np.full((len(truth), 1), np.average(fitted, weights=fitted_weights))
         return {"baseline_rmse": metrics.rmse(truth, mean, weights)}
+
+    def read_known_target(
+        self,
+        column: Cells,
+        label: str,
+        contract: Contract,
+        options: ReadingOptions,
+        plan: ColumnPlan | None,
+        *,
+        text_cells: bool,
+    ) -> Truth:
+        """Return the numbers themselves, float64."""
+        return read_known_numbers(column, label, options, plan, text_cells=text_cells)
+
+    def judge_table(self, truth: Truth, scores: Scores, contract: Contract) -> TableJudgement:
+        """Measure and show all rows."""
+        found = metrics.metrics_of(truth, scores)
+        return TableJudgement(found, resamples.measure(truth, scores), self.judged(truth, scores, contract))
 
     def judged(
         self, truth: Truth, scores: Scores, contract: Contract, weights: Weights | None = None

@@ -21,7 +21,7 @@ def rmse(truth: Truth, scores: Scores, weights: Weights | None = None) -> float 
         return _number(root_mean_squared_error(truth, scores[:, 0], sample_weight=weights))
 
 
-def validation_metrics(truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
+def metrics_of(truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
     """Measure predictions of shape (n, 1) against n true numbers.
 
     R² is None if all true numbers are equal (a single row, too), the mean absolute percentage error if one is 0. Rows
@@ -42,7 +42,7 @@ def validation_metrics(truth: Truth, scores: Scores, weights: Weights | None = N
             if truth.all()
             else None,
         }
-    return {f"validation_{name}": _number(value) for name, value in values.items()}
+    return {name: _number(value) for name, value in values.items()}
 
 
 def _number(value: Any) -> float | None:

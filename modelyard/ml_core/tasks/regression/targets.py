@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
+from modelyard.ml_core.tasks.base import Truth
 from modelyard.schemas import ModelWarning
 from modelyard.schemas.showing import shown
 from modelyard.tables import ReadingOptions, advice, cells, columns
@@ -38,6 +39,29 @@ def read_numbers(
     `label` names them in messages. `plan` says how they are written in a CSV. `for_labels` are the
     model classes for a target that is no quantity. Raises InvalidTable.
     """
+    values, plan = _read(column, label, options, plan, for_labels, text_cells=text_cells)
+    distinct = np.unique(values)
+    if len(distinct) < 2:
+        raise InvalidTable(f"{label} must hold at least two different numbers, got only {shown(float(distinct[0]))}")
+    return Target(values, warnings=(*plan.warnings, *_like_labels(label, distinct, len(values), for_labels)))
+
+
+def read_known_numbers(
+    column: Cells, label: str, options: ReadingOptions, plan: ColumnPlan | None, *, text_cells: bool
+) -> Truth:
+    """Return the n numbers of a column to judge predictions by, float64. Raises InvalidTable."""
+    return _read(column, label, options, plan, (), text_cells=text_cells)[0]
+
+
+def _read(
+    column: Cells,
+    label: str,
+    options: ReadingOptions,
+    plan: ColumnPlan | None,
+    for_labels: Sequence[str],
+    *,
+    text_cells: bool,
+) -> tuple[Truth, ColumnPlan]:
     check_years(column, label)
     if isinstance(column, pl.Series) and not (column.dtype.is_numeric() or column.dtype in columns.TEXT_TYPES):
         column = column.to_list()  # none of its cells is a number
@@ -46,11 +70,7 @@ def read_numbers(
     numbers = columns.numeric_series(label, column, plan.reading, wrong, text_cells=text_cells)
     if wrong or numbers.has_nulls() or not (numbers.abs() <= LARGEST_TARGET).all():
         raise InvalidTable.of(_wrong_numbers(column, label, plan.reading, for_labels, text_cells=text_cells))
-    values = numbers.to_numpy(writable=True)
-    distinct = np.unique(values)
-    if len(distinct) < 2:
-        raise InvalidTable(f"{label} must hold at least two different numbers, got only {shown(float(distinct[0]))}")
-    return Target(values, warnings=(*plan.warnings, *_like_labels(label, distinct, len(values), for_labels)))
+    return numbers.to_numpy(writable=True), plan
 
 
 def _like_labels(label: str, distinct: np.ndarray, n: int, for_labels: Sequence[str]) -> tuple[ModelWarning, ...]:

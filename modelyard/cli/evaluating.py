@@ -1,0 +1,152 @@
+"""`evaluate`: models judged by a labelled table and compared; `evaluations`: what such tables showed of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from modelyard.cli import screen
+from modelyard.cli.connection import AsJson, Storage, Url, open_yard
+from modelyard.cli.models import Ref
+from modelyard.cli.reading import reads_table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from modelyard.schemas import KeptEvaluation, ModelMetrics, TableEvaluation
+
+_MOST_PAIRS = 3
+"""Of more pairs only the metric that tells most is shown."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(rich_help_panel="Models")(evaluate)
+    app.command(rich_help_panel="Models")(evaluations)
+
+
+@reads_table
+def evaluate(
+    refs: Annotated[
+        str, typer.Argument(metavar="REF[,REF...]", help="Up to ten models of one task, with commas between.")
+    ],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The labelled table; - is standard input.")],
+    *,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            "-t",
+            metavar="COLUMN",
+            help="The column of labels, or numbers; else the one that the first model was trained to predict.",
+            show_default=False,
+        ),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", metavar="TEXT", help="What the table is, in words.", show_default=False)
+    ] = None,
+    reading: dict[str, Any],
+    url: Url = None,
+    storage: Storage = None,
+    json: AsJson = False,
+) -> None:
+    """Judge models by a labelled table, and compare each pair of them.
+
+    What it shows is kept; `modelyard evaluations REF` lists it.
+    """
+    from modelyard.cli.files import table_file
+    from modelyard.schemas import EvaluateRequest, parse
+
+    with table_file(file) as table:
+        fields = {"model_ids": refs.split(","), "X": table, "target": target, "label": label}
+        request = parse(EvaluateRequest, {**reading, **fields})
+        with open_yard(url, storage) as yard, screen.busy(f"Judging {refs} by {table.name}", as_json=json):
+            found = yard.evaluate(request)
+    if json:
+        screen.show_json(found.model_dump_json().encode())
+        return
+    screen.show(_heading(found), _metrics(found.models))
+    if found.pairs:
+        screen.show("", _pairs(found))
+    for warning in [warning for model in found.models for warning in model.warnings]:
+        screen.show_warnings([warning])
+
+
+def evaluations(
+    ref: Ref,
+    *,
+    limit: Annotated[int, typer.Option("--limit", help="At most so many (1 to 1000).")] = 50,
+    cursor: Annotated[
+        str | None, typer.Option("--cursor", help="Go on where another list ended.", show_default=False)
+    ] = None,
+    url: Url = None,
+    storage: Storage = None,
+    json: AsJson = False,
+) -> None:
+    """List what labelled tables showed of a model, newest first."""
+    from modelyard.schemas import EvaluationQuery, parse
+
+    query = parse(EvaluationQuery, {"limit": limit, "cursor": cursor})
+    with open_yard(url, storage) as yard:
+        model = yard.get_history(ref)
+        page = yard.list_evaluations(model.model_id, query)
+    if json:
+        screen.show_json(page.model_dump_json().encode())
+        return
+    if not page.evaluations:
+        screen.show(f"{model.name}:{model.version} has not been judged by a table yet.")
+        return
+    made = screen.table("when", "label", "rows", "metric", "value", "beside", right=["rows"])
+    for one in page.evaluations:
+        screen.add_row(made, *_line(one, model.model_id))
+    screen.show(made)
+    if page.next_cursor is not None:
+        screen.show(f"There are more: --cursor {page.next_cursor}")
+
+
+def _line(one: KeptEvaluation, model_id: str) -> tuple[object, ...]:
+    from modelyard.cli import sheets
+
+    (metrics,) = (model.metrics for model in one.models if model.model_id == model_id)
+    others = ", ".join(_called(model) for model in one.models if model.model_id != model_id)
+    name = _telling(one.task)
+    when = f"{one.at:%Y-%m-%d %H:%M:%S} UTC"
+    return when, one.label or "", f"{one.n_rows:,}", name.replace("_", " "), sheets.with_interval(name, metrics), others
+
+
+def _heading(found: TableEvaluation) -> str:
+    return f"{found.n_rows:,} rows{'' if found.label is None else f' ({found.label})'}; 90 % intervals in parentheses"
+
+
+def _metrics(models: Sequence[ModelMetrics]) -> Table:
+    from modelyard.cli import sheets
+    from modelyard.schemas import meaning
+
+    made = screen.table("metric", *map(_called, models), right=list(map(_called, models)))
+    for name in dict.fromkeys(name for model in models for name in model.metrics if meaning(name).is_value):
+        screen.add_row(made, name.replace("_", " "), *(sheets.with_interval(name, model.metrics) for model in models))
+    return made
+
+
+def _pairs(found: TableEvaluation) -> Table:
+    called = {model.model_id: _called(model) for model in found.models}
+    pairs = found.pairs
+    if len({(pair.a, pair.b) for pair in pairs}) > _MOST_PAIRS:
+        pairs = [pair for pair in pairs if pair.metric == _telling(found.task)]
+    made = screen.table("pair", "metric", "difference", "", right=["difference"])
+    for pair in pairs:
+        difference = f"{pair.difference:+.4f} ({pair.low:+.4f} to {pair.high:+.4f})"
+        names = f"{called[pair.a]} - {called[pair.b]}"
+        screen.add_row(made, names, pair.metric.replace("_", " "), difference, pair.words)
+    return made
+
+
+def _telling(task: str) -> str:
+    return "accuracy" if task == "classification" else "rmse"
+
+
+def _called(model: ModelMetrics) -> str:
+    return f"{model.name}:{model.version}"

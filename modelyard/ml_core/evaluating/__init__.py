@@ -1,0 +1,1 @@
+"""Judging models by labelled tables after their training."""

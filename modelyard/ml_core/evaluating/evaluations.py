@@ -1,0 +1,73 @@
+"""Judge models by a labelled table: each by itself, and each against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import uuid_utils
+
+from modelyard.errors import FieldError, InvalidRequest
+from modelyard.ml_core.evaluating.differences import Judged, differences
+from modelyard.ml_core.evaluating.labelled import read_labelled
+from modelyard.ml_core.resampling import bootstrap, intervals_of, replicates, usual_rounds
+from modelyard.ml_core.serving.loaded import LoadedModel
+from modelyard.schemas import EvaluatedModel, EvaluateRequest, ModelMetadata, TableEvaluation
+
+_SEED = 0
+"""The same table gives the same intervals, whoever is judged by it."""
+
+
+def evaluate(
+    models: Sequence[ModelMetadata], load: Callable[[str], LoadedModel], request: EvaluateRequest
+) -> TableEvaluation:
+    """Judge models, one after the other loaded by its id. Raises InvalidRequest, InvalidTable, and what `load` does."""
+    _check(models)
+    target = models[0].target if request.target is None and request.y is None else request.target
+    judged: list[Judged] = []
+    shown: list[EvaluatedModel] = []
+    n = 0
+    for model in models:
+        loaded = load(model.model_id)
+        labelled = read_labelled(loaded, request, target, model.reading)
+        table, truth = labelled.table, labelled.truth
+        scores = loaded.predictor.many(table.frame if loaded.reads_enums else table.text_frame)
+        found = loaded.task.judge_table(truth, scores, loaded.contract)
+        n, k = scores.shape
+        rounds = usual_rounds(n, rankings=k if k > 2 else 1)
+        replicated = replicates(found.measure, bootstrap(n, _SEED, rounds=rounds))
+        judged.append(Judged(model.model_id, f"{model.name}:{model.version}", found.metrics, replicated))
+        shown.append(
+            EvaluatedModel(
+                model_id=model.model_id,
+                name=model.name,
+                version=model.version,
+                metrics={**found.metrics, **intervals_of(found.metrics, replicated)},
+                warnings=[*table.warnings, *found.warnings],
+                **found.shown,
+            )
+        )
+    return TableEvaluation(
+        evaluation_id=str(uuid_utils.uuid7()),
+        at=datetime.now(UTC),
+        task=models[0].task,
+        label=request.label,
+        n_rows=n,
+        models=shown,
+        pairs=differences(judged, n),
+    )
+
+
+def _check(models: Sequence[ModelMetadata]) -> None:
+    """Refuse models that cannot be compared: of several tasks, or twice the same. Raises InvalidRequest."""
+    wrong = []
+    for place, model in enumerate(models):
+        called = f"model_ids: {model.name}:{model.version}"
+        if model.task != models[0].task:
+            first = f"{models[0].name}:{models[0].version} of {models[0].task}"
+            message = f"{called} is a model of {model.task}, {first}; all must be of one task"
+            wrong.append(FieldError(("model_ids", place), message, model.model_id))
+        if model.model_id in (before.model_id for before in models[:place]):
+            wrong.append(FieldError(("model_ids", place), f"{called} is named twice", model.model_id))
+    if wrong:
+        raise InvalidRequest.of(wrong)

@@ -1,0 +1,72 @@
+"""What labelled tables showed of models after their training."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from modelyard.schemas.base import Frozen, ModelWarning
+from modelyard.schemas.models import ModelIdentity
+from modelyard.schemas.reports import ActualAndPredicted, ConfusionMatrix, Curve, Histogram
+
+
+class ModelMetrics(ModelIdentity):
+    """How good a model was: `accuracy`, `roc_auc`, `rmse`, …, each with its interval (90 %) as `…_low` and `…_high`."""
+
+    metrics: dict[str, float | None]
+
+
+class EvaluatedModel(ModelMetrics):
+    """How good a model was, with what shows it: the fields of a Report. What does not apply is null."""
+
+    confusion_matrix: ConfusionMatrix | None = None
+    roc_curves: dict[str, Curve] | None = None
+    precision_recall_curves: dict[str, Curve] | None = None
+    calibration_curve: dict[str, Curve] | None = None
+    per_class: list[dict[str, Any]] | None = None
+    residuals: Histogram | None = None
+    predicted_against_actual: ActualAndPredicted | None = None
+    warnings: list[ModelWarning] = []
+
+
+class PairDifference(Frozen):
+    """By how much the metric of model `a` is above that of model `b` on the same rows, and what that shows, in words.
+
+    `low` and `high` are the ends of its interval: 90 % for one pair, wider the more pairs there are (Holm).
+    """
+
+    a: str
+    b: str
+    metric: str
+    difference: float
+    low: float
+    high: float
+    words: str
+
+
+class _EvaluationFacts(Frozen):
+    evaluation_id: str
+    at: datetime
+    task: str
+    label: str | None = None
+    n_rows: int
+    pairs: list[PairDifference]
+
+
+class KeptEvaluation(_EvaluationFacts):
+    """What is kept of an evaluation; `at` is UTC."""
+
+    models: list[ModelMetrics]
+
+
+class TableEvaluation(_EvaluationFacts):
+    """What a labelled table of `n_rows` rows showed of models; `at` is UTC, `label` is the caller's."""
+
+    models: list[EvaluatedModel]
+
+
+class EvaluationPage(Frozen):
+    """One page of a model's evaluations, newest first; `next_cursor` is null on the last one."""
+
+    evaluations: list[KeptEvaluation]
+    next_cursor: str | None = None

@@ -1,0 +1,42 @@
+"""What labelled tables have shown of models: one entry of a series for each evaluation, whichever models took part.
+
+An evaluation stays when one of its models is deleted for good: it is of the others, too, and rewrites nothing.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+from modelyard.schemas import EvaluationPage, EvaluationQuery, KeptEvaluation
+from modelyard.storage.collections.cursors import decode_cursor, encode_cursor
+from modelyard.storage.protocols import Series
+
+_STREAM = "evaluations"
+
+
+class EvaluationCollection:
+    """The evaluations of a yard. Every use raises Unavailable if the system refuses."""
+
+    def __init__(self, series: Series) -> None:
+        self._series = series
+
+    def keep(self, evaluation: KeptEvaluation) -> None:
+        """Keep an evaluation."""
+        self._series.append(_STREAM, [evaluation.model_dump(mode="json")])
+
+    def page(self, model_id: str, query: EvaluationQuery) -> EvaluationPage:
+        """Return a page of a model's evaluations, newest first. Raises InvalidRequest for a cursor that is none.
+
+        Raises DataLoss if an entry is damaged.
+        """
+        before = None if query.cursor is None else decode_cursor(query.cursor)
+        of_model = (
+            entry.fields
+            for entry in self._series.scan(_STREAM)
+            if any(model["model_id"] == model_id for model in entry.fields["models"])
+            if before is None or entry.fields["evaluation_id"] < before
+        )
+        newest = heapq.nlargest(query.limit + 1, of_model, key=lambda fields: fields["evaluation_id"])
+        found = [KeptEvaluation.model_validate(fields) for fields in newest[: query.limit]]
+        more = len(newest) > query.limit
+        return EvaluationPage(evaluations=found, next_cursor=encode_cursor(found[-1].evaluation_id) if more else None)

@@ -1,0 +1,52 @@
+"""The compare page judges its models by a labelled table that the visitor gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelyard.dashboard import session
+from modelyard.dashboard.evaluated import PURPOSE
+from modelyard.dashboard.tables import open_table
+from modelyard.schemas import Evaluation, TrainRequest
+from tests.dashboard.test_pages import Yard, button, texts, yard
+
+__all__ = ["yard"]
+
+pytestmark = pytest.mark.filterwarnings("default")  # Streamlit's own
+
+
+def test_models_are_judged_on_the_same_rows(yard: Yard, penguins_csv: Path) -> None:
+    fields = {"model_class_key": "logistic_regression", "X": penguins_csv, "target": "species"}
+    for name, exclude in (("seeing", []), ("blind", ["bill_length_mm", "bill_depth_mm", "flipper_length_mm"])):
+        yard.client.train(TrainRequest(**fields, name=name, exclude=exclude, evaluation=Evaluation(method="none")))
+    app = yard.open("compare")
+    assert "On the same new rows" in texts(app)
+    app.session_state[session._KEY].tables[PURPOSE] = open_table(penguins_csv, "new.csv")
+    app = app.run()
+    assert app.selectbox(key=f"evaluate-target-{penguins_csv.name}").value == "species"
+    app = app.text_input(key="evaluate-label").set_value("all penguins").run()
+    app = button(app, "evaluate-go").click().run()
+    assert not app.exception
+    assert not app.error
+    metrics, pairs = (table.value for table in app.table[-2:])
+    assert list(metrics.columns)[1:] == ["blind · v1", "seeing · v1"]
+    assert "100 %" in metrics.to_string()
+    assert "seeing:1 is better" in pairs.to_string().replace("\\", "")
+    app = app.selectbox(key="evaluate-metric").set_value("log_loss").run()
+    assert "seeing:1 is better" in app.table[-1].value.to_string().replace("\\", "")
+    assert [one.label for one in yard.client.list_evaluations("seeing").evaluations] == ["all penguins"]
+    app = app.text_input(key="evaluate-label").set_value("another").run()
+    assert len(app.table) < 4  # what was shown was of what was asked before
+
+
+def test_models_that_cannot_be_judged_together_are_said_to_be(yard: Yard) -> None:
+    X = [[float(row)] for row in range(10)]
+    none = Evaluation(method="none")
+    numbers = TrainRequest(model_class_key="linear_regression", X=X, y=[row[0] for row in X], evaluation=none)
+    labels = TrainRequest(model_class_key="logistic_regression", X=X, y=["a", "b"] * 5, evaluation=none)
+    ids = [yard.client.train(order).model_id for order in (numbers, labels)]
+    app = yard.open("compare")
+    app = app.multiselect(key="compared").set_value(ids).run()
+    assert "Only models of one task" in texts(app)
