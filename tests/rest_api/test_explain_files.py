@@ -33,7 +33,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with doors.core(folder) as yard:
         for name, y in LABELS.items():
             yard.train(TrainRequest(model_class_key="logistic_regression", X=ROWS, y=y, name=name))
-    with doors.rest_server(folder) as url, httpx.Client(base_url=url, timeout=PATIENCE_S) as opened:
+    with doors.rest_thread(folder) as url, httpx.Client(base_url=url, timeout=PATIENCE_S) as opened:
         yield opened
 
 
