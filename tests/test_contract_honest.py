@@ -130,7 +130,7 @@ def test_folds_give_intervals_of_all_rows_and_their_coverage(yard: Verbs, name: 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with doors.rest_server(tmp_path_factory.mktemp("honest") / "yard") as url:
+    with doors.rest_thread(tmp_path_factory.mktemp("honest") / "yard") as url:
         with RestClient(url) as client:
             client.train(order("prices"))
         yield url
@@ -177,7 +177,7 @@ def test_a_file_is_answered_with_low_and_high(url: str, media_type: str) -> None
 
 
 def test_a_stream_of_chunks_is_answered_with_all_intervals(tmp_path: Path) -> None:
-    with doors.grpc_server(tmp_path / "yard") as target, GrpcClient(target, chunk_mb=0.001) as in_chunks:
+    with doors.grpc_thread(tmp_path / "yard") as target, GrpcClient(target, chunk_mb=0.001) as in_chunks:
         in_chunks.train(order("prices"))
         found = in_chunks.predict(ask("prices")).intervals
         with GrpcClient(target) as whole:

@@ -40,7 +40,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         people = [{"base": f"p{i}", "age": row["age"], "output": row["job"]} for i, row in enumerate(ROWS)]
         order = {"X": people, "y": LABELS["colours"], "name": "people", "column_roles": {"base": "id"}}
         yard.train(TrainRequest(model_class_key="logistic_regression", **order))
-    with doors.rest_server(folder) as url, httpx.Client(base_url=url, timeout=PATIENCE_S) as opened:
+    with doors.rest_thread(folder) as url, httpx.Client(base_url=url, timeout=PATIENCE_S) as opened:
         yield opened
 
 
