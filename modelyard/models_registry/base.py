@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -44,6 +44,9 @@ class FitTask:
 
     `weights` say how much each of the n rows counts, as if it stood there so often; None: all count alike.
     `validation_weights` are those of the held-out rows, there if `weights` and `validation` are.
+
+    `monotone` has numeric columns by which the answer must only rise (1) or only fall (-1): the probability of the
+    second of two classes, or for regression the number. Only a model class that `takes_monotone` is given any.
     """
 
     frame: pl.DataFrame
@@ -55,6 +58,7 @@ class FitTask:
     on_progress: OnProgress | None = None
     weights: Numbers | None = None
     validation_weights: Numbers | None = None
+    monotone: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,8 @@ class ModelClass(ABC):
     """Whether fits and predictors take categorical columns as Enum, too."""
     takes_weights: ClassVar[bool] = False
     """Whether fits heed the weights of rows; a class that does not is refused for a table with weights."""
+    takes_monotone: ClassVar[bool] = False
+    """Whether fits heed `FitTask.monotone`."""
     gains_by_batching: ClassVar[bool] = False
     """Whether rows of several callers are better scored in one call.
 
