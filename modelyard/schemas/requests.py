@@ -164,8 +164,6 @@ class RetrainRequest(TableRequest):
 class ServingRequest(TableRequest):
     """Base of requests with a table for the model that the reference `model_id` means.
 
-    `interval` asks, of a regression, for the interval around each number that is to hold this share of the true ones.
-
     How the table is read is said only if it is not read as in training.
     """
 
@@ -177,6 +175,7 @@ class ServingRequest(TableRequest):
 class PredictRequest(ServingRequest):
     """A table to predict for, by the model that the reference `model_id` means.
 
+    `interval` asks, of a regression, for an interval around each number that is to hold this share of the true ones.
     How the table is read is said only if it is not read as in training.
     """
 
