@@ -288,3 +288,33 @@ def test_evaluations_outlive_their_models(yard: Verbs, models: dict[str, ModelMe
         yard.list_evaluations("never-there")
     with pytest.raises(errors.InvalidRequest, match="cursor"):
         yard.list_evaluations("blind", EvaluationQuery(cursor="nonsense"))
+
+
+def test_a_model_is_judged_by_its_training_table_as_it_was_in_its_training(yard: Verbs) -> None:
+    first, second, unjudged = (
+        yard.train(order(f"own{at}", X=TABLE, y=TRUTH, evaluation=evaluation))
+        for at, evaluation in enumerate((Evaluation(), Evaluation(method="cv", folds=4), WITHOUT))
+    )
+    found = yard.evaluate(request("own0"))
+    assert found.n_rows == 40
+    (judged,) = found.models
+    assert [(warning.code, warning.count) for warning in judged.warnings] == [("training_table", 40)]
+    told = {name: first.metrics[f"validation_{name}"] for name in METRICS}
+    assert {name: judged.metrics[name] for name in METRICS} == pytest.approx(told)
+
+    found = yard.evaluate(request("own0", "own1", "own2", label="together"))
+    assert found.n_rows == 40
+    counts = [(model.name, model.warnings[0].code, model.warnings[0].count) for model in found.models]
+    assert counts == [("own0", "training_table", 40), ("own1", "training_table", 200), ("own2", "training_table", 200)]
+    assert {name: found.models[0].metrics[name] for name in METRICS} == pytest.approx(told)
+    assert yard.evaluate(request("own1")).n_rows == 200
+    assert {second.name, unjudged.name} == {"own1", "own2"}
+
+
+def test_models_that_held_out_other_rows_of_the_table_cannot_be_compared_by_it(yard: Verbs) -> None:
+    few = {"X": TABLE[:60], "y": TRUTH[:60]}
+    for seed in range(3):
+        yard.train(order("split", **few, evaluation=Evaluation(fraction=0.1, seed=seed)))
+    asked = [f"split:{version}" for version in range(1, 4)]
+    with pytest.raises(errors.FailedPrecondition, match="no row of it was held out by all of them"):
+        yard.evaluate(request(*asked, **few))

@@ -25,6 +25,7 @@ from modelyard.ml_core.serving.warming import Warming
 from modelyard.ml_core.training.orders import TrainingOrder, order_training
 from modelyard.ml_core.training.plan import check_plan
 from modelyard.ml_core.training.runs import write_order
+from modelyard.ml_core.validation_predictions import ValidationPredictions, load_validation
 from modelyard.schemas import (
     EvaluateRequest,
     EvaluationPage,
@@ -150,7 +151,7 @@ class Yard(Verbs):
     def evaluate(self, request: EvaluateRequest) -> TableEvaluation:
         """Judge models by a labelled table, and keep what it showed. See `Verbs.evaluate`."""
         models = [self._store.get_active(reference).metadata for reference in request.model_ids]
-        found = evaluations.evaluate(models, self.loaded.get, request)
+        found = evaluations.evaluate(models, self.loaded.get, request, self._held_out)
         calls.note(rows=found.n_rows)
         self._evaluations.keep(KeptEvaluation.model_validate(found.model_dump()))
         return found
@@ -263,6 +264,12 @@ class Yard(Verbs):
         if self._tracker is not None:
             self._tracker.close()
         self._store.close()
+
+    def _held_out(self, model: LoadedModel) -> ValidationPredictions | None:
+        """Return what a model keeps of its evaluation; None if it keeps nothing."""
+        with suppress(FailedPrecondition):
+            return load_validation(self._store, self._store.get(model.model_id), model.contract)
+        return None
 
     def _order(self, order: TrainingOrder, idempotency_key: str | None) -> Job:
         calls.note(model_class=order.plan.model_class.key, rows=order.plan.table.frame.height)

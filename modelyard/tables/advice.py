@@ -101,6 +101,15 @@ def training_table(rows: int) -> ModelWarning:
     return ModelWarning(code="training_table", message=message, count=rows)
 
 
+def held_out_of_training_table(rows: int, held_out: int) -> ModelWarning:
+    """Tell that a model was judged by those rows of its own training table that a fit had not seen."""
+    message = (
+        f"these {rows} rows are the model's own training table, so it is judged by the {held_out} of them "
+        "that were held out, as they were answered by a fit that had not seen them"
+    )
+    return ModelWarning(code="training_table", message=message, count=held_out)
+
+
 def labels_alike(classes: Sequence[bool | int | str]) -> tuple[ModelWarning, ...]:
     """Warn of labels that differ in case or Unicode form only."""
     pairs = _alike([label for label in classes if isinstance(label, str)])

@@ -9,9 +9,10 @@ import uuid_utils
 
 from modelyard.errors import FieldError, InvalidRequest
 from modelyard.ml_core.evaluating.differences import Judged, differences
-from modelyard.ml_core.evaluating.labelled import read_labelled
+from modelyard.ml_core.evaluating.scores import answer, on_shared_rows
 from modelyard.ml_core.resampling import bootstrap, intervals_of, replicates, usual_rounds
 from modelyard.ml_core.serving.loaded import LoadedModel
+from modelyard.ml_core.validation_predictions import ValidationPredictions
 from modelyard.schemas import EvaluatedModel, EvaluateRequest, ModelMetadata, TableEvaluation
 
 _SEED = 0
@@ -19,21 +20,25 @@ _SEED = 0
 
 
 def evaluate(
-    models: Sequence[ModelMetadata], load: Callable[[str], LoadedModel], request: EvaluateRequest
+    models: Sequence[ModelMetadata],
+    load: Callable[[str], LoadedModel],
+    request: EvaluateRequest,
+    held_out: Callable[[LoadedModel], ValidationPredictions | None],
 ) -> TableEvaluation:
-    """Judge models, one after the other loaded by its id. Raises InvalidRequest, InvalidTable, and what `load` does."""
+    """Judge models, one after the other loaded by its id.
+
+    `held_out` returns what a model keeps of its evaluation, by which it is judged if the table is the one that it was
+    trained on. Raises InvalidRequest, InvalidTable, FailedPrecondition, and what `load` and `held_out` raise.
+    """
     _check(models)
     target = models[0].target if request.target is None and request.y is None else request.target
+    answered = [answer(load(model.model_id), model, request, target, held_out) for model in models]
     judged: list[Judged] = []
     shown: list[EvaluatedModel] = []
     n = 0
-    for model in models:
-        loaded = load(model.model_id)
-        labelled = read_labelled(loaded, request, target, model.reading)
-        table, truth = labelled.table, labelled.truth
-        scores = loaded.predictor.many(table.frame if loaded.reads_enums else table.text_frame)
-        found = loaded.task.judge_table(truth, scores, loaded.contract)
-        n, k = scores.shape
+    for model, one in zip(models, on_shared_rows(answered), strict=True):
+        found = one.task.judge_table(one.truth, one.scores, one.contract)
+        n, k = one.scores.shape
         rounds = usual_rounds(n, rankings=k if k > 2 else 1)
         replicated = replicates(found.measure, bootstrap(n, _SEED, rounds=rounds))
         judged.append(Judged(model.model_id, f"{model.name}:{model.version}", found.metrics, replicated))
@@ -43,7 +48,7 @@ def evaluate(
                 name=model.name,
                 version=model.version,
                 metrics={**found.metrics, **intervals_of(found.metrics, replicated)},
-                warnings=[*table.warnings, *found.warnings],
+                warnings=[*one.warnings, *found.warnings],
                 **found.shown,
             )
         )

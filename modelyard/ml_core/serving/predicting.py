@@ -29,13 +29,16 @@ def check(model: LoadedModel, request: ServingRequest) -> FewRows | Table:
     reader, X = model.reader, request.X
     file = reader.usual.told(request) if isinstance(X, (Path, FileContent)) else None
     checked = reader.read(X, request.feature_names, request.decimal, request.thousands, file)
-    n = len(checked.rows) if isinstance(checked, FewRows) else checked.frame.height
-    if n == model.n_rows and _is_training_table(model, checked):
-        return replace(checked, warnings=(*checked.warnings, advice.training_table(n)))
+    if is_training_table(model, checked):
+        return replace(checked, warnings=(*checked.warnings, advice.training_table(model.n_rows)))
     return checked
 
 
-def _is_training_table(model: LoadedModel, checked: FewRows | Table) -> bool:
+def is_training_table(model: LoadedModel, checked: FewRows | Table) -> bool:
+    """Whether a checked table has the features that the model was fitted to, row by row."""
+    n = len(checked.rows) if isinstance(checked, FewRows) else checked.frame.height
+    if n != model.n_rows:
+        return False
     frame = checked.frame(model.contract) if isinstance(checked, FewRows) else checked.frame
     return model.features_fingerprint == features_fingerprint(frame)
 
