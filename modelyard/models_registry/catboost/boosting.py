@@ -86,6 +86,7 @@ class CatBoostModelClass(ModelClass):
     framework = "CatBoost"
     reads_enums = True
     takes_weights = True
+    takes_monotone = True
     gains_by_batching = True
 
     @abstractmethod
@@ -129,6 +130,10 @@ class CatBoostModelClass(ModelClass):
         found: Contributions = predictor.contributions(frame)
         return found
 
+    def monotone_arguments(self, task: FitTask) -> dict[str, Any]:
+        """Return CatBoost's own arguments for the monotone columns of a task."""
+        return {"monotone_constraints": [task.monotone.get(name, 0) for name in task.contract.feature_names]}
+
     def _estimator(self, task: FitTask) -> Any:
         given = {
             name: value
@@ -138,6 +143,8 @@ class CatBoostModelClass(ModelClass):
         if given.get("l2_leaf_reg") == DEFAULT_L2_LEAF_REG:
             del given["l2_leaf_reg"]  # CatBoost chooses a learning rate only if this is not given
         types = task.contract.feature_types
+        if task.monotone:
+            given |= self.monotone_arguments(task)
         return self.library_class()(
             **given,
             verbose=False,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelyard.models_registry.base import Labels, Predictor
+import numpy as np
+
+from modelyard.models_registry.base import FitTask, Labels, Predictor
 from modelyard.models_registry.catboost.boosting import BOOSTING, EARLY_STOPPING, CatBoostModelClass
 from modelyard.models_registry.catboost.predictor import CatBoostPredictor
 from modelyard.models_registry.hyperparams import Hyperparam
@@ -49,6 +51,11 @@ class CatBoostClassifierClass(CatBoostModelClass):
         if any(abs(label) > _EXACT_INTEGERS for label in contract.classes if isinstance(label, int)):
             return labels.astype(str).astype(object)
         return labels
+
+    def monotone_arguments(self, task: FitTask) -> dict[str, Any]:
+        """Return CatBoost's own arguments; it is told the classes' order, because it puts the text '9' before '10'."""
+        classes = np.array(task.contract.classes, dtype=task.labels.dtype)
+        return {**super().monotone_arguments(task), "class_names": self.labels(classes, task.contract).tolist()}
 
     def predictor(self, estimator: Any, contract: Contract) -> Predictor:
         """Take CatBoost's own shortest way."""
