@@ -68,6 +68,9 @@ def _facts(model: ModelMetadata) -> Iterator[tuple[str, object]]:
     yield "table", f"{model.n_rows:,} rows, {features} ({', '.join(kinds)})"
     if model.roles:
         yield "column roles", ", ".join(f"{name}: {role}" for name, role in model.roles.items())
+    if model.monotone:
+        said = {1: "rises", -1: "falls"}
+        yield "monotone", ", ".join(f"{said[way]} with {name}" for name, way in model.monotone.items())
     yield "evaluation", _spoken_evaluation(model)
     if model.tags:
         yield "tags", ", ".join(model.tags)

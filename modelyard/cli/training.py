@@ -42,6 +42,15 @@ Roles = Annotated[
         show_default=False,
     ),
 ]
+Monotone = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--monotone",
+        metavar="COLUMN=1|-1",
+        help="With a numeric column the answer must only rise (1) or only fall (-1); again for each.",
+        show_default=False,
+    ),
+]
 Tags = Annotated[
     list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag; again for each.", show_default=False)
 ]
@@ -68,6 +77,8 @@ IdempotencyKey = Annotated[
         show_default=False,
     ),
 ]
+
+_DIRECTIONS = {"1": 1, "+1": 1, "-1": -1, "0": 0}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -103,6 +114,7 @@ def train(
     tag: Tags = None,
     feature_type: FeatureTypes = None,
     role: Roles = None,
+    monotone: Monotone = None,
     evaluation: Method = None,
     fraction: Fraction = None,
     folds: Folds = None,
@@ -122,7 +134,7 @@ def train(
     from modelyard.schemas import TrainRequest, parse
 
     given = pairs("--param", param or [])
-    fields = reading | _fields(feature_type, role, tag, _evaluation(evaluation, fraction, folds, seed))
+    fields = reading | _fields(feature_type, role, monotone, tag, _evaluation(evaluation, fraction, folds, seed))
     fields |= {"model_class_key": model_class, "target": target}
     fields |= given_fields(task=task, name=name)
     with table_file(file) as table, open_yard(url, storage, make=True) as yard:
@@ -150,6 +162,7 @@ def retrain(
     tag: Tags = None,
     feature_type: FeatureTypes = None,
     role: Roles = None,
+    monotone: Monotone = None,
     evaluation: Method = None,
     fraction: Fraction = None,
     folds: Folds = None,
@@ -169,7 +182,7 @@ def retrain(
     from modelyard.schemas import RetrainRequest, parse
 
     given = pairs("--param", param or [])
-    fields = reading | _fields(feature_type, role, tag, _evaluation(evaluation, fraction, folds, seed))
+    fields = reading | _fields(feature_type, role, monotone, tag, _evaluation(evaluation, fraction, folds, seed))
     fields["model_id"] = ref
     if target is not None:
         fields["target"] = target
@@ -185,7 +198,11 @@ def retrain(
 
 
 def _fields(
-    feature_type: list[str] | None, role: list[str] | None, tag: list[str] | None, evaluation: dict[str, Any] | None
+    feature_type: list[str] | None,
+    role: list[str] | None,
+    monotone: list[str] | None,
+    tag: list[str] | None,
+    evaluation: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Return the fields that were given: one left out must not reach the core as given."""
     from modelyard.cli.texts import pairs
@@ -195,6 +212,9 @@ def _fields(
         fields["feature_types"] = pairs("--feature-type", feature_type, split_last=True)
     if role:
         fields["column_roles"] = pairs("--role", role, split_last=True)
+    if monotone:
+        given = pairs("--monotone", monotone, split_last=True)
+        fields["monotone"] = {name: _DIRECTIONS.get(text, text) for name, text in given.items()}
     if tag:
         fields["tags"] = tag
     if evaluation is not None:

@@ -24,10 +24,14 @@ _SAMPLE_TARGETS = {"penguins.csv": "species"}
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """What the visitor decided about columns: types other than those inferred, and the roles of those without one."""
+    """What the visitor decided about columns: types other than those inferred, and the roles of those without one.
+
+    `numeric` are all columns that will be numbers.
+    """
 
     feature_types: dict[str, FeatureType] = field(default_factory=dict)
     roles: dict[str, ColumnRole] = field(default_factory=dict)
+    numeric: list[str] = field(default_factory=list)
 
 
 def ask_target(table: Table, parent: ModelMetadata | None) -> str | None:
@@ -88,7 +92,7 @@ def map_columns(table: Table, target: str, parent: ModelMetadata | None) -> Mapp
     roles: dict[str, ColumnRole] = {
         column.name: kind for column, kind in zip(looks, now, strict=True) if kind in _ROLES
     }
-    return Mapping(changed, roles)
+    return Mapping(changed, roles, [column.name for column, kind in zip(looks, now, strict=True) if kind == "numeric"])
 
 
 def _before(column: ColumnLook, parent: ModelMetadata | None) -> FeatureType | ColumnRole:

@@ -11,6 +11,7 @@ from modelyard.dashboard import formats, session
 from modelyard.dashboard.charts import side_by_side
 from modelyard.dashboard.forms import shown
 from modelyard.dashboard.listing import classes
+from modelyard.dashboard.monotone import told_monotone
 from modelyard.dashboard.texts import known, t
 from modelyard.schemas import ModelEvent, ModelMetadata, Tracking
 
@@ -59,12 +60,19 @@ def _roles(model: ModelMetadata) -> dict[str, str]:
     return {t("model.roles"): told} if told else {}
 
 
+def _monotone(model: ModelMetadata) -> dict[str, str]:
+    """Return with which columns the answer only rises or falls."""
+    told = told_monotone(model)
+    return {t("model.monotone"): told} if told else {}
+
+
 def _show_origin(model: ModelMetadata) -> None:
     facts = {
         t("column.rows"): formats.count(model.n_rows),
         t("columns.target"): model.target or formats.NOTHING,
         t("model.task"): t(f"task.{model.task}"),
         **_roles(model),
+        **_monotone(model),
         **_labels(model),
         t("model.trained_at"): f"{model.created_at:%Y-%m-%d %H:%M} UTC",
         t("model.libraries"): ", ".join(f"{name} {version}" for name, version in model.environment.items()),

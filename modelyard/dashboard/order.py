@@ -20,7 +20,7 @@ from modelyard.schemas import Evaluation, ModelClassInfo, ModelMetadata, Retrain
 _METHODS: tuple[Literal["holdout", "time", "cv", "none"], ...] = ("holdout", "time", "cv", "none")
 
 
-_CHOICES = ("reading-train-", "target-", "task-", "hyperparams-", "evaluation-", "name-", "tags-")
+_CHOICES = ("reading-train-", "target-", "task-", "hyperparams-", "monotone-", "evaluation-", "name-", "tags-")
 _BUTTONS = "-defaults"
 
 
@@ -35,6 +35,7 @@ class Algorithm:
 
     key: str
     hyperparams: dict[str, Any]
+    takes_monotone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Order:
     tags: list[str]
     mapping: Mapping
     target: str | None
+    monotone: dict[str, int]
 
     def training(self, table: Table) -> TrainRequest:
         """Write the order as a request. Raises InvalidRequest."""
@@ -65,6 +67,7 @@ class Order:
             "hyperparams": self.algorithm.hyperparams,
             "feature_types": dict(self.mapping.feature_types) or None,
             **({"column_roles": self.mapping.roles, "exclude": self._left_out()} if table.columns else {}),
+            "monotone": self.monotone or None,
             "tags": self.tags,
             "evaluation": self.evaluation,
         }
@@ -160,7 +163,8 @@ def ask_name(parent: ModelMetadata | None) -> tuple[str | None, list[str]]:
 def _ask_hyperparams(info: ModelClassInfo, parent: ModelMetadata | None) -> Algorithm:
     st.markdown(f"**{t('train.hyperparams')}**")
     key = f"hyperparams-{info.key}-{parent.model_id if parent else ''}"
-    return Algorithm(info.key, ask_hyperparams(key, info.hyperparams, parent.hyperparams if parent else None))
+    start = parent.hyperparams if parent else None
+    return Algorithm(info.key, ask_hyperparams(key, info.hyperparams, start), info.takes_monotone)
 
 
 def _show_card(info: ModelClassInfo, *, chosen: bool) -> None:

@@ -200,6 +200,7 @@ def _training_fields(message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y
         feature_types=dict(sorted(message.feature_types.items())),
         feature_names=list(sent.feature_names or message.feature_names),
         column_roles=dict(sorted(message.column_roles.items())),
+        monotone=dict(sorted(message.monotone.items())),
     )
     if message.HasField("evaluation"):
         fields["evaluation"] = messages.read_fields(message.evaluation)

@@ -77,6 +77,7 @@ def describe(model_class: ModelClass) -> ModelClassInfo:
         description=model_class.description,
         import_path=model_class.import_path,
         task=model_class.task,
+        takes_monotone=model_class.takes_monotone,
         hyperparams=json_schema(model_class.hyperparams),
     )
 

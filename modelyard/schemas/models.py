@@ -71,7 +71,8 @@ class ModelDescription(Frozen):
     """What a training says of the model that it has made. Never changed.
 
     `task` is `classification` or `regression`, `classes` null for the latter. `feature_types` are in the order of
-    the columns, `feature_names`; `column_roles` has the columns that are no features. `metrics` is flat
+    the columns, `feature_names`; `column_roles` has the columns that are no features, `monotone`
+    those with which the answer only rises (1) or only falls (-1). `metrics` is flat
     (`train_accuracy`, `validation_roc_auc`, …). `fingerprint` is a SHA-256 of the table, which two trainings share only
     if their tables are equal; `features_fingerprint` leaves the targets and the columns with roles out. `created_at` is
     UTC; `training_seconds` is the wall time of evaluation and fit. `environment` has the versions of Python and of the
@@ -86,6 +87,7 @@ class ModelDescription(Frozen):
     feature_names: list[str]
     feature_types: dict[str, FeatureType]
     column_roles: dict[str, ColumnRole] = {}
+    monotone: dict[str, int] = {}
     classes: list[Label] | None = None
     n_rows: int
     target: str | None = None
@@ -150,7 +152,8 @@ class ModelHistory(ModelIdentity):
 class ModelClassInfo(Frozen):
     """A model class as people and programs choose it; `hyperparams` is a JSON Schema (an object with properties).
 
-    `task` is what it predicts: `classification` (labels) or `regression` (numbers).
+    `task` is what it predicts: `classification` (labels) or `regression` (numbers). `takes_monotone` says whether its
+    trainings may have monotone columns.
     """
 
     key: str
@@ -158,6 +161,7 @@ class ModelClassInfo(Frozen):
     description: str
     import_path: str
     task: str = "classification"
+    takes_monotone: bool = False
     hyperparams: dict[str, Any]
 
 

@@ -51,6 +51,32 @@ ColumnRoles = Annotated[
         }
     ),
 ]
+
+
+def _directions(value: object) -> object:
+    if value is None or (
+        isinstance(value, Mapping)
+        and all(isinstance(name, str) and type(one) is int and one in _DIRECTIONS for name, one in value.items())
+    ):
+        return value
+    raise ValueError(
+        "monotone must be an object of column names and 1 (the answer only rises with the column), -1 (it only falls) "
+        f"or 0 (neither), got {shown(value)}"
+    )
+
+
+_DIRECTIONS = (-1, 0, 1)
+Monotone = Annotated[
+    dict[str, int],
+    BeforeValidator(_directions),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": "numeric columns with which the answer must only rise (1) or only fall (-1)",
+            "additionalProperties": {"type": "integer", "enum": list(_DIRECTIONS)},
+        }
+    ),
+]
 Name = Annotated[str, AfterValidator(check_name)]
 Tag = Annotated[str, Field(min_length=1, max_length=100)]
 MissingMarkers = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=100)]
@@ -91,6 +117,8 @@ class TrainRequest(TableRequest):
     predicted, labels or numbers; a model class of the other task is then refused. `missing_markers` are texts that mean
     a missing cell, instead of those of the server's settings. `column_roles` say which columns are no features:
     `ignore`, and at most one each of `id`, `time`, `group` and `weight`; `exclude` names columns to ignore.
+    `monotone` has numeric columns with which the answer must only rise (1) or only fall (-1): the number, or the
+    probability of the second of two classes.
     """
 
     model_class_key: str = Field(validation_alias=AliasChoices("model_class_key", "modelclasskey"))
@@ -106,6 +134,7 @@ class TrainRequest(TableRequest):
     evaluation: Evaluation = Evaluation()
     missing_markers: MissingMarkers | None = None
     column_roles: ColumnRoles | None = None
+    monotone: Monotone | None = None
     exclude: list[str] | None = None
 
 
@@ -113,8 +142,8 @@ class RetrainRequest(TableRequest):
     """A new table for an existing model, and what shall differ from its parent.
 
     `model_id` is a reference. Left out, `feature_types`, `tags`, `evaluation`, `missing_markers`, `exclude` and all
-    that says how a table is read are the parent's; `hyperparams` and `column_roles` are merged over the parent's, and
-    the role `feature` undoes one of them.
+    that says how a table is read are the parent's; `hyperparams`, `column_roles` and `monotone` are merged over the
+    parent's; the role `feature` and the direction 0 undo one of them.
     """
 
     model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
@@ -128,6 +157,7 @@ class RetrainRequest(TableRequest):
     evaluation: Evaluation | None = None
     missing_markers: MissingMarkers | None = None
     column_roles: ColumnRoles | None = None
+    monotone: Monotone | None = None
     exclude: list[str] | None = None
 
 

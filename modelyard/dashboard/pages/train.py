@@ -14,6 +14,7 @@ from modelyard.dashboard import jobs_under_way, notices, session, uploads
 from modelyard.dashboard.columns import Mapping, ask_target, map_columns
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.listing import title
+from modelyard.dashboard.monotone import ask_monotone
 from modelyard.dashboard.order import Order, ask_algorithm, ask_evaluation, ask_name, is_choice
 from modelyard.dashboard.report import show_metrics, show_report
 from modelyard.dashboard.tables import Table
@@ -115,9 +116,10 @@ def _show_form(parent: ModelMetadata | None) -> None:
     mapping = map_columns(table, target, parent) if target and table.columns else Mapping()
     with notices.errors_in_place():
         algorithm = ask_algorithm(parent, task)
+        monotone = ask_monotone(mapping.numeric, parent) if algorithm.takes_monotone and mapping.numeric else {}
         evaluation = ask_evaluation(parent)
         name, tags = ask_name(parent)
-        order = Order(algorithm, evaluation, name, tags, mapping, target)
+        order = Order(algorithm, evaluation, name, tags, mapping, target, monotone)
         _offer_to_train(order, table, parent, learnable=learnable)
 
 

@@ -63,6 +63,7 @@ MODELS: dict[str, tuple[str, str]] = {
     "model.what": ("What", "Что"),
     "model.classes": ("Classes ({n})", "Классы ({n})"),
     "model.roles": ("Column roles", "Роли столбцов"),
+    "model.monotone": ("Monotone", "Монотонность"),
     "model.task": ("Task", "Задача"),
     "task.classification": ("classification (labels)", "классификация (метки)"),
     "task.regression": ("regression (numbers)", "регрессия (числа)"),

@@ -92,6 +92,16 @@ TRAINING: dict[str, tuple[str, str]] = {
     "columns.time": ("time of the row", "время строки"),
     "columns.group": ("group of rows", "группа строк"),
     "columns.weight": ("weight of the row", "вес строки"),
+    "monotone.title": (
+        "Columns the answer only rises or falls with",
+        "Столбцы, с которыми ответ только растёт или падает",
+    ),
+    "monotone.help": (
+        "The number, or the probability of the second of two classes, then never goes the other way.",
+        "Число или вероятность второго из двух классов тогда никогда не идёт в обратную сторону.",
+    ),
+    "monotone.rises": ("Rises with", "Растёт с"),
+    "monotone.falls": ("Falls with", "Падает с"),
     "columns.spread": ("Spread", "Распределение"),
     "columns.typical": ("Range or top values", "Диапазон или частые"),
     "columns.distinct": ("Different", "Разных"),

@@ -35,6 +35,7 @@ def training_message(request: TrainRequest | RetrainRequest) -> pb.TrainRequest 
         tags=request.tags,
         missing_markers=request.missing_markers,
         column_roles=request.column_roles,
+        monotone=request.monotone,
         exclude=request.exclude,
     )
     types, markers = request.feature_types, request.missing_markers
@@ -47,6 +48,7 @@ def training_message(request: TrainRequest | RetrainRequest) -> pb.TrainRequest 
         "feature_type_list": pb.FeatureTypeList(values=types) if isinstance(types, list) else None,
         "missing_markers": None if markers is None else pb.MissingMarkers(values=markers),
         "column_roles": request.column_roles,
+        "monotone": request.monotone,
         "exclude": None if request.exclude is None else pb.ColumnNames(values=request.exclude),
         **_reading(request),
         "evaluation": None if evaluation is None else pb.Evaluation(**evaluation.model_dump(exclude_unset=True)),

@@ -421,6 +421,26 @@ class TrainRequest(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class MonotoneEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     MODEL_CLASS_KEY_FIELD_NUMBER: _builtins.int
     X_FIELD_NUMBER: _builtins.int
     Y_FIELD_NUMBER: _builtins.int
@@ -445,6 +465,7 @@ class TrainRequest(_message.Message):
     SHEET_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
     COLUMN_ROLES_FIELD_NUMBER: _builtins.int
+    MONOTONE_FIELD_NUMBER: _builtins.int
     model_class_key: _builtins.str
     """`logistic_regression`, `catboost_classifier`, ...: see ListAvailableModels."""
     name: _builtins.str
@@ -511,6 +532,12 @@ class TrainRequest(_message.Message):
     def column_roles(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """What columns are for that are no features: `ignore`, and at most one each of `id`, `time`, `group` and `weight`."""
 
+    @_builtins.property
+    def monotone(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Numeric columns with which the answer must only rise (1) or only fall (-1): the number, or the probability of the
+        second of two classes.
+        """
+
     def __init__(
         self,
         *,
@@ -538,10 +565,11 @@ class TrainRequest(_message.Message):
         sheet: _builtins.str | None = ...,
         task: _builtins.str = ...,
         column_roles: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        monotone: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_type_list", b"feature_type_list", "header", b"header", "missing_markers", b"missing_markers", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "column_roles", b"column_roles", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_class_key", b"model_class_key", "name", b"name", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "task", b"task", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "column_roles", b"column_roles", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_class_key", b"model_class_key", "monotone", b"monotone", "name", b"name", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "task", b"task", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
@@ -642,6 +670,26 @@ class RetrainRequest(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class MonotoneEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     MODEL_ID_FIELD_NUMBER: _builtins.int
     X_FIELD_NUMBER: _builtins.int
     Y_FIELD_NUMBER: _builtins.int
@@ -664,6 +712,7 @@ class RetrainRequest(_message.Message):
     NAMES_FIELD_NUMBER: _builtins.int
     SHEET_FIELD_NUMBER: _builtins.int
     COLUMN_ROLES_FIELD_NUMBER: _builtins.int
+    MONOTONE_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     """The parent: a reference."""
     wait: _builtins.bool
@@ -710,6 +759,10 @@ class RetrainRequest(_message.Message):
     def column_roles(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Merged over the parent's; `feature` undoes one of them."""
 
+    @_builtins.property
+    def monotone(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Merged over the parent's; 0 undoes one of them."""
+
     def __init__(
         self,
         *,
@@ -735,10 +788,11 @@ class RetrainRequest(_message.Message):
         names: Global___ColumnNames | None = ...,
         sheet: _builtins.str | None = ...,
         column_roles: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        monotone: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_type_list", b"feature_type_list", "header", b"header", "missing_markers", b"missing_markers", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "thousands", b"thousands", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "column_roles", b"column_roles", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_id", b"model_id", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "column_roles", b"column_roles", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_id", b"model_id", "monotone", b"monotone", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
@@ -1912,6 +1966,26 @@ class Model(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class MonotoneEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     MODEL_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
@@ -1941,6 +2015,7 @@ class Model(_message.Message):
     TASK_FIELD_NUMBER: _builtins.int
     FEATURES_FINGERPRINT_FIELD_NUMBER: _builtins.int
     COLUMN_ROLES_FIELD_NUMBER: _builtins.int
+    MONOTONE_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     name: _builtins.str
     version: _builtins.int
@@ -2005,6 +2080,10 @@ class Model(_message.Message):
     def column_roles(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """What the columns are for that are no features."""
 
+    @_builtins.property
+    def monotone(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """The columns with which the answer only rises (1) or only falls (-1)."""
+
     def __init__(
         self,
         *,
@@ -2037,10 +2116,11 @@ class Model(_message.Message):
         task: _builtins.str | None = ...,
         features_fingerprint: _builtins.str | None = ...,
         column_roles: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        monotone: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "created_at", b"created_at", "evaluation", b"evaluation", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "job", b"job", "parent_id", b"parent_id", "reading", b"reading", "target", b"target", "task", b"task", "tracking", b"tracking", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "classes", b"classes", "column_roles", b"column_roles", "created_at", b"created_at", "environment", b"environment", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_types", b"feature_types", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "hyperparams", b"hyperparams", "job", b"job", "message", b"message", "metrics", b"metrics", "model_class_key", b"model_class_key", "model_id", b"model_id", "n_rows", b"n_rows", "name", b"name", "parent_id", b"parent_id", "reading", b"reading", "status", b"status", "tags", b"tags", "target", b"target", "task", b"task", "tracking", b"tracking", "training_seconds", b"training_seconds", "updated_at", b"updated_at", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "classes", b"classes", "column_roles", b"column_roles", "created_at", b"created_at", "environment", b"environment", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_types", b"feature_types", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "hyperparams", b"hyperparams", "job", b"job", "message", b"message", "metrics", b"metrics", "model_class_key", b"model_class_key", "model_id", b"model_id", "monotone", b"monotone", "n_rows", b"n_rows", "name", b"name", "parent_id", b"parent_id", "reading", b"reading", "status", b"status", "tags", b"tags", "target", b"target", "task", b"task", "tracking", b"tracking", "training_seconds", b"training_seconds", "updated_at", b"updated_at", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__features_fingerprint: _TypeAlias = _typing.Literal["features_fingerprint"]  # noqa: Y015
     _WhichOneofArgType__features_fingerprint: _TypeAlias = _typing.Literal["_features_fingerprint", b"_features_fingerprint"]  # noqa: Y015
@@ -2259,6 +2339,7 @@ class ModelClass(_message.Message):
     IMPORT_PATH_FIELD_NUMBER: _builtins.int
     HYPERPARAMS_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
+    TAKES_MONOTONE_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     title: _builtins.str
     description: _builtins.str
@@ -2267,6 +2348,8 @@ class ModelClass(_message.Message):
     """A JSON Schema (2020-12) of an object, as JSON text."""
     task: _builtins.str
     """What it predicts: `classification` (labels) or `regression` (numbers)."""
+    takes_monotone: _builtins.bool
+    """Whether its trainings may have monotone columns."""
     def __init__(
         self,
         *,
@@ -2276,10 +2359,11 @@ class ModelClass(_message.Message):
         import_path: _builtins.str = ...,
         hyperparams: _builtins.str = ...,
         task: _builtins.str | None = ...,
+        takes_monotone: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_task", b"_task", "task", b"task"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_task", b"_task", "description", b"description", "hyperparams", b"hyperparams", "import_path", b"import_path", "key", b"key", "task", b"task", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_task", b"_task", "description", b"description", "hyperparams", b"hyperparams", "import_path", b"import_path", "key", b"key", "takes_monotone", b"takes_monotone", "task", b"task", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__task: _TypeAlias = _typing.Literal["task"]  # noqa: Y015
     _WhichOneofArgType__task: _TypeAlias = _typing.Literal["_task", b"_task"]  # noqa: Y015

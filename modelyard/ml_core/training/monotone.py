@@ -47,10 +47,10 @@ def resolve_monotone(
     return {**kept, **wanted}, _lost(lost)
 
 
-def check_monotone(predictor: Predictor, monotone: Mapping[str, int], contract: Contract, frame: pl.DataFrame) -> None:
+def check_monotone(predictor: Predictor, monotone: Mapping[str, int], frame: pl.DataFrame) -> None:
     """Raise FailedPrecondition if a model's answers go the wrong way by one of its monotone columns.
 
-    `contract` and `frame` are those that the model was fitted to. It is tried on rows of the table, with the numbers
+    `frame` is what the model was fitted to. It is tried on rows of the table, with the numbers
     of the column put in one after the other.
     """
     rows = frame[np.unique(np.linspace(0, frame.height - 1, _ROWS).astype(int))]

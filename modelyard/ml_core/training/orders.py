@@ -12,6 +12,7 @@ from modelyard import models_registry
 from modelyard.errors import FieldError, InvalidHyperparams, InvalidRequest
 from modelyard.ml_core.tasks import TASKS, Task
 from modelyard.ml_core.tasks.base import changed
+from modelyard.ml_core.training.monotone import resolve_monotone
 from modelyard.ml_core.training.plan import TrainingPlan
 from modelyard.ml_core.training.reading import kept_reading, reading_options
 from modelyard.models_registry import hyperparams
@@ -50,6 +51,8 @@ class TrainingOrder:
             "reading": self.reading.model_dump(),
             "parent": self.parent_reference,  # as written: a name means another model after each retraining
         }
+        if plan.monotone:
+            said["monotone"] = plan.monotone
         return _digest(said, table)
 
     def fingerprint(self) -> str:
@@ -70,6 +73,7 @@ class TrainingOrder:
             "tags": self.tags,
             "target": table.target,
             "column_roles": dict(table.column_roles),
+            "monotone": plan.monotone,
             "n_rows": table.frame.height,
             "n_features": table.frame.width,
             "n_classes": len(table.contract.classes) or None,
@@ -99,7 +103,7 @@ def order_training(
 
     `missing_markers` hold if neither names any. `max_file_bytes` bounds what comes out of a compressed file. Raises
     ModelClassNotFound, InvalidHyperparams, InvalidTable, PayloadTooLarge; InvalidRequest for a model class of another
-    task.
+    task, or one that cannot do what is asked.
     """
     full = request if isinstance(request, TrainRequest) else _completed(request, parent)
     model_class = models_registry.model_class(full.model_class_key)
@@ -121,8 +125,11 @@ def order_training(
     )
     if parent is not None:
         table = replace(table, warnings=(*table.warnings, *_changes(parent, table, task)))
+    inherited = {} if parent is None else parent.monotone
+    monotone, lost = resolve_monotone(full.monotone or {}, inherited, model_class, table.contract)
+    table = replace(table, warnings=(*table.warnings, *lost))
     return TrainingOrder(
-        plan=TrainingPlan(model_class=model_class, hyperparams=checked, evaluation=full.evaluation, table=table),
+        plan=TrainingPlan(model_class, checked, full.evaluation, table, monotone),
         name=full.name,
         tags=tuple(full.tags),
         reading=kept_reading(options, table),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,13 @@ from modelyard.tables.contract import TrainingTable
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """All that a training needs; `hyperparams` are checked one by one and complete."""
+    """All that a training needs; `hyperparams` are checked one by one and complete, `monotone` is checked."""
 
     model_class: ModelClass
     hyperparams: dict[str, Any]
     evaluation: Evaluation
     table: TrainingTable
+    monotone: dict[str, int] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:

@@ -93,6 +93,7 @@ def write_order(folder: Path, order: TrainingOrder) -> None:
         "evaluation": plan.evaluation.model_dump(),
         "target": table.target,
         "column_roles": dict(table.column_roles),
+        "monotone": plan.monotone,
         "warnings": [warning.model_dump() for warning in table.warnings],
         "name": order.name,
         "tags": order.tags,
@@ -128,6 +129,7 @@ def read_order(folder: Path) -> TrainingOrder:
         hyperparams=said["hyperparams"],
         evaluation=Evaluation.model_validate(said["evaluation"]),
         table=table,
+        monotone=said.get("monotone", {}),
     )
     return TrainingOrder(
         plan=plan,
@@ -169,6 +171,7 @@ def describe(order: TrainingOrder, trained: Trained) -> ModelDescription:
         feature_names=list(contract.feature_names),
         feature_types=contract.feature_types,
         column_roles=dict(plan.table.column_roles),
+        monotone=plan.monotone,
         classes=list(contract.classes) or None,
         n_rows=plan.table.frame.height,
         target=plan.table.target,

@@ -26,6 +26,7 @@ from modelyard.ml_core.training.counted_rows import (
 )
 from modelyard.ml_core.training.doubts import doubts
 from modelyard.ml_core.training.evaluation import FittedPart, Validation, judge, mean_curve
+from modelyard.ml_core.training.monotone import check_monotone
 from modelyard.ml_core.training.plan import Trained, TrainingPlan, check_plan
 from modelyard.ml_core.training.progress import ProgressStream
 from modelyard.ml_core.training.role_splits import split_by_roles
@@ -40,7 +41,8 @@ def run_training(plan: TrainingPlan, on_progress: OnProgress | None = None) -> T
     """Evaluate, then fit on all rows, and report.
 
     `on_progress` gets one stream over all fits, `step` of a `total` that stays the same; what it raises ends the
-    training. Raises what `check_plan` raises, and InvalidTable for a fit whose scores are not numbers.
+    training. Raises what `check_plan` raises, InvalidTable for a fit whose scores are not numbers, and
+    FailedPrecondition for one that does not hold to `monotone`.
     """
     started = time.perf_counter()
     check_plan(plan)
@@ -147,15 +149,18 @@ class _Fits:
             on_progress=self._stream.listener(),
             weights=None if table.weights is None else table.weights[rows],
             validation_weights=None if table.weights is None or out is None else table.weights[out],
+            monotone=self._plan.monotone,
         )
         fit = self._plan.model_class.fit(task)
         self._stream.end_fit()
         return fit
 
     def scores(self, fit: Fit, part: Part | None = None) -> Scores:
-        """Return a fit's scores of the rows held out, or of all rows; shape (n, k)."""
+        """Return a fit's scores of the rows held out, or of all rows, of which monotone is checked; shape (n, k)."""
         known = known_classes(self._plan.table, part)
         predictor = self._plan.model_class.predictor(fit.estimator, narrowed(self.contract, known))
+        if part is None:
+            check_monotone(predictor, self._plan.monotone, self.frame)
         scores = predictor.many(self.frame if part is None else self.frame[part.validation])
         return self._plan.task.checked(widened(scores, known, self.contract))
 
