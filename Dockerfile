@@ -57,9 +57,11 @@ RUN ln -s /opt/modelyard/lib/python3*/site-packages/scikit_learn.libs/libgomp-*.
         "/usr/lib/$(uname -m)-linux-gnu/libgomp.so.1" \
     && /opt/modelyard/bin/python -c "import lightgbm"
 
+# OpenMP's threads wait without spinning: scikit-learn loads it before LightGBM could ask for that.
 # A name in the Host header that nobody gave the server is how a browser is turned against it (docs/deploy.md).
 ENV PATH=/opt/modelyard/bin:$PATH \
     HOME=/tmp \
+    OMP_WAIT_POLICY=passive \
     MODELYARD_HOST=0.0.0.0 \
     MODELYARD_ALLOWED_HOSTS=localhost \
     MODELYARD_STORAGE_DIR=/data

@@ -171,7 +171,7 @@ def test_what_cannot_be_imported_is_logged_and_hides_nothing(
     monkeypatch.setattr("importlib.import_module", import_module)
     models_registry.preload()
     assert imported[0] == "sklearn.compose"
-    assert imported[-2:] == ["catboost", "lightgbm"]
+    assert imported[-2:] == ["catboost", "modelyard.models_registry.lightgbm.library"]
     assert "sklearn.compose cannot be imported" in caplog.text
     imported.clear()
     models_registry.preload(lambda: len(imported) == 2)

@@ -24,6 +24,7 @@ from modelyard.models_registry import BUILT_IN
 from modelyard.models_registry.base import FitTask, Progress
 from modelyard.models_registry.hyperparams import check
 from modelyard.models_registry.lightgbm import boosting
+from modelyard.models_registry.lightgbm.defaults import in_full
 from modelyard.models_registry.lightgbm.predictor import LightGBMPredictor, SingleRow
 from modelyard.tables.contract import MISSING_CATEGORY
 from tests.models_registry_tables import LABELS, Sample, fit, mixed, mixed_numbers, rows_of, sample_of
@@ -58,7 +59,7 @@ def test_a_row_has_the_same_bits_alone_and_among_others(kind: str) -> None:
     assert isinstance(predictor._score, SingleRow)
     assert predictor.few(rows_of(asked)) == many.tolist()
     assert [predictor.few([row])[0] for row in rows_of(asked)] == many.tolist()
-    assert predictor.many(pl.concat([asked] * 100))[-len(many) :].tolist() == many.tolist()  # by several threads
+    assert predictor.many(pl.concat([asked] * 100))[-len(many) :].tolist() == many.tolist()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -297,3 +298,18 @@ def test_weights_count_as_if_rows_stood_there_so_often(kind: str) -> None:
     assert curves[1] is not None
     assert curves[0].train == pytest.approx(curves[1].train, rel=1e-5)
     assert curves[0].validation != pytest.approx(curves[1].validation, rel=1e-5)
+
+
+@pytest.mark.parametrize(("rows", "leaves"), [(40, 5), (500, 6), (24_000, 19), (10_000_000, 63)])
+def test_what_is_null_is_chosen_by_the_number_of_rows(rows: int, leaves: int) -> None:
+    defaults = check(CLASSIFIER.hyperparams, {})
+    chosen = in_full(defaults, rows)
+    assert chosen["num_leaves"] == leaves
+    assert 0 < chosen["learning_rate"] <= 0.3
+    assert (
+        chosen["learning_rate"] > in_full(check(CLASSIFIER.hyperparams, {"n_estimators": 3000}), rows)["learning_rate"]
+    )
+    given = check(CLASSIFIER.hyperparams, {"learning_rate": 0.7, "num_leaves": 2})
+    assert in_full(given, rows) == given
+    others = {name: value for name, value in defaults.items() if name not in ("learning_rate", "num_leaves")}
+    assert {name: chosen[name] for name in others} == others

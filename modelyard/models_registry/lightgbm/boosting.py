@@ -20,14 +20,13 @@ from modelyard.models_registry.base import Fit, FitTask, ModelClass, Predictor
 from modelyard.models_registry.contributions import Contributions
 from modelyard.models_registry.lightgbm.codes import Codes
 from modelyard.models_registry.lightgbm.defaults import SETTINGS, in_full
-from modelyard.models_registry.lightgbm.library import library
 from modelyard.models_registry.lightgbm.listening import Listener
 from modelyard.models_registry.lightgbm.predictor import LightGBMPredictor
 from modelyard.schemas import LearningCurve
 from modelyard.tables.contract import Contract
 
-ROWS_FOR_THREADS = 5_000
-"""Below this LightGBM's threads wait for each other longer than they work."""
+ROWS_FOR_THREADS = 100_000
+"""Below this one thread is quick enough, and leaves the other cores to whoever is served meanwhile."""
 
 _OURS = ("early_stopping_rounds", "verbose")
 
@@ -40,7 +39,7 @@ class LightGBMModelClass(ModelClass):
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """More of LightGBM's own settings."""
     libraries = ("lightgbm", "scikit-learn")
-    preloads = ("lightgbm",)
+    preloads = ("modelyard.models_registry.lightgbm.library",)
     framework = "LightGBM"
     reads_enums = True
     takes_weights = True
@@ -52,7 +51,8 @@ class LightGBMModelClass(ModelClass):
 
     def fit(self, task: FitTask) -> Fit:
         """Fit with early stopping if there are held-out rows and the hyperparams ask for it."""
-        lightgbm = library()
+        from modelyard.models_registry.lightgbm.library import lightgbm
+
         codes, listener = Codes(task.contract), Listener(task)
         X, y = codes.matrix(task.frame), task.labels
         sets = [(X, y)] if task.validation is None else [(X, y), (codes.matrix(task.validation[0]), task.validation[1])]

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 from modelyard.models_registry.hyperparams import Hyperparam
 from modelyard.models_registry.lightgbm.boosting import LightGBMModelClass
 from modelyard.models_registry.lightgbm.defaults import BOOSTING, EARLY_STOPPING
-from modelyard.models_registry.lightgbm.library import library
 
 
 class LightGBMClassifierClass(LightGBMModelClass):
@@ -39,5 +38,6 @@ class LightGBMClassifierClass(LightGBMModelClass):
 
     def library_class(self) -> type[Any]:
         """Return LGBMClassifier."""
-        found: type[Any] = library().LGBMClassifier
-        return found
+        from modelyard.models_registry.lightgbm.library import lightgbm
+
+        return lightgbm.LGBMClassifier

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from modelyard.models_registry.base import FitTask, Progress
-from modelyard.models_registry.lightgbm.library import library
 
 
 class Listener:
@@ -21,7 +20,8 @@ class Listener:
 
     def callbacks(self, stops_early: bool) -> list[Callable[[Any], None]]:
         """Return LightGBM's callbacks, in the order in which they are called."""
-        lightgbm = library()
+        from modelyard.models_registry.lightgbm.library import lightgbm
+
         callbacks: list[Callable[[Any], None]] = [self._report]
         if self._log_period:
             callbacks.append(lightgbm.log_evaluation(self._log_period))

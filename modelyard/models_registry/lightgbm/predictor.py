@@ -19,12 +19,8 @@ import polars as pl
 
 from modelyard.models_registry.contributions import Contributions
 from modelyard.models_registry.lightgbm.codes import Codes
-from modelyard.models_registry.lightgbm.library import library
 from modelyard.models_registry.predictors import class_order, pickled_size
 from modelyard.tables.contract import Contract
-
-ROWS_FOR_THREADS = 10_000
-"""Below this starting threads costs more than they save."""
 
 _SETTINGS = {"verbosity": -1, "num_threads": 1}
 _FLOAT64, _PREDICTIONS, _FROM_THE_FIRST = 1, 0, 0
@@ -38,7 +34,6 @@ class LightGBMPredictor:
     """LightGBM's own probabilities in the order of the contract's classes, or without classes its values."""
 
     def __init__(self, estimator: Any, contract: Contract) -> None:
-        library()
         self.size_bytes = pickled_size(estimator)
         self._codes = Codes(contract)
         self._booster = estimator.booster_
@@ -54,7 +49,7 @@ class LightGBMPredictor:
         """Return the numbers of a checked frame's n rows, shape (n, k)."""
         if frame.height == 0:
             return np.empty((0, len(self._order)))
-        scores = self._predict(self._codes.matrix(frame), num_threads=_threads(frame))
+        scores = self._predict(self._codes.matrix(frame))
         if len(self._order) == 2:
             scores = np.stack([1.0 - scores, scores], axis=1)
         return np.ascontiguousarray(scores.reshape(frame.height, -1)[:, self._order])
@@ -62,7 +57,7 @@ class LightGBMPredictor:
     def contributions(self, frame: pl.DataFrame) -> Contributions:
         """Take the raw scores of a checked frame's n rows apart, n at least 1: log-odds, or the values themselves."""
         matrix = self._codes.matrix(frame)
-        values = self._predict(matrix, pred_contrib=True, num_threads=_threads(frame))
+        values = self._predict(matrix, pred_contrib=True)
         shares = values.reshape(frame.height, -1, matrix.shape[1] + 1)  # score by score, each with its base
         return Contributions.of_trees(shares).in_order(self._order)
 
@@ -71,8 +66,8 @@ class LightGBMPredictor:
             scores = [1.0 - scores[0], scores[0]]
         return [scores[at] for at in self._order]
 
-    def _predict(self, matrix: npt.NDArray[np.float64], **settings: int) -> npt.NDArray[np.float64]:
-        scores: npt.NDArray[np.float64] = self._booster.predict(matrix, **(_SETTINGS | settings))
+    def _predict(self, matrix: npt.NDArray[np.float64], **settings: bool) -> npt.NDArray[np.float64]:
+        scores: npt.NDArray[np.float64] = self._booster.predict(matrix, **_SETTINGS, **settings)
         return scores
 
     def _public_way(self, row: array[float]) -> list[float]:
@@ -92,10 +87,6 @@ class LightGBMPredictor:
         return quick
 
 
-def _threads(frame: pl.DataFrame) -> int:
-    return 1 if frame.height < ROWS_FOR_THREADS else 0
-
-
 class SingleRow:
     """Scores one row of `width` floats after the other by LightGBM's C interface, ready set up; `n` scores a row.
 
@@ -103,8 +94,9 @@ class SingleRow:
     """
 
     def __init__(self, booster: Any, width: int, n: int) -> None:
-        lightgbm = library()
-        functions = ctypes.PyDLL(lightgbm.basic._LIB._name)
+        from modelyard.models_registry.lightgbm.library import lightgbm
+
+        functions = ctypes.PyDLL(lightgbm.basic._LIB._name)  # type: ignore[attr-defined]
         self._booster = booster  # the configuration points into it
         self._score = functions.LGBM_BoosterPredictForMatSingleRowFast
         self._scores = ctypes.c_double * n

@@ -9,7 +9,6 @@ from typing import Any
 from modelyard.models_registry.base import Fit, FitTask
 from modelyard.models_registry.lightgbm.boosting import LightGBMModelClass
 from modelyard.models_registry.lightgbm.defaults import BOOSTING, EARLY_STOPPING
-from modelyard.models_registry.lightgbm.library import library
 from modelyard.models_registry.standardised import fit_standardised
 
 _LEAVES = re.compile(r"^num_leaves=(\d+)$", re.MULTILINE)
@@ -32,8 +31,9 @@ class LightGBMRegressorClass(LightGBMModelClass):
 
     def library_class(self) -> type[Any]:
         """Return LGBMRegressor."""
-        found: type[Any] = library().LGBMRegressor
-        return found
+        from modelyard.models_registry.lightgbm.library import lightgbm
+
+        return lightgbm.LGBMRegressor
 
     def fit(self, task: FitTask) -> Fit:
         """Fit the standardised target, then have the estimator itself answer in the target's unit."""
