@@ -378,7 +378,7 @@ def test_a_retraining_on_other_columns_says_so_and_takes_no_target_for_a_feature
     table = pl.DataFrame(RECORDS).with_columns(outcome=pl.Series(LABELS))
     parent = yard.train(TrainRequest(model_class_key="logistic_regression", X=table, target="outcome", name=name))
     child = yard.retrain(RetrainRequest(model_id=name, X=table.drop("job").with_columns(new=pl.lit(1.5))))
-    assert [warning.code for warning in child.warnings] == ["columns_changed"]
+    assert [warning.code for warning in child.warnings] == ["columns_changed", "few_rows_held_out"]
     assert "'new'" in child.warnings[0].message
     assert "'job'" in child.warnings[0].message
     with pytest.raises(errors.InvalidTable, match="'outcome'"):

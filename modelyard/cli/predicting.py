@@ -107,8 +107,7 @@ def _document(found: Predictions, output: str | None) -> bytes:
     fields: dict[str, Any] = {"model_id": found.model_id, "classes": found.classes, "warnings": warnings}
     if output is None:
         fields |= {"predictions": found.predictions, "probabilities": found.probabilities}
-        fields |= {"ids": found.ids, "id_column": found.id_column}
-        fields |= {} if found.intervals is None else {"intervals": found.intervals}
+        fields |= {"intervals": found.intervals, "ids": found.ids, "id_column": found.id_column}
     else:
         fields |= {"output": output, "rows": len(found.predictions)}
     return orjson.dumps(fields)

@@ -45,9 +45,9 @@ def write_json(found: Predictions) -> bytes:
         "predictions": found.predictions,
         "classes": found.classes,
         "probabilities": found.probabilities,
+        "intervals": found.intervals,
         "ids": found.ids,
         "id_column": found.id_column,
-        **({} if found.intervals is None else {"intervals": found.intervals}),
         "warnings": [warning.model_dump(exclude_none=True) for warning in found.warnings],
     }
     return orjson.dumps(document)

@@ -217,6 +217,8 @@ def test_few_rows_held_out_are_counted() -> None:
     (warning,) = doubts("classification", {}, 29)
 
     assert (warning.code, warning.count) == ("few_rows_held_out", 29)
+    assert warning.message.startswith("the model was judged by 29 rows held out, so its metrics can be far off")
+    assert "by 1 group held out" in doubts("regression", {}, 1, "groups")[0].message
     assert doubts("classification", {}, 30) == ()
 
 

@@ -19,8 +19,8 @@ def doubts(task: str, metrics: Metrics, n_held_out: int, what: str = "rows") -> 
 def _few_held_out(n: int, what: str) -> Iterator[ModelWarning]:
     if n < FEW_ROWS:
         message = (
-            f"the model was judged by {n} {what} held out, so its metrics can be far off and their intervals too "
-            "narrow; more rows, or folds (evaluation method 'cv'), tell more"
+            f"the model was judged by {n} {what.removesuffix('s') if n == 1 else what} held out, so its metrics can be "
+            "far off and their intervals too narrow; more rows tell more, and folds (method 'cv') hold out all of them"
         )
         yield ModelWarning(code="few_rows_held_out", message=message, count=n)
 
