@@ -56,11 +56,19 @@ def begin_training(page: Page, dashboard: Dashboard, table: Path, target: str) -
 
 
 def train_for(page: Page, iterations: str) -> None:
-    press(page, "Choose")
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    page.locator(".st-key-class-catboost_classifier").get_by_role("button").click()
     page.get_by_role("spinbutton", name="Iterations").fill(iterations)
     page.keyboard.press("Tab")
     expect(page.get_by_text("Changed: Iterations")).to_be_visible()
     press(page, "Train")
+
+
+def name_it(page: Page, name: str) -> None:
+    # A page that is still being drawn may take what was written away again.
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    page.get_by_role("textbox", name="Name", exact=True).fill(name)
+    page.keyboard.press("Tab")
 
 
 def press(page: Page, name: str) -> None:
@@ -92,8 +100,7 @@ def train(page: Page, table: Path, target: str, name: str) -> None:
     turn_to(page, "Train")
     page.locator(UPLOAD).set_input_files(table)
     choose(page, "Column to predict", target)
-    page.get_by_role("textbox", name="Name", exact=True).fill(name)
-    page.keyboard.press("Tab")
+    name_it(page, name)
     press(page, "Train")
     expect(page.get_by_text(f"{name} · v1 is ready")).to_be_visible()
 
@@ -161,8 +168,7 @@ def test_a_file_that_is_read_wrongly_is_read_as_its_visitor_says(
     page.keyboard.press("Tab")
     expect(page.get_by_text("80 rows · 3 columns")).to_be_visible()
     choose(page, "Column to predict", "купил")
-    page.get_by_role("textbox", name="Name", exact=True).fill("people")
-    page.keyboard.press("Tab")
+    name_it(page, "people")
     press(page, "Train")
     expect(page.get_by_text("people · v1 is ready")).to_be_visible()
     with RestClient(dashboard.rest_url) as client:
@@ -288,8 +294,7 @@ def test_a_table_of_50_mb_is_sent_on_without_being_held(dashboard: Dashboard, pa
     write_large(table, 50 * 2**20)
     begin_training(page, dashboard, table, "y")
     page.get_by_role("radio", name="None").click()
-    page.get_by_role("textbox", name="Name", exact=True).fill("large")
-    page.keyboard.press("Tab")
+    name_it(page, "large")
     press(page, "Train")
     expect(page.get_by_text("large · v1 is ready")).to_be_visible()
     press(page, "Predict with it")
