@@ -28,7 +28,10 @@ FEATURE_TYPES = (
         ({"evaluation": {"seed": True}}, "field 'evaluation.seed' must be an integer, got true"),
         ({"hyperparams": [1]}, "field 'hyperparams' must be an object, got [1]"),
         ({"hyperparams": None}, "field 'hyperparams' must be an object, got null"),
-        ({"evaluation": {"method": "x"}}, "field 'evaluation.method' must be 'holdout', 'cv' or 'none', got 'x'"),
+        (
+            {"evaluation": {"method": "x"}},
+            "field 'evaluation.method' must be 'holdout', 'time', 'cv' or 'none', got 'x'",
+        ),
         ({"evaluation": {"folds": 1}}, "field 'evaluation.folds' must be at least 2, got 1"),
         ({"evaluation": {"folds": 2.5}}, "field 'evaluation.folds' must be an integer, got 2.5"),
         ({"evaluation": {"fraction": float("nan")}}, "field 'evaluation.fraction' must be a finite number, got nan"),

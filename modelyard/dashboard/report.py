@@ -41,8 +41,10 @@ def judged_by(model: ModelMetadata) -> str:
         return t("report.by_none", rows=formats.count(model.n_rows))
     if evaluation.method == "cv":
         return t("report.by_cv", folds=evaluation.folds, rows=formats.count(model.n_rows))
-    how = "report.by_time" if evaluation.method == "time" else "report.by_holdout"
-    return t(how, share=f"{evaluation.fraction * 100:g} %", rows=formats.count(model.n_rows))
+    share = f"{evaluation.fraction * 100:g} %"
+    if evaluation.method == "time":
+        return t("report.by_time", share=share, rows=formats.count(model.n_rows))
+    return t("report.by_holdout", share=share, rows=formats.count(model.n_rows))
 
 
 def _trusted_by(metrics: Mapping[str, float | None]) -> Iterator[str]:
