@@ -27,6 +27,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "catboost_classifier": {"iterations": 20, "early_stopping_rounds": 5},
     "linear_regression": {},
     "catboost_regressor": {"iterations": 20, "early_stopping_rounds": 5},
+    "lightgbm_classifier": {"n_estimators": 20, "early_stopping_rounds": 5},
+    "lightgbm_regressor": {"n_estimators": 20, "early_stopping_rounds": 5},
 }
 
 
@@ -182,7 +184,7 @@ def test_fewer_groups_than_folds_and_large_groups_are_told() -> None:
     assert [warning.code for warning in (*folded.warnings, *held_out.warnings)] == ["evaluation_fallback"] * 2
 
 
-@pytest.mark.parametrize("key", ["logistic_regression", "catboost_classifier"])
+@pytest.mark.parametrize("key", ["logistic_regression", "catboost_classifier", "lightgbm_classifier"])
 @pytest.mark.parametrize("n_classes", [3, 4])
 def test_a_class_that_is_only_held_out_counts_as_wrong(key: str, n_classes: int) -> None:
     X, _ = table()
@@ -212,7 +214,7 @@ def test_a_class_that_is_only_held_out_counts_as_wrong(key: str, n_classes: int)
 
 @pytest.mark.parametrize("key", list(QUICK))
 def test_rows_of_weight_0_are_as_if_they_were_not_there(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
-    monkeypatch.setitem(QUICK, key, {name: value for name, value in QUICK[key].items() if name == "iterations"})
+    monkeypatch.setitem(QUICK, key, {name: value for name, value in QUICK[key].items() if "early" not in name})
     X, labels = table()
     X = {name: X[name] for name in ("a", "b", "w")}
     y: list[Any] = [value**2 for value in X["a"]] if TASK_OF[key] == "regression" else labels
@@ -239,6 +241,16 @@ def test_weights_turn_a_fit_towards_the_heavy_rows(key: str) -> None:
     low, high = predictor.few([[1.0], [18.0]])
     assert low[-1] < high[-1]
     assert trained.report.rows["validation"] == 48
+
+
+@pytest.mark.parametrize("key", list(QUICK))
+@pytest.mark.parametrize("weight", [1, 3.5, 1e-300, 1e300])
+def test_only_the_proportions_of_weights_matter(key: str, weight: float) -> None:
+    X, labels = table()
+    y: list[Any] = [value**2 for value in X["a"]] if TASK_OF[key] == "regression" else labels
+    without = plan({name: X[name] for name in ("a", "b")}, y, {}, key)
+    alike = plan({**{name: X[name] for name in ("a", "b")}, "w": [weight] * N}, y, {"w": "weight"}, key)
+    assert _answers(run_training(alike), alike) == pytest.approx(_answers(run_training(without), without), rel=1e-6)
 
 
 def test_a_class_without_weight_and_a_class_of_models_without_weights_are_refused(
