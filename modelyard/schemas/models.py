@@ -169,8 +169,9 @@ class ModelClassInfo(Frozen):
 class Predictions:
     """What a model says of n rows: n labels and, if asked for, n lists of one probability a class of `classes`.
 
-    For regression they are n numbers, `classes` and `probabilities` null. `ids` are those of the n rows as they came,
-    from the column `id_column`; both are null if the model has no column of ids, or the table lacks it.
+    For regression they are n numbers, `classes` and `probabilities` null; `intervals` are, if asked for, the low and
+    the high end around each. `ids` are those of the n rows as they came, from the column `id_column`; both are null if
+    the model has no column of ids, or the table lacks it.
     """
 
     model_id: str

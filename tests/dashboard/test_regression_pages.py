@@ -102,6 +102,42 @@ def test_a_table_with_true_numbers_shows_the_error_at_once(yard: Yard, weights: 
     assert "Measured on 342 rows" in texts(app)
 
 
+def test_numbers_are_shown_with_an_interval_around_each_if_it_is_asked_for(yard: Yard, weights: ModelMetadata) -> None:
+    app = yard.open("predict")
+    app = app.selectbox(key="predict-model").set_value(weights.model_id).run()
+    app = next(one for one in app.button if "sample" in one.label).click().run()
+    app = app.selectbox(key="predict-interval").set_value(0.9).run()
+    app = button(app, "predict-go").click().run()
+    assert not app.exception
+    shown = app.dataframe[0].value
+    assert list(shown.columns[:3]) == ["prediction", "low", "high"]
+    margins = shown["high"] - shown["prediction"]
+    assert margins.min() == pytest.approx(margins.max())
+    assert margins.min() > 100
+    app = app.segmented_control(key="predict-way").set_value("row").run()
+    app = app.selectbox(key="predict-interval").set_value(0.9).run()
+    app = button(app, "row-go").click().run()
+    low, high = map(float, app.metric[0].delta.split(" … "))
+    assert low < float(app.metric[0].value) < high
+
+
+def test_a_report_shows_intervals_the_baseline_and_what_intervals_of_predictions_hold(
+    yard: Yard, weights: ModelMetadata
+) -> None:
+    app = yard.open("model", id=weights.model_id)
+    low, high = map(float, app.metric[0].delta.split("\N{EN DASH}"))
+    assert low < float(app.metric[0].value) < high
+    said = texts(app)
+    assert "nine times in ten" in said
+    assert f"gets: RMSE {formats.number(weights.metrics['baseline_rmse'], 3)}." in said
+    assert re.search("Intervals of 90 % held [0-9.]+ % of the rows held out", said)
+    names = [name for table in app.table for name in table.value.iloc[:, 0].to_list()]
+    assert {"RMSE", "RMSE of the baseline", "RMSE on training rows"} <= set(names)
+    app = yard.open("compare")
+    app = app.multiselect(key="compared").set_value([weights.model_id]).run()
+    assert not app.exception
+
+
 def test_one_row_is_answered_with_a_number(yard: Yard, weights: ModelMetadata) -> None:
     app = yard.open("predict")
     app = app.selectbox(key="predict-model").set_value(weights.model_id).run()
