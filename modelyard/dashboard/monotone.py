@@ -19,10 +19,9 @@ def ask_monotone(numeric: list[str], parent: ModelMetadata | None) -> dict[str, 
         for way, word in _WAYS.items():
             names = [name for name in numeric if name not in chosen]
             key = f"monotone-{word}-{parent.model_id if parent else ''}"
-            if key in st.session_state:  # of another table, or of a column that is no number any more
-                st.session_state[key] = [name for name in st.session_state[key] if name in names]
-            start = [name for name in names if before.get(name) == way]
-            chosen |= dict.fromkeys(st.multiselect(t(f"monotone.{word}"), names, start, key=key), way)
+            start = st.session_state.get(key, [name for name in before if before[name] == way])
+            st.session_state[key] = [name for name in start if name in names]  # another table may have no such numbers
+            chosen |= dict.fromkeys(st.multiselect(t(f"monotone.{word}"), names, key=key), way)
     return {**dict.fromkeys(before, 0), **chosen}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,16 @@ def test_model_classes_are_listed_with_their_task(here: Run) -> None:
     assert tasks["linear_regression"] == tasks["catboost_regressor"] == "regression"
     assert tasks["logistic_regression"] == tasks["catboost_classifier"] == "classification"
     assert "Linear regression (linear_regression, regression)" in here("model-classes", "linear_regression").out
+
+
+def test_monotone_columns_are_taken_shown_and_refused(here: Run, prices: Path) -> None:
+    model = ("--model-class", "lightgbm_regressor", "-p", "n_estimators=5", "--target", "price", "--name", "rising")
+    trained = here("train", prices, *model, "--monotone", "size=+1")
+    assert trained.exit_code == 0, trained.err
+    assert re.search(r"monotone +rises with size", trained.out)
+    again = here("retrain", "rising", prices, "--monotone", "size=-1", "--json")
+    assert again.document["monotone"] == {"size": -1}
+    for wrong, said in (("size=up", "got {'size': 'up'}"), ("kind=1", "column 'kind' must be numeric, and is")):
+        refused = here("train", prices, *model, "--monotone", wrong)
+        assert refused.exit_code == 2
+        assert said in " ".join(refused.err.split())

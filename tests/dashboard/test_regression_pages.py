@@ -175,3 +175,30 @@ def test_labels_and_numbers_are_not_compared(
 )
 def test_metrics_are_written_in_their_unit(metric: str, value: float, text: str) -> None:
     assert formats.metric_value(metric, value) == text
+
+
+def test_monotone_columns_are_asked_of_algorithms_that_can_and_shown(yard: Yard) -> None:
+    app = yard.open("train")
+    app = app.button[-1].click().run()
+    app = app.selectbox(key="target-penguins.csv-").set_value("year").run()
+    (task,) = (one for one in app.segmented_control if str(one.key).startswith("task-"))
+    app = task.set_value("regression").run()
+    asked = [str(one.key) for one in app.multiselect]
+    assert not [key for key in asked if key.startswith("monotone-")], "the linear model is chosen first, and cannot"
+    app = button(app, "class-lightgbm_regressor").click().run()
+    rises = app.multiselect(key="monotone-rises-")
+    assert "flipper_length_mm" in rises.options
+    assert "species" not in rises.options
+    app = rises.set_value(["flipper_length_mm"]).run()
+    assert "flipper_length_mm" not in app.multiselect(key="monotone-falls-").options
+    app = app.multiselect(key="monotone-falls-").set_value(["body_mass_g"]).run()
+    app = app.text_input[0].set_value("monotone").run()
+    wait_for_model(button(app, "train-go").click().run())
+    model = yard.client.get_model("monotone")
+    assert model.monotone == {"flipper_length_mm": 1, "body_mass_g": -1}
+    shown = yard.open("model", id=model.model_id)
+    assert not shown.exception
+    told = "Rises with: flipper_length_mm; Falls with: body_mass_g".replace("_", r"\_")
+    assert any(told in " ".join(map(str, table.value.to_numpy().ravel())) for table in shown.table)
+    again = yard.open("train", parent=model.model_id)
+    assert not again.exception

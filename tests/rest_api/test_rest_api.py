@@ -195,11 +195,13 @@ def test_a_csv_upload_trains_and_predicts_in_every_format(http: httpx.Client) ->
         "name": f"csv-{uuid4().hex[:8]}",
         "hyperparams": '{"iterations": 10}',
         "tags": '["upload"]',
+        "monotone": '{"age": 1}',
     }
     answer = http.post("/train/file", data=fields, files={"file": ("t.csv", CSV)})
     assert answer.status_code == 201, answer.text
     model = answer.json()
     assert (model["target"], model["tags"], model["hyperparams"]["iterations"]) == ("outcome", ["upload"], 10)
+    assert model["monotone"] == {"age": 1}
 
     def predict(accept: str) -> httpx.Response:
         form = {"model_id": model["name"], "probabilities": "true"}

@@ -77,7 +77,8 @@ class LightGBMModelClass(ModelClass):
             raise InvalidArgument(f"LightGBM could not fit: {error}") from error
         listener.end()
         # By this LightGBM reads data frames of pandas with columns of type category.
-        estimator.booster_.pandas_categorical = [list(one.categories) for one in task.contract.categorical.values()]
+        categorical, names = task.contract.categorical, task.contract.feature_names
+        estimator.booster_.pandas_categorical = [list(categorical[names[at]].categories) for at in codes.categorical]
         curve = self._learning_curve(estimator)
         return Fit(estimator, learning_curve=curve, iterations=estimator.best_iteration_ if stops_early else None)
 
