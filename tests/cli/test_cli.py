@@ -253,7 +253,7 @@ def test_model_classes_show_every_hyperparam(on: Run) -> None:
         (["train", "{small}", *LOGISTIC, "-p", "C=1", "-p", "C=2"], 2, "gives 'C' twice"),
         (["train", "{small}", *LOGISTIC, "-p", "foo=1"], 2, "'foo' is unknown"),
         (["train", "{small}", *LOGISTIC, "--name", "a/b"], 2, "name 'a/b' must be"),
-        (["train", "{small}", *LOGISTIC, "--evaluation", "magic"], 2, "'holdout', 'cv' or 'none'"),
+        (["train", "{small}", *LOGISTIC, "--evaluation", "magic"], 2, "'holdout', 'time', 'cv' or 'none'"),
         (["train", "{small}", *LOGISTIC, "--feature-type", "nix=numeric"], 2, "'nix'"),
         (["train", "{small}", "--target", "nix", "--model-class", "logistic_regression"], 2, "target 'nix'"),
         (["train", "{small}", "--target", "bought", "--model-class", "catbost", "-p", "depth=3"], 3, "did you mean"),
