@@ -165,7 +165,7 @@ class ModelClassInfo(Frozen):
     hyperparams: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # never changed; a frozen one takes 0.8 µs longer to make, a fifth of a small prediction
 class Predictions:
     """What a model says of n rows: n labels and, if asked for, n lists of one probability a class of `classes`.
 

@@ -39,7 +39,7 @@ def test_roles_are_kept_by_a_retraining_and_shown_with_predictions(yard: Yard, p
     assert child.feature_names == parent.feature_names
     assert "Measured on the latest 20 % of the rows" in texts(app)
     app = yard.open("model", id=child.model_id)
-    assert any("sex: id of the row" in str(cell) for table in app.table for cell in table.value.to_numpy().ravel())
+    assert any("id of the row" in str(cell) for table in app.table for cell in table.value.to_numpy().ravel())
     app = yard.open("predict", id=child.model_id)
     app = next(one for one in app.button if "sample" in one.label).click().run()
     app = button(app, "predict-go").click().run()

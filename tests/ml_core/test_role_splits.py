@@ -27,6 +27,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "catboost_classifier": {"iterations": 20, "early_stopping_rounds": 5},
     "linear_regression": {},
     "catboost_regressor": {"iterations": 20, "early_stopping_rounds": 5},
+    "lightgbm_classifier": {"n_estimators": 20, "early_stopping_rounds": 5},
+    "lightgbm_regressor": {"n_estimators": 20, "early_stopping_rounds": 5},
 }
 
 
@@ -182,7 +184,7 @@ def test_fewer_groups_than_folds_and_large_groups_are_told() -> None:
     assert [warning.code for warning in (*folded.warnings, *held_out.warnings)] == ["evaluation_fallback"] * 2
 
 
-@pytest.mark.parametrize("key", ["logistic_regression", "catboost_classifier"])
+@pytest.mark.parametrize("key", ["logistic_regression", "catboost_classifier", "lightgbm_classifier"])
 @pytest.mark.parametrize("n_classes", [3, 4])
 def test_a_class_that_is_only_held_out_counts_as_wrong(key: str, n_classes: int) -> None:
     X, _ = table()
@@ -212,7 +214,7 @@ def test_a_class_that_is_only_held_out_counts_as_wrong(key: str, n_classes: int)
 
 @pytest.mark.parametrize("key", list(QUICK))
 def test_rows_of_weight_0_are_as_if_they_were_not_there(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
-    monkeypatch.setitem(QUICK, key, {name: value for name, value in QUICK[key].items() if name == "iterations"})
+    monkeypatch.setitem(QUICK, key, {name: value for name, value in QUICK[key].items() if "early" not in name})
     X, labels = table()
     X = {name: X[name] for name in ("a", "b", "w")}
     y: list[Any] = [value**2 for value in X["a"]] if TASK_OF[key] == "regression" else labels
