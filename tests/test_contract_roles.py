@@ -226,3 +226,24 @@ def test_an_identifier_without_a_role_stays_a_feature_and_is_told_of_the_role(ya
     assert "customerID" in model.feature_names
     (told,) = [warning.message for warning in model.warnings if warning.code == "identifier_like"]
     assert told.endswith('column_roles {"customerID": "id"}')
+
+
+def test_rows_without_names_keep_their_roles_in_a_retraining(yard: Verbs, name: str) -> None:
+    X = [[row["customerID"], row["age"], row["job"]] for row in RECORDS]
+    model = yard.train(order(name, X=X, column_roles={"f0": "id"}, evaluation=NO_VALIDATION))
+    again = yard.retrain(RetrainRequest(model_id=name, X=X, y=LABELS))
+    assert again.feature_names == model.feature_names == ["f1", "f2"]
+    assert again.column_roles == model.column_roles == {"f0": "id"}
+    assert again.fingerprint == model.fingerprint
+    answer = yard.predict(PredictRequest(model_id=name, X=X[:3], feature_names=["f0", "f1", "f2"]))
+    assert answer.ids == ["00000", "00001", "00002"]
+    assert yard.predict(PredictRequest(model_id=name, X=[row[1:] for row in X[:3]])).predictions == answer.predictions
+
+
+def test_the_columns_of_roles_are_part_of_the_fingerprint(yard: Verbs, name: str) -> None:
+    prints = set()
+    for cell in ("00000", "zero"):
+        X = [{**RECORDS[0], "customerID": cell}, *RECORDS[1:]]
+        prints.add(yard.train(order(name, X=X, evaluation=NO_VALIDATION)).fingerprint)
+    prints.add(yard.train(order(name, column_roles={**ROLES, "w": "ignore"}, evaluation=NO_VALIDATION)).fingerprint)
+    assert len(prints) == 3

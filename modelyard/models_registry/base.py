@@ -43,7 +43,7 @@ class FitTask:
     (int64, bool or object array of str), every class of the contract among them. `validation` is a held-out frame and
     its targets, for learning curves and early stopping; without it there is no early stopping.
 
-    `weights` say how much each of the n rows counts, as if it stood there so often; None: all count alike.
+    `weights` say how much each of the n rows counts, positive and 1 on average; None: all count alike.
     `validation_weights` are those of the held-out rows, there if `weights` and `validation` are.
 
     `monotone` has numeric columns by which the answer must only rise (1) or only fall (-1): the probability of the

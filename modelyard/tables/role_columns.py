@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -86,10 +87,11 @@ def _unfit(role: ColumnRole, series: pl.Series, column: Cells) -> list[FieldErro
     if wrong or role != "weight":
         return wrong
     wrong = _wrong_rows(name, series < 0, "must be at least 0, because the column has the role 'weight'", column)
-    if wrong or (series > 0).any():
+    total = float(series.sum())
+    if wrong or 0 < total < math.inf:
         return wrong
-    message = f"column {name!r} has the role 'weight', so at least one of its cells must be larger than 0"
-    return [FieldError(("X", name), message)]
+    due = "at least one of its cells must be larger than 0" if not total else "its cells must not add up to infinity"
+    return [FieldError(("X", name), f"column {name!r} has the role 'weight', so {due}")]
 
 
 def _wrong_rows(name: str, where: pl.Series, problem: str, column: Cells) -> list[FieldError]:

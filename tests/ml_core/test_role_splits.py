@@ -243,6 +243,16 @@ def test_weights_turn_a_fit_towards_the_heavy_rows(key: str) -> None:
     assert trained.report.rows["validation"] == 48
 
 
+@pytest.mark.parametrize("key", list(QUICK))
+@pytest.mark.parametrize("weight", [1, 3.5, 1e-300, 1e300])
+def test_only_the_proportions_of_weights_matter(key: str, weight: float) -> None:
+    X, labels = table()
+    y: list[Any] = [value**2 for value in X["a"]] if TASK_OF[key] == "regression" else labels
+    without = plan({name: X[name] for name in ("a", "b")}, y, {}, key)
+    alike = plan({**{name: X[name] for name in ("a", "b")}, "w": [weight] * N}, y, {"w": "weight"}, key)
+    assert _answers(run_training(alike), alike) == pytest.approx(_answers(run_training(without), without), rel=1e-6)
+
+
 def test_a_class_without_weight_and_a_class_of_models_without_weights_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

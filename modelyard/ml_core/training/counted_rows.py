@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from modelyard.errors import InvalidTable
-from modelyard.ml_core.tasks.base import Part, Rows, Scores
+from modelyard.ml_core.tasks.base import Part, Rows, Scores, Weights
 from modelyard.tables.contract import Contract, TrainingTable
 
 
@@ -24,6 +24,17 @@ def counted(rows: Rows, table: TrainingTable) -> Rows:
         name = table.named_for("weight")
         raise InvalidTable(f"all rows of a part of the evaluation have the weight 0 in column {name!r}")
     return rows
+
+
+def fit_weights(rows: Rows | None, table: TrainingTable) -> Weights | None:
+    """Return the weights of some rows that count, scaled to 1 on average; None if the table has none, or no rows.
+
+    Penalties and limits of libraries are absolute: to weights that add up to 1 they would be huge.
+    """
+    if rows is None or table.weights is None:
+        return None
+    relative = table.weights[rows] / table.weights[rows].max()
+    return np.asarray(relative / relative.mean())
 
 
 def known_classes(table: TrainingTable, part: Part | None) -> Rows | None:

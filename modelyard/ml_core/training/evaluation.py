@@ -97,12 +97,13 @@ def _intervals(metrics: Metrics, parts: Sequence[FittedPart], task: Task, seed: 
     nothing of other fits; how much those differ is the deviation between the folds.
     """
     sizes, (_, k) = [len(part.truth) for part in parts], parts[0].scores.shape
+    weights = _together([part.weights for part in parts])
     blocks = bootstrap(
         sum(sizes),
         seed,
         rounds=usual_rounds(sum(sizes), rankings=k if k > 2 else 1),
         groups=_together([part.groups for part in parts]),
-        weights=_together([part.weights for part in parts]),
+        weights=None if weights is None else weights / weights.max(),  # products of large ones would overflow
     )
     measure = mean_of_folds([task.measure(part.truth, part.scores) for part in parts], sizes)
     return dict(intervals(metrics, measure, blocks))

@@ -121,7 +121,7 @@ def order_training(
         read_target=task.read_target(models_registry.keys_of_task),
         target_type=task.target_type,
         inherited_types=None if parent is None else parent.feature_types,
-        row_names=parent.feature_names if parent is not None and _is_rows(full.X) else None,
+        row_names=None if parent is None else _row_names(parent, full.X),
     )
     if parent is not None:
         table = replace(table, warnings=(*table.warnings, *_changes(parent, table, task)))
@@ -175,5 +175,13 @@ def _changes(parent: ModelMetadata, table: TrainingTable, task: Task) -> tuple[M
     return (*changed("columns", new, gone), *task.changes(parent.classes or (), table.contract))
 
 
-def _is_rows(X: Any) -> bool:
-    return isinstance(X, list | tuple) and len(X) > 0 and isinstance(X[0], list | tuple)
+def _row_names(parent: ModelMetadata, X: Any) -> list[str] | None:
+    """Return the names of the columns of rows: the parent's features, or None if the parent's rows had no names either.
+
+    Then they have the columns with roles, too, and are called f0, f1, ... as they were.
+    """
+    if not (isinstance(X, list | tuple) and len(X) > 0 and isinstance(X[0], list | tuple)):
+        return None
+    unnamed = {f"f{position}" for position in range(len(X[0]))}
+    was_unnamed = unnamed.issuperset([*parent.feature_names, *parent.roles])
+    return None if was_unnamed and len(X[0]) > len(parent.feature_names) else parent.feature_names

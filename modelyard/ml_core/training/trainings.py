@@ -20,6 +20,7 @@ from modelyard.ml_core.tasks.base import FALLBACK, Part, Scores, Splits
 from modelyard.ml_core.training.counted_rows import (
     counted,
     early_stopping_rows,
+    fit_weights,
     known_classes,
     narrowed,
     widened,
@@ -147,8 +148,8 @@ class _Fits:
             validation=None if out is None else (frame[out], targets[out]),
             iterations=iterations,
             on_progress=self._stream.listener(),
-            weights=None if table.weights is None else table.weights[rows],
-            validation_weights=None if table.weights is None or out is None else table.weights[out],
+            weights=fit_weights(rows, table),
+            validation_weights=fit_weights(out, table),
             monotone=self._plan.monotone,
         )
         fit = self._plan.model_class.fit(task)
