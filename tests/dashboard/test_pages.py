@@ -373,7 +373,7 @@ def test_a_page_loaded_anew_has_the_table_and_the_form_as_they_were(yard: Yard) 
     app = app.multiselect(key="tags-").set_value(["mine"]).run()
     app = app.segmented_control(key="evaluation--method").set_value("cv").run()
     left = app.session_state["modelyard"]
-    left.kinds["penguins.csv-"]["island"] = None  # as the editor of columns does
+    left.kinds["penguins.csv-"]["island"] = "ignore"  # as the editor of columns does
 
     again = yard.open("train", visit=said(app, "visit") or "")
     assert not again.exception
