@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         PredictRequest,
         RetrainRequest,
         TrainRequest,
+        UpdateRequest,
     )
 
 __version__ = "0.1.0"
@@ -33,6 +34,7 @@ __all__ = [
     "PredictRequest",
     "RetrainRequest",
     "TrainRequest",
+    "UpdateRequest",
     "connect",
 ]
 

@@ -26,6 +26,7 @@ from modelyard.schemas import (
     RetrainRequest,
     TableEvaluation,
     TrainRequest,
+    UpdateRequest,
     check_idempotency_key,
     check_unicode,
 )
@@ -71,6 +72,9 @@ class Client(Verbs, ABC):
 
     def restore(self, reference: str) -> ModelMetadata:
         return self._read(ModelMetadata, self._call("restore", model_id=_checked(reference)))
+
+    def update_model(self, reference: str, changes: UpdateRequest) -> ModelMetadata:
+        return self._read(ModelMetadata, self._update(_checked(reference), _fields(changes)))
 
     def list_models(self, query: ModelQuery | None = None) -> ModelPage:
         return self._read(ModelPage, self._call("list_models", **_fields(query or ModelQuery())))
@@ -131,6 +135,10 @@ class Client(Verbs, ABC):
         """Ask for an evaluation and return the answer as it came."""
 
     @abstractmethod
+    def _update(self, reference: str, changes: dict[str, Any]) -> Any:
+        """Ask for changes of a model and return the answer as it came."""
+
+    @abstractmethod
     def _artifact(self, reference: str) -> tuple[bytes, str | None]:
         """Return a `.pkl` as it came, and the SHA-256 in hexadecimal that the server says it has."""
 
@@ -155,7 +163,7 @@ def _checked(reference: str) -> str:
     return reference
 
 
-def _fields(query: ModelQuery | JobQuery | EvaluationQuery) -> dict[str, Any]:
+def _fields(query: ModelQuery | JobQuery | EvaluationQuery | UpdateRequest) -> dict[str, Any]:
     fields = query.model_dump(exclude_none=True)
     check_unicode(**fields)
     return fields

@@ -27,6 +27,7 @@ from modelyard.schemas import (
     RetrainRequest,
     TableEvaluation,
     TrainRequest,
+    UpdateRequest,
 )
 
 
@@ -90,6 +91,10 @@ class Verbs(Protocol):
 
     def restore(self, reference: str) -> ModelMetadata:
         """Make a soft-deleted model active again."""
+        ...
+
+    def update_model(self, reference: str, changes: UpdateRequest) -> ModelMetadata:
+        """Replace the tags or the description of a model, a deleted one too; the same once more changes nothing."""
         ...
 
     def list_models(self, query: ModelQuery | None = None) -> ModelPage:

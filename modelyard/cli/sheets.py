@@ -69,6 +69,8 @@ def _facts(model: ModelMetadata) -> Iterator[tuple[str, object]]:
     if model.roles:
         yield "column roles", ", ".join(f"{name}: {role}" for name, role in model.roles.items())
     yield "evaluation", _spoken_evaluation(model)
+    if model.description:
+        yield "description", model.description
     if model.tags:
         yield "tags", ", ".join(model.tags)
     yield "trained", f"{screen.age(model.created_at)}, in {model.training_seconds:.1f} s"

@@ -45,6 +45,10 @@ Roles = Annotated[
 Tags = Annotated[
     list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag; again for each.", show_default=False)
 ]
+Description = Annotated[
+    str | None,
+    typer.Option("--description", metavar="TEXT", help="What people shall know of the model.", show_default=False),
+]
 Method = Annotated[
     str | None,
     typer.Option(
@@ -101,6 +105,7 @@ def train(
         typer.Option("--name", "-n", help="The model's name; a known one gets a new version.", show_default=False),
     ] = None,
     tag: Tags = None,
+    description: Description = None,
     feature_type: FeatureTypes = None,
     role: Roles = None,
     evaluation: Method = None,
@@ -124,7 +129,7 @@ def train(
     given = pairs("--param", param or [])
     fields = reading | _fields(feature_type, role, tag, _evaluation(evaluation, fraction, folds, seed))
     fields |= {"model_class_key": model_class, "target": target}
-    fields |= given_fields(task=task, name=name)
+    fields |= given_fields(task=task, name=name, description=description)
     with table_file(file) as table, open_yard(url, storage, make=True) as yard:
         if given:
             fields["hyperparams"] = typed(given, model_class, yard.list_model_classes())
@@ -148,6 +153,7 @@ def retrain(
     ] = None,
     param: Params = None,
     tag: Tags = None,
+    description: Description = None,
     feature_type: FeatureTypes = None,
     role: Roles = None,
     evaluation: Method = None,
@@ -171,8 +177,7 @@ def retrain(
     given = pairs("--param", param or [])
     fields = reading | _fields(feature_type, role, tag, _evaluation(evaluation, fraction, folds, seed))
     fields["model_id"] = ref
-    if target is not None:
-        fields["target"] = target
+    fields |= given_fields(target=target, description=description)
     with table_file(file) as table, open_yard(url, storage) as yard:
         if given:
             parent = yard.get_model(ref)

@@ -31,6 +31,7 @@ from modelyard.schemas import (
     ServingRequest,
     TableRequest,
     TrainRequest,
+    UpdateRequest,
     parse,
 )
 
@@ -91,6 +92,12 @@ def read_evaluate(message: pb.EvaluateRequest, sent: Sent, y: Iterable[pb.Value]
         feature_names=list(sent.feature_names or message.feature_names),
     )
     return parse(EvaluateRequest, fields | _reading(message))
+
+
+def read_update(message: pb.UpdateModelRequest) -> UpdateRequest:
+    """Read what shall be said of a model. Raises InvalidRequest."""
+    fields = messages.read_fields(message)
+    return parse(UpdateRequest, {name: value for name, value in fields.items() if name != "model_id"})
 
 
 def read_query(message: pb.ListTrainedModelsRequest) -> ModelQuery:
@@ -200,6 +207,7 @@ def _training_fields(message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y
         feature_types=dict(sorted(message.feature_types.items())),
         feature_names=list(sent.feature_names or message.feature_names),
         column_roles=dict(sorted(message.column_roles.items())),
+        description=message.description,
     )
     if message.HasField("evaluation"):
         fields["evaluation"] = messages.read_fields(message.evaluation)

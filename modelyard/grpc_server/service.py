@@ -155,6 +155,12 @@ class ModelService:
         """Make a soft-deleted model active again."""
         return messages.write(pb.Model, await self._desk.restore(_reference(call.message())))
 
+    async def update_model(self, call: RpcCall) -> pb.Model:
+        """Replace the tags or the description of a model."""
+        message = call.message()
+        changes = codec.read_update(message)
+        return messages.write(pb.Model, await self._desk.update_model(_reference(message), changes))
+
     async def get_job(self, call: RpcCall) -> pb.Job:
         """Return a job as it is now."""
         return messages.write(pb.Job, await self._desk.get_job(call.message().job_id))

@@ -49,6 +49,7 @@ from modelyard.schemas import (
     RetrainRequest,
     TableEvaluation,
     TrainRequest,
+    UpdateRequest,
 )
 
 log = logging.getLogger(__name__)
@@ -234,6 +235,10 @@ class Desk:
     async def restore(self, reference: str) -> ModelMetadata:
         """Make a soft-deleted model active again."""
         return await self._waiting.run(self._yard.restore, reference)
+
+    async def update_model(self, reference: str, changes: UpdateRequest) -> ModelMetadata:
+        """Replace the tags or the description of a model."""
+        return await self._waiting.run(self._yard.update_model, reference, changes)
 
     async def list_models(self, query: ModelQuery) -> ModelPage:
         """List models, newest first."""

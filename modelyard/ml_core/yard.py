@@ -47,6 +47,7 @@ from modelyard.schemas import (
     RetrainRequest,
     TableEvaluation,
     TrainRequest,
+    UpdateRequest,
     check_idempotency_key,
 )
 from modelyard.storage import EvaluationCollection, ModelStore
@@ -196,6 +197,12 @@ class Yard(Verbs):
     def restore(self, reference: str) -> ModelMetadata:
         """Make a soft-deleted model active again. See `Verbs.restore`."""
         return say(self._store.set_status(reference, "active").metadata, "{} is active")
+
+    @verb
+    def update_model(self, reference: str, changes: UpdateRequest) -> ModelMetadata:
+        """Replace the tags or the description of a model. See `Verbs.update_model`."""
+        model = self._store.update(reference, changes.tags, changes.description).metadata
+        return say(model, "updated {}")
 
     @verb
     def list_models(self, query: ModelQuery | None = None) -> ModelPage:

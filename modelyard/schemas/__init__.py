@@ -71,6 +71,7 @@ from modelyard.schemas.requests import (
     TableValue,
     Tag,
     TrainRequest,
+    UpdateRequest,
 )
 from modelyard.schemas.targets import MOST_SINGLE_CLASSES, is_hopeless
 
@@ -136,6 +137,7 @@ __all__ = [
     "TaskName",
     "Tracking",
     "TrainRequest",
+    "UpdateRequest",
     "WrongPlace",
     "baseline_of",
     "check_idempotency_key",

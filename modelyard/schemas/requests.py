@@ -53,6 +53,8 @@ ColumnRoles = Annotated[
 ]
 Name = Annotated[str, AfterValidator(check_name)]
 Tag = Annotated[str, Field(min_length=1, max_length=100)]
+Tags = Annotated[list[Tag], Field(max_length=50)]
+Description = Annotated[str, Field(max_length=2000)]
 MissingMarkers = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=100)]
 _CELL = {"anyOf": [{"type": "number"}, {"type": "string"}, {"type": "boolean"}, {"type": "null"}]}
 TableValue = Annotated[
@@ -91,6 +93,7 @@ class TrainRequest(TableRequest):
     predicted, labels or numbers; a model class of the other task is then refused. `missing_markers` are texts that mean
     a missing cell, instead of those of the server's settings. `column_roles` say which columns are no features:
     `ignore`, and at most one each of `id`, `time`, `group` and `weight`; `exclude` names columns to ignore.
+    `description` is what people shall know of the model, in at most 2,000 characters.
     """
 
     model_class_key: str = Field(validation_alias=AliasChoices("model_class_key", "modelclasskey"))
@@ -102,7 +105,8 @@ class TrainRequest(TableRequest):
     feature_types: FeatureTypes | None = Field(None, validation_alias=AliasChoices("feature_types", "featuretypes"))
     feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
     name: Name | None = None
-    tags: list[Tag] = Field([], max_length=50)
+    tags: Tags = []
+    description: Description = ""
     evaluation: Evaluation = Evaluation()
     missing_markers: MissingMarkers | None = None
     column_roles: ColumnRoles | None = None
@@ -114,7 +118,7 @@ class RetrainRequest(TableRequest):
 
     `model_id` is a reference. Left out, `feature_types`, `tags`, `evaluation`, `missing_markers`, `exclude` and all
     that says how a table is read are the parent's; `hyperparams` and `column_roles` are merged over the parent's, and
-    the role `feature` undoes one of them.
+    the role `feature` undoes one of them. `description` is the new version's own, and not inherited.
     """
 
     model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
@@ -124,11 +128,22 @@ class RetrainRequest(TableRequest):
     hyperparams: dict[str, Any] = {}
     feature_types: FeatureTypes | None = Field(None, validation_alias=AliasChoices("feature_types", "featuretypes"))
     feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
-    tags: list[Tag] | None = Field(None, max_length=50)
+    tags: Tags | None = None
+    description: Description = ""
     evaluation: Evaluation | None = None
     missing_markers: MissingMarkers | None = None
     column_roles: ColumnRoles | None = None
     exclude: list[str] | None = None
+
+
+class UpdateRequest(Request):
+    """What shall be said of a model from now on; what is left out or null stays as it is.
+
+    `tags` take the place of all tags, `description` of the description, which is a text of at most 2,000 characters.
+    """
+
+    tags: Tags | None = None
+    description: Description | None = None
 
 
 class ServingRequest(TableRequest):

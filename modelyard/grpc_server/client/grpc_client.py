@@ -129,6 +129,9 @@ class GrpcClient(Client):
         answer: pb.EvaluateResponse = self._send("Evaluate", message)
         return answer
 
+    def _update(self, reference: str, changes: dict[str, Any]) -> Any:
+        return self._send("UpdateModel", to_messages.update_message(reference, changes))
+
     def close(self) -> None:
         self._channel.close()
 

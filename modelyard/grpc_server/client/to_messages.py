@@ -33,6 +33,7 @@ def training_message(request: TrainRequest | RetrainRequest) -> pb.TrainRequest 
         feature_names=request.feature_names,
         feature_types=request.feature_types,
         tags=request.tags,
+        description=request.description,
         missing_markers=request.missing_markers,
         column_roles=request.column_roles,
         exclude=request.exclude,
@@ -47,6 +48,7 @@ def training_message(request: TrainRequest | RetrainRequest) -> pb.TrainRequest 
         "feature_type_list": pb.FeatureTypeList(values=types) if isinstance(types, list) else None,
         "missing_markers": None if markers is None else pb.MissingMarkers(values=markers),
         "column_roles": request.column_roles,
+        "description": request.description,
         "exclude": None if request.exclude is None else pb.ColumnNames(values=request.exclude),
         **_reading(request),
         "evaluation": None if evaluation is None else pb.Evaluation(**evaluation.model_dump(exclude_unset=True)),
@@ -94,6 +96,12 @@ def evaluation_message(request: EvaluateRequest) -> pb.EvaluateRequest:
         feature_names=request.feature_names,
         **_reading(request),
     )
+
+
+def update_message(reference: str, changes: Mapping[str, Any]) -> pb.UpdateModelRequest:
+    """Return what shall be said of a model as a message."""
+    tags = pb.Tags(values=changes["tags"]) if "tags" in changes else None
+    return pb.UpdateModelRequest(model_id=reference, tags=tags, description=changes.get("description"))
 
 
 def training_parts(

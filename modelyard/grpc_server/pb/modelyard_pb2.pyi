@@ -445,6 +445,7 @@ class TrainRequest(_message.Message):
     SHEET_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
     COLUMN_ROLES_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
     model_class_key: _builtins.str
     """`logistic_regression`, `catboost_classifier`, ...: see ListAvailableModels."""
     name: _builtins.str
@@ -469,6 +470,8 @@ class TrainRequest(_message.Message):
     """The sheet of an Excel workbook; left out, the first that is not empty."""
     task: _builtins.str
     """`classification` or `regression`: a model class of the other task is refused. Left out, the model class says it."""
+    description: _builtins.str
+    """What people shall know of the model; at most 2,000 characters."""
     @_builtins.property
     def X(self) -> Global___Table: ...
     @_builtins.property
@@ -538,10 +541,11 @@ class TrainRequest(_message.Message):
         sheet: _builtins.str | None = ...,
         task: _builtins.str = ...,
         column_roles: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        description: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_type_list", b"feature_type_list", "header", b"header", "missing_markers", b"missing_markers", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "column_roles", b"column_roles", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_class_key", b"model_class_key", "name", b"name", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "task", b"task", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "column_roles", b"column_roles", "decimal", b"decimal", "delimiter", b"delimiter", "description", b"description", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_class_key", b"model_class_key", "name", b"name", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "task", b"task", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
@@ -664,6 +668,7 @@ class RetrainRequest(_message.Message):
     NAMES_FIELD_NUMBER: _builtins.int
     SHEET_FIELD_NUMBER: _builtins.int
     COLUMN_ROLES_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     """The parent: a reference."""
     wait: _builtins.bool
@@ -676,6 +681,8 @@ class RetrainRequest(_message.Message):
     skip_rows: _builtins.int
     header: _builtins.bool
     sheet: _builtins.str
+    description: _builtins.str
+    """The new version's own: not inherited."""
     @_builtins.property
     def X(self) -> Global___Table: ...
     @_builtins.property
@@ -735,10 +742,11 @@ class RetrainRequest(_message.Message):
         names: Global___ColumnNames | None = ...,
         sheet: _builtins.str | None = ...,
         column_roles: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        description: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_type_list", b"feature_type_list", "header", b"header", "missing_markers", b"missing_markers", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "thousands", b"thousands", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "column_roles", b"column_roles", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_id", b"model_id", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "column_roles", b"column_roles", "decimal", b"decimal", "delimiter", b"delimiter", "description", b"description", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_id", b"model_id", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
@@ -1941,6 +1949,7 @@ class Model(_message.Message):
     TASK_FIELD_NUMBER: _builtins.int
     FEATURES_FINGERPRINT_FIELD_NUMBER: _builtins.int
     COLUMN_ROLES_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     name: _builtins.str
     version: _builtins.int
@@ -1959,6 +1968,8 @@ class Model(_message.Message):
     """`classification` or `regression`."""
     features_fingerprint: _builtins.str
     """Like `fingerprint`, of the features without the targets."""
+    description: _builtins.str
+    """What people shall know of the model."""
     @_builtins.property
     def hyperparams(self) -> _containers.MessageMap[_builtins.str, Global___Value]: ...
     @_builtins.property
@@ -2037,10 +2048,11 @@ class Model(_message.Message):
         task: _builtins.str | None = ...,
         features_fingerprint: _builtins.str | None = ...,
         column_roles: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        description: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "created_at", b"created_at", "evaluation", b"evaluation", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "job", b"job", "parent_id", b"parent_id", "reading", b"reading", "target", b"target", "task", b"task", "tracking", b"tracking", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "classes", b"classes", "column_roles", b"column_roles", "created_at", b"created_at", "environment", b"environment", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_types", b"feature_types", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "hyperparams", b"hyperparams", "job", b"job", "message", b"message", "metrics", b"metrics", "model_class_key", b"model_class_key", "model_id", b"model_id", "n_rows", b"n_rows", "name", b"name", "parent_id", b"parent_id", "reading", b"reading", "status", b"status", "tags", b"tags", "target", b"target", "task", b"task", "tracking", b"tracking", "training_seconds", b"training_seconds", "updated_at", b"updated_at", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "classes", b"classes", "column_roles", b"column_roles", "created_at", b"created_at", "description", b"description", "environment", b"environment", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_types", b"feature_types", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "hyperparams", b"hyperparams", "job", b"job", "message", b"message", "metrics", b"metrics", "model_class_key", b"model_class_key", "model_id", b"model_id", "n_rows", b"n_rows", "name", b"name", "parent_id", b"parent_id", "reading", b"reading", "status", b"status", "tags", b"tags", "target", b"target", "task", b"task", "tracking", b"tracking", "training_seconds", b"training_seconds", "updated_at", b"updated_at", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__features_fingerprint: _TypeAlias = _typing.Literal["features_fingerprint"]  # noqa: Y015
     _WhichOneofArgType__features_fingerprint: _TypeAlias = _typing.Literal["_features_fingerprint", b"_features_fingerprint"]  # noqa: Y015
@@ -2248,6 +2260,40 @@ class Artifact(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Artifact: _TypeAlias = Artifact  # noqa: Y015
+
+@_typing.final
+class UpdateModelRequest(_message.Message):
+    """What is left out stays as it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_ID_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    model_id: _builtins.str
+    """The model: a reference."""
+    description: _builtins.str
+    """At most 2,000 characters; empty: none."""
+    @_builtins.property
+    def tags(self) -> Global___Tags:
+        """They take the place of all tags."""
+
+    def __init__(
+        self,
+        *,
+        model_id: _builtins.str = ...,
+        tags: Global___Tags | None = ...,
+        description: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "description", b"description", "tags", b"tags"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "description", b"description", "model_id", b"model_id", "tags", b"tags"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
+    _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
+
+Global___UpdateModelRequest: _TypeAlias = UpdateModelRequest  # noqa: Y015
 
 @_typing.final
 class ModelClass(_message.Message):

@@ -109,6 +109,11 @@ class ModelServiceStub:
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DeleteModelRequest.SerializeToString,
                 response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.FromString,
                 _registered_method=True)
+        self.UpdateModel = channel.unary_unary(
+                '/modelyard.v1.ModelService/UpdateModel',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.UpdateModelRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.FromString,
+                _registered_method=True)
         self.RestoreModel = channel.unary_unary(
                 '/modelyard.v1.ModelService/RestoreModel',
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.RestoreModelRequest.SerializeToString,
@@ -251,6 +256,13 @@ class ModelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateModel(self, request, context):
+        """Replaces the tags or the description of a model, a deleted one too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RestoreModel(self, request, context):
         """Makes a soft-deleted model active again.
         """
@@ -369,6 +381,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
             'DeleteModel': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteModel,
                     request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DeleteModelRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.SerializeToString,
+            ),
+            'UpdateModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateModel,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.UpdateModelRequest.FromString,
                     response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.SerializeToString,
             ),
             'RestoreModel': grpc.unary_unary_rpc_method_handler(
@@ -806,6 +823,33 @@ class ModelService:
             target,
             '/modelyard.v1.ModelService/DeleteModel',
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DeleteModelRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/UpdateModel',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.UpdateModelRequest.SerializeToString,
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.FromString,
             options,
             channel_credentials,

@@ -32,6 +32,7 @@ class TrainingOrder:
     name: str | None
     tags: tuple[str, ...]
     reading: Reading
+    description: str = ""
     parent_id: str | None = None
     parent_reference: str | None = None
 
@@ -50,6 +51,8 @@ class TrainingOrder:
             "reading": self.reading.model_dump(),
             "parent": self.parent_reference,  # as written: a name means another model after each retraining
         }
+        if self.description:  # so that without one the digest is that of releases before it
+            said["description"] = self.description
         return _digest(said, table)
 
     def fingerprint(self) -> str:
@@ -126,6 +129,7 @@ def order_training(
         name=full.name,
         tags=tuple(full.tags),
         reading=kept_reading(options, table),
+        description=request.description,
         parent_id=None if parent is None else parent.model_id,
         parent_reference=None if isinstance(request, TrainRequest) else request.model_id,
     )

@@ -96,6 +96,9 @@ class RestClient(Client):
     def _evaluate(self, request: EvaluateRequest) -> httpx.Response:
         return self._send("/evaluate", request)
 
+    def _update(self, reference: str, changes: dict[str, Any]) -> httpx.Response:
+        return self._request("PATCH", f"/models/{quote(reference, safe='')}", json=changes)
+
     def close(self) -> None:
         self._http.close()
 
