@@ -110,7 +110,8 @@ class ModelDescription(Frozen):
 class ModelMetadata(ModelDescription, ModelIdentity):
     """All that is known of a model but its report.
 
-    Only `status`, `tags`, `description`, `updated_at` (UTC) and `tracking` ever change. `message` says in a sentence what the verb did; it is not stored.
+    Only `status`, `tags`, `description`, `updated_at` (UTC) and `tracking` ever change.
+    `message` says in a sentence what the verb did; it is not stored.
     """
 
     status: Status = "active"

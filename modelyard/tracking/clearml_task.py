@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from clearml import OutputModel, StorageManager, Task
@@ -234,9 +234,9 @@ def _files_server() -> str:
 
 def _show_edited(task: Task, edited: Record) -> None:
     """Show a model's tags and description as they are now, on the task and on the model's entry. Own tags stay."""
-    before = json.loads(task.get_user_properties(value_only=True).get(TOLD_TAGS) or "[]")
+    before = json.loads(str(task.get_user_properties(value_only=True).get(TOLD_TAGS) or "[]"))
 
-    def now(tags: list[str] | None) -> list[str]:
+    def now(tags: Sequence[str] | None) -> list[str]:
         return list(dict.fromkeys([*edited["ours"], *(tag for tag in tags or () if tag not in before)]))
 
     task.send(tasks.EditRequest(task=task.id, force=True, comment=edited["comment"]))

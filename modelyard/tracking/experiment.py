@@ -22,7 +22,7 @@ TAG_PREFIX = "modelyard:"
 """Tags of ours begin so; all others are people's own."""
 
 TOLD_TAGS = "tags"
-"""The property that holds the model's tags as a task shows them, so that those that go can be told from people's own."""
+"""The property that holds the model's tags as a task shows them, to tell those that go from people's own."""
 
 _ENDINGS: dict[str, Ending] = {"running": "running", "failed": "failed"}
 _APPLIES = {"holdout": ("fraction", "seed"), "time": ("fraction",), "cv": ("folds", "seed"), "none": ()}
