@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modelyard.connection import connect
     from modelyard.schemas import (
+        CheckRequest,
         EvaluateRequest,
         Evaluation,
         EvaluationQuery,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CheckRequest",
     "EvaluateRequest",
     "Evaluation",
     "EvaluationQuery",

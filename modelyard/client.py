@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from modelyard.errors import DataLoss, InvalidRequest, InvalidTable
 from modelyard.references import check_job_id, parse_reference
 from modelyard.schemas import (
+    CheckRequest,
     EvaluateRequest,
     EvaluationPage,
     EvaluationQuery,
@@ -24,6 +25,7 @@ from modelyard.schemas import (
     ModelQuery,
     Report,
     RetrainRequest,
+    TableCheck,
     TableEvaluation,
     TrainRequest,
     UpdateRequest,
@@ -96,6 +98,9 @@ class Client(Verbs, ABC):
             parse_reference(reference)
         return self._read(TableEvaluation, self._evaluate(request))
 
+    def check_table(self, request: CheckRequest) -> TableCheck:
+        return self._read(TableCheck, self._check(request))
+
     def list_evaluations(self, reference: str, query: EvaluationQuery | None = None) -> EvaluationPage:
         fields = _fields(query or EvaluationQuery())
         return self._read(EvaluationPage, self._call("list_evaluations", model_id=_checked(reference), **fields))
@@ -133,6 +138,10 @@ class Client(Verbs, ABC):
     @abstractmethod
     def _evaluate(self, request: EvaluateRequest) -> Any:
         """Ask for an evaluation and return the answer as it came."""
+
+    @abstractmethod
+    def _check(self, request: CheckRequest) -> Any:
+        """Ask for a check of a table and return the answer as it came."""
 
     @abstractmethod
     def _update(self, reference: str, changes: dict[str, Any]) -> Any:

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from modelyard.schemas import (
+    CheckRequest,
     EvaluateRequest,
     EvaluationPage,
     EvaluationQuery,
@@ -25,6 +26,7 @@ from modelyard.schemas import (
     PredictRequest,
     Report,
     RetrainRequest,
+    TableCheck,
     TableEvaluation,
     TrainRequest,
     UpdateRequest,
@@ -67,6 +69,10 @@ class Verbs(Protocol):
 
     def watch_job(self, job_id: str) -> Iterator[Job]:
         """Yield a job as it is now, and again whenever it has changed, until it has ended."""
+        ...
+
+    def check_table(self, request: CheckRequest) -> TableCheck:
+        """Read a table as a training would, and say what its owner should know before one. Nothing is kept."""
         ...
 
     def predict(self, request: PredictRequest) -> Predictions:

@@ -193,6 +193,16 @@ def _fields(
     feature_type: list[str] | None, role: list[str] | None, tag: list[str] | None, evaluation: dict[str, Any] | None
 ) -> dict[str, Any]:
     """Return the fields that were given: one left out must not reach the core as given."""
+    fields = columns_fields(feature_type, role)
+    if tag:
+        fields["tags"] = tag
+    if evaluation is not None:
+        fields["evaluation"] = evaluation
+    return fields
+
+
+def columns_fields(feature_type: list[str] | None, role: list[str] | None) -> dict[str, Any]:
+    """Return what was said of the columns, as fields of a request."""
     from modelyard.cli.texts import pairs
 
     fields: dict[str, Any] = {}
@@ -200,10 +210,6 @@ def _fields(
         fields["feature_types"] = pairs("--feature-type", feature_type, split_last=True)
     if role:
         fields["column_roles"] = pairs("--role", role, split_last=True)
-    if tag:
-        fields["tags"] = tag
-    if evaluation is not None:
-        fields["evaluation"] = evaluation
     return fields
 
 

@@ -17,6 +17,7 @@ from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.table_messages import Sent, opened, read_rows
 from modelyard.ml_core.desk import SMALL_BYTES, Desk
 from modelyard.schemas import (
+    CheckRequest,
     EvaluateRequest,
     ExplainRequest,
     Job,
@@ -102,6 +103,11 @@ class ModelService:
             calls.note(rows=first_row)
             await call.send(answer.data)
         return None
+
+    async def check_table(self, call: RpcCall) -> pb.CheckTableResponse:
+        """Check a table, in a thread."""
+        found = await self._desk.check_table(partial(self._opened, call.message()))
+        return messages.write(pb.CheckTableResponse, found)
 
     async def evaluate(self, call: RpcCall) -> pb.EvaluateResponse:
         """Judge models by a labelled table, in a thread."""
@@ -198,8 +204,10 @@ class ModelService:
             yield self._read(header, sent, labels)
 
     def _read(
-        self, message: Order | pb.EvaluateRequest, sent: Sent, y: Iterable[pb.Value]
-    ) -> TrainRequest | RetrainRequest | EvaluateRequest:
+        self, message: Order | pb.EvaluateRequest | pb.CheckTableRequest, sent: Sent, y: Iterable[pb.Value]
+    ) -> TrainRequest | RetrainRequest | EvaluateRequest | CheckRequest:
+        if isinstance(message, pb.CheckTableRequest):
+            return codec.read_check(message, sent, y)
         if isinstance(message, pb.EvaluateRequest):
             return codec.read_evaluate(message, sent, y)
         if isinstance(message, pb.TrainRequest):

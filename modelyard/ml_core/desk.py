@@ -29,6 +29,7 @@ from modelyard.ml_core.serving.warming import FIRST_CALLERS_S
 from modelyard.ml_core.workers import Workers, begin
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import (
+    CheckRequest,
     EvaluateRequest,
     EvaluationPage,
     EvaluationQuery,
@@ -47,6 +48,7 @@ from modelyard.schemas import (
     PredictRequest,
     Report,
     RetrainRequest,
+    TableCheck,
     TableEvaluation,
     TrainRequest,
     UpdateRequest,
@@ -177,6 +179,11 @@ class Desk:
         """Explain in a thread, as `predict_many` predicts."""
         calls.name_verb("explain")
         return await self._while_wanted(read, self._yard.explain, write)
+
+    async def check_table(self, read: Opened[CheckRequest]) -> TableCheck:
+        """Check a table in a thread, as `predict_many` predicts."""
+        calls.name_verb("check_table")
+        return (await self._while_wanted(read, self._yard.check_table, lambda found: found)).content
 
     async def evaluate(self, read: Opened[EvaluateRequest]) -> TableEvaluation:
         """Judge models by a labelled table, in a thread. It is kept even if its caller hangs up."""

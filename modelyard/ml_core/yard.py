@@ -22,10 +22,12 @@ from modelyard.ml_core.sentences import model_of, say
 from modelyard.ml_core.serving import predicting
 from modelyard.ml_core.serving.loaded import LoadedModel, LoadedModels
 from modelyard.ml_core.serving.warming import Warming
+from modelyard.ml_core.training import checking
 from modelyard.ml_core.training.orders import TrainingOrder, order_training
 from modelyard.ml_core.training.plan import check_plan
 from modelyard.ml_core.training.runs import write_order
 from modelyard.schemas import (
+    CheckRequest,
     EvaluateRequest,
     EvaluationPage,
     EvaluationQuery,
@@ -45,6 +47,7 @@ from modelyard.schemas import (
     PredictRequest,
     Report,
     RetrainRequest,
+    TableCheck,
     TableEvaluation,
     TrainRequest,
     UpdateRequest,
@@ -141,6 +144,13 @@ class Yard(Verbs):
         """Start no more trainings; those that run get their grace period. Safe in a signal handler."""
         self._warming.stop()  # it would take a core from those that run
         self.jobs.drain()
+
+    @verb
+    def check_table(self, request: CheckRequest) -> TableCheck:
+        """Check a table as a training would read it. See `Verbs.check_table`."""
+        found = checking.check(request, self._missing_markers, self._max_file_bytes)
+        calls.note(rows=found.n_rows)
+        return found
 
     @verb
     def predict(self, request: PredictRequest) -> Predictions:

@@ -14,6 +14,7 @@ from modelyard.rest_api import problems
 from modelyard.rest_api.bodies import TABLE_BODIES, TEXT_FIELDS
 from modelyard.rest_api.prediction_formats import MEDIA_TYPES
 from modelyard.schemas import (
+    CheckRequest,
     EvaluateRequest,
     ExplainRequest,
     PredictRequest,
@@ -29,6 +30,7 @@ _BODIES: tuple[type[BaseModel], ...] = (
     PredictRequest,
     ExplainRequest,
     EvaluateRequest,
+    CheckRequest,
     UpdateRequest,
 )
 
@@ -68,6 +70,7 @@ EVALUATE_EXAMPLE: dict[str, Any] = {
     "y": ["no", "yes", "yes", "yes"],
     "label": "March",
 }
+CHECK_EXAMPLE: dict[str, Any] = {"X": _X, "y": ["no", "yes", "no", "yes"]}
 UPDATE_EXAMPLE: dict[str, Any] = {"tags": ["risk"], "description": "Trained on the applications of March."}
 EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     TrainRequest: TRAIN_EXAMPLE,
@@ -75,6 +78,7 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     PredictRequest: PREDICT_EXAMPLE,
     ExplainRequest: EXPLAIN_EXAMPLE,
     EvaluateRequest: EVALUATE_EXAMPLE,
+    CheckRequest: CHECK_EXAMPLE,
     UpdateRequest: UPDATE_EXAMPLE,
 }
 

@@ -136,6 +136,25 @@ class RetrainRequest(TableRequest):
     exclude: list[str] | None = None
 
 
+class CheckRequest(TableRequest):
+    """A table and its labels, to be read as a training would read it, and checked.
+
+    All fields are as in TrainRequest. `task`, or `model_class_key`, says what is to be predicted; without both it is
+    found out by the target.
+    """
+
+    X: TableValue
+    y: LabelsValue = None
+    target: str | None = None
+    model_class_key: str | None = Field(None, validation_alias=AliasChoices("model_class_key", "modelclasskey"))
+    task: TaskName | None = None
+    feature_types: FeatureTypes | None = Field(None, validation_alias=AliasChoices("feature_types", "featuretypes"))
+    feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
+    missing_markers: MissingMarkers | None = None
+    column_roles: ColumnRoles | None = None
+    exclude: list[str] | None = None
+
+
 class UpdateRequest(Request):
     """What shall be said of a model from now on; what is left out or null stays as it is.
 

@@ -64,6 +64,11 @@ class ModelServiceStub:
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainRequest.SerializeToString,
                 response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainResponse.FromString,
                 _registered_method=True)
+        self.CheckTable = channel.unary_unary(
+                '/modelyard.v1.ModelService/CheckTable',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.CheckTableRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.CheckTableResponse.FromString,
+                _registered_method=True)
         self.Evaluate = channel.unary_unary(
                 '/modelyard.v1.ModelService/Evaluate',
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.EvaluateRequest.SerializeToString,
@@ -188,6 +193,13 @@ class ModelServiceServicer:
     def Explain(self, request, context):
         """Says how far each column moved the score of each row away from the base. FAILED_PRECONDITION if models of the class
         cannot be explained.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckTable(self, request, context):
+        """Reads a table as a training would, and says what its owner should know before one. Nothing is kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -337,6 +349,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.Explain,
                     request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainRequest.FromString,
                     response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainResponse.SerializeToString,
+            ),
+            'CheckTable': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckTable,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.CheckTableRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.CheckTableResponse.SerializeToString,
             ),
             'Evaluate': grpc.unary_unary_rpc_method_handler(
                     servicer.Evaluate,
@@ -581,6 +598,33 @@ class ModelService:
             '/modelyard.v1.ModelService/Explain',
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainRequest.SerializeToString,
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckTable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/CheckTable',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.CheckTableRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.CheckTableResponse.FromString,
             options,
             channel_credentials,
             insecure,
