@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modelyard.connection import connect
     from modelyard.schemas import (
+        CheckRequest,
         EvaluateRequest,
         Evaluation,
         EvaluationQuery,
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
         PredictRequest,
         RetrainRequest,
         TrainRequest,
+        UpdateRequest,
     )
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CheckRequest",
     "EvaluateRequest",
     "Evaluation",
     "EvaluationQuery",
@@ -33,6 +36,7 @@ __all__ = [
     "PredictRequest",
     "RetrainRequest",
     "TrainRequest",
+    "UpdateRequest",
     "connect",
 ]
 

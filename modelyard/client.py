@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from modelyard.errors import DataLoss, InvalidRequest, InvalidTable
 from modelyard.references import check_job_id, parse_reference
 from modelyard.schemas import (
+    CheckRequest,
     EvaluateRequest,
     EvaluationPage,
     EvaluationQuery,
@@ -24,8 +25,10 @@ from modelyard.schemas import (
     ModelQuery,
     Report,
     RetrainRequest,
+    TableCheck,
     TableEvaluation,
     TrainRequest,
+    UpdateRequest,
     check_idempotency_key,
     check_unicode,
 )
@@ -72,6 +75,9 @@ class Client(Verbs, ABC):
     def restore(self, reference: str) -> ModelMetadata:
         return self._read(ModelMetadata, self._call("restore", model_id=_checked(reference)))
 
+    def update_model(self, reference: str, changes: UpdateRequest) -> ModelMetadata:
+        return self._read(ModelMetadata, self._update(_checked(reference), _fields(changes)))
+
     def list_models(self, query: ModelQuery | None = None) -> ModelPage:
         return self._read(ModelPage, self._call("list_models", **_fields(query or ModelQuery())))
 
@@ -91,6 +97,9 @@ class Client(Verbs, ABC):
         for reference in request.model_ids:
             parse_reference(reference)
         return self._read(TableEvaluation, self._evaluate(request))
+
+    def check_table(self, request: CheckRequest) -> TableCheck:
+        return self._read(TableCheck, self._check(request))
 
     def list_evaluations(self, reference: str, query: EvaluationQuery | None = None) -> EvaluationPage:
         fields = _fields(query or EvaluationQuery())
@@ -131,6 +140,14 @@ class Client(Verbs, ABC):
         """Ask for an evaluation and return the answer as it came."""
 
     @abstractmethod
+    def _check(self, request: CheckRequest) -> Any:
+        """Ask for a check of a table and return the answer as it came."""
+
+    @abstractmethod
+    def _update(self, reference: str, changes: dict[str, Any]) -> Any:
+        """Ask for changes of a model and return the answer as it came."""
+
+    @abstractmethod
     def _artifact(self, reference: str) -> tuple[bytes, str | None]:
         """Return a `.pkl` as it came, and the SHA-256 in hexadecimal that the server says it has."""
 
@@ -155,7 +172,7 @@ def _checked(reference: str) -> str:
     return reference
 
 
-def _fields(query: ModelQuery | JobQuery | EvaluationQuery) -> dict[str, Any]:
+def _fields(query: ModelQuery | JobQuery | EvaluationQuery | UpdateRequest) -> dict[str, Any]:
     fields = query.model_dump(exclude_none=True)
     check_unicode(**fields)
     return fields

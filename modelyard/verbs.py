@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from modelyard.schemas import (
+    CheckRequest,
     EvaluateRequest,
     EvaluationPage,
     EvaluationQuery,
@@ -25,8 +26,10 @@ from modelyard.schemas import (
     PredictRequest,
     Report,
     RetrainRequest,
+    TableCheck,
     TableEvaluation,
     TrainRequest,
+    UpdateRequest,
 )
 
 
@@ -68,6 +71,10 @@ class Verbs(Protocol):
         """Yield a job as it is now, and again whenever it has changed, until it has ended."""
         ...
 
+    def check_table(self, request: CheckRequest) -> TableCheck:
+        """Read a table as a training would, and say what its owner should know before one. Nothing is kept."""
+        ...
+
     def predict(self, request: PredictRequest) -> Predictions:
         """Predict the label of each row, or for regression its number."""
         ...
@@ -90,6 +97,10 @@ class Verbs(Protocol):
 
     def restore(self, reference: str) -> ModelMetadata:
         """Make a soft-deleted model active again."""
+        ...
+
+    def update_model(self, reference: str, changes: UpdateRequest) -> ModelMetadata:
+        """Replace the tags or the description of a model, a deleted one too; the same once more changes nothing."""
         ...
 
     def list_models(self, query: ModelQuery | None = None) -> ModelPage:

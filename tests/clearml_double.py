@@ -203,6 +203,11 @@ class Double:
             task["hyperparams"].setdefault(item["section"], {})[item["name"]] = item
         return {"updated": 1}
 
+    def _tasks_get_hyper_params(self, said: dict[str, Any]) -> dict[str, Any]:
+        found = [(key, self._task({"task": key})["hyperparams"]) for key in said["tasks"]]
+        items = {key: [item for section in sections.values() for item in section.values()] for key, sections in found}
+        return {"params": [{"task": key, "hyperparams": listed} for key, listed in items.items()]}
+
     def _tasks_edit_configuration(self, said: dict[str, Any]) -> dict[str, Any]:
         task = self._task(said)
         for item in said["configuration"]:

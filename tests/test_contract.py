@@ -22,6 +22,7 @@ from modelyard.schemas import (
     PredictRequest,
     RetrainRequest,
     TrainRequest,
+    UpdateRequest,
     is_model_id,
 )
 from modelyard.verbs import Verbs
@@ -472,3 +473,42 @@ def test_health_counts_the_models(yard: Verbs) -> None:
     yard.train(order(evaluation=Evaluation(method="none")))
     health = yard.health()
     assert (health.status, health.storage, health.models) == ("ok", "ok", before + 1)
+
+
+def test_tags_and_description_of_a_model_are_replaced(yard: Verbs, name: str) -> None:
+    model = yard.train(order(name, tags=["march"], description="Of March.\nMerged by hand: ü, 'q'."))
+    assert (model.tags, model.description) == (["march"], "Of March.\nMerged by hand: ü, 'q'.")
+    tagged = yard.update_model(name, UpdateRequest(tags=["april", "risk"]))
+    assert (tagged.tags, tagged.description) == (["april", "risk"], model.description)
+    assert tagged.updated_at > model.updated_at
+    assert tagged.message == f"updated '{name}' version 1"
+    assert [found.model_id for found in yard.list_models(ModelQuery(name=name, tag="risk")).models] == [model.model_id]
+    assert not yard.list_models(ModelQuery(name=name, tag="march")).models
+    bare = yard.update_model(model.model_id, UpdateRequest(tags=[], description=""))
+    assert (bare.tags, bare.description) == ([], "")
+    for nothing_new in (UpdateRequest(), UpdateRequest(tags=[]), UpdateRequest(description="")):
+        assert yard.update_model(name, nothing_new) == bare
+    yard.delete(name)
+    deleted = yard.update_model(model.model_id, UpdateRequest(description="x" * 2000))
+    assert (deleted.status, len(deleted.description)) == ("deleted", 2000)
+    said = {"message": ""}
+    assert yard.get_model(model.model_id).model_copy(update=said) == deleted.model_copy(update=said)
+    events = yard.get_history(model.model_id).events
+    assert [(event.verb, event.status) for event in events] == [
+        ("train", "active"),
+        ("edit", "active"),
+        ("edit", "active"),
+        ("delete", "deleted"),
+        ("edit", "deleted"),
+    ]
+    yard.delete(model.model_id, hard=True)
+    for gone in (model.model_id, f"{name}:1", "no-such-model"):
+        with pytest.raises(errors.ModelNotFound):
+            yard.update_model(gone, UpdateRequest(tags=["late"]))
+
+
+def test_a_retraining_has_a_description_of_its_own(yard: Verbs, name: str) -> None:
+    yard.train(order(name, tags=["march"], description="The first."))
+    assert yard.retrain(RetrainRequest(model_id=name, X=RECORDS, y=LABELS)).description == ""
+    again = yard.retrain(RetrainRequest(model_id=name, X=RECORDS, y=LABELS, description="The third."))
+    assert (again.tags, again.description) == (["march"], "The third.")

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 import modelyard
 from modelyard.cli import (
+    checking,
     evaluating,
     exits,
     explaining,
@@ -93,6 +94,7 @@ def _modelyard(
 for _add in (
     servers.add_to,
     health.add_to,
+    checking.add_to,
     training.add_to,
     predicting.add_to,
     evaluating.add_to,

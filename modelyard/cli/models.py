@@ -1,4 +1,4 @@
-"""What there is and what becomes of it: `list`, `show`, `delete`, `restore`, `download`."""
+"""What there is and what becomes of it: `list`, `show`, `edit`, `delete`, `restore`, `download`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Ref = Annotated[str, typer.Argument(metavar="REF", help="The model: an id, a nam
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("list", rich_help_panel="Models")(list_models)
-    for command in (show, delete, restore, download):
+    for command in (show, edit, delete, restore, download):
         app.command(rich_help_panel="Models")(command)
 
 
@@ -140,6 +140,41 @@ def show(
     screen.show(sheets.describe(model), "")
     screen.show(*(sheets.report(judged) if judged else [sheets.metrics(model.metrics)]))
     screen.show_warnings(model.warnings)
+
+
+def edit(
+    ref: Ref,
+    *,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="TAG", help="A tag, instead of all before; again for each.", show_default=False),
+    ] = None,
+    no_tags: Annotated[bool, typer.Option("--no-tags", help="Remove all tags.")] = False,
+    description: Annotated[
+        str | None,
+        typer.Option("--description", metavar="TEXT", help="What it is; an empty text for none.", show_default=False),
+    ] = None,
+    url: Url = None,
+    storage: Storage = None,
+    json: AsJson = False,
+) -> None:
+    """Replace the tags or the description of a model."""
+    from modelyard.errors import InvalidRequest
+    from modelyard.schemas import UpdateRequest, parse
+
+    if tag and no_tags:
+        raise InvalidRequest("--tag and --no-tags exclude each other")
+    if not tag and not no_tags and description is None:
+        raise InvalidRequest("there is nothing to change: give --tag, --no-tags or --description")
+    changes = parse(UpdateRequest, {"tags": [] if no_tags else tag or None, "description": description})
+    with open_yard(url, storage) as yard:
+        model = yard.update_model(ref, changes)
+    if json:
+        screen.show_json(model.model_dump_json().encode())
+    else:
+        from modelyard.cli import sheets
+
+        screen.show(screen.text(model.message), "", sheets.describe(model))
 
 
 def delete(

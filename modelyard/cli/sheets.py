@@ -72,6 +72,8 @@ def _facts(model: ModelMetadata) -> Iterator[tuple[str, object]]:
         said = {1: "rises", -1: "falls"}
         yield "monotone", ", ".join(f"{said[way]} with {name}" for name, way in model.monotone.items())
     yield "evaluation", _spoken_evaluation(model)
+    if model.description:
+        yield "description", model.description
     if model.tags:
         yield "tags", ", ".join(model.tags)
     yield "trained", f"{screen.age(model.created_at)}, in {model.training_seconds:.1f} s"

@@ -54,6 +54,10 @@ Monotone = Annotated[
 Tags = Annotated[
     list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag; again for each.", show_default=False)
 ]
+Description = Annotated[
+    str | None,
+    typer.Option("--description", metavar="TEXT", help="What people shall know of the model.", show_default=False),
+]
 Method = Annotated[
     str | None,
     typer.Option(
@@ -112,6 +116,7 @@ def train(
         typer.Option("--name", "-n", help="The model's name; a known one gets a new version.", show_default=False),
     ] = None,
     tag: Tags = None,
+    description: Description = None,
     feature_type: FeatureTypes = None,
     role: Roles = None,
     monotone: Monotone = None,
@@ -136,7 +141,7 @@ def train(
     given = pairs("--param", param or [])
     fields = reading | _fields(feature_type, role, monotone, tag, _evaluation(evaluation, fraction, folds, seed))
     fields |= {"model_class_key": model_class, "target": target}
-    fields |= given_fields(task=task, name=name)
+    fields |= given_fields(task=task, name=name, description=description)
     with table_file(file) as table, open_yard(url, storage, make=True) as yard:
         if given:
             fields["hyperparams"] = typed(given, model_class, yard.list_model_classes())
@@ -160,6 +165,7 @@ def retrain(
     ] = None,
     param: Params = None,
     tag: Tags = None,
+    description: Description = None,
     feature_type: FeatureTypes = None,
     role: Roles = None,
     monotone: Monotone = None,
@@ -184,8 +190,7 @@ def retrain(
     given = pairs("--param", param or [])
     fields = reading | _fields(feature_type, role, monotone, tag, _evaluation(evaluation, fraction, folds, seed))
     fields["model_id"] = ref
-    if target is not None:
-        fields["target"] = target
+    fields |= given_fields(target=target, description=description)
     with table_file(file) as table, open_yard(url, storage) as yard:
         if given:
             parent = yard.get_model(ref)
@@ -207,11 +212,7 @@ def _fields(
     """Return the fields that were given: one left out must not reach the core as given."""
     from modelyard.cli.texts import pairs
 
-    fields: dict[str, Any] = {}
-    if feature_type:
-        fields["feature_types"] = pairs("--feature-type", feature_type, split_last=True)
-    if role:
-        fields["column_roles"] = pairs("--role", role, split_last=True)
+    fields = columns_fields(feature_type, role)
     if monotone:
         given = pairs("--monotone", monotone, split_last=True)
         fields["monotone"] = {name: _DIRECTIONS.get(text, text) for name, text in given.items()}
@@ -219,6 +220,18 @@ def _fields(
         fields["tags"] = tag
     if evaluation is not None:
         fields["evaluation"] = evaluation
+    return fields
+
+
+def columns_fields(feature_type: list[str] | None, role: list[str] | None) -> dict[str, Any]:
+    """Return what was said of the columns, as fields of a request."""
+    from modelyard.cli.texts import pairs
+
+    fields: dict[str, Any] = {}
+    if feature_type:
+        fields["feature_types"] = pairs("--feature-type", feature_type, split_last=True)
+    if role:
+        fields["column_roles"] = pairs("--role", role, split_last=True)
     return fields
 
 

@@ -17,6 +17,7 @@ from modelyard.grpc_server.table_messages import Sent
 from modelyard.grpc_server.values import NoValue, read_value, write_values
 from modelyard.models_registry import hyperparams
 from modelyard.schemas import (
+    CheckRequest,
     EvaluateRequest,
     EvaluationQuery,
     ExplainRequest,
@@ -31,6 +32,7 @@ from modelyard.schemas import (
     ServingRequest,
     TableRequest,
     TrainRequest,
+    UpdateRequest,
     parse,
 )
 
@@ -58,6 +60,12 @@ def read_retrain(message: pb.RetrainRequest, sent: Sent, y: Iterable[pb.Value], 
     if not request.hyperparams:
         return request
     return _with_typed_hyperparams(request, get_model(request.model_id).model_class_key)
+
+
+def read_check(message: pb.CheckTableRequest, sent: Sent, y: Iterable[pb.Value]) -> CheckRequest:
+    """Read a request to check a table that was read before. Raises InvalidRequest, InvalidTable."""
+    asked = _given(model_class_key=message.model_class_key, task=message.task)
+    return parse(CheckRequest, _table_fields(message, sent, y) | asked)
 
 
 def read_predict(message: pb.PredictRequest, sent: Sent) -> PredictRequest:
@@ -91,6 +99,12 @@ def read_evaluate(message: pb.EvaluateRequest, sent: Sent, y: Iterable[pb.Value]
         feature_names=list(sent.feature_names or message.feature_names),
     )
     return parse(EvaluateRequest, fields | _reading(message))
+
+
+def read_update(message: pb.UpdateModelRequest) -> UpdateRequest:
+    """Read what shall be said of a model. Raises InvalidRequest."""
+    fields = messages.read_fields(message)
+    return parse(UpdateRequest, {name: value for name, value in fields.items() if name != "model_id"})
 
 
 def read_query(message: pb.ListTrainedModelsRequest) -> ModelQuery:
@@ -193,17 +207,25 @@ def _intervals(rows: Iterable[tuple[float, float]]) -> Iterable[bytes]:
 
 
 def _training_fields(message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y: Iterable[pb.Value]) -> dict[str, Any]:
+    fields = _table_fields(message, sent, y) | _given(
+        hyperparams=dict(sorted(message.hyperparams.items())), description=message.description
+    )
+    if message.HasField("evaluation"):
+        fields["evaluation"] = messages.read_fields(message.evaluation)
+    return fields
+
+
+def _table_fields(
+    message: pb.TrainRequest | pb.RetrainRequest | pb.CheckTableRequest, sent: Sent, y: Iterable[pb.Value]
+) -> dict[str, Any]:
     fields: dict[str, Any] = {"X": sent.X} | _given(
         y=_read_labels(y),
         target=message.target,
-        hyperparams=dict(sorted(message.hyperparams.items())),
         feature_types=dict(sorted(message.feature_types.items())),
         feature_names=list(sent.feature_names or message.feature_names),
         column_roles=dict(sorted(message.column_roles.items())),
         monotone=dict(sorted(message.monotone.items())),
     )
-    if message.HasField("evaluation"):
-        fields["evaluation"] = messages.read_fields(message.evaluation)
     if message.HasField("feature_type_list"):
         fields["feature_types"] = list(message.feature_type_list.values)
     for name in ("missing_markers", "exclude"):
@@ -212,7 +234,9 @@ def _training_fields(message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y
     return fields | _reading(message)
 
 
-def _reading(message: pb.TrainRequest | pb.RetrainRequest | pb.EvaluateRequest) -> dict[str, Any]:
+def _reading(
+    message: pb.TrainRequest | pb.RetrainRequest | pb.EvaluateRequest | pb.CheckTableRequest,
+) -> dict[str, Any]:
     """Return what was said of how the table is read."""
     said = (name for name in TableRequest.model_fields if message.HasField(name))  # type: ignore[arg-type]
     given = {name: getattr(message, name) for name in said}

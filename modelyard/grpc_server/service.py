@@ -17,6 +17,7 @@ from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.table_messages import Sent, opened, read_rows
 from modelyard.ml_core.desk import SMALL_BYTES, Desk
 from modelyard.schemas import (
+    CheckRequest,
     EvaluateRequest,
     ExplainRequest,
     Job,
@@ -103,6 +104,11 @@ class ModelService:
             await call.send(answer.data)
         return None
 
+    async def check_table(self, call: RpcCall) -> pb.CheckTableResponse:
+        """Check a table, in a thread."""
+        found = await self._desk.check_table(partial(self._opened, call.message()))
+        return messages.write(pb.CheckTableResponse, found)
+
     async def evaluate(self, call: RpcCall) -> pb.EvaluateResponse:
         """Judge models by a labelled table, in a thread."""
         return messages.write(pb.EvaluateResponse, await self._desk.evaluate(partial(self._opened, call.message())))
@@ -155,6 +161,12 @@ class ModelService:
         """Make a soft-deleted model active again."""
         return messages.write(pb.Model, await self._desk.restore(_reference(call.message())))
 
+    async def update_model(self, call: RpcCall) -> pb.Model:
+        """Replace the tags or the description of a model."""
+        message = call.message()
+        changes = codec.read_update(message)
+        return messages.write(pb.Model, await self._desk.update_model(_reference(message), changes))
+
     async def get_job(self, call: RpcCall) -> pb.Job:
         """Return a job as it is now."""
         return messages.write(pb.Job, await self._desk.get_job(call.message().job_id))
@@ -192,8 +204,10 @@ class ModelService:
             yield self._read(header, sent, labels)
 
     def _read(
-        self, message: Order | pb.EvaluateRequest, sent: Sent, y: Iterable[pb.Value]
-    ) -> TrainRequest | RetrainRequest | EvaluateRequest:
+        self, message: Order | pb.EvaluateRequest | pb.CheckTableRequest, sent: Sent, y: Iterable[pb.Value]
+    ) -> TrainRequest | RetrainRequest | EvaluateRequest | CheckRequest:
+        if isinstance(message, pb.CheckTableRequest):
+            return codec.read_check(message, sent, y)
         if isinstance(message, pb.EvaluateRequest):
             return codec.read_evaluate(message, sent, y)
         if isinstance(message, pb.TrainRequest):

@@ -29,6 +29,7 @@ from modelyard.ml_core.serving.warming import FIRST_CALLERS_S
 from modelyard.ml_core.workers import Workers, begin
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import (
+    CheckRequest,
     EvaluateRequest,
     EvaluationPage,
     EvaluationQuery,
@@ -47,8 +48,10 @@ from modelyard.schemas import (
     PredictRequest,
     Report,
     RetrainRequest,
+    TableCheck,
     TableEvaluation,
     TrainRequest,
+    UpdateRequest,
 )
 
 log = logging.getLogger(__name__)
@@ -177,6 +180,11 @@ class Desk:
         calls.name_verb("explain")
         return await self._while_wanted(read, self._yard.explain, write)
 
+    async def check_table(self, read: Opened[CheckRequest]) -> TableCheck:
+        """Check a table in a thread, as `predict_many` predicts."""
+        calls.name_verb("check_table")
+        return (await self._while_wanted(read, self._yard.check_table, lambda found: found)).content
+
     async def evaluate(self, read: Opened[EvaluateRequest]) -> TableEvaluation:
         """Judge models by a labelled table, in a thread. It is kept even if its caller hangs up."""
         calls.name_verb("evaluate")
@@ -234,6 +242,10 @@ class Desk:
     async def restore(self, reference: str) -> ModelMetadata:
         """Make a soft-deleted model active again."""
         return await self._waiting.run(self._yard.restore, reference)
+
+    async def update_model(self, reference: str, changes: UpdateRequest) -> ModelMetadata:
+        """Replace the tags or the description of a model."""
+        return await self._waiting.run(self._yard.update_model, reference, changes)
 
     async def list_models(self, query: ModelQuery) -> ModelPage:
         """List models, newest first."""

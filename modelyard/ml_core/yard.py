@@ -22,11 +22,13 @@ from modelyard.ml_core.sentences import model_of, say
 from modelyard.ml_core.serving import predicting
 from modelyard.ml_core.serving.loaded import LoadedModel, LoadedModels
 from modelyard.ml_core.serving.warming import Warming
+from modelyard.ml_core.training import checking
 from modelyard.ml_core.training.orders import TrainingOrder, order_training
 from modelyard.ml_core.training.plan import check_plan
 from modelyard.ml_core.training.runs import write_order
 from modelyard.ml_core.validation_predictions import ValidationPredictions, load_validation
 from modelyard.schemas import (
+    CheckRequest,
     EvaluateRequest,
     EvaluationPage,
     EvaluationQuery,
@@ -46,8 +48,10 @@ from modelyard.schemas import (
     PredictRequest,
     Report,
     RetrainRequest,
+    TableCheck,
     TableEvaluation,
     TrainRequest,
+    UpdateRequest,
     check_idempotency_key,
 )
 from modelyard.storage import EvaluationCollection, ModelStore
@@ -143,6 +147,13 @@ class Yard(Verbs):
         self.jobs.drain()
 
     @verb
+    def check_table(self, request: CheckRequest) -> TableCheck:
+        """Check a table as a training would read it. See `Verbs.check_table`."""
+        found = checking.check(request, self._missing_markers, self._max_file_bytes)
+        calls.note(rows=found.n_rows)
+        return found
+
+    @verb
     def predict(self, request: PredictRequest) -> Predictions:
         """Predict the label, or the number, of each row. See `Verbs.predict`."""
         return self.predict_by(self.loaded.get(request.model_id), request)
@@ -197,6 +208,12 @@ class Yard(Verbs):
     def restore(self, reference: str) -> ModelMetadata:
         """Make a soft-deleted model active again. See `Verbs.restore`."""
         return say(self._store.set_status(reference, "active").metadata, "{} is active")
+
+    @verb
+    def update_model(self, reference: str, changes: UpdateRequest) -> ModelMetadata:
+        """Replace the tags or the description of a model. See `Verbs.update_model`."""
+        model = self._store.update(reference, changes.tags, changes.description).metadata
+        return say(model, "updated {}")
 
     @verb
     def list_models(self, query: ModelQuery | None = None) -> ModelPage:

@@ -52,6 +52,7 @@ TEXT_FIELDS = frozenset(
         "task",
         "name",
         "label",
+        "description",
         "decimal",
         "thousands",
         "encoding",

@@ -13,10 +13,26 @@ from pydantic.json_schema import models_json_schema
 from modelyard.rest_api import problems
 from modelyard.rest_api.bodies import TABLE_BODIES, TEXT_FIELDS
 from modelyard.rest_api.prediction_formats import MEDIA_TYPES
-from modelyard.schemas import EvaluateRequest, ExplainRequest, PredictRequest, RetrainRequest, TrainRequest
+from modelyard.schemas import (
+    CheckRequest,
+    EvaluateRequest,
+    ExplainRequest,
+    PredictRequest,
+    RetrainRequest,
+    TrainRequest,
+    UpdateRequest,
+)
 
 _REF = "#/components/schemas/{model}"
-_BODIES: tuple[type[BaseModel], ...] = (TrainRequest, RetrainRequest, PredictRequest, ExplainRequest, EvaluateRequest)
+_BODIES: tuple[type[BaseModel], ...] = (
+    TrainRequest,
+    RetrainRequest,
+    PredictRequest,
+    ExplainRequest,
+    EvaluateRequest,
+    CheckRequest,
+    UpdateRequest,
+)
 
 _X = [
     {"age": 39, "job": "clerk"},
@@ -54,12 +70,16 @@ EVALUATE_EXAMPLE: dict[str, Any] = {
     "y": ["no", "yes", "yes", "yes"],
     "label": "March",
 }
+CHECK_EXAMPLE: dict[str, Any] = {"X": _X, "y": ["no", "yes", "no", "yes"]}
+UPDATE_EXAMPLE: dict[str, Any] = {"tags": ["risk"], "description": "Trained on the applications of March."}
 EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     TrainRequest: TRAIN_EXAMPLE,
     RetrainRequest: RETRAIN_EXAMPLE,
     PredictRequest: PREDICT_EXAMPLE,
     ExplainRequest: EXPLAIN_EXAMPLE,
     EvaluateRequest: EVALUATE_EXAMPLE,
+    CheckRequest: CHECK_EXAMPLE,
+    UpdateRequest: UPDATE_EXAMPLE,
 }
 
 _PROBLEM: dict[str, Any] = {

@@ -17,6 +17,7 @@ from modelyard.schemas.base import (
     StatusFilter,
     TaskName,
 )
+from modelyard.schemas.checks import ClassCount, TableCheck
 from modelyard.schemas.evaluations import (
     EvaluatedModel,
     EvaluationPage,
@@ -56,6 +57,7 @@ from modelyard.schemas.parsing import check_unicode, field_error, parse
 from modelyard.schemas.reading import TableRequest
 from modelyard.schemas.reports import ActualAndPredicted, ConfusionMatrix, Curve, Histogram, LearningCurve, Report
 from modelyard.schemas.requests import (
+    CheckRequest,
     EvaluateRequest,
     Evaluation,
     EvaluationQuery,
@@ -71,6 +73,7 @@ from modelyard.schemas.requests import (
     TableValue,
     Tag,
     TrainRequest,
+    UpdateRequest,
 )
 from modelyard.schemas.targets import MOST_SINGLE_CLASSES, is_hopeless
 
@@ -82,6 +85,8 @@ __all__ = [
     "ActualAndPredicted",
     "Artifact",
     "Backlog",
+    "CheckRequest",
+    "ClassCount",
     "ColumnRole",
     "ConfusionMatrix",
     "Curve",
@@ -129,6 +134,7 @@ __all__ = [
     "ServingRequest",
     "Status",
     "StatusFilter",
+    "TableCheck",
     "TableEvaluation",
     "TableRequest",
     "TableValue",
@@ -136,6 +142,7 @@ __all__ = [
     "TaskName",
     "Tracking",
     "TrainRequest",
+    "UpdateRequest",
     "WrongPlace",
     "baseline_of",
     "check_idempotency_key",

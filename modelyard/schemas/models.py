@@ -68,7 +68,7 @@ class ModelIdentity(Frozen):
 
 
 class ModelDescription(Frozen):
-    """What a training says of the model that it has made. Never changed.
+    """What a training says of the model that it has made. Only `tags` and `description` are ever changed.
 
     `task` is `classification` or `regression`, `classes` null for the latter. `feature_types` are in the order of
     the columns, `feature_names`; `column_roles` has the columns that are no features, `monotone`
@@ -94,6 +94,7 @@ class ModelDescription(Frozen):
     fingerprint: str | None = None
     features_fingerprint: str | None = None
     tags: list[str] = []
+    description: str = ""
     warnings: list[ModelWarning] = []
     evaluation: Evaluation = Evaluation()
     reading: Reading | None = None
@@ -109,8 +110,9 @@ class ModelDescription(Frozen):
 
 
 class ModelMetadata(ModelDescription, ModelIdentity):
-    """All that is known of a model but its report. Only `status`, `updated_at` (UTC) and `tracking` ever change.
+    """All that is known of a model but its report.
 
+    Only `status`, `tags`, `description`, `updated_at` (UTC) and `tracking` ever change.
     `message` says in a sentence what the verb did; it is not stored.
     """
 
@@ -128,7 +130,7 @@ class ModelPage(Frozen):
     next_cursor: str | None = None
 
 
-EventVerb = Literal["train", "retrain", "delete", "restore", "gc", "repair"]
+EventVerb = Literal["train", "retrain", "edit", "delete", "restore", "gc", "repair"]
 
 
 class ModelEvent(Frozen):

@@ -79,6 +79,8 @@ Monotone = Annotated[
 ]
 Name = Annotated[str, AfterValidator(check_name)]
 Tag = Annotated[str, Field(min_length=1, max_length=100)]
+Tags = Annotated[list[Tag], Field(max_length=50)]
+Description = Annotated[str, Field(max_length=2000)]
 MissingMarkers = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=100)]
 _CELL = {"anyOf": [{"type": "number"}, {"type": "string"}, {"type": "boolean"}, {"type": "null"}]}
 TableValue = Annotated[
@@ -119,6 +121,7 @@ class TrainRequest(TableRequest):
     `ignore`, and at most one each of `id`, `time`, `group` and `weight`; `exclude` names columns to ignore.
     `monotone` has numeric columns with which the answer must only rise (1) or only fall (-1): the number, or the
     probability of the second of two classes.
+    `description` is what people shall know of the model, in at most 2,000 characters.
     """
 
     model_class_key: str = Field(validation_alias=AliasChoices("model_class_key", "modelclasskey"))
@@ -130,7 +133,8 @@ class TrainRequest(TableRequest):
     feature_types: FeatureTypes | None = Field(None, validation_alias=AliasChoices("feature_types", "featuretypes"))
     feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
     name: Name | None = None
-    tags: list[Tag] = Field([], max_length=50)
+    tags: Tags = []
+    description: Description = ""
     evaluation: Evaluation = Evaluation()
     missing_markers: MissingMarkers | None = None
     column_roles: ColumnRoles | None = None
@@ -143,7 +147,8 @@ class RetrainRequest(TableRequest):
 
     `model_id` is a reference. Left out, `feature_types`, `tags`, `evaluation`, `missing_markers`, `exclude` and all
     that says how a table is read are the parent's; `hyperparams`, `column_roles` and `monotone` are merged over the
-    parent's; the role `feature` and the direction 0 undo one of them.
+    parent's; the role `feature` and the direction 0 undo one of them. `description` is the new version's own, and not
+    inherited.
     """
 
     model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
@@ -153,12 +158,42 @@ class RetrainRequest(TableRequest):
     hyperparams: dict[str, Any] = {}
     feature_types: FeatureTypes | None = Field(None, validation_alias=AliasChoices("feature_types", "featuretypes"))
     feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
-    tags: list[Tag] | None = Field(None, max_length=50)
+    tags: Tags | None = None
+    description: Description = ""
     evaluation: Evaluation | None = None
     missing_markers: MissingMarkers | None = None
     column_roles: ColumnRoles | None = None
     monotone: Monotone | None = None
     exclude: list[str] | None = None
+
+
+class CheckRequest(TableRequest):
+    """A table and its labels, to be read as a training would read it, and checked.
+
+    All fields are as in TrainRequest. `task`, or `model_class_key`, says what is to be predicted; without both it is
+    found out by the target.
+    """
+
+    X: TableValue
+    y: LabelsValue = None
+    target: str | None = None
+    model_class_key: str | None = Field(None, validation_alias=AliasChoices("model_class_key", "modelclasskey"))
+    task: TaskName | None = None
+    feature_types: FeatureTypes | None = Field(None, validation_alias=AliasChoices("feature_types", "featuretypes"))
+    feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
+    missing_markers: MissingMarkers | None = None
+    column_roles: ColumnRoles | None = None
+    exclude: list[str] | None = None
+
+
+class UpdateRequest(Request):
+    """What shall be said of a model from now on; what is left out or null stays as it is.
+
+    `tags` take the place of all tags, `description` of the description, which is a text of at most 2,000 characters.
+    """
+
+    tags: Tags | None = None
+    description: Description | None = None
 
 
 class ServingRequest(TableRequest):

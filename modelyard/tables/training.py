@@ -79,7 +79,6 @@ def read_training(
         *advice.labels_alike(found.classes),
         *found.warnings,
         *(warning for name in beside.planned() for warning in others[name].warnings),
-        *advice.identifier_like(frame, contract, found.codes),
         *(
             warning
             for name, plan in plans.items()

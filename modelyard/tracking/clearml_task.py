@@ -6,8 +6,9 @@ telling it again replaces it. Only the console's lines are not; they are told la
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from clearml import OutputModel, StorageManager, Task
@@ -16,7 +17,7 @@ from clearml.storage.helper import StorageHelper
 
 from modelyard.tracking import experiment, plots
 from modelyard.tracking.clearml_bounds import Refusals
-from modelyard.tracking.experiment import TAG_PREFIX, Experiment, Record
+from modelyard.tracking.experiment import TAG_PREFIX, TOLD_TAGS, Experiment, Record
 from modelyard.tracking.protocol import Kind
 
 _REPORT = "report"
@@ -61,6 +62,8 @@ def tell(said: Record, refusals: Refusals, began: Callable[[str], None]) -> dict
         task = _show_live(said, told, began)
     else:
         task = _tell_whole(said, record, told, began)
+    if said["edited"] is not None:
+        _show_edited(task, said["edited"])
     if said["state"] is not None:
         _show_state(task, said["state"])
     if said["parent_task_id"] is not None:
@@ -227,6 +230,20 @@ def _files_server() -> str:
 
 
 # What became of it.
+
+
+def _show_edited(task: Task, edited: Record) -> None:
+    """Show a model's tags and description as they are now, on the task and on the model's entry. Own tags stay."""
+    before = json.loads(str(task.get_user_properties(value_only=True).get(TOLD_TAGS) or "[]"))
+
+    def now(tags: Sequence[str] | None) -> list[str]:
+        return list(dict.fromkeys([*edited["ours"], *(tag for tag in tags or () if tag not in before)]))
+
+    task.send(tasks.EditRequest(task=task.id, force=True, comment=edited["comment"]))
+    task.set_tags(now(task.get_tags()))
+    for model in _models(task):
+        task.send(models.EditRequest(model=model.id, tags=now(model.tags), comment=edited["comment"]))
+    task.set_user_properties(**{TOLD_TAGS: json.dumps(edited["tags"])})
 
 
 def _show_state(task: Task, state: str) -> None:

@@ -5,6 +5,7 @@ What its report shows stands in `plots`.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Mapping
@@ -19,6 +20,9 @@ Ending = Literal["running", "completed", "failed", "stopped"]
 
 TAG_PREFIX = "modelyard:"
 """Tags of ours begin so; all others are people's own."""
+
+TOLD_TAGS = "tags"
+"""The property that holds the model's tags as a task shows them, to tell those that go from people's own."""
 
 _ENDINGS: dict[str, Ending] = {"running": "running", "failed": "failed"}
 _APPLIES = {"holdout": ("fraction", "seed"), "time": ("fraction",), "cv": ("folds", "seed"), "none": ()}
@@ -71,10 +75,7 @@ def label_text(label: Any) -> str:
 
 
 def _of_model(model: Record, job: Record | None, warnings: list[Record]) -> Experiment:
-    comment = (
-        f"Model {model['name']}:{model['version']} ({model['model_id']}), trained by Modelyard in "
-        f"{model['training_seconds']:.1f} s"
-    )
+    trained, comment = _trained(model), comment_of(model)
     # Ends of intervals stay in the report: as values of their own they would crowd out the metrics.
     metrics = {
         name.removeprefix("validation_"): value
@@ -96,7 +97,7 @@ def _of_model(model: Record, job: Record | None, warnings: list[Record]) -> Expe
         name=f"{model['name']}-v{model['version']}",
         folder=_folder(model["name"]),
         comment=comment,
-        tags=_tags(model["model_class_key"], model["parent_id"], model["tags"]),
+        tags=tags_of(model),
         parameters=_parameters(model["hyperparams"], model["evaluation"], data, environment),
         properties=_present(
             {
@@ -106,18 +107,35 @@ def _of_model(model: Record, job: Record | None, warnings: list[Record]) -> Expe
                 "parent_id": model["parent_id"],
                 "created_at": model["created_at"],
                 "artifact_sha256": model["artifact"]["sha256"],
+                TOLD_TAGS: json.dumps(model["tags"]) if model["tags"] else None,
             }
         ),
         command=_command(model, model["name"], model),
         started=started,
         ended=ended,
-        console=[*(warning["message"] for warning in warnings), comment],
+        console=[*(warning["message"] for warning in warnings), trained],
         packages=[f"{name}=={version}" for name, version in environment.items() if name != "python"],
         python=environment.get("python"),
         feature_types=model["feature_types"],
         metrics=metrics,
         labels={label_text(label): number for number, label in enumerate(model["classes"] or ())},
     )
+
+
+def comment_of(model: Record) -> str:
+    """Return the comment of a model: what it is, and its description."""
+    description = model.get("description")  # a release before it may have kept the record
+    return f"{_trained(model)}\n\n{description}" if description else _trained(model)
+
+
+def tags_of(model: Record) -> list[str]:
+    """Return the tags of a model, ours first."""
+    return _tags(model["model_class_key"], model["parent_id"], model["tags"])
+
+
+def _trained(model: Record) -> str:
+    called = f"{model['name']}:{model['version']} ({model['model_id']})"
+    return f"Model {called}, trained by Modelyard in {model['training_seconds']:.1f} s"
 
 
 def _of_job(job: Record, details: Record) -> Experiment:

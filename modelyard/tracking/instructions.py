@@ -12,6 +12,7 @@ from modelyard import models_registry
 from modelyard.errors import DataLoss, ModelyardError
 from modelyard.schemas import Tracking
 from modelyard.storage import ESTIMATOR_FILE, REPORT_FILE, ModelStore, Told, TrackedRun, TrackedRuns
+from modelyard.tracking import experiment
 from modelyard.tracking.live_runs import LiveRuns, News
 from modelyard.tracking.outbox import Outbox
 
@@ -140,7 +141,24 @@ class Instructions:
         return Instruction(key, said, None if run is None else run.told, size, job_id)
 
     def _state(self, key: str, task_id: str | None) -> dict[str, Any]:
-        return {"key": key, "project": self._project, "task_id": task_id, "state": self._state_of(key)}
+        edited = self._edited(key)
+        return {
+            "key": key,
+            "project": self._project,
+            "task_id": task_id,
+            "state": self._state_of(key),
+            "edited": edited,
+        }
+
+    def _edited(self, key: str) -> dict[str, Any] | None:
+        """Return what people say of a model since it was edited, None if it was not or is gone."""
+        run = self._runs.find(key)
+        if run is None or run.is_job or run.is_gone:
+            return None
+        if not any(event.verb == "edit" for event in self._store.history(key).events):
+            return None
+        tags = list(run.said["tags"])
+        return {"tags": tags, "ours": experiment.tags_of(run.said), "comment": experiment.comment_of(run.said)}
 
     def _state_of(self, key: str) -> str | None:
         """Return what became of a model, None if nothing has."""

@@ -16,7 +16,7 @@ import pytest
 from modelyard.bootstrap import build, open_tracker
 from modelyard.errors import InvalidTable, Unavailable
 from modelyard.ml_core.yard import Yard
-from modelyard.schemas import Evaluation, JobQuery, ModelMetadata, RetrainRequest, Tracking, TrainRequest
+from modelyard.schemas import Evaluation, JobQuery, ModelMetadata, RetrainRequest, Tracking, TrainRequest, UpdateRequest
 from modelyard.settings import Settings
 from modelyard.storage.upkeep import doctor, garbage
 from modelyard.storage.upkeep.backup import create, load
@@ -255,6 +255,28 @@ def test_what_becomes_of_a_model_is_told_as_tags(clearml: Double, storage_dir: P
     assert task["execution"]["artifacts"] == []
     assert clearml.files == {}
     assert clearml.calls.count("tasks.create") == 1
+
+
+def test_tags_and_description_are_told_anew(clearml: Double, storage_dir: Path) -> None:
+    with opened(storage_dir) as yard:
+        yard.serve()
+        train(yard, tags=["risk", "march"], description="Of March.")
+        wait_until_told(yard)
+        (task,), (entry,) = clearml.tasks.values(), clearml.models.values()
+        assert task["comment"].endswith(" s\n\nOf March.")
+        task["tags"].append("a person's own")
+        for tags, description in ((["april", "risk"], "Of April."), ([], "")):
+            answer = yard.update_model("size:1", UpdateRequest(tags=tags, description=description))
+            assert answer.tracking.status == "pending"
+            wait_until_told(yard)
+            assert task["tags"] == ["modelyard:logistic_regression", *tags, "a person's own"]
+            assert entry["tags"] == ["modelyard:logistic_regression", *tags]
+            assert task["comment"].endswith(description and f" s\n\n{description}")
+            assert entry["comment"] == task["comment"]
+        yard.delete("size:1")
+        wait_until_told(yard)
+    assert task["tags"] == ["modelyard:logistic_regression", "a person's own", "modelyard:deleted"]
+    assert task["status"] == "completed"
 
 
 def test_a_run_is_shown_while_it_goes_on(clearml: Double, storage_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from modelyard.dashboard.model_details import show_details
 from modelyard.dashboard.pages import train
 from modelyard.dashboard.report import show_metrics, show_report
 from modelyard.dashboard.texts import t
-from modelyard.schemas import ModelMetadata
+from modelyard.schemas import ModelMetadata, UpdateRequest, parse
 
 
 def show() -> None:
@@ -50,6 +50,8 @@ def _show_head(model: ModelMetadata) -> None:
     badges += [f":gray-badge[:material/sell: {escaped(tag)}]" for tag in model.tags]
     made = t("model.made", ago=formats.ago(model.created_at), took=formats.duration(model.training_seconds))
     st.markdown(" ".join(badges) + f" &nbsp; :small[{made}]")
+    if model.description:
+        st.text(model.description)
 
 
 def _show_actions(model: ModelMetadata) -> None:
@@ -70,12 +72,37 @@ def _show_actions(model: ModelMetadata) -> None:
             with notices.errors_in_place():
                 session.yard().restore(model.model_id)
                 st.rerun()
+        _offer_edit(model)
         _offer_downloads(model)
         if model.status == "active":
             _offer_deletion(model)
         else:
             with st.popover(t("model.delete_hard"), icon=":material/delete_forever:", key=f"end-{model.model_id}"):
                 _ask_for_end(model)
+
+
+def _offer_edit(model: ModelMetadata) -> None:
+    with st.popover(t("model.edit"), icon=":material/edit:", key=f"edit-{model.model_id}"):
+        tags = st.multiselect(
+            t("train.tags"),
+            model.tags,
+            model.tags,
+            accept_new_options=True,
+            placeholder=t("train.tags_hint"),
+            key=f"edit-tags-{model.model_id}",
+        )
+        description = st.text_area(
+            t("model.description"),
+            model.description,
+            max_chars=2000,
+            placeholder=t("model.description_hint"),
+            key=f"edit-description-{model.model_id}",
+        )
+        if st.button(t("model.save"), type="primary", icon=":material/check:", key=f"edit-save-{model.model_id}"):
+            with notices.errors_in_place():
+                changes = parse(UpdateRequest, {"tags": tags, "description": description})
+                session.yard().update_model(model.model_id, changes)
+                st.rerun()
 
 
 def _offer_downloads(model: ModelMetadata) -> None:

@@ -18,6 +18,7 @@ from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.pb.modelyard_pb2_grpc import ModelServiceStub
 from modelyard.references import check_job_id, parse_reference
 from modelyard.schemas import (
+    CheckRequest,
     EvaluateRequest,
     ExplainRequest,
     Explanations,
@@ -128,6 +129,15 @@ class GrpcClient(Client):
         message.y.extend(to_messages.labels(request))
         answer: pb.EvaluateResponse = self._send("Evaluate", message)
         return answer
+
+    def _check(self, request: CheckRequest) -> Any:
+        message = to_messages.check_message(request)
+        message.X.CopyFrom(table_chunks.whole(request.X, request.feature_names))
+        message.y.extend(to_messages.labels(request))
+        return self._send("CheckTable", message)
+
+    def _update(self, reference: str, changes: dict[str, Any]) -> Any:
+        return self._send("UpdateModel", to_messages.update_message(reference, changes))
 
     def close(self) -> None:
         self._channel.close()

@@ -12,6 +12,7 @@ import polars as pl
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import write_value
 from modelyard.schemas import (
+    CheckRequest,
     EvaluateRequest,
     ExplainRequest,
     PredictRequest,
@@ -29,28 +30,16 @@ def training_message(request: TrainRequest | RetrainRequest) -> pb.TrainRequest 
     """Return a request without its table and labels as a message. Raises what the core raises for broken text."""
     check_unicode(
         hyperparams=list(request.hyperparams),
-        target=request.target,
-        feature_names=request.feature_names,
-        feature_types=request.feature_types,
         tags=request.tags,
-        missing_markers=request.missing_markers,
-        column_roles=request.column_roles,
+        description=request.description,
         monotone=request.monotone,
-        exclude=request.exclude,
     )
-    types, markers = request.feature_types, request.missing_markers
     evaluation = request.evaluation if "evaluation" in request.model_fields_set else None
     fields: dict[str, Any] = {  # what is None stays unset
+        **_table_fields(request),
         "hyperparams": hyperparams_as_text(request.hyperparams),
-        "target": request.target,
-        "feature_names": request.feature_names,
-        "feature_types": types if isinstance(types, dict) else None,
-        "feature_type_list": pb.FeatureTypeList(values=types) if isinstance(types, list) else None,
-        "missing_markers": None if markers is None else pb.MissingMarkers(values=markers),
-        "column_roles": request.column_roles,
         "monotone": request.monotone,
-        "exclude": None if request.exclude is None else pb.ColumnNames(values=request.exclude),
-        **_reading(request),
+        "description": request.description,
         "evaluation": None if evaluation is None else pb.Evaluation(**evaluation.model_dump(exclude_unset=True)),
     }
     if isinstance(request, TrainRequest):
@@ -98,6 +87,20 @@ def evaluation_message(request: EvaluateRequest) -> pb.EvaluateRequest:
     )
 
 
+def check_message(request: CheckRequest) -> pb.CheckTableRequest:
+    """Return a request without its table and labels as a message. Raises what the core raises for broken text."""
+    check_unicode(model_class_key=request.model_class_key)
+    return pb.CheckTableRequest(
+        model_class_key=request.model_class_key or "", task=request.task or "", **_table_fields(request)
+    )
+
+
+def update_message(reference: str, changes: Mapping[str, Any]) -> pb.UpdateModelRequest:
+    """Return what shall be said of a model as a message."""
+    tags = pb.Tags(values=changes["tags"]) if "tags" in changes else None
+    return pb.UpdateModelRequest(model_id=reference, tags=tags, description=changes.get("description"))
+
+
 def training_parts(
     header: pb.TrainRequest | pb.RetrainRequest, chunks: Iterable[tuple[pb.Table, int]], y: Iterator[pb.Value]
 ) -> Iterator[pb.TrainStreamRequest]:
@@ -112,7 +115,7 @@ def training_parts(
         yield pb.TrainStreamRequest(chunk=pb.TrainChunk(y=more))
 
 
-def labels(request: TrainRequest | RetrainRequest | EvaluateRequest) -> Iterator[pb.Value]:
+def labels(request: TrainRequest | RetrainRequest | EvaluateRequest | CheckRequest) -> Iterator[pb.Value]:
     """Return a request's labels as Values, one at a time; none if a column of X holds them. Raises InvalidTable."""
     X = request.X
     if request.y is not None:
@@ -126,6 +129,29 @@ def labels(request: TrainRequest | RetrainRequest | EvaluateRequest) -> Iterator
 def hyperparams_as_text(given: Mapping[str, Any]) -> dict[str, str]:
     """Return hyperparams as the texts that the model class's schema reads back. Raises InvalidHyperparams."""
     return send_hyperparams(given, _as_text)
+
+
+def _table_fields(request: TrainRequest | RetrainRequest | CheckRequest) -> dict[str, Any]:
+    """Return what is said of a table to train on and its columns; what is None stays unset."""
+    check_unicode(
+        target=request.target,
+        feature_names=request.feature_names,
+        feature_types=request.feature_types,
+        missing_markers=request.missing_markers,
+        column_roles=request.column_roles,
+        exclude=request.exclude,
+    )
+    types, markers = request.feature_types, request.missing_markers
+    return {
+        "target": request.target,
+        "feature_names": request.feature_names,
+        "feature_types": types if isinstance(types, dict) else None,
+        "feature_type_list": pb.FeatureTypeList(values=types) if isinstance(types, list) else None,
+        "missing_markers": None if markers is None else pb.MissingMarkers(values=markers),
+        "column_roles": request.column_roles,
+        "exclude": None if request.exclude is None else pb.ColumnNames(values=request.exclude),
+        **_reading(request),
+    }
 
 
 def _reading(request: TableRequest) -> dict[str, Any]:

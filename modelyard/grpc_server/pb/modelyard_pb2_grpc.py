@@ -64,6 +64,11 @@ class ModelServiceStub:
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainRequest.SerializeToString,
                 response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainResponse.FromString,
                 _registered_method=True)
+        self.CheckTable = channel.unary_unary(
+                '/modelyard.v1.ModelService/CheckTable',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.CheckTableRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.CheckTableResponse.FromString,
+                _registered_method=True)
         self.Evaluate = channel.unary_unary(
                 '/modelyard.v1.ModelService/Evaluate',
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.EvaluateRequest.SerializeToString,
@@ -107,6 +112,11 @@ class ModelServiceStub:
         self.DeleteModel = channel.unary_unary(
                 '/modelyard.v1.ModelService/DeleteModel',
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DeleteModelRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.FromString,
+                _registered_method=True)
+        self.UpdateModel = channel.unary_unary(
+                '/modelyard.v1.ModelService/UpdateModel',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.UpdateModelRequest.SerializeToString,
                 response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.FromString,
                 _registered_method=True)
         self.RestoreModel = channel.unary_unary(
@@ -188,6 +198,13 @@ class ModelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckTable(self, request, context):
+        """Reads a table as a training would, and says what its owner should know before one. Nothing is kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Evaluate(self, request, context):
         """Judges up to ten models by a labelled table, and compares each pair of them; what it showed is kept.
         """
@@ -246,6 +263,13 @@ class ModelServiceServicer:
 
     def DeleteModel(self, request, context):
         """Retires a model: soft, it can be restored; hard, its artifact is gone for good.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateModel(self, request, context):
+        """Replaces the tags or the description of a model, a deleted one too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -326,6 +350,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainRequest.FromString,
                     response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainResponse.SerializeToString,
             ),
+            'CheckTable': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckTable,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.CheckTableRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.CheckTableResponse.SerializeToString,
+            ),
             'Evaluate': grpc.unary_unary_rpc_method_handler(
                     servicer.Evaluate,
                     request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.EvaluateRequest.FromString,
@@ -369,6 +398,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
             'DeleteModel': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteModel,
                     request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DeleteModelRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.SerializeToString,
+            ),
+            'UpdateModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateModel,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.UpdateModelRequest.FromString,
                     response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.SerializeToString,
             ),
             'RestoreModel': grpc.unary_unary_rpc_method_handler(
@@ -564,6 +598,33 @@ class ModelService:
             '/modelyard.v1.ModelService/Explain',
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainRequest.SerializeToString,
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ExplainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckTable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/CheckTable',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.CheckTableRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.CheckTableResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -806,6 +867,33 @@ class ModelService:
             target,
             '/modelyard.v1.ModelService/DeleteModel',
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DeleteModelRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/UpdateModel',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.UpdateModelRequest.SerializeToString,
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.FromString,
             options,
             channel_credentials,

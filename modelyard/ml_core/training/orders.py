@@ -14,11 +14,11 @@ from modelyard.ml_core.tasks import TASKS, Task
 from modelyard.ml_core.tasks.base import changed
 from modelyard.ml_core.training.monotone import resolve_monotone
 from modelyard.ml_core.training.plan import TrainingPlan
-from modelyard.ml_core.training.reading import kept_reading, reading_options
+from modelyard.ml_core.training.reading import kept_reading, read_table, reading_options
 from modelyard.models_registry import hyperparams
 from modelyard.models_registry.base import ModelClass
 from modelyard.schemas import ModelMetadata, ModelWarning, Reading, RetrainRequest, TrainRequest
-from modelyard.tables import UNPACKED_BYTES, TrainingTable, advice, read_training
+from modelyard.tables import UNPACKED_BYTES, TrainingTable, advice
 from modelyard.tables.contract import as_text
 
 
@@ -33,6 +33,7 @@ class TrainingOrder:
     name: str | None
     tags: tuple[str, ...]
     reading: Reading
+    description: str = ""
     parent_id: str | None = None
     parent_reference: str | None = None
 
@@ -53,6 +54,8 @@ class TrainingOrder:
         }
         if plan.monotone:
             said["monotone"] = plan.monotone
+        if self.description:  # so that without one the digest is that of releases before it
+            said["description"] = self.description
         return _digest(said, table)
 
     def fingerprint(self) -> str:
@@ -107,19 +110,14 @@ def order_training(
     """
     full = request if isinstance(request, TrainRequest) else _completed(request, parent)
     model_class = models_registry.model_class(full.model_class_key)
-    _check_task(full.task, model_class)
+    check_task(full.task, model_class)
     task = TASKS[model_class.task]
     checked = check_hyperparams(model_class, full.hyperparams)
     options = reading_options(request, parent, missing_markers, max_file_bytes)
-    table = read_training(
-        full.X,
-        full.y,
-        target=full.target,
-        feature_types=full.feature_types,
-        feature_names=full.feature_names,
-        options=options,
-        read_target=task.read_target(models_registry.keys_of_task),
-        target_type=task.target_type,
+    table = read_table(
+        full,
+        task,
+        options,
         inherited_types=None if parent is None else parent.feature_types,
         row_names=None if parent is None else _row_names(parent, full.X),
     )
@@ -133,6 +131,7 @@ def order_training(
         name=full.name,
         tags=tuple(full.tags),
         reading=kept_reading(options, table),
+        description=request.description,
         parent_id=None if parent is None else parent.model_id,
         parent_reference=None if isinstance(request, TrainRequest) else request.model_id,
     )
@@ -147,7 +146,8 @@ def check_hyperparams(model_class: ModelClass, given: dict[str, Any]) -> dict[st
     return checked
 
 
-def _check_task(asked: str | None, model_class: ModelClass) -> None:
+def check_task(asked: str | None, model_class: ModelClass) -> None:
+    """Raise InvalidRequest if a model class is of another task than the one asked for."""
     if asked is None or asked == model_class.task:
         return
     message = (

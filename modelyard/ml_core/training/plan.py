@@ -61,7 +61,7 @@ def check_plan(plan: TrainingPlan) -> None:
     early stopping without a validation to stop by; InvalidRequest for roles that the evaluation or the model class
     needs or does not know.
     """
-    _check_roles(plan)
+    check_roles(plan.table, plan.evaluation, plan.model_class)
     errors = plan.model_class.rules(plan.hyperparams, len(plan.table.contract.classes))
     if plan.evaluation.method == "none" and plan.stops_early:
         name = plan.model_class.early_stopping
@@ -75,24 +75,28 @@ def check_plan(plan: TrainingPlan) -> None:
         raise InvalidHyperparams.of(errors)
 
 
-def _check_roles(plan: TrainingPlan) -> None:
+def check_roles(table: TrainingTable, evaluation: Evaluation, model_class: ModelClass | None) -> None:
+    """Refuse roles that the evaluation or the model class (None: any) needs or does not know.
+
+    Raises InvalidRequest, and InvalidTable for a class whose rows all have the weight 0.
+    """
     errors = []
-    if plan.evaluation.method == "time" and plan.table.times is None:
+    if evaluation.method == "time" and table.times is None:
         message = (
             "evaluation method 'time' needs a column with the role 'time' to tell which rows are the latest: "
             "say which, such as column_roles {\"visited\": \"time\"}, or choose 'holdout' or 'cv'"
         )
         errors.append(FieldError(("evaluation", "method"), message, "time"))
-    name = plan.table.named_for("weight")
-    if name is not None and not plan.model_class.takes_weights:
+    name = table.named_for("weight")
+    if name is not None and model_class is not None and not model_class.takes_weights:
         message = (
-            f"column {name!r} cannot have the role 'weight' with model class {plan.model_class.key!r}, which does not "
+            f"column {name!r} cannot have the role 'weight' with model class {model_class.key!r}, which does not "
             "heed weights; choose another model class, or 'ignore'"
         )
         errors.append(FieldError(("column_roles", name), message, "weight"))
     if errors:
         raise InvalidRequest.of(errors)
-    _check_weights_of_classes(plan.table)
+    _check_weights_of_classes(table)
 
 
 def _check_weights_of_classes(table: TrainingTable) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from modelyard.schemas import ModelMetadata, Reading, RetrainRequest, TrainRequest
-from modelyard.tables import FileOptions, ReadingOptions, TrainingTable
+from collections.abc import Mapping, Sequence
+
+from modelyard import models_registry
+from modelyard.ml_core.tasks import Task
+from modelyard.schemas import CheckRequest, FeatureType, ModelMetadata, Reading, RetrainRequest, TrainRequest
+from modelyard.tables import FileOptions, ReadingOptions, TrainingTable, read_training
 
 
 def reading_options(
-    request: TrainRequest | RetrainRequest,
+    request: TrainRequest | RetrainRequest | CheckRequest,
     parent_model: ModelMetadata | None,
     missing_markers: tuple[str, ...],
     max_file_bytes: int,
@@ -39,7 +43,30 @@ def reading_options(
     )
 
 
-def _used(request: TrainRequest | RetrainRequest) -> set[str | None]:
+def read_table(
+    request: TrainRequest | CheckRequest,
+    task: Task,
+    options: ReadingOptions,
+    *,
+    inherited_types: Mapping[str, FeatureType] | None = None,
+    row_names: Sequence[str] | None = None,
+) -> TrainingTable:
+    """Read the table of a request for a task; `read_training` describes the rest. Raises InvalidTable."""
+    return read_training(
+        request.X,
+        request.y,
+        target=request.target,
+        feature_types=request.feature_types,
+        feature_names=request.feature_names,
+        options=options,
+        read_target=task.read_target(models_registry.keys_of_task),
+        target_type=task.target_type,
+        inherited_types=inherited_types,
+        row_names=row_names,
+    )
+
+
+def _used(request: TrainRequest | RetrainRequest | CheckRequest) -> set[str | None]:
     """Return the columns of which a request speaks in other fields: they have the parent's role no longer."""
     types = request.feature_types
     return {request.target, *(types if isinstance(types, dict) else ()), *(request.exclude or ())}

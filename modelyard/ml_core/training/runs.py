@@ -97,6 +97,7 @@ def write_order(folder: Path, order: TrainingOrder) -> None:
         "warnings": [warning.model_dump() for warning in table.warnings],
         "name": order.name,
         "tags": order.tags,
+        "description": order.description,
         "reading": order.reading.model_dump(),
         "parent_id": order.parent_id,
     }
@@ -136,6 +137,7 @@ def read_order(folder: Path) -> TrainingOrder:
         name=said["name"],
         tags=tuple(said["tags"]),
         reading=Reading.model_validate(said["reading"]),
+        description=said.get("description", ""),
         parent_id=said["parent_id"],
     )
 
@@ -178,6 +180,7 @@ def describe(order: TrainingOrder, trained: Trained) -> ModelDescription:
         fingerprint=order.fingerprint(),
         features_fingerprint=features_fingerprint(contract.expand(plan.table.frame)),
         tags=list(order.tags),
+        description=order.description,
         warnings=list(trained.warnings),
         evaluation=plan.evaluation,  # as asked for, so that a retraining on more rows asks for it again
         reading=order.reading,

@@ -35,7 +35,11 @@ from modelyard.ml_core.validation_predictions import ValidationPredictions
 from modelyard.models_registry.base import Fit, FitTask, OnProgress
 from modelyard.schemas import ModelWarning, Report
 from modelyard.tables import profile_columns
+from modelyard.tables.checks import check_table
 from modelyard.tables.contract import as_text
+
+_LookedAt = tuple[dict[str, dict[str, Any]], tuple[ModelWarning, ...]]
+"""The profile of each column, and the findings of the table."""
 
 
 def run_training(plan: TrainingPlan, on_progress: OnProgress | None = None) -> Trained:
@@ -48,11 +52,12 @@ def run_training(plan: TrainingPlan, on_progress: OnProgress | None = None) -> T
     started = time.perf_counter()
     check_plan(plan)
     with ThreadPoolExecutor(1, "profile") as side:
-        trained = _train(plan, on_progress, side.submit(profile_columns, plan.table))
+        looked_at = side.submit(lambda: (profile_columns(plan.table), check_table(plan.table)))
+        trained = _train(plan, on_progress, looked_at)
     return replace(trained, seconds=time.perf_counter() - started)
 
 
-def _train(plan: TrainingPlan, on_progress: OnProgress | None, columns: Future[dict[str, dict[str, Any]]]) -> Trained:
+def _train(plan: TrainingPlan, on_progress: OnProgress | None, looked_at: Future[_LookedAt]) -> Trained:
     task, contract, truth, weights = plan.task, plan.table.contract, plan.table.codes, plan.table.weights
     splits = split_by_roles(plan.evaluation, plan.table) or task.split(plan.evaluation, plan.table)
     fits = _Fits(plan, ProgressStream(on_progress, len(splits.parts) + 1))
@@ -65,7 +70,8 @@ def _train(plan: TrainingPlan, on_progress: OnProgress | None, columns: Future[d
         **task.training_metrics(truth, fits.scores(final), weights),
         **(validation.metrics if validation else {}),
     }
-    warnings = _warnings(plan, splits, final, parts)
+    columns, checked = looked_at.result()
+    warnings = (*plan.table.warnings, *checked, *_warnings(plan, splits, final, parts))
     judged: dict[str, Any] = {}
     if validation is not None:
         worries = task.warnings(validation.truth, validation.scores, contract)
@@ -76,7 +82,7 @@ def _train(plan: TrainingPlan, on_progress: OnProgress | None, columns: Future[d
         **judged,
         learning_curve=validation.learning_curve if validation else mean_curve([final.learning_curve]),
         feature_importances=_finite(plan.model_class.feature_importances(final.estimator, fits.contract, fits.frame)),
-        columns=columns.result(),
+        columns=columns,
         rows=_row_counts(len(truth), splits.parts, validation),
         warnings=list(warnings),
     )
@@ -167,7 +173,7 @@ class _Fits:
 
 
 def _warnings(plan: TrainingPlan, splits: Splits, final: Fit, parts: Sequence[FittedPart]) -> tuple[ModelWarning, ...]:
-    """Return all warnings; what only the evaluation's fits said is marked as theirs, and said once."""
+    """Return the warnings of evaluation and fits; what only the evaluation's fits said is marked so, and said once."""
     said = {(warning.code, warning.column) for warning in final.warnings}
     in_evaluation: dict[tuple[str, str | None], ModelWarning] = {}
     for part in parts:
@@ -178,7 +184,7 @@ def _warnings(plan: TrainingPlan, splits: Splits, final: Fit, parts: Sequence[Fi
     stops_late: tuple[ModelWarning, ...] = ()
     if plan.evaluation.method != splits.evaluation.method and plan.stops_early:
         stops_late = (ModelWarning(code=FALLBACK, message="without a validation there was no early stopping"),)
-    return (*plan.table.warnings, *splits.warnings, *stops_late, *final.warnings, *in_evaluation.values())
+    return (*splits.warnings, *stops_late, *final.warnings, *in_evaluation.values())
 
 
 def _row_counts(total: int, parts: Sequence[Part], validation: Validation | None) -> dict[str, int]:

@@ -12,9 +12,17 @@ from typing import Any
 
 import orjson
 
-from modelyard.schemas import EvaluateRequest, Evaluation, RetrainRequest, ServingRequest, TrainRequest, check_unicode
+from modelyard.schemas import (
+    CheckRequest,
+    EvaluateRequest,
+    Evaluation,
+    RetrainRequest,
+    ServingRequest,
+    TrainRequest,
+    check_unicode,
+)
 
-AnyRequest = TrainRequest | RetrainRequest | EvaluateRequest | ServingRequest
+AnyRequest = TrainRequest | RetrainRequest | EvaluateRequest | CheckRequest | ServingRequest
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 

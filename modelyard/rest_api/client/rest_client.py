@@ -21,6 +21,7 @@ from modelyard.references import check_job_id
 from modelyard.rest_api.client import json_out
 from modelyard.rest_api.problems import MEDIA_TYPE, from_problem
 from modelyard.schemas import (
+    CheckRequest,
     EvaluateRequest,
     ExplainRequest,
     Explanations,
@@ -95,6 +96,12 @@ class RestClient(Client):
 
     def _evaluate(self, request: EvaluateRequest) -> httpx.Response:
         return self._send("/evaluate", request)
+
+    def _check(self, request: CheckRequest) -> httpx.Response:
+        return self._send("/tables/check", request)
+
+    def _update(self, reference: str, changes: dict[str, Any]) -> httpx.Response:
+        return self._request("PATCH", f"/models/{quote(reference, safe='')}", json=changes)
 
     def close(self) -> None:
         self._http.close()

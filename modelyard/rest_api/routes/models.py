@@ -1,4 +1,4 @@
-"""The models there are: list, look, download, retire, bring back."""
+"""The models there are: list, look, describe, download, retire, bring back."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import base64
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
+from fastapi import Request as HttpRequest
 from pydantic import Field
 
 from modelyard.ml_core.desk import Desk
-from modelyard.rest_api.openapi import error_responses
-from modelyard.schemas import ModelHistory, ModelMetadata, ModelPage, ModelQuery, Report, Request
+from modelyard.rest_api.bodies import read_json
+from modelyard.rest_api.openapi import error_responses, json_body
+from modelyard.schemas import ModelHistory, ModelMetadata, ModelPage, ModelQuery, Report, Request, UpdateRequest
 
 PICKLE = "application/octet-stream"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -36,6 +38,12 @@ def router(desk: Desk) -> APIRouter:
     async def get_model(reference: str) -> ModelMetadata:
         """Return what is known of a model, by its id, its name (the latest active version) or `name:3`."""
         return desk.get_model(reference)
+
+    @routes.patch("/{reference}", responses=error_responses(400, 404, 413), openapi_extra=json_body(UpdateRequest))
+    async def update_model(reference: str, request: HttpRequest) -> ModelMetadata:
+        """Replace the tags or the description of a model; what is left out stays as it is."""
+        with (await read_json(request, UpdateRequest))() as changes:
+            return await desk.update_model(reference, changes)
 
     @routes.get("/{reference}/report", responses=error_responses(400, 404))
     async def get_report(reference: str) -> Report:

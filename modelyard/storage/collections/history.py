@@ -53,7 +53,7 @@ def left_of(documents: Documents, model_id: str) -> Collections | None:
 
 
 def to_be_told(tracking: Tracking) -> Tracking:
-    """Return a model's tracking after a change of status: pending if the tracker knows the model."""
+    """Return a model's tracking after a change: pending if the tracker knows the model."""
     return tracking.model_copy(update={"status": "pending"}) if tracking.status == "sent" else tracking
 
 

@@ -26,7 +26,7 @@ class IndexEntry:
         self.version: int = metadata["version"]
         self.active = False
         self.model_class_key: str = intern(metadata["model_class_key"])
-        self.tags: tuple[str, ...] = tuple(map(intern, metadata["tags"]))
+        self.tags: tuple[str, ...] = ()
 
 
 class ModelIndex:
@@ -99,7 +99,8 @@ class ModelIndex:
             self._put_version(entry)
         else:
             self.active_count -= entry.active
-        entry.active = metadata["status"] == "active"  # nothing else of it ever changes
+        entry.active = metadata["status"] == "active"
+        entry.tags = tuple(map(intern, metadata["tags"]))  # nothing else of it ever changes
         self.active_count += entry.active
         latest = self.latest_active.get(entry.name)
         if entry.active and (latest is None or latest.version < entry.version):

@@ -12,7 +12,16 @@ import uuid_utils
 
 from modelyard.errors import DataLoss, FailedPrecondition, InvalidRequest, ModelGone, ModelNotFound, Unavailable
 from modelyard.references import parse_reference
-from modelyard.schemas import ModelDescription, ModelHistory, ModelPage, ModelQuery, Status, Tracking, check_name
+from modelyard.schemas import (
+    EventVerb,
+    ModelDescription,
+    ModelHistory,
+    ModelPage,
+    ModelQuery,
+    Status,
+    Tracking,
+    check_name,
+)
 from modelyard.storage.artifacts.environment import check_environment
 from modelyard.storage.artifacts.estimators import unpickle
 from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, ESTIMATOR_FILE
@@ -135,11 +144,17 @@ class ModelStore:
                 raise ModelGone(f"model {gone} was deleted for good; it cannot be restored")
             record = self._record(find(self._index, meant).model_id)
             if record.metadata.status != status:
-                now = datetime.now(UTC)
-                tracking = history.to_be_told(record.metadata.tracking)
-                record = record.with_metadata(status=status, updated_at=now, tracking=tracking)
-                transaction.put(MODELS, record.metadata.model_id, model_document(record))
-                history.note(transaction, record, "restore" if status == "active" else "delete", now)
+                record = _changed(transaction, record, "restore" if status == "active" else "delete", status=status)
+        return record
+
+    def update(self, reference: str, tags: list[str] | None, description: str | None) -> ModelRecord:
+        """Replace the tags or the description of a model; None leaves them, and nothing changes if they are so."""
+        said = {"tags": tags, "description": description}
+        with self._documents.transaction() as transaction:
+            record = self._record(find(self._index, parse_reference(reference)).model_id)
+            new = {name: value for name, value in said.items() if value not in (None, getattr(record.metadata, name))}
+            if new:
+                record = _changed(transaction, record, "edit", **new)
         return record
 
     def delete_for_good(self, reference: str) -> None:
@@ -220,6 +235,15 @@ class ModelStore:
             if model_id in self._index.by_id:
                 return DataLoss(f"{path} is missing, which model {model_id} needs")
             return not_found(self._index, model_id)
+
+
+def _changed(transaction: Transaction, record: ModelRecord, verb: EventVerb, **new: Any) -> ModelRecord:
+    """Store a change of a model's metadata, with its event; the tracker is to be told if it knows the model."""
+    now = datetime.now(UTC)
+    record = record.with_metadata(**new, updated_at=now, tracking=history.to_be_told(record.metadata.tracking))
+    transaction.put(MODELS, record.metadata.model_id, model_document(record))
+    history.note(transaction, record, verb, now)
+    return record
 
 
 def _record(model_id: str, raw: bytes | None) -> ModelRecord:
