@@ -208,7 +208,9 @@ def _intervals(rows: Iterable[tuple[float, float]]) -> Iterable[bytes]:
 
 def _training_fields(message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y: Iterable[pb.Value]) -> dict[str, Any]:
     fields = _table_fields(message, sent, y) | _given(
-        hyperparams=dict(sorted(message.hyperparams.items())), description=message.description
+        hyperparams=dict(sorted(message.hyperparams.items())),
+        monotone=dict(sorted(message.monotone.items())),
+        description=message.description,
     )
     if message.HasField("evaluation"):
         fields["evaluation"] = messages.read_fields(message.evaluation)
@@ -224,7 +226,6 @@ def _table_fields(
         feature_types=dict(sorted(message.feature_types.items())),
         feature_names=list(sent.feature_names or message.feature_names),
         column_roles=dict(sorted(message.column_roles.items())),
-        monotone=dict(sorted(message.monotone.items())),
     )
     if message.HasField("feature_type_list"):
         fields["feature_types"] = list(message.feature_type_list.values)
