@@ -17,12 +17,14 @@ from modelyard.grpc_server.table_messages import Sent
 from modelyard.grpc_server.values import NoValue, read_value, write_values
 from modelyard.models_registry import hyperparams
 from modelyard.schemas import (
+    Decision,
     JobQuery,
     ModelClassInfo,
     ModelMetadata,
     ModelQuery,
     Predictions,
     PredictRequest,
+    ResolvedDecision,
     RetrainRequest,
     TableRequest,
     TrainRequest,
@@ -64,7 +66,14 @@ def read_predict(message: pb.PredictRequest, sent: Sent) -> PredictRequest:
         fields["feature_names"] = list(names)
     if "names" in fields:
         fields["names"] = list(fields["names"].values)
+    if "decision" in fields:
+        fields["decision"] = messages.read_fields(message.decision)
     return parse(PredictRequest, fields)
+
+
+def read_decision(message: pb.SetDecisionRequest) -> Decision:
+    """Read the decision that a model is to obey. Raises InvalidRequest."""
+    return parse(Decision, messages.read_fields(message.decision))
 
 
 def read_query(message: pb.ListTrainedModelsRequest) -> ModelQuery:
@@ -93,7 +102,16 @@ def write_predictions(found: Predictions) -> bytes:
     if found.warnings:
         warnings = [messages.write(pb.Warning, warning) for warning in found.warnings]
         parts.append(pb.PredictResponse(warnings=warnings).SerializeToString())
+    if found.decision is not None:
+        parts.append(_decision(found.decision.json_text))
     return b"".join(parts)
+
+
+@lru_cache(maxsize=256)
+def _decision(json_text: bytes) -> bytes:
+    """Return the bytes of a decision in an answer."""
+    decision = messages.write(pb.Decision, ResolvedDecision.model_validate_json(json_text))
+    return pb.PredictResponse(decision=decision).SerializeToString()
 
 
 @lru_cache(maxsize=256)
@@ -137,6 +155,8 @@ def _training_fields(message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y
     )
     if message.HasField("evaluation"):
         fields["evaluation"] = messages.read_fields(message.evaluation)
+    if message.HasField("decision"):
+        fields["decision"] = messages.read_fields(message.decision)
     if message.HasField("feature_type_list"):
         fields["feature_types"] = list(message.feature_type_list.values)
     for name in ("missing_markers", "exclude"):

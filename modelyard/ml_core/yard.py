@@ -16,7 +16,8 @@ from modelyard import calls, models_registry
 from modelyard.calls import Calls, verb
 from modelyard.errors import FailedPrecondition, Unavailable
 from modelyard.jobs import Jobs, NewJob
-from modelyard.ml_core.sentences import model_of, say
+from modelyard.ml_core.deciding import stored
+from modelyard.ml_core.sentences import decision_in_words, model_of, say
 from modelyard.ml_core.serving import predicting
 from modelyard.ml_core.serving.loaded import LoadedModel, LoadedModels
 from modelyard.ml_core.serving.warming import Warming
@@ -24,6 +25,8 @@ from modelyard.ml_core.training.orders import TrainingOrder, order_training
 from modelyard.ml_core.training.plan import check_plan
 from modelyard.ml_core.training.runs import write_order
 from modelyard.schemas import (
+    Decision,
+    DecisionReport,
     Health,
     Job,
     JobPage,
@@ -133,7 +136,7 @@ class Yard(Verbs):
     @verb
     def predict(self, request: PredictRequest) -> Predictions:
         """Predict the label, or the number, of each row. See `Verbs.predict`."""
-        return self.predict_by(self.loaded.get(request.model_id), request)
+        return self.predict_by(self.loaded.get(request.model_id, request.decision), request)
 
     def warm_up(self) -> None:
         """Load models and import libraries in a thread, so that the first to ask need not wait; ends with `close`."""
@@ -187,6 +190,19 @@ class Yard(Verbs):
         """Return what the evaluation of a model showed. See `Verbs.get_report`."""
         record = self._store.get(reference)
         return Report.model_validate_json(self._store.read_file(record, "report.json"))
+
+    @verb
+    def set_decision(self, reference: str, decision: Decision) -> ModelMetadata:
+        """Have a model's answers obey a decision. See `Verbs.set_decision`."""
+        record = self._store.get_active(reference)
+        resolved = stored.resolved(self._store, record, decision)
+        model = self._store.set_decision(record.metadata.model_id, resolved).metadata
+        return say(model, "{} answers " + decision_in_words(resolved).replace("{", "{{").replace("}", "}}"))
+
+    @verb
+    def get_decision(self, reference: str) -> DecisionReport:
+        """Return the decision of a model, and what it does. See `Verbs.get_decision`."""
+        return stored.reported(self._store, self._store.get(reference))
 
     @verb
     def get_history(self, reference: str) -> ModelHistory:

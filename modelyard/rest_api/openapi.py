@@ -13,10 +13,10 @@ from pydantic.json_schema import models_json_schema
 from modelyard.rest_api import problems
 from modelyard.rest_api.bodies import TABLE_BODIES, TEXT_FIELDS
 from modelyard.rest_api.prediction_formats import MEDIA_TYPES
-from modelyard.schemas import PredictRequest, RetrainRequest, TrainRequest
+from modelyard.schemas import Decision, PredictRequest, RetrainRequest, TrainRequest
 
 _REF = "#/components/schemas/{model}"
-_BODIES: tuple[type[BaseModel], ...] = (TrainRequest, RetrainRequest, PredictRequest)
+_BODIES: tuple[type[BaseModel], ...] = (TrainRequest, RetrainRequest, PredictRequest, Decision)
 
 _X = [
     {"age": 39, "job": "clerk"},
@@ -43,10 +43,12 @@ PREDICT_EXAMPLE: dict[str, Any] = {
     "X": [{"age": 44, "job": "clerk"}],
     "probabilities": True,
 }
+DECISION_EXAMPLE: dict[str, Any] = {"rule": "costs", "costs": {"yes": {"no": 10}, "no": {"yes": 1}}}
 EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     TrainRequest: TRAIN_EXAMPLE,
     RetrainRequest: RETRAIN_EXAMPLE,
     PredictRequest: PREDICT_EXAMPLE,
+    Decision: DECISION_EXAMPLE,
 }
 
 _PROBLEM: dict[str, Any] = {

@@ -16,6 +16,14 @@ from modelyard.schemas.base import (
     StatusFilter,
     TaskName,
 )
+from modelyard.schemas.decisions import (
+    MOST_PROBABLE,
+    Decision,
+    DecisionMetrics,
+    DecisionPoint,
+    DecisionReport,
+    ResolvedDecision,
+)
 from modelyard.schemas.health import Backlog, Health
 from modelyard.schemas.hyperparams import from_texts, types_of
 from modelyard.schemas.jobs import Job, JobError, JobPage, JobProgress, WrongPlace
@@ -63,6 +71,7 @@ from modelyard.schemas.targets import MOST_SINGLE_CLASSES, is_hopeless
 __all__ = [
     "IDEMPOTENCY_KEY_PATTERN",
     "MODEL_ID_PATTERN",
+    "MOST_PROBABLE",
     "MOST_SINGLE_CLASSES",
     "NAME_PATTERN",
     "ActualAndPredicted",
@@ -70,6 +79,10 @@ __all__ = [
     "Backlog",
     "ConfusionMatrix",
     "Curve",
+    "Decision",
+    "DecisionMetrics",
+    "DecisionPoint",
+    "DecisionReport",
     "Evaluation",
     "EventVerb",
     "FeatureType",
@@ -101,6 +114,7 @@ __all__ = [
     "Reading",
     "Report",
     "Request",
+    "ResolvedDecision",
     "RetrainRequest",
     "Status",
     "StatusFilter",

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from pydantic import Field
+
 from modelyard.schemas.base import Decimal, FeatureType, Frozen, Label, ModelWarning, Prediction, Status, Thousands
+from modelyard.schemas.decisions import ResolvedDecision
 from modelyard.schemas.requests import Evaluation
 
 
@@ -90,12 +93,15 @@ class ModelDescription(Frozen):
 
 
 class ModelMetadata(ModelDescription, ModelIdentity):
-    """All that is known of a model but its report. Only `status`, `updated_at` (UTC) and `tracking` ever change.
+    """All that is known of a model but its report.
 
-    `message` says in a sentence what the verb did; it is not stored.
+    Only `status`, `decision`, `updated_at` (UTC) and `tracking` ever change. `decision` is how the model's
+    probabilities become answers; null: by the most probable class, or the model has none. `message` says in a sentence
+    what the verb did; it is not stored.
     """
 
     status: Status = "active"
+    decision: ResolvedDecision | None = None
     tracking: Tracking = Tracking()
     updated_at: datetime
     artifact: Artifact
@@ -109,18 +115,20 @@ class ModelPage(Frozen):
     next_cursor: str | None = None
 
 
-EventVerb = Literal["train", "retrain", "delete", "restore", "gc", "repair"]
+EventVerb = Literal["train", "retrain", "decision", "delete", "restore", "gc", "repair"]
 
 
 class ModelEvent(Frozen):
     """One thing that happened to a model: by which verb, when (UTC), and the status that it left the model in.
 
     `gone`: deleted for good. `gc` deletes for good what was deleted long ago; `repair` is what `doctor` did.
+    `decision` is the one that was set.
     """
 
     verb: EventVerb
     at: datetime
     status: Literal["active", "deleted", "gone"]
+    decision: ResolvedDecision | None = Field(None, exclude_if=lambda value: value is None)
 
 
 class ModelHistory(ModelIdentity):
@@ -148,7 +156,8 @@ class ModelClassInfo(Frozen):
 class Predictions:
     """What a model says of n rows: n labels and, if asked for, n lists of one probability a class of `classes`.
 
-    For regression they are n numbers, `classes` and `probabilities` null.
+    `decision` is the one that the labels obey. For regression there are n numbers; `classes`, `probabilities` and
+    `decision` are null.
     """
 
     model_id: str
@@ -156,3 +165,4 @@ class Predictions:
     classes: list[bool | int | str] | None
     probabilities: list[list[float]] | None = None
     warnings: list[ModelWarning] = field(default_factory=list)
+    decision: ResolvedDecision | None = None

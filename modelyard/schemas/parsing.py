@@ -37,6 +37,7 @@ _WORDS = {
     "float_type": "must be a number",
     "finite_number": "must be a finite number",
     "literal_error": "must be {expected}",
+    "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
 }
@@ -96,7 +97,8 @@ def check_unicode(**fields: object) -> None:
 def _fields_of(kind: type[BaseModel]) -> list[str]:
     """Return the names of a model's fields, those that are required first."""
     fields = kind.model_fields
-    return sorted(fields, key=lambda name: not fields[name].is_required())
+    names = sorted(fields, key=lambda name: not fields[name].is_required())
+    return [fields[name].alias or name for name in names]
 
 
 def _model_at(kind: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, StrictBool, WithJsonSchema
 
 from modelyard.schemas.base import JobStatus, Request, StatusFilter, TaskName
+from modelyard.schemas.decisions import Decision
 from modelyard.schemas.naming import check_name
 from modelyard.schemas.reading import TableRequest
 from modelyard.schemas.showing import shown
@@ -78,7 +79,8 @@ class TrainRequest(TableRequest):
     `X` is rows, records or columns (as in JSON), a polars DataFrame, or the `pathlib.Path` of a file. The labels are
     `y`, or the column of `X` that `target` names; with both, `target` is only y's name. `task` may say what is to be
     predicted, labels or numbers; a model class of the other task is then refused. `missing_markers` are texts that mean
-    a missing cell, instead of those of the server's settings. `exclude` names columns to leave out.
+    a missing cell, instead of those of the server's settings. `exclude` names columns to leave out. `decision` is how
+    the model's probabilities become answers; left out, by the most probable class.
     """
 
     model_class_key: str = Field(validation_alias=AliasChoices("model_class_key", "modelclasskey"))
@@ -94,13 +96,15 @@ class TrainRequest(TableRequest):
     evaluation: Evaluation = Evaluation()
     missing_markers: MissingMarkers | None = None
     exclude: list[str] | None = None
+    decision: Decision | None = None
 
 
 class RetrainRequest(TableRequest):
     """A new table for an existing model, and what shall differ from its parent.
 
     `model_id` is a reference. Left out, `feature_types`, `tags`, `evaluation`, `missing_markers`, `exclude` and all
-    that says how a table is read are the parent's; `hyperparams` are merged over the parent's.
+    that says how a table is read are the parent's; `hyperparams` are merged over the parent's. So is the rule of its
+    `decision`, whose threshold is found anew; one that was given stays, with a warning.
     """
 
     model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
@@ -114,18 +118,21 @@ class RetrainRequest(TableRequest):
     evaluation: Evaluation | None = None
     missing_markers: MissingMarkers | None = None
     exclude: list[str] | None = None
+    decision: Decision | None = None
 
 
 class PredictRequest(TableRequest):
     """A table to predict for, by the model that the reference `model_id` means.
 
-    How the table is read is said only if it is not read as in training.
+    How the table is read is said only if it is not read as in training. `decision` holds for this request instead of
+    the model's own.
     """
 
     model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
     X: TableValue
     feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
     probabilities: StrictBool = False
+    decision: Decision | None = None
 
 
 class ModelQuery(Request):

@@ -13,7 +13,7 @@ from modelyard.errors import Internal
 from modelyard.grpc_server import messages
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import read_value
-from modelyard.schemas import ModelClassInfo, ModelMetadata, ModelWarning, Predictions
+from modelyard.schemas import ModelClassInfo, ModelMetadata, ModelWarning, Predictions, ResolvedDecision
 from modelyard.tables import advice
 
 AnswerT = TypeVar("AnswerT")
@@ -40,6 +40,7 @@ def read_predictions(message: pb.PredictResponse, *, probabilities: bool) -> Pre
         classes=classes,
         probabilities=[list(row.values) for row in message.probabilities] if probabilities and classes else None,
         warnings=[messages.read(ModelWarning, warning) for warning in message.warnings],
+        decision=messages.read(ResolvedDecision, message.decision) if message.HasField("decision") else None,
     )
 
 

@@ -17,7 +17,7 @@ from modelyard.grpc_server.client import from_messages, table_chunks, to_message
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.pb.modelyard_pb2_grpc import ModelServiceStub
 from modelyard.references import check_job_id, parse_reference
-from modelyard.schemas import Job, Predictions, PredictRequest, RetrainRequest, TrainRequest
+from modelyard.schemas import Decision, Job, Predictions, PredictRequest, RetrainRequest, TrainRequest
 
 AnswerT = TypeVar("AnswerT")
 Chunk = tuple[pb.Table, int]
@@ -43,6 +43,8 @@ _CALLS: dict[str, tuple[str, type[Message]]] = {
     "get_model": ("GetModelInfo", pb.GetModelInfoRequest),
     "list_model_classes": ("ListAvailableModels", pb.ListAvailableModelsRequest),
     "get_report": ("GetReport", pb.GetReportRequest),
+    "set_decision": ("SetDecision", pb.SetDecisionRequest),
+    "get_decision": ("GetDecision", pb.GetDecisionRequest),
     "get_history": ("GetHistory", pb.GetHistoryRequest),
     "health": ("HealthCheck", pb.HealthCheckRequest),
 }
@@ -110,7 +112,8 @@ class GrpcClient(Client):
 
     def _call(self, verb: str, **fields: Any) -> Any:
         method, message = _CALLS[verb]
-        return self._send(method, message(**fields))
+        decided = {name: to_messages.decision(value) for name, value in fields.items() if isinstance(value, Decision)}
+        return self._send(method, message(**{**fields, **decided}))
 
     def _read(self, kind: type[AnswerT], answer: Any) -> AnswerT:
         return from_messages.read(kind, answer)

@@ -9,9 +9,10 @@ from typing import Any
 
 import polars as pl
 
+from modelyard.grpc_server import messages
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import write_value
-from modelyard.schemas import PredictRequest, RetrainRequest, TableRequest, TrainRequest, check_unicode
+from modelyard.schemas import Decision, PredictRequest, RetrainRequest, TableRequest, TrainRequest, check_unicode
 from modelyard.tables.wire import Plain, check_target, plain_labels, send_hyperparams
 
 _LABELS_A_MESSAGE = 50_000
@@ -39,6 +40,7 @@ def training_message(request: TrainRequest | RetrainRequest) -> pb.TrainRequest 
         "missing_markers": None if markers is None else pb.MissingMarkers(values=markers),
         "exclude": None if request.exclude is None else pb.ColumnNames(values=request.exclude),
         **_reading(request),
+        "decision": decision(request.decision),
         "evaluation": None if evaluation is None else pb.Evaluation(**evaluation.model_dump(exclude_unset=True)),
     }
     if isinstance(request, TrainRequest):
@@ -61,6 +63,7 @@ def prediction_message(request: PredictRequest) -> pb.PredictRequest:
         model_id=request.model_id,
         probabilities=request.probabilities,
         feature_names=request.feature_names,
+        decision=decision(request.decision),
         **_reading(request),
     )
 
@@ -77,6 +80,14 @@ def training_parts(
         yield pb.TrainStreamRequest(chunk=pb.TrainChunk(X=table, y=islice(y, rows)))
     while more := list(islice(y, _LABELS_A_MESSAGE)):
         yield pb.TrainStreamRequest(chunk=pb.TrainChunk(y=more))
+
+
+def decision(asked: Decision | None) -> pb.Decision | None:
+    """Return a decision as a message, None for none. Raises InvalidRequest for broken text."""
+    if asked is None:
+        return None
+    check_unicode(decision=asked.model_dump())
+    return messages.write(pb.Decision, asked)
 
 
 def labels(request: TrainRequest | RetrainRequest) -> Iterator[pb.Value]:

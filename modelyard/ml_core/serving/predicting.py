@@ -43,10 +43,11 @@ def predict_many(model: LoadedModel, table: Table, request: PredictRequest) -> P
     scores = model.predictor.many(table.frame if model.reads_enums else table.text_frame)
     return Predictions(
         model_id=model.model_id,
-        predictions=model.task.many_answers(scores, model.contract),
+        predictions=model.task.many_answers(scores, model.contract, model.deciding.decider),
         classes=list(model.contract.classes) or None,
         probabilities=scores.tolist() if request.probabilities and model.contract.classes else None,
         warnings=list(table.warnings),
+        decision=model.deciding.decision,
     )
 
 
@@ -55,8 +56,9 @@ def answer_few(model: LoadedModel, scores: list[list[float]], checked: FewRows, 
     classes = model.contract.classes
     return Predictions(
         model_id=model.model_id,
-        predictions=model.task.answers(scores, model.contract),
+        predictions=model.task.answers(scores, model.contract, model.deciding.decider),
         classes=list(classes) or None,
         probabilities=scores if request.probabilities and classes else None,
         warnings=list(checked.warnings),
+        decision=model.deciding.decision,
     )

@@ -12,11 +12,12 @@ from modelyard import models_registry
 from modelyard.errors import FieldError, InvalidHyperparams, InvalidRequest
 from modelyard.ml_core.tasks import TASKS, Task
 from modelyard.ml_core.tasks.base import changed
+from modelyard.ml_core.training.decided import ordered_decision
 from modelyard.ml_core.training.plan import TrainingPlan
 from modelyard.ml_core.training.reading import kept_reading, reading_options
 from modelyard.models_registry import hyperparams
 from modelyard.models_registry.base import ModelClass
-from modelyard.schemas import ModelMetadata, ModelWarning, Reading, RetrainRequest, TrainRequest
+from modelyard.schemas import Decision, ModelMetadata, ModelWarning, Reading, RetrainRequest, TrainRequest
 from modelyard.tables import UNPACKED_BYTES, TrainingTable, advice, read_training
 
 
@@ -31,6 +32,7 @@ class TrainingOrder:
     name: str | None
     tags: tuple[str, ...]
     reading: Reading
+    decision: Decision | None = None
     parent_id: str | None = None
     parent_reference: str | None = None
 
@@ -49,6 +51,8 @@ class TrainingOrder:
             "reading": self.reading.model_dump(),
             "parent": self.parent_reference,  # as written: a name means another model after each retraining
         }
+        if self.decision is not None:
+            said["decision"] = self.decision.model_dump()
         return _digest(said, table)
 
     def fingerprint(self) -> str:
@@ -112,11 +116,15 @@ def order_training(
     )
     if parent is not None:
         table = replace(table, warnings=(*table.warnings, *_changes(parent, table, task)))
+    decision, doubts = ordered_decision(request.decision, full.evaluation, table.contract.classes, parent)
+    if doubts:
+        table = replace(table, warnings=(*table.warnings, *doubts))
     return TrainingOrder(
         plan=TrainingPlan(model_class=model_class, hyperparams=checked, evaluation=full.evaluation, table=table),
         name=full.name,
         tags=tuple(full.tags),
         reading=kept_reading(options, table),
+        decision=decision,
         parent_id=None if parent is None else parent.model_id,
         parent_reference=None if isinstance(request, TrainRequest) else request.model_id,
     )

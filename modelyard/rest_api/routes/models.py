@@ -1,23 +1,25 @@
-"""The models there are: list, look, download, retire, bring back."""
+"""The models there are: list, look, decide, download, retire, bring back."""
 
 from __future__ import annotations
 
 import base64
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
+from modelyard import schemas
 from modelyard.ml_core.desk import Desk
-from modelyard.rest_api.openapi import error_responses
-from modelyard.schemas import ModelHistory, ModelMetadata, ModelPage, ModelQuery, Report, Request
+from modelyard.rest_api.bodies import parse_json
+from modelyard.rest_api.openapi import error_responses, json_body
+from modelyard.schemas import Decision, DecisionReport, ModelHistory, ModelMetadata, ModelPage, ModelQuery, Report
 
 PICKLE = "application/octet-stream"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _DOWNLOAD: dict[int | str, dict[str, Any]] = {200: {"content": {PICKLE: _BINARY}}}
 
 
-class DeleteQuery(Request):
+class DeleteQuery(schemas.Request):
     """How a model is deleted."""
 
     hard: bool = Field(False, description="for good: its artifact is gone, and it cannot be restored")
@@ -41,6 +43,21 @@ def router(desk: Desk) -> APIRouter:
     async def get_report(reference: str) -> Report:
         """Return what the evaluation of a model showed."""
         return await desk.get_report(reference)
+
+    @routes.get("/{reference}/decision", responses=error_responses(400, 404, 409))
+    async def get_decision(reference: str) -> DecisionReport:
+        """Return how a model's probabilities become answers, and what that does on its validation."""
+        return await desk.get_decision(reference)
+
+    @routes.put(
+        "/{reference}/decision",
+        response_model=ModelMetadata,
+        responses=error_responses(400, 404, 409, 413),
+        openapi_extra=json_body(Decision),
+    )
+    async def set_decision(reference: str, request: Request) -> ModelMetadata:
+        """Have a model's answers obey a decision from now on, without training anew."""
+        return await desk.set_decision(reference, parse_json(await request.body(), Decision))
 
     @routes.get("/{reference}/history", responses=error_responses(400, 404))
     async def get_history(reference: str) -> ModelHistory:

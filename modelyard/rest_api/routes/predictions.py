@@ -49,8 +49,15 @@ def router(desk: Desk) -> APIRouter:
 
 
 def _as_file(found: Predictions, media_type: str) -> Response:
-    headers = {"X-Model-Id": found.model_id, **_in_header(found.warnings)}
+    headers = {"X-Model-Id": found.model_id, **_decision_header(found), **_in_header(found.warnings)}
     return Response(write(found, media_type), media_type=media_type, headers=headers)
+
+
+def _decision_header(found: Predictions) -> dict[str, str]:
+    """Return the decision without its costs, which may be longer than a header."""
+    if found.decision is None:
+        return {}
+    return {"X-Decision": json.dumps(found.decision.model_dump(exclude={"costs"}))}  # in ASCII, as headers are
 
 
 def _in_header(warnings: list[ModelWarning]) -> dict[str, str]:
