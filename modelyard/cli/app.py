@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 import modelyard
 from modelyard.cli import (
+    deciding,
     exits,
     health,
     history,
@@ -95,6 +96,7 @@ for _add in (
     predicting.add_to,
     models.add_to,
     jobs.add_to,
+    deciding.add_to,
     history.add_to,
     model_classes.add_to,
     upkeep.add_to,

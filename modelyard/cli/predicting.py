@@ -11,6 +11,7 @@ import typer
 
 from modelyard.cli import screen
 from modelyard.cli.connection import AsJson, Storage, Url, open_yard
+from modelyard.cli.deciding import DecisionJson, decision_field
 from modelyard.cli.reading import reads_table
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    decision: DecisionJson = None,
     reading: dict[str, Any],
     url: Url = None,
     storage: Storage = None,
@@ -62,7 +64,8 @@ def predict(
 
     _check_output(output, as_json=json)
     with table_file(file) as table:
-        request = parse(PredictRequest, {**reading, "model_id": ref, "X": table, "probabilities": probabilities})
+        fields = reading | decision_field(decision) | {"model_id": ref, "probabilities": probabilities}
+        request = parse(PredictRequest, {**fields, "X": table})
         with open_yard(url, storage) as yard, screen.busy(f"Predicting {table.name} by {ref}", as_json=json):
             found = yard.predict(request)
     if output not in (None, "-"):
@@ -112,7 +115,9 @@ def _document(found: Predictions, output: str | None) -> bytes:
     import orjson
 
     warnings = [warning.model_dump(exclude_none=True) for warning in found.warnings]
-    fields: dict[str, Any] = {"model_id": found.model_id, "classes": found.classes, "warnings": warnings}
+    decision = None if found.decision is None else found.decision.model_dump()
+    fields: dict[str, Any] = {"model_id": found.model_id, "classes": found.classes, "decision": decision}
+    fields["warnings"] = warnings
     if output is None:
         fields |= {"predictions": found.predictions, "probabilities": found.probabilities}
     else:
@@ -129,6 +134,8 @@ def _show(found: Predictions, output: str | None) -> None:
     else:
         screen.show(screen.text(f"Wrote {rows:,} predictions to {output}", "bold green"))
     screen.show(f"{rows:,} rows by model {found.model_id}; {_spread(found)}")
+    if found.decision is not None and found.decision.rule != "most_probable":
+        screen.show(f"The decision answers {found.decision.in_words}.")
     screen.show_warnings(found.warnings)
 
 

@@ -61,6 +61,8 @@ def _facts(model: ModelMetadata) -> Iterator[tuple[str, object]]:
     features = "1 feature" if len(model.feature_names) == 1 else f"{len(model.feature_names)} features"
     yield "table", f"{model.n_rows:,} rows, {features} ({', '.join(kinds)})"
     yield "evaluation", _spoken_evaluation(model)
+    if model.decision is not None:
+        yield "answers", model.decision.in_words
     if model.tags:
         yield "tags", ", ".join(model.tags)
     yield "trained", f"{screen.age(model.created_at)}, in {model.training_seconds:.1f} s"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modelyard import calls
-from modelyard.schemas import Job, ModelMetadata, ResolvedDecision, headline, is_loss
+from modelyard.schemas import Job, ModelMetadata, headline, is_loss
 
 
 def say(model: ModelMetadata, sentence: str) -> ModelMetadata:
@@ -37,12 +37,3 @@ def _how_good(model: ModelMetadata) -> str:
         return ""
     digits = ".6g" if is_loss(measured) else ".3f"  # a loss has the unit of its target, and any size
     return f" with {measured.replace('_', ' ')} {value:{digits}}"
-
-
-def decision_in_words(decision: ResolvedDecision) -> str:
-    """Return how a decision answers, as the end of a sentence."""
-    if decision.rule == "most_probable":
-        return "the most probable class"
-    if decision.threshold is None:
-        return "the class of least expected cost"
-    return f"{decision.label!r} from a probability of {decision.threshold:.4g} on"

@@ -17,7 +17,7 @@ from modelyard.calls import Calls, verb
 from modelyard.errors import FailedPrecondition, Unavailable
 from modelyard.jobs import Jobs, NewJob
 from modelyard.ml_core.deciding import stored
-from modelyard.ml_core.sentences import decision_in_words, model_of, say
+from modelyard.ml_core.sentences import model_of, say
 from modelyard.ml_core.serving import predicting
 from modelyard.ml_core.serving.loaded import LoadedModel, LoadedModels
 from modelyard.ml_core.serving.warming import Warming
@@ -197,7 +197,7 @@ class Yard(Verbs):
         record = self._store.get_active(reference)
         resolved = stored.resolved(self._store, record, decision)
         model = self._store.set_decision(record.metadata.model_id, resolved).metadata
-        return say(model, "{} answers " + decision_in_words(resolved).replace("{", "{{").replace("}", "}}"))
+        return say(model, "{} answers " + resolved.in_words.replace("{", "{{").replace("}", "}}"))
 
     @verb
     def get_decision(self, reference: str) -> DecisionReport:

@@ -115,6 +115,15 @@ class ResolvedDecision(Decision):
             fields.pop("class", None)
         return Decision.model_validate(fields)
 
+    @property
+    def in_words(self) -> str:
+        """What it answers, as the end of a sentence."""
+        if self.rule == "most_probable":
+            return "the most probable class"
+        if self.threshold is None:
+            return "the class of least expected cost"
+        return f"{self.label!r} from a probability of {self.threshold:.4g} on"
+
     @cached_property
     def json_text(self) -> bytes:
         """The decision as JSON, written once."""

@@ -55,9 +55,9 @@ def _wrong_labels(decision: Decision, known: Sequence[str], place: tuple[str, ..
     elif decision.rule in ("threshold", "capacity") and len(known) > 2:
         message = f"rule {decision.rule!r} needs field 'class' for a model of {len(known)} classes: {told}"
         yield FieldError((*place, "class"), message)
-    for true, row in (decision.costs or {}).items():
+    for true, row in sorted((decision.costs or {}).items()):  # maps on the wire have no order
         named.append((("costs", true), true))
-        named += [(("costs", true, predicted), predicted) for predicted in row]
+        named += [(("costs", true, predicted), predicted) for predicted in sorted(row)]
     for at, label in named:
         if label not in known:
             yield FieldError(
