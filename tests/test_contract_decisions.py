@@ -206,7 +206,7 @@ def test_the_decision_of_a_model_is_shown_with_what_it_does(yard: Verbs, model: 
     for point in report.curve:
         assert point.cost_low <= point.cost <= point.cost_high
         assert 0 <= point.share <= 1
-    own = report.curve[thresholds.index(report.decision.threshold)]
+    (own,) = [point for point in report.curve if point.threshold == report.decision.threshold]
     assert report.metrics is not None
     assert report.most_probable is not None
     assert report.metrics.cost == pytest.approx(own.cost)

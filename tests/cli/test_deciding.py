@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_cli import Run, _own_environment, here, yards
+from tests.cli.test_cli import Run, _own_environment, here, run, yards
 
 __all__ = ["_own_environment", "here", "yards"]
 
@@ -21,12 +21,11 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def name(here: Run, table: Path, request: pytest.FixtureRequest) -> str:
-    name = f"churn-{abs(hash(request.node.name))}"
-    model = ("--model-class", "logistic_regression", "--target", "churn", "--name", name)
-    assert here("train", table, *model).exit_code == 0
-    return name
+@pytest.fixture(scope="module")
+def name(yards: dict[str, tuple[str, ...]], table: Path) -> str:
+    model = ("--model-class", "logistic_regression", "--target", "churn", "--name", "churn")
+    assert run("train", table, *model, *yards["folder"]).exit_code == 0
+    return "churn"
 
 
 WAYS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
@@ -46,16 +45,13 @@ WAYS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_options_make_the_decision(here: Run, name: str, way: str) -> None:
+def test_the_options_make_the_decision(here: Run, name: str, table: Path, way: str) -> None:
     options, due = WAYS[way]
     said = here("decision", "set", name, *options, "--json")
     assert said.exit_code == 0, said.err
     assert due.items() <= said.document["decision"].items()
     assert here("decision", "show", name, "--json").document["decision"] == said.document["decision"]
-    assert (
-        here("predict", name, "-", "--json", input="months,plan\n3,a\n").document["decision"]
-        == said.document["decision"]
-    )
+    assert here("predict", name, table, "--json").document["decision"] == said.document["decision"]
 
 
 def test_a_decision_is_set_and_shown_with_what_it_does(here: Run, name: str, tmp_path: Path) -> None:
@@ -71,15 +67,14 @@ def test_a_decision_is_set_and_shown_with_what_it_does(here: Run, name: str, tmp
     assert "'yes' from a probability of 0.09091 on" in here("show", name).out
 
 
-def test_a_decision_of_trainings_and_predictions_is_json(here: Run, table: Path, name: str) -> None:
+def test_a_decision_of_retrainings_and_predictions_is_json(here: Run, table: Path, name: str) -> None:
     decision = '{"rule": "threshold", "threshold": 0.0}'
     assert set(here("predict", name, table, "--decision", decision, "--json").document["predictions"]) == {"yes"}
-    assert (
-        "The decision answers 'yes' from a probability of 0 on."
-        in here("predict", name, table, "--decision", decision, "--output", "x.csv").out
-    )
+    said = here("predict", name, table, "--decision", decision, "--output", "x.csv").out
+    assert "The decision answers 'yes' from a probability of 0 on." in said
     child = here("retrain", name, table, "--decision", decision, "--json").document
     assert child["decision"] == {"rule": "threshold", "class": "yes", "threshold": 0.0}
+    assert here("delete", child["model_id"], "--hard", "--yes").exit_code == 0
 
 
 @pytest.mark.parametrize(
