@@ -11,6 +11,8 @@ from modelyard.errors import DataLoss, InvalidRequest, InvalidTable
 from modelyard.references import check_job_id, parse_reference
 from modelyard.schemas import (
     CheckRequest,
+    Decision,
+    DecisionReport,
     EvaluateRequest,
     EvaluationPage,
     EvaluationQuery,
@@ -89,6 +91,13 @@ class Client(Verbs, ABC):
 
     def get_report(self, reference: str) -> Report:
         return self._read(Report, self._call("get_report", model_id=_checked(reference)))
+
+    def set_decision(self, reference: str, decision: Decision) -> ModelMetadata:
+        check_unicode(decision=decision.model_dump())
+        return self._read(ModelMetadata, self._call("set_decision", model_id=_checked(reference), decision=decision))
+
+    def get_decision(self, reference: str) -> DecisionReport:
+        return self._read(DecisionReport, self._call("get_decision", model_id=_checked(reference)))
 
     def get_history(self, reference: str) -> ModelHistory:
         return self._read(ModelHistory, self._call("get_history", model_id=_checked(reference)))

@@ -8,6 +8,8 @@ from typing import Protocol, Self
 
 from modelyard.schemas import (
     CheckRequest,
+    Decision,
+    DecisionReport,
     EvaluateRequest,
     EvaluationPage,
     EvaluationQuery,
@@ -117,6 +119,17 @@ class Verbs(Protocol):
 
     def get_report(self, reference: str) -> Report:
         """Return what the evaluation of a model showed."""
+        ...
+
+    def set_decision(self, reference: str, decision: Decision) -> ModelMetadata:
+        """Have a model's answers obey a decision from now on, without training anew. Raises FailedPrecondition.
+
+        That is raised if its threshold is to be found on the validation, and there is none or none does what is asked.
+        """
+        ...
+
+    def get_decision(self, reference: str) -> DecisionReport:
+        """Return the decision of a classification model, and what it and other thresholds do on the validation."""
         ...
 
     def get_history(self, reference: str) -> ModelHistory:

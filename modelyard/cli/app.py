@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 import modelyard
 from modelyard.cli import (
     checking,
+    deciding,
     evaluating,
     exits,
     explaining,
@@ -101,6 +102,7 @@ for _add in (
     explaining.add_to,
     models.add_to,
     jobs.add_to,
+    deciding.add_to,
     history.add_to,
     model_classes.add_to,
     upkeep.add_to,

@@ -23,5 +23,6 @@ def history(ref: Ref, url: Url = None, storage: Storage = None, json: AsJson = F
         return
     made = screen.table("when", "verb", "status after")
     for event in found.events:
-        screen.add_row(made, f"{event.at:%Y-%m-%d %H:%M:%S} UTC", event.verb, event.status)
+        verb = event.verb if event.decision is None else f"{event.verb}: {event.decision.in_words}"
+        screen.add_row(made, f"{event.at:%Y-%m-%d %H:%M:%S} UTC", verb, event.status)
     screen.show(f"{found.name}:{found.version} ({found.model_id})", made)

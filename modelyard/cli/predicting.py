@@ -11,6 +11,7 @@ import typer
 
 from modelyard.cli import screen
 from modelyard.cli.connection import AsJson, Storage, Url, open_yard
+from modelyard.cli.deciding import DecisionJson, decision_field
 from modelyard.cli.reading import reads_table
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    decision: DecisionJson = None,
     reading: dict[str, Any],
     url: Url = None,
     storage: Storage = None,
@@ -70,8 +72,8 @@ def predict(
 
     check_output(output, as_json=json)
     with table_file(file) as table:
-        asked = {"model_id": ref, "X": table, "probabilities": probabilities, "interval": interval}
-        request = parse(PredictRequest, {**reading, **asked})
+        fields = reading | decision_field(decision) | {"model_id": ref, "probabilities": probabilities}
+        request = parse(PredictRequest, {**fields, "X": table, "interval": interval})
         with open_yard(url, storage) as yard, screen.busy(f"Predicting {table.name} by {ref}", as_json=json):
             found = yard.predict(request)
     if output not in (None, "-"):
@@ -104,7 +106,9 @@ def _document(found: Predictions, output: str | None) -> bytes:
     import orjson
 
     warnings = [warning.model_dump(exclude_none=True) for warning in found.warnings]
-    fields: dict[str, Any] = {"model_id": found.model_id, "classes": found.classes, "warnings": warnings}
+    decision = None if found.decision is None else found.decision.model_dump()
+    fields: dict[str, Any] = {"model_id": found.model_id, "classes": found.classes, "decision": decision}
+    fields["warnings"] = warnings
     if output is None:
         fields |= {"predictions": found.predictions, "probabilities": found.probabilities}
         fields |= {"intervals": found.intervals, "ids": found.ids, "id_column": found.id_column}
@@ -122,6 +126,8 @@ def _show(found: Predictions, output: str | None) -> None:
     else:
         screen.show(screen.text(f"Wrote {rows:,} predictions to {output}", "bold green"))
     screen.show(f"{rows:,} rows by model {found.model_id}; {_spread(found)}")
+    if found.decision is not None and found.decision.rule != "most_probable":
+        screen.show(f"The decision answers {found.decision.in_words}.")
     screen.show_warnings(found.warnings)
 
 

@@ -9,6 +9,7 @@ import typer
 
 from modelyard.cli import jobs, screen
 from modelyard.cli.connection import AsJson, Storage, Url, open_yard
+from modelyard.cli.deciding import DecisionJson, decision_field
 from modelyard.cli.reading import given_fields, reads_training_table
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def train(
     fraction: Fraction = None,
     folds: Folds = None,
     seed: Seed = None,
+    decision: DecisionJson = None,
     reading: dict[str, Any],
     idempotency_key: IdempotencyKey = None,
     url: Url = None,
@@ -140,6 +142,7 @@ def train(
 
     given = pairs("--param", param or [])
     fields = reading | _fields(feature_type, role, monotone, tag, _evaluation(evaluation, fraction, folds, seed))
+    fields |= decision_field(decision)
     fields |= {"model_class_key": model_class, "target": target}
     fields |= given_fields(task=task, name=name, description=description)
     with table_file(file) as table, open_yard(url, storage, make=True) as yard:
@@ -173,6 +176,7 @@ def retrain(
     fraction: Fraction = None,
     folds: Folds = None,
     seed: Seed = None,
+    decision: DecisionJson = None,
     reading: dict[str, Any],
     idempotency_key: IdempotencyKey = None,
     url: Url = None,
@@ -189,6 +193,7 @@ def retrain(
 
     given = pairs("--param", param or [])
     fields = reading | _fields(feature_type, role, monotone, tag, _evaluation(evaluation, fraction, folds, seed))
+    fields |= decision_field(decision)
     fields["model_id"] = ref
     fields |= given_fields(target=target, description=description)
     with table_file(file) as table, open_yard(url, storage) as yard:

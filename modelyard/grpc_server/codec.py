@@ -18,6 +18,7 @@ from modelyard.grpc_server.values import NoValue, read_value, write_values
 from modelyard.models_registry import hyperparams
 from modelyard.schemas import (
     CheckRequest,
+    Decision,
     EvaluateRequest,
     EvaluationQuery,
     ExplainRequest,
@@ -28,6 +29,7 @@ from modelyard.schemas import (
     ModelQuery,
     Predictions,
     PredictRequest,
+    ResolvedDecision,
     RetrainRequest,
     ServingRequest,
     TableRequest,
@@ -87,6 +89,8 @@ def _read_serving(kind: type[ServingT], message: pb.PredictRequest | pb.ExplainR
         fields["feature_names"] = list(names)
     if "names" in fields:
         fields["names"] = list(fields["names"].values)
+    if "decision" in fields:
+        fields["decision"] = messages.read_fields(fields["decision"])
     return parse(kind, fields)
 
 
@@ -105,6 +109,11 @@ def read_update(message: pb.UpdateModelRequest) -> UpdateRequest:
     """Read what shall be said of a model. Raises InvalidRequest."""
     fields = messages.read_fields(message)
     return parse(UpdateRequest, {name: value for name, value in fields.items() if name != "model_id"})
+
+
+def read_decision(message: pb.SetDecisionRequest) -> Decision:
+    """Read the decision that a model is to obey. Raises InvalidRequest."""
+    return parse(Decision, messages.read_fields(message.decision))
 
 
 def read_query(message: pb.ListTrainedModelsRequest) -> ModelQuery:
@@ -143,6 +152,8 @@ def write_predictions(found: Predictions) -> bytes:
     if found.warnings:
         warnings = [messages.write(pb.Warning, warning) for warning in found.warnings]
         parts.append(pb.PredictResponse(warnings=warnings).SerializeToString())
+    if found.decision is not None:
+        parts.append(_decision(found.decision.json_text))
     return b"".join(parts)
 
 
@@ -166,6 +177,13 @@ def write_explanations(found: Explanations) -> bytes:
         ids=write_values(found.ids or ()),
         id_column=found.id_column,
     ).SerializeToString()
+
+
+@lru_cache(maxsize=256)
+def _decision(json_text: bytes) -> bytes:
+    """Return the bytes of a decision in an answer."""
+    decision = messages.write(pb.Decision, ResolvedDecision.model_validate_json(json_text))
+    return pb.PredictResponse(decision=decision).SerializeToString()
 
 
 @lru_cache(maxsize=256)
@@ -214,6 +232,8 @@ def _training_fields(message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y
     )
     if message.HasField("evaluation"):
         fields["evaluation"] = messages.read_fields(message.evaluation)
+    if message.HasField("decision"):
+        fields["decision"] = messages.read_fields(message.decision)
     return fields
 
 

@@ -34,6 +34,7 @@ _NULL_WHERE_EMPTY = frozenset(
         "names",
         "validation",
         "top",
+        "costs",
     }
 )
 """Lists and maps that are null if they do not apply, and never empty."""
@@ -125,7 +126,7 @@ def _new(descriptor: Descriptor, value: Any) -> Message:
         stamp.FromDatetime(value)
         return stamp
     message: Message = getattr(pb, descriptor.name)()
-    if isinstance(value, list):  # a list within a list: {repeated values}
+    if _is_values(descriptor):  # a list within a list, or a map within a map
         value = {"values": value}
     return _write_fields(message, value)
 
@@ -147,7 +148,11 @@ def _read_one(field: FieldDescriptor, value: Any) -> Any:
         moment: datetime = value.ToDatetime(tzinfo=UTC)
         return moment
     fields = read_fields(value)
-    return fields["values"] if list(descriptor.fields_by_name) == ["values"] else fields
+    return fields["values"] if _is_values(descriptor) else fields
+
+
+def _is_values(descriptor: Descriptor) -> bool:
+    return list(descriptor.fields_by_name) == ["values"]
 
 
 def _map_value(field: FieldDescriptor) -> FieldDescriptor | None:

@@ -17,6 +17,7 @@ from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.table_messages import Sent, opened, read_rows
 from modelyard.ml_core.desk import SMALL_BYTES, Desk
 from modelyard.schemas import (
+    MOST_PROBABLE,
     CheckRequest,
     EvaluateRequest,
     ExplainRequest,
@@ -24,6 +25,7 @@ from modelyard.schemas import (
     ModelMetadata,
     Predictions,
     PredictRequest,
+    ResolvedDecision,
     RetrainRequest,
     TrainRequest,
     check_idempotency_key,
@@ -89,16 +91,18 @@ class ModelService:
         received = call.messages()
         header = await _header(received, ("predict",))
         calls.name_verb("predict")
-        header.model_id = self._desk.get_model(header.model_id).model_id
+        model = self._desk.get_model(header.model_id)
+        header.model_id = model.model_id
+        pinned = None if header.HasField("decision") else model.decision or MOST_PROBABLE
         first_row = 0
         async for message in received:
             chunk = _chunk(message)
             if chunk.WhichOneof("data") == "file":
                 with await self._spooled(received, pb.TrainChunk(X=chunk)) as spool:
-                    answer = await self._predict(header, lambda: nullcontext(spool.table()[0]))
+                    answer = await self._predict(header, lambda: nullcontext(spool.table()[0]), pinned)
                 return await call.send(answer.data)
             with _counted_from(first_row):
-                answer = await self._predict(header, partial(opened, chunk))
+                answer = await self._predict(header, partial(opened, chunk), pinned)
             first_row += answer.rows
             calls.note(rows=first_row)
             await call.send(answer.data)
@@ -137,6 +141,16 @@ class ModelService:
     async def get_report(self, call: RpcCall) -> pb.Report:
         """Return what the evaluation of a model showed."""
         return messages.write(pb.Report, await self._desk.get_report(_reference(call.message())))
+
+    async def set_decision(self, call: RpcCall) -> pb.Model:
+        """Have a model's answers obey a decision."""
+        message = call.message()
+        decision = codec.read_decision(message)
+        return messages.write(pb.Model, await self._desk.set_decision(_reference(message), decision))
+
+    async def get_decision(self, call: RpcCall) -> pb.DecisionReport:
+        """Return the decision of a model, and what it does."""
+        return messages.write(pb.DecisionReport, await self._desk.get_decision(_reference(call.message())))
 
     async def get_history(self, call: RpcCall) -> pb.ModelHistory:
         """Return what happened to a model."""
@@ -228,11 +242,17 @@ class ModelService:
             raise
         return spool
 
-    async def _predict(self, message: pb.PredictRequest, read: Callable[[], AbstractContextManager[Sent]]) -> _Answer:
+    async def _predict(
+        self,
+        message: pb.PredictRequest,
+        read: Callable[[], AbstractContextManager[Sent]],
+        pinned: ResolvedDecision | None = None,
+    ) -> _Answer:
         @contextmanager
         def read_request() -> Iterator[PredictRequest]:
             with read() as sent:
-                yield codec.read_predict(message, sent)
+                request = codec.read_predict(message, sent)
+                yield request if pinned is None else request.model_copy(update={"decision": pinned})
 
         return (await self._desk.predict_many(read_request, _Answer.of)).content
 

@@ -39,6 +39,7 @@ class Finisher:
                 spool.result,
                 made.files,
                 name=made.name,
+                decision=made.decision,
                 also=lambda transaction, record: self._lifecycle.succeed(
                     transaction, job_id, record.metadata.model_id, progress
                 ),

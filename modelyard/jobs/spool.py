@@ -18,7 +18,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from modelyard.errors import Internal, ModelyardError
-from modelyard.schemas import JobError, JobProgress, ModelDescription
+from modelyard.schemas import JobError, JobProgress, ModelDescription, ResolvedDecision
 from modelyard.storage import StoredFile
 
 _LOG_TAIL_BYTES = 16 * 1024
@@ -28,12 +28,13 @@ _LOG_TAIL_BYTES = 16 * 1024
 class Finished:
     """What a run has made: a model's description, and the files that it wrote into its folder `result`.
 
-    Without a `name` the store makes one.
+    Without a `name` the store makes one. `decision` is the one that the model obeys at first.
     """
 
     name: str | None
     description: ModelDescription
     files: Mapping[str, StoredFile]
+    decision: ResolvedDecision | None = None
 
 
 _FINISHED = TypeAdapter(Finished)

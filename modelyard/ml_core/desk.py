@@ -24,12 +24,14 @@ from modelyard.errors import Cancelled, ModelyardError
 from modelyard.ml_core import following
 from modelyard.ml_core.sentences import model_of
 from modelyard.ml_core.serving.loaded import LoadedModel, collect_garbage_less_often, keep_freed_memory
-from modelyard.ml_core.serving.turns import Turns
+from modelyard.ml_core.serving.turns import Turns, looked_up_by
 from modelyard.ml_core.serving.warming import FIRST_CALLERS_S
 from modelyard.ml_core.workers import Workers, begin
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import (
     CheckRequest,
+    Decision,
+    DecisionReport,
     EvaluateRequest,
     EvaluationPage,
     EvaluationQuery,
@@ -96,7 +98,7 @@ class Desk:
         self._turns = Turns(yard.loaded)
         self._predicting = Workers(_PREDICTING_AT_ONCE)
         self._waiting = Workers(_WAITING_AT_ONCE)
-        self._loading: dict[str, asyncio.Task[LoadedModel]] = {}
+        self._loading: dict[str | tuple[str, str], asyncio.Task[LoadedModel]] = {}
         self._preparing = threading.Timer(FIRST_CALLERS_S, self._prepare)
         self._preparing.daemon = True
 
@@ -128,7 +130,7 @@ class Desk:
         read_at = perf_counter()
         found = await self._turns.predict(request)
         if found is None:
-            found = self._yard.predict_by(await self._load(request.model_id), request)
+            found = self._yard.predict_by(await self._load(request), request)
         else:
             calls.note(rows=len(found.predictions))
         return _written(found, write, began, read_at)
@@ -160,7 +162,7 @@ class Desk:
             return None
         calls.name_verb("predict")
         request = read()
-        model = self._yard.loaded.get_loaded(request.model_id)
+        model = self._yard.loaded.get_loaded(request.model_id, request.decision)
         if model is None or model.gains_by_batching:
             return None
         return write(self._yard.predict_by(model, request))
@@ -263,6 +265,14 @@ class Desk:
         """Return what the evaluation of a model showed."""
         return await self._waiting.run(self._yard.get_report, reference)
 
+    async def set_decision(self, reference: str, decision: Decision) -> ModelMetadata:
+        """Have a model's answers obey a decision."""
+        return await self._waiting.run(self._yard.set_decision, reference, decision)
+
+    async def get_decision(self, reference: str) -> DecisionReport:
+        """Return the decision of a model, and what it does."""
+        return await self._waiting.run(self._yard.get_decision, reference)
+
     async def get_history(self, reference: str) -> ModelHistory:
         """Return what happened to a model."""
         return await self._waiting.run(self._yard.get_history, reference)
@@ -304,17 +314,18 @@ class Desk:
             return job
         return model_of(job, await following.end_of(self._yard.jobs, job.job_id), self._yard.get_model)
 
-    async def _load(self, reference: str) -> LoadedModel:
-        """Load a model in one thread, for whoever waits for it."""
-        loading = self._loading.get(reference)
+    async def _load(self, request: PredictRequest) -> LoadedModel:
+        """Load a model with its decision in one thread, for whoever waits for it."""
+        key = looked_up_by(request)
+        loading = self._loading.get(key)
         if loading is None:
-            loading = asyncio.ensure_future(self._waiting.run(self._yard.loaded.get, reference))
-            self._loading[reference] = loading
-            loading.add_done_callback(partial(self._loaded, reference))
+            loaded = self._waiting.run(self._yard.loaded.get, request.model_id, request.decision)
+            loading = self._loading[key] = asyncio.ensure_future(loaded)
+            loading.add_done_callback(partial(self._loaded, key))
         return await asyncio.shield(loading)
 
-    def _loaded(self, reference: str, loading: asyncio.Future[LoadedModel]) -> None:
-        del self._loading[reference]
+    def _loaded(self, key: str | tuple[str, str], loading: asyncio.Future[LoadedModel]) -> None:
+        del self._loading[key]
         if not loading.cancelled():
             loading.exception()  # otherwise the loop complains if nobody waits any more
 

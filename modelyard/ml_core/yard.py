@@ -16,6 +16,7 @@ from modelyard import calls, models_registry
 from modelyard.calls import Calls, verb
 from modelyard.errors import FailedPrecondition, Unavailable
 from modelyard.jobs import Jobs, NewJob
+from modelyard.ml_core.deciding import stored
 from modelyard.ml_core.evaluating import evaluations
 from modelyard.ml_core.explaining import explanations
 from modelyard.ml_core.sentences import model_of, say
@@ -29,6 +30,8 @@ from modelyard.ml_core.training.runs import write_order
 from modelyard.ml_core.validation_predictions import ValidationPredictions, load_validation
 from modelyard.schemas import (
     CheckRequest,
+    Decision,
+    DecisionReport,
     EvaluateRequest,
     EvaluationPage,
     EvaluationQuery,
@@ -156,7 +159,7 @@ class Yard(Verbs):
     @verb
     def predict(self, request: PredictRequest) -> Predictions:
         """Predict the label, or the number, of each row. See `Verbs.predict`."""
-        return self.predict_by(self.loaded.get(request.model_id), request)
+        return self.predict_by(self.loaded.get(request.model_id, request.decision), request)
 
     @verb
     def evaluate(self, request: EvaluateRequest) -> TableEvaluation:
@@ -239,6 +242,19 @@ class Yard(Verbs):
         """Return what the evaluation of a model showed. See `Verbs.get_report`."""
         record = self._store.get(reference)
         return Report.model_validate_json(self._store.read_file(record, "report.json"))
+
+    @verb
+    def set_decision(self, reference: str, decision: Decision) -> ModelMetadata:
+        """Have a model's answers obey a decision. See `Verbs.set_decision`."""
+        record = self._store.get_active(reference)
+        resolved = stored.resolved(self._store, record, decision)
+        model = self._store.set_decision(record.metadata.model_id, resolved).metadata
+        return say(model, "{} answers " + resolved.in_words.replace("{", "{{").replace("}", "}}"))
+
+    @verb
+    def get_decision(self, reference: str) -> DecisionReport:
+        """Return the decision of a model, and what it does. See `Verbs.get_decision`."""
+        return stored.reported(self._store, self._store.get(reference))
 
     @verb
     def get_history(self, reference: str) -> ModelHistory:

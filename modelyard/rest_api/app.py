@@ -18,6 +18,7 @@ from modelyard.rest_api import formats, openapi, problems
 from modelyard.rest_api.express.short_way import ShortWay
 from modelyard.rest_api.gate import Gate
 from modelyard.rest_api.routes import (
+    decisions,
     docs,
     evaluations,
     explanations,
@@ -54,7 +55,7 @@ def create_app(desk: Desk, settings: Settings) -> Gate:
     app.router.redirect_slashes = False
     app.openapi = lambda: _openapi_once(app)  # type: ignore[method-assign]
     checked = [Depends(formats.checking(app.openapi))]
-    for noun in (service, predictions, explanations, models, evaluations, tables, jobs):
+    for noun in (service, predictions, explanations, models, decisions, evaluations, tables, jobs):
         app.include_router(noun.router(desk), dependencies=checked)
     app.include_router(training.router(desk, settings.root_path), dependencies=checked)
     app.include_router(docs.router(settings.root_path))

@@ -15,6 +15,7 @@ from modelyard.rest_api.bodies import TABLE_BODIES, TEXT_FIELDS
 from modelyard.rest_api.prediction_formats import MEDIA_TYPES
 from modelyard.schemas import (
     CheckRequest,
+    Decision,
     EvaluateRequest,
     ExplainRequest,
     PredictRequest,
@@ -32,6 +33,7 @@ _BODIES: tuple[type[BaseModel], ...] = (
     EvaluateRequest,
     CheckRequest,
     UpdateRequest,
+    Decision,
 )
 
 _X = [
@@ -72,6 +74,7 @@ EVALUATE_EXAMPLE: dict[str, Any] = {
 }
 CHECK_EXAMPLE: dict[str, Any] = {"X": _X, "y": ["no", "yes", "no", "yes"]}
 UPDATE_EXAMPLE: dict[str, Any] = {"tags": ["risk"], "description": "Trained on the applications of March."}
+DECISION_EXAMPLE: dict[str, Any] = {"rule": "costs", "costs": {"yes": {"no": 10}, "no": {"yes": 1}}}
 EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     TrainRequest: TRAIN_EXAMPLE,
     RetrainRequest: RETRAIN_EXAMPLE,
@@ -80,6 +83,7 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     EvaluateRequest: EVALUATE_EXAMPLE,
     CheckRequest: CHECK_EXAMPLE,
     UpdateRequest: UPDATE_EXAMPLE,
+    Decision: DECISION_EXAMPLE,
 }
 
 _PROBLEM: dict[str, Any] = {

@@ -49,6 +49,7 @@ def write_json(found: Predictions) -> bytes:
         "ids": found.ids,
         "id_column": found.id_column,
         "warnings": [warning.model_dump(exclude_none=True) for warning in found.warnings],
+        "decision": None if found.decision is None else orjson.Fragment(found.decision.json_text),
     }
     return orjson.dumps(document)
 

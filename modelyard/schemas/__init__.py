@@ -18,6 +18,14 @@ from modelyard.schemas.base import (
     TaskName,
 )
 from modelyard.schemas.checks import ClassCount, TableCheck
+from modelyard.schemas.decisions import (
+    MOST_PROBABLE,
+    Decision,
+    DecisionMetrics,
+    DecisionPoint,
+    DecisionReport,
+    ResolvedDecision,
+)
 from modelyard.schemas.evaluations import (
     EvaluatedModel,
     EvaluationPage,
@@ -80,6 +88,7 @@ from modelyard.schemas.targets import MOST_SINGLE_CLASSES, is_hopeless
 __all__ = [
     "IDEMPOTENCY_KEY_PATTERN",
     "MODEL_ID_PATTERN",
+    "MOST_PROBABLE",
     "MOST_SINGLE_CLASSES",
     "NAME_PATTERN",
     "ActualAndPredicted",
@@ -90,6 +99,10 @@ __all__ = [
     "ColumnRole",
     "ConfusionMatrix",
     "Curve",
+    "Decision",
+    "DecisionMetrics",
+    "DecisionPoint",
+    "DecisionReport",
     "EvaluateRequest",
     "EvaluatedModel",
     "Evaluation",
@@ -130,6 +143,7 @@ __all__ = [
     "Reading",
     "Report",
     "Request",
+    "ResolvedDecision",
     "RetrainRequest",
     "ServingRequest",
     "Status",

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from pydantic import Field
+
 from modelyard.schemas.base import (
     ColumnRole,
     Decimal,
@@ -17,6 +19,7 @@ from modelyard.schemas.base import (
     Status,
     Thousands,
 )
+from modelyard.schemas.decisions import ResolvedDecision
 from modelyard.schemas.requests import Evaluation
 
 
@@ -112,11 +115,13 @@ class ModelDescription(Frozen):
 class ModelMetadata(ModelDescription, ModelIdentity):
     """All that is known of a model but its report.
 
-    Only `status`, `tags`, `description`, `updated_at` (UTC) and `tracking` ever change.
-    `message` says in a sentence what the verb did; it is not stored.
+    Only `status`, `tags`, `description`, `decision`, `updated_at` (UTC) and `tracking` ever change. `decision` is how
+    the model's probabilities become answers; null: by the most probable class, or the model has none. `message` says in
+    a sentence what the verb did; it is not stored.
     """
 
     status: Status = "active"
+    decision: ResolvedDecision | None = None
     tracking: Tracking = Tracking()
     updated_at: datetime
     artifact: Artifact
@@ -130,18 +135,20 @@ class ModelPage(Frozen):
     next_cursor: str | None = None
 
 
-EventVerb = Literal["train", "retrain", "edit", "delete", "restore", "gc", "repair"]
+EventVerb = Literal["train", "retrain", "edit", "decision", "delete", "restore", "gc", "repair"]
 
 
 class ModelEvent(Frozen):
     """One thing that happened to a model: by which verb, when (UTC), and the status that it left the model in.
 
     `gone`: deleted for good. `gc` deletes for good what was deleted long ago; `repair` is what `doctor` did.
+    `decision` is the one that was set.
     """
 
     verb: EventVerb
     at: datetime
     status: Literal["active", "deleted", "gone"]
+    decision: ResolvedDecision | None = Field(None, exclude_if=lambda value: value is None)
 
 
 class ModelHistory(ModelIdentity):
@@ -171,9 +178,10 @@ class ModelClassInfo(Frozen):
 class Predictions:
     """What a model says of n rows: n labels and, if asked for, n lists of one probability a class of `classes`.
 
-    For regression they are n numbers, `classes` and `probabilities` null; `intervals` are, if asked for, the low and
-    the high end around each. `ids` are those of the n rows as they came, from the column `id_column`; both are null if
-    the model has no column of ids, or the table lacks it.
+    `decision` is the one that the labels obey. For regression there are n numbers; `classes`, `probabilities` and
+    `decision` are null; `intervals` are, if asked for, the low and the high end around each. `ids` are those of the n
+    rows as they came, from the column `id_column`; both are null if the model has no column of ids, or the table lacks
+    it.
     """
 
     model_id: str
@@ -184,6 +192,7 @@ class Predictions:
     ids: list[bool | int | float | str | None] | None = None
     id_column: str | None = None
     intervals: list[tuple[float, float]] | None = None
+    decision: ResolvedDecision | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,8 @@ def check_unicode(**fields: object) -> None:
 def _fields_of(kind: type[BaseModel]) -> list[str]:
     """Return the names of a model's fields, those that are required first."""
     fields = kind.model_fields
-    return sorted(fields, key=lambda name: not fields[name].is_required())
+    names = sorted(fields, key=lambda name: not fields[name].is_required())
+    return [fields[name].alias or name for name in names]
 
 
 def _model_at(kind: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, StrictBool, WithJsonSchema
 
 from modelyard.schemas.base import ColumnRole, JobStatus, Request, StatusFilter, TaskName
+from modelyard.schemas.decisions import Decision
 from modelyard.schemas.naming import check_name
 from modelyard.schemas.reading import TableRequest
 from modelyard.schemas.showing import shown
@@ -122,6 +123,7 @@ class TrainRequest(TableRequest):
     `monotone` has numeric columns with which the answer must only rise (1) or only fall (-1): the number, or the
     probability of the second of two classes.
     `description` is what people shall know of the model, in at most 2,000 characters.
+    `decision` is how the model's probabilities become answers; left out, by the most probable class.
     """
 
     model_class_key: str = Field(validation_alias=AliasChoices("model_class_key", "modelclasskey"))
@@ -140,6 +142,7 @@ class TrainRequest(TableRequest):
     column_roles: ColumnRoles | None = None
     monotone: Monotone | None = None
     exclude: list[str] | None = None
+    decision: Decision | None = None
 
 
 class RetrainRequest(TableRequest):
@@ -149,6 +152,8 @@ class RetrainRequest(TableRequest):
     that says how a table is read are the parent's; `hyperparams`, `column_roles` and `monotone` are merged over the
     parent's; the role `feature` and the direction 0 undo one of them. `description` is the new version's own, and not
     inherited.
+    The rule of the parent's `decision` is inherited and its threshold found anew; one that was given stays, with a
+    warning.
     """
 
     model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
@@ -165,6 +170,7 @@ class RetrainRequest(TableRequest):
     column_roles: ColumnRoles | None = None
     monotone: Monotone | None = None
     exclude: list[str] | None = None
+    decision: Decision | None = None
 
 
 class CheckRequest(TableRequest):
@@ -199,7 +205,8 @@ class UpdateRequest(Request):
 class ServingRequest(TableRequest):
     """Base of requests with a table for the model that the reference `model_id` means.
 
-    How the table is read is said only if it is not read as in training.
+    How the table is read is said only if it is not read as in training. `decision` holds for this request instead of
+    the model's own.
     """
 
     model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
@@ -216,6 +223,7 @@ class PredictRequest(ServingRequest):
 
     probabilities: StrictBool = False
     interval: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False, strict=True)] | None = None
+    decision: Decision | None = None
 
 
 class ExplainRequest(ServingRequest):

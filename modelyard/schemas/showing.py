@@ -24,6 +24,11 @@ def shown(value: Any, max_chars: int = MAX_CHARS) -> str:
     return text if len(text) <= max_chars else text[: max_chars - 3] + "..."
 
 
+def label_text(label: bool | int | str) -> str:
+    """Return a label as JSON writes it, text without its quotes."""
+    return str(label).lower() if isinstance(label, bool) else str(label)
+
+
 def shown_instead(value: Any) -> str:
     """Return a value given instead of a table, a row or a list: a scalar itself, of anything else the kind."""
     return shown(value) if value is None or isinstance(value, str | bool | int | float) else kind_shown(value)

@@ -31,6 +31,8 @@ READING = {
     "restore": ("churn",),
     "download": ("churn", "model.pkl"),
     "history": ("churn",),
+    "decision set": ("churn", "--share", "0.1"),
+    "decision show": ("churn",),
     "jobs list": (),
     "jobs show": ("0190a000-0000-7000-8000-000000000000",),
     "jobs watch": ("0190a000-0000-7000-8000-000000000000",),

@@ -19,7 +19,6 @@ from modelyard.ml_core.tasks.classification import labels_of
 from modelyard.ml_core.tasks.classification.curves import (
     MAX_POINTS,
     calibration_curves,
-    label_text,
     precision_recall_curves,
     roc_curves,
     thin,
@@ -38,6 +37,7 @@ from modelyard.ml_core.training.trainings import run_training
 from modelyard.models_registry import hyperparams, model_class
 from modelyard.models_registry.base import Fit, FitTask
 from modelyard.schemas import Evaluation, Label, LearningCurve, Report
+from modelyard.schemas.showing import label_text
 from modelyard.settings import DEFAULT_MISSING_MARKERS
 from modelyard.tables import ReadingOptions, TrainingTable, read_training
 

@@ -12,6 +12,7 @@ from sklearn.linear_model import LinearRegression
 
 from modelyard import models_registry
 from modelyard.errors import InvalidTable
+from modelyard.ml_core.deciding import Decider
 from modelyard.ml_core.resampling import Measure, means
 from modelyard.ml_core.sentences import say_trained
 from modelyard.ml_core.serving import loaded, predicting
@@ -109,10 +110,12 @@ class Values:
     def changes(self, before: Sequence[Label], contract: Contract) -> tuple[ModelWarning, ...]:
         return ()
 
-    def answers(self, scores: list[list[float]], contract: Contract) -> list[Prediction]:
+    def answers(
+        self, scores: list[list[float]], contract: Contract, decider: Decider | None = None
+    ) -> list[Prediction]:
         return [round(row[0]) for row in scores]
 
-    def many_answers(self, scores: Scores, contract: Contract) -> list[Prediction]:
+    def many_answers(self, scores: Scores, contract: Contract, decider: Decider | None = None) -> list[Prediction]:
         return self.answers(scores.tolist(), contract)
 
 
@@ -170,6 +173,7 @@ def test_another_task_trains_and_answers(line: Line, tmp_path: Path) -> None:
         reads_enums=line.reads_enums,
         gains_by_batching=line.gains_by_batching,
         size_bytes=0,
+        deciding=loaded.Deciding(None),
     )
     few = predicting.predict(model, PredictRequest(model_id="id", X=[[2.5], [4.5]], probabilities=True))
     many = predicting.predict(model, PredictRequest(model_id="id", X=[[2.5]] * 500))

@@ -13,7 +13,7 @@ from modelyard.errors import Internal
 from modelyard.grpc_server import messages
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import read_value
-from modelyard.schemas import Explanations, ModelClassInfo, ModelMetadata, ModelWarning, Predictions
+from modelyard.schemas import Explanations, ModelClassInfo, ModelMetadata, ModelWarning, Predictions, ResolvedDecision
 from modelyard.tables import advice
 
 AnswerT = TypeVar("AnswerT")
@@ -43,6 +43,7 @@ def read_predictions(message: pb.PredictResponse, *, probabilities: bool) -> Pre
         ids=_labels(message.ids) or None,
         id_column=message.id_column if message.HasField("id_column") else None,
         intervals=[(one.low, one.high) for one in message.intervals] or None,
+        decision=messages.read(ResolvedDecision, message.decision) if message.HasField("decision") else None,
     )
 
 

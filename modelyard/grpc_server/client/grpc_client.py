@@ -19,6 +19,7 @@ from modelyard.grpc_server.pb.modelyard_pb2_grpc import ModelServiceStub
 from modelyard.references import check_job_id, parse_reference
 from modelyard.schemas import (
     CheckRequest,
+    Decision,
     EvaluateRequest,
     ExplainRequest,
     Explanations,
@@ -53,6 +54,8 @@ _CALLS: dict[str, tuple[str, type[Message]]] = {
     "get_model": ("GetModelInfo", pb.GetModelInfoRequest),
     "list_model_classes": ("ListAvailableModels", pb.ListAvailableModelsRequest),
     "get_report": ("GetReport", pb.GetReportRequest),
+    "set_decision": ("SetDecision", pb.SetDecisionRequest),
+    "get_decision": ("GetDecision", pb.GetDecisionRequest),
     "get_history": ("GetHistory", pb.GetHistoryRequest),
     "list_evaluations": ("ListEvaluations", pb.ListEvaluationsRequest),
     "health": ("HealthCheck", pb.HealthCheckRequest),
@@ -144,7 +147,8 @@ class GrpcClient(Client):
 
     def _call(self, verb: str, **fields: Any) -> Any:
         method, message = _CALLS[verb]
-        return self._send(method, message(**fields))
+        decided = {name: to_messages.decision(value) for name, value in fields.items() if isinstance(value, Decision)}
+        return self._send(method, message(**{**fields, **decided}))
 
     def _read(self, kind: type[AnswerT], answer: Any) -> AnswerT:
         return from_messages.read(kind, answer)

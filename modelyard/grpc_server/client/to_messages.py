@@ -9,10 +9,12 @@ from typing import Any
 
 import polars as pl
 
+from modelyard.grpc_server import messages
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import write_value
 from modelyard.schemas import (
     CheckRequest,
+    Decision,
     EvaluateRequest,
     ExplainRequest,
     PredictRequest,
@@ -40,6 +42,7 @@ def training_message(request: TrainRequest | RetrainRequest) -> pb.TrainRequest 
         "hyperparams": hyperparams_as_text(request.hyperparams),
         "monotone": request.monotone,
         "description": request.description,
+        "decision": decision(request.decision),
         "evaluation": None if evaluation is None else pb.Evaluation(**evaluation.model_dump(exclude_unset=True)),
     }
     if isinstance(request, TrainRequest):
@@ -63,6 +66,7 @@ def prediction_message(request: PredictRequest) -> pb.PredictRequest:
         probabilities=request.probabilities,
         interval=request.interval,
         feature_names=request.feature_names,
+        decision=decision(request.decision),
         **_reading(request),
     )
 
@@ -113,6 +117,14 @@ def training_parts(
         yield pb.TrainStreamRequest(chunk=pb.TrainChunk(X=table, y=islice(y, rows)))
     while more := list(islice(y, _LABELS_A_MESSAGE)):
         yield pb.TrainStreamRequest(chunk=pb.TrainChunk(y=more))
+
+
+def decision(asked: Decision | None) -> pb.Decision | None:
+    """Return a decision as a message, None for none. Raises InvalidRequest for broken text."""
+    if asked is None:
+        return None
+    check_unicode(decision=asked.model_dump())
+    return messages.write(pb.Decision, asked)
 
 
 def labels(request: TrainRequest | RetrainRequest | EvaluateRequest | CheckRequest) -> Iterator[pb.Value]:

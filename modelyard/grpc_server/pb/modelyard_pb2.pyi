@@ -467,6 +467,7 @@ class TrainRequest(_message.Message):
     COLUMN_ROLES_FIELD_NUMBER: _builtins.int
     MONOTONE_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
     model_class_key: _builtins.str
     """`logistic_regression`, `catboost_classifier`, ...: see ListAvailableModels."""
     name: _builtins.str
@@ -541,6 +542,10 @@ class TrainRequest(_message.Message):
         second of two classes.
         """
 
+    @_builtins.property
+    def decision(self) -> Global___Decision:
+        """How the probabilities become answers; left out, by the most probable class."""
+
     def __init__(
         self,
         *,
@@ -570,10 +575,11 @@ class TrainRequest(_message.Message):
         column_roles: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         monotone: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         description: _builtins.str = ...,
+        decision: Global___Decision | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_type_list", b"feature_type_list", "header", b"header", "missing_markers", b"missing_markers", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands", "wait", b"wait"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_type_list", b"feature_type_list", "header", b"header", "missing_markers", b"missing_markers", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "column_roles", b"column_roles", "decimal", b"decimal", "delimiter", b"delimiter", "description", b"description", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_class_key", b"model_class_key", "monotone", b"monotone", "name", b"name", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "task", b"task", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "column_roles", b"column_roles", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "description", b"description", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_class_key", b"model_class_key", "monotone", b"monotone", "name", b"name", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "task", b"task", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
@@ -718,6 +724,7 @@ class RetrainRequest(_message.Message):
     COLUMN_ROLES_FIELD_NUMBER: _builtins.int
     MONOTONE_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     """The parent: a reference."""
     wait: _builtins.bool
@@ -770,6 +777,10 @@ class RetrainRequest(_message.Message):
     def monotone(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Merged over the parent's; 0 undoes one of them."""
 
+    @_builtins.property
+    def decision(self) -> Global___Decision:
+        """Left out, the parent's, its threshold found anew."""
+
     def __init__(
         self,
         *,
@@ -797,10 +808,11 @@ class RetrainRequest(_message.Message):
         column_roles: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         monotone: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         description: _builtins.str = ...,
+        decision: Global___Decision | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_type_list", b"feature_type_list", "header", b"header", "missing_markers", b"missing_markers", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "thousands", b"thousands", "wait", b"wait"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_type_list", b"feature_type_list", "header", b"header", "missing_markers", b"missing_markers", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "thousands", b"thousands", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "column_roles", b"column_roles", "decimal", b"decimal", "delimiter", b"delimiter", "description", b"description", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_id", b"model_id", "monotone", b"monotone", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "column_roles", b"column_roles", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "description", b"description", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_id", b"model_id", "monotone", b"monotone", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
@@ -1043,6 +1055,7 @@ class PredictRequest(_message.Message):
     NAMES_FIELD_NUMBER: _builtins.int
     SHEET_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     """The model: a reference."""
     probabilities: _builtins.bool
@@ -1064,6 +1077,10 @@ class PredictRequest(_message.Message):
 
     @_builtins.property
     def names(self) -> Global___ColumnNames: ...
+    @_builtins.property
+    def decision(self) -> Global___Decision:
+        """Holds for this request instead of the model's own."""
+
     def __init__(
         self,
         *,
@@ -1080,10 +1097,11 @@ class PredictRequest(_message.Message):
         names: Global___ColumnNames | None = ...,
         sheet: _builtins.str | None = ...,
         interval: _builtins.float | None = ...,
+        decision: Global___Decision | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_interval", b"_interval", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "header", b"header", "interval", b"interval", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_interval", b"_interval", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "encoding", b"encoding", "header", b"header", "interval", b"interval", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_interval", b"_interval", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "feature_names", b"feature_names", "header", b"header", "interval", b"interval", "model_id", b"model_id", "names", b"names", "probabilities", b"probabilities", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_interval", b"_interval", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "encoding", b"encoding", "feature_names", b"feature_names", "header", b"header", "interval", b"interval", "model_id", b"model_id", "names", b"names", "probabilities", b"probabilities", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
@@ -1132,6 +1150,7 @@ class PredictResponse(_message.Message):
     IDS_FIELD_NUMBER: _builtins.int
     ID_COLUMN_FIELD_NUMBER: _builtins.int
     INTERVALS_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     id_column: _builtins.str
     """What that column is called."""
@@ -1157,6 +1176,10 @@ class PredictResponse(_message.Message):
     def intervals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Interval]:
         """If asked for: one a row."""
 
+    @_builtins.property
+    def decision(self) -> Global___Decision:
+        """The decision that the labels obey, with its threshold. None for regression."""
+
     def __init__(
         self,
         *,
@@ -1168,10 +1191,11 @@ class PredictResponse(_message.Message):
         ids: _abc.Iterable[Global___Value] | None = ...,
         id_column: _builtins.str | None = ...,
         intervals: _abc.Iterable[Global___Interval] | None = ...,
+        decision: Global___Decision | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_id_column", b"_id_column", "id_column", b"id_column"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_id_column", b"_id_column", "decision", b"decision", "id_column", b"id_column"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_id_column", b"_id_column", "classes", b"classes", "id_column", b"id_column", "ids", b"ids", "intervals", b"intervals", "model_id", b"model_id", "predictions", b"predictions", "probabilities", b"probabilities", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_id_column", b"_id_column", "classes", b"classes", "decision", b"decision", "id_column", b"id_column", "ids", b"ids", "intervals", b"intervals", "model_id", b"model_id", "predictions", b"predictions", "probabilities", b"probabilities", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__id_column: _TypeAlias = _typing.Literal["id_column"]  # noqa: Y015
     _WhichOneofArgType__id_column: _TypeAlias = _typing.Literal["_id_column", b"_id_column"]  # noqa: Y015
@@ -2331,6 +2355,7 @@ class Model(_message.Message):
     COLUMN_ROLES_FIELD_NUMBER: _builtins.int
     MONOTONE_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     name: _builtins.str
     version: _builtins.int
@@ -2401,6 +2426,10 @@ class Model(_message.Message):
     def monotone(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """The columns with which the answer only rises (1) or only falls (-1)."""
 
+    @_builtins.property
+    def decision(self) -> Global___Decision:
+        """How the probabilities become answers; left out, by the most probable class."""
+
     def __init__(
         self,
         *,
@@ -2435,10 +2464,11 @@ class Model(_message.Message):
         column_roles: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         monotone: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         description: _builtins.str = ...,
+        decision: Global___Decision | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "created_at", b"created_at", "evaluation", b"evaluation", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "job", b"job", "parent_id", b"parent_id", "reading", b"reading", "target", b"target", "task", b"task", "tracking", b"tracking", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "created_at", b"created_at", "decision", b"decision", "evaluation", b"evaluation", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "job", b"job", "parent_id", b"parent_id", "reading", b"reading", "target", b"target", "task", b"task", "tracking", b"tracking", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "classes", b"classes", "column_roles", b"column_roles", "created_at", b"created_at", "description", b"description", "environment", b"environment", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_types", b"feature_types", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "hyperparams", b"hyperparams", "job", b"job", "message", b"message", "metrics", b"metrics", "model_class_key", b"model_class_key", "model_id", b"model_id", "monotone", b"monotone", "n_rows", b"n_rows", "name", b"name", "parent_id", b"parent_id", "reading", b"reading", "status", b"status", "tags", b"tags", "target", b"target", "task", b"task", "tracking", b"tracking", "training_seconds", b"training_seconds", "updated_at", b"updated_at", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "classes", b"classes", "column_roles", b"column_roles", "created_at", b"created_at", "decision", b"decision", "description", b"description", "environment", b"environment", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_types", b"feature_types", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "hyperparams", b"hyperparams", "job", b"job", "message", b"message", "metrics", b"metrics", "model_class_key", b"model_class_key", "model_id", b"model_id", "monotone", b"monotone", "n_rows", b"n_rows", "name", b"name", "parent_id", b"parent_id", "reading", b"reading", "status", b"status", "tags", b"tags", "target", b"target", "task", b"task", "tracking", b"tracking", "training_seconds", b"training_seconds", "updated_at", b"updated_at", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__features_fingerprint: _TypeAlias = _typing.Literal["features_fingerprint"]  # noqa: Y015
     _WhichOneofArgType__features_fingerprint: _TypeAlias = _typing.Literal["_features_fingerprint", b"_features_fingerprint"]  # noqa: Y015
@@ -2462,6 +2492,343 @@ class Model(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__task) -> _WhichOneofReturnType__task | None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class Decision(_message.Message):
+    """A rule by which the probabilities of k classes become an answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class CostsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___Costs: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___Costs | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    RULE_FIELD_NUMBER: _builtins.int
+    CLASS_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    MIN_PRECISION_FIELD_NUMBER: _builtins.int
+    COSTS_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    rule: _builtins.str
+    """`most_probable`, `threshold`, `costs` or `capacity`."""
+    threshold: _builtins.float
+    """`threshold` takes one of these three: a number between 0 and 1; `f1` or `balanced_accuracy`; the least precision.
+    In answers the threshold of every rule is there, if it has one.
+    """
+    metric: _builtins.str
+    min_precision: _builtins.float
+    share: _builtins.float
+    """The part of the rows that `capacity` gives the class."""
+    @_builtins.property
+    def costs(self) -> _containers.MessageMap[_builtins.str, Global___Costs]:
+        """By the true label, then by the predicted one; what is left out costs 0, gains are negative."""
+
+    def __init__(
+        self,
+        *,
+        rule: _builtins.str = ...,
+        threshold: _builtins.float | None = ...,
+        metric: _builtins.str | None = ...,
+        min_precision: _builtins.float | None = ...,
+        costs: _abc.Mapping[_builtins.str, Global___Costs] | None = ...,
+        share: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_class", b"_class", "_metric", b"_metric", "_min_precision", b"_min_precision", "_share", b"_share", "_threshold", b"_threshold", "class", b"class", "metric", b"metric", "min_precision", b"min_precision", "share", b"share", "threshold", b"threshold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_class", b"_class", "_metric", b"_metric", "_min_precision", b"_min_precision", "_share", b"_share", "_threshold", b"_threshold", "class", b"class", "costs", b"costs", "metric", b"metric", "min_precision", b"min_precision", "rule", b"rule", "share", b"share", "threshold", b"threshold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__class: _TypeAlias = _typing.Literal["class"]  # noqa: Y015
+    _WhichOneofArgType__class: _TypeAlias = _typing.Literal["_class", b"_class"]  # noqa: Y015
+    _WhichOneofReturnType__metric: _TypeAlias = _typing.Literal["metric"]  # noqa: Y015
+    _WhichOneofArgType__metric: _TypeAlias = _typing.Literal["_metric", b"_metric"]  # noqa: Y015
+    _WhichOneofReturnType__min_precision: _TypeAlias = _typing.Literal["min_precision"]  # noqa: Y015
+    _WhichOneofArgType__min_precision: _TypeAlias = _typing.Literal["_min_precision", b"_min_precision"]  # noqa: Y015
+    _WhichOneofReturnType__share: _TypeAlias = _typing.Literal["share"]  # noqa: Y015
+    _WhichOneofArgType__share: _TypeAlias = _typing.Literal["_share", b"_share"]  # noqa: Y015
+    _WhichOneofReturnType__threshold: _TypeAlias = _typing.Literal["threshold"]  # noqa: Y015
+    _WhichOneofArgType__threshold: _TypeAlias = _typing.Literal["_threshold", b"_threshold"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__class) -> _WhichOneofReturnType__class | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__metric) -> _WhichOneofReturnType__metric | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_precision) -> _WhichOneofReturnType__min_precision | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__share) -> _WhichOneofReturnType__share | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__threshold) -> _WhichOneofReturnType__threshold | None: ...
+
+Global___Decision: _TypeAlias = Decision  # noqa: Y015
+
+@_typing.final
+class Costs(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ValuesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]: ...
+    def __init__(
+        self,
+        *,
+        values: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Costs: _TypeAlias = Costs  # noqa: Y015
+
+@_typing.final
+class SetDecisionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_ID_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    model_id: _builtins.str
+    @_builtins.property
+    def decision(self) -> Global___Decision: ...
+    def __init__(
+        self,
+        *,
+        model_id: _builtins.str = ...,
+        decision: Global___Decision | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "model_id", b"model_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetDecisionRequest: _TypeAlias = SetDecisionRequest  # noqa: Y015
+
+@_typing.final
+class GetDecisionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_ID_FIELD_NUMBER: _builtins.int
+    model_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        model_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_id", b"model_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDecisionRequest: _TypeAlias = GetDecisionRequest  # noqa: Y015
+
+@_typing.final
+class DecisionReport(_message.Message):
+    """The decision of a model and what it does on the model's validation predictions. Without those only the decision and
+    the warnings are there.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    CLASS_FIELD_NUMBER: _builtins.int
+    CURVE_FIELD_NUMBER: _builtins.int
+    METRICS_FIELD_NUMBER: _builtins.int
+    MOST_PROBABLE_FIELD_NUMBER: _builtins.int
+    CROSS_FITTED_FIELD_NUMBER: _builtins.int
+    SAVING_FIELD_NUMBER: _builtins.int
+    SAVING_LOW_FIELD_NUMBER: _builtins.int
+    SAVING_HIGH_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    N_ROWS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    model_id: _builtins.str
+    name: _builtins.str
+    version: _builtins.int
+    cross_fitted: _builtins.bool
+    """A threshold that the validation found was found on one half of the rows and measured on the other, both ways."""
+    saving: _builtins.float
+    """The part of the most probable class's cost that the decision saves, and its interval of 90 %."""
+    saving_low: _builtins.float
+    saving_high: _builtins.float
+    words: _builtins.str
+    """The saving in words."""
+    n_rows: _builtins.int
+    @_builtins.property
+    def decision(self) -> Global___Decision: ...
+    @_builtins.property
+    def curve(self) -> _containers.RepeatedCompositeFieldContainer[Global___DecisionPoint]:
+        """At most some 200, the lowest threshold first."""
+
+    @_builtins.property
+    def metrics(self) -> Global___DecisionMetrics: ...
+    @_builtins.property
+    def most_probable(self) -> Global___DecisionMetrics:
+        """Those of answering the most probable class."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]: ...
+    def __init__(
+        self,
+        *,
+        model_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+        decision: Global___Decision | None = ...,
+        curve: _abc.Iterable[Global___DecisionPoint] | None = ...,
+        metrics: Global___DecisionMetrics | None = ...,
+        most_probable: Global___DecisionMetrics | None = ...,
+        cross_fitted: _builtins.bool = ...,
+        saving: _builtins.float | None = ...,
+        saving_low: _builtins.float | None = ...,
+        saving_high: _builtins.float | None = ...,
+        words: _builtins.str = ...,
+        n_rows: _builtins.int = ...,
+        warnings: _abc.Iterable[Global___Warning] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_class", b"_class", "_saving", b"_saving", "_saving_high", b"_saving_high", "_saving_low", b"_saving_low", "class", b"class", "decision", b"decision", "metrics", b"metrics", "most_probable", b"most_probable", "saving", b"saving", "saving_high", b"saving_high", "saving_low", b"saving_low"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_class", b"_class", "_saving", b"_saving", "_saving_high", b"_saving_high", "_saving_low", b"_saving_low", "class", b"class", "cross_fitted", b"cross_fitted", "curve", b"curve", "decision", b"decision", "metrics", b"metrics", "model_id", b"model_id", "most_probable", b"most_probable", "n_rows", b"n_rows", "name", b"name", "saving", b"saving", "saving_high", b"saving_high", "saving_low", b"saving_low", "version", b"version", "warnings", b"warnings", "words", b"words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__class: _TypeAlias = _typing.Literal["class"]  # noqa: Y015
+    _WhichOneofArgType__class: _TypeAlias = _typing.Literal["_class", b"_class"]  # noqa: Y015
+    _WhichOneofReturnType__saving: _TypeAlias = _typing.Literal["saving"]  # noqa: Y015
+    _WhichOneofArgType__saving: _TypeAlias = _typing.Literal["_saving", b"_saving"]  # noqa: Y015
+    _WhichOneofReturnType__saving_high: _TypeAlias = _typing.Literal["saving_high"]  # noqa: Y015
+    _WhichOneofArgType__saving_high: _TypeAlias = _typing.Literal["_saving_high", b"_saving_high"]  # noqa: Y015
+    _WhichOneofReturnType__saving_low: _TypeAlias = _typing.Literal["saving_low"]  # noqa: Y015
+    _WhichOneofArgType__saving_low: _TypeAlias = _typing.Literal["_saving_low", b"_saving_low"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__class) -> _WhichOneofReturnType__class | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__saving) -> _WhichOneofReturnType__saving | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__saving_high) -> _WhichOneofReturnType__saving_high | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__saving_low) -> _WhichOneofReturnType__saving_low | None: ...
+
+Global___DecisionReport: _TypeAlias = DecisionReport  # noqa: Y015
+
+@_typing.final
+class DecisionPoint(_message.Message):
+    """What a threshold would answer. `share` is the part of the rows that get the class; precision and recall are NaN if no
+    row gets it or has it; `cost` is the mean of a row, with its interval of 90 %.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    RECALL_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    COST_LOW_FIELD_NUMBER: _builtins.int
+    COST_HIGH_FIELD_NUMBER: _builtins.int
+    threshold: _builtins.float
+    precision: _builtins.float
+    recall: _builtins.float
+    share: _builtins.float
+    cost: _builtins.float
+    cost_low: _builtins.float
+    cost_high: _builtins.float
+    def __init__(
+        self,
+        *,
+        threshold: _builtins.float = ...,
+        precision: _builtins.float = ...,
+        recall: _builtins.float = ...,
+        share: _builtins.float = ...,
+        cost: _builtins.float = ...,
+        cost_low: _builtins.float = ...,
+        cost_high: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "cost_high", b"cost_high", "cost_low", b"cost_low", "precision", b"precision", "recall", b"recall", "share", b"share", "threshold", b"threshold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecisionPoint: _TypeAlias = DecisionPoint  # noqa: Y015
+
+@_typing.final
+class DecisionMetrics(_message.Message):
+    """As in DecisionPoint; the first three are NaN if the decision is about no class alone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRECISION_FIELD_NUMBER: _builtins.int
+    RECALL_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    COST_LOW_FIELD_NUMBER: _builtins.int
+    COST_HIGH_FIELD_NUMBER: _builtins.int
+    precision: _builtins.float
+    recall: _builtins.float
+    share: _builtins.float
+    accuracy: _builtins.float
+    cost: _builtins.float
+    cost_low: _builtins.float
+    cost_high: _builtins.float
+    def __init__(
+        self,
+        *,
+        precision: _builtins.float = ...,
+        recall: _builtins.float = ...,
+        share: _builtins.float = ...,
+        accuracy: _builtins.float = ...,
+        cost: _builtins.float = ...,
+        cost_low: _builtins.float = ...,
+        cost_high: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "cost", b"cost", "cost_high", b"cost_high", "cost_low", b"cost_low", "precision", b"precision", "recall", b"recall", "share", b"share"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecisionMetrics: _TypeAlias = DecisionMetrics  # noqa: Y015
 
 @_typing.final
 class Reading(_message.Message):
@@ -2918,27 +3285,33 @@ Global___ModelHistory: _TypeAlias = ModelHistory  # noqa: Y015
 
 @_typing.final
 class ModelEvent(_message.Message):
-    """`verb` is train, retrain, delete, restore, gc or repair; `status`, in which it left the model, active, deleted or gone."""
+    """`verb` is train, retrain, decision, delete, restore, gc or repair; `status`, in which it left the model, active, deleted or gone."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     VERB_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
     verb: _builtins.str
     status: _builtins.str
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def decision(self) -> Global___Decision:
+        """The one that was set."""
+
     def __init__(
         self,
         *,
         verb: _builtins.str = ...,
         at: _timestamp_pb2.Timestamp | None = ...,
         status: _builtins.str = ...,
+        decision: Global___Decision | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "decision", b"decision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "status", b"status", "verb", b"verb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "decision", b"decision", "status", b"status", "verb", b"verb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -99,6 +99,16 @@ class ModelServiceStub:
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetReportRequest.SerializeToString,
                 response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Report.FromString,
                 _registered_method=True)
+        self.SetDecision = channel.unary_unary(
+                '/modelyard.v1.ModelService/SetDecision',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.SetDecisionRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.FromString,
+                _registered_method=True)
+        self.GetDecision = channel.unary_unary(
+                '/modelyard.v1.ModelService/GetDecision',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetDecisionRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DecisionReport.FromString,
+                _registered_method=True)
         self.GetHistory = channel.unary_unary(
                 '/modelyard.v1.ModelService/GetHistory',
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetHistoryRequest.SerializeToString,
@@ -247,6 +257,20 @@ class ModelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetDecision(self, request, context):
+        """Has a model's answers obey a decision from now on, without training anew.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDecision(self, request, context):
+        """Returns how a model's probabilities become answers, and what that and other thresholds do on its validation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetHistory(self, request, context):
         """Returns what happened to a model, when and by which verb; of one deleted for good, too.
         """
@@ -384,6 +408,16 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.GetReport,
                     request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetReportRequest.FromString,
                     response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Report.SerializeToString,
+            ),
+            'SetDecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetDecision,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.SetDecisionRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.SerializeToString,
+            ),
+            'GetDecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDecision,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetDecisionRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DecisionReport.SerializeToString,
             ),
             'GetHistory': grpc.unary_unary_rpc_method_handler(
                     servicer.GetHistory,
@@ -787,6 +821,60 @@ class ModelService:
             '/modelyard.v1.ModelService/GetReport',
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetReportRequest.SerializeToString,
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Report.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetDecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/SetDecision',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.SetDecisionRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/GetDecision',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetDecisionRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DecisionReport.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,7 +1,7 @@
 """Loaded models: fitted estimators made ready to answer, kept in memory up to a bound of bytes.
 
-Artifacts are immutable and model ids are never used twice, so nothing here ever goes stale; whether a model
-may still be served is asked of the store at every use.
+Artifacts are immutable and model ids are never used twice, so none of them ever goes stale; whether a model may still
+be served, and which decision it obeys, is asked of the store at every use.
 """
 
 from __future__ import annotations
@@ -14,15 +14,19 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from threading import Lock
+from typing import Any
 
 from modelyard import models_registry
 from modelyard.errors import ModelyardError
+from modelyard.ml_core.deciding import Decider, decider, resolve
 from modelyard.ml_core.serving.margins import Margins, margins_of
 from modelyard.ml_core.tasks import TASKS, Task
+from modelyard.ml_core.validation_predictions import load_validation
 from modelyard.models_registry.base import Predictor
-from modelyard.schemas import ModelMetadata, ModelQuery
+from modelyard.schemas import MOST_PROBABLE, Decision, ModelMetadata, ModelQuery, ResolvedDecision
 from modelyard.storage import ModelRecord, ModelStore
 from modelyard.tables import UNPACKED_BYTES, Contract, FileOptions, Reader, contract_from_json
 
@@ -31,13 +35,28 @@ log = logging.getLogger(__name__)
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 _KEPT_BYTES = 32 * 2**20
 
+_MOST_ASKED = 1000
+"""How many decisions of requests are remembered as they were resolved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """A decision and what decides by it; both are None if there is nothing to decide.
+
+    `stored` is the object of the store that the decision came from.
+    """
+
+    decision: ResolvedDecision | None
+    decider: Decider | None = None
+    stored: dict[str, Any] | None = field(default=None, compare=False)
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """A model that can answer at once.
 
     `n_rows` and `features_fingerprint` are those of its training table; `reads_enums` and `gains_by_batching` are as
-    its model class declares them.
+    its model class declares them. `deciding` is what its answers obey.
     """
 
     model_id: str
@@ -52,6 +71,7 @@ class LoadedModel:
     reads_enums: bool
     gains_by_batching: bool
     size_bytes: int
+    deciding: Deciding
 
 
 class LoadedModels:
@@ -67,32 +87,40 @@ class LoadedModels:
         self._max_file_bytes = max_file_bytes
         self._loaded: OrderedDict[str, LoadedModel] = OrderedDict()
         self._loading: dict[str, Future[LoadedModel]] = {}
+        self._asked: dict[tuple[str, str], Deciding] = {}
         self._size_bytes = 0
         self._lock = Lock()
 
-    def get(self, reference: str) -> LoadedModel:
+    def get(self, reference: str, decision: Decision | None = None) -> LoadedModel:
         """Return the active model that `reference` means, loading it if needed.
 
-        Raises ModelNotFound, DataLoss, EnvironmentMismatch.
+        It obeys `decision`, or the one that the store has for it. Raises ModelNotFound, DataLoss, EnvironmentMismatch,
+        and what `resolve` raises for a decision.
         """
-        model_id = self._store.resolve_active(reference)
-        with self._lock:
-            model = self._loaded.get(model_id)
-            if model is not None:
-                self._loaded.move_to_end(model_id)
-                return model
-            under_way = self._loading.get(model_id)
-            promise = under_way or self._loading.setdefault(model_id, Future())
-        return promise.result() if under_way else self._load(model_id, promise)
+        model_id, stored = self._store.resolve_deciding(reference)
+        model = self._loaded_or_load(model_id)
+        if decision is None:
+            return model if model.deciding.stored is stored else self._obeying(model, stored)
+        key = (model_id, decision.model_dump_json())
+        if key not in self._asked:
+            if len(self._asked) >= _MOST_ASKED:
+                self._asked.clear()
+            load_them = partial(load_validation, self._store, self._store.get(model_id), model.contract)
+            self._asked[key] = _deciding(resolve(decision, model.contract.classes, load_them), model.contract)
+        return replace(model, deciding=self._asked[key])
 
-    def get_loaded(self, reference: str) -> LoadedModel | None:
-        """Return the active model that `reference` means; None if it is not loaded. Raises ModelNotFound."""
-        model_id = self._store.resolve_active(reference)
+    def get_loaded(self, reference: str, decision: Decision | None = None) -> LoadedModel | None:
+        """Return what `get` does if it is there in a moment, else None. Raises ModelNotFound."""
+        model_id, stored = self._store.resolve_deciding(reference)
         with self._lock:
             model = self._loaded.get(model_id)
-            if model is not None:
-                self._loaded.move_to_end(model_id)
-        return model
+            if model is None:
+                return None
+            self._loaded.move_to_end(model_id)
+        if decision is None:
+            return model if model.deciding.stored is stored else self._obeying(model, stored)
+        deciding = self._asked.get((model_id, decision.model_dump_json()))
+        return None if deciding is None else replace(model, deciding=deciding)
 
     @property
     def size_bytes(self) -> int:
@@ -120,6 +148,25 @@ class LoadedModels:
             log.warning("model %s cannot be warmed up: %s", model.model_id, error.detail)
         except Exception:  # a third party's estimator may raise anything, and must not keep others from being loaded
             log.exception("model %s cannot be warmed up", model.model_id)
+
+    def _loaded_or_load(self, model_id: str) -> LoadedModel:
+        with self._lock:
+            model = self._loaded.get(model_id)
+            if model is not None:
+                self._loaded.move_to_end(model_id)
+                return model
+            under_way = self._loading.get(model_id)
+            promise = under_way or self._loading.setdefault(model_id, Future())
+        return promise.result() if under_way else self._load(model_id, promise)
+
+    def _obeying(self, model: LoadedModel, stored: dict[str, Any] | None) -> LoadedModel:
+        """Return the model with the decision that the store has for it, and keep it so."""
+        decision = MOST_PROBABLE if stored is None else ResolvedDecision.model_validate(stored)
+        obeying = replace(model, deciding=_deciding(decision, model.contract, stored))
+        with self._lock:
+            if model.model_id in self._loaded:
+                self._loaded[model.model_id] = obeying
+        return obeying
 
     def _load(self, model_id: str, promise: Future[LoadedModel]) -> LoadedModel:
         began = time.monotonic()
@@ -179,7 +226,12 @@ def load(store: ModelStore, record: ModelRecord, max_file_bytes: int) -> LoadedM
         reads_enums=model_class.reads_enums,
         gains_by_batching=model_class.gains_by_batching,
         size_bytes=predictor.size_bytes + margins.size_bytes + 4 * len(contract_bytes),
+        deciding=Deciding(MOST_PROBABLE if contract.classes else None),
     )
+
+
+def _deciding(decision: ResolvedDecision, contract: Contract, stored: dict[str, Any] | None = None) -> Deciding:
+    return Deciding(decision, decider(decision, contract.classes), stored)
 
 
 def collect_garbage_less_often() -> None:

@@ -46,7 +46,7 @@ def is_training_table(model: LoadedModel, checked: FewRows | Table) -> bool:
 def predict_many(model: LoadedModel, table: Table, request: PredictRequest) -> Predictions:
     """Predict for each row of a checked table."""
     scores = model.predictor.many(table.frame if model.reads_enums else table.text_frame)
-    predictions = model.task.many_answers(scores, model.contract)
+    predictions = model.task.many_answers(scores, model.contract, model.deciding.decider)
     return Predictions(
         model_id=model.model_id,
         predictions=predictions,
@@ -56,12 +56,14 @@ def predict_many(model: LoadedModel, table: Table, request: PredictRequest) -> P
         ids=table.ids,
         id_column=None if table.ids is None else model.reader.id_column,
         intervals=_intervals(model, request, predictions),
+        decision=model.deciding.decision,
     )
 
 
 def answer_few(model: LoadedModel, scores: list[list[float]], checked: FewRows, request: PredictRequest) -> Predictions:
     """Return the answer for checked rows and their scores."""
-    classes, predictions = model.contract.classes, model.task.answers(scores, model.contract)
+    classes = model.contract.classes
+    predictions = model.task.answers(scores, model.contract, model.deciding.decider)
     return Predictions(
         model_id=model.model_id,
         predictions=predictions,
@@ -71,6 +73,7 @@ def answer_few(model: LoadedModel, scores: list[list[float]], checked: FewRows, 
         ids=checked.ids,
         id_column=None if checked.ids is None else model.reader.id_column,
         intervals=_intervals(model, request, predictions),
+        decision=model.deciding.decision,
     )
 
 

@@ -35,13 +35,13 @@ class Turns:
 
     def __init__(self, loaded: LoadedModels) -> None:
         self._loaded = loaded
-        self._asked: dict[str, list[_Asked]] = {}
+        self._asked: dict[str | tuple[str, str], list[_Asked]] = {}
 
     def ask(self, request: PredictRequest, told: Told, call: Call | None) -> None:
         """Call `told` at the end of this turn. What is found out is noted in `call`."""
         if not self._asked:
             asyncio.get_running_loop().call_soon(self._answer)
-        self._asked.setdefault(request.model_id, []).append(_Asked(request, call, told))
+        self._asked.setdefault(looked_up_by(request), []).append(_Asked(request, call, told))
 
     async def predict(self, request: PredictRequest) -> Predictions | None:
         """Predict, for the call under way. Returns None if the model is not loaded; raises what is wrong."""
@@ -51,10 +51,11 @@ class Turns:
 
     def _answer(self) -> None:
         turn, self._asked = self._asked, {}
-        for reference, asked in turn.items():
+        for asked in turn.values():
             found: LoadedModel | Exception | None
+            first = asked[0].request
             try:
-                found = self._loaded.get_loaded(reference)
+                found = self._loaded.get_loaded(first.model_id, first.decision)
             except Exception as error:  # noqa: BLE001 - told to every caller
                 found = error
             if isinstance(found, LoadedModel):
@@ -62,6 +63,12 @@ class Turns:
                 continue
             for one in asked:
                 one.told(found)
+
+
+def looked_up_by(request: PredictRequest) -> str | tuple[str, str]:
+    """Return what two requests share if one look-up of a model serves both."""
+    reference, decision = request.model_id, request.decision
+    return reference if decision is None else (reference, decision.model_dump_json())
 
 
 def _answer_by(model: LoadedModel, asked: Iterable[_Asked]) -> None:

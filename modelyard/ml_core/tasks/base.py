@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from modelyard.ml_core.deciding.deciders import Decider
 from modelyard.ml_core.resampling import Measure
 from modelyard.schemas import Evaluation, FeatureType, Label, ModelWarning, Prediction
 from modelyard.tables.contract import Contract, TrainingTable
@@ -173,10 +174,12 @@ class Task(Protocol):
         """Return how the targets differ from a parent model's, whose classes were `before`."""
         ...
 
-    def answers(self, scores: list[list[float]], contract: Contract) -> list[Prediction]:
-        """Return the prediction for each of a few rows, by its k scores."""
+    def answers(
+        self, scores: list[list[float]], contract: Contract, decider: Decider | None = None
+    ) -> list[Prediction]:
+        """Return the prediction for each of a few rows, by its k scores and by what decides over labels."""
         ...
 
-    def many_answers(self, scores: Scores, contract: Contract) -> list[Prediction]:
+    def many_answers(self, scores: Scores, contract: Contract, decider: Decider | None = None) -> list[Prediction]:
         """Return what `answers` returns, by scores of shape (n, k)."""
         ...

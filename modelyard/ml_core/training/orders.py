@@ -12,12 +12,13 @@ from modelyard import models_registry
 from modelyard.errors import FieldError, InvalidHyperparams, InvalidRequest
 from modelyard.ml_core.tasks import TASKS, Task
 from modelyard.ml_core.tasks.base import changed
+from modelyard.ml_core.training.decided import ordered_decision
 from modelyard.ml_core.training.monotone import resolve_monotone
 from modelyard.ml_core.training.plan import TrainingPlan
 from modelyard.ml_core.training.reading import kept_reading, read_table, reading_options
 from modelyard.models_registry import hyperparams
 from modelyard.models_registry.base import ModelClass
-from modelyard.schemas import ModelMetadata, ModelWarning, Reading, RetrainRequest, TrainRequest
+from modelyard.schemas import Decision, ModelMetadata, ModelWarning, Reading, RetrainRequest, TrainRequest
 from modelyard.tables import UNPACKED_BYTES, TrainingTable, advice
 from modelyard.tables.contract import as_text
 
@@ -34,6 +35,7 @@ class TrainingOrder:
     tags: tuple[str, ...]
     reading: Reading
     description: str = ""
+    decision: Decision | None = None
     parent_id: str | None = None
     parent_reference: str | None = None
 
@@ -56,6 +58,8 @@ class TrainingOrder:
             said["monotone"] = plan.monotone
         if self.description:  # so that without one the digest is that of releases before it
             said["description"] = self.description
+        if self.decision is not None:
+            said["decision"] = self.decision.model_dump()
         return _digest(said, table)
 
     def fingerprint(self) -> str:
@@ -126,12 +130,16 @@ def order_training(
     inherited = {} if parent is None else parent.monotone
     monotone, lost = resolve_monotone(full.monotone or {}, inherited, model_class, table.contract)
     table = replace(table, warnings=(*table.warnings, *lost))
+    decision, doubts = ordered_decision(request.decision, full.evaluation, table.contract.classes, parent)
+    if doubts:
+        table = replace(table, warnings=(*table.warnings, *doubts))
     return TrainingOrder(
         plan=TrainingPlan(model_class, checked, full.evaluation, table, monotone),
         name=full.name,
         tags=tuple(full.tags),
         reading=kept_reading(options, table),
         description=request.description,
+        decision=decision,
         parent_id=None if parent is None else parent.model_id,
         parent_reference=None if isinstance(request, TrainRequest) else request.model_id,
     )

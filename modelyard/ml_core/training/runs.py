@@ -9,6 +9,7 @@ import importlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ import polars as pl
 from modelyard import models_registry
 from modelyard.jobs import Finished, ProgressReporter
 from modelyard.ml_core.tasks import TASKS
+from modelyard.ml_core.training.decided import first_decision
 from modelyard.ml_core.training.orders import TrainingOrder, order_training
 from modelyard.ml_core.training.plan import Trained, TrainingPlan
 from modelyard.ml_core.training.trainings import run_training
-from modelyard.schemas import Evaluation, ModelDescription, ModelWarning, Reading, TrainRequest
+from modelyard.schemas import Decision, Evaluation, ModelDescription, ModelWarning, Reading, TrainRequest
 from modelyard.storage import VALIDATION_FILE, current_environment, write_model_files
 from modelyard.storage.artifacts.estimators import pickled
 from modelyard.storage.files import sync_files
@@ -99,6 +101,7 @@ def write_order(folder: Path, order: TrainingOrder) -> None:
         "tags": order.tags,
         "description": order.description,
         "reading": order.reading.model_dump(),
+        "decision": None if order.decision is None else order.decision.model_dump(),
         "parent_id": order.parent_id,
     }
     (folder / _ORDER).write_bytes(orjson.dumps(said))
@@ -138,6 +141,7 @@ def read_order(folder: Path) -> TrainingOrder:
         tags=tuple(said["tags"]),
         reading=Reading.model_validate(said["reading"]),
         description=said.get("description", ""),
+        decision=None if said["decision"] is None else Decision.model_validate(said["decision"]),
         parent_id=said["parent_id"],
     )
 
@@ -150,6 +154,8 @@ def run(folder: Path, report: ProgressReporter) -> Finished:
     order = read_order(folder)
     trained = run_training(order.plan, lambda now: report(now.step, now.total, now.metric))
     contract, kept = order.plan.table.contract, trained.validation
+    decision, doubts = first_decision(order.decision, contract.classes, kept)
+    trained = replace(trained, warnings=(*trained.warnings, *doubts))
     files = write_model_files(
         folder / "result",
         trained.estimator,
@@ -157,7 +163,7 @@ def run(folder: Path, report: ProgressReporter) -> Finished:
         contract_to_json(contract),
         {} if kept is None else {VALIDATION_FILE: kept.to_bytes(contract)},
     )
-    return Finished(order.name, describe(order, trained), files)
+    return Finished(order.name, describe(order, trained), files, decision)
 
 
 def describe(order: TrainingOrder, trained: Trained) -> ModelDescription:

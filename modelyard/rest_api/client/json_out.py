@@ -14,6 +14,7 @@ import orjson
 
 from modelyard.schemas import (
     CheckRequest,
+    Decision,
     EvaluateRequest,
     Evaluation,
     RetrainRequest,
@@ -56,8 +57,8 @@ def fields_of(request: AnyRequest) -> dict[str, Any]:
 def _field(name: str, value: Any) -> Any:
     if name == "y":
         return _labels(value)
-    if isinstance(value, Evaluation):
-        return value.model_dump(exclude_unset=True)
+    if isinstance(value, Evaluation | Decision):
+        value = value.model_dump(exclude_unset=True)
     if name == "hyperparams" and not all(map(_is_json, value.values())):
         from modelyard.tables import wire
 

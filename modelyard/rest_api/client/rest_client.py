@@ -28,6 +28,7 @@ from modelyard.schemas import (
     Job,
     Predictions,
     PredictRequest,
+    Request,
     RetrainRequest,
     TrainRequest,
 )
@@ -48,12 +49,14 @@ _ROUTES = {
     "get_model": ("GET", "/models/{model_id}"),
     "list_model_classes": ("GET", "/model-classes"),
     "get_report": ("GET", "/models/{model_id}/report"),
+    "set_decision": ("PUT", "/models/{model_id}/decision"),
+    "get_decision": ("GET", "/models/{model_id}/decision"),
     "get_history": ("GET", "/models/{model_id}/history"),
     "list_evaluations": ("GET", "/models/{model_id}/evaluations"),
     "get_artifact": ("GET", "/models/{model_id}/artifact"),
     "health": ("GET", "/health"),
 }
-"""The calls without a table. A field that the path does not name goes into the query."""
+"""The calls without a table. A field that the path does not name goes into the query, a request into the body."""
 
 
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
@@ -129,9 +132,14 @@ class RestClient(Client):
 
     def _call(self, verb: str, **fields: Any) -> httpx.Response:
         method, path = _ROUTES[verb]
-        query = {name: value for name, value in fields.items() if f"{{{name}}}" not in path}
+        bodies = [value for value in fields.values() if isinstance(value, Request)]
+        query = {name: value for name, value in fields.items() if f"{{{name}}}" not in path and value not in bodies}
         quoted = {name: quote(str(value), safe="") for name, value in fields.items()}
-        return self._request(method, path.format_map(quoted), params=query)
+        options: dict[str, Any] = {}
+        if bodies:
+            content = bodies[0].model_dump_json(exclude_unset=True).encode()
+            options = {"content": content, "headers": {"Content-Type": "application/json"}}
+        return self._request(method, path.format_map(quoted), params=query, **options)
 
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
         with self._translated():

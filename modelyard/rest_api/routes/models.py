@@ -12,7 +12,15 @@ from pydantic import Field
 from modelyard.ml_core.desk import Desk
 from modelyard.rest_api.bodies import read_json
 from modelyard.rest_api.openapi import error_responses, json_body
-from modelyard.schemas import ModelHistory, ModelMetadata, ModelPage, ModelQuery, Report, Request, UpdateRequest
+from modelyard.schemas import (
+    ModelHistory,
+    ModelMetadata,
+    ModelPage,
+    ModelQuery,
+    Report,
+    Request,
+    UpdateRequest,
+)
 
 PICKLE = "application/octet-stream"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}

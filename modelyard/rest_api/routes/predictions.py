@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
@@ -47,5 +48,12 @@ def router(desk: Desk) -> APIRouter:
 
 
 def _as_file(found: Predictions, media_type: str) -> Response:
-    headers = answer_headers(found.model_id, found.warnings)
+    headers = answer_headers(found.model_id, found.warnings) | _decision_header(found)
     return Response(write(found, media_type), media_type=media_type, headers=headers)
+
+
+def _decision_header(found: Predictions) -> dict[str, str]:
+    """Return the decision without its costs, which may be longer than a header."""
+    if found.decision is None:
+        return {}
+    return {"X-Decision": json.dumps(found.decision.model_dump(exclude={"costs"}))}  # in ASCII, as headers are

@@ -20,10 +20,12 @@ from modelyard.storage.protocols import Collections, Documents, Transaction
 
 
 def note(transaction: Transaction, record: ModelRecord, verb: EventVerb, at: datetime) -> None:
-    """Add an event to a model's history: `verb` left it in the status of `record`."""
+    """Add an event to a model's history: `verb` left it in the status, or set the decision, of `record`."""
     model_id = record.metadata.model_id
     number = next(number for number in count(1) if transaction.get(EVENTS, _key(model_id, number)) is None)
-    event = {"verb": verb, "at": at.isoformat(), "status": record.metadata.status}
+    event: dict[str, Any] = {"verb": verb, "at": at.isoformat(), "status": record.metadata.status}
+    if verb == "decision" and record.metadata.decision is not None:
+        event["decision"] = record.metadata.decision.model_dump()
     transaction.put(EVENTS, _key(model_id, number), event)
 
 

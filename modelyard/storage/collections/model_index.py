@@ -1,4 +1,4 @@
-"""An index of all models, kept small in memory: ids in order, names, versions, status, class, tags."""
+"""An index of all models, kept small in memory: ids in order, names, versions, status, decision, class, tags."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ _MODEL_ID = attrgetter("model_id")
 class IndexEntry:
     """What the index holds of one model."""
 
-    __slots__ = ("active", "model_class_key", "model_id", "name", "tags", "version")
+    __slots__ = ("active", "decision", "model_class_key", "model_id", "name", "tags", "version")
 
     def __init__(self, model_id: str, metadata: dict[str, Any]) -> None:
         self.model_id = model_id
         self.name: str = metadata["name"]
         self.version: int = metadata["version"]
         self.active = False
+        self.decision: dict[str, Any] | None = None  # as it stands in the document
         self.model_class_key: str = intern(metadata["model_class_key"])
         self.tags: tuple[str, ...] = ()
 
@@ -100,7 +101,8 @@ class ModelIndex:
         else:
             self.active_count -= entry.active
         entry.active = metadata["status"] == "active"
-        entry.tags = tuple(map(intern, metadata["tags"]))  # nothing else of it ever changes
+        entry.tags = tuple(map(intern, metadata["tags"]))
+        entry.decision = metadata.get("decision")  # nothing else of it ever changes
         self.active_count += entry.active
         latest = self.latest_active.get(entry.name)
         if entry.active and (latest is None or latest.version < entry.version):

@@ -18,6 +18,7 @@ from modelyard.schemas import (
     ModelHistory,
     ModelPage,
     ModelQuery,
+    ResolvedDecision,
     Status,
     Tracking,
     check_name,
@@ -79,16 +80,18 @@ class ModelStore:
         files: Mapping[str, StoredFile],
         *,
         name: str | None = None,
+        decision: ResolvedDecision | None = None,
         also: Callable[[Transaction, ModelRecord], None] | None = None,
     ) -> ModelRecord:
         """Store a new model as the next version of its name, which is made from its class and id if it has none.
 
+        `decision` is the one that it obeys at first.
         `write_model_files` wrote its files into `folder`, which becomes the model's. `also` puts what belongs to it
         into the same transaction; if it raises, nothing is stored.
         """
         model_id = str(uuid_utils.uuid7())
         name = _checked_name(name, description.model_class_key, model_id)
-        record = new_record(description, model_id, name, 0, files)
+        record = new_record(description, model_id, name, 0, files).with_metadata(decision=decision)
         self._artifacts.stage(folder, {DESCRIPTION_FILE: description_file(record)})
         transaction = self._documents.transaction()
         try:
@@ -117,6 +120,15 @@ class ModelStore:
         """Return the id of the active model that is meant, in microseconds. Raises like `get_active`."""
         with self._documents.reading():
             return find_active(self._index, reference).model_id
+
+    def resolve_deciding(self, reference: str) -> tuple[str, dict[str, Any] | None]:
+        """Return what `resolve_active` does, and the model's decision as a document has it, None if it has none.
+
+        The same object comes back until the decision is set anew.
+        """
+        with self._documents.reading():
+            entry = find_active(self._index, reference)
+            return entry.model_id, entry.decision
 
     def page(self, query: ModelQuery) -> ModelPage:
         """Return a page of models, newest first. Raises InvalidRequest for a cursor that is none."""
@@ -155,6 +167,17 @@ class ModelStore:
             new = {name: value for name, value in said.items() if value not in (None, getattr(record.metadata, name))}
             if new:
                 record = _changed(transaction, record, "edit", **new)
+        return record
+
+    def set_decision(self, reference: str, decision: ResolvedDecision) -> ModelRecord:
+        """Have an active model obey a decision from now on; nothing changes if it does already."""
+        with self._documents.transaction() as transaction:
+            record = self._record(find_active(self._index, reference).model_id)
+            if record.metadata.decision != decision:
+                now = datetime.now(UTC)
+                record = record.with_metadata(decision=decision, updated_at=now)
+                transaction.put(MODELS, record.metadata.model_id, model_document(record))
+                history.note(transaction, record, "decision", now)
         return record
 
     def delete_for_good(self, reference: str) -> None:

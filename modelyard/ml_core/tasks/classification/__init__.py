@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from modelyard.errors import InvalidTable
+from modelyard.ml_core.deciding.deciders import Decider
 from modelyard.ml_core.tasks.base import (
     MAX_NAMED,
     KeysOfTask,
@@ -138,12 +139,17 @@ class Classification:
         new = [label for label in now if label not in before or new_type]
         return changed("classes", new, [label for label in before if label not in now or new_type])
 
-    def answers(self, scores: list[list[float]], contract: Contract) -> list[Prediction]:
-        """Return the class of the highest probability, the first of equals."""
+    def answers(
+        self, scores: list[list[float]], contract: Contract, decider: Decider | None = None
+    ) -> list[Prediction]:
+        """Return the classes decided on; without a decider those of the highest probability, the first of equals."""
         classes = contract.classes
-        return [classes[row.index(max(row))] for row in scores]
+        if decider is None:
+            return [classes[row.index(max(row))] for row in scores]
+        return [classes[code] for code in decider.few(scores)]
 
-    def many_answers(self, scores: Scores, contract: Contract) -> list[Prediction]:
-        """Return the class of the highest probability, the first of equals."""
-        found: list[Prediction] = np.array(contract.classes, dtype=object)[metrics.predicted_codes(scores)].tolist()
+    def many_answers(self, scores: Scores, contract: Contract, decider: Decider | None = None) -> list[Prediction]:
+        """Return what `answers` returns."""
+        codes = metrics.predicted_codes(scores) if decider is None else decider.many(scores)
+        found: list[Prediction] = np.array(contract.classes, dtype=object)[codes].tolist()
         return found

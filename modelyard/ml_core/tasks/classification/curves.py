@@ -15,6 +15,7 @@ import numpy.typing as npt
 from modelyard.ml_core.tasks.base import Weights
 from modelyard.ml_core.tasks.classification.metrics import Codes, Probabilities
 from modelyard.schemas import Curve, Label
+from modelyard.schemas.showing import label_text
 
 MAX_POINTS = 200
 CALIBRATION_BINS = 10
@@ -45,11 +46,6 @@ def calibration_curves(
     The bins hold about as many rows, or as much weight, each (quantiles).
     """
     return _curves(_calibration, codes, probabilities, classes, weights)
-
-
-def label_text(label: Label) -> str:
-    """Return a label as JSON writes it, text without its quotes."""
-    return str(label).lower() if isinstance(label, bool) else str(label)
 
 
 def _curves(

@@ -12,15 +12,8 @@ from typing import Any
 import numpy as np
 
 from modelyard.errors import InvalidTable
-from modelyard.ml_core.tasks.base import (
-    KeysOfTask,
-    Metrics,
-    Scores,
-    Splits,
-    TableJudgement,
-    Truth,
-    Weights,
-)
+from modelyard.ml_core.deciding.deciders import Decider
+from modelyard.ml_core.tasks.base import KeysOfTask, Metrics, Scores, Splits, TableJudgement, Truth, Weights
 from modelyard.ml_core.tasks.regression import metrics, resamples, residuals
 from modelyard.ml_core.tasks.regression.splits import split_rows
 from modelyard.ml_core.tasks.regression.targets import read_known_numbers, read_numbers
@@ -112,11 +105,13 @@ class Regression:
         """Return none, because there are no classes that could change."""
         return ()
 
-    def answers(self, scores: list[list[float]], contract: Contract) -> list[Prediction]:
-        """Return the numbers."""
+    def answers(
+        self, scores: list[list[float]], contract: Contract, decider: Decider | None = None
+    ) -> list[Prediction]:
+        """Return the numbers; there is nothing to decide."""
         return [value for (value,) in scores]
 
-    def many_answers(self, scores: Scores, contract: Contract) -> list[Prediction]:
+    def many_answers(self, scores: Scores, contract: Contract, decider: Decider | None = None) -> list[Prediction]:
         """Return the numbers."""
         found: list[Prediction] = scores[:, 0].tolist()
         return found
