@@ -51,7 +51,7 @@ def _like_identifier(n_classes: int, single: int, rows: int) -> ModelWarning:
 def _rare(told: str, count: int, rows: int, *, all_rare: bool) -> ModelWarning:
     accuracy = "" if all_rare else ", and do not go by the accuracy, which is high without finding any"
     message = (
-        f"{'a class has' if count == 1 else f'{count} classes have'} few of the {rows:,} rows ({told}): what is that rare "
-        f"can hardly be learned, and its metrics are chance; collect more such rows or join classes{accuracy}"
+        f"{'a class has' if count == 1 else f'{count} classes have'} few of the {rows:,} rows ({told}): what is that "
+        f"rare can hardly be learned, and its metrics are chance; collect more such rows or join classes{accuracy}"
     )
     return ModelWarning(code="rare_classes", message=message, count=count)
