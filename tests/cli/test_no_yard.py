@@ -25,6 +25,8 @@ READING = {
     "retrain": ("churn", "table.csv"),
     "predict": ("churn", "table.csv"),
     "explain": ("churn", "table.csv"),
+    "evaluate": ("churn", "table.csv"),
+    "evaluations": ("churn",),
     "list": (),
     "show": ("churn",),
     "edit": ("churn", "--no-tags"),
