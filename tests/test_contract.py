@@ -181,7 +181,7 @@ def test_a_retraining_asks_for_the_evaluation_its_parent_had_too_few_rows_for(ya
     rows = [RECORDS[0], RECORDS[-1]]
     parent = yard.train(order(name, X=rows, y=["no", "yes"]))
     assert "validation_accuracy" not in parent.metrics
-    assert [warning.code for warning in parent.warnings] == ["evaluation_fallback"]
+    assert [warning.code for warning in parent.warnings] == ["rare_classes", "evaluation_fallback"]
     child = yard.retrain(RetrainRequest(model_id=name, X=RECORDS, y=LABELS))
     assert "validation_accuracy" in child.metrics
 
@@ -379,7 +379,7 @@ def test_a_retraining_on_other_columns_says_so_and_takes_no_target_for_a_feature
     table = pl.DataFrame(RECORDS).with_columns(outcome=pl.Series(LABELS))
     parent = yard.train(TrainRequest(model_class_key="logistic_regression", X=table, target="outcome", name=name))
     child = yard.retrain(RetrainRequest(model_id=name, X=table.drop("job").with_columns(new=pl.lit(1.5))))
-    assert [warning.code for warning in child.warnings] == ["columns_changed", "few_rows_held_out"]
+    assert [warning.code for warning in child.warnings] == ["columns_changed", "constant", "few_rows_held_out"]
     assert "'new'" in child.warnings[0].message
     assert "'job'" in child.warnings[0].message
     with pytest.raises(errors.InvalidTable, match="'outcome'"):

@@ -94,7 +94,7 @@ def _columns(found: TableCheck) -> Table:
     made = screen.table("column", "type", "missing", "values", right=["missing"])
     for name in found.feature_names:
         profile = found.columns[name]
-        missing = f"{profile['missing'] / found.n_rows:.0%}" if profile["missing"] else ""
+        missing = f"{profile['missing']:,} ({profile['missing'] / found.n_rows:.0%})" if profile["missing"] else ""
         screen.add_row(made, name, found.feature_types[name], missing, _values(profile))
     for name, role in found.column_roles.items():
         screen.add_row(made, name, role, "", "", style="dim")
@@ -103,8 +103,8 @@ def _columns(found: TableCheck) -> Table:
 
 def _values(profile: dict[str, Any]) -> str:
     if profile["type"] == "numeric":
-        return f"{screen.number(profile['min'])} to {screen.number(profile['max'])}"
+        return f"{profile['min']:,.7g} to {profile['max']:,.7g}"
     if profile["type"] == "datetime":
         return f"{profile['earliest']} to {profile['latest']}"
     top = ", ".join(screen.label(one["value"]) or "(missing)" for one in profile["top"][:4])
-    return f"{profile['n_categories']:,}: {top}{', ...' if profile['n_categories'] > 4 else ''}"
+    return f"{profile['n_categories']:,} values: {top}{', ...' if profile['n_categories'] > 4 else ''}"

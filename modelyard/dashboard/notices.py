@@ -8,7 +8,7 @@ import streamlit as st
 
 from modelyard.dashboard import session
 from modelyard.dashboard.doors import DOOR_NAMES, DOOR_TITLES
-from modelyard.dashboard.formats import escaped
+from modelyard.dashboard.formats import count, escaped
 from modelyard.dashboard.texts import known, t
 from modelyard.errors import FieldError, ModelyardError, Unavailable
 from modelyard.schemas import ModelWarning
@@ -46,8 +46,9 @@ def show_warnings(warnings: Sequence[ModelWarning]) -> None:
 
 def _in_words(warning: ModelWarning) -> str:
     key = f"warning.{warning.code}"
-    if warning.column is not None and warning.count is not None and known(key):
-        return t(key, column=escaped(warning.column), n=warning.count)
+    if known(key):
+        n = None if warning.count is None else count(warning.count)
+        return t(key, column=escaped(warning.column or ""), n=n)
     return escaped(warning.message)
 
 

@@ -20,13 +20,16 @@ from modelyard.storage.folder import Folder
 from tests.storage_drafts import add_model, new_model, open_store
 
 MAKING = {"train", "up", "rest", "grpc", "backup load"}
-WITHOUT_A_YARD = {"dashboard", "health", "model-classes"}
+WITHOUT_A_YARD = {"check", "dashboard", "health", "model-classes"}
 READING = {
     "retrain": ("churn", "table.csv"),
     "predict": ("churn", "table.csv"),
     "explain": ("churn", "table.csv"),
+    "evaluate": ("churn", "table.csv"),
+    "evaluations": ("churn",),
     "list": (),
     "show": ("churn",),
+    "edit": ("churn", "--no-tags"),
     "delete": ("churn",),
     "restore": ("churn",),
     "download": ("churn", "model.pkl"),

@@ -132,6 +132,7 @@ def table_of(columns: dict[str, list[Any]], labels: Sequence[Label]) -> Training
         missing_markers=("",),
     )
     codes = np.array([classes.index(label) for label in labels], dtype=np.int64)
+    frame = frame.with_columns(frame[name].cast(column.enum) for name, column in categorical.items())
     return TrainingTable(frame, codes=codes, contract=contract, target="y")
 
 
@@ -291,9 +292,9 @@ def test_no_two_classes_to_hold_out_means_no_validation() -> None:
         trained = train(table, Evaluation(method=method), early_stopping_rounds=3)
         assert trained.evaluation.method == "none"
         assert list(trained.metrics) == ["train_accuracy"]
-        assert codes_of(trained.warnings) == [FALLBACK, FALLBACK]
-        assert "class 'b' has a single row" in trained.warnings[0].message
-        assert "no early stopping" in trained.warnings[1].message
+        assert codes_of(trained.warnings) == ["rare_classes", FALLBACK, FALLBACK]
+        assert "class 'b' has a single row" in trained.warnings[1].message
+        assert "no early stopping" in trained.warnings[2].message
 
 
 def test_more_folds_than_rows_of_a_class_become_as_many_folds() -> None:

@@ -286,12 +286,3 @@ def test_integers_that_became_floats_are_no_categories_once_they_may_merge() -> 
             )
     with pytest.raises(InvalidTable, match="y, row 0: must be an integer of 64 bits"):
         train({"a": [1, 2]}, [float(2**64), 1.0])
-
-
-def test_whole_numbers_that_rise_with_sorted_labels_look_like_an_index() -> None:
-    gaps = [row * 3 + row % 2 for row in range(40)]
-    sorted_labels, mixed = ["a"] * 20 + ["b"] * 20, ["a", "b"] * 20
-    assert ("identifier_like", "i") in codes(train({"i": gaps}, sorted_labels))
-    assert ("identifier_like", "i") in codes(train({"i": gaps[::-1]}, sorted_labels))
-    assert ("identifier_like", "i") not in codes(train({"i": gaps}, mixed))
-    assert ("identifier_like", "i") not in codes(train({"i": [row % 7 for row in range(40)]}, sorted_labels))

@@ -364,20 +364,6 @@ def test_values_of_errors_fit_into_json(cell: Any) -> None:
     assert len(value) <= 80
 
 
-def test_an_identifier_is_named_in_the_warnings() -> None:
-    table = train({"who": [f"p{n}" for n in range(30)], "kind": ["x", "y"] * 15}, Y2 * 15)
-    assert [(w.code, w.column, w.count) for w in table.warnings] == [("identifier_like", "who", 30)]
-
-
-def test_a_column_that_numbers_the_rows_is_named_in_the_warnings() -> None:
-    X = {"id": list(range(1, 31)), "even": list(range(0, 60, 2)), "real": [n + 0.5 for n in range(30)]}
-    assert [(w.code, w.column) for w in train(X, Y2 * 15).warnings] == [("identifier_like", "id")]
-
-
-def test_few_rows_are_no_reason_to_warn() -> None:
-    assert train({"who": [f"p{n}" for n in range(20)]}, Y2 * 10).warnings == ()
-
-
 def test_clean_columns_are_not_copied() -> None:
     frame = pl.DataFrame({"a": pl.Series([1.5, 2.5]), "b": ["x", "y"]})
     table = train(frame, Y2)

@@ -11,6 +11,7 @@ import uuid
 import streamlit as st
 
 from modelyard.dashboard import jobs_under_way, notices, session, uploads
+from modelyard.dashboard.checked import show_check
 from modelyard.dashboard.columns import Mapping, ask_target, map_columns
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.listing import title
@@ -114,6 +115,8 @@ def _show_form(parent: ModelMetadata | None) -> None:
     task = ask_task(table, target, parent)
     learnable = target is not None and show_target(table, target, task)
     mapping = map_columns(table, target, parent) if target and table.columns else Mapping()
+    if target is not None and learnable:
+        show_check(table, target, task, mapping, parent)
     with notices.errors_in_place():
         algorithm = ask_algorithm(parent, task)
         monotone = ask_monotone(mapping.numeric, parent) if algorithm.takes_monotone and mapping.numeric else {}

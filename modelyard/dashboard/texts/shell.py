@@ -93,10 +93,6 @@ SHELL: dict[str, tuple[str, str]] = {
         "**{column}**: {n} cells hold a category that training never saw; they count as unknown.",
         "**{column}**: ячеек с категорией, которой не было при обучении: {n}; они считаются неизвестными.",
     ),
-    "warning.identifier_like": (
-        "**{column}** looks like an identifier: {n} different values. It can hardly help; use it as the row's id.",
-        "**{column}** похож на идентификатор: разных значений {n}. Отметьте его как идентификатор строки.",
-    ),
     "time.ms": ("{n} ms", "{n} мс"),
     "time.s": ("{n} s", "{n} с"),
     "time.min_s": ("{minutes} min {seconds} s", "{minutes} мин {seconds} с"),

@@ -35,8 +35,8 @@ def check_classes(table: TrainingTable) -> Iterator[ModelWarning]:
     rare = np.flatnonzero(sizes < max(FEW_ROWS, PART_OF_EVEN_SHARE * rows / len(classes)))
     if len(rare):
         rarest = sorted(rare.tolist(), key=lambda code: int(sizes[code]))
-        told = ", ".join(f"{shown(classes[code])} in {sizes[code]:,}" for code in rarest[:_NAMED])
-        yield _rare(told + (", ..." if len(rare) > _NAMED else ""), len(rare), rows)
+        told = ", ".join(f"{shown(classes[code])} {sizes[code]:,}" for code in rarest[:_NAMED])
+        yield _rare(told + (", ..." if len(rare) > _NAMED else ""), len(rare), rows, all_rare=len(rare) == len(classes))
 
 
 def _like_identifier(n_classes: int, single: int, rows: int) -> ModelWarning:
@@ -48,10 +48,10 @@ def _like_identifier(n_classes: int, single: int, rows: int) -> ModelWarning:
     return ModelWarning(code="target_like_identifier", message=message, count=n_classes)
 
 
-def _rare(told: str, count: int, rows: int) -> ModelWarning:
+def _rare(told: str, count: int, rows: int, *, all_rare: bool) -> ModelWarning:
+    accuracy = "" if all_rare else ", and do not go by the accuracy, which is high without finding any"
     message = (
-        f"few of the {rows:,} rows are of {'this class' if count == 1 else 'these classes'}: {told}; "
-        "a model can hardly learn what is that rare, and its metrics for it are chance; collect more such rows or join "
-        "classes, and do not go by the accuracy, which is high without finding any"
+        f"{'a class has' if count == 1 else f'{count} classes have'} few of the {rows:,} rows ({told}): what is that "
+        f"rare can hardly be learned, and its metrics are chance; collect more such rows or join classes{accuracy}"
     )
     return ModelWarning(code="rare_classes", message=message, count=count)

@@ -1,0 +1,39 @@
+"""Checks of a table before a training, and their findings."""
+
+CHECKS: dict[str, tuple[str, str]] = {
+    "check.go": ("Check the table ({size})", "Проверить таблицу ({size})"),
+    "check.under_way": ("The table is checked", "Таблица проверяется"),
+    "check.nothing": ("The table was checked; nothing to worry about was found.", "Таблица проверена, замечаний нет."),
+    "warning.identifier_like": (
+        "**{column}** looks like an identifier: {n} different values. It can hardly help; use it as the row's id.",
+        "**{column}** похож на идентификатор: разных значений {n}. Отметьте его как идентификатор строки.",
+    ),
+    "warning.constant": (
+        "**{column}** has the same value in all {n} rows: nothing can be learned from it. Leave it out.",
+        "**{column}**: одно и то же значение во всех строках ({n}), учиться не на чем. Исключите столбец.",
+    ),
+    "warning.mostly_missing": (
+        "**{column}** is missing in {n} rows, more than half. Find out why, or leave it out.",
+        "**{column}** не заполнен в строках: {n}, больше половины. Выясните причину или исключите столбец.",
+    ),
+    "warning.duplicate_rows": (
+        "{n} rows repeat earlier ones, so a model looks better than it is. Remove twins, or mark what groups them.",
+        "Строк, повторяющих другие: {n}; модель покажется лучше, чем есть. Удалите их или отметьте столбец группы.",
+    ),
+    "warning.contradicting_rows": (
+        "{n} rows equal others in all features, but not in the label: no model is right about both. Check the labels.",
+        "Строк, равных другим во всём, кроме метки: {n}; угадать обе нельзя. Проверьте метки.",
+    ),
+    "warning.rare_classes": (
+        "Classes with very few rows: {n}. They can hardly be learned or judged; collect more rows, or join classes.",
+        "Классов, где очень мало строк: {n}. Их трудно выучить и проверить; добавьте строк или объедините классы.",
+    ),
+    "warning.target_like_identifier": (
+        "The target has {n} different labels, most of which occur once, like an identifier. Choose another target.",
+        "Разных меток {n}, и большинство встречается один раз, как идентификатор. Выберите другую цель.",
+    ),
+    "warning.leak": (
+        "**{column}** alone tells the target almost without error. Leave it out if it is not known when you predict.",
+        "**{column}** один почти безошибочно выдаёт цель. Исключите его, если при предсказании он ещё не известен.",
+    ),
+}
