@@ -11,12 +11,13 @@ import streamlit as st
 
 from modelyard.dashboard import notices, session
 from modelyard.dashboard.charts import bars, draw, side_by_side
+from modelyard.dashboard.decision import in_words
 from modelyard.dashboard.formats import count, label, percent
 from modelyard.dashboard.predicted_numbers import show_errors, show_spread
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.tables import Table
 from modelyard.dashboard.texts import t
-from modelyard.schemas import ConfusionMatrix, ModelMetadata, ModelWarning, PredictRequest, parse
+from modelyard.schemas import ConfusionMatrix, ModelMetadata, ModelWarning, PredictRequest, ResolvedDecision, parse
 
 SHOWN_ROWS = 1_000
 _PREDICTION = "prediction"
@@ -34,6 +35,7 @@ class Predicted:
     frame: pl.DataFrame
     classes: tuple[str, ...]
     warnings: tuple[ModelWarning, ...]
+    decision: ResolvedDecision | None = None
 
     def belongs_to(self, model: ModelMetadata, table: Table) -> bool:
         """Whether this is what that model said of that table."""
@@ -42,7 +44,11 @@ class Predicted:
     @property
     def certainty(self) -> pl.Series:
         """The probability of the class that was chosen, a row each."""
-        return self.frame.select(pl.max_horizontal(self.frame.columns[1:])).to_series().rename("certainty")
+        chosen = [
+            pl.when(pl.col(_PREDICTION) == name).then(pl.col(column))
+            for name, column in zip(self.classes, self.frame.columns[1:], strict=True)
+        ]
+        return self.frame.select(pl.coalesce(chosen)).to_series().rename("certainty")
 
 
 def predict_table(model: ModelMetadata, table: Table) -> Predicted:
@@ -59,7 +65,7 @@ def predict_table(model: ModelMetadata, table: Table) -> Predicted:
         answer.probabilities or [], schema=[(f"probability {name}", pl.Float64) for name in classes], orient="row"
     )
     frame = pl.concat([labels.to_frame(), shares], how="horizontal")
-    return Predicted(answer.model_id, table, frame, classes, tuple(answer.warnings))
+    return Predicted(answer.model_id, table, frame, classes, tuple(answer.warnings), answer.decision)
 
 
 def show_predicted(predicted: Predicted, model: ModelMetadata) -> None:
@@ -68,6 +74,8 @@ def show_predicted(predicted: Predicted, model: ModelMetadata) -> None:
         [warning for warning in predicted.warnings if not _only_the_target(warning, predicted, model)]
     )
     _show_truth(predicted, model)
+    if predicted.decision is not None:
+        st.caption(t("decision.obeyed", decision=in_words(predicted.decision)))
     if predicted.classes:
         _show_labels(predicted)
     else:

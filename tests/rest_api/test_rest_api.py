@@ -110,7 +110,7 @@ def test_train_answers_201_with_the_model_and_a_message(http: httpx.Client) -> N
 def test_predictions_carry_the_servers_timing(http: httpx.Client, name: str) -> None:
     answer = http.post("/predict", json={"modelid": name, "X": X[:3], "probabilities": True})
     assert answer.status_code == 200
-    assert answer.json().keys() == {"model_id", "predictions", "classes", "probabilities", "warnings"}
+    assert answer.json().keys() == {"model_id", "predictions", "classes", "probabilities", "warnings", "decision"}
     laps = [lap.split(";")[0] for lap in answer.headers["server-timing"].split(", ")]
     assert laps == ["parse", "predict", "encode"]
     assert http.post("/predict", json={"model_id": name, "X": X[:3]}).json()["probabilities"] is None

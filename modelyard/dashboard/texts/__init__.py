@@ -10,13 +10,14 @@ from typing import Any, Final
 import streamlit as st
 
 from modelyard.dashboard.texts.charts import CHARTS
+from modelyard.dashboard.texts.decisions import DECISIONS
 from modelyard.dashboard.texts.models import MODELS
 from modelyard.dashboard.texts.predictions import PREDICTIONS
 from modelyard.dashboard.texts.shell import SHELL
 from modelyard.dashboard.texts.training import TRAINING
 
 LANGUAGES: Final = {"en": "English", "ru": "Русский"}
-CATALOGUE: Final[dict[str, tuple[str, str]]] = SHELL | TRAINING | MODELS | PREDICTIONS | CHARTS
+CATALOGUE: Final[dict[str, tuple[str, str]]] = SHELL | TRAINING | MODELS | DECISIONS | PREDICTIONS | CHARTS
 
 
 def t(key: str, **values: Any) -> str:
