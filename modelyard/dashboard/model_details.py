@@ -9,6 +9,7 @@ import streamlit as st
 
 from modelyard.dashboard import formats, session
 from modelyard.dashboard.charts import side_by_side
+from modelyard.dashboard.decision import in_words
 from modelyard.dashboard.forms import shown
 from modelyard.dashboard.listing import classes
 from modelyard.dashboard.monotone import told_monotone
@@ -168,4 +169,6 @@ def _show_history(model: ModelMetadata) -> None:
 
 def _in_words(event: ModelEvent) -> str:
     key = f"history.{event.verb}"
+    if event.decision is not None:
+        return t(key, decision=in_words(event.decision))
     return t(key) if known(key) else formats.escaped(event.verb)

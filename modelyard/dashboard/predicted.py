@@ -11,12 +11,21 @@ import streamlit as st
 
 from modelyard.dashboard import notices, session
 from modelyard.dashboard.charts import bars, draw, side_by_side
+from modelyard.dashboard.decision import in_words
 from modelyard.dashboard.formats import count, label, percent
 from modelyard.dashboard.predicted_numbers import show_errors, show_spread
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.tables import Table
 from modelyard.dashboard.texts import t
-from modelyard.schemas import ConfusionMatrix, ModelMetadata, ModelWarning, Predictions, PredictRequest, parse
+from modelyard.schemas import (
+    ConfusionMatrix,
+    ModelMetadata,
+    ModelWarning,
+    Predictions,
+    PredictRequest,
+    ResolvedDecision,
+    parse,
+)
 
 SHOWN_ROWS = 1_000
 _PREDICTION = "prediction"
@@ -37,6 +46,7 @@ class Predicted:
     classes: tuple[str, ...]
     warnings: tuple[ModelWarning, ...]
     ids: pl.DataFrame
+    decision: ResolvedDecision | None = None
 
     def belongs_to(self, model: ModelMetadata, table: Table) -> bool:
         """Whether this is what that model said of that table."""
@@ -45,7 +55,11 @@ class Predicted:
     @property
     def certainty(self) -> pl.Series:
         """The probability of the class that was chosen, a row each."""
-        return self.frame.select(pl.max_horizontal(self.frame.columns[1:])).to_series().rename("certainty")
+        chosen = [
+            pl.when(pl.col(_PREDICTION) == name).then(pl.col(column))
+            for name, column in zip(self.classes, self.frame.columns[1:], strict=True)
+        ]
+        return self.frame.select(pl.coalesce(chosen)).to_series().rename("certainty")
 
 
 def predict_table(model: ModelMetadata, table: Table, interval: float | None = None) -> Predicted:
@@ -65,7 +79,7 @@ def predict_table(model: ModelMetadata, table: Table, interval: float | None = N
         answer.probabilities or [], schema=[(f"probability {name}", pl.Float64) for name in classes], orient="row"
     )
     frame = pl.concat([labels.to_frame(), shares], how="horizontal")
-    return Predicted(answer.model_id, table, frame, classes, tuple(answer.warnings), _ids(answer))
+    return Predicted(answer.model_id, table, frame, classes, tuple(answer.warnings), _ids(answer), answer.decision)
 
 
 def _ids(answer: Predictions) -> pl.DataFrame:
@@ -82,6 +96,8 @@ def show_predicted(predicted: Predicted, model: ModelMetadata) -> None:
         [warning for warning in predicted.warnings if not _only_the_target(warning, predicted, model)]
     )
     _show_truth(predicted, model)
+    if predicted.decision is not None:
+        st.caption(t("decision.obeyed", decision=in_words(predicted.decision)))
     if predicted.classes:
         _show_labels(predicted)
     else:

@@ -415,3 +415,34 @@ def test_the_same_over_grpc(yard: Yard, penguin_model: ModelMetadata) -> None:
     assert not app.exception
     assert not app.error
     assert app.dataframe[0].value.shape[0] >= 1
+
+
+def test_a_decision_is_shown_set_and_obeyed(yard: Yard) -> None:
+    X = [[(i * 37 % 101) / 10] for i in range(300)]
+    y = ["yes" if row[0] + (i * 53 % 17) / 4 > 9 else "no" for i, row in enumerate(X)]
+    model = yard.client.train(TrainRequest(model_class_key="logistic_regression", X=X, y=y, name="churn"))
+    page = yard.open("model", id=model.model_id)
+    assert not page.exception
+    assert "The model answers the most probable class" in texts(page)
+    page.radio(key=f"decision-way-{model.model_id}").set_value("costs").run()
+    page.number_input(key=f"decision-cost-False-{model.model_id}").set_value(20.0).run()
+    button(page, f"decision-save-{model.model_id}").click().run()
+    assert not page.exception
+    decision = yard.client.get_model(model.model_id).decision
+    assert decision is not None
+    assert decision.costs == {"no": {"yes": 1.0}, "yes": {"no": 20.0}}
+    assert "The model answers “yes” from a probability of 4.76 % on" in texts(page)
+    assert "Measured on 60 rows that were held out" in texts(page)
+    assert "given a decision: “yes” from a probability of 4.76 % on" in str([table.value for table in page.table])
+
+
+def test_the_costs_of_many_classes_are_a_table(yard: Yard, penguin_model: ModelMetadata) -> None:
+    page = yard.open("model", id=penguin_model.model_id)
+    page.radio(key=f"decision-way-{penguin_model.model_id}").set_value("costs").run()
+    button(page, f"decision-save-{penguin_model.model_id}").click().run()
+    assert not page.exception
+    assert "The model answers the class of least expected cost" in texts(page)
+    decision = yard.client.get_model(penguin_model.model_id).decision
+    assert decision is not None
+    assert decision.costs is not None
+    assert decision.costs["Adelie"] == {"Adelie": 0.0, "Chinstrap": 1.0, "Gentoo": 1.0}

@@ -114,6 +114,10 @@ def fitting_requests(method: Any) -> list[bytes]:
             setattr(request, name, value)
     if "X" in method.input_type.fields_by_name:
         request.X.CopyFrom(table)
+    if method.name == "Evaluate":
+        request.model_ids.append("small")
+    if method.name == "SetDecision":
+        request.decision.rule = "most_probable"
     return [request.SerializeToString()]
 
 

@@ -110,7 +110,17 @@ def test_train_answers_201_with_the_model_and_a_message(http: httpx.Client) -> N
 def test_predictions_carry_the_servers_timing(http: httpx.Client, name: str) -> None:
     answer = http.post("/predict", json={"modelid": name, "X": X[:3], "probabilities": True})
     assert answer.status_code == 200
-    always = {"model_id", "predictions", "classes", "probabilities", "intervals", "ids", "id_column", "warnings"}
+    always = {
+        "model_id",
+        "predictions",
+        "classes",
+        "probabilities",
+        "intervals",
+        "ids",
+        "id_column",
+        "warnings",
+        "decision",
+    }
     assert answer.json().keys() == always
     laps = [lap.split(";")[0] for lap in answer.headers["server-timing"].split(", ")]
     assert laps == ["parse", "predict", "encode"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from modelyard.dashboard import formats, notices, session
+from modelyard.dashboard.decision import show_decision
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.lineage import show_versions
 from modelyard.dashboard.listing import class_title, title
@@ -29,11 +30,15 @@ def show() -> None:
     _show_head(model)
     _show_actions(model)
     show_metrics(model)
-    report_tab, versions_tab, details_tab = st.tabs(
-        [t("model.report"), t("model.versions"), t("model.details")], key="model-tabs"
+    decides = [t("model.decision")] if model.classes else []
+    report_tab, *decision_tab, versions_tab, details_tab = st.tabs(
+        [t("model.report"), *decides, t("model.versions"), t("model.details")], key="model-tabs"
     )
     with report_tab, notices.errors_in_place():
         show_report(model, here.yard.get_report(model.model_id))
+    for tab in decision_tab:
+        with tab, notices.errors_in_place():
+            show_decision(model)
     with versions_tab, notices.errors_in_place():
         show_versions(model)
     with details_tab, notices.errors_in_place():

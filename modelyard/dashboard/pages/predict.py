@@ -9,13 +9,14 @@ import streamlit as st
 
 from modelyard.dashboard import notices, session, uploads
 from modelyard.dashboard.charts import bars, draw
+from modelyard.dashboard.decision import in_words
 from modelyard.dashboard.formats import escaped, label, number, percent
 from modelyard.dashboard.listing import every_model, pick_model, title
 from modelyard.dashboard.predicted import Predicted, predict_table, show_predicted
 from modelyard.dashboard.row_form import ask_row
 from modelyard.dashboard.texts import t
 from modelyard.dashboard.why import show_why_in_table, show_why_row
-from modelyard.schemas import ModelMetadata, PredictRequest, meaning
+from modelyard.schemas import ModelMetadata, Predictions, PredictRequest, meaning
 
 PURPOSE = "predict"
 _INTERVALS = (0.8, 0.9, 0.95)
@@ -101,12 +102,21 @@ def _for_row(model: ModelMetadata) -> None:
         left.metric(
             target,
             label(answer.predictions[0]),
-            percent(max(shares)) if shares else _ends(answer.intervals),
+            percent(_share_of(answer)) if shares else _ends(answer.intervals),
             delta_color="off",
             delta_arrow="off",
         )
         left.caption(t("predict.by", model=escaped(title(model))))
+        if answer.decision is not None:
+            left.caption(t("decision.obeyed", decision=in_words(answer.decision)))
         if answer.classes is not None:
             with right:
                 draw(bars.probabilities([label(name) for name in answer.classes], shares), t("chart.probability"))
     show_why_row(model, row)
+
+
+def _share_of(answer: Predictions) -> float | None:
+    """Return the probability of the label that was answered for the one row."""
+    if answer.classes is None or answer.probabilities is None:
+        return None
+    return answer.probabilities[0][answer.classes.index(answer.predictions[0])]  # type: ignore[arg-type]

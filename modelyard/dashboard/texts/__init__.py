@@ -11,13 +11,14 @@ import streamlit as st
 
 from modelyard.dashboard.texts.charts import CHARTS
 from modelyard.dashboard.texts.checks import CHECKS
+from modelyard.dashboard.texts.decisions import DECISIONS
 from modelyard.dashboard.texts.models import MODELS
 from modelyard.dashboard.texts.predictions import PREDICTIONS
 from modelyard.dashboard.texts.shell import SHELL
 from modelyard.dashboard.texts.training import TRAINING
 
 LANGUAGES: Final = {"en": "English", "ru": "Русский"}
-CATALOGUE: Final[dict[str, tuple[str, str]]] = SHELL | TRAINING | CHECKS | MODELS | PREDICTIONS | CHARTS
+CATALOGUE: Final[dict[str, tuple[str, str]]] = SHELL | TRAINING | CHECKS | MODELS | DECISIONS | PREDICTIONS | CHARTS
 
 
 def t(key: str, **values: Any) -> str:
