@@ -18,7 +18,8 @@ from modelyard.dashboard.texts.shell import SHELL
 from modelyard.dashboard.texts.training import TRAINING
 
 LANGUAGES: Final = {"en": "English", "ru": "Русский"}
-CATALOGUE: Final[dict[str, tuple[str, str]]] = SHELL | TRAINING | CHECKS | MODELS | DECISIONS | PREDICTIONS | CHARTS
+PARTS: Final = (SHELL, TRAINING, CHECKS, MODELS, DECISIONS, PREDICTIONS, CHARTS)
+CATALOGUE: Final[dict[str, tuple[str, str]]] = {key: texts for part in PARTS for key, texts in part.items()}
 
 
 def t(key: str, **values: Any) -> str:
