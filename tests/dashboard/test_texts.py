@@ -13,6 +13,7 @@ import pytest
 import modelyard.dashboard
 from modelyard.dashboard.texts import CATALOGUE, first_language
 from modelyard.dashboard.texts.charts import CHARTS
+from modelyard.dashboard.texts.decisions import DECISIONS
 from modelyard.dashboard.texts.models import MODELS
 from modelyard.dashboard.texts.predictions import PREDICTIONS
 from modelyard.dashboard.texts.shell import SHELL
@@ -97,7 +98,7 @@ def test_both_languages_say_it_with_the_same_places(key: str) -> None:
 
 
 def test_no_key_stands_in_two_parts_of_the_catalogue() -> None:
-    assert len(CATALOGUE) == sum(map(len, (SHELL, TRAINING, MODELS, PREDICTIONS, CHARTS)))
+    assert len(CATALOGUE) == sum(map(len, (SHELL, TRAINING, MODELS, DECISIONS, PREDICTIONS, CHARTS)))
 
 
 def test_every_key_that_is_used_exists() -> None:
