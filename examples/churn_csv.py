@@ -1,4 +1,4 @@
-"""Print a made-up table of 3,000 customers, of whom 15 % leave, as CSV: something to decide about."""
+"""Print a made-up table of 3,000 customers, of whom 10 % leave, as CSV: something to decide about."""
 
 import csv
 import math

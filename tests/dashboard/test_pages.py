@@ -433,7 +433,9 @@ def test_a_decision_is_shown_set_and_obeyed(yard: Yard) -> None:
     assert decision.costs == {"no": {"yes": 1.0}, "yes": {"no": 20.0}}
     assert "The model answers “yes” from a probability of 4.76 % on" in texts(page)
     assert "Measured on 60 rows that were held out" in texts(page)
-    assert "given a decision: “yes” from a probability of 4.76 % on" in str([table.value for table in page.table])
+    assert "given a decision: “yes” from a probability of 4.76 % on" in str(
+        [table.value.to_numpy().tolist() for table in page.table]
+    )
 
 
 def test_the_costs_of_many_classes_are_a_table(yard: Yard, penguin_model: ModelMetadata) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from modelyard.errors import InvalidTable, ModelNotFound
+from modelyard.errors import InvalidRequest, InvalidTable, ModelNotFound
 from modelyard.ml_core.desk import Desk
 from modelyard.ml_core.yard import Yard
-from modelyard.schemas import Predictions, PredictRequest, TrainRequest
+from modelyard.schemas import Decision, Predictions, PredictRequest, TrainRequest
 from tests import doors
 
 X = [{"age": i, "job": "ab"[i % 2]} for i in range(30)]
@@ -46,14 +46,31 @@ def test_one_look_up_serves_all_who_ask_for_a_model(yard: Yard, monkeypatch: pyt
     alone = [yard.predict(request) for request in asked]
     looked_up: list[str] = []
 
-    def get_loaded(reference: str) -> Any:
+    def get_loaded(reference: str, decision: Decision | None) -> Any:
         looked_up.append(reference)
-        return original(reference)
+        return original(reference, decision)
 
     original = yard.loaded.get_loaded
     monkeypatch.setattr(yard.loaded, "get_loaded", get_loaded)
     assert together(Desk(yard), *asked) == alone
     assert sorted(looked_up) == ["one", "two", "two:1"]
+
+
+def test_decisions_of_requests_in_one_turn_do_not_mix(yard: Yard) -> None:
+    always, never = (Decision(rule="threshold", threshold=threshold) for threshold in (0.0, 1.0))
+    wrong = Decision(rule="threshold", label="?", threshold=0.5)
+    asked = [
+        PredictRequest(model_id="one", X=X[:2], decision=decision)
+        for decision in (always, None, never, wrong, always, None)
+    ]
+    desk = Desk(yard)
+    for _ in range(2):  # the first time they are resolved in a thread
+        found = together(desk, *asked)
+        second, first = sorted(set(Y), reverse=True)
+        assert found[0].predictions == found[4].predictions == [second] * 2
+        assert found[2].predictions == [first] * 2
+        assert found[1] == found[5] == yard.predict(PredictRequest(model_id="one", X=X[:2]))
+        assert isinstance(found[3], InvalidRequest)
 
 
 def test_what_is_wrong_with_one_is_told_to_it_alone(yard: Yard) -> None:
@@ -68,10 +85,10 @@ def test_what_is_wrong_with_one_is_told_to_it_alone(yard: Yard) -> None:
 
 
 def test_an_answer_that_cannot_be_made_is_told_to_its_caller_alone(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
-    def answers(scores: Any, contract: Any) -> Any:
+    def answers(scores: Any, contract: Any, decider: Any) -> Any:
         if len(scores) == 2:
             raise ArithmeticError
-        return original(scores, contract)
+        return original(scores, contract, decider)
 
     task = yard.loaded.get("one").task
     original = task.answers
