@@ -235,7 +235,7 @@ def test_an_answer_that_cannot_be_written_is_an_internal_error_and_keeps_nobody_
             refused = await talk.answer(wrong)
             assert refused[0].startswith(b"HTTP/1.1 200 ")
             monkeypatch.setattr(type(yard.loaded.get("lr").predictor), "few", lambda _, rows: [[0j, 0j] for _ in rows])
-            monkeypatch.setattr(yard.loaded.get("lr").task, "answers", lambda scores, _: ["low"] * len(scores))
+            monkeypatch.setattr(yard.loaded.get("lr").task, "answers", lambda scores, *_: ["low"] * len(scores))
             assert (await talk.answer(wrong))[0].startswith(b"HTTP/1.1 500 ")
             assert told(await talk.answer(good)) == told(first)
 
