@@ -156,7 +156,6 @@ def test_another_task_trains_and_answers(line: Line, tmp_path: Path) -> None:
     assert trained.report.confusion_matrix is None
     assert trained.report.rows == {"total": 60, "train": 48, "validation": 12}
     assert [(warning.code, warning.count) for warning in trained.warnings] == [
-        ("duplicate_rows", 47),
         ("held_out", 12),
         ("few_rows_held_out", 12),
     ]

@@ -92,6 +92,7 @@ SCENARIOS = {
     "open": Scenario((), (lambda store: store.count_active(),)),
     "add": Scenario((add(),), (add(), add())),
     "publish": Scenario((), (publish, add("run"))),
+    "edit": Scenario((add(),), (lambda store: store.update("churn:1", ["risk"], "Of March."), add())),
     "delete": Scenario((add(),), (lambda store: store.set_status("churn:1", "deleted"), add())),
     "restore": Scenario(
         (add(), lambda store: store.set_status("churn:1", "deleted")),

@@ -100,6 +100,9 @@ def test_rows_that_contradict_each_other_are_counted() -> None:
 
 def test_equal_rows_of_a_coarse_table_are_usual() -> None:
     assert found({"a": RNG.integers(0, 5, N), "b": RNG.integers(0, 5, N)}, BALANCED) == []
+    assert found({"age": RNG.integers(18, 80, 200)}, BALANCED[:200]) == []
+    towns = RNG.integers(0, 20, N)
+    assert found({"town": towns, "county": towns // 3, "land": towns // 9, "code": towns * 7}, BALANCED) == []
 
 
 # Targets.
