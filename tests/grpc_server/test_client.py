@@ -245,3 +245,17 @@ def test_a_file_that_cannot_be_read_is_refused_in_the_cores_words(yards: Yards, 
         request = PredictRequest(model_id=MODEL, X=path)
         core, grpc = refused_alike(yards, predicting(request), InvalidTable)
         assert grpc.detail == core.detail
+
+
+@pytest.mark.parametrize("first", [{}, {"id": "007"}])
+def test_ids_that_a_chunk_lacks_are_missing_ones(yards: Yards, first: dict[str, str]) -> None:
+    """A record may leave its id out, so that a whole chunk may have none."""
+    named = [{"id": f"{row:03d}", "age": age, "job": job} for row, (age, job) in enumerate(ROWS)]
+    training = order(name="named", X=named, column_roles={"id": "id"})
+    for yard in yards[:2]:
+        yard.train(training)
+    last = {} if first else {"id": "008"}
+    rows = [{"age": 39, "job": "clerk", **ids} for ids in [first] * 40 + [last] * 40]
+    core, grpc, chunked = (yard.predict(PredictRequest(model_id="named", X=rows)) for yard in yards)
+    assert core.ids == grpc.ids == chunked.ids == [row.get("id") for row in rows]
+    assert core.id_column == grpc.id_column == chunked.id_column == "id"

@@ -25,9 +25,9 @@ N = 240
 QUICK: dict[str, dict[str, Any]] = {
     "logistic_regression": {},
     "catboost_classifier": {"iterations": 20, "early_stopping_rounds": 5},
+    "lightgbm_classifier": {"n_estimators": 20, "early_stopping_rounds": 5},
     "linear_regression": {},
     "catboost_regressor": {"iterations": 20, "early_stopping_rounds": 5},
-    "lightgbm_classifier": {"n_estimators": 20, "early_stopping_rounds": 5},
     "lightgbm_regressor": {"n_estimators": 20, "early_stopping_rounds": 5},
 }
 
@@ -272,6 +272,51 @@ def test_a_part_without_weight_leaves_the_model_without_validation() -> None:
     assert trained.evaluation == Evaluation(method="none", fraction=0.05)
     assert any("have the weight 0 in column 'w'" in warning.message for warning in trained.warnings)
     assert trained.metrics.keys() == {"train_accuracy"}
+
+
+@pytest.mark.parametrize("key", ["logistic_regression", "catboost_classifier", "lightgbm_classifier"])
+@pytest.mark.parametrize("method", ["holdout", "cv"])
+def test_a_class_of_one_row_that_counts_leaves_the_model_without_validation(key: str, method: str) -> None:
+    """Splits of a task put rows of each class on both sides, but weights of 0 can leave a fit one class alone."""
+    X, y = table()
+    X["w"] = [float(label == "no") for label in y]
+    X["w"][y.index("yes")] = 1.0
+    trained = run_training(plan(X, y, {"w": "weight"}, key, method=method, folds=50))
+    told = [warning.message for warning in trained.warnings if warning.code == "evaluation_fallback"]
+    words = "only rows of the class 'no' have a weight above 0 in column 'w'"
+    if trained.evaluation.method == "none":
+        assert any(words in message for message in told)
+    assert (trained.evaluation.method == "none") == (method == "cv")
+    assert trained.metrics["train_accuracy"] is not None
+
+
+def test_a_class_whose_rows_fitted_have_no_weight_counts_as_wrong() -> None:
+    X, y = table()
+    y = [f"{label} {row % 2}" for row, label in enumerate(y)]
+    parts = run_training(plan(X, y, {"w": "weight"}, seed=1)).validation
+    assert parts is not None
+    rare = next(label for row, label in enumerate(y) if row in parts.rows)
+    X["w"] = [float(label != rare or row in parts.rows) for row, label in enumerate(y)]
+    trained = run_training(plan(X, y, {"w": "weight"}, seed=1))
+    (told,) = [warning for warning in trained.warnings if warning.code == "class_not_fitted"]
+    assert told.count == sum(y[row] == rare for row in parts.rows)
+    assert trained.metrics["validation_accuracy"] is not None
+
+
+@pytest.mark.parametrize("key", ["logistic_regression", "catboost_classifier", "lightgbm_classifier"])
+@pytest.mark.parametrize(("small", "large"), [(1e-15, 1.0), (1e-15, 1e15), (1e15, 1e15)])
+def test_the_smallest_and_the_largest_weights_are_fitted(key: str, small: float, large: float) -> None:
+    X, y = table()
+    X["w"] = [large if row % 3 else small for row in range(N)]
+    trained = run_training(plan(X, y, {"w": "weight"}, key))
+    assert all(value is not None and np.isfinite(value) for value in trained.metrics.values())
+
+
+def test_weights_that_are_all_too_small_for_catboost_are_refused_in_words() -> None:
+    X, y = table()
+    X["w"] = [1e-12] * N
+    with pytest.raises(InvalidTable, match="the weights are too small for CatBoost, .* got a mean of 1e-12"):
+        run_training(plan(X, y, {"w": "weight"}, "catboost_classifier"))
 
 
 def _answers(trained: Trained, of: TrainingPlan) -> Any:

@@ -72,12 +72,14 @@ def joined(answers: Iterable[Predictions]) -> Predictions:
     if len(found) == 1:
         return found[0]
     rows = [one.probabilities for one in found if one.probabilities is not None]
+    id_column = next((one.id_column for one in found if one.ids is not None), None)
     return replace(
         found[0],
         predictions=list(chain.from_iterable(one.predictions for one in found)),
         probabilities=list(chain.from_iterable(rows)) if rows else None,
         warnings=_joined_warnings(chain.from_iterable(one.warnings for one in found)),
-        ids=None if found[0].ids is None else list(chain.from_iterable(one.ids or () for one in found)),
+        ids=None if id_column is None else [cell for one in found for cell in one.ids or [None] * len(one.predictions)],
+        id_column=id_column,
         intervals=list(chain.from_iterable(one.intervals or () for one in found)) or None,
     )
 

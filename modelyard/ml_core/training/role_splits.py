@@ -2,7 +2,7 @@
 
 The method `time` holds out the latest rows; rows of one time stay on one side. Rows of a group stay on one side, too:
 hold-outs and folds are of whole groups, and by time the earlier rows of groups that are held out are left out of the
-fit. Here, unlike in the splits of a task, a class may stand in the part held out alone; its rows count as wrong.
+fit. Here, unlike in the splits of a task, a class may stand in the part held out alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from modelyard.errors import FieldError, InvalidArgument, InvalidTable
-from modelyard.ml_core.tasks.base import FALLBACK, MAX_NAMED, Groups, Part, Rows, Splits
+from modelyard.ml_core.tasks.base import FALLBACK, Groups, Part, Rows, Splits
 from modelyard.ml_core.training.groups import deal_groups
 from modelyard.schemas import Evaluation, ModelWarning
 from modelyard.schemas.showing import shown
@@ -38,7 +38,8 @@ def split_by_roles(evaluation: Evaluation, table: TrainingTable) -> Splits | Non
         splits = _whole_groups(evaluation, table, table.groups)
     else:
         return None
-    return Splits(splits.evaluation, splits.parts, (*splits.warnings, *_unseen_classes(splits, table)))
+    _refuse_single_classes(splits, table)
+    return splits
 
 
 def _latest(evaluation: Evaluation, table: TrainingTable) -> Splits:
@@ -80,7 +81,7 @@ def _told(time: Any) -> str:
     """Return a time as a person reads it: a date, with its time of day unless that is midnight, or a number."""
     if isinstance(time, datetime):
         return written(time).replace("T", " ")
-    return str(int(time)) if float(time).is_integer() else repr(float(time))
+    return str(int(time)) if float(time).is_integer() and abs(time) < 2**63 else repr(float(time))
 
 
 def _whole_groups(evaluation: Evaluation, table: TrainingTable, groups: Groups) -> Splits:
@@ -121,30 +122,14 @@ def _part(n: int, held_out: Rows) -> Part:
     return Part(np.setdiff1d(np.arange(n), held_out, assume_unique=True), held_out)
 
 
-def _unseen_classes(splits: Splits, table: TrainingTable) -> tuple[ModelWarning, ...]:
-    """Warn of classes that a part holds out and does not fit. Raises InvalidTable for fits of a single class."""
-    classes, codes = table.contract.classes, table.codes
-    if not classes:
-        return ()
-    unseen: dict[int, int] = {}
-    for part in splits.parts:
-        fitted = np.bincount(codes[part.train], minlength=len(classes)) > 0
-        if np.count_nonzero(fitted) < 2:
-            alone = classes[int(fitted.argmax())]
+def _refuse_single_classes(splits: Splits, table: TrainingTable) -> None:
+    classes = table.contract.classes
+    for part in splits.parts if classes else ():
+        fitted = np.unique(table.codes[part.train])
+        if len(fitted) < 2:
             name = table.named_for("group") or table.named_for("time") or ""
-            problem = f"leaves only rows of the class {shown(alone)} to be fitted; choose another fraction or method"
-            raise _refused(name, splits.evaluation.method, problem)
-        held_out = np.bincount(codes[part.validation], minlength=len(classes))
-        for code in np.flatnonzero((held_out > 0) & ~fitted).tolist():
-            unseen[code] = unseen.get(code, 0) + int(held_out[code])
-    if not unseen:
-        return ()
-    told = ", ".join(f"{shown(classes[code])} ({rows} rows)" for code, rows in list(unseen.items())[:MAX_NAMED])
-    message = (
-        f"rows of these classes were held out from fits that had none of them, and count as wrong: {told}"
-        f"{', ...' if len(unseen) > MAX_NAMED else ''}; the model itself is fitted to all classes"
-    )
-    return (ModelWarning(code="class_not_fitted", message=message, count=sum(unseen.values())),)
+            problem = f"leaves only rows of the class {shown(classes[fitted[0]])} to be fitted"
+            raise _refused(name, splits.evaluation.method, f"{problem}; choose another fraction or method")
 
 
 def _refused(name: str, method: str, problem: str) -> InvalidArgument:

@@ -23,6 +23,7 @@ from modelyard.ml_core.training.counted_rows import (
     fit_weights,
     known_classes,
     narrowed,
+    unseen_classes,
     widened,
 )
 from modelyard.ml_core.training.doubts import doubts
@@ -184,7 +185,8 @@ def _warnings(plan: TrainingPlan, splits: Splits, final: Fit, parts: Sequence[Fi
     stops_late: tuple[ModelWarning, ...] = ()
     if plan.evaluation.method != splits.evaluation.method and plan.stops_early:
         stops_late = (ModelWarning(code=FALLBACK, message="without a validation there was no early stopping"),)
-    return (*splits.warnings, *stops_late, *final.warnings, *in_evaluation.values())
+    unseen = unseen_classes(splits.parts, plan.table)
+    return (*splits.warnings, *unseen, *stops_late, *final.warnings, *in_evaluation.values())
 
 
 def _row_counts(total: int, parts: Sequence[Part], validation: Validation | None) -> dict[str, int]:
