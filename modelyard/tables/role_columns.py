@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,10 +20,6 @@ from modelyard.tables.sources import Cells, RawTable
 
 _AS_IT_CAME = CellReading(Markers(frozenset({""})), edition=1)
 """How an id is read: only an empty cell is missing, outer blanks count, and no text means a number."""
-
-
-SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-15, 1e15
-"""Boosted trees hold weights in 32 bits: far beyond these their squares would be 0 or infinite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +86,12 @@ def _unfit(role: ColumnRole, series: pl.Series, column: Cells) -> list[FieldErro
     wrong = _wrong_rows(name, missing, f"must not be missing, because the column has the role {role!r}", column)
     if wrong or role != "weight":
         return wrong
-    outside = (series != 0) & ((series < SMALLEST_WEIGHT) | (series > LARGEST_WEIGHT))
-    allowed = f"must be 0 or between {SMALLEST_WEIGHT:g} and {LARGEST_WEIGHT:g}"
-    wrong = _wrong_rows(name, outside, f"{allowed}, because the column has the role 'weight'", column)
-    if wrong or (series > 0).any():
+    wrong = _wrong_rows(name, series < 0, "must be at least 0, because the column has the role 'weight'", column)
+    total = float(series.sum())
+    if wrong or 0 < total < math.inf:
         return wrong
-    message = f"column {name!r} has the role 'weight', so at least one of its cells must be larger than 0"
-    return [FieldError(("X", name), message)]
+    due = "at least one of its cells must be larger than 0" if not total else "its cells must not add up to infinity"
+    return [FieldError(("X", name), f"column {name!r} has the role 'weight', so {due}")]
 
 
 def _wrong_rows(name: str, where: pl.Series, problem: str, column: Cells) -> list[FieldError]:

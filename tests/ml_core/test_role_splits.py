@@ -304,19 +304,12 @@ def test_a_class_whose_rows_fitted_have_no_weight_counts_as_wrong() -> None:
 
 
 @pytest.mark.parametrize("key", ["logistic_regression", "catboost_classifier", "lightgbm_classifier"])
-@pytest.mark.parametrize(("small", "large"), [(1e-15, 1.0), (1e-15, 1e15), (1e15, 1e15)])
+@pytest.mark.parametrize(("small", "large"), [(1e-15, 1.0), (1e-15, 1e15), (1e-300, 1e300), (1e-12, 1e-12)])
 def test_the_smallest_and_the_largest_weights_are_fitted(key: str, small: float, large: float) -> None:
     X, y = table()
     X["w"] = [large if row % 3 else small for row in range(N)]
     trained = run_training(plan(X, y, {"w": "weight"}, key))
     assert all(value is not None and np.isfinite(value) for value in trained.metrics.values())
-
-
-def test_weights_that_are_all_too_small_for_catboost_are_refused_in_words() -> None:
-    X, y = table()
-    X["w"] = [1e-12] * N
-    with pytest.raises(InvalidTable, match="the weights are too small for CatBoost, .* got a mean of 1e-12"):
-        run_training(plan(X, y, {"w": "weight"}, "catboost_classifier"))
 
 
 def _answers(trained: Trained, of: TrainingPlan) -> Any:

@@ -72,13 +72,7 @@ def test_a_csv_writes_weights_and_times_as_its_other_numbers(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("role", "cells", "words"),
     [
-        (
-            "weight",
-            [1, -0.5, 2, 3],
-            r"'c', row 1: must be 0 or between 1e-15 and 1e\+15, because the column has the role",
-        ),
-        ("weight", [1, 1e16, 2, 3], r"column 'c', row 1: must be 0 or between 1e-15 and 1e\+15"),
-        ("weight", [1, 0, 1e-16, 3], r"column 'c', row 2: must be 0 or between 1e-15 and 1e\+15"),
+        ("weight", [1, -0.5, 2, 3], "column 'c', row 1: must be at least 0, because the column has the role 'weight'"),
         ("weight", [0, 0.0, 0, 0], "column 'c' has the role 'weight', so at least one of its cells must be larger"),
         ("weight", [1e308, 1e308, 1, 1], "column 'c' has the role 'weight', so its cells must not add up to infinity"),
         ("weight", [1, "NA", 2, 3], "row 1: must not be missing, because the column has the role 'weight'"),

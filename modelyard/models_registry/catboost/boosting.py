@@ -201,11 +201,6 @@ def _keep_the_best(estimator: Any, task: FitTask) -> int | None:
 
 def _explained(error: Exception, task: FitTask) -> InvalidArgument:
     message = _SOURCE_PLACE.sub("", str(error)).strip()
-    if "Too few sampling units" in message and task.weights is not None:
-        return InvalidTable(
-            "the weights are too small for CatBoost, because they are not scaled; multiply them until their mean is "
-            f"about 1, got a mean of {task.weights.mean():.3g}"
-        )
     if "constant or ignored" not in message:
         return InvalidArgument(f"CatBoost could not fit: {message}")
     names = ", ".join(repr(name) for name in task.frame.columns[:20])
