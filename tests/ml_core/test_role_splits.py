@@ -315,7 +315,7 @@ def test_the_smallest_and_the_largest_weights_are_fitted(key: str, small: float,
 def test_weights_that_are_all_too_small_for_catboost_are_refused_in_words() -> None:
     X, y = table()
     X["w"] = [1e-12] * N
-    with pytest.raises(InvalidTable, match="the weights are too small for CatBoost, .* got a mean of 1e-12"):
+    with pytest.raises(InvalidTable, match=r"the weights are too small for CatBoost, .* got a mean of 1e-12"):
         run_training(plan(X, y, {"w": "weight"}, "catboost_classifier"))
 
 
