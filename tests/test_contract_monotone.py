@@ -32,6 +32,14 @@ def test_monotone_columns_are_kept_inherited_and_undone(yard: Verbs, name: str) 
     assert yard.train(order(name)).monotone == {}
 
 
+def test_a_column_whose_order_is_undone_may_be_gone(yard: Verbs, name: str) -> None:
+    yard.train(order(name, monotone={"age": 1, "income": -1}))
+    without = [{key: cell for key, cell in row.items() if key != "income"} for row in RECORDS]
+    model = yard.retrain(RetrainRequest(model_id=name, X=without, y=PRICES, monotone={"income": 0}))
+    assert model.monotone == {"age": 1}
+    assert "monotone_lost" not in [warning.code for warning in model.warnings]
+
+
 def test_an_inherited_column_that_is_gone_or_no_number_is_let_go_with_a_warning(yard: Verbs, name: str) -> None:
     yard.train(order(name, monotone={"age": 1, "income": -1}))
     without = [{key: cell for key, cell in row.items() if key != "age"} for row in RECORDS]

@@ -38,7 +38,8 @@ def resolve_monotone(
     wanted = {name: direction for name, direction in asked.items() if direction}
     if wanted:
         _check_allowed(wanted, model_class, len(contract.classes))
-    if errors := [error for name in asked if (error := _column_error(name, asked[name], contract)) is not None]:
+    told = [name for name in asked if name in wanted or name not in inherited]  # what is undone may be gone
+    if errors := [error for name in told if (error := _column_error(name, asked[name], contract)) is not None]:
         raise InvalidTable.of(errors)
     lost = [name for name in inherited if name not in asked and contract.feature_types.get(name) != "numeric"]
     kept = {name: direction for name, direction in inherited.items() if name not in asked and name not in lost}
