@@ -90,7 +90,8 @@ def run(yard: Yard, case: Case, key: str) -> str:
 def _interval(before: Any, after: Any) -> tuple[float, float]:
     rng = np.random.default_rng(0)
     rows = rng.integers(len(before), size=(1000, len(before)))
-    savings = 1 - after[rows].mean(axis=1) / before[rows].mean(axis=1)
+    first, second = before[rows].mean(axis=1), after[rows].mean(axis=1)
+    savings = 1 - second[first > 0] / first[first > 0]
     low, high = np.quantile(savings, [0.05, 0.95])
     return float(low), float(high)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import joblib
 import polars as pl
 import pytest
 
@@ -15,6 +17,7 @@ from modelyard import errors
 from modelyard.schemas import (
     Decision,
     Evaluation,
+    ExplainRequest,
     ModelMetadata,
     PredictRequest,
     ResolvedDecision,
@@ -357,3 +360,44 @@ def test_a_deleted_model_takes_no_decision(yard: Verbs) -> None:
     with pytest.raises(errors.ModelNotFound, match="deleted"):
         yard.set_decision(model.model_id, decide(**RULES["threshold"]))
     assert yard.get_decision(model.model_id).model_id == model.model_id
+
+
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+def test_a_training_may_calibrate_and_its_versions_do_so_too(yard: Verbs, method: Any) -> None:
+    fields: dict[str, Any] = {"model_class_key": "catboost_classifier", "hyperparams": {"iterations": 40}}
+    plain = yard.train(order(**fields))
+    model = yard.train(order(**fields, calibrate=method))
+    assert (plain.calibrate, model.calibrate) == (None, method)
+    assert yard.get_model(model.name).calibrate == method
+    estimator = joblib.load(io.BytesIO(yard.get_artifact(model.name)))
+    own = estimator.predict_proba(pl.DataFrame(RECORDS))
+    assert own[:, 1].tolist() == pytest.approx([row[1] for row in shares(yard, plain.name)])
+    made = shares(yard, model.name)
+    assert made != shares(yard, plain.name)
+    assert [sum(row) for row in made] == pytest.approx([1.0] * len(made))
+    few = yard.predict(PredictRequest(model_id=model.name, X=RECORDS[:30], probabilities=True)).probabilities
+    assert few is not None
+    assert [row[1] for row in few] == pytest.approx([row[1] for row in made[:30]], abs=1e-12)
+    child = yard.retrain(RetrainRequest(model_id=model.name, X=RECORDS, y=LABELS))
+    assert child.calibrate == method
+    back = yard.retrain(RetrainRequest(model_id=model.name, X=RECORDS, y=LABELS, calibrate="none"))
+    assert back.calibrate is None
+
+
+def test_calibration_needs_no_validation_but_classes(yard: Verbs) -> None:
+    model = yard.train(order(evaluation=Evaluation(method="none"), calibrate="sigmoid", y=THREE))
+    assert model.calibrate == "sigmoid"
+    assert [sum(row) for row in shares(yard, model.name)] == pytest.approx([1.0] * len(RECORDS))
+    prices = [row["x"] for row in RECORDS]
+    with pytest.raises(errors.InvalidRequest, match="calibrate 'isotonic' goes with classification alone"):
+        yard.train(order(model_class_key="linear_regression", y=prices, calibrate="isotonic"))
+
+
+def test_explanations_answer_by_the_decision_and_of_scores_before_calibration(yard: Verbs) -> None:
+    model = yard.train(order(calibrate="sigmoid", decision=decide(rule="threshold", threshold=0.0)))
+    told = yard.explain(ExplainRequest(model_id=model.name, X=RECORDS[:5]))
+    assert told.predictions == ["yes"] * 5
+    estimator = joblib.load(io.BytesIO(yard.get_artifact(model.name)))
+    raw = estimator.decision_function(pl.DataFrame(RECORDS[:5]))
+    sums = [told.base[0] + sum(row[0]) for row in told.contributions]
+    assert sums == pytest.approx(raw.tolist(), abs=1e-6)

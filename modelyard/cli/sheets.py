@@ -72,6 +72,8 @@ def _facts(model: ModelMetadata) -> Iterator[tuple[str, object]]:
         said = {1: "rises", -1: "falls"}
         yield "monotone", ", ".join(f"{said[way]} with {name}" for name, way in model.monotone.items())
     yield "evaluation", _spoken_evaluation(model)
+    if model.calibrate is not None:
+        yield "calibrated", f"by {model.calibrate} curves"
     if model.decision is not None:
         yield "answers", model.decision.in_words
     if model.description:

@@ -74,6 +74,7 @@ def _show_origin(model: ModelMetadata) -> None:
         t("model.task"): t(f"task.{model.task}"),
         **_roles(model),
         **_monotone(model),
+        **({} if model.calibrate is None else {t("model.calibrate"): t(f"calibrate.{model.calibrate}")}),
         **_labels(model),
         t("model.trained_at"): f"{model.created_at:%Y-%m-%d %H:%M} UTC",
         t("model.libraries"): ", ".join(f"{name} {version}" for name, version in model.environment.items()),

@@ -20,8 +20,21 @@ from modelyard.schemas import Evaluation, ModelClassInfo, ModelMetadata, Retrain
 _METHODS: tuple[Literal["holdout", "time", "cv", "none"], ...] = ("holdout", "time", "cv", "none")
 
 
-_CHOICES = ("reading-train-", "target-", "task-", "hyperparams-", "monotone-", "evaluation-", "name-", "tags-")
+_CHOICES = (
+    "reading-train-",
+    "target-",
+    "task-",
+    "hyperparams-",
+    "monotone-",
+    "calibrate-",
+    "evaluation-",
+    "name-",
+    "tags-",
+)
 _BUTTONS = "-defaults"
+
+
+_CALIBRATIONS = ("none", "sigmoid", "isotonic")
 
 
 def is_choice(key: str) -> bool:
@@ -49,6 +62,7 @@ class Order:
     mapping: Mapping
     target: str | None
     monotone: dict[str, int]
+    calibrate: str | None = None
 
     def training(self, table: Table) -> TrainRequest:
         """Write the order as a request. Raises InvalidRequest."""
@@ -68,6 +82,7 @@ class Order:
             "feature_types": dict(self.mapping.feature_types) or None,
             **({"column_roles": self.mapping.roles, "exclude": self._left_out()} if table.columns else {}),
             "monotone": self.monotone or None,
+            "calibrate": self.calibrate,
             "tags": self.tags,
             "evaluation": self.evaluation,
         }
@@ -133,6 +148,21 @@ def ask_evaluation(parent: ModelMetadata | None) -> Evaluation:
         )
     st.caption(t(f"evaluation.{method}_help"))
     return Evaluation(method=method, fraction=fraction, folds=folds, seed=int(seed))
+
+
+def ask_calibration(parent: ModelMetadata | None) -> str:
+    """Ask whether probabilities are to be calibrated, and how."""
+    start = (parent.calibrate if parent else None) or "none"
+    return str(
+        st.selectbox(
+            t("train.calibrate"),
+            _CALIBRATIONS,
+            _CALIBRATIONS.index(start),
+            format_func=lambda name: t(f"calibrate.{name}"),
+            help=t("train.calibrate_help"),
+            key=f"calibrate-{parent.model_id if parent else ''}",
+        )
+    )
 
 
 def ask_name(parent: ModelMetadata | None) -> tuple[str | None, list[str]]:

@@ -228,6 +228,7 @@ def _training_fields(message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y
     fields = _table_fields(message, sent, y) | _given(
         hyperparams=dict(sorted(message.hyperparams.items())),
         monotone=dict(sorted(message.monotone.items())),
+        calibrate=message.calibrate,
         description=message.description,
     )
     if message.HasField("evaluation"):

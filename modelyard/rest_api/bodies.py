@@ -58,6 +58,7 @@ TEXT_FIELDS = frozenset(
         "encoding",
         "delimiter",
         "sheet",
+        "calibrate",
     }
 )
 """Form fields whose value is the text itself; the others hold JSON."""

@@ -5,6 +5,7 @@ decided further up, in `tables`, `models_registry` and `ml_core`.
 """
 
 from modelyard.schemas.base import (
+    CalibrationMethod,
     ColumnRole,
     FeatureType,
     Frozen,
@@ -94,6 +95,7 @@ __all__ = [
     "ActualAndPredicted",
     "Artifact",
     "Backlog",
+    "CalibrationMethod",
     "CheckRequest",
     "ClassCount",
     "ColumnRole",

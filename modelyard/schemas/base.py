@@ -10,6 +10,7 @@ Label = StrictBool | StrictInt | StrictStr
 Prediction = bool | int | float | str
 """What a model says of a row: a label in the type it went in as, or for regression a number (float)."""
 TaskName = Literal["classification", "regression"]
+CalibrationMethod = Literal["isotonic", "sigmoid"]
 FeatureType = Literal["numeric", "categorical", "datetime"]
 ColumnRole = Literal["feature", "ignore", "id", "time", "group", "weight"]
 """What a column is for: a model is fitted to the features alone."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from modelyard.schemas.base import (
+    CalibrationMethod,
     ColumnRole,
     Decimal,
     FeatureType,
@@ -91,6 +92,7 @@ class ModelDescription(Frozen):
     feature_types: dict[str, FeatureType]
     column_roles: dict[str, ColumnRole] = {}
     monotone: dict[str, int] = {}
+    calibrate: CalibrationMethod | None = None
     classes: list[Label] | None = None
     n_rows: int
     target: str | None = None

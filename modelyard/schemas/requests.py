@@ -79,6 +79,7 @@ Monotone = Annotated[
     ),
 ]
 Name = Annotated[str, AfterValidator(check_name)]
+Calibrate = Literal["isotonic", "sigmoid", "none"]
 Tag = Annotated[str, Field(min_length=1, max_length=100)]
 Tags = Annotated[list[Tag], Field(max_length=50)]
 Description = Annotated[str, Field(max_length=2000)]
@@ -143,6 +144,7 @@ class TrainRequest(TableRequest):
     monotone: Monotone | None = None
     exclude: list[str] | None = None
     decision: Decision | None = None
+    calibrate: Calibrate | None = None
 
 
 class RetrainRequest(TableRequest):
@@ -171,6 +173,7 @@ class RetrainRequest(TableRequest):
     monotone: Monotone | None = None
     exclude: list[str] | None = None
     decision: Decision | None = None
+    calibrate: Calibrate | None = None
 
 
 class CheckRequest(TableRequest):

@@ -7,6 +7,7 @@ on the engines of one folder. `upkeep/` looks a folder through, mends it, clears
 
 from modelyard.storage.artifacts.environment import check_environment, current_environment
 from modelyard.storage.artifacts.model_files import (
+    CALIBRATION_FILE,
     CONTRACT_FILE,
     ESTIMATOR_FILE,
     REPORT_FILE,
@@ -23,6 +24,7 @@ from modelyard.storage.folder import Storage, open_folder
 from modelyard.storage.protocols import Locks, StoredFile, Transaction
 
 __all__ = [
+    "CALIBRATION_FILE",
     "CONTRACT_FILE",
     "ESTIMATOR_FILE",
     "REPORT_FILE",

@@ -199,6 +199,8 @@ def _command(run: Record, name: str | None, order: Record) -> str:
         words += ["--role", f"{column}={role}"]
     for column, direction in order.get("monotone", {}).items():
         words += ["--monotone", f"{column}={direction}"]
+    if order.get("calibrate"):
+        words += ["--calibrate", order["calibrate"]]
     for key, value in _applying(order.get("evaluation", {})).items():
         words += ["--evaluation" if key == "method" else f"--{key}", str(value)]
     for key, value in _present(order.get("hyperparams", {})).items():

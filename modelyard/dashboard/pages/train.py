@@ -16,7 +16,7 @@ from modelyard.dashboard.columns import Mapping, ask_target, map_columns
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.listing import title
 from modelyard.dashboard.monotone import ask_monotone
-from modelyard.dashboard.order import Order, ask_algorithm, ask_evaluation, ask_name, is_choice
+from modelyard.dashboard.order import Order, ask_algorithm, ask_calibration, ask_evaluation, ask_name, is_choice
 from modelyard.dashboard.report import show_metrics, show_report
 from modelyard.dashboard.tables import Table
 from modelyard.dashboard.targets import ask_task, show_target
@@ -121,8 +121,9 @@ def _show_form(parent: ModelMetadata | None) -> None:
         algorithm = ask_algorithm(parent, task)
         monotone = ask_monotone(mapping.numeric, parent) if algorithm.takes_monotone and mapping.numeric else {}
         evaluation = ask_evaluation(parent)
+        calibrate = ask_calibration(parent) if task == "classification" else None
         name, tags = ask_name(parent)
-        order = Order(algorithm, evaluation, name, tags, mapping, target, monotone)
+        order = Order(algorithm, evaluation, name, tags, mapping, target, monotone, calibrate)
         _offer_to_train(order, table, parent, learnable=learnable)
 
 

@@ -98,6 +98,15 @@ DECISIONS: dict[str, tuple[str, str]] = {
         "The higher the threshold, the fewer rows are answered “{label}”, and the surer those are.",
         "Чем выше порог, тем меньше строк получают «{label}» и тем надёжнее ответ.",
     ),
+    "train.calibrate": ("Calibrate the probabilities", "Калибровать вероятности"),
+    "train.calibrate_help": (
+        "Bends the probabilities to what rows showed that the fits had not seen. Takes six times as many fits.",
+        "Приводит вероятности к тому, что показали незнакомые строки. Требует в шесть раз больше обучений.",
+    ),
+    "model.calibrate": ("Calibrated", "Калибровка"),
+    "calibrate.none": ("no", "нет"),
+    "calibrate.sigmoid": ("by a sigmoid (few rows)", "сигмоидой (мало строк)"),
+    "calibrate.isotonic": ("by isotonic curves (1,000 rows and more)", "изотонически (от 1000 строк)"),
     "decision.obeyed": ("Answers by the decision: {decision}.", "Ответы по решению: {decision}."),
     "decision.obeyed_threshold": (
         "“{label}” from a probability of {threshold} on",

@@ -41,6 +41,7 @@ def training_message(request: TrainRequest | RetrainRequest) -> pb.TrainRequest 
         **_table_fields(request),
         "hyperparams": hyperparams_as_text(request.hyperparams),
         "monotone": request.monotone,
+        "calibrate": request.calibrate,
         "description": request.description,
         "decision": decision(request.decision),
         "evaluation": None if evaluation is None else pb.Evaluation(**evaluation.model_dump(exclude_unset=True)),

@@ -468,6 +468,7 @@ class TrainRequest(_message.Message):
     MONOTONE_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
+    CALIBRATE_FIELD_NUMBER: _builtins.int
     model_class_key: _builtins.str
     """`logistic_regression`, `catboost_classifier`, ...: see ListAvailableModels."""
     name: _builtins.str
@@ -494,6 +495,8 @@ class TrainRequest(_message.Message):
     """`classification` or `regression`: a model class of the other task is refused. Left out, the model class says it."""
     description: _builtins.str
     """What people shall know of the model; at most 2,000 characters."""
+    calibrate: _builtins.str
+    """`sigmoid` or `isotonic`: probabilities are calibrated by fits that had not seen their rows. `none`, or left out: not."""
     @_builtins.property
     def X(self) -> Global___Table: ...
     @_builtins.property
@@ -576,10 +579,11 @@ class TrainRequest(_message.Message):
         monotone: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         description: _builtins.str = ...,
         decision: Global___Decision | None = ...,
+        calibrate: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_type_list", b"feature_type_list", "header", b"header", "missing_markers", b"missing_markers", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "column_roles", b"column_roles", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "description", b"description", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_class_key", b"model_class_key", "monotone", b"monotone", "name", b"name", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "task", b"task", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "calibrate", b"calibrate", "column_roles", b"column_roles", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "description", b"description", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_class_key", b"model_class_key", "monotone", b"monotone", "name", b"name", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "task", b"task", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
@@ -725,6 +729,7 @@ class RetrainRequest(_message.Message):
     MONOTONE_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
+    CALIBRATE_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     """The parent: a reference."""
     wait: _builtins.bool
@@ -739,6 +744,8 @@ class RetrainRequest(_message.Message):
     sheet: _builtins.str
     description: _builtins.str
     """The new version's own: not inherited."""
+    calibrate: _builtins.str
+    """Left out, the parent's."""
     @_builtins.property
     def X(self) -> Global___Table: ...
     @_builtins.property
@@ -809,10 +816,11 @@ class RetrainRequest(_message.Message):
         monotone: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         description: _builtins.str = ...,
         decision: Global___Decision | None = ...,
+        calibrate: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_type_list", b"feature_type_list", "header", b"header", "missing_markers", b"missing_markers", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "thousands", b"thousands", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "column_roles", b"column_roles", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "description", b"description", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_id", b"model_id", "monotone", b"monotone", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "calibrate", b"calibrate", "column_roles", b"column_roles", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "description", b"description", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_id", b"model_id", "monotone", b"monotone", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
@@ -2356,6 +2364,7 @@ class Model(_message.Message):
     MONOTONE_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
+    CALIBRATE_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     name: _builtins.str
     version: _builtins.int
@@ -2376,6 +2385,8 @@ class Model(_message.Message):
     """Like `fingerprint`, of the features without the targets."""
     description: _builtins.str
     """What people shall know of the model."""
+    calibrate: _builtins.str
+    """`sigmoid` or `isotonic`; left out, probabilities are the library's own."""
     @_builtins.property
     def hyperparams(self) -> _containers.MessageMap[_builtins.str, Global___Value]: ...
     @_builtins.property
@@ -2465,11 +2476,14 @@ class Model(_message.Message):
         monotone: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         description: _builtins.str = ...,
         decision: Global___Decision | None = ...,
+        calibrate: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "created_at", b"created_at", "decision", b"decision", "evaluation", b"evaluation", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "job", b"job", "parent_id", b"parent_id", "reading", b"reading", "target", b"target", "task", b"task", "tracking", b"tracking", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_calibrate", b"_calibrate", "_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "calibrate", b"calibrate", "created_at", b"created_at", "decision", b"decision", "evaluation", b"evaluation", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "job", b"job", "parent_id", b"parent_id", "reading", b"reading", "target", b"target", "task", b"task", "tracking", b"tracking", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "classes", b"classes", "column_roles", b"column_roles", "created_at", b"created_at", "decision", b"decision", "description", b"description", "environment", b"environment", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_types", b"feature_types", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "hyperparams", b"hyperparams", "job", b"job", "message", b"message", "metrics", b"metrics", "model_class_key", b"model_class_key", "model_id", b"model_id", "monotone", b"monotone", "n_rows", b"n_rows", "name", b"name", "parent_id", b"parent_id", "reading", b"reading", "status", b"status", "tags", b"tags", "target", b"target", "task", b"task", "tracking", b"tracking", "training_seconds", b"training_seconds", "updated_at", b"updated_at", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calibrate", b"_calibrate", "_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "calibrate", b"calibrate", "classes", b"classes", "column_roles", b"column_roles", "created_at", b"created_at", "decision", b"decision", "description", b"description", "environment", b"environment", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_types", b"feature_types", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "hyperparams", b"hyperparams", "job", b"job", "message", b"message", "metrics", b"metrics", "model_class_key", b"model_class_key", "model_id", b"model_id", "monotone", b"monotone", "n_rows", b"n_rows", "name", b"name", "parent_id", b"parent_id", "reading", b"reading", "status", b"status", "tags", b"tags", "target", b"target", "task", b"task", "tracking", b"tracking", "training_seconds", b"training_seconds", "updated_at", b"updated_at", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__calibrate: _TypeAlias = _typing.Literal["calibrate"]  # noqa: Y015
+    _WhichOneofArgType__calibrate: _TypeAlias = _typing.Literal["_calibrate", b"_calibrate"]  # noqa: Y015
     _WhichOneofReturnType__features_fingerprint: _TypeAlias = _typing.Literal["features_fingerprint"]  # noqa: Y015
     _WhichOneofArgType__features_fingerprint: _TypeAlias = _typing.Literal["_features_fingerprint", b"_features_fingerprint"]  # noqa: Y015
     _WhichOneofReturnType__fingerprint: _TypeAlias = _typing.Literal["fingerprint"]  # noqa: Y015
@@ -2480,6 +2494,8 @@ class Model(_message.Message):
     _WhichOneofArgType__target: _TypeAlias = _typing.Literal["_target", b"_target"]  # noqa: Y015
     _WhichOneofReturnType__task: _TypeAlias = _typing.Literal["task"]  # noqa: Y015
     _WhichOneofArgType__task: _TypeAlias = _typing.Literal["_task", b"_task"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__calibrate) -> _WhichOneofReturnType__calibrate | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__features_fingerprint) -> _WhichOneofReturnType__features_fingerprint | None: ...
     @_typing.overload

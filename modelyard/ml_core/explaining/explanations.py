@@ -80,13 +80,13 @@ def _framed(model: LoadedModel, checked: FewRows | Table) -> pl.DataFrame:
 def _predictions(model: LoadedModel, checked: FewRows | Table, frame: pl.DataFrame) -> list[Prediction]:
     """Return to the bit what `predict` answers for a checked table, which `frame` is as the model class takes it."""
     if isinstance(checked, FewRows):
-        return model.task.answers(model.predictor.few(checked.rows), model.contract)
-    return model.task.many_answers(model.predictor.many(frame), model.contract)
+        return model.task.answers(model.predictor.few(checked.rows), model.contract, model.deciding.decider)
+    return model.task.many_answers(model.predictor.many(frame), model.contract, model.deciding.decider)
 
 
 def _contributions(model: LoadedModel, frame: pl.DataFrame) -> Contributions:
     model_class = models_registry.model_class(model.model_class_key)
-    found = model_class.contributions(model.predictor, frame)
+    found = model_class.contributions(model.raw_predictor, frame)
     if found is None:
         can = ", ".join(map(repr, models_registry.keys_that_explain()))
         raise FailedPrecondition(f"models of the class {model_class.key!r} cannot be explained; those of {can} can")

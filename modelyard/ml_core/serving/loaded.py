@@ -22,12 +22,13 @@ from typing import Any
 from modelyard import models_registry
 from modelyard.errors import ModelyardError
 from modelyard.ml_core.deciding import Decider, decider, resolve
+from modelyard.ml_core.deciding.calibration import CalibratedPredictor, Calibration
 from modelyard.ml_core.serving.margins import Margins, margins_of
 from modelyard.ml_core.tasks import TASKS, Task
 from modelyard.ml_core.validation_predictions import load_validation
 from modelyard.models_registry.base import Predictor
 from modelyard.schemas import MOST_PROBABLE, Decision, ModelMetadata, ModelQuery, ResolvedDecision
-from modelyard.storage import ModelRecord, ModelStore
+from modelyard.storage import CALIBRATION_FILE, ModelRecord, ModelStore
 from modelyard.tables import UNPACKED_BYTES, Contract, FileOptions, Reader, contract_from_json
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,11 @@ class LoadedModel:
     gains_by_batching: bool
     size_bytes: int
     deciding: Deciding
+
+    @property
+    def raw_predictor(self) -> Predictor:
+        """The predictor before calibration."""
+        return self.predictor.raw if isinstance(self.predictor, CalibratedPredictor) else self.predictor
 
 
 class LoadedModels:
@@ -211,7 +217,10 @@ def load(store: ModelStore, record: ModelRecord, max_file_bytes: int) -> LoadedM
     contract_bytes = store.read_file(record, "contract.json")
     contract = contract_from_json(contract_bytes)
     estimator = store.load_estimator(record, model_class.libraries)
-    predictor = model_class.predictor(estimator, contract.expanded)
+    predictor: Predictor = model_class.predictor(estimator, contract.expanded)
+    if CALIBRATION_FILE in record.files:
+        calibration = Calibration.from_bytes(store.read_file(record, CALIBRATION_FILE))
+        predictor = CalibratedPredictor(predictor, calibration)
     margins = margins_of(store, record, contract)
     return LoadedModel(
         model_id=record.metadata.model_id,

@@ -12,6 +12,7 @@ from modelyard import models_registry
 from modelyard.errors import FieldError, InvalidHyperparams, InvalidRequest
 from modelyard.ml_core.tasks import TASKS, Task
 from modelyard.ml_core.tasks.base import changed
+from modelyard.ml_core.training.calibrating import checked_method
 from modelyard.ml_core.training.decided import ordered_decision
 from modelyard.ml_core.training.monotone import resolve_monotone
 from modelyard.ml_core.training.plan import TrainingPlan
@@ -56,6 +57,8 @@ class TrainingOrder:
         }
         if plan.monotone:
             said["monotone"] = plan.monotone
+        if plan.calibrate is not None:
+            said["calibrate"] = plan.calibrate
         if self.description:  # so that without one the digest is that of releases before it
             said["description"] = self.description
         if self.decision is not None:
@@ -81,6 +84,7 @@ class TrainingOrder:
             "target": table.target,
             "column_roles": dict(table.column_roles),
             "monotone": plan.monotone,
+            "calibrate": plan.calibrate,
             "n_rows": table.frame.height,
             "n_features": table.frame.width,
             "n_classes": len(table.contract.classes) or None,
@@ -134,7 +138,9 @@ def order_training(
     if doubts:
         table = replace(table, warnings=(*table.warnings, *doubts))
     return TrainingOrder(
-        plan=TrainingPlan(model_class, checked, full.evaluation, table, monotone),
+        plan=TrainingPlan(
+            model_class, checked, full.evaluation, table, monotone, checked_method(full.calibrate, table)
+        ),
         name=full.name,
         tags=tuple(full.tags),
         reading=kept_reading(options, table),
@@ -168,7 +174,8 @@ def check_task(asked: str | None, model_class: ModelClass) -> None:
 def _completed(request: RetrainRequest, parent: ModelMetadata | None) -> TrainRequest:
     """Return the request to train that a retraining stands for; how its table is read is not filled in."""
     assert parent is not None
-    inherited = {"target": parent.target, "tags": parent.tags, "evaluation": parent.evaluation}
+    inherited: dict[str, Any] = {"target": parent.target, "tags": parent.tags, "evaluation": parent.evaluation}
+    inherited["calibrate"] = parent.calibrate
     given = {name: value for name, value in request if value is not None and name != "model_id"}
     full = {**inherited, **given, "hyperparams": {**parent.hyperparams, **request.hyperparams}}
     # What a parent of an earlier release says is not checked anew.

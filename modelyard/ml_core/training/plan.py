@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from modelyard.errors import FieldError, InvalidHyperparams, InvalidRequest, InvalidTable
+from modelyard.ml_core.deciding.calibration import Calibration
 from modelyard.ml_core.tasks import TASKS, Task
 from modelyard.ml_core.validation_predictions import ValidationPredictions
 from modelyard.models_registry.base import ModelClass
-from modelyard.schemas import Evaluation, ModelWarning, Report
+from modelyard.schemas import CalibrationMethod, Evaluation, ModelWarning, Report
 from modelyard.schemas.showing import shown
 from modelyard.tables.contract import TrainingTable
 
@@ -25,6 +26,7 @@ class TrainingPlan:
     evaluation: Evaluation
     table: TrainingTable
     monotone: dict[str, int] = field(default_factory=dict)
+    calibrate: CalibrationMethod | None = None
 
     @property
     def task(self) -> Task:
@@ -42,7 +44,7 @@ class Trained:
     """A fitted estimator and how good it is.
 
     `warnings` are the table's, the evaluation's and the fits'; `evaluation` is what was really done; `seconds` is the
-    wall time of it all. `validation` is None if no rows were held out.
+    wall time of it all. `validation` is None if no rows were held out, `calibration` if it was not asked for.
     """
 
     estimator: Any
@@ -51,6 +53,7 @@ class Trained:
     warnings: tuple[ModelWarning, ...]
     evaluation: Evaluation
     validation: ValidationPredictions | None = None
+    calibration: Calibration | None = None
     seconds: float = 0.0
 
 

@@ -25,7 +25,7 @@ from modelyard.ml_core.training.orders import TrainingOrder, order_training
 from modelyard.ml_core.training.plan import Trained, TrainingPlan
 from modelyard.ml_core.training.trainings import run_training
 from modelyard.schemas import Decision, Evaluation, ModelDescription, ModelWarning, Reading, TrainRequest
-from modelyard.storage import VALIDATION_FILE, current_environment, write_model_files
+from modelyard.storage import CALIBRATION_FILE, VALIDATION_FILE, current_environment, write_model_files
 from modelyard.storage.artifacts.estimators import pickled
 from modelyard.storage.files import sync_files
 from modelyard.tables import contract_from_json, contract_to_json
@@ -96,6 +96,7 @@ def write_order(folder: Path, order: TrainingOrder) -> None:
         "target": table.target,
         "column_roles": dict(table.column_roles),
         "monotone": plan.monotone,
+        "calibrate": plan.calibrate,
         "warnings": [warning.model_dump() for warning in table.warnings],
         "name": order.name,
         "tags": order.tags,
@@ -134,6 +135,7 @@ def read_order(folder: Path) -> TrainingOrder:
         evaluation=Evaluation.model_validate(said["evaluation"]),
         table=table,
         monotone=said.get("monotone", {}),
+        calibrate=said.get("calibrate"),
     )
     return TrainingOrder(
         plan=plan,
@@ -141,7 +143,7 @@ def read_order(folder: Path) -> TrainingOrder:
         tags=tuple(said["tags"]),
         reading=Reading.model_validate(said["reading"]),
         description=said.get("description", ""),
-        decision=None if said["decision"] is None else Decision.model_validate(said["decision"]),
+        decision=None if said.get("decision") is None else Decision.model_validate(said["decision"]),
         parent_id=said["parent_id"],
     )
 
@@ -161,7 +163,10 @@ def run(folder: Path, report: ProgressReporter) -> Finished:
         trained.estimator,
         trained.report.model_dump_json().encode(),
         contract_to_json(contract),
-        {} if kept is None else {VALIDATION_FILE: kept.to_bytes(contract)},
+        {
+            **({} if kept is None else {VALIDATION_FILE: kept.to_bytes(contract)}),
+            **({} if trained.calibration is None else {CALIBRATION_FILE: trained.calibration.to_bytes()}),
+        },
     )
     return Finished(order.name, describe(order, trained), files, decision)
 
@@ -180,6 +185,7 @@ def describe(order: TrainingOrder, trained: Trained) -> ModelDescription:
         feature_types=contract.feature_types,
         column_roles=dict(plan.table.column_roles),
         monotone=plan.monotone,
+        calibrate=plan.calibrate,
         classes=list(contract.classes) or None,
         n_rows=plan.table.frame.height,
         target=plan.table.target,

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from modelyard.errors import InvalidArgument
-from modelyard.ml_core.tasks.base import FALLBACK, Part, Scores, Splits
+from modelyard.ml_core.deciding.calibration import Calibration
+from modelyard.ml_core.tasks.base import FALLBACK, Part, Rows, Scores, Splits
+from modelyard.ml_core.training.calibrating import FOLDS, calibrated, inner_parts, not_calibrated
 from modelyard.ml_core.training.counted_rows import (
     counted,
     early_stopping_rows,
@@ -61,18 +63,21 @@ def run_training(plan: TrainingPlan, on_progress: OnProgress | None = None) -> T
 def _train(plan: TrainingPlan, on_progress: OnProgress | None, looked_at: Future[_LookedAt]) -> Trained:
     task, contract, truth, weights = plan.task, plan.table.contract, plan.table.codes, plan.table.weights
     splits = split_by_roles(plan.evaluation, plan.table) or task.split(plan.evaluation, plan.table)
-    fits = _Fits(plan, ProgressStream(on_progress, len(splits.parts) + 1))
+    fits_a_part = 1 if plan.calibrate is None else 1 + FOLDS
+    fits = _Fits(plan, ProgressStream(on_progress, (len(splits.parts) + 1) * fits_a_part))
 
     parts, splits = _evaluate(fits, splits)
     validation = judge(parts, task, plan.evaluation.seed) if parts else None
-    final = fits.fit(iterations=validation.iterations if validation else None)
+    iterations = validation.iterations if validation else None
+    calibration = fits.calibration(np.arange(len(truth)), iterations)
+    final = fits.fit(iterations=iterations)
 
     metrics = {
-        **task.training_metrics(truth, fits.scores(final), weights),
+        **task.training_metrics(truth, calibrated(fits.scores(final), calibration), weights),
         **(validation.metrics if validation else {}),
     }
     columns, checked = looked_at.result()
-    warnings = (*plan.table.warnings, *checked, *_warnings(plan, splits, final, parts))
+    warnings = (*plan.table.warnings, *checked, *_warnings(plan, splits, final, parts), *fits.doubts)
     judged: dict[str, Any] = {}
     if validation is not None:
         worries = task.warnings(validation.truth, validation.scores, contract)
@@ -92,7 +97,7 @@ def _train(plan: TrainingPlan, on_progress: OnProgress | None, looked_at: Future
         kept = ValidationPredictions.of(
             validation.rows, validation.truth, validation.scores, validation.weights, validation.groups
         )
-    return Trained(final.estimator, metrics, report, warnings, splits.evaluation, kept)
+    return Trained(final.estimator, metrics, report, warnings, splits.evaluation, kept, calibration)
 
 
 def _evaluate(fits: _Fits, splits: Splits) -> tuple[list[FittedPart], Splits]:
@@ -118,6 +123,7 @@ class _Fits:
         self._plan = plan
         self._stream = stream
         self._targets = plan.task.targets(plan.table)
+        self.doubts: tuple[ModelWarning, ...] = ()
         self.contract = plan.table.contract.expanded
         frame = plan.table.contract.expand(plan.table.frame)
         self.frame = frame if plan.model_class.reads_enums else as_text(frame)
@@ -131,7 +137,7 @@ class _Fits:
             replace(fit, estimator=None),
             rows=rows,
             truth=table.codes[rows],
-            scores=self.scores(fit, part),
+            scores=calibrated(self.scores(fit, part), self.calibration(part.train, fit.iterations)),
             baseline=self._plan.task.baseline(
                 table.codes[part.train], table.codes[rows], table.contract, fitted_weights, held_weights
             ),
@@ -139,13 +145,28 @@ class _Fits:
             groups=None if table.groups is None else table.groups[rows],
         )
 
-    def fit(self, part: Part | None = None, iterations: int | None = None) -> Fit:
-        """Fit the rows of a part with the others held out, or all rows."""
+    def calibration(self, rows: Rows, iterations: int | None) -> Calibration | None:
+        """Calibrate a fit of some rows by fits of their folds; None if that was not asked for, or cannot be done."""
+        method, table = self._plan.calibrate, self._plan.table
+        if method is None:
+            return None
+        try:
+            parts = inner_parts(table, rows, self._plan.evaluation.seed)
+            scored = [self.scores(self.fit(part, iterations, alone=True), part) for part in parts]
+        except InvalidArgument as error:
+            self.doubts = not_calibrated(error.detail)
+            return None
+        out = np.concatenate([part.validation for part in parts])
+        weights = None if table.weights is None else table.weights[out]
+        return Calibration.fit(method, table.codes[out], np.concatenate(scored), weights)
+
+    def fit(self, part: Part | None = None, iterations: int | None = None, *, alone: bool = False) -> Fit:
+        """Fit the rows of a part with the others held out (with `alone` nothing is learned of those), or all rows."""
         table, frame, targets = self._plan.table, self.frame, self._targets
         if part is None:
             self._stream.begin_final()
         rows = np.arange(len(targets)) if part is None else part.train
-        rows, out = counted(rows, table), None if part is None else early_stopping_rows(table, part)
+        rows, out = counted(rows, table), None if part is None or alone else early_stopping_rows(table, part)
         is_all = len(rows) == len(targets)
         task = FitTask(
             frame=frame if is_all else frame[rows],

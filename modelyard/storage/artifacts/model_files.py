@@ -14,6 +14,9 @@ from modelyard.storage.protocols import StoredFile, stored
 ESTIMATOR_FILE = "model.pkl"
 REPORT_FILE = "report.json"
 CONTRACT_FILE = "contract.json"
+CALIBRATION_FILE = "calibration.json"
+"""The curves by which the probabilities are calibrated; only a model whose training asked for it has it."""
+
 VALIDATION_FILE = "validation.parquet"
 """The predictions of the rows that were held out; only a model that was validated has it."""
 
