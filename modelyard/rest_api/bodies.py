@@ -90,7 +90,8 @@ class _WholeForm(MultiPartParser):
         form = await super().parse()
         if self._has_end:
             return form
-        await form.close()
+        for file in self._files_to_close_on_error:  # one that was cut off is no part of the form
+            file.close()
         raise MultiPartException("it ends before its last boundary, so it is cut short")
 
 
