@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.load import Load, drive
 from benchmarks.servers import Server, answers, our_server, request, serving
-from benchmarks.serving_models import JSON_FORMS, MODELS, Body, body, train
+from benchmarks.serving_models import CLASSES, JSON_FORMS, MODELS, Body, body, train
 
 RUNS = 5
 SECONDS = 2
@@ -31,7 +31,7 @@ def run(runs: int = RUNS, seconds: float = SECONDS) -> str:
     """Measure, keep the results as JSON, and return them as Markdown."""
     with tempfile.TemporaryDirectory(prefix="modelyard-bench-") as name:
         folder = Path(name)
-        train(folder)
+        train(folder, CLASSES)
         measured = _measure(folder, runs, seconds)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(measured, indent=1) + "\n")
@@ -39,19 +39,19 @@ def run(runs: int = RUNS, seconds: float = SECONDS) -> str:
 
 
 def _measure(folder: Path, runs: int, seconds: float) -> dict[str, Any]:
-    one = {name: body(folder, name, 1) for name in MODELS}
+    one = {name: body(folder, name, 1) for name in CLASSES}
     with servers(folder) as (floors, ours):
         start = {name: server.first_answer_s for name, server in {**floors, "Modelyard": ours}.items()}
         memory = {"Modelyard, idle": ours.own_memory_mib()}
         asked = {name: (server, one["LR"]) for name, server in floors.items()}
-        asked |= {f"Modelyard, {name}": (ours, one[name]) for name in MODELS}
+        asked |= {f"Modelyard, {name}": (ours, one[name]) for name in CLASSES}
         single = {f"c{c}": _summary(_drive(asked, c, runs, seconds), 1) for c in (1, 16)}
-        memory["Modelyard, both models"] = ours.own_memory_mib()
+        memory["Modelyard, all models"] = ours.own_memory_mib()
         many = {}
         for rows in (1_000, 10_000):
             table = {FLOOR: (floors[FLOOR], body(folder, "LR", rows))}
-            for name in MODELS:
-                for form in (*JSON_FORMS, "arrow"):
+            for name in CLASSES:
+                for form in (*JSON_FORMS, "arrow") if name in MODELS else ("records", "arrow"):
                     table[f"Modelyard, {name}, {form}"] = (ours, body(folder, name, rows, form))
             many[f"{rows:,}"] = _summary(_drive(table, 1, runs, seconds), rows)
     return {"one row": single, "many rows": many, "first answer, s": start, "memory, MiB": memory}
