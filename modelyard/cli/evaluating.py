@@ -114,7 +114,14 @@ def _line(one: KeptEvaluation, model_id: str) -> tuple[object, ...]:
     others = ", ".join(_called(model) for model in one.models if model.model_id != model_id)
     name = _telling(one.task)
     when = f"{one.at:%Y-%m-%d %H:%M:%S} UTC"
-    return when, one.label or "", f"{one.n_rows:,}", name.replace("_", " "), sheets.with_interval(name, metrics), others
+    return (
+        when,
+        one.label or "",
+        f"{one.n_rows:,}",
+        sheets.metric_title(name),
+        sheets.with_interval(name, metrics),
+        others,
+    )
 
 
 def _heading(found: TableEvaluation) -> str:
@@ -127,11 +134,15 @@ def _metrics(models: Sequence[ModelMetrics]) -> Table:
 
     made = screen.table("metric", *map(_called, models), right=list(map(_called, models)))
     for name in dict.fromkeys(name for model in models for name in model.metrics if meaning(name).is_value):
-        screen.add_row(made, name.replace("_", " "), *(sheets.with_interval(name, model.metrics) for model in models))
+        screen.add_row(
+            made, sheets.metric_title(name), *(sheets.with_interval(name, model.metrics) for model in models)
+        )
     return made
 
 
 def _pairs(found: TableEvaluation) -> Table:
+    from modelyard.cli import sheets
+
     called = {model.model_id: _called(model) for model in found.models}
     pairs = found.pairs
     if len({(pair.a, pair.b) for pair in pairs}) > _MOST_PAIRS:
@@ -140,7 +151,7 @@ def _pairs(found: TableEvaluation) -> Table:
     for pair in pairs:
         difference = f"{pair.difference:+.4f} ({pair.low:+.4f} to {pair.high:+.4f})"
         names = f"{called[pair.a]} - {called[pair.b]}"
-        screen.add_row(made, names, pair.metric.replace("_", " "), difference, pair.words)
+        screen.add_row(made, names, sheets.metric_title(pair.metric), difference, pair.words)
     return made
 
 

@@ -113,9 +113,13 @@ def metrics(values: Mapping[str, float | None]) -> Table:
     made = screen.table("metric", *(title for title, _ in columns), right=[title for title, _ in columns])
     for name in [*known, *sorted(measures.keys() - set(known))]:
         cells = [with_interval(key, values) if (key := form.format(name)) in values else "" for _, form in columns]
-        title = name.replace("_", " ") + (" (macro)" if measures[name].is_macro else "")
-        screen.add_row(made, title, *cells, style="bold" if name in _HEADLINES else None)
+        screen.add_row(made, metric_title(name), *cells, style="bold" if name in _HEADLINES else None)
     return made
+
+
+def metric_title(name: str) -> str:
+    """Write a metric's name in words; a mean over the classes says so."""
+    return name.replace("_", " ") + (" (macro)" if meaning(name).is_macro else "")
 
 
 def with_interval(name: str, values: Mapping[str, float | None]) -> str:
