@@ -29,7 +29,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that looks like a fresh clone to the commands."""
+    """A folder that looks like a fresh clone to the commands, with the table that the first of them makes."""
     folder = tmp_path_factory.mktemp("clone")
     shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("node_modules"))
     (folder / ".venv" / "bin").mkdir(parents=True)
@@ -38,6 +38,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
             f'#!/bin/sh\nexec "{sys.executable}" {"-m modelyard" if command == "modelyard" else ""} "$@"\n'
         )
         (folder / ".venv" / "bin" / command).chmod(0o755)
+    subprocess.run([".venv/bin/python examples/iris_csv.py > iris.csv"], shell=True, cwd=folder, check=True)
     return folder
 
 
@@ -76,7 +77,6 @@ def test_the_python_example_prints_what_it_promises(
     server: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (block,) = blocks("pycon")
-    subprocess.run([".venv/bin/python examples/iris_csv.py > iris.csv"], shell=True, cwd=workplace, check=True)
     monkeypatch.chdir(workplace)
     test = doctest.DocTestParser().get_doctest(block.replace(SERVER, server), {}, "README", "README.md", 0)
     report: list[str] = []
