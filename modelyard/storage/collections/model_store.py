@@ -156,7 +156,9 @@ class ModelStore:
                 raise ModelGone(f"model {gone} was deleted for good; it cannot be restored")
             record = self._record(find(self._index, meant).model_id)
             if record.metadata.status != status:
-                record = _changed(transaction, record, "restore" if status == "active" else "delete", status=status)
+                tracking = history.to_be_told(record.metadata.tracking)
+                verb: EventVerb = "restore" if status == "active" else "delete"
+                record = _changed(transaction, record, verb, status=status, tracking=tracking)
         return record
 
     def update(self, reference: str, tags: list[str] | None, description: str | None) -> ModelRecord:
@@ -166,7 +168,8 @@ class ModelStore:
             record = self._record(find(self._index, parse_reference(reference)).model_id)
             new = {name: value for name, value in said.items() if value not in (None, getattr(record.metadata, name))}
             if new:
-                record = _changed(transaction, record, "edit", **new)
+                tracking = history.to_be_told(record.metadata.tracking)
+                record = _changed(transaction, record, "edit", **new, tracking=tracking)
         return record
 
     def set_decision(self, reference: str, decision: ResolvedDecision) -> ModelRecord:
@@ -174,10 +177,7 @@ class ModelStore:
         with self._documents.transaction() as transaction:
             record = self._record(find_active(self._index, reference).model_id)
             if record.metadata.decision != decision:
-                now = datetime.now(UTC)
-                record = record.with_metadata(decision=decision, updated_at=now)
-                transaction.put(MODELS, record.metadata.model_id, model_document(record))
-                history.note(transaction, record, "decision", now)
+                record = _changed(transaction, record, "decision", decision=decision)
         return record
 
     def delete_for_good(self, reference: str) -> None:
@@ -261,9 +261,9 @@ class ModelStore:
 
 
 def _changed(transaction: Transaction, record: ModelRecord, verb: EventVerb, **new: Any) -> ModelRecord:
-    """Store a change of a model's metadata, with its event; the tracker is to be told if it knows the model."""
+    """Store a change of a model's metadata, with its event."""
     now = datetime.now(UTC)
-    record = record.with_metadata(**new, updated_at=now, tracking=history.to_be_told(record.metadata.tracking))
+    record = record.with_metadata(**new, updated_at=now)
     transaction.put(MODELS, record.metadata.model_id, model_document(record))
     history.note(transaction, record, verb, now)
     return record
