@@ -150,3 +150,11 @@ def test_a_retraining_keeps_its_own(yard: Yard) -> None:
     child = yard.retrain(RetrainRequest(model_id="again", X=fewer, y=LABELS[:50]))
     assert len(kept(yard, parent)[0].rows) == 18
     assert len(kept(yard, child)[0].rows) == 10
+
+
+@pytest.mark.parametrize("n", [2, N], ids=["few rows", "many rows"])
+def test_an_interval_that_cannot_be_had_is_refused_before_the_table_is_read(yard: Yard, n: int) -> None:
+    model = train(yard, NUMBERS, evaluation=Evaluation(method="none"))
+    wrong = {"size": ["large"] * n, "kind": ["a"] * n}
+    with pytest.raises(FailedPrecondition, match="no validation predictions"):
+        yard.predict(PredictRequest(model_id=model.model_id, X=wrong, interval=0.9))

@@ -25,7 +25,12 @@ def predict(model: LoadedModel, request: PredictRequest) -> Predictions:
 
 
 def check(model: LoadedModel, request: ServingRequest) -> FewRows | Table:
-    """Check the table of a request against the model's contract. Raises InvalidTable."""
+    """Check the table of a request against the model's contract, and whether the model has the interval asked for.
+
+    Raises InvalidTable, and what `Margins.of` raises.
+    """
+    if isinstance(request, PredictRequest) and request.interval is not None:
+        model.margins.of(request.interval)  # what cannot be had is refused before anything is scored
     reader, X = model.reader, request.X
     file = reader.usual.told(request) if isinstance(X, (Path, FileContent)) else None
     checked = reader.read(X, request.feature_names, request.decimal, request.thousands, file)
