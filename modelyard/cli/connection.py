@@ -29,6 +29,16 @@ Storage = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON document; errors as one, too.")]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write all rows to a .csv, .json or .parquet; - is standard output, as CSV.",
+        show_default=False,
+    ),
+]
 
 
 @contextmanager

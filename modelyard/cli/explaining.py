@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modelyard.cli import screen
-from modelyard.cli.connection import AsJson, Storage, Url, open_yard
+from modelyard.cli.connection import AsJson, Output, Storage, Url, open_yard
 from modelyard.cli.reading import given_fields, reads_table
 
 if TYPE_CHECKING:
@@ -39,16 +39,7 @@ def explain(
             show_default=False,
         ),
     ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Write all rows to a .csv, .json or .parquet; - is standard output, as CSV.",
-            show_default=False,
-        ),
-    ] = None,
+    output: Output = None,
     reading: dict[str, Any],
     url: Url = None,
     storage: Storage = None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modelyard.cli import screen
-from modelyard.cli.connection import AsJson, Storage, Url, open_yard
+from modelyard.cli.connection import AsJson, Output, Storage, Url, open_yard
 from modelyard.cli.deciding import DecisionJson, decision_field
 from modelyard.cli.reading import reads_table
 
@@ -47,16 +47,7 @@ def predict(
             show_default=False,
         ),
     ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Write all rows to a .csv, .json or .parquet; - is standard output, as CSV.",
-            show_default=False,
-        ),
-    ] = None,
+    output: Output = None,
     decision: DecisionJson = None,
     reading: dict[str, Any],
     url: Url = None,
