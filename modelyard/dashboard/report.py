@@ -9,7 +9,7 @@ import streamlit as st
 from modelyard.dashboard import formats, notices
 from modelyard.dashboard.charts import Drawing, bars, curves, draw, numbers, side_by_side
 from modelyard.dashboard.texts import known, t
-from modelyard.schemas import ModelMetadata, Report, headline, meaning
+from modelyard.schemas import ModelMetadata, Report, are_validated, headline, meaning
 
 _HEADLINE = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "log_loss", "rmse", "mae", "r2", "mape")
 
@@ -37,7 +37,7 @@ def show_metrics(model: ModelMetadata) -> None:
 def judged_by(model: ModelMetadata) -> str:
     """Say in a sentence where the metrics come from."""
     evaluation = model.evaluation
-    if not any(meaning(name).rows == "validation" for name in model.metrics):
+    if not are_validated(model.metrics):
         return t("report.by_none", rows=formats.count(model.n_rows))
     if evaluation.method == "cv":
         return t("report.by_cv", folds=evaluation.folds, rows=formats.count(model.n_rows))

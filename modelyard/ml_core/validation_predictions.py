@@ -17,6 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from modelyard.errors import FailedPrecondition
+from modelyard.schemas import are_validated
 from modelyard.storage import VALIDATION_FILE, ModelRecord, ModelStore
 from modelyard.tables import Contract
 
@@ -88,11 +89,10 @@ def load_validation(store: ModelStore, record: ModelRecord, contract: Contract) 
     """Return what a model keeps. Raises FailedPrecondition, saying why, for a model that keeps none."""
     if VALIDATION_FILE not in record.files:
         model = record.metadata
-        told = model.metrics.keys()
         why = (
-            "its training made no validation"
-            if not any(name.startswith("validation_") for name in told)
-            else "an earlier release trained it, or a repair left them out"
+            "an earlier release trained it, or a repair left them out"
+            if are_validated(model.metrics)
+            else "its training made no validation"
         )
         raise FailedPrecondition(
             f"model {model.name}:{model.version} has no validation predictions, because {why}; "

@@ -38,7 +38,7 @@ from modelyard.schemas.evaluations import (
 from modelyard.schemas.health import Backlog, Health
 from modelyard.schemas.hyperparams import from_texts, types_of
 from modelyard.schemas.jobs import Job, JobError, JobPage, JobProgress, WrongPlace
-from modelyard.schemas.metrics import baseline_of, headline, interval_of, is_loss, meaning, spoken_metric
+from modelyard.schemas.metrics import are_validated, baseline_of, headline, interval_of, is_loss, meaning, spoken_metric
 from modelyard.schemas.models import (
     Artifact,
     EventVerb,
@@ -160,6 +160,7 @@ __all__ = [
     "TrainRequest",
     "UpdateRequest",
     "WrongPlace",
+    "are_validated",
     "baseline_of",
     "check_idempotency_key",
     "check_name",

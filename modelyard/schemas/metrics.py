@@ -7,7 +7,7 @@ one gets by answering the same for every row), what was measured, and, unless it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,6 +43,11 @@ class MetricName:
     def is_value(self) -> bool:
         """Whether it says how good a model is, rather than something of another metric."""
         return self.kind == "value" and self.rows != "baseline"
+
+
+def are_validated(metrics: Iterable[str]) -> bool:
+    """Whether metrics, by name, say something of rows that were held out."""
+    return any(meaning(name).rows == "validation" for name in metrics)
 
 
 def meaning(name: str) -> MetricName:

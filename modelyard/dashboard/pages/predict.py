@@ -16,7 +16,7 @@ from modelyard.dashboard.predicted import Predicted, predict_table, show_predict
 from modelyard.dashboard.row_form import ask_row
 from modelyard.dashboard.texts import t
 from modelyard.dashboard.why import show_why_in_table, show_why_row
-from modelyard.schemas import ModelMetadata, Predictions, PredictRequest, meaning
+from modelyard.schemas import ModelMetadata, Predictions, PredictRequest, are_validated
 
 PURPOSE = "predict"
 _INTERVALS = (0.8, 0.9, 0.95)
@@ -68,7 +68,7 @@ def _for_table(model: ModelMetadata) -> None:
 
 def _ask_interval(model: ModelMetadata) -> float | None:
     """Ask how sure the interval around each number shall be; not of classifiers, nor without rows held out."""
-    if model.task != "regression" or not any(meaning(name).rows == "validation" for name in model.metrics):
+    if model.task != "regression" or not are_validated(model.metrics):
         return None
     chosen: float | None = st.selectbox(
         t("predict.interval"),
