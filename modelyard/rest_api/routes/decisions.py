@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 
 from modelyard.ml_core.desk import Desk
-from modelyard.rest_api.bodies import parse_json
+from modelyard.rest_api.bodies import read_json
 from modelyard.rest_api.openapi import error_responses, json_body
 from modelyard.schemas import Decision, DecisionReport, ModelMetadata
 
@@ -27,6 +27,7 @@ def router(desk: Desk) -> APIRouter:
     )
     async def set_decision(reference: str, request: Request) -> ModelMetadata:
         """Have a model's answers obey a decision from now on, without training anew."""
-        return await desk.set_decision(reference, parse_json(await request.body(), Decision))
+        with (await read_json(request, Decision))() as decision:
+            return await desk.set_decision(reference, decision)
 
     return routes
