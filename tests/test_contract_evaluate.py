@@ -291,10 +291,10 @@ def test_evaluations_outlive_their_models(yard: Verbs, models: dict[str, ModelMe
 
 
 def test_a_model_is_judged_by_its_training_table_as_it_was_in_its_training(yard: Verbs) -> None:
-    first, second, unjudged = (
+    first, *_ = [
         yard.train(order(f"own{at}", X=TABLE, y=TRUTH, evaluation=evaluation))
         for at, evaluation in enumerate((Evaluation(), Evaluation(method="cv", folds=4), WITHOUT))
-    )
+    ]
     found = yard.evaluate(request("own0"))
     assert found.n_rows == 40
     (judged,) = found.models
@@ -308,7 +308,6 @@ def test_a_model_is_judged_by_its_training_table_as_it_was_in_its_training(yard:
     assert counts == [("own0", "training_table", 40), ("own1", "training_table", 200), ("own2", "training_table", 200)]
     assert {name: found.models[0].metrics[name] for name in METRICS} == pytest.approx(told)
     assert yard.evaluate(request("own1")).n_rows == 200
-    assert {second.name, unjudged.name} == {"own1", "own2"}
 
 
 def test_models_that_held_out_other_rows_of_the_table_cannot_be_compared_by_it(yard: Verbs) -> None:
