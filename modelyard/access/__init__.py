@@ -1,0 +1,1 @@
+"""Who may: keys, the table of verbs and permissions, limits, audit, signing, TLS."""
