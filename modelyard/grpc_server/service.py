@@ -16,6 +16,7 @@ from modelyard.grpc_server.gate import RpcCall
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.table_messages import Sent, opened, read_rows
 from modelyard.ml_core.desk import SMALL_BYTES, Desk
+from modelyard.ml_core.yard import Yard
 from modelyard.schemas import (
     MOST_PROBABLE,
     CheckRequest,
@@ -120,18 +121,18 @@ class ModelService:
     async def list_evaluations(self, call: RpcCall) -> pb.ListEvaluationsResponse:
         """List the evaluations of a model, newest first."""
         message = call.message()
-        page = await self._desk.list_evaluations(_reference(message), codec.read_evaluation_query(message))
+        page = await self._desk.ask(Yard.list_evaluations, _reference(message), codec.read_evaluation_query(message))
         return messages.write(pb.ListEvaluationsResponse, page)
 
     async def list_available_models(self, call: RpcCall) -> pb.ListAvailableModelsResponse:
         """List the algorithms there are."""
         call.message()
-        found = await self._desk.list_model_classes()
+        found = await self._desk.ask(Yard.list_model_classes)
         return pb.ListAvailableModelsResponse(model_classes=map(codec.write_model_class, found))
 
     async def list_trained_models(self, call: RpcCall) -> pb.ListTrainedModelsResponse:
         """List models, newest first."""
-        page = await self._desk.list_models(codec.read_query(call.message()))
+        page = await self._desk.ask(Yard.list_models, codec.read_query(call.message()))
         return messages.write(pb.ListTrainedModelsResponse, page)
 
     async def get_model_info(self, call: RpcCall) -> pb.Model:
@@ -140,21 +141,21 @@ class ModelService:
 
     async def get_report(self, call: RpcCall) -> pb.Report:
         """Return what the evaluation of a model showed."""
-        return messages.write(pb.Report, await self._desk.get_report(_reference(call.message())))
+        return messages.write(pb.Report, await self._desk.ask(Yard.get_report, _reference(call.message())))
 
     async def set_decision(self, call: RpcCall) -> pb.Model:
         """Have a model's answers obey a decision."""
         message = call.message()
         decision = codec.read_decision(message)
-        return messages.write(pb.Model, await self._desk.set_decision(_reference(message), decision))
+        return messages.write(pb.Model, await self._desk.ask(Yard.set_decision, _reference(message), decision))
 
     async def get_decision(self, call: RpcCall) -> pb.DecisionReport:
         """Return the decision of a model, and what it does."""
-        return messages.write(pb.DecisionReport, await self._desk.get_decision(_reference(call.message())))
+        return messages.write(pb.DecisionReport, await self._desk.ask(Yard.get_decision, _reference(call.message())))
 
     async def get_history(self, call: RpcCall) -> pb.ModelHistory:
         """Return what happened to a model."""
-        return messages.write(pb.ModelHistory, await self._desk.get_history(_reference(call.message())))
+        return messages.write(pb.ModelHistory, await self._desk.ask(Yard.get_history, _reference(call.message())))
 
     async def get_artifact(self, call: RpcCall) -> None:
         """Send a model's file in chunks."""
@@ -173,26 +174,26 @@ class ModelService:
 
     async def restore_model(self, call: RpcCall) -> pb.Model:
         """Make a soft-deleted model active again."""
-        return messages.write(pb.Model, await self._desk.restore(_reference(call.message())))
+        return messages.write(pb.Model, await self._desk.ask(Yard.restore, _reference(call.message())))
 
     async def update_model(self, call: RpcCall) -> pb.Model:
         """Replace the tags or the description of a model."""
         message = call.message()
         changes = codec.read_update(message)
-        return messages.write(pb.Model, await self._desk.update_model(_reference(message), changes))
+        return messages.write(pb.Model, await self._desk.ask(Yard.update_model, _reference(message), changes))
 
     async def get_job(self, call: RpcCall) -> pb.Job:
         """Return a job as it is now."""
-        return messages.write(pb.Job, await self._desk.get_job(call.message().job_id))
+        return messages.write(pb.Job, await self._desk.ask(Yard.get_job, call.message().job_id))
 
     async def list_jobs(self, call: RpcCall) -> pb.ListJobsResponse:
         """List jobs, newest first."""
-        page = await self._desk.list_jobs(codec.read_job_query(call.message()))
+        page = await self._desk.ask(Yard.list_jobs, codec.read_job_query(call.message()))
         return messages.write(pb.ListJobsResponse, page)
 
     async def cancel_job(self, call: RpcCall) -> pb.Job:
         """Cancel a job."""
-        return messages.write(pb.Job, await self._desk.cancel_job(call.message().job_id))
+        return messages.write(pb.Job, await self._desk.ask(Yard.cancel_job, call.message().job_id))
 
     async def watch_job(self, call: RpcCall) -> None:
         """Send a job whenever it has changed, until it has ended."""

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from time import perf_counter
-from typing import Generic, NamedTuple, ParamSpec, TypeAlias, TypeVar
+from typing import Concatenate, Generic, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from modelyard import calls
 from modelyard.calls import Call
@@ -30,30 +30,18 @@ from modelyard.ml_core.workers import Workers, begin
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import (
     CheckRequest,
-    Decision,
-    DecisionReport,
     EvaluateRequest,
-    EvaluationPage,
-    EvaluationQuery,
     ExplainRequest,
     Explanations,
     Health,
     Job,
-    JobPage,
-    JobQuery,
-    ModelClassInfo,
-    ModelHistory,
     ModelMetadata,
-    ModelPage,
-    ModelQuery,
     Predictions,
     PredictRequest,
-    Report,
     RetrainRequest,
     TableCheck,
     TableEvaluation,
     TrainRequest,
-    UpdateRequest,
 )
 
 log = logging.getLogger(__name__)
@@ -192,10 +180,6 @@ class Desk:
         calls.name_verb("evaluate")
         return await self._predicting.run(_asked, self._yard.evaluate, read)
 
-    async def list_evaluations(self, reference: str, query: EvaluationQuery) -> EvaluationPage:
-        """List the evaluations of a model, newest first."""
-        return await self._waiting.run(self._yard.list_evaluations, reference, query)
-
     async def train(
         self, read: Opened[TrainRequest], idempotency_key: str | None, *, wait: bool
     ) -> ModelMetadata | Job:
@@ -213,26 +197,18 @@ class Desk:
         calls.name_verb("retrain" if wait else "submit_retraining")
         return await self._ordered(await begin(_submit, self._yard.submit_retraining, read, idempotency_key), wait)
 
+    async def ask(self, verb: Callable[Concatenate[Yard, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a verb in a thread, such as `ask(Yard.get_report, reference)`: most verbs look or wait, and no more."""
+        return await self._waiting.run(verb, self._yard, *args, **kwargs)
+
     async def wait(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run in a thread what a door does with a request before it orders anything, such as keeping it on disk."""
         return await self._waiting.run(function, *args, **kwargs)
 
-    async def get_job(self, job_id: str) -> Job:
-        """Return a job as it is now."""
-        return await self._waiting.run(self._yard.get_job, job_id)
-
-    async def list_jobs(self, query: JobQuery) -> JobPage:
-        """List jobs, newest first."""
-        return await self._waiting.run(self._yard.list_jobs, query)
-
-    async def cancel_job(self, job_id: str) -> Job:
-        """Cancel a job that has not ended."""
-        return await self._waiting.run(self._yard.cancel_job, job_id)
-
     async def watch_job(self, job_id: str) -> AsyncGenerator[Job | None, None]:
         """Return the states of a job until it has ended; None among them says that nothing has happened for a while."""
         calls.name_verb("watch_job")
-        await self.get_job(job_id)
+        await self.ask(Yard.get_job, job_id)
         return following.states(self._yard.jobs, job_id)
 
     async def delete(self, reference: str, *, hard: bool) -> tuple[str, ModelMetadata | None]:
@@ -241,41 +217,9 @@ class Desk:
         meant = self._yard.get_model(reference).model_id if hard else reference
         return meant, await self._waiting.run(self._yard.delete, meant, hard=hard)
 
-    async def restore(self, reference: str) -> ModelMetadata:
-        """Make a soft-deleted model active again."""
-        return await self._waiting.run(self._yard.restore, reference)
-
-    async def update_model(self, reference: str, changes: UpdateRequest) -> ModelMetadata:
-        """Replace the tags or the description of a model."""
-        return await self._waiting.run(self._yard.update_model, reference, changes)
-
-    async def list_models(self, query: ModelQuery) -> ModelPage:
-        """List models, newest first."""
-        return await self._waiting.run(self._yard.list_models, query)
-
     def get_model(self, reference: str) -> ModelMetadata:
         """Return what is known of a model; it is known in memory, so no thread is asked."""
         return self._yard.get_model(reference)
-
-    async def list_model_classes(self) -> list[ModelClassInfo]:
-        """List the algorithms there are."""
-        return await self._waiting.run(self._yard.list_model_classes)
-
-    async def get_report(self, reference: str) -> Report:
-        """Return what the evaluation of a model showed."""
-        return await self._waiting.run(self._yard.get_report, reference)
-
-    async def set_decision(self, reference: str, decision: Decision) -> ModelMetadata:
-        """Have a model's answers obey a decision."""
-        return await self._waiting.run(self._yard.set_decision, reference, decision)
-
-    async def get_decision(self, reference: str) -> DecisionReport:
-        """Return the decision of a model, and what it does."""
-        return await self._waiting.run(self._yard.get_decision, reference)
-
-    async def get_history(self, reference: str) -> ModelHistory:
-        """Return what happened to a model."""
-        return await self._waiting.run(self._yard.get_history, reference)
 
     async def get_artifact(self, reference: str) -> tuple[ModelMetadata, bytes]:
         """Return a model and its `.pkl`."""

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from modelyard.ml_core.desk import Desk
+from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.bodies import read_json, read_table
 from modelyard.rest_api.openapi import error_responses, json_body, table_body
 from modelyard.schemas import EvaluateRequest, EvaluationPage, EvaluationQuery, TableEvaluation
@@ -31,6 +32,6 @@ def router(desk: Desk) -> APIRouter:
     @routes.get("/models/{reference}/evaluations", responses=error_responses(400, 404))
     async def list_evaluations(reference: str, query: Annotated[EvaluationQuery, Query()]) -> EvaluationPage:
         """List the evaluations of a model, newest first; of one deleted for good, too."""
-        return await desk.list_evaluations(reference, query)
+        return await desk.ask(Yard.list_evaluations, reference, query)
 
     return routes

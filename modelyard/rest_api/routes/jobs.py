@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from modelyard.errors import Unavailable
 from modelyard.ml_core.desk import Desk
+from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.openapi import error_responses
 from modelyard.schemas import Job, JobPage, JobQuery
 
@@ -30,17 +31,17 @@ def router(desk: Desk) -> APIRouter:
     @routes.get("", responses=error_responses(400))
     async def list_jobs(query: Annotated[JobQuery, Query()]) -> JobPage:
         """List jobs, newest first."""
-        return await desk.list_jobs(query)
+        return await desk.ask(Yard.list_jobs, query)
 
     @routes.get("/{job_id}", responses=error_responses(404))
     async def get_job(job_id: str) -> Job:
         """Return a job as it is now, with its progress."""
-        return await desk.get_job(job_id)
+        return await desk.ask(Yard.get_job, job_id)
 
     @routes.delete("/{job_id}", status_code=202, responses=error_responses(404, 409))
     async def cancel_job(job_id: str) -> Job:
         """Cancel a job that has not ended, whichever server runs it: it will have no model."""
-        return await desk.cancel_job(job_id)
+        return await desk.ask(Yard.cancel_job, job_id)
 
     @routes.get(
         "/{job_id}/events",
@@ -55,7 +56,7 @@ def router(desk: Desk) -> APIRouter:
         """Follow a job by server-sent events `job`, each the whole job as JSON, until it has ended."""
         states = await desk.watch_job(job_id)
         if last_event_id is not None:
-            job = await desk.get_job(job_id)
+            job = await desk.ask(Yard.get_job, job_id)
             if job.ended and last_event_id == _event_id(job):
                 return Response(status_code=204)  # so that a browser asks no more
         return StreamingResponse(_events(states), media_type=EVENTS, headers={"Cache-Control": "no-cache"})

@@ -10,6 +10,7 @@ from fastapi import Request as HttpRequest
 from pydantic import Field
 
 from modelyard.ml_core.desk import Desk
+from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.bodies import read_json
 from modelyard.rest_api.openapi import error_responses, json_body
 from modelyard.schemas import (
@@ -40,7 +41,7 @@ def router(desk: Desk) -> APIRouter:
     @routes.get("", responses=error_responses(400, 404))
     async def list_models(query: Annotated[ModelQuery, Query()]) -> ModelPage:
         """List models, newest first."""
-        return await desk.list_models(query)
+        return await desk.ask(Yard.list_models, query)
 
     @routes.get("/{reference}", responses=error_responses(400, 404))
     async def get_model(reference: str) -> ModelMetadata:
@@ -51,17 +52,17 @@ def router(desk: Desk) -> APIRouter:
     async def update_model(reference: str, request: HttpRequest) -> ModelMetadata:
         """Replace the tags or the description of a model; what is left out stays as it is."""
         with (await read_json(request, UpdateRequest))() as changes:
-            return await desk.update_model(reference, changes)
+            return await desk.ask(Yard.update_model, reference, changes)
 
     @routes.get("/{reference}/report", responses=error_responses(400, 404))
     async def get_report(reference: str) -> Report:
         """Return what the evaluation of a model showed."""
-        return await desk.get_report(reference)
+        return await desk.ask(Yard.get_report, reference)
 
     @routes.get("/{reference}/history", responses=error_responses(400, 404))
     async def get_history(reference: str) -> ModelHistory:
         """Return what happened to a model, when and by which verb; of one deleted for good, too."""
-        return await desk.get_history(reference)
+        return await desk.ask(Yard.get_history, reference)
 
     @routes.get("/{reference}/artifact", response_class=Response, responses={**error_responses(400, 404), **_DOWNLOAD})
     async def get_artifact(reference: str) -> Response:
@@ -87,6 +88,6 @@ def router(desk: Desk) -> APIRouter:
     @routes.post("/{reference}/restore", responses=error_responses(400, 404, 409))
     async def restore_model(reference: str) -> ModelMetadata:
         """Make a soft-deleted model active again."""
-        return await desk.restore(reference)
+        return await desk.ask(Yard.restore, reference)
 
     return routes

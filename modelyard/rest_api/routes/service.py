@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from modelyard import calls
 from modelyard.errors import Unavailable
 from modelyard.ml_core.desk import Desk
+from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.openapi import error_responses
 from modelyard.schemas import Health, ModelClassInfo
 
@@ -39,6 +40,6 @@ def router(desk: Desk) -> APIRouter:
     @routes.get("/model-classes", responses=error_responses())
     async def model_classes() -> list[ModelClassInfo]:
         """List the algorithms there are, with a JSON Schema of their hyperparams."""
-        return await desk.list_model_classes()
+        return await desk.ask(Yard.list_model_classes)
 
     return routes
