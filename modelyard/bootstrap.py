@@ -50,10 +50,12 @@ def build(settings: Settings, *, make: bool = True) -> Yard:
         storage.models,
         jobs,
         storage.evaluations,
+        storage.keys,
         tracker,
         missing_markers=settings.missing_markers,
         model_cache_bytes=settings.model_cache_bytes,
         max_file_bytes=settings.max_body_bytes,
+        asks_for_keys=settings.asks_for_keys,
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
 from modelyard import logs
 from modelyard.errors import Internal, ModelyardError
+from modelyard.schemas import Role
 
 ANONYMOUS = "anonymous"
 LOCAL = "local"
@@ -36,21 +37,59 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class Identity:
+    """Who makes a call, and what they may. This one is trusted with everything; `access` knows others.
+
+    `models` are patterns of the names of the models that the caller may see, empty if it may see all; `limited` says
+    whether there are any.
+    """
+
+    __slots__ = ("name",)
+    role: Role = "admin"
+    models: tuple[str, ...] = ()
+    limited: bool = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def may(self, verb: str) -> bool:
+        """Whether the caller may use a verb."""
+        return True
+
+    def require(self, verb: str) -> None:
+        """Raise Unauthenticated or PermissionDenied unless the caller may use a verb."""
+
+    def sees(self, name: str | None) -> bool:
+        """Whether the caller may see models of this name; None is a name that is not made yet."""
+        return True
+
+    def check(self) -> None:
+        """Raise Unauthenticated if the caller's key is no longer valid."""
+
+
+ANYONE = Identity(ANONYMOUS)
+"""Who calls if nobody is asked for a key."""
+
+_ITSELF = Identity(LOCAL)
+
+
 class Call:
     """One call, under way within its `with` block; whoever opened it calls `end`, once.
 
     `title` begins its line in the log, `facts` are what was found out: ids, names, sizes, durations.
     """
 
-    __slots__ = ("_began", "_calls", "_token", "caller", "code", "door", "facts", "seconds", "title", "verb")
+    __slots__ = ("_began", "_calls", "_token", "code", "door", "facts", "identity", "seconds", "title", "verb")
 
     _token: Token[Call | None]
 
-    def __init__(self, calls: Calls, door: str, title: str, *, request_id: str, caller: str = ANONYMOUS) -> None:
+    def __init__(
+        self, calls: Calls, door: str, title: str, *, request_id: str, identity: Identity = ANYONE
+    ) -> None:
         self._calls = calls
         self.door = door
         self.title = title
-        self.caller = caller
+        self.identity = identity
         self.verb = ""
         self.facts: dict[str, Any] = {"request_id": request_id}
         self.code = OK
@@ -69,6 +108,21 @@ class Call:
         """The id by which the caller and the log know the call."""
         request_id: str = self.facts["request_id"]
         return request_id
+
+    @property
+    def caller(self) -> str:
+        """The name of who makes the call."""
+        return self.identity.name
+
+    def enter(self, identity: Identity, verb: str) -> None:
+        """Let somebody in who wants to use a verb. Raises Unauthenticated, PermissionDenied."""
+        self.identity = identity
+        self.ask(verb)
+
+    def ask(self, verb: str) -> None:
+        """Say which verb the call asks for, unless that is known. Raises Unauthenticated, PermissionDenied."""
+        self.identity.require(verb)
+        self.verb = self.verb or verb
 
     def refusal(self, error: BaseException) -> ModelyardError:
         """Return the error that the caller is told, and note its code word.
@@ -128,7 +182,7 @@ def verb(function: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P]
     def run(core: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         if name_verb(name):
             return function(core, *args, **kwargs)
-        with Call(core.calls, LOCAL, name, request_id=request_id(None), caller=LOCAL) as call:
+        with Call(core.calls, LOCAL, name, request_id=request_id(None), identity=_ITSELF) as call:
             call.verb = name
             try:
                 return function(core, *args, **kwargs)
@@ -145,12 +199,38 @@ def verb(function: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P]
 
 
 def name_verb(name: str) -> bool:
-    """Say which verb the call under way asks for, unless that is known. Returns False if no call is under way."""
+    """Say which verb the call under way asks for, unless that is known. Returns False if no call is under way.
+
+    Raises Unauthenticated, PermissionDenied.
+    """
     call = _under_way.get()
     if call is None:
         return False
-    call.verb = call.verb or name
+    call.ask(name)
     return True
+
+
+def who() -> Identity:
+    """Return who makes the call under way; if there is none, this process itself, which is trusted."""
+    call = _under_way.get()
+    return _ITSELF if call is None else call.identity
+
+
+class on_behalf_of:  # noqa: N801 - a context manager that is asked for at every prediction
+    """Within the block, what is done is done for a call (None: for this process itself)."""
+
+    __slots__ = ("_call", "_token")
+
+    _token: Token[Call | None]
+
+    def __init__(self, call: Call | None) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        self._token = _under_way.set(self._call)
+
+    def __exit__(self, *_: object) -> None:
+        _under_way.reset(self._token)
 
 
 def under_way() -> Call | None:

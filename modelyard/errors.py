@@ -16,7 +16,8 @@ know nothing of the classes, so a new error is a new class here and no change an
     ├── NotFound                        NOT_FOUND
     │   ├── ModelNotFound
     │   ├── ModelClassNotFound
-    │   └── JobNotFound
+    │   ├── JobNotFound
+    │   └── KeyNotFound
     ├── AlreadyExists                   ALREADY_EXISTS
     ├── Aborted                         ABORTED
     │   └── IdempotencyConflict             one key, two different requests
@@ -149,6 +150,10 @@ class ModelClassNotFound(NotFound):
 
 class JobNotFound(NotFound):
     title = "There is no such job"
+
+
+class KeyNotFound(NotFound):
+    title = "There is no such key"
 
 
 class AlreadyExists(ModelyardError):

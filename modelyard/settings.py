@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from modelyard.errors import FieldError, InvalidRequest
+from modelyard.errors import FailedPrecondition, FieldError, InvalidRequest
 
 DEFAULT_MISSING_MARKERS = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>")
 
@@ -89,6 +89,14 @@ class Settings(BaseSettings):
         description="names, beside localhost, by which browsers may call; separated by commas, `*` for any. "
         "By default any, but none while the servers listen on this machine only",
     )
+    auth: Literal["none", "keys"] | None = Field(
+        None,
+        description="who may call: `keys` asks everybody for a key, `none` nobody. By default `none`, but then the "
+        "servers listen on this machine only",
+    )
+    admin_key_file: Path | None = Field(
+        None, description="a file with one key, the first administrator's, taken up at each start"
+    )
     missing_markers: Annotated[tuple[str, ...], NoDecode] = Field(
         DEFAULT_MISSING_MARKERS,
         description="text cells that mean a missing value, separated by commas; empty cells always do",
@@ -165,6 +173,20 @@ class Settings(BaseSettings):
         if "*" in self.allowed_hosts or not (self.allowed_hosts or self.host in LOOPBACK):
             return None
         return (*LOOPBACK, *self.allowed_hosts)
+
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether callers are asked for a key."""
+        return self.auth == "keys"
+
+    def check_exposure(self) -> None:
+        """Refuse to serve others than this machine unless it was said who may call. Raises FailedPrecondition."""
+        if self.auth is None and self.host not in LOOPBACK:
+            raise FailedPrecondition(
+                f"a server on {self.host} can be reached from other machines, and it was not said who may call: set "
+                "MODELYARD_AUTH=keys and make the first key by `modelyard keys create NAME --role admin`, or set "
+                "MODELYARD_AUTH=none if whoever reaches the port may do everything"
+            )
 
     @property
     def max_body_bytes(self) -> int:

@@ -19,11 +19,14 @@ from modelyard.schemas import (
     Job,
     JobPage,
     JobQuery,
+    KeyList,
+    KeyRequest,
     ModelClassInfo,
     ModelHistory,
     ModelMetadata,
     ModelPage,
     ModelQuery,
+    NewKey,
     Predictions,
     PredictRequest,
     Report,
@@ -32,6 +35,7 @@ from modelyard.schemas import (
     TableEvaluation,
     TrainRequest,
     UpdateRequest,
+    Whoami,
 )
 
 
@@ -138,6 +142,26 @@ class Verbs(Protocol):
 
     def get_artifact(self, reference: str) -> bytes:
         """Return a model's `.pkl`, checked against its SHA-256."""
+        ...
+
+    def create_key(self, request: KeyRequest) -> NewKey:
+        """Make a key for a person or a program, and show it: this once. Raises AlreadyExists."""
+        ...
+
+    def list_keys(self) -> KeyList:
+        """List the keys that were not revoked, by name, never what is shown to a server."""
+        ...
+
+    def revoke_key(self, name: str) -> None:
+        """Make a key invalid for the next request of every process. Raises KeyNotFound."""
+        ...
+
+    def rotate_key(self, name: str, *, grace_s: float = 0.0) -> NewKey:
+        """Put another key in the place of one, which stays valid for `grace_s` seconds more. Raises KeyNotFound."""
+        ...
+
+    def whoami(self) -> Whoami:
+        """Say who calls, in which role, and limited to which models."""
         ...
 
     def health(self) -> Health:

@@ -14,12 +14,14 @@ from typing import Any
 
 import uuid_utils
 
+from modelyard import calls
 from modelyard.errors import Unavailable
 from modelyard.jobs.dispatcher import Dispatcher
 from modelyard.jobs.finishing import OnEnd
 from modelyard.jobs.lifecycle import Lifecycle, cancelled
 from modelyard.jobs.runner import Limits, Owners, Runner
 from modelyard.jobs.spool import Spool
+from modelyard.references import no_such_job
 from modelyard.schemas import Job, JobPage, JobQuery
 from modelyard.storage import JobEntry, JobRecord, Storage
 from modelyard.storage.files import make_folder, unavailable
@@ -118,8 +120,8 @@ class Jobs:
         return None if record is None else record.job.parent_id
 
     def get(self, job_id: str) -> Job:
-        """Return a job as it is now. Raises JobNotFound."""
-        record = self._lifecycle.get(job_id)
+        """Return a job as it is now. Raises JobNotFound, also for one that the caller may not see."""
+        record = self._seen(job_id)
         entry = JobEntry(job_id, record.job.status, record.owner)
         if entry.status == "running" and self._dispatcher.interrupt_orphan(entry):
             record = self._lifecycle.get(job_id)
@@ -135,9 +137,9 @@ class Jobs:
 
     def cancel(self, job_id: str) -> Job:
         """Cancel a job, whichever process runs it. Raises JobNotFound, FailedPrecondition if it has ended."""
+        self._seen(job_id)
         spool = Spool(self._folder / job_id)
-        before = self._lifecycle.end(
-            self._lifecycle.get(job_id).job.job_id, "cancelled", cancelled(job_id), progress=spool.progress()
+        before = self._lifecycle.end(job_id, "cancelled", cancelled(job_id), progress=spool.progress()
         )
         self._dispatcher.look_now()
         if before.job.status == "queued":
@@ -192,6 +194,12 @@ class Jobs:
         """Drain, wait for all runs, release the queued jobs, and leave no process behind."""
         self._dispatcher.close()
         self._runner.close()
+
+    def _seen(self, job_id: str) -> JobRecord:
+        record = self._lifecycle.get(job_id)
+        if not calls.who().sees(record.job.name):
+            raise no_such_job(job_id)
+        return record
 
     def _with_progress(self, job: Job) -> Job:
         if job.status != "running":

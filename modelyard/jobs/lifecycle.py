@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from modelyard import calls
 from modelyard.errors import (
     Cancelled,
     FailedPrecondition,
@@ -57,7 +58,7 @@ class Lifecycle:
         """Return a page of jobs, newest first, and the cursor of the next. Raises InvalidRequest for a wrong cursor."""
         before = None if query.cursor is None else decode_cursor(query.cursor)
         with self._jobs.reading() as index:
-            ids = index.select(query.status, before, query.limit + 1)
+            ids = index.select(query.status, before, query.limit + 1, calls.who().sees)
         jobs = [self.get(job_id).job for job_id in ids[: query.limit]]
         return jobs, encode_cursor(ids[query.limit - 1]) if len(ids) > query.limit else None
 
@@ -71,7 +72,7 @@ class Lifecycle:
         if record is None or _may_run_again(record.job):
             return None
         if record.request_sha256 != request_sha256:
-            raise IdempotencyConflict(f"idempotency key {key!r} was used for another request; use a new key")
+            raise IdempotencyConflict(f"idempotency key {key and key.rpartition(" ")[2]!r} was used for another request; use a new key")
         return record.job
 
     def remembered(self, key: str | None) -> JobRecord | None:
@@ -97,7 +98,7 @@ class Lifecycle:
             alive = len(jobs.index.alive)
             if alive >= workers + queue_limit:
                 raise TooManyRequests(
-                    f"{alive} trainings run or wait for their turn, and {queue_limit} may wait; try again later"
+                    f"the queue is full: {queue_limit} trainings may wait for their turn; try again later"
                 )
             for job_id in jobs.index.oldest_ended(KEPT_JOBS, _REMOVED_AT_ONCE):
                 if jobs.get(job_id).job.created_at + REMEMBERED_FOR <= record.job.created_at:

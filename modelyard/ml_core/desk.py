@@ -24,7 +24,7 @@ from modelyard.errors import Cancelled, ModelyardError
 from modelyard.ml_core import following
 from modelyard.ml_core.sentences import model_of
 from modelyard.ml_core.serving.loaded import LoadedModel, collect_garbage_less_often, keep_freed_memory
-from modelyard.ml_core.serving.turns import Turns, looked_up_by
+from modelyard.ml_core.serving.turns import LookUp, Turns, looked_up_by
 from modelyard.ml_core.serving.warming import FIRST_CALLERS_S
 from modelyard.ml_core.workers import Workers, begin
 from modelyard.ml_core.yard import Yard
@@ -82,11 +82,12 @@ class Desk:
 
     def __init__(self, yard: Yard) -> None:
         self.calls = yard.calls
+        self.guard = yard.guard
         self._yard = yard
         self._turns = Turns(yard.loaded)
         self._predicting = Workers(_PREDICTING_AT_ONCE)
         self._waiting = Workers(_WAITING_AT_ONCE)
-        self._loading: dict[str | tuple[str, str], asyncio.Task[LoadedModel]] = {}
+        self._loading: dict[LookUp, asyncio.Task[LoadedModel]] = {}
         self._preparing = threading.Timer(FIRST_CALLERS_S, self._prepare)
         self._preparing.daemon = True
 
@@ -129,7 +130,7 @@ class Desk:
         It is called with None if only `predict` can answer, or say what is wrong. What is wrong with the request as
         such is raised here.
         """
-        call.verb = "predict"
+        call.ask("predict")
         began = perf_counter()
         request = read()
         read_at = perf_counter()
@@ -260,7 +261,7 @@ class Desk:
 
     async def _load(self, request: PredictRequest) -> LoadedModel:
         """Load a model with its decision in one thread, for whoever waits for it."""
-        key = looked_up_by(request)
+        key = looked_up_by(request, calls.under_way())
         loading = self._loading.get(key)
         if loading is None:
             loaded = self._waiting.run(self._yard.loaded.get, request.model_id, request.decision)
@@ -268,7 +269,7 @@ class Desk:
             loading.add_done_callback(partial(self._loaded, key))
         return await asyncio.shield(loading)
 
-    def _loaded(self, key: str | tuple[str, str], loading: asyncio.Future[LoadedModel]) -> None:
+    def _loaded(self, key: LookUp, loading: asyncio.Future[LoadedModel]) -> None:
         del self._loading[key]
         if not loading.cancelled():
             loading.exception()  # otherwise the loop complains if nobody waits any more

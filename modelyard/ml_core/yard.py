@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Literal
 
 import modelyard
 from modelyard import calls, models_registry
+from modelyard.access.guard import Holder
 from modelyard.calls import Calls, verb
 from modelyard.errors import FailedPrecondition, Unavailable
 from modelyard.jobs import Jobs, NewJob
 from modelyard.ml_core.deciding import stored
 from modelyard.ml_core.evaluating import evaluations
 from modelyard.ml_core.explaining import explanations
+from modelyard.ml_core.key_verbs import KeyVerbs
 from modelyard.ml_core.sentences import model_of, say
 from modelyard.ml_core.serving import predicting
 from modelyard.ml_core.serving.loaded import LoadedModel, LoadedModels
@@ -57,14 +59,13 @@ from modelyard.schemas import (
     UpdateRequest,
     check_idempotency_key,
 )
-from modelyard.storage import EvaluationCollection, ModelStore
-from modelyard.verbs import Verbs
+from modelyard.storage import EvaluationCollection, KeyCollection, ModelStore, check_name_visible
 
 if TYPE_CHECKING:
     from modelyard.tracking.tracker import Tracker
 
 
-class Yard(Verbs):
+class Yard(KeyVerbs):
     """The core of one folder. It satisfies `modelyard.verbs.Verbs`, where the verbs are described.
 
     Its `jobs` and `loaded` models are for the desk, its `calls` for whoever wants to hear of them.
@@ -75,12 +76,15 @@ class Yard(Verbs):
         store: ModelStore,
         jobs: Jobs,
         evaluations: EvaluationCollection,
+        keys: KeyCollection,
         tracker: Tracker | None = None,
         *,
         missing_markers: tuple[str, ...],
         model_cache_bytes: int,
         max_file_bytes: int,
+        asks_for_keys: bool = False,
     ) -> None:
+        super().__init__(keys, asked_for=asks_for_keys)
         self.calls = Calls()
         self.jobs = jobs
         self._store = store
@@ -113,7 +117,7 @@ class Yard(Verbs):
         """Order the next version of a model. See `Verbs.submit_retraining`."""
         check_idempotency_key(idempotency_key)
         # Sent again, the same request has the parent it had, whatever became of that or of its name meanwhile.
-        parent_id = self.jobs.parent_of_key(idempotency_key)
+        parent_id = self.jobs.parent_of_key(_of_caller(idempotency_key))
         parent = self._store.get_active(request.model_id) if parent_id is None else self._store.get(parent_id)
         order = order_training(request, self._missing_markers, self._max_file_bytes, parent=parent.metadata)
         return self._order(order, idempotency_key)
@@ -201,6 +205,7 @@ class Yard(Verbs):
     def delete(self, reference: str, *, hard: bool = False) -> ModelMetadata | None:
         """Retire a model. See `Verbs.delete`."""
         if hard:
+            calls.name_verb("delete_for_good")
             if self._tracker is not None:  # while there still is something to tell of it
                 self._tracker.note(self._store.get(reference).metadata.model_id)
             self._store.delete_for_good(reference)
@@ -273,14 +278,17 @@ class Yard(Verbs):
         status: Literal["ok", "unavailable"] = "ok"
         models = 0
         tracking = None
+        who = calls.who()
         try:
             self._store.check()
             models = self._store.count_active()
             damaged = self._store.damaged()
             storage = f"ok, but damaged: {'; '.join(damaged[:5])}; see `modelyard doctor`" if damaged else "ok"
-            tracking = None if self._tracker is None else self._tracker.backlog()
+            tracking = None if self._tracker is None or who.limited else self._tracker.backlog()
         except Unavailable as error:
             status, storage = "unavailable", error.detail
+        if not who.may("health_in_full"):
+            return Health(status=status)
         return Health(
             status=status,
             version=modelyard.__version__,
@@ -305,13 +313,14 @@ class Yard(Verbs):
         return None
 
     def _order(self, order: TrainingOrder, idempotency_key: str | None) -> Job:
+        check_name_visible(order.name)
         calls.note(model_class=order.plan.model_class.key, rows=order.plan.table.frame.height)
         check_plan(order.plan)
         new = NewJob(
             model_class_key=order.plan.model_class.key,
             name=order.name,
             parent_id=order.parent_id,
-            idempotency_key=idempotency_key,
+            idempotency_key=_of_caller(idempotency_key),
             request_sha256=None if idempotency_key is None else order.digest(),
             details=order.details(),
         )
@@ -326,3 +335,9 @@ class Yard(Verbs):
             with suppress(FailedPrecondition):
                 self.jobs.cancel(job.job_id)
             raise
+
+
+def _of_caller(idempotency_key: str | None) -> str | None:
+    """Return an idempotency key as it is kept: each holder of a key has some of their own."""
+    who = calls.who()
+    return idempotency_key if idempotency_key is None or not isinstance(who, Holder) else f"{who.name} {idempotency_key}"

@@ -38,6 +38,7 @@ from modelyard.schemas.evaluations import (
 from modelyard.schemas.health import Backlog, Health
 from modelyard.schemas.hyperparams import from_texts, types_of
 from modelyard.schemas.jobs import Job, JobError, JobPage, JobProgress, WrongPlace
+from modelyard.schemas.keys import BOOTSTRAP, ROLES, Key, KeyList, KeyRequest, NewKey, Role, RotateRequest, Whoami, check_key_name
 from modelyard.schemas.metrics import are_validated, baseline_of, headline, interval_of, is_loss, meaning, spoken_metric
 from modelyard.schemas.models import (
     Artifact,
@@ -87,6 +88,16 @@ from modelyard.schemas.requests import (
 from modelyard.schemas.targets import MOST_SINGLE_CLASSES, is_hopeless
 
 __all__ = [
+    "check_key_name",
+    "Whoami",
+    "RotateRequest",
+    "Role",
+    "NewKey",
+    "KeyRequest",
+    "KeyList",
+    "Key",
+    "ROLES",
+    "BOOTSTRAP",
     "IDEMPOTENCY_KEY_PATTERN",
     "MODEL_ID_PATTERN",
     "MOST_PROBABLE",

@@ -19,15 +19,15 @@ class Backlog(Frozen):
 
 
 class Health(Frozen):
-    """How the yard is: `storage` is `ok` or why it cannot be used, `models` the number of active ones.
+    """How the yard is; who shows no key where one is asked for hears the `status` alone. `storage` is `ok` or why it cannot be used, `models` the number of active ones.
 
     If models were found damaged, `storage` names them and `status` stays `ok`: the rest is served.
     `tracking` is null if trainings are not tracked.
     """
 
     status: Literal["ok", "unavailable"]
-    version: str
-    storage: str
-    models: int
-    uptime_s: float
+    version: str | None = None
+    storage: str | None = None
+    models: int | None = None
+    uptime_s: float | None = None
     tracking: Backlog | None = None

@@ -17,8 +17,10 @@ from modelyard.storage.artifacts.model_files import (
 from modelyard.storage.collections.evaluations import EvaluationCollection
 from modelyard.storage.collections.job_index import JobEntry
 from modelyard.storage.collections.jobs import JobCollection, JobRecord
+from modelyard.storage.collections.keys import KeyCollection
 from modelyard.storage.collections.model_store import ModelStore
 from modelyard.storage.collections.models import ModelRecord
+from modelyard.storage.collections.resolving import check_name_visible
 from modelyard.storage.collections.tracked_runs import Pending, Told, TrackedRun, TrackedRuns
 from modelyard.storage.folder import Storage, open_folder
 from modelyard.storage.protocols import Locks, StoredFile, Transaction
@@ -33,6 +35,7 @@ __all__ = [
     "JobCollection",
     "JobEntry",
     "JobRecord",
+    "KeyCollection",
     "Locks",
     "ModelRecord",
     "ModelStore",
@@ -42,6 +45,7 @@ __all__ = [
     "Told",
     "TrackedRun",
     "TrackedRuns",
+    "check_name_visible",
     "Transaction",
     "check_environment",
     "current_environment",

@@ -22,6 +22,7 @@ from modelyard.storage.artifacts.folder import ArtifactFolder
 from modelyard.storage.collections.evaluations import EvaluationCollection
 from modelyard.storage.collections.job_index import JobIndex
 from modelyard.storage.collections.jobs import JobCollection
+from modelyard.storage.collections.keys import KeyCollection, KeyIndex
 from modelyard.storage.collections.model_index import ModelIndex
 from modelyard.storage.collections.model_store import ModelStore
 from modelyard.storage.collections.tracked_runs import TrackedRuns, TrackingIndex
@@ -128,7 +129,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """All that a yard keeps: models, jobs, evaluations, and what a tracker is yet to be told, if anything is tracked.
+    """All that a yard keeps: models, jobs, evaluations, keys, and what a tracker is yet to be told, if anything is tracked.
 
     `runs` and `outbox` are folders, made by those who use them: for what a run is given and makes, on the file system
     of the artifacts, and for what waits for the tracker. `locks` are for what one process at a time may do.
@@ -137,6 +138,7 @@ class Storage:
     models: ModelStore
     jobs: JobCollection
     evaluations: EvaluationCollection
+    keys: KeyCollection
     tracked_runs: TrackedRuns | None
     runs: Path
     outbox: Path
@@ -161,8 +163,9 @@ def open_folder(
     damaged or gone, FailedPrecondition if a newer release wrote it.
     """
     folder = Folder(root, lock_timeout_s)
-    model_index, job_index, tracking_index = ModelIndex(), JobIndex(), TrackingIndex()
-    documents = folder.documents(model_index, job_index, *([tracking_index] if tracked else ()), make=make)
+    model_index, job_index, key_index, tracking_index = ModelIndex(), JobIndex(), KeyIndex(), TrackingIndex()
+    observers = (model_index, job_index, key_index, *([tracking_index] if tracked else ()))
+    documents = folder.documents(*observers, make=make)
     models = ModelStore(
         documents,
         folder.artifacts(),
@@ -173,4 +176,5 @@ def open_folder(
     )
     tracked_runs = TrackedRuns(documents, tracking_index) if tracked else None
     jobs, evaluations = JobCollection(documents, job_index), EvaluationCollection(folder.series())
-    return Storage(models, jobs, evaluations, tracked_runs, folder.runs, folder.outbox, folder)
+    keys = KeyCollection(documents, key_index)
+    return Storage(models, jobs, evaluations, keys, tracked_runs, folder.runs, folder.outbox, folder)

@@ -8,7 +8,7 @@ and data stay in the processor's caches. Nobody waits for others to come.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from typing import NamedTuple, TypeAlias
@@ -23,6 +23,8 @@ from modelyard.tables import FEW_ROWS, FewRows
 Told: TypeAlias = Callable[[Predictions | Exception | None], None]
 """Is told predictions, what is wrong, or None if the model is not loaded. It must not raise."""
 
+LookUp: TypeAlias = Hashable
+
 
 class _Asked(NamedTuple):
     request: PredictRequest
@@ -35,13 +37,13 @@ class Turns:
 
     def __init__(self, loaded: LoadedModels) -> None:
         self._loaded = loaded
-        self._asked: dict[str | tuple[str, str], list[_Asked]] = {}
+        self._asked: dict[LookUp, list[_Asked]] = {}
 
     def ask(self, request: PredictRequest, told: Told, call: Call | None) -> None:
         """Call `told` at the end of this turn. What is found out is noted in `call`."""
         if not self._asked:
             asyncio.get_running_loop().call_soon(self._answer)
-        self._asked.setdefault(looked_up_by(request), []).append(_Asked(request, call, told))
+        self._asked.setdefault(looked_up_by(request, call), []).append(_Asked(request, call, told))
 
     async def predict(self, request: PredictRequest) -> Predictions | None:
         """Predict, for the call under way. Returns None if the model is not loaded; raises what is wrong."""
@@ -53,9 +55,10 @@ class Turns:
         turn, self._asked = self._asked, {}
         for asked in turn.values():
             found: LoadedModel | Exception | None
-            first = asked[0].request
+            first, call, _ = asked[0]
             try:
-                found = self._loaded.get_loaded(first.model_id, first.decision)
+                with calls.on_behalf_of(call):
+                    found = self._loaded.get_loaded(first.model_id, first.decision)
             except Exception as error:  # noqa: BLE001 - told to every caller
                 found = error
             if isinstance(found, LoadedModel):
@@ -65,10 +68,14 @@ class Turns:
                 one.told(found)
 
 
-def looked_up_by(request: PredictRequest) -> str | tuple[str, str]:
+def looked_up_by(request: PredictRequest, call: Call | None) -> LookUp:
     """Return what two requests share if one look-up of a model serves both."""
-    reference, decision = request.model_id, request.decision
-    return reference if decision is None else (reference, decision.model_dump_json())
+    by: LookUp = request.model_id
+    if request.decision is not None:
+        by = (by, request.decision.model_dump_json())
+    if call is not None and call.identity.limited:
+        by = (by, call.identity.models)
+    return by
 
 
 def _answer_by(model: LoadedModel, asked: Iterable[_Asked]) -> None:

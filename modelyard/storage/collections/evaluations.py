@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 
+from modelyard import calls
 from modelyard.schemas import EvaluationPage, EvaluationQuery, KeptEvaluation
 from modelyard.storage.collections.cursors import decode_cursor, encode_cursor
 from modelyard.storage.protocols import Series
@@ -37,6 +38,17 @@ class EvaluationCollection:
             if before is None or entry.fields["evaluation_id"] < before
         )
         newest = heapq.nlargest(query.limit + 1, of_model, key=lambda fields: fields["evaluation_id"])
-        found = [KeptEvaluation.model_validate(fields) for fields in newest[: query.limit]]
+        found = [_seen(KeptEvaluation.model_validate(fields)) for fields in newest[: query.limit]]
         more = len(newest) > query.limit
         return EvaluationPage(evaluations=found, next_cursor=encode_cursor(found[-1].evaluation_id) if more else None)
+
+
+def _seen(evaluation: KeptEvaluation) -> KeptEvaluation:
+    """Leave out the models that the caller may not see."""
+    sees = calls.who().sees
+    models = [model for model in evaluation.models if sees(model.name)]
+    if len(models) == len(evaluation.models):
+        return evaluation
+    ids = {model.model_id for model in models}
+    pairs = [pair for pair in evaluation.pairs if {pair.a, pair.b} <= ids]
+    return evaluation.model_copy(update={"models": models, "pairs": pairs})

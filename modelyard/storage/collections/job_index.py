@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,7 @@ class JobIndex:
         self._ids: list[str] = []  # by age
         self._status: dict[str, JobStatus] = {}
         self._keys: dict[str, str] = {}
+        self._names: dict[str, str | None] = {}
 
     def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
         if collection != JOBS:
@@ -48,6 +50,7 @@ class JobIndex:
         if key not in self._status:
             insort(self._ids, key)
         self._status[key] = entry.status
+        self._names[key] = document["job"].get("name")
         if entry.status in ALIVE:
             self.alive[key] = entry
         else:
@@ -60,16 +63,22 @@ class JobIndex:
         if collection != JOBS or key not in self._status:
             return
         self.changes += 1
-        del self._status[key], self._ids[bisect_left(self._ids, key)]
+        del self._status[key], self._names[key], self._ids[bisect_left(self._ids, key)]
         self.alive.pop(key, None)
         idempotency_key = self._keys.pop(key, None)
         if idempotency_key is not None and self.by_key.get(idempotency_key) == key:
             del self.by_key[idempotency_key]
 
-    def select(self, status: JobStatus | None, before: str | None, count: int) -> list[str]:
-        """Return the ids of the newest `count` jobs of a status, of those older than the id `before`."""
+    def select(
+        self, status: JobStatus | None, before: str | None, count: int, sees: Callable[[str | None], bool]
+    ) -> list[str]:
+        """Return the ids of the newest `count` jobs of a status, of those older than the id `before`.
+
+        Only those are meant whose models have names that somebody sees.
+        """
         end = len(self._ids) if before is None else bisect_left(self._ids, before)
         found = (job_id for job_id in reversed(self._ids[:end]) if status in (None, self._status[job_id]))
+        found = (job_id for job_id in found if sees(self._names[job_id]))
         return [job_id for job_id, _ in zip(found, range(count), strict=False)]
 
     def oldest_ended(self, kept: int, count: int) -> list[str]:

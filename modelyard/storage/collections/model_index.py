@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from operator import attrgetter
 from sys import intern
@@ -44,14 +44,14 @@ class ModelIndex:
         # Most names have one version: a dictionary for each would take more than all else here.
         self._versions: dict[str, IndexEntry | dict[int, IndexEntry]] = {}
         self.gone: dict[tuple[str, int], str] = {}  # by name and version, the ids of those deleted for good
-        self.gone_ids: set[str] = set()
+        self.gone_ids: dict[str, str] = {}  # their names, by id
 
     def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
         if collection == MODELS:
             self._put_model(key, document["metadata"])
         elif collection == TOMBSTONES:
             self.gone[document["name"], document["version"]] = key
-            self.gone_ids.add(key)
+            self.gone_ids[key] = document["name"]
 
     def remove(self, collection: str, key: str) -> None:
         if collection == MODELS and (entry := self.by_id.pop(key, None)) is not None:
@@ -59,6 +59,15 @@ class ModelIndex:
             self.active_count -= entry.active
             self._remove_version(entry)
             self._choose_latest(entry.name)
+
+    def name_of(self, model_id: str) -> str | None:
+        """Return the name of a model, of one deleted for good too; None if there never was one of this id."""
+        entry = self.by_id.get(model_id)
+        return self.gone_ids.get(model_id) if entry is None else entry.name
+
+    def count_active(self, sees: Callable[[str], bool]) -> int:
+        """Return how many models are active, of those with names that somebody sees."""
+        return sum(entry.active and sees(entry.name) for entry in self._entries)
 
     def version(self, name: str, version: int) -> IndexEntry | None:
         """Return one version of a name, whatever its status."""
@@ -74,8 +83,13 @@ class ModelIndex:
             return []
         return list(versions.values()) if isinstance(versions, dict) else [versions]
 
-    def select(self, query: ModelQuery, before: str | None, count: int) -> list[str]:
-        """Return the ids of the newest `count` models that the query means, of those older than the id `before`."""
+    def select(
+        self, query: ModelQuery, before: str | None, count: int, sees: Callable[[str], bool] | None = None
+    ) -> list[str]:
+        """Return the ids of the newest `count` models that the query means, of those older than the id `before`.
+
+        With `sees`, only those with names that somebody sees.
+        """
         entries = self._entries if query.name is None else sorted(self.versions(query.name), key=_MODEL_ID)
         end = len(entries) if before is None else bisect_left(entries, before, key=_MODEL_ID)
         # One loop at a time: at a hundred thousand models a call for each would take most of the time.
@@ -87,6 +101,8 @@ class ModelIndex:
             found = (entry for entry in found if entry.model_class_key == model_class_key)
         if (tag := query.tag) is not None:
             found = (entry for entry in found if tag in entry.tags)
+        if sees is not None:
+            found = (entry for entry in found if sees(entry.name))
         return [entry.model_id for entry in islice(found, count)]
 
     def _put_model(self, model_id: str, metadata: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import uuid_utils
 
+from modelyard import calls
 from modelyard.errors import DataLoss, FailedPrecondition, InvalidRequest, ModelGone, ModelNotFound, Unavailable
 from modelyard.references import parse_reference
 from modelyard.schemas import (
@@ -38,7 +39,14 @@ from modelyard.storage.collections.models import (
     new_record,
     next_version,
 )
-from modelyard.storage.collections.resolving import find, find_active, gone_id, not_found
+from modelyard.storage.collections.resolving import (
+    check_name_visible,
+    check_visible,
+    find,
+    find_active,
+    gone_id,
+    not_found,
+)
 from modelyard.storage.protocols import ArtifactGone, Artifacts, Documents, StoredFile, Transaction
 
 _CHECK_LOCK_TIMEOUT_S = 1.0
@@ -133,17 +141,21 @@ class ModelStore:
     def page(self, query: ModelQuery) -> ModelPage:
         """Return a page of models, newest first. Raises InvalidRequest for a cursor that is none."""
         before = None if query.cursor is None else decode_cursor(query.cursor)
+        who = calls.who()
+        if query.name is not None:
+            check_name_visible(query.name)
         with self._documents.reading():
-            ids = self._index.select(query, before, query.limit + 1)
+            ids = self._index.select(query, before, query.limit + 1, who.sees if who.limited else None)
             page = [(model_id, self._documents.raw(MODELS, model_id)) for model_id in ids[: query.limit]]
         models = [_record(model_id, raw).metadata for model_id, raw in page]
         more = len(ids) > query.limit
         return ModelPage(models=models, next_cursor=encode_cursor(models[-1].model_id) if more else None)
 
     def count_active(self) -> int:
-        """Return how many models are active."""
+        """Return how many models are active, of those that the caller may see."""
+        who = calls.who()
         with self._documents.reading():
-            return self._index.active_count
+            return self._index.count_active(who.sees) if who.limited else self._index.active_count
 
     def set_status(self, reference: str, status: Status) -> ModelRecord:
         """Soft-delete or restore a model; nothing changes if that is its status already.
@@ -152,6 +164,7 @@ class ModelStore:
         """
         with self._documents.transaction() as transaction:
             meant = parse_reference(reference)
+            check_visible(self._index, meant)
             if status == "active" and (gone := gone_id(self._index, meant)) is not None:
                 raise ModelGone(f"model {gone} was deleted for good; it cannot be restored")
             record = self._record(find(self._index, meant).model_id)
@@ -191,6 +204,7 @@ class ModelStore:
         """Return what happened to a model, of one deleted for good too (by its id or `name:version`)."""
         with self._documents.reading():
             meant = parse_reference(reference)
+            check_visible(self._index, meant)
             gone = gone_id(self._index, meant)
             model_id = find(self._index, meant).model_id if gone is None else gone
             return history.read(self._documents, model_id)
@@ -220,8 +234,12 @@ class ModelStore:
 
     def damaged(self) -> list[str]:
         """Return what was found damaged in reading models that are still named, in words."""
+        sees = calls.who().sees
         with self._documents.reading():
-            return [what for model_id, what in list(self._damaged.items()) if model_id in self._index.by_id]
+            named = self._index.by_id
+            return [
+                what for model_id, what in list(self._damaged.items()) if model_id in named and sees(named[model_id].name)
+            ]
 
     def check(self) -> None:
         """Raise Unavailable with the reason if documents or artifacts cannot be read or written now."""

@@ -1,0 +1,140 @@
+"""Who calls: the guard looks at the key that a call shows, and says what its caller may."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from functools import lru_cache
+
+from modelyard.access import permissions
+from modelyard.access.limits import Guesses
+from modelyard.access.keys import StoredKey, take_apart
+from modelyard.calls import ANYONE, Identity
+from modelyard.errors import PermissionDenied, Unauthenticated
+from modelyard.schemas import Role
+
+_HOW = "show one as `Authorization: Bearer KEY`"
+
+Find = Callable[[str], StoredKey | None]
+"""Returns the key of an id, as all processes of the yard know it now."""
+
+
+class Guard:
+    """Tells callers apart by the keys of a yard. Without `find`, no key is asked for and everybody may everything."""
+
+    def __init__(self, find: Find | None, on_use: Callable[[StoredKey], None] = lambda _: None) -> None:
+        self._find = find
+        self._on_use = on_use
+        self._guesses = Guesses()
+
+    def identify(self, authorization: str | None, address: str = "") -> Identity:
+        """Return who shows this header at an address. A caller without one is a stranger, who may what is open to all.
+
+        Raises Unauthenticated if the key is not valid, TooManyRequests if the address has shown many such keys.
+        """
+        find = self._find
+        if find is None:
+            return ANYONE
+        if authorization is None:
+            return STRANGER
+        scheme, _, shown = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthenticated(f"a key is needed; {_HOW}")
+        stored = _key_of(shown.strip(), find)
+        if stored is None:
+            self._guesses.check(address)
+            self._guesses.note(address)
+            raise _invalid()
+        self._on_use(stored)
+        return Holder(stored, find)
+
+
+class Holder(Identity):
+    """Who shows a valid key."""
+
+    __slots__ = ("_find", "_key", "limited", "name")
+
+    def __init__(self, key: StoredKey, find: Find) -> None:
+        self._key = key
+        self._find = find
+        self.name = key.name
+        self.limited = bool(key.models)
+
+    @property
+    def role(self) -> Role:
+        return self._key.role
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return self._key.models
+
+    def may(self, verb: str) -> bool:
+        return permissions.grants(self._key.role, verb) and not (self.limited and verb in permissions.WHOLE)
+
+    def require(self, verb: str) -> None:
+        if self.may(verb):
+            return
+        if self.limited and verb in permissions.WHOLE:
+            raise PermissionDenied(f"key {self.name!r} is limited to some models and may not use {verb!r}")
+        needed = permissions.NEEDED[verb]
+        raise PermissionDenied(f"{verb!r} needs the role {needed!r}, key {self.name!r} has {self.role!r}")
+
+    def sees(self, name: str | None) -> bool:
+        return not self.limited or (name is not None and _matches(self._key.models, name))
+
+    def check(self) -> None:
+        now = self._find(self._key.id)
+        if now is None or now.sha256 != self._key.sha256 or _has_expired(now):
+            raise _invalid()
+
+
+class Stranger(Identity):
+    """Who shows no key."""
+
+    __slots__ = ()
+    name = "stranger"
+    role: Role = "reader"
+    models = ()
+    limited = False
+
+    def may(self, verb: str) -> bool:
+        return permissions.NEEDED[verb] is permissions.OPEN
+
+    def require(self, verb: str) -> None:
+        if not self.may(verb):
+            raise Unauthenticated(f"a key is needed; {_HOW}")
+
+    def sees(self, name: str | None) -> bool:
+        return False
+
+    def check(self) -> None:
+        pass
+
+
+STRANGER = Stranger()
+
+
+def _key_of(shown: str, find: Find) -> StoredKey | None:
+    """Return the key that is shown if it is valid."""
+    parts = take_apart(shown)
+    stored = None if parts is None else find(parts.id)
+    # An id is no secret; the digest of the secret is compared in constant time.
+    if parts is None or stored is None or not hmac.compare_digest(parts.sha256, stored.sha256):
+        return None
+    return None if _has_expired(stored) else stored
+
+
+def _has_expired(key: StoredKey) -> bool:
+    return key.valid_until is not None and key.valid_until <= datetime.now(UTC)
+
+
+def _invalid() -> Unauthenticated:
+    """Return what is said of every key that is not valid: a guesser learns nothing by it."""
+    return Unauthenticated("the key is not valid: it is misspelt, unknown, revoked or expired")
+
+
+@lru_cache(maxsize=4096)
+def _matches(patterns: tuple[str, ...], name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

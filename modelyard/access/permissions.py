@@ -1,0 +1,59 @@
+"""The table of verbs and roles: a verb that it lacks does not exist.
+
+Each role may do what the ones before it may. A key that is limited to some models may do the same with those, except
+what concerns all: the verbs of `WHOLE`.
+"""
+
+from __future__ import annotations
+
+from modelyard.schemas import ROLES, Role
+
+OPEN = None
+"""In the place of a role: the verb needs no key."""
+
+NEEDED: dict[str, Role | None] = {
+    "health": OPEN,  # its status alone
+    "health_in_full": "reader",
+    "whoami": "reader",
+    "reflection": "reader",
+    "list_models": "reader",
+    "get_model": "reader",
+    "list_model_classes": "reader",
+    "get_report": "reader",
+    "get_decision": "reader",
+    "get_history": "reader",
+    "list_evaluations": "reader",
+    "get_job": "reader",
+    "list_jobs": "reader",
+    "watch_job": "reader",
+    "predict": "predictor",
+    "explain": "predictor",
+    "check_table": "predictor",
+    "train": "trainer",
+    "retrain": "trainer",
+    "submit_training": "trainer",
+    "submit_retraining": "trainer",
+    "cancel_job": "trainer",
+    "evaluate": "trainer",
+    "set_decision": "trainer",
+    "update_model": "trainer",
+    "delete": "trainer",
+    "restore": "trainer",
+    "delete_for_good": "admin",
+    "get_artifact": "admin",
+    "create_key": "admin",
+    "list_keys": "admin",
+    "revoke_key": "admin",
+    "rotate_key": "admin",
+}
+
+WHOLE = frozenset({"create_key", "list_keys", "revoke_key", "rotate_key"})
+"""What concerns all models, or those who use them: no key that is limited to some models may."""
+
+_RANK = {role: rank for rank, role in enumerate(ROLES)}
+
+
+def grants(role: Role, verb: str) -> bool:
+    """Whether a role may use a verb. Raises KeyError for one that does not exist."""
+    needed = NEEDED[verb]
+    return needed is OPEN or _RANK[needed] <= _RANK[role]

@@ -1,0 +1,70 @@
+"""The verbs of keys, and who it is that shows one."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import suppress
+
+from modelyard import calls
+from modelyard.access.guard import Guard
+from modelyard.access.keys import StoredKey
+from modelyard.calls import Calls, verb
+from modelyard.errors import ModelyardError
+from modelyard.schemas import KeyList, KeyRequest, NewKey, Whoami
+from modelyard.storage import KeyCollection
+from modelyard.verbs import Verbs
+
+log = logging.getLogger(__name__)
+
+
+class KeyVerbs(Verbs):
+    """The part of a yard that knows its keys. The doors ask its `guard` who calls."""
+
+    calls: Calls
+
+    def __init__(self, keys: KeyCollection, *, asked_for: bool) -> None:
+        self._keys = keys
+        self._noting: set[str] = set()
+        self.guard = Guard(keys.find, self._note_use) if asked_for else Guard(None)
+
+    @verb
+    def create_key(self, request: KeyRequest) -> NewKey:
+        """Make a key. See `Verbs.create_key`."""
+        return self._keys.create(request)
+
+    @verb
+    def list_keys(self) -> KeyList:
+        """List the keys. See `Verbs.list_keys`."""
+        return KeyList(keys=self._keys.list())
+
+    @verb
+    def revoke_key(self, name: str) -> None:
+        """Revoke a key. See `Verbs.revoke_key`."""
+        self._keys.revoke(name)
+
+    @verb
+    def rotate_key(self, name: str, *, grace_s: float = 0.0) -> NewKey:
+        """Rotate a key. See `Verbs.rotate_key`."""
+        return self._keys.rotate(name, grace_s)
+
+    @verb
+    def whoami(self) -> Whoami:
+        """Say who calls. See `Verbs.whoami`."""
+        who = calls.who()
+        return Whoami(name=who.name, role=who.role, models=list(who.models))
+
+    def _note_use(self, key: StoredKey) -> None:
+        """Keep the day on which a key was used, off the caller's way: the first call of a day would wait for the disk."""
+        if self._keys.was_used_today(key) or key.name in self._noting:
+            return
+        self._noting.add(key.name)
+        threading.Thread(target=self._keep_use, args=(key,), name="modelyard-key-use", daemon=True).start()
+
+    def _keep_use(self, key: StoredKey) -> None:
+        try:
+            self._keys.note_use(key)
+        except ModelyardError as error:
+            log.warning("the day on which key %s was used is not kept: %s", key.name, error.detail)
+        finally:
+            self._noting.discard(key.name)
