@@ -39,18 +39,22 @@ T = TypeVar("T")
 class Call:
     """One call, under way within its `with` block; whoever opened it calls `end`, once.
 
-    `title` begins its line in the log, `facts` are what was found out: ids, names, sizes, durations.
+    `title` begins its line in the log, `facts` are what was found out: ids, names, sizes, durations. `address` is where
+    the caller is, empty if it is in this process or came by a socket without addresses.
     """
 
-    __slots__ = ("_began", "_calls", "_token", "caller", "code", "door", "facts", "seconds", "title", "verb")
+    __slots__ = ("_began", "_calls", "_token", "address", "caller", "code", "door", "facts", "seconds", "title", "verb")
 
     _token: Token[Call | None]
 
-    def __init__(self, calls: Calls, door: str, title: str, *, request_id: str, caller: str = ANONYMOUS) -> None:
+    def __init__(
+        self, calls: Calls, door: str, title: str, *, request_id: str, caller: str = ANONYMOUS, address: str = ""
+    ) -> None:
         self._calls = calls
         self.door = door
         self.title = title
         self.caller = caller
+        self.address = address
         self.verb = ""
         self.facts: dict[str, Any] = {"request_id": request_id}
         self.code = OK
