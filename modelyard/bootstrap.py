@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,11 +12,13 @@ from modelyard.jobs import Jobs, Limits, Spool
 from modelyard.jobs.local import LocalOwners, LocalRunner
 from modelyard.ml_core.training import runs
 from modelyard.ml_core.yard import Yard
-from modelyard.settings import Settings
+from modelyard.settings import Settings, is_loopback
 from modelyard.storage import Storage, open_folder
 
 if TYPE_CHECKING:
     from modelyard.tracking.tracker import Tracker
+
+log = logging.getLogger(__name__)
 
 
 def build(settings: Settings, *, make: bool = True) -> Yard:
@@ -91,7 +94,7 @@ def serve_rest(settings: Settings, socket: int | None = None) -> None:
     from modelyard.rest_api.server import serve
 
     logs.configure(settings.log_level, settings.log_format, calls.identity)
-    serve(build(settings), settings, socket)
+    serve(_build_to_serve(settings), settings, socket)
 
 
 def serve_grpc(settings: Settings) -> None:
@@ -99,4 +102,15 @@ def serve_grpc(settings: Settings) -> None:
     from modelyard.grpc_server.server import serve
 
     logs.configure(settings.log_level, settings.log_format, calls.identity)
-    serve(build(settings), settings)
+    serve(_build_to_serve(settings), settings)
+
+
+def _build_to_serve(settings: Settings) -> Yard:
+    """Build the core for a server. Raises FailedPrecondition if it was not said who may call from other machines."""
+    settings.check_exposure()
+    if settings.auth == "none" and not is_loopback(settings.host):
+        log.warning("MODELYARD_AUTH=none: whoever reaches %s may train, read and delete", settings.host)
+    yard = build(settings)
+    if settings.asks_for_keys:
+        yard.take_admin_key(settings.admin_key_file)
+    return yard

@@ -40,17 +40,20 @@ T = TypeVar("T")
 class Identity:
     """Who makes a call, and what they may. This one is trusted with everything; `access` knows others.
 
-    `models` are patterns of the names of the models that the caller may see, empty if it may see all; `limited` says
-    whether there are any.
+    `models` are patterns of the names of the models that the caller may see, empty if it may see all.
     """
 
-    __slots__ = ("name",)
-    role: Role = "admin"
-    models: tuple[str, ...] = ()
-    limited: bool = False
+    __slots__ = ("models", "name", "role")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, role: Role = "admin", models: tuple[str, ...] = ()) -> None:
         self.name = name
+        self.role = role
+        self.models = models
+
+    @property
+    def limited(self) -> bool:
+        """Whether the caller may see some models only."""
+        return bool(self.models)
 
     def may(self, verb: str) -> bool:
         """Whether the caller may use a verb."""
@@ -76,20 +79,41 @@ _ITSELF = Identity(LOCAL)
 class Call:
     """One call, under way within its `with` block; whoever opened it calls `end`, once.
 
-    `title` begins its line in the log, `facts` are what was found out: ids, names, sizes, durations.
+    `title` begins its line in the log, `facts` are what was found out: ids, names, sizes, durations. `address` is where
+    the caller is, empty if it is in this process or came by a socket without addresses.
     """
 
-    __slots__ = ("_began", "_calls", "_token", "code", "door", "facts", "identity", "seconds", "title", "verb")
+    __slots__ = (
+        "_began",
+        "_calls",
+        "_token",
+        "address",
+        "code",
+        "door",
+        "facts",
+        "identity",
+        "seconds",
+        "title",
+        "verb",
+    )
 
     _token: Token[Call | None]
 
     def __init__(
-        self, calls: Calls, door: str, title: str, *, request_id: str, identity: Identity = ANYONE
+        self,
+        calls: Calls,
+        door: str,
+        title: str,
+        *,
+        request_id: str,
+        identity: Identity = ANYONE,
+        address: str = "",
     ) -> None:
         self._calls = calls
         self.door = door
         self.title = title
         self.identity = identity
+        self.address = address
         self.verb = ""
         self.facts: dict[str, Any] = {"request_id": request_id}
         self.code = OK

@@ -20,19 +20,26 @@ from modelyard.schemas import (
     Job,
     JobPage,
     JobQuery,
+    KeyList,
+    KeyRequest,
     ModelClassInfo,
     ModelHistory,
     ModelMetadata,
     ModelPage,
     ModelQuery,
+    NewKey,
     Report,
     RetrainRequest,
+    RotateRequest,
     TableCheck,
     TableEvaluation,
     TrainRequest,
     UpdateRequest,
+    Whoami,
     check_idempotency_key,
+    check_sent_key_name,
     check_unicode,
+    parse,
 )
 from modelyard.verbs import Verbs
 
@@ -122,6 +129,22 @@ class Client(Verbs, ABC):
                 f"the artifact of {reference!r} arrived with another SHA-256 than the server sent ({sha256})"
             )
         return content
+
+    def create_key(self, request: KeyRequest) -> NewKey:
+        return self._read(NewKey, self._call("create_key", request=request))
+
+    def list_keys(self) -> KeyList:
+        return self._read(KeyList, self._call("list_keys"))
+
+    def revoke_key(self, name: str) -> None:
+        self._call("revoke_key", name=check_sent_key_name(name))
+
+    def rotate_key(self, name: str, *, grace_s: float = 0.0) -> NewKey:
+        request = parse(RotateRequest, {"grace_s": grace_s})
+        return self._read(NewKey, self._call("rotate_key", name=check_sent_key_name(name), request=request))
+
+    def whoami(self) -> Whoami:
+        return self._read(Whoami, self._call("whoami"))
 
     def health(self) -> Health:
         return self._read(Health, self._call("health"))

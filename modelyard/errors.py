@@ -26,7 +26,7 @@ know nothing of the classes, so a new error is a new class here and no change an
     │   └── EnvironmentMismatch             an artifact of another library version
     ├── ResourceExhausted               RESOURCE_EXHAUSTED
     │   ├── PayloadTooLarge                 a body over the limit
-    │   └── TooManyRequests                 a queue that is full
+    │   └── TooManyRequests                 a queue that is full, a rate that is exceeded
     ├── Cancelled                       CANCELLED
     ├── DeadlineExceeded                DEADLINE_EXCEEDED
     ├── Unavailable                     UNAVAILABLE
@@ -193,8 +193,13 @@ class PayloadTooLarge(ResourceExhausted):
 
 
 class TooManyRequests(ResourceExhausted):
+    """There are too many already; `retry_after_s` is when to ask again, in whole seconds."""
+
     title = "Too many requests at once"
-    retry_after_s: ClassVar[int] = 5
+
+    def __init__(self, detail: str, *, errors: Sequence[FieldError] = (), retry_after_s: int = 5) -> None:
+        super().__init__(detail, errors=errors)
+        self.retry_after_s = retry_after_s
 
 
 class Cancelled(ModelyardError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,14 @@ _HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?|\[?[0-
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on can be reached from this machine alone."""
+    try:
+        return host in LOOPBACK or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def usable_cores() -> int:
@@ -181,7 +190,7 @@ class Settings(BaseSettings):
 
     def check_exposure(self) -> None:
         """Refuse to serve others than this machine unless it was said who may call. Raises FailedPrecondition."""
-        if self.auth is None and self.host not in LOOPBACK:
+        if self.auth is None and not is_loopback(self.host):
             raise FailedPrecondition(
                 f"a server on {self.host} can be reached from other machines, and it was not said who may call: set "
                 "MODELYARD_AUTH=keys and make the first key by `modelyard keys create NAME --role admin`, or set "

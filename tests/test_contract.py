@@ -470,6 +470,7 @@ def test_what_does_not_exist_is_not_found(yard: Verbs) -> None:
 
 def test_health_counts_the_models(yard: Verbs) -> None:
     before = yard.health().models
+    assert before is not None
     yard.train(order(evaluation=Evaluation(method="none")))
     health = yard.health()
     assert (health.status, health.storage, health.models) == ("ok", "ok", before + 1)

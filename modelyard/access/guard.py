@@ -9,11 +9,10 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from modelyard.access import permissions
-from modelyard.access.limits import Guesses
 from modelyard.access.keys import StoredKey, take_apart
+from modelyard.access.limits import Guesses
 from modelyard.calls import ANYONE, Identity
 from modelyard.errors import PermissionDenied, Unauthenticated
-from modelyard.schemas import Role
 
 _HOW = "show one as `Authorization: Bearer KEY`"
 
@@ -54,24 +53,15 @@ class Guard:
 class Holder(Identity):
     """Who shows a valid key."""
 
-    __slots__ = ("_find", "_key", "limited", "name")
+    __slots__ = ("_find", "_key")
 
     def __init__(self, key: StoredKey, find: Find) -> None:
+        super().__init__(key.name, key.role, key.models)
         self._key = key
         self._find = find
-        self.name = key.name
-        self.limited = bool(key.models)
-
-    @property
-    def role(self) -> Role:
-        return self._key.role
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        return self._key.models
 
     def may(self, verb: str) -> bool:
-        return permissions.grants(self._key.role, verb) and not (self.limited and verb in permissions.WHOLE)
+        return permissions.grants(self.role, verb) and not (self.limited and verb in permissions.WHOLE)
 
     def require(self, verb: str) -> None:
         if self.may(verb):
@@ -82,7 +72,7 @@ class Holder(Identity):
         raise PermissionDenied(f"{verb!r} needs the role {needed!r}, key {self.name!r} has {self.role!r}")
 
     def sees(self, name: str | None) -> bool:
-        return not self.limited or (name is not None and _matches(self._key.models, name))
+        return not self.limited or (name is not None and _matches(self.models, name))
 
     def check(self) -> None:
         now = self._find(self._key.id)
@@ -94,10 +84,6 @@ class Stranger(Identity):
     """Who shows no key."""
 
     __slots__ = ()
-    name = "stranger"
-    role: Role = "reader"
-    models = ()
-    limited = False
 
     def may(self, verb: str) -> bool:
         return permissions.NEEDED[verb] is permissions.OPEN
@@ -113,7 +99,7 @@ class Stranger(Identity):
         pass
 
 
-STRANGER = Stranger()
+STRANGER = Stranger("stranger", "reader")
 
 
 def _key_of(shown: str, find: Find) -> StoredKey | None:

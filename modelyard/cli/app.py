@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 import modelyard
 from modelyard.cli import (
     checking,
+    connection,
     deciding,
     evaluating,
     exits,
@@ -18,6 +19,7 @@ from modelyard.cli import (
     health,
     history,
     jobs,
+    keys,
     model_classes,
     models,
     predicting,
@@ -105,7 +107,9 @@ for _add in (
     deciding.add_to,
     history.add_to,
     model_classes.add_to,
+    keys.add_to,
     upkeep.add_to,
     tracking.add_to,
 ):
     _add(app)
+connection.add_key_file(app)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextvars import ContextVar
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -39,6 +43,59 @@ Output = Annotated[
         show_default=False,
     ),
 ]
+
+
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key-file",
+        metavar="FILE",
+        help="Show the server the key in this file (or MODELYARD_KEY).",
+        show_default=False,
+    ),
+]
+_key_file: ContextVar[Path | None] = ContextVar("key_file", default=None)
+
+
+def add_key_file(app: typer.Typer) -> None:
+    """Give every command that can work on a server the option `--key-file`."""
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        add_key_file(group.typer_instance)
+    for command in app.registered_commands:
+        assert command.callback is not None
+        if "url" in signature(command.callback).parameters:
+            command.callback = _with_key_file(command.callback)
+
+
+def _with_key_file(function: Callable[..., None]) -> Callable[..., None]:
+    @wraps(function)
+    def run(*args: Any, key_file: Path | None = None, **kwargs: Any) -> None:
+        _key_file.set(key_file)
+        function(*args, **kwargs)
+
+    option = Parameter("key_file", Parameter.KEYWORD_ONLY, default=None, annotation=KeyFile)
+    asked = list(signature(function, eval_str=True).parameters.values())
+    at = [parameter.name for parameter in asked].index("url") + 1
+    run.__signature__ = Signature(  # type: ignore[attr-defined]
+        [one.replace(kind=Parameter.KEYWORD_ONLY) for one in (*asked[:at], option, *asked[at:])]
+    )
+    run.__annotations__ = {one.name: one.annotation for one in (*asked, option)}
+    return run
+
+
+def _key() -> str | None:
+    """Return the key that a server is shown: of the option, else of the environment. Raises InvalidRequest."""
+    from modelyard.errors import InvalidRequest
+
+    path = _key_file.get()
+    if path is None:
+        return os.environ.get("MODELYARD_KEY") or None
+    try:
+        return path.read_text().strip()
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise InvalidRequest(f"--key-file {str(path)!r} cannot be read: {why}") from None
 
 
 @contextmanager
@@ -103,7 +160,7 @@ def _on_server(url: str) -> Verbs:
     from modelyard.connection import connect_server
 
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what goes wrong is said once, in our own words
-    return connect_server(url)
+    return connect_server(url, _key())
 
 
 def _on_folder(storage: str | None, *, make: bool) -> Verbs:

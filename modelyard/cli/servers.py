@@ -45,6 +45,7 @@ def rest(  # noqa: PLR0917 - typer calls it by name
     from modelyard.cli.workers import run_workers
 
     settings = settings_with(host=host, rest_port=port, storage_dir=storage)
+    settings.check_exposure()
     if socket is None:
         require_free(settings.host, settings.rest_port, "--port or MODELYARD_REST_PORT")
     if workers > 1:
@@ -66,6 +67,7 @@ def grpc(
     from modelyard.cli.doors import require_free
 
     settings = settings_with(host=host, grpc_port=port, storage_dir=storage)
+    settings.check_exposure()
     require_free(settings.host, settings.grpc_port, "--port or MODELYARD_GRPC_PORT")
     _stop_on_signals(owned=owned)
     serve_grpc(settings)
@@ -85,6 +87,7 @@ def dashboard(
     from modelyard.dashboard.server import serve
 
     settings = settings_with(host=host, dashboard_port=port, storage_dir=storage)
+    settings.check_exposure()
     require_free(settings.host, settings.dashboard_port, "--port or MODELYARD_DASHBOARD_PORT")
     _stop_on_signals(owned=owned)
     doors = Doors(
@@ -123,6 +126,7 @@ def up(
     settings = settings_with(
         host=host, rest_port=rest_port, grpc_port=grpc_port, dashboard_port=dashboard_port, storage_dir=storage
     )
+    settings.check_exposure()
     raise typer.Exit(run_all(settings))
 
 

@@ -6,6 +6,7 @@ Every method of the service goes through `Gate.method`, unary or streaming: noth
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -13,10 +14,11 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from modelyard.calls import Call, Calls, request_id
+from modelyard.access.guard import Guard
+from modelyard.calls import Call, Calls, Identity, request_id
 from modelyard.errors import InvalidRequest, PayloadTooLarge, Unavailable
 from modelyard.grpc_server import faults
-from modelyard.grpc_server.wire import Method, Trailers, WireCall
+from modelyard.grpc_server.wire import Metadata, Method, Trailers, WireCall
 
 DOOR = "grpc"
 
@@ -30,6 +32,18 @@ TRANSPORT_FACTOR = 2
 """The transport takes messages of up to so many times the limit, so that the refusal can be put into our own words."""
 
 _MAX_ERROR_BYTES = 2**20
+
+_VERBS = {
+    "delete_model": "delete",
+    "get_model_info": "get_model",
+    "health_check": "health",
+    "list_available_models": "list_model_classes",
+    "list_trained_models": "list_models",
+    "predict_stream": "predict",
+    "restore_model": "restore",
+    "train_stream": "train",
+}
+"""The verbs of methods that are named otherwise."""
 
 
 class RpcCall(Call):
@@ -54,6 +68,11 @@ class RpcCall(Call):
         """The bytes of the one request message."""
         return len(self._wire.message)
 
+    @property
+    def wire_metadata(self) -> Metadata:
+        """The call's metadata as it came."""
+        return self._wire.metadata
+
     def message(self) -> Any:
         """Return the one request message. Raises PayloadTooLarge, InvalidRequest."""
         return self._parse(self._wire.message)
@@ -61,6 +80,7 @@ class RpcCall(Call):
     async def messages(self) -> AsyncIterator[Any]:
         """Yield the request messages as they come; the next one is not read before the last is done with."""
         while (data := await self._wire.read()) is not None:
+            self.identity.check()  # a stream goes on as long as its caller may
             yield self._parse(data)
         # A stream that its caller broke off ends like one that is complete, only a moment before the cancellation
         # comes in. What is sent now is answered after it, so half a table is never taken for a whole one.
@@ -70,6 +90,7 @@ class RpcCall(Call):
         """Send one of several answers; waits if the caller does not keep up."""
         data = answer if isinstance(answer, bytes) else answer.SerializeToString()
         self.bytes_out += len(data)
+        self.identity.check()
         await self._wire.write(data)
 
     def finish(self, answer: Message | bytes | None) -> None:
@@ -119,19 +140,22 @@ class RpcCall(Call):
 class Gate:
     """What all calls share."""
 
-    def __init__(self, calls: Calls, max_message_bytes: int) -> None:
+    def __init__(self, calls: Calls, guard: Guard, max_message_bytes: int) -> None:
         self.calls = calls
+        self._guard = guard
         self._max_message_bytes = max_message_bytes
         self._closed = False
 
     def method(self, described: MethodDescriptor, behave: Behaviour, at_once: AtOnce | None = None) -> Method:
         """Make what answers a method's calls; one that `at_once` leaves is entered anew and goes to `behave`."""
         kind = GetMessageClass(described.input_type)
+        name = snake_case(described.name)
+        verb = _VERBS.get(name, name)
 
         async def run(wire: WireCall) -> None:
             with RpcCall(self, described, kind, wire) as call:
                 try:
-                    self._check_open()
+                    self._let_in(call, verb)
                     call.finish(await behave(call))
                 except asyncio.CancelledError:
                     call.leave()
@@ -142,7 +166,7 @@ class Gate:
         def run_at_once(wire: WireCall) -> bool:
             with RpcCall(self, described, kind, wire) as call:
                 try:
-                    self._check_open()
+                    self._let_in(call, verb)
                     answer = at_once(call)  # type: ignore[misc]
                     if answer is not None:
                         call.finish(answer)
@@ -165,6 +189,23 @@ class Gate:
         """Let no call in any more."""
         self._closed = True
 
-    def _check_open(self) -> None:
+    def identify(self, metadata: Metadata, address: str) -> Identity:
+        """Return who calls. Raises Unauthenticated for a key that is not valid, TooManyRequests for many of them."""
+        shown = [value for name, value in metadata if name == "authorization"]
+        if len(shown) > 1:
+            raise InvalidRequest(f"metadata 'authorization' must be given once, got {len(shown)} of them")
+        return self._guard.identify(str(shown[0]) if shown else None, address)
+
+    def check_reflecting(self, wire: WireCall) -> None:
+        """Refuse reflection to a caller without a key, if keys are asked for."""
+        self.identify(wire.metadata, "").require("reflection")
+
+    def _let_in(self, call: RpcCall, verb: str) -> None:
         if self._closed:
             raise Unavailable("the server is shutting down")
+        call.enter(self.identify(call.wire_metadata, call.address), verb)
+
+
+def snake_case(name: str) -> str:
+    """Return a method's name as Python writes it."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

@@ -7,13 +7,19 @@ from typing import Any
 
 import grpc
 
+from modelyard.errors import ModelyardError
+from modelyard.grpc_server import faults
 from modelyard.grpc_server.wire import Method, WireCall
 
 
 class Registry:
-    """What the `add_…_to_server` functions of generated code take for a server; `methods` is what they added."""
+    """What the `add_…_to_server` functions of generated code take for a server; `methods` is what they added.
 
-    def __init__(self) -> None:
+    `check` raises one of our errors for a call that is refused.
+    """
+
+    def __init__(self, check: Callable[[WireCall], None] = lambda _: None) -> None:
+        self._check = check
         self.methods: dict[str, Method] = {}
 
     def add_generic_rpc_handlers(self, _handlers: Any) -> None:
@@ -21,7 +27,7 @@ class Registry:
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler]) -> None:
         """Take the handlers of a service."""
-        self.methods |= {f"/{service}/{name}": _method(handler) for name, handler in handlers.items()}
+        self.methods |= {f"/{service}/{name}": _method(handler, self._check) for name, handler in handlers.items()}
 
 
 class _Refused(Exception):
@@ -45,10 +51,14 @@ class _Context:
         raise _Refused
 
 
-def _method(handler: grpc.RpcMethodHandler) -> Method:
+def _method(handler: grpc.RpcMethodHandler, check: Callable[[WireCall], None]) -> Method:
     behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
 
     async def behave(call: WireCall) -> None:
+        try:
+            check(call)
+        except ModelyardError as error:
+            return call.end(code=faults.status_code(error).value[0], details=error.detail.encode())
         context = _Context(call, handler.response_serializer)
         request = _requests(call, handler) if handler.request_streaming else handler.request_deserializer(call.message)
         found = behaviour(request, context)
@@ -62,6 +72,7 @@ def _method(handler: grpc.RpcMethodHandler) -> Method:
                 call.end(None if handler.response_streaming else handler.response_serializer(answer))
         except _Refused:
             pass
+        return None
 
     return Method(behave, client_streaming=handler.request_streaming, waited_for=False)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 import signal
 from collections.abc import AsyncIterator
 
@@ -17,7 +16,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from modelyard.errors import Unavailable
 from modelyard.grpc_server import health
-from modelyard.grpc_server.gate import TRANSPORT_FACTOR, Gate
+from modelyard.grpc_server.gate import TRANSPORT_FACTOR, Gate, snake_case
 from modelyard.grpc_server.health_and_reflection import Registry
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.service import ModelService
@@ -59,10 +58,10 @@ async def running(yard: Yard, settings: Settings) -> AsyncIterator[int]:
     core. Raises Unavailable if the port is taken.
     """
     desk = Desk(yard)
-    gate = Gate(desk.calls, settings.grpc_max_message_bytes)
+    gate = Gate(desk.calls, desk.guard, settings.grpc_max_message_bytes)
     service = ModelService(desk, max_body_bytes=settings.max_body_bytes)
     standard_health = health_service.aio.HealthServicer()
-    every = {**methods(service, gate), **standard_methods(standard_health)}
+    every = {**methods(service, gate), **standard_methods(standard_health, gate)}
     server = transport(settings.grpc_transport)(every, _options(settings))
     port = _listen(server, settings)
     desk.open()
@@ -96,18 +95,13 @@ def _method(service: ModelService, gate: Gate, method: MethodDescriptor) -> Meth
     return gate.method(method, getattr(service, name), getattr(service, f"{name}_at_once", None))
 
 
-def standard_methods(health_servicer: health_service.aio.HealthServicer) -> dict[str, Method]:
-    """Return the methods of gRPC's own services, health and reflection."""
-    known = Registry()
+def standard_methods(health_servicer: health_service.aio.HealthServicer, gate: Gate) -> dict[str, Method]:
+    """Return the methods of gRPC's own services: health, and reflection for whoever has a key."""
+    known, for_holders = Registry(), Registry(gate.check_reflecting)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, known)
     names = (SERVICE.full_name, health_service.SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflection.aio.ReflectionServicer(names), known)
-    return known.methods
-
-
-def snake_case(name: str) -> str:
-    """Return a method's name as Python writes it."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflection.aio.ReflectionServicer(names), for_holders)
+    return known.methods | for_holders.methods
 
 
 def _options(settings: Settings) -> list[tuple[str, int]]:

@@ -23,13 +23,16 @@ from modelyard.schemas import (
     EvaluateRequest,
     ExplainRequest,
     Job,
+    KeyRequest,
     ModelMetadata,
     Predictions,
     PredictRequest,
     ResolvedDecision,
     RetrainRequest,
+    RotateRequest,
     TrainRequest,
     check_idempotency_key,
+    parse,
 )
 
 Order: TypeAlias = pb.TrainRequest | pb.RetrainRequest
@@ -201,6 +204,32 @@ class ModelService:
             async for job in states:
                 if job is not None:
                     await call.send(messages.write(pb.Job, job))
+
+    async def create_key(self, call: RpcCall) -> pb.NewKey:
+        """Make a key."""
+        request = parse(KeyRequest, messages.read_fields(call.message()))
+        return messages.write(pb.NewKey, await self._desk.ask(Yard.create_key, request))
+
+    async def list_keys(self, call: RpcCall) -> pb.ListKeysResponse:
+        """List the keys."""
+        call.message()
+        return messages.write(pb.ListKeysResponse, await self._desk.ask(Yard.list_keys))
+
+    async def revoke_key(self, call: RpcCall) -> pb.RevokeKeyResponse:
+        """Revoke a key."""
+        await self._desk.ask(Yard.revoke_key, call.message().name)
+        return pb.RevokeKeyResponse()
+
+    async def rotate_key(self, call: RpcCall) -> pb.NewKey:
+        """Rotate a key."""
+        message = call.message()
+        asked = parse(RotateRequest, {"grace_s": message.grace_s})
+        return messages.write(pb.NewKey, await self._desk.ask(Yard.rotate_key, message.name, grace_s=asked.grace_s))
+
+    async def whoami(self, call: RpcCall) -> pb.WhoamiResponse:
+        """Say who calls."""
+        call.message()
+        return messages.write(pb.WhoamiResponse, await self._desk.ask(Yard.whoami))
 
     async def health_check(self, call: RpcCall) -> pb.HealthCheckResponse:
         """Say how the yard is."""

@@ -139,8 +139,7 @@ class Jobs:
         """Cancel a job, whichever process runs it. Raises JobNotFound, FailedPrecondition if it has ended."""
         self._seen(job_id)
         spool = Spool(self._folder / job_id)
-        before = self._lifecycle.end(job_id, "cancelled", cancelled(job_id), progress=spool.progress()
-        )
+        before = self._lifecycle.end(job_id, "cancelled", cancelled(job_id), progress=spool.progress())
         self._dispatcher.look_now()
         if before.job.status == "queued":
             spool.remove()

@@ -72,7 +72,9 @@ class Lifecycle:
         if record is None or _may_run_again(record.job):
             return None
         if record.request_sha256 != request_sha256:
-            raise IdempotencyConflict(f"idempotency key {key and key.rpartition(" ")[2]!r} was used for another request; use a new key")
+            raise IdempotencyConflict(
+                f"idempotency key {key and key.rpartition(' ')[2]!r} was used for another request; use a new key"
+            )
         return record.job
 
     def remembered(self, key: str | None) -> JobRecord | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import suppress
+from pathlib import Path
 
 from modelyard import calls
 from modelyard.access.guard import Guard
@@ -54,8 +54,15 @@ class KeyVerbs(Verbs):
         who = calls.who()
         return Whoami(name=who.name, role=who.role, models=list(who.models))
 
+    def take_admin_key(self, path: Path | None) -> None:
+        """Take up the key in a file as an administrator's; without a file, say so if nobody has a key yet."""
+        if path is not None:
+            self._keys.take_from_file(path)
+        elif not self._keys.list():
+            log.warning("nobody has a key yet; make the first by `modelyard keys create NAME --role admin`")
+
     def _note_use(self, key: StoredKey) -> None:
-        """Keep the day on which a key was used, off the caller's way: the first call of a day would wait for the disk."""
+        """Keep the day on which a key was used, off the way of the caller, who would wait for the disk."""
         if self._keys.was_used_today(key) or key.name in self._noting:
             return
         self._noting.add(key.name)

@@ -340,4 +340,6 @@ class Yard(KeyVerbs):
 def _of_caller(idempotency_key: str | None) -> str | None:
     """Return an idempotency key as it is kept: each holder of a key has some of their own."""
     who = calls.who()
-    return idempotency_key if idempotency_key is None or not isinstance(who, Holder) else f"{who.name} {idempotency_key}"
+    return (
+        idempotency_key if idempotency_key is None or not isinstance(who, Holder) else f"{who.name} {idempotency_key}"
+    )

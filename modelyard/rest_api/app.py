@@ -23,6 +23,7 @@ from modelyard.rest_api.routes import (
     evaluations,
     explanations,
     jobs,
+    keys,
     models,
     predictions,
     service,
@@ -33,6 +34,16 @@ from modelyard.schemas import field_error
 from modelyard.settings import Settings
 
 _DESCRIPTION = "Train, judge, serve and retire models on tables: classification and regression."
+
+_VERBS = {
+    "delete_model": "delete",
+    "job_events": "watch_job",
+    "live": "health",
+    "model_classes": "list_model_classes",
+    "ready": "health",
+    "restore_model": "restore",
+}
+"""The verbs of routes that are named otherwise."""
 
 
 def create_app(desk: Desk, settings: Settings) -> Gate:
@@ -54,8 +65,8 @@ def create_app(desk: Desk, settings: Settings) -> Gate:
     )
     app.router.redirect_slashes = False
     app.openapi = lambda: _openapi_once(app)  # type: ignore[method-assign]
-    checked = [Depends(formats.checking(app.openapi))]
-    for noun in (service, predictions, explanations, models, decisions, evaluations, tables, jobs):
+    checked = [Depends(_enter), Depends(formats.checking(app.openapi))]
+    for noun in (service, predictions, explanations, models, decisions, evaluations, tables, jobs, keys):
         app.include_router(noun.router(desk), dependencies=checked)
     app.include_router(training.router(desk, settings.root_path), dependencies=checked)
     app.include_router(docs.router(settings.root_path))
@@ -68,7 +79,13 @@ def create_app(desk: Desk, settings: Settings) -> Gate:
             CORSMiddleware, allow_origins=settings.allowed_origins, allow_methods=["*"], allow_headers=["*"]
         )
     within = ShortWay(app, desk, cross_origin=bool(settings.allowed_origins)) if settings.rest_express else app
-    return Gate(within, desk.calls, settings)
+    return Gate(within, desk.calls, desk.guard, settings)
+
+
+async def _enter(request: Request) -> None:
+    """Let a call in, or refuse it before its body is read: the verb is known by the route."""
+    name = request.scope["route"].name
+    calls.name_verb(_VERBS.get(name, name.removesuffix("_file")))
 
 
 def _openapi_once(app: FastAPI) -> dict[str, object]:
@@ -80,8 +97,7 @@ def _openapi_once(app: FastAPI) -> dict[str, object]:
 def _answer(error: ModelyardError, status: int | None = None, headers: dict[str, str] | None = None) -> Response:
     calls.ends_as(error.code)
     body = problems.to_problem(error, calls.identity().get("request_id"), status)
-    if isinstance(error, errors.TooManyRequests):
-        headers = {**(headers or {}), "Retry-After": str(error.retry_after_s)}
+    headers = {**(headers or {}), **problems.headers_of(error)}
     return Response(body, status or problems.status_of(error), headers, media_type=problems.MEDIA_TYPE)
 
 

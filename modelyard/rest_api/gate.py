@@ -10,7 +10,8 @@ from functools import lru_cache
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from modelyard.calls import Call, Calls, request_id
+from modelyard.access.guard import Guard
+from modelyard.calls import Call, Calls, Identity, request_id
 from modelyard.errors import InvalidRequest, ModelyardError, PayloadTooLarge, PermissionDenied, Unavailable
 from modelyard.ml_core.workers import Workers
 from modelyard.rest_api import content_coding, problems
@@ -22,7 +23,8 @@ HUNG_UP = 499
 """The status in the log if the caller hung up before there was one (nginx's word for it)."""
 
 _EVENTS = re.compile(r"/jobs/[^/]+/events")
-_ONCE = frozenset({b"host", b"origin"})
+_ONCE = frozenset({b"host", b"origin", b"authorization"})
+_SECRET = frozenset({b"authorization"})
 _LISTS = frozenset({b"accept-encoding", b"content-encoding"})
 _HEADERS = frozenset({b"x-request-id", b"content-length"}) | _ONCE | _LISTS
 
@@ -37,9 +39,10 @@ class Gate:
     `X-Request-Id`.
     """
 
-    def __init__(self, app: ASGIApp, calls: Calls, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, calls: Calls, guard: Guard, settings: Settings) -> None:
         self._app = app
         self.calls = calls
+        self._guard = guard
         self.max_body_bytes = settings.max_body_bytes
         self.coders = Workers(os.cpu_count() or 1)
         self._allowed_origins = frozenset(origin.encode("latin-1", "replace") for origin in settings.allowed_origins)
@@ -60,6 +63,7 @@ class Gate:
                 if len(headers) != len(found):
                     _join_equal_names(headers, found)
                 self.check_origin(headers)
+                call.identity = self.identify(headers, call.address)
                 call.check_declared_size()
                 await self._app(_as_get(scope) if scope["method"] == "HEAD" else scope, call.body(), call.send)
             except Exception as error:  # noqa: BLE001 - logged and answered
@@ -69,6 +73,11 @@ class Gate:
                 if not call.status:
                     await call.fail(Unavailable("the server is shutting down"))
             call.end(status=call.status, bytes_in=call.bytes_in, bytes_out=call.bytes_out)
+
+    def identify(self, headers: Headers, address: str) -> Identity:
+        """Return who calls. Raises Unauthenticated for a key that is not valid, TooManyRequests for many of them."""
+        shown = headers.get(b"authorization")
+        return self._guard.identify(None if shown is None else shown.decode("latin-1"), address)
 
     def check_origin(self, headers: Headers) -> None:
         """Refuse a request to another host or from a page of another. Raises PermissionDenied.
@@ -145,6 +154,8 @@ class HttpCall(Call):
         else:
             if self._held is not None:
                 message = await self._coded(message)
+            if self.bytes_out:  # a stream goes on as long as its caller may
+                self.identity.check()
             self.bytes_out += len(message.get("body", b""))
         await self._send(message)
 
@@ -173,6 +184,7 @@ class HttpCall(Call):
     async def _refuse(self, error: ModelyardError) -> None:
         body = problems.to_problem(error, self.request_id)
         headers = [(b"content-length", b"%d" % len(body)), (b"content-type", problems.MEDIA_TYPE.encode())]
+        headers += [(name.lower().encode(), value.encode()) for name, value in problems.headers_of(error).items()]
         if not (self._whole or self.bytes_in):  # the body, if there is one, would be read for nothing
             headers.append((b"connection", b"close"))
         await self.send({"type": "http.response.start", "status": problems.status_of(error), "headers": headers})
@@ -199,8 +211,8 @@ def _join_equal_names(headers: Headers, found: list[tuple[bytes, bytes]]) -> Non
     for name in headers:
         values = [value for other, value in reversed(found) if other == name]
         if len(values) > 1 and name in _ONCE:
-            shown = ", ".join(map(_shown, values))
-            raise InvalidRequest(f"header {name.decode().title()} must be given once, got {shown}")
+            got = f"{len(values)} of them" if name in _SECRET else ", ".join(map(_shown, values))
+            raise InvalidRequest(f"header {name.decode().title()} must be given once, got {got}")
         if name in _LISTS:
             headers[name] = b", ".join(values)
 

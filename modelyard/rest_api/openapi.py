@@ -18,8 +18,10 @@ from modelyard.schemas import (
     Decision,
     EvaluateRequest,
     ExplainRequest,
+    KeyRequest,
     PredictRequest,
     RetrainRequest,
+    RotateRequest,
     TrainRequest,
     UpdateRequest,
 )
@@ -34,6 +36,8 @@ _BODIES: tuple[type[BaseModel], ...] = (
     CheckRequest,
     UpdateRequest,
     Decision,
+    KeyRequest,
+    RotateRequest,
 )
 
 _X = [
@@ -75,6 +79,7 @@ EVALUATE_EXAMPLE: dict[str, Any] = {
 CHECK_EXAMPLE: dict[str, Any] = {"X": _X, "y": ["no", "yes", "no", "yes"]}
 UPDATE_EXAMPLE: dict[str, Any] = {"tags": ["risk"], "description": "Trained on the applications of March."}
 DECISION_EXAMPLE: dict[str, Any] = {"rule": "costs", "costs": {"yes": {"no": 10}, "no": {"yes": 1}}}
+KEY_EXAMPLE: dict[str, Any] = {"name": "crm", "role": "predictor", "models": ["churn*"], "expires_in_days": 365}
 EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     TrainRequest: TRAIN_EXAMPLE,
     RetrainRequest: RETRAIN_EXAMPLE,
@@ -84,6 +89,8 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     CheckRequest: CHECK_EXAMPLE,
     UpdateRequest: UPDATE_EXAMPLE,
     Decision: DECISION_EXAMPLE,
+    KeyRequest: KEY_EXAMPLE,
+    RotateRequest: {"grace_s": 3600},
 }
 
 _PROBLEM: dict[str, Any] = {
@@ -116,13 +123,14 @@ _PROBLEM: dict[str, Any] = {
 
 _WHEN = {
     400: "the request is wrong: `errors` names the places",
-    403: "a browser's request from elsewhere",
+    401: "a key is asked for, and there is none, or one that is not valid",
+    403: "the key's role or models do not allow it, or a browser's request comes from elsewhere",
     406: "`Accept` excludes every format that there is an answer in",
     404: "no such model, model class or job, or a deleted model where an active one is needed",
     409: "the state of things does not allow it",
     413: "the body is over the limit",
     415: "the body is of a type or in a `Content-Encoding` that is not taken",
-    429: "too many trainings wait already (`Retry-After` says when to come back), or one took too much memory",
+    429: "too many calls, or trainings that wait (`Retry-After` says when to come back), or one took too much memory",
     500: "stored data does not match its checksum, or something unexpected",
     503: "the storage cannot be reached or written, or the server is stopping",
     504: "the training took too long",
@@ -133,7 +141,8 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe the errors of a route."""
     content = {problems.MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}}
     return {
-        status: {"description": _WHEN[status], "content": content} for status in (*statuses, 403, 406, 415, 500, 503)
+        status: {"description": _WHEN[status], "content": content}
+        for status in (*statuses, 401, 403, 406, 415, 429, 500, 503)
     }
 
 
@@ -201,6 +210,10 @@ def document(app: FastAPI) -> dict[str, Any]:
     for name, schema in bodies["$defs"].items():
         schemas[name] = _with_defaults_in_words(schema)
     schemas["Problem"] = _PROBLEM
+    made["components"]["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer", "bearerFormat": "my_ID_SECRET"}
+    }
+    made["security"] = [{}, {"key": []}]  # a key is needed if the yard asks for keys
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     for path in made["paths"].values():

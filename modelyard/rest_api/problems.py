@@ -39,6 +39,15 @@ def status_of(error: ModelyardError) -> int:
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
+def headers_of(error: ModelyardError) -> dict[str, str]:
+    """Return the headers that go with an error."""
+    if isinstance(error, errors.TooManyRequests):
+        return {"Retry-After": str(error.retry_after_s)}
+    if isinstance(error, errors.Unauthenticated):
+        return {"WWW-Authenticate": "Bearer"}
+    return {}
+
+
 def to_problem(error: ModelyardError, request_id: str | None, status: int | None = None) -> bytes:
     """Write an error as a problem document."""
     document = {

@@ -38,7 +38,19 @@ from modelyard.schemas.evaluations import (
 from modelyard.schemas.health import Backlog, Health
 from modelyard.schemas.hyperparams import from_texts, types_of
 from modelyard.schemas.jobs import Job, JobError, JobPage, JobProgress, WrongPlace
-from modelyard.schemas.keys import BOOTSTRAP, ROLES, Key, KeyList, KeyRequest, NewKey, Role, RotateRequest, Whoami, check_key_name
+from modelyard.schemas.keys import (
+    BOOTSTRAP,
+    ROLES,
+    Key,
+    KeyList,
+    KeyRequest,
+    NewKey,
+    Role,
+    RotateRequest,
+    Whoami,
+    check_key_name,
+    check_sent_key_name,
+)
 from modelyard.schemas.metrics import are_validated, baseline_of, headline, interval_of, is_loss, meaning, spoken_metric
 from modelyard.schemas.models import (
     Artifact,
@@ -88,21 +100,13 @@ from modelyard.schemas.requests import (
 from modelyard.schemas.targets import MOST_SINGLE_CLASSES, is_hopeless
 
 __all__ = [
-    "check_key_name",
-    "Whoami",
-    "RotateRequest",
-    "Role",
-    "NewKey",
-    "KeyRequest",
-    "KeyList",
-    "Key",
-    "ROLES",
     "BOOTSTRAP",
     "IDEMPOTENCY_KEY_PATTERN",
     "MODEL_ID_PATTERN",
     "MOST_PROBABLE",
     "MOST_SINGLE_CLASSES",
     "NAME_PATTERN",
+    "ROLES",
     "ActualAndPredicted",
     "Artifact",
     "Backlog",
@@ -136,6 +140,9 @@ __all__ = [
     "JobQuery",
     "JobStatus",
     "KeptEvaluation",
+    "Key",
+    "KeyList",
+    "KeyRequest",
     "Label",
     "LabelsValue",
     "LearningCurve",
@@ -149,6 +156,7 @@ __all__ = [
     "ModelQuery",
     "ModelWarning",
     "Name",
+    "NewKey",
     "PairDifference",
     "PredictRequest",
     "Prediction",
@@ -158,6 +166,8 @@ __all__ = [
     "Request",
     "ResolvedDecision",
     "RetrainRequest",
+    "Role",
+    "RotateRequest",
     "ServingRequest",
     "Status",
     "StatusFilter",
@@ -170,11 +180,14 @@ __all__ = [
     "Tracking",
     "TrainRequest",
     "UpdateRequest",
+    "Whoami",
     "WrongPlace",
     "are_validated",
     "baseline_of",
     "check_idempotency_key",
+    "check_key_name",
     "check_name",
+    "check_sent_key_name",
     "check_unicode",
     "field_error",
     "from_texts",

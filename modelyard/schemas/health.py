@@ -19,10 +19,11 @@ class Backlog(Frozen):
 
 
 class Health(Frozen):
-    """How the yard is; who shows no key where one is asked for hears the `status` alone. `storage` is `ok` or why it cannot be used, `models` the number of active ones.
+    """How the yard is: `storage` is `ok` or why it cannot be used, `models` the number of active ones.
 
     If models were found damaged, `storage` names them and `status` stays `ok`: the rest is served.
-    `tracking` is null if trainings are not tracked.
+    `tracking` is null if trainings are not tracked. Callers without a key hear the `status` alone, if keys are asked
+    for.
     """
 
     status: Literal["ok", "unavailable"]

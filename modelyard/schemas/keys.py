@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field
 
+from modelyard.errors import InvalidRequest
 from modelyard.schemas.base import Frozen, Request
 
 Role = Literal["reader", "predictor", "trainer", "admin"]
@@ -23,15 +24,26 @@ _PATTERN = re.compile(r"[A-Za-z0-9._*?-]{1,100}")
 def check_key_name(name: str) -> str:
     """Return the name of a key; raise ValueError if it is none, or one that is taken by the yard itself."""
     if not _NAME.fullmatch(name):
-        raise ValueError(f"a key's name must be 1 to 64 of letters, digits and ._-, a letter or digit first, got {name!r}")
+        raise ValueError(
+            f"a key's name must be 1 to 64 of letters, digits and ._-, a letter or digit first, got {name!r}"
+        )
     if name == BOOTSTRAP:
         raise ValueError(f"{name!r} is the name of the key in MODELYARD_ADMIN_KEY_FILE; take another one")
     return name
 
 
+def check_sent_key_name(name: str) -> str:
+    """Return what may be the name of a key that is there. Raises InvalidRequest."""
+    if not _NAME.fullmatch(name):
+        raise InvalidRequest(f"there can be no key named {name!r}")
+    return name
+
+
 def _check_pattern(pattern: str) -> str:
     if not _PATTERN.fullmatch(pattern):
-        raise ValueError(f"a pattern of model names must be of letters, digits, ._- and the wildcards * and ?, got {pattern!r}")
+        raise ValueError(
+            f"a pattern of model names must be of letters, digits, ._- and the wildcards * and ?, got {pattern!r}"
+        )
     return pattern
 
 
@@ -59,11 +71,11 @@ class Whoami(Frozen):
 
 
 class Key(Whoami):
-    """What is known of a key. Times are UTC, `last_used_on` is the day."""
+    """What is known of a key. Times are UTC, `last_used_on` is the day (`2026-11-26`)."""
 
     created_at: datetime
     expires_at: datetime | None = None
-    last_used_on: date | None = None
+    last_used_on: str | None = None
 
 
 class NewKey(Whoami):

@@ -129,7 +129,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """All that a yard keeps: models, jobs, evaluations, keys, and what a tracker is yet to be told, if anything is tracked.
+    """All that a yard keeps: models, jobs, evaluations, keys, and what a tracker is yet to be told, if one is.
 
     `runs` and `outbox` are folders, made by those who use them: for what a run is given and makes, on the file system
     of the artifacts, and for what waits for the tracker. `locks` are for what one process at a time may do.

@@ -361,8 +361,8 @@ def test_hyperparams_go_as_text() -> None:
 
 
 def test_a_full_queue_says_when_to_come_back() -> None:
-    status = faults.to_status(errors.TooManyRequests("full"), "id")
+    status = faults.to_status(errors.TooManyRequests("full", retry_after_s=7), "id")
     found = RetryInfo()
     assert [detail.Unpack(found) for detail in status.details].count(True) == 1
-    assert found.retry_delay.seconds == errors.TooManyRequests.retry_after_s
+    assert found.retry_delay.seconds == 7
     assert not any(detail.Is(RetryInfo.DESCRIPTOR) for detail in faults.to_status(errors.NotFound("no"), "id").details)

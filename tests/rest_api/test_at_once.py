@@ -15,6 +15,7 @@ import orjson
 import pytest
 import uvicorn
 
+from modelyard.calls import ANYONE
 from modelyard.ml_core.desk import Desk
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.app import create_app
@@ -150,7 +151,7 @@ def test_a_large_answer_to_a_small_request_takes_the_ordinary_way(yard: Yard) ->
             assert b"\r\nvary: accept-encoding\r\n" in first[0]
             assert [told(other) for other in others] == [told(first)] * 2
             assert talk.passed_on == ["/predict"] * 3
-            assert [*talk.protocol._heads._known.values()] == [-1]  # its body is predicted once
+            assert [*talk.protocol._heads._known.values()] == [(-1, ANYONE)]  # its body is predicted once
 
     asyncio.run(run())
 
@@ -305,7 +306,7 @@ def test_known_heads_do_not_grow_without_end(yard: Yard) -> None:
             for i in range(1100):
                 heads.learn(b"%d" % i, {"headers": [(b"content-length", b"5")]})
             assert 0 < len(heads._known) <= 1024
-            assert heads.get(b"1099") == 5
+            assert heads.get(b"1099") == (5, ANYONE)
 
     asyncio.run(run())
 

@@ -49,7 +49,7 @@ def show() -> None:
 
 def _look() -> _Seen:
     jobs = jobs_under_way.recent_jobs()
-    return _Seen(session.yard().health().models, tuple(job.job_id for job in jobs if not job.ended))
+    return _Seen(session.yard().health().models or 0, tuple(job.job_id for job in jobs if not job.ended))
 
 
 @st.fragment(run_every=_LOOK_EVERY_S)

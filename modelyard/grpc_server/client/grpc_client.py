@@ -58,6 +58,11 @@ _CALLS: dict[str, tuple[str, type[Message]]] = {
     "get_decision": ("GetDecision", pb.GetDecisionRequest),
     "get_history": ("GetHistory", pb.GetHistoryRequest),
     "list_evaluations": ("ListEvaluations", pb.ListEvaluationsRequest),
+    "create_key": ("CreateKey", pb.CreateKeyRequest),
+    "list_keys": ("ListKeys", pb.ListKeysRequest),
+    "revoke_key": ("RevokeKey", pb.RevokeKeyRequest),
+    "rotate_key": ("RotateKey", pb.RotateKeyRequest),
+    "whoami": ("Whoami", pb.WhoamiRequest),
     "health": ("HealthCheck", pb.HealthCheckRequest),
 }
 """The calls without a table that have one answer."""
@@ -148,7 +153,9 @@ class GrpcClient(Client):
     def _call(self, verb: str, **fields: Any) -> Any:
         method, message = _CALLS[verb]
         decided = {name: to_messages.decision(value) for name, value in fields.items() if isinstance(value, Decision)}
-        return self._send(method, message(**{**fields, **decided}))
+        flat = fields.pop("request", None)
+        asked = {} if flat is None else flat.model_dump(exclude_none=True)
+        return self._send(method, message(**{**fields, **decided, **asked}))
 
     def _read(self, kind: type[AnswerT], answer: Any) -> AnswerT:
         return from_messages.read(kind, answer)

@@ -154,6 +154,31 @@ class ModelServiceStub:
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.WatchJobRequest.SerializeToString,
                 response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Job.FromString,
                 _registered_method=True)
+        self.CreateKey = channel.unary_unary(
+                '/modelyard.v1.ModelService/CreateKey',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.CreateKeyRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.NewKey.FromString,
+                _registered_method=True)
+        self.ListKeys = channel.unary_unary(
+                '/modelyard.v1.ModelService/ListKeys',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListKeysRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListKeysResponse.FromString,
+                _registered_method=True)
+        self.RevokeKey = channel.unary_unary(
+                '/modelyard.v1.ModelService/RevokeKey',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.RevokeKeyRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.RevokeKeyResponse.FromString,
+                _registered_method=True)
+        self.RotateKey = channel.unary_unary(
+                '/modelyard.v1.ModelService/RotateKey',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.RotateKeyRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.NewKey.FromString,
+                _registered_method=True)
+        self.Whoami = channel.unary_unary(
+                '/modelyard.v1.ModelService/Whoami',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.WhoamiRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.WhoamiResponse.FromString,
+                _registered_method=True)
         self.HealthCheck = channel.unary_unary(
                 '/modelyard.v1.ModelService/HealthCheck',
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.HealthCheckRequest.SerializeToString,
@@ -334,6 +359,41 @@ class ModelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateKey(self, request, context):
+        """Makes a key for a person or a program, and shows it: this once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListKeys(self, request, context):
+        """Lists the keys that were not revoked, by name, never what is shown to a server.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeKey(self, request, context):
+        """Makes a key invalid for the next call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateKey(self, request, context):
+        """Puts another key in the place of one, which stays valid for a while if that is asked for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Whoami(self, request, context):
+        """Says who calls.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def HealthCheck(self, request, context):
         """Says how the yard is, as GET /health does.
         """
@@ -463,6 +523,31 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.WatchJob,
                     request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.WatchJobRequest.FromString,
                     response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Job.SerializeToString,
+            ),
+            'CreateKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateKey,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.CreateKeyRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.NewKey.SerializeToString,
+            ),
+            'ListKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListKeys,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListKeysRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListKeysResponse.SerializeToString,
+            ),
+            'RevokeKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeKey,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.RevokeKeyRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.RevokeKeyResponse.SerializeToString,
+            ),
+            'RotateKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateKey,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.RotateKeyRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.NewKey.SerializeToString,
+            ),
+            'Whoami': grpc.unary_unary_rpc_method_handler(
+                    servicer.Whoami,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.WhoamiRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.WhoamiResponse.SerializeToString,
             ),
             'HealthCheck': grpc.unary_unary_rpc_method_handler(
                     servicer.HealthCheck,
@@ -1118,6 +1203,141 @@ class ModelService:
             '/modelyard.v1.ModelService/WatchJob',
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.WatchJobRequest.SerializeToString,
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/CreateKey',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.CreateKeyRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.NewKey.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/ListKeys',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListKeysRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/RevokeKey',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.RevokeKeyRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.RevokeKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/RotateKey',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.RotateKeyRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.NewKey.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Whoami(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/Whoami',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.WhoamiRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.WhoamiResponse.FromString,
             options,
             channel_credentials,
             insecure,

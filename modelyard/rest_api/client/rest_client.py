@@ -54,6 +54,11 @@ _ROUTES = {
     "get_history": ("GET", "/models/{model_id}/history"),
     "list_evaluations": ("GET", "/models/{model_id}/evaluations"),
     "get_artifact": ("GET", "/models/{model_id}/artifact"),
+    "create_key": ("POST", "/keys"),
+    "list_keys": ("GET", "/keys"),
+    "revoke_key": ("DELETE", "/keys/{name}"),
+    "rotate_key": ("POST", "/keys/{name}/rotate"),
+    "whoami": ("GET", "/whoami"),
     "health": ("GET", "/health"),
 }
 """The calls without a table. A field that the path does not name goes into the query, a request into the body."""

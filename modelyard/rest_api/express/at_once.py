@@ -9,10 +9,10 @@ tried, so that all of it is said in one place.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
-from modelyard.calls import Call, request_id
-from modelyard.errors import PermissionDenied
+from modelyard.calls import ANYONE, Call, Identity, request_id
+from modelyard.errors import ModelyardError
 from modelyard.ml_core.desk import SMALL_BYTES, Answer, Desk
 from modelyard.rest_api.bodies import parse_json
 from modelyard.rest_api.express.gathering import GatheringProtocol
@@ -29,6 +29,9 @@ _OTHERS = frozenset({b"origin", b"expect", b"x-request-id", b"content-encoding"}
 _NEVER = -1
 """In the place of a length: no body is so long."""
 
+Known: TypeAlias = tuple[int, Identity]
+"""The length of the body behind a head, and who calls."""
+
 _MOST_HEADS, _MOST_HEAD_BYTES = 1024, 1024
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\n%bserver-timing: %b\r\ncontent-length: %d\r\ncontent-type: application/json\r\n"
@@ -42,7 +45,7 @@ class KnownHeads:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._most_body_bytes = min(SMALL_BYTES, gate.max_body_bytes)
-        self._known: dict[bytes, int] = {}
+        self._known: dict[bytes, Known] = {}
         self.get = self._known.get
 
     def learn(self, head: bytes, scope: Any) -> None:
@@ -55,16 +58,18 @@ class KnownHeads:
             return
         try:
             self._gate.check_origin(headers)
-        except PermissionDenied:
+            identity = self._gate.identify(headers, "")
+            identity.require("predict")
+        except ModelyardError:
             return
         if int(declared) <= self._most_body_bytes:
             if len(self._known) >= _MOST_HEADS:
                 self._known.clear()
-            self._known[head] = int(declared)
+            self._known[head] = int(declared), identity
 
     def leave(self, head: bytes) -> None:
         """Leave a head to the parser from now on: the answers behind it are large."""
-        self._known[head] = _NEVER
+        self._known[head] = _NEVER, ANYONE
 
 
 class AtOnceProtocol(GatheringProtocol):
@@ -91,13 +96,14 @@ class AtOnceProtocol(GatheringProtocol):
             super().data_received(data)
         else:
             end = data.find(_END) + len(_END)
-            length = self._heads.get(data[:end])
-            if length is None:
+            known = self._heads.get(data[:end])
+            length, identity = known or (_NEVER, ANYONE)
+            if known is None:
                 if data.startswith(_BEGIN) and len(_BEGIN) < end <= _MOST_HEAD_BYTES:
                     self._new_head = data[:end]
                 super().data_received(data)
             elif len(data) == end + length:
-                self._answer(data, end)
+                self._answer(data, end, identity)
             elif len(data) == end:
                 self._unset_keepalive_if_required()
                 self._unread = data  # many clients send the body in a packet of its own
@@ -122,11 +128,12 @@ class AtOnceProtocol(GatheringProtocol):
             if not self.parser.should_upgrade() and self.cycle.keep_alive:
                 self._heads.learn(head, self.scope)
 
-    def _answer(self, data: bytes, body_at: int) -> None:
+    def _answer(self, data: bytes, body_at: int, identity: Identity) -> None:
         self._answering = True
-        call = Call(self._calls, DOOR, "POST /predict", request_id=request_id(None))
+        call = Call(self._calls, DOOR, "POST /predict", request_id=request_id(None), identity=identity)
         read = partial(parse_json, data[body_at:], PredictRequest)
         try:
+            identity.check()
             self._desk.predict_soon(call, read, write_json, partial(self._write, data, body_at, call))
         except Exception:  # noqa: BLE001 - the ordinary way meets it again, and answers it
             self._answered(data)

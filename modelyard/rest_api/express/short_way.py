@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from modelyard import calls
 from modelyard.ml_core.desk import SMALL_BYTES, Answer, Desk
 from modelyard.rest_api.bodies import parse_json
 from modelyard.rest_api.express import cut_out
@@ -47,6 +48,7 @@ class ShortWay:
         if not (is_ours and is_plain(scope["headers"], self._judged)):
             await self._app(scope, receive, send)
             return
+        calls.name_verb("predict")
         body = await _read(receive)
         if len(body) > SMALL_BYTES:
             found = await predict_large(self._desk, body)

@@ -17,7 +17,7 @@ def router(desk: Desk) -> APIRouter:
     """Make the routes of the service itself."""
     routes = APIRouter(tags=["service"])
 
-    @routes.get("/health", responses=error_responses())
+    @routes.get("/health", responses=error_responses(), response_model_exclude_unset=True)
     async def health() -> Health:
         """Say how the yard is. Always 200: `status` says whether it can serve."""
         return await desk.health()
@@ -33,9 +33,9 @@ def router(desk: Desk) -> APIRouter:
         """Say that the yard can serve; 503 while it cannot."""
         found = await desk.health()
         if found.status == "ok":
-            return JSONResponse(found.model_dump())
+            return JSONResponse(found.model_dump(exclude_unset=True))
         calls.ends_as(Unavailable.code)
-        return JSONResponse(found.model_dump(), status_code=503)
+        return JSONResponse(found.model_dump(exclude_unset=True), status_code=503)
 
     @routes.get("/model-classes", responses=error_responses())
     async def model_classes() -> list[ModelClassInfo]:

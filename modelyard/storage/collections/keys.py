@@ -130,7 +130,9 @@ class KeyCollection:
         except OSError as error:
             raise InvalidRequest(f"MODELYARD_ADMIN_KEY_FILE: cannot read {path}: {error.strerror}") from None
         if take_apart(shown) is None:
-            raise InvalidRequest(f"MODELYARD_ADMIN_KEY_FILE: {path} must hold one key, as `modelyard keys generate` prints one")
+            raise InvalidRequest(
+                f"MODELYARD_ADMIN_KEY_FILE: {path} must hold one key, as `modelyard keys generate` prints one"
+            )
         secret = _secret(shown)
         with self._documents.transaction() as transaction:
             before = transaction.get(KEYS, BOOTSTRAP) or {"secrets": []}

@@ -238,7 +238,9 @@ class ModelStore:
         with self._documents.reading():
             named = self._index.by_id
             return [
-                what for model_id, what in list(self._damaged.items()) if model_id in named and sees(named[model_id].name)
+                what
+                for model_id, what in list(self._damaged.items())
+                if model_id in named and sees(named[model_id].name)
             ]
 
     def check(self) -> None:
