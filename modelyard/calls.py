@@ -138,14 +138,17 @@ class Call:
         """The name of who makes the call."""
         return self.identity.name
 
-    def enter(self, identity: Identity, verb: str) -> None:
-        """Let somebody in who wants to use a verb. Raises Unauthenticated, PermissionDenied."""
-        self.identity = identity
-        self.ask(verb)
+    def check_may(self, verb: str) -> None:
+        """Refuse a caller who may not use a verb. Raises Unauthenticated, PermissionDenied."""
+        try:
+            self.identity.require(verb)
+        except ModelyardError:
+            self.verb = verb
+            raise
 
     def ask(self, verb: str) -> None:
         """Say which verb the call asks for, unless that is known. Raises Unauthenticated, PermissionDenied."""
-        self.identity.require(verb)
+        self.check_may(verb)
         self.verb = self.verb or verb
 
     def refusal(self, error: BaseException) -> ModelyardError:
@@ -232,6 +235,13 @@ def name_verb(name: str) -> bool:
         return False
     call.ask(name)
     return True
+
+
+def check_may(verb: str) -> None:
+    """Refuse the caller of the call under way if they may not use a verb. Raises Unauthenticated, PermissionDenied."""
+    call = _under_way.get()
+    if call is not None:
+        call.check_may(verb)
 
 
 def who() -> Identity:

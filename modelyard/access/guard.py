@@ -66,7 +66,7 @@ class Holder(Identity):
     def require(self, verb: str) -> None:
         if self.may(verb):
             return
-        if self.limited and verb in permissions.WHOLE:
+        if permissions.grants(self.role, verb):
             raise PermissionDenied(f"key {self.name!r} is limited to some models and may not use {verb!r}")
         needed = permissions.NEEDED[verb]
         raise PermissionDenied(f"{verb!r} needs the role {needed!r}, key {self.name!r} has {self.role!r}")

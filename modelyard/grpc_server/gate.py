@@ -203,7 +203,8 @@ class Gate:
     def _let_in(self, call: RpcCall, verb: str) -> None:
         if self._closed:
             raise Unavailable("the server is shutting down")
-        call.enter(self.identify(call.wire_metadata, call.address), verb)
+        call.identity = self.identify(call.wire_metadata, call.address)
+        call.check_may(verb)
 
 
 def snake_case(name: str) -> str:

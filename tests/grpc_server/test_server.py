@@ -20,6 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from modelyard import calls, errors
+from modelyard.access.guard import Guard
 from modelyard.bootstrap import build
 from modelyard.calls import Calls
 from modelyard.errors import FieldError, ModelyardError
@@ -127,6 +128,7 @@ class Refusing:
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
         self.calls = Calls()
+        self.guard = Guard(None)
 
     @property
     def loaded(self) -> Refusing:

@@ -241,7 +241,7 @@ def test_as_many_run_at_a_time_as_there_are_slots(storage_dir: Path, tmp_path: P
 def test_a_full_queue_refuses_more(storage_dir: Path) -> None:
     with opened(storage_dir, replace(NO_GRACE, queue=1)) as jobs:
         running, queued = order(jobs, "wait"), order(jobs, "wait")
-        with pytest.raises(errors.TooManyRequests, match="2 trainings run or wait"):
+        with pytest.raises(errors.TooManyRequests, match="the queue is full: 1 trainings may wait"):
             order(jobs, "wait")
         jobs.cancel(queued.job_id)
         jobs.cancel(order(jobs, "wait").job_id)

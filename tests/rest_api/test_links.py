@@ -85,6 +85,6 @@ def test_a_slash_at_the_end_of_a_root_path_is_nothing() -> None:
 def test_a_server_on_all_addresses_is_found_by_either_family(command: list[str], tmp_path: Path) -> None:
     port = doors.free_port()
     whole = [sys.executable, "-m", "modelyard", *command, "--host", "::", "--port", str(port)]
-    with doors.serving(whole, tmp_path / "models_storage"):
+    with doors.serving(whole, tmp_path / "models_storage", MODELYARD_AUTH="none"):
         doors.wait_until_listening("127.0.0.1", port)
         doors.wait_until_listening("::1", port)

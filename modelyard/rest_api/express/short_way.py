@@ -48,7 +48,7 @@ class ShortWay:
         if not (is_ours and is_plain(scope["headers"], self._judged)):
             await self._app(scope, receive, send)
             return
-        calls.name_verb("predict")
+        calls.check_may("predict")
         body = await _read(receive)
         if len(body) > SMALL_BYTES:
             found = await predict_large(self._desk, body)
