@@ -200,7 +200,8 @@ class Desk:
 
     async def ask(self, verb: Callable[Concatenate[Yard, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a verb in a thread, such as `ask(Yard.get_report, reference)`: most verbs look or wait, and no more."""
-        return await self._waiting.run(verb, self._yard, *args, **kwargs)
+        of_this_yard: Callable[P, T] = getattr(self._yard, verb.__name__)
+        return await self._waiting.run(of_this_yard, *args, **kwargs)
 
     async def wait(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run in a thread what a door does with a request before it orders anything, such as keeping it on disk."""
