@@ -117,6 +117,8 @@ def fitting_requests(method: Any) -> list[bytes]:
         request.X.CopyFrom(table)
     if method.name == "Evaluate":
         request.model_ids.append("small")
+    if method.name == "CreateKey":
+        request.name, request.role = "crm", "reader"
     if method.name == "SetDecision":
         request.decision.rule = "most_probable"
     return [request.SerializeToString()]
