@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -44,8 +44,8 @@ def run(runs: int = RUNS, seconds: float = 4.0) -> str:
         with GrpcClient(f"127.0.0.1:{servers['ours'].port}") as client:
             client.train(TrainRequest(model_class_key="logistic_regression", X=X, y=y, name="bench"))
             client.predict(PredictRequest(model_id="bench", X=X.head(1)))  # loads it
-        one = _body(Path(folder) / "one", [list(row) for row in X.head(1).rows()])
-        many = _body(Path(folder) / "many", {name: X[name].to_list()[:MANY_ROWS] for name in X.columns})
+        one = request_file(Path(folder) / "one", [list(row) for row in X.head(1).rows()])
+        many = request_file(Path(folder) / "many", {name: X[name].to_list()[:MANY_ROWS] for name in X.columns})
         for body, what, rows, target in (
             (one, "1 row, requests/s", 1, f"ratio {ONE_ROW_TARGET}"),
             (many, f"{MANY_ROWS:,} rows of {X.width} columns, rows/s", MANY_ROWS, f"{MANY_ROWS_TARGET:,} rows/s"),
@@ -60,14 +60,15 @@ def run(runs: int = RUNS, seconds: float = 4.0) -> str:
 def _servers(folder: Path) -> Iterator[dict[str, Server]]:
     def empty(loop: str) -> AbstractContextManager[Server]:
         command = [sys.executable, "-m", "benchmarks.grpc_floor"]
-        return serving(lambda port: [*command, str(port), loop], _answers, log=folder / f"{loop}.log")
+        return serving(lambda port: [*command, str(port), loop], is_up, log=folder / f"{loop}.log")
 
-    ours = our_server(folder / "yard", log=folder / "ours.log", door="grpc", is_up=_answers)
+    ours = our_server(folder / "yard", log=folder / "ours.log", door="grpc", is_up=is_up)
     with ours as server, empty("asyncio") as asyncio, empty("uvloop") as uvloop:
         yield {"ours": server, "asyncio": asyncio, "uvloop": uvloop}
 
 
-def _answers(server: Server) -> bool:
+def is_up(server: Server) -> bool:
+    """Whether a gRPC server takes calls."""
     with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         try:
             grpc.channel_ready_future(channel).result(0.2)
@@ -76,26 +77,27 @@ def _answers(server: Server) -> bool:
     return True
 
 
-def _body(path: Path, X: list[list[object]] | dict[str, list[object]]) -> Path:
+def request_file(path: Path, X: list[list[object]] | dict[str, list[object]], model_id: str = "bench") -> Path:
     """Write a request as it goes over the wire: no compression, the length, the message."""
     ((table, _),) = table_chunks.chunks(X, 2**26)
-    message = pb.PredictRequest(model_id="bench", X=table).SerializeToString()
+    message = pb.PredictRequest(model_id=model_id, X=table).SerializeToString()
     path.write_bytes(b"\0" + len(message).to_bytes(4, "big") + message)
     return path
 
 
 def _round(servers: dict[str, Server], body: Path, connections: int, seconds: float) -> Round:
-    return {name: _drive(server, body, connections, seconds) for name, server in servers.items()}
+    return {name: drive_one(server, body, connections, seconds) for name, server in servers.items()}
 
 
-def _drive(server: Server, body: Path, connections: int, seconds: float) -> Load:
+def drive_one(server: Server, body: Path, connections: int, seconds: float, headers: Sequence[str] = ()) -> Load:
+    """Send a request over so many connections, each waiting for its answer. Raises RuntimeError if one fails."""
     found = drive(
         server.url(PATH),
         body,
         connections=connections,
         seconds=seconds,
         content_type="application/grpc",
-        headers=["te: trailers"],
+        headers=["te: trailers", *headers],
         http2=True,
     )
     if found.failed:
