@@ -49,7 +49,7 @@ def load_pair(context: ssl.SSLContext, certificate: PemFile, key: PemFile) -> Pa
     chain, secret = certificate.read(), key.read()
     try:
         # The name is private, but ssl tells in no other way what a certificate of one's own says.
-        said = _ssl._test_decode_cert(str(certificate.path))
+        said = _ssl._test_decode_cert(str(certificate.path))  # type: ignore[attr-defined]
     except ssl.SSLError:
         raise certificate.wrong("a certificate in PEM") from None
 

@@ -7,7 +7,6 @@ cannot be used leave the ones before in place, and the log says why.
 from __future__ import annotations
 
 import logging
-import os
 import ssl
 import threading
 import time
@@ -71,11 +70,6 @@ class IdentityFiles:
         else:
             log.info("TLS by a certificate that is good until %s", self._identity.end)
 
-    def have_changed(self) -> bool:
-        """Whether there is another identity that can be used."""
-        before = self._identity
-        return self.identity() is not before
-
     def identity(self) -> Identity:
         """Return what the files hold; what they held before, if that cannot be used."""
         with self._lock:
@@ -132,7 +126,7 @@ def server_context(files: IdentityFiles) -> ssl.SSLContext:
 
 def _mark(path: Path) -> _Mark:
     try:
-        found = os.stat(path)
+        found = path.stat()
     except OSError:
         return None
     return found.st_mtime_ns, found.st_ino, found.st_size

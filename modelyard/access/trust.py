@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelyard.access.pem import Pair, PemFile, load_authorities, load_pair
 from modelyard.errors import InvalidRequest
+
+Name = str | os.PathLike[str] | None
+"""Of a file; empty is as good as None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +22,9 @@ class Trust:
     `client_key_file` are for servers that want a certificate of their callers. All files are in PEM.
     """
 
-    ca_file: str | os.PathLike[str] | None = None
-    client_cert_file: str | os.PathLike[str] | None = None
-    client_key_file: str | os.PathLike[str] | None = None
+    ca_file: Name = None
+    client_cert_file: Name = None
+    client_key_file: Name = None
     server_name: str | None = None
 
     def load_into(self, context: ssl.SSLContext) -> tuple[bytes | None, Pair | None]:
@@ -45,8 +47,17 @@ class Trust:
         return authorities, pair
 
 
-def read_trust(environment: Mapping[str, str] = os.environ, **given: str | os.PathLike[str] | None) -> Trust:
-    """Read whom to trust: what is `given`, else the environment's `MODELYARD_CA_FILE` and its like."""
-    names = ("ca_file", "client_cert_file", "client_key_file", "server_name")
-    found = {name: given.get(name) or environment.get(f"MODELYARD_{name.upper()}") or None for name in names}
-    return Trust(**found)  # type: ignore[arg-type]
+USUAL = Trust()
+"""The usual authorities, and no certificate of one's own."""
+
+
+def read_trust(
+    *, ca_file: Name = None, client_cert_file: Name = None, client_key_file: Name = None, server_name: str | None = None
+) -> Trust:
+    """Return whom to trust: as given, and for the rest as the environment says (`MODELYARD_CA_FILE` and its like)."""
+    return Trust(
+        ca_file=ca_file or os.environ.get("MODELYARD_CA_FILE"),
+        client_cert_file=client_cert_file or os.environ.get("MODELYARD_CLIENT_CERT_FILE"),
+        client_key_file=client_key_file or os.environ.get("MODELYARD_CLIENT_KEY_FILE"),
+        server_name=server_name or os.environ.get("MODELYARD_SERVER_NAME"),
+    )
