@@ -23,8 +23,8 @@ class PemFile:
         """Return its bytes. Raises InvalidRequest."""
         try:
             return self.path.read_bytes()
-        except OSError as error:
-            raise self.wrong(f"a file that can be read ({error.strerror})") from None
+        except (OSError, ValueError) as error:  # no path may hold a NUL
+            raise self.wrong(f"a file that can be read ({getattr(error, 'strerror', None) or error})") from None
 
     def wrong(self, wanted: str) -> InvalidRequest:
         """Return the error that says what the file must be."""
@@ -58,12 +58,13 @@ def load_pair(context: ssl.SSLContext, certificate: PemFile, key: PemFile) -> Pa
 
     try:
         context.load_cert_chain(certificate.path, key.path, refuse_password)
-    except ssl.SSLError as error:
-        if error.reason in _MISMATCHES:
+    except OSError as error:  # of ssl, or because the file has just gone
+        reason = getattr(error, "reason", error.strerror)
+        if reason in _MISMATCHES:
             raise key.wrong(f"the private key of the certificate {str(certificate.path)!r}") from None
         if b"PRIVATE KEY" not in secret:
             raise key.wrong("a private key in PEM") from None
-        raise certificate.wrong(f"a certificate with a key that can be used ({error.reason})") from None
+        raise certificate.wrong(f"a certificate with a key that can be used ({reason})") from None
     names = [name for kind, name in said.get("subjectAltName", ()) if kind == "DNS"]
     names += [name for kind, name in said.get("subjectAltName", ()) if kind == "IP Address"]
     return Pair(chain, secret, (names or [""])[0], ssl.cert_time_to_seconds(said["notAfter"]))

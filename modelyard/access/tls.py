@@ -27,7 +27,7 @@ _Mark = tuple[int, int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class Certificate:
     """What a server shows its callers, and what it wants of them."""
 
     pair: Pair
@@ -49,8 +49,8 @@ class Identity:
         return f"{datetime.fromtimestamp(self.pair.ends, UTC):%Y-%m-%d}"
 
 
-class IdentityFiles:
-    """The files of a server's identity, which are read again whenever they have changed.
+class CertificateFiles:
+    """The files of a server's certificate, which are read again whenever they have changed.
 
     Making one reads them. Raises InvalidRequest if one is missing or cannot be used.
     """
@@ -61,21 +61,21 @@ class IdentityFiles:
         self._authorities = authorities and PemFile("setting MODELYARD_TLS_CLIENT_CA_FILE", authorities)
         self._lock = threading.Lock()
         self._seen: list[_Mark] = []
-        self._identity = self._read()
+        self._current = self._read()
 
     def announce(self) -> None:
         """Log how long the certificate is good for."""
-        if self._identity.has_expired:
-            log.warning("the certificate expired on %s: callers refuse it", self._identity.end)
+        if self._current.has_expired:
+            log.warning("the certificate expired on %s: callers refuse it", self._current.end)
         else:
-            log.info("TLS by a certificate that is good until %s", self._identity.end)
+            log.info("TLS by a certificate that is good until %s", self._current.end)
 
-    def identity(self) -> Identity:
+    def current(self) -> Certificate:
         """Return what the files hold; what they held before, if that cannot be used."""
         with self._lock:
             if self._marks() != self._seen:
                 self._renew()
-            return self._identity
+            return self._current
 
     def _renew(self) -> None:
         try:
@@ -83,13 +83,13 @@ class IdentityFiles:
         except InvalidRequest as error:
             log.error("the renewed certificate is not taken up: %s", error.detail)  # noqa: TRY400 - no defect of ours
             return
-        if found.has_expired and not self._identity.has_expired:
+        if found.has_expired and not self._current.has_expired:
             log.error("the renewed certificate is not taken up: it expired on %s", found.end)
             return
-        self._identity = found
+        self._current = found
         log.info("took up a renewed certificate, good until %s", found.end)
 
-    def _read(self) -> Identity:
+    def _read(self) -> Certificate:
         while True:
             self._seen = self._marks()
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -100,25 +100,25 @@ class IdentityFiles:
                 authorities = load_authorities(context, self._authorities)
                 context.verify_mode = ssl.CERT_OPTIONAL
             if self._marks() == self._seen:  # otherwise they were written meanwhile, and do not belong together
-                return Identity(pair, authorities, context)
+                return Certificate(pair, authorities, context)
 
     def _marks(self) -> list[_Mark]:
         return [_mark(file.path) for file in (self._certificate, self._key, self._authorities) if file]
 
 
-def identity_files(settings: Settings) -> IdentityFiles | None:
+def certificate_files(settings: Settings) -> CertificateFiles | None:
     """Read the files of the settings; None if the servers speak without TLS. Raises InvalidRequest."""
     if settings.tls_cert_file is None or settings.tls_key_file is None:
         return None
-    return IdentityFiles(settings.tls_cert_file, settings.tls_key_file, settings.tls_client_ca_file)
+    return CertificateFiles(settings.tls_cert_file, settings.tls_key_file, settings.tls_client_ca_file)
 
 
-def server_context(files: IdentityFiles) -> ssl.SSLContext:
+def server_context(files: CertificateFiles) -> ssl.SSLContext:
     """Make the context of a server of Python, which begins each connection with what the files hold then."""
-    context = files.identity().context
+    context = files.current().context
 
     def choose(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
-        connection.context = files.identity().context
+        connection.context = files.current().context
 
     context.sni_callback = choose  # called at the begin of each handshake, with or without a name
     return context

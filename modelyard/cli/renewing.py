@@ -11,22 +11,22 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from modelyard.access.tls import IdentityFiles
+    from modelyard.access.tls import CertificateFiles
 
 _LOOK_AGAIN_S = 1.0
 
 
 @contextmanager
-def renewing(files: IdentityFiles | None) -> Iterator[None]:
+def renewing(files: CertificateFiles | None) -> Iterator[None]:
     """Serve within the block until SIGTERM; if that was sent because the files were renewed, run the command again."""
     if files is None:
         yield
         return
-    first, over, renewed = files.identity(), threading.Event(), threading.Event()
+    first, over, renewed = files.current(), threading.Event(), threading.Event()
 
     def watch() -> None:
         while not over.wait(_LOOK_AGAIN_S):
-            if files.identity() is not first:
+            if files.current() is not first:
                 renewed.set()
                 os.kill(os.getpid(), signal.SIGTERM)
                 return

@@ -15,7 +15,7 @@ from modelyard.cli.connection import Storage, settings_with
 if TYPE_CHECKING:
     from types import FrameType
 
-    from modelyard.access.tls import IdentityFiles
+    from modelyard.access.tls import CertificateFiles
     from modelyard.dashboard.doors import Doors
     from modelyard.settings import Settings
 
@@ -84,13 +84,13 @@ def dashboard(
     owned: Owned = False,
 ) -> None:
     """Serve the dashboard until Ctrl-C; it works on the servers, REST and gRPC."""
-    from modelyard.access.tls import identity_files
+    from modelyard.access.tls import certificate_files
     from modelyard.cli.doors import require_free
     from modelyard.cli.renewing import renewing
     from modelyard.dashboard.server import serve
 
     settings = _server_settings(host=host, dashboard_port=port, storage_dir=storage)
-    files = identity_files(settings)
+    files = certificate_files(settings)
     require_free(settings.host, settings.dashboard_port, "--port or MODELYARD_DASHBOARD_PORT")
     _stop_on_signals(owned=owned)
     with renewing(files):
@@ -107,15 +107,15 @@ def dashboard(
 
 def _server_settings(**overrides: Any) -> Settings:
     """Read the settings. What keeps a server from serving is said here: once, and before anything begins."""
-    from modelyard.access.tls import identity_files
+    from modelyard.access.tls import certificate_files
 
     settings = settings_with(**overrides)
     settings.check_exposure()
-    identity_files(settings)
+    certificate_files(settings)
     return settings
 
 
-def _doors_of_dashboard(settings: Settings, files: IdentityFiles | None) -> Doors:
+def _doors_of_dashboard(settings: Settings, files: CertificateFiles | None) -> Doors:
     from modelyard.cli.doors import address_of
     from modelyard.dashboard.doors import Doors
 
@@ -128,7 +128,7 @@ def _doors_of_dashboard(settings: Settings, files: IdentityFiles | None) -> Door
             settings.dashboard_rest_url or f"https://{rest}", settings.dashboard_grpc_target or f"grpcs://{grpc}"
         )
     # The servers of this machine show the dashboard's own certificate, which need not name their address.
-    name = files.identity().pair.name.replace("*", "yard")
+    name = files.current().pair.name.replace("*", "yard")
     return Doors(f"https://{rest}", f"grpcs://{grpc}", str(settings.tls_cert_file), name)
 
 

@@ -14,7 +14,7 @@ from grpc_health.v1 import health as health_service
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
-from modelyard.access.tls import HANDSHAKE_S, IdentityFiles, identity_files
+from modelyard.access.tls import HANDSHAKE_S, CertificateFiles, certificate_files
 from modelyard.errors import Unavailable
 from modelyard.grpc_server import health
 from modelyard.grpc_server.gate import TRANSPORT_FACTOR, Gate, snake_case
@@ -60,7 +60,7 @@ async def running(yard: Yard, settings: Settings) -> AsyncIterator[int]:
     At its end health says NOT_SERVING, then no call is let in any more, and those under way are finished. Closes the
     core. Raises Unavailable if the port is taken.
     """
-    files = identity_files(settings)
+    files = certificate_files(settings)
     desk = Desk(yard)
     gate = Gate(desk.calls, desk.guard, settings.grpc_max_message_bytes)
     service = ModelService(desk, max_body_bytes=settings.max_body_bytes)
@@ -121,7 +121,7 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
     ]
 
 
-def _listen(server: WireServer, settings: Settings, files: IdentityFiles | None) -> int:
+def _listen(server: WireServer, settings: Settings, files: CertificateFiles | None) -> int:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     credentials = None
     if files is not None:

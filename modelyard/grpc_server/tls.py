@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import grpc
 
-from modelyard.access.tls import Identity, IdentityFiles
+from modelyard.access.tls import Certificate, CertificateFiles
 
 
-def server_credentials(files: IdentityFiles) -> grpc.ServerCredentials:
+def server_credentials(files: CertificateFiles) -> grpc.ServerCredentials:
     """Return the credentials of a server, which begins each connection with what the files hold then."""
-    shown = files.identity()
+    shown = files.current()
 
     def renewed() -> grpc.ServerCertificateConfiguration | None:
         nonlocal shown
-        found = files.identity()
+        found = files.current()
         if found is shown:
             return None
         shown = found
@@ -24,6 +24,6 @@ def server_credentials(files: IdentityFiles) -> grpc.ServerCredentials:
     )
 
 
-def _configuration(identity: Identity) -> grpc.ServerCertificateConfiguration:
-    pair = (identity.pair.key, identity.pair.chain)
-    return grpc.ssl_server_certificate_configuration([pair], identity.authorities)
+def _configuration(certificate: Certificate) -> grpc.ServerCertificateConfiguration:
+    pair = (certificate.pair.key, certificate.pair.chain)
+    return grpc.ssl_server_certificate_configuration([pair], certificate.authorities)

@@ -12,7 +12,7 @@ from typing import Any
 
 import uvicorn
 
-from modelyard.access.tls import IdentityFiles, identity_files, server_context
+from modelyard.access.tls import CertificateFiles, certificate_files, server_context
 from modelyard.ml_core.desk import AFTER_TRAININGS_S, Desk
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.app import create_app
@@ -48,8 +48,8 @@ def make_server(yard: Yard, settings: Settings) -> uvicorn.Server:
     desk = Desk(yard)
     gate = create_app(desk, settings)
     protocol: Any = partial(AtOnceProtocol, gate, desk, KnownHeads(gate)) if settings.rest_express else FramingProtocol
-    files = identity_files(settings)
-    if files is not None and files.identity().authorities is not None:
+    files = certificate_files(settings)
+    if files is not None and files.current().authorities is not None:
         protocol = partial(ByCertificate, gate, protocol)
     config = uvicorn.Config(
         gate,
@@ -68,7 +68,7 @@ def make_server(yard: Yard, settings: Settings) -> uvicorn.Server:
     return _Server(config, desk)
 
 
-def _by_tls(files: IdentityFiles) -> dict[str, Any]:
+def _by_tls(files: CertificateFiles) -> dict[str, Any]:
     files.announce()
     return {
         "ssl_context_factory": lambda _config, _default: server_context(files),

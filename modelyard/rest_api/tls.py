@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 import uvloop
 from starlette.types import Receive, Scope, Send
 
+from modelyard.access.addresses import address_of
 from modelyard.access.tls import HANDSHAKE_S
 from modelyard.rest_api.framing import FramingProtocol
 from modelyard.rest_api.gate import WITHOUT_CERTIFICATE, Gate
+from modelyard.settings import is_loopback
 
 LAST_S = 120.0
 """How long the last bytes to a caller may take, and its leave, once the server has closed a connection."""
@@ -69,6 +70,4 @@ def _is_of_this_machine(transport: asyncio.BaseTransport) -> bool:
     caller, called = (transport.get_extra_info(name) for name in ("peername", "sockname"))
     if not caller or not called:
         return False
-    address = ip_address(caller[0].partition("%")[0])
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return (mapped or address).is_loopback or caller[0] == called[0]
+    return caller[0] == called[0] or is_loopback(address_of(caller[0], None, ()))
