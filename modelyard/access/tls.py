@@ -129,4 +129,4 @@ def _mark(path: Path) -> _Mark:
         found = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
+    return found.st_ctime_ns, found.st_ino, found.st_size  # ctime: no copy keeps it, and rights change it, too
