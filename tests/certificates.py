@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import wait_until
+
 _EC = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
 
 
@@ -26,7 +28,7 @@ class Made:
         found = {"tls_cert_file": self.cert, "tls_key_file": self.key}
         return found if ca is None else {**found, "tls_client_ca_file": ca.cert}
 
-    def shown(self) -> dict[str, Path]:
+    def shown(self) -> dict[str, Any]:
         """Return the arguments of a client that shows it."""
         return {"client_cert_file": self.cert, "client_key_file": self.key}
 
@@ -64,8 +66,20 @@ class Authority:
 
 
 def shown_at(port: int) -> str:
-    """Return the certificate that a server shows, as PEM."""
+    """Return the certificate that a server of this machine shows, as PEM."""
     return ssl.get_server_certificate(("127.0.0.1", port))
+
+
+def wait_for_another_at(port: int, than: str) -> None:
+    """Wait until a server shows another certificate; it may begin anew meanwhile."""
+
+    def shows_another() -> bool:
+        try:
+            return shown_at(port) != than
+        except OSError:
+            return False
+
+    wait_until(shows_another)
 
 
 def _openssl(*arguments: object) -> None:

@@ -95,7 +95,7 @@ def dashboard(
     _stop_on_signals(owned=owned)
     with renewing(files):
         serve(
-            _doors_of_dashboard(settings, files),
+            doors_of_dashboard(settings, files),
             host=settings.host,
             port=settings.dashboard_port,
             accepted_hosts=settings.accepted_hosts,
@@ -115,7 +115,8 @@ def _server_settings(**overrides: Any) -> Settings:
     return settings
 
 
-def _doors_of_dashboard(settings: Settings, files: CertificateFiles | None) -> Doors:
+def doors_of_dashboard(settings: Settings, files: CertificateFiles | None) -> Doors:
+    """Return where the dashboard finds the servers, and how it knows them."""
     from modelyard.cli.doors import address_of
     from modelyard.dashboard.doors import Doors
 
