@@ -37,7 +37,7 @@ def served(ca: Authority, tmp_path: Path) -> Made:
 def lock(key: Path) -> None:
     """Protect a key by a password."""
     fresh = key.with_suffix(".locked")
-    command = ["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:secret", "-out", fresh]
+    command: list[str | Path] = ["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:secret", "-out", fresh]
     subprocess.run(command, check=True, capture_output=True)
     fresh.replace(key)
 
