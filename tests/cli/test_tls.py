@@ -37,8 +37,9 @@ def test_up_speaks_tls_is_healthy_and_shows_a_renewed_certificate_by_every_door(
     settings = {name.upper(): value for name, value in settings.items()}
     environment = {f"MODELYARD_{name}": str(value) for name, value in settings.items()}
     with doors.serving([*MODELYARD, "up"], tmp_path / "yard", **environment) as process:
-        wait_until(lambda: run("health", **settings).returncode == 0)
+        wait_until(lambda: "Ctrl-C stops everything" in (tmp_path / "yard.log").read_text())
         log = (tmp_path / "yard.log").read_text()
+        assert run("health", **settings).returncode == 0
         assert re.search(r"REST +https://.*\n.*gRPC +grpcs://.*\n.*Dashboard +https://", log)
         for url in (f"https://localhost:{ports['REST_PORT']}", f"grpcs://localhost:{ports['GRPC_PORT']}"):
             found = run("list", "--json", "--url", url, **settings, CA_FILE=ca.cert)
