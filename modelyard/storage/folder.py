@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelyard.access.signing import SigningKeys
 from modelyard.errors import DataLoss, NoYard
 from modelyard.schemas import is_model_id
 from modelyard.storage.artifacts.folder import ArtifactFolder
@@ -25,6 +26,7 @@ from modelyard.storage.collections.jobs import JobCollection
 from modelyard.storage.collections.keys import KeyCollection, KeyIndex
 from modelyard.storage.collections.model_index import ModelIndex
 from modelyard.storage.collections.model_store import ModelStore
+from modelyard.storage.collections.signatures import Signatures
 from modelyard.storage.collections.tracked_runs import TrackedRuns, TrackingIndex
 from modelyard.storage.documents.database import Database
 from modelyard.storage.documents.folder_lock import FolderLock
@@ -156,8 +158,11 @@ def open_folder(
     lock_timeout_s: float = 10.0,
     allow_version_skew: bool = False,
     tracked: bool = False,
+    signing: SigningKeys | None = None,
 ) -> Storage:
     """Open what one folder keeps, shared with other processes. With `make` the folder is made a yard if it is none.
+
+    With `signing` new models are signed, and no other may be used.
 
     Raises NoYard if it is none and none is to be made, Unavailable if it cannot be used, DataLoss if its database is
     damaged or gone, FailedPrecondition if a newer release wrote it.
@@ -170,6 +175,7 @@ def open_folder(
         documents,
         folder.artifacts(),
         model_index,
+        Signatures(signing),
         lock_timeout_s=lock_timeout_s,
         allow_version_skew=allow_version_skew,
         tracked=tracked,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,11 +23,10 @@ from modelyard.schemas import (
     Tracking,
     check_name,
 )
-from modelyard.storage.artifacts.environment import check_environment
-from modelyard.storage.artifacts.estimators import unpickle
-from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, ESTIMATOR_FILE
+from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE
 from modelyard.storage.collections import history
 from modelyard.storage.collections.cursors import decode_cursor, encode_cursor
+from modelyard.storage.collections.model_contents import ModelContents
 from modelyard.storage.collections.model_index import ModelIndex
 from modelyard.storage.collections.models import (
     MODELS,
@@ -45,14 +43,14 @@ from modelyard.storage.collections.resolving import (
     find,
     find_active,
     gone_id,
-    not_found,
 )
-from modelyard.storage.protocols import ArtifactGone, Artifacts, Documents, StoredFile, Transaction
+from modelyard.storage.collections.signatures import Signatures
+from modelyard.storage.protocols import Artifacts, Documents, StoredFile, Transaction
 
 _CHECK_LOCK_TIMEOUT_S = 1.0
 
 
-class ModelStore:
+class ModelStore(ModelContents):
     """The models of one yard, shared by threads and processes.
 
     Every use raises Unavailable if documents or artifacts cannot be read or written, DataLoss if they do not match
@@ -60,7 +58,7 @@ class ModelStore:
     nothing raises ModelNotFound, one of another form InvalidRequest.
 
     `index` observes `documents`. With `tracked`, every new model is marked as one that an experiment tracker has yet to
-    be told of.
+    be told of. What is published is signed by `signatures`.
     """
 
     def __init__(
@@ -68,18 +66,15 @@ class ModelStore:
         documents: Documents,
         artifacts: Artifacts,
         index: ModelIndex,
+        signatures: Signatures,
         *,
         lock_timeout_s: float = 10.0,
         allow_version_skew: bool = False,
         tracked: bool = False,
     ) -> None:
-        self._documents = documents
-        self._artifacts = artifacts
-        self._index = index
+        super().__init__(documents, artifacts, index, signatures, allow_version_skew=allow_version_skew)
         self._tracking = Tracking(status="pending") if tracked else Tracking()
         self._check_timeout_s = min(lock_timeout_s, _CHECK_LOCK_TIMEOUT_S)
-        self._allow_version_skew = allow_version_skew
-        self._damaged: dict[str, str] = {}
 
     def publish(
         self,
@@ -99,7 +94,8 @@ class ModelStore:
         """
         model_id = str(uuid_utils.uuid7())
         name = _checked_name(name, description.model_class_key, model_id)
-        record = new_record(description, model_id, name, 0, files).with_metadata(decision=decision)
+        record = self._signatures.sign(new_record(description, model_id, name, 0, files))
+        record = record.with_metadata(decision=decision)
         self._artifacts.stage(folder, {DESCRIPTION_FILE: description_file(record)})
         transaction = self._documents.transaction()
         try:
@@ -157,6 +153,11 @@ class ModelStore:
         with self._documents.reading():
             return self._index.count_active(who.sees) if who.limited else self._index.active_count
 
+    def count_unsigned(self) -> int:
+        """Return how many models have no signature, deleted ones too; 0 if none is asked for."""
+        with self._documents.reading():
+            return self._index.unsigned_count if self._signatures.are_asked_for else 0
+
     def set_status(self, reference: str, status: Status) -> ModelRecord:
         """Soft-delete or restore a model; nothing changes if that is its status already.
 
@@ -209,40 +210,6 @@ class ModelStore:
             model_id = find(self._index, meant).model_id if gone is None else gone
             return history.read(self._documents, model_id)
 
-    def read_file(self, record: ModelRecord, file: str) -> bytes:
-        """Return the content of one of a model's files, after its checksum held.
-
-        Raises ModelNotFound if the model was deleted for good meanwhile.
-        """
-        with self._noting_damage(record):
-            return self._artifacts.read(record.metadata.model_id, file, _stored_file(record, file))
-
-    def file_path(self, record: ModelRecord, file: str) -> Path:
-        """Return the path of one of a model's files, after its checksum held. Raises like `read_file`."""
-        with self._noting_damage(record):
-            return self._artifacts.verify(record.metadata.model_id, file, _stored_file(record, file))
-
-    def load_estimator(self, record: ModelRecord, libraries: tuple[str, ...]) -> Any:
-        """Return a model's fitted estimator, whose class comes from these distributions.
-
-        It is unpickled only after its environment and its checksum were found right. Raises EnvironmentMismatch.
-        """
-        model = f"model {record.metadata.model_id}"
-        made_in = record.metadata.environment
-        check_environment(model, made_in, libraries, allow_version_skew=self._allow_version_skew)
-        return unpickle(self.read_file(record, ESTIMATOR_FILE), model)
-
-    def damaged(self) -> list[str]:
-        """Return what was found damaged in reading models that are still named, in words."""
-        sees = calls.who().sees
-        with self._documents.reading():
-            named = self._index.by_id
-            return [
-                what
-                for model_id, what in list(self._damaged.items())
-                if model_id in named and sees(named[model_id].name)
-            ]
-
     def check(self) -> None:
         """Raise Unavailable with the reason if documents or artifacts cannot be read or written now."""
         try:
@@ -258,27 +225,6 @@ class ModelStore:
     def _record(self, model_id: str) -> ModelRecord:
         return _record(model_id, self._documents.raw(MODELS, model_id))
 
-    @contextmanager
-    def _noting_damage(self, record: ModelRecord) -> Iterator[None]:
-        model_id = record.metadata.model_id
-        try:
-            yield
-        except ArtifactGone as gone:
-            error = self._missing(model_id, str(gone))
-            if isinstance(error, DataLoss):
-                self._damaged[model_id] = error.detail
-            raise error from None
-        except DataLoss as error:
-            self._damaged[model_id] = error.detail
-            raise
-        self._damaged.pop(model_id, None)
-
-    def _missing(self, model_id: str, path: str) -> ModelNotFound | DataLoss:
-        with self._documents.reading():
-            if model_id in self._index.by_id:
-                return DataLoss(f"{path} is missing, which model {model_id} needs")
-            return not_found(self._index, model_id)
-
 
 def _changed(transaction: Transaction, record: ModelRecord, verb: EventVerb, **new: Any) -> ModelRecord:
     """Store a change of a model's metadata, with its event."""
@@ -293,13 +239,6 @@ def _record(model_id: str, raw: bytes | None) -> ModelRecord:
     if raw is None:
         raise ModelNotFound(f"there is no model with id {model_id}")
     return model_record(model_id, raw)
-
-
-def _stored_file(record: ModelRecord, file: str) -> StoredFile:
-    try:
-        return record.files[file]
-    except KeyError:
-        raise InvalidRequest(f"a model has no file {file!r}; it has: {', '.join(record.files)}") from None
 
 
 def _checked_name(name: str | None, model_class_key: str, model_id: str) -> str:
