@@ -115,6 +115,11 @@ class Settings(BaseSettings):
         validate_default=True,
         description="who vouches for callers' certificates, in PEM; REST and gRPC then want one of each caller",
     )
+    signing_key_file: Path | None = Field(
+        None,
+        description="a file outside the folder with one key a line; models are signed by the first, and none is loaded "
+        "that none of them has signed",
+    )
     missing_markers: Annotated[tuple[str, ...], NoDecode] = Field(
         DEFAULT_MISSING_MARKERS,
         description="text cells that mean a missing value, separated by commas; empty cells always do",

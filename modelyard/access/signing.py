@@ -50,7 +50,7 @@ class SigningKeys:
         """Whether this is the signature of `data` by one of the keys."""
         key_id, _, found = signature.partition(":")
         key = self._keys.get(key_id)
-        return key is not None and is_mac(found, key, data)
+        return key is not None and is_mac(found.encode(), key, data)
 
     def knows(self, signature: str) -> bool:
         """Whether a signature names one of the keys, right or wrong."""
@@ -66,9 +66,9 @@ def mac(key: bytes, data: bytes) -> str:
     return hmac.digest(key, data, hashlib.sha256).hex()
 
 
-def is_mac(found: str, key: bytes, data: bytes) -> bool:
-    """Whether this is the HMAC-SHA256 of `data`, in constant time."""
-    return hmac.compare_digest(found.encode(), mac(key, data).encode())
+def is_mac(found: bytes, key: bytes, data: bytes) -> bool:
+    """Whether this is what `mac` returns, in constant time."""
+    return hmac.compare_digest(found, mac(key, data).encode())
 
 
 def read_signing_keys(file: Path | None, folder: Path) -> SigningKeys | None:

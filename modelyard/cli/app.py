@@ -24,6 +24,7 @@ from modelyard.cli import (
     models,
     predicting,
     servers,
+    signing,
     tracking,
     training,
     upkeep,
@@ -108,6 +109,7 @@ for _add in (
     history.add_to,
     model_classes.add_to,
     keys.add_to,
+    signing.add_to,
     upkeep.add_to,
     tracking.add_to,
 ):

@@ -6,6 +6,7 @@ the doors' business; what is behind the store is the store's.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -59,10 +60,12 @@ from modelyard.schemas import (
     UpdateRequest,
     check_idempotency_key,
 )
-from modelyard.storage import EvaluationCollection, KeyCollection, ModelStore, check_name_visible
+from modelyard.storage import ESTIMATOR_FILE, EvaluationCollection, KeyCollection, ModelStore, check_name_visible
 
 if TYPE_CHECKING:
     from modelyard.tracking.tracker import Tracker
+
+log = logging.getLogger(__name__)
 
 
 class Yard(KeyVerbs):
@@ -119,6 +122,7 @@ class Yard(KeyVerbs):
         # Sent again, the same request has the parent it had, whatever became of that or of its name meanwhile.
         parent_id = self.jobs.parent_of_key(_of_caller(idempotency_key))
         parent = self._store.get_active(request.model_id) if parent_id is None else self._store.get(parent_id)
+        self._store.check_signed(parent)
         order = order_training(request, self._missing_markers, self._max_file_bytes, parent=parent.metadata)
         return self._order(order, idempotency_key)
 
@@ -144,6 +148,8 @@ class Yard(KeyVerbs):
 
     def serve(self) -> None:
         """Get ready to train, and take up what others have left queued or untold. For servers, once they answer."""
+        if unsigned := self._store.unsigned():
+            log.warning(unsigned)
         if self._tracker is not None:
             self._tracker.serve()
         self.jobs.serve()
@@ -269,8 +275,7 @@ class Yard(KeyVerbs):
     @verb
     def get_artifact(self, reference: str) -> bytes:
         """Return a model's `.pkl`. See `Verbs.get_artifact`."""
-        record = self._store.get(reference)
-        return self._store.read_file(record, record.metadata.artifact.file)
+        return self._store.read_file(self._store.get(reference), ESTIMATOR_FILE)
 
     @verb
     def health(self) -> Health:
@@ -284,6 +289,8 @@ class Yard(KeyVerbs):
             models = self._store.count_active()
             damaged = self._store.damaged()
             storage = f"ok, but damaged: {'; '.join(damaged[:5])}; see `modelyard doctor`" if damaged else "ok"
+            if not who.limited and (unsigned := self._store.unsigned()):
+                storage += f"; {unsigned}"
             tracking = None if self._tracker is None or who.limited else self._tracker.backlog()
         except Unavailable as error:
             status, storage = "unavailable", error.detail

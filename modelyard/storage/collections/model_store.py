@@ -153,10 +153,12 @@ class ModelStore(ModelContents):
         with self._documents.reading():
             return self._index.count_active(who.sees) if who.limited else self._index.active_count
 
-    def count_unsigned(self) -> int:
-        """Return how many models have no signature, deleted ones too; 0 if none is asked for."""
+    def unsigned(self) -> str:
+        """Return in words how many models, deleted ones too, have no signature; empty if none is asked for."""
         with self._documents.reading():
-            return self._index.unsigned_count if self._signatures.are_asked_for else 0
+            count = self._index.unsigned_count if self._signatures.are_asked_for else 0
+        said = "1 model is" if count == 1 else f"{count:,} models are"
+        return f"{said} not signed, so not used: see `modelyard sign`" if count else ""
 
     def set_status(self, reference: str, status: Status) -> ModelRecord:
         """Soft-delete or restore a model; nothing changes if that is its status already.

@@ -69,6 +69,7 @@ def model_record(model_id: str, raw: bytes) -> ModelRecord:
         document = orjson.loads(raw)
         metadata = ModelMetadata.model_validate(document["metadata"])
         files = {name: StoredFile(file["sha256"], file["bytes"]) for name, file in document["files"].items()}
+        files[ESTIMATOR_FILE]  # every model has one
         signature = document.get("signature")
     except (ValidationError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataLoss(f"the document of model {model_id} is damaged: {error}") from error

@@ -40,11 +40,12 @@ class Signatures:
             return replace(record, signature=None)
         return self.sign(record)
 
-    def is_by_first(self, record: ModelRecord) -> bool:
-        """Whether a model has a signature by the key that signs now."""
-        return self.problem(record) is None and (
-            self._keys is None or (record.signature is not None and self._keys.is_by_first(record.signature))
-        )
+    def why_to_sign(self, record: ModelRecord) -> str | None:
+        """Return in words why a model is to be signed; None if a signature by the first key holds."""
+        problem = self.problem(record)
+        if problem is None and self._keys is not None and not self._keys.is_by_first(record.signature or ""):
+            return "is signed by an older key"
+        return problem
 
     def problem(self, record: ModelRecord) -> str | None:
         """Return in words why a model must not be used; None if it may be."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from modelyard.access.signing import SigningKeys
 from modelyard.errors import DataLoss
 from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, REPORT_FILE, VALIDATION_FILE
 from modelyard.storage.collections.models import (
@@ -21,6 +22,7 @@ from modelyard.storage.collections.models import (
     model_record,
     numbered_models,
 )
+from modelyard.storage.collections.signatures import Signatures
 from modelyard.storage.folder import Folder
 from modelyard.storage.protocols import ArtifactGone, Artifacts, Collections
 from modelyard.storage.sealing import is_sealed
@@ -36,6 +38,7 @@ Kind = Literal[
     "model",
     "report",
     "validation",
+    "signature",
     "description",
     "orphan",
     "leftover",
@@ -80,8 +83,8 @@ class Examination:
         return all(finding.harmless or finding.done for finding in self.findings)
 
 
-def examine(root: Path, *, lock_timeout_s: float = 10.0) -> Examination:
-    """Examine a folder; servers go on meanwhile.
+def examine(root: Path, *, lock_timeout_s: float = 10.0, signing: SigningKeys | None = None) -> Examination:
+    """Examine a folder; servers go on meanwhile. With `signing` also whether each model's signature holds.
 
     Raises NoYard if it holds neither a database nor models, Unavailable if it cannot be read, FailedPrecondition if a
     newer release wrote it.
@@ -97,7 +100,7 @@ def examine(root: Path, *, lock_timeout_s: float = 10.0) -> Examination:
     findings = [Finding("database", "db.jsonl", problem) for problem in database.damage]
     findings += _numbers(documents)
     for model_id, raw in documents.get(MODELS, {}).items():
-        findings += _model(artifacts, model_id, raw)
+        findings += _model(artifacts, Signatures(signing), model_id, raw)
     gone = [finding.model_id for finding in findings if finding.kind == "model"]
     if gone:
         findings = _without_deleted(folder, findings)
@@ -148,12 +151,16 @@ def _numbers(documents: Collections) -> Iterator[Finding]:
             yield Finding("number", f"{name}:{version}", f"is the number of both {other} and {model_id}")
 
 
-def _model(artifacts: Artifacts, model_id: str, raw: bytes) -> Iterator[Finding]:
+def _model(artifacts: Artifacts, signatures: Signatures, model_id: str, raw: bytes) -> Iterator[Finding]:
     try:
         record = model_record(model_id, raw)
     except DataLoss as error:
         yield Finding("document", f"models/{model_id}", error.detail, model_id)
         return
+    if (problem := signatures.problem(record)) is not None:
+        yield Finding(
+            "signature", f"models/{model_id}", f"{record.metadata.name}:{record.metadata.version} {problem}", model_id
+        )
     for name, damage in damaged_files(artifacts, record):
         yield Finding(_MENDED_ALONE.get(name, "model"), _path(model_id, name), _problem(damage), model_id)
     try:

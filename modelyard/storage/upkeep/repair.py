@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from modelyard.access.signing import SigningKeys
 from modelyard.errors import DataLoss
 from modelyard.schemas import Report
 from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, REPORT_FILE, VALIDATION_FILE
@@ -26,6 +27,7 @@ from modelyard.storage.collections.models import (
     numbered_models,
     put_last_version,
 )
+from modelyard.storage.collections.signatures import Signatures
 from modelyard.storage.documents import compaction
 from modelyard.storage.files import unavailable
 from modelyard.storage.folder import Folder
@@ -36,19 +38,21 @@ from modelyard.storage.upkeep.quarantine import Quarantine
 from modelyard.storage.upkeep.salvage import salvage
 
 
-def repair(root: Path, *, lock_timeout_s: float = 10.0) -> Examination:
+def repair(root: Path, *, lock_timeout_s: float = 10.0, signing: SigningKeys | None = None) -> Examination:
     """Examine a folder and mend it as far as possible; servers may go on meanwhile.
 
+    A model that goes on with other files is signed anew if its signature held; without `signing` it has none then.
     Raises NoYard if it holds neither a database nor models, Unavailable if it cannot be read or written,
     FailedPrecondition if a newer release wrote it.
     """
-    return _Repair(root, lock_timeout_s).run()
+    return _Repair(root, lock_timeout_s, signing).run()
 
 
 class _Repair:
-    def __init__(self, root: Path, lock_timeout_s: float) -> None:
+    def __init__(self, root: Path, lock_timeout_s: float, signing: SigningKeys | None) -> None:
         self._folder = Folder(root, lock_timeout_s)
-        self._examine = partial(doctor.examine, root, lock_timeout_s=lock_timeout_s)
+        self._signatures = Signatures(signing)
+        self._examine = partial(doctor.examine, root, lock_timeout_s=lock_timeout_s, signing=signing)
         self._now = datetime.now(UTC)
         self._aside = Quarantine(root, self._now)
 
@@ -156,7 +160,7 @@ class _Repair:
         return finding.mended(f"the model goes on without its validation predictions; {self._old(finding)}")
 
     def _put_files(self, transaction: Transaction, record: ModelRecord, files: Mapping[str, StoredFile]) -> ModelRecord:
-        rebuilt = replace(record, files=files).with_metadata(updated_at=self._now)
+        rebuilt = self._signatures.sign_like(record, replace(record, files=files)).with_metadata(updated_at=self._now)
         transaction.put(MODELS, record.metadata.model_id, model_document(rebuilt))
         history.note(transaction, rebuilt, "repair", self._now)
         return rebuilt
