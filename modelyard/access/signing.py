@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import stat
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -74,8 +75,8 @@ def is_mac(found: bytes, key: bytes, data: bytes) -> bool:
 def read_signing_keys(file: Path | None, folder: Path) -> SigningKeys | None:
     """Read the keys that sign for the yard in `folder`, one a line; None if there is no file of keys.
 
-    Raises InvalidRequest if the file cannot be read or holds no keys, FailedPrecondition if it stands in the folder, or
-    anybody may write it.
+    Raises InvalidRequest if the file cannot be read or holds no keys; FailedPrecondition if it stands in the folder or
+    anybody may write it, or if Python looks for modules in the folder: signatures would keep nobody out then.
     """
     if file is None:
         return None
@@ -87,6 +88,7 @@ def read_signing_keys(file: Path | None, folder: Path) -> SigningKeys | None:
     except OSError as error:
         raise InvalidRequest(f"{_SETTING}: cannot read {file}: {error.strerror}") from None
     _check_place(file, mode, folder)
+    _check_modules(folder)
     return SigningKeys.from_secrets(_secrets(file, content))
 
 
@@ -106,6 +108,15 @@ def _check_place(file: Path, mode: int, folder: Path) -> None:
             )
     if mode & stat.S_IWOTH:
         raise FailedPrecondition(f"{_SETTING}: everybody may write {file}; take that away by `chmod o-w {file}`")
+
+
+def _check_modules(folder: Path) -> None:
+    for place in sys.path:
+        if Path(place).resolve().is_relative_to(folder.resolve()):
+            raise FailedPrecondition(
+                f"Python looks for modules in {place or Path.cwd()}, so whoever may write the folder {folder} could "
+                "have this process run code, signed or not: start it from elsewhere, or change PYTHONPATH"
+            )
 
 
 def _secrets(file: Path, content: bytes) -> list[bytes]:

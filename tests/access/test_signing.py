@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,18 @@ def test_a_file_that_everybody_may_write_is_refused(tmp_path: Path, folder: Path
     file.chmod(0o646)
     with pytest.raises(FailedPrecondition, match="everybody may write"):
         read_signing_keys(file, folder)
+
+
+def test_a_folder_in_which_python_looks_for_modules_is_refused(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "keys"
+    file.write_bytes(OLD)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    assert read_signing_keys(file, folder) is not None
+    monkeypatch.chdir(folder)
+    for place in ("", str(folder), str(folder / "artifacts")):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "path", [*sys.path, place])
+            with pytest.raises(FailedPrecondition, match=r"looks for modules in .*yard"):
+                read_signing_keys(file, folder)

@@ -21,7 +21,7 @@ from modelyard import models_registry
 from modelyard.jobs import Finished, ProgressReporter
 from modelyard.ml_core.tasks import TASKS
 from modelyard.ml_core.training.decided import first_decision
-from modelyard.ml_core.training.orders import TrainingOrder, order_training
+from modelyard.ml_core.training.orders import TrainingOrder, check_hyperparams, order_training
 from modelyard.ml_core.training.plan import Trained, TrainingPlan
 from modelyard.ml_core.training.trainings import run_training
 from modelyard.schemas import Decision, Evaluation, ModelDescription, ModelWarning, Reading, TrainRequest
@@ -117,7 +117,10 @@ def write_order(folder: Path, order: TrainingOrder) -> None:
 
 
 def read_order(folder: Path) -> TrainingOrder:
-    """Read what `write_order` wrote."""
+    """Read what `write_order` wrote. Raises InvalidHyperparams.
+
+    Hyperparams are checked once more, because libraries take some that nobody may set: paths to write to, say.
+    """
     said = orjson.loads((folder / _ORDER).read_bytes())
     frame = pl.read_ipc(folder / _TABLE)
     table = TrainingTable(
@@ -129,9 +132,10 @@ def read_order(folder: Path) -> TrainingOrder:
         column_roles=said.get("column_roles", {}),  # an order may have waited for its run since the release before
         roles=pl.read_ipc(folder / _ROLES) if (folder / _ROLES).exists() else pl.DataFrame(),
     )
+    model_class = models_registry.model_class(said["model_class_key"])
     plan = TrainingPlan(
-        model_class=models_registry.model_class(said["model_class_key"]),
-        hyperparams=said["hyperparams"],
+        model_class=model_class,
+        hyperparams=check_hyperparams(model_class, said["hyperparams"]),
         evaluation=Evaluation.model_validate(said["evaluation"]),
         table=table,
         monotone=said.get("monotone", {}),
