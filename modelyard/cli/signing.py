@@ -100,10 +100,14 @@ def _facts(one: ToSign) -> dict[str, Any]:
 def _ask(count: int) -> None:
     from modelyard.errors import Cancelled, InvalidRequest
 
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not _can_ask():
         raise InvalidRequest("nobody can be asked here whether to sign them; say --yes to do it")
     if not typer.confirm(f"Sign {_count(count)}?", err=True):
         raise Cancelled("not confirmed; nothing was signed")
+
+
+def _can_ask() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _count(models: int) -> str:
