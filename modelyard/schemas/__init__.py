@@ -4,6 +4,7 @@ All are frozen. They say what a field is; whether a table, a hyperparam or a ref
 decided further up, in `tables`, `models_registry` and `ml_core`.
 """
 
+from modelyard.schemas.audit import AuditEntry, AuditPage, AuditQuery
 from modelyard.schemas.base import (
     CalibrationMethod,
     ColumnRole,
@@ -109,6 +110,9 @@ __all__ = [
     "ROLES",
     "ActualAndPredicted",
     "Artifact",
+    "AuditEntry",
+    "AuditPage",
+    "AuditQuery",
     "Backlog",
     "CalibrationMethod",
     "CheckRequest",

@@ -25,6 +25,7 @@ from modelyard.schemas import (
 )
 from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE
 from modelyard.storage.collections import history
+from modelyard.storage.collections.audit import AuditCollection
 from modelyard.storage.collections.cursors import decode_cursor, encode_cursor
 from modelyard.storage.collections.model_contents import ModelContents
 from modelyard.storage.collections.model_index import ModelIndex
@@ -34,6 +35,7 @@ from modelyard.storage.collections.models import (
     description_file,
     model_document,
     model_record,
+    named,
     new_record,
     next_version,
 )
@@ -49,6 +51,9 @@ from modelyard.storage.protocols import Artifacts, Documents, StoredFile, Transa
 
 _CHECK_LOCK_TIMEOUT_S = 1.0
 
+_VERBS = {"edit": "update_model", "decision": "set_decision"}
+"""The verbs, if a history has other words for them."""
+
 
 class ModelStore(ModelContents):
     """The models of one yard, shared by threads and processes.
@@ -57,8 +62,8 @@ class ModelStore(ModelContents):
     their checksums. A `reference` is a model id, a name (its latest active version) or `name:version`. One that means
     nothing raises ModelNotFound, one of another form InvalidRequest.
 
-    `index` observes `documents`. With `tracked`, every new model is marked as one that an experiment tracker has yet to
-    be told of. What is published is signed by `signatures`.
+    `index` observes `documents`, `audit` is told of every change. With `tracked`, every new model is marked as one that
+    an experiment tracker has yet to be told of. What is published is signed by `signatures`.
     """
 
     def __init__(
@@ -67,12 +72,14 @@ class ModelStore(ModelContents):
         artifacts: Artifacts,
         index: ModelIndex,
         signatures: Signatures,
+        audit: AuditCollection,
         *,
         lock_timeout_s: float = 10.0,
         allow_version_skew: bool = False,
         tracked: bool = False,
     ) -> None:
         super().__init__(documents, artifacts, index, signatures, allow_version_skew=allow_version_skew)
+        self._audit = audit
         self._tracking = Tracking(status="pending") if tracked else Tracking()
         self._check_timeout_s = min(lock_timeout_s, _CHECK_LOCK_TIMEOUT_S)
 
@@ -84,18 +91,20 @@ class ModelStore(ModelContents):
         *,
         name: str | None = None,
         decision: ResolvedDecision | None = None,
+        by: str | None = None,
+        job_id: str | None = None,
         also: Callable[[Transaction, ModelRecord], None] | None = None,
     ) -> ModelRecord:
         """Store a new model as the next version of its name, which is made from its class and id if it has none.
 
-        `decision` is the one that it obeys at first.
+        `decision` is the one that it obeys at first. `by` is who ordered it (None: who calls), in the job `job_id`.
         `write_model_files` wrote its files into `folder`, which becomes the model's. `also` puts what belongs to it
         into the same transaction; if it raises, nothing is stored.
         """
         model_id = str(uuid_utils.uuid7())
         name = _checked_name(name, description.model_class_key, model_id)
         record = self._signatures.sign(new_record(description, model_id, name, 0, files))
-        record = record.with_metadata(decision=decision)
+        record = record.with_metadata(decision=decision, created_by=calls.who().name if by is None else by)
         self._artifacts.stage(folder, {DESCRIPTION_FILE: description_file(record)})
         transaction = self._documents.transaction()
         try:
@@ -105,6 +114,8 @@ class ModelStore(ModelContents):
                 if also is not None:
                     also(transaction, record)
                 transaction.before_commit(lambda: self._artifacts.adopt(model_id, folder))
+                what = named(record) if job_id is None else {**named(record), "job_id": job_id}
+                self._audit.note(transaction, "publish", what, by)
             return record
         finally:
             if not transaction.may_be_stored:
@@ -174,7 +185,7 @@ class ModelStore(ModelContents):
             if record.metadata.status != status:
                 tracking = history.to_be_told(record.metadata.tracking)
                 verb: EventVerb = "restore" if status == "active" else "delete"
-                record = _changed(transaction, record, verb, status=status, tracking=tracking)
+                record = self._changed(transaction, record, verb, status=status, tracking=tracking)
         return record
 
     def update(self, reference: str, tags: list[str] | None, description: str | None) -> ModelRecord:
@@ -185,7 +196,7 @@ class ModelStore(ModelContents):
             new = {name: value for name, value in said.items() if value not in (None, getattr(record.metadata, name))}
             if new:
                 tracking = history.to_be_told(record.metadata.tracking)
-                record = _changed(transaction, record, "edit", **new, tracking=tracking)
+                record = self._changed(transaction, record, "edit", **new, tracking=tracking)
         return record
 
     def set_decision(self, reference: str, decision: ResolvedDecision) -> ModelRecord:
@@ -193,7 +204,7 @@ class ModelStore(ModelContents):
         with self._documents.transaction() as transaction:
             record = self._record(find_active(self._index, reference).model_id)
             if record.metadata.decision != decision:
-                record = _changed(transaction, record, "decision", decision=decision)
+                record = self._changed(transaction, record, "decision", decision=decision)
         return record
 
     def delete_for_good(self, reference: str) -> None:
@@ -201,6 +212,7 @@ class ModelStore(ModelContents):
         with self._documents.transaction() as transaction:
             record = self._record(find(self._index, parse_reference(reference)).model_id)
             history.bury(transaction, record, "delete", datetime.now(UTC))
+            self._audit.note(transaction, "delete_for_good", named(record))
         self._artifacts.remove(record.metadata.model_id)
 
     def history(self, reference: str) -> ModelHistory:
@@ -224,17 +236,17 @@ class ModelStore(ModelContents):
         """Let go of what is open."""
         self._documents.close()
 
+    def _changed(self, transaction: Transaction, record: ModelRecord, verb: EventVerb, **new: Any) -> ModelRecord:
+        """Store a change of a model's metadata, with its event and its entry in the audit."""
+        now = datetime.now(UTC)
+        record = record.with_metadata(**new, updated_at=now)
+        transaction.put(MODELS, record.metadata.model_id, model_document(record))
+        history.note(transaction, record, verb, now)
+        self._audit.note(transaction, _VERBS.get(verb, verb), named(record))
+        return record
+
     def _record(self, model_id: str) -> ModelRecord:
         return _record(model_id, self._documents.raw(MODELS, model_id))
-
-
-def _changed(transaction: Transaction, record: ModelRecord, verb: EventVerb, **new: Any) -> ModelRecord:
-    """Store a change of a model's metadata, with its event."""
-    now = datetime.now(UTC)
-    record = record.with_metadata(**new, updated_at=now)
-    transaction.put(MODELS, record.metadata.model_id, model_document(record))
-    history.note(transaction, record, verb, now)
-    return record
 
 
 def _record(model_id: str, raw: bytes | None) -> ModelRecord:

@@ -39,7 +39,11 @@ class ModelRecord:
 
 
 def new_record(
-    description: ModelDescription, model_id: str, name: str, version: int, files: Mapping[str, StoredFile]
+    description: ModelDescription,
+    model_id: str,
+    name: str,
+    version: int,
+    files: Mapping[str, StoredFile],
 ) -> ModelRecord:
     """Make the record of a new model."""
     estimator = files[ESTIMATOR_FILE]
@@ -52,6 +56,12 @@ def new_record(
         **dict(description),
     )
     return ModelRecord(metadata, dict(files))
+
+
+def named(record: ModelRecord) -> dict[str, str]:
+    """Return what the audit says of a model: which one it is."""
+    model = record.metadata
+    return {"model": f"{model.name}:{model.version}", "model_id": model.model_id}
 
 
 def model_document(record: ModelRecord) -> dict[str, Any]:
