@@ -41,9 +41,7 @@ class LedgerFolder:
                 return self._append_to_new(end, number, at, entries)
             with last:
                 if _day(end.file) != at.date() or end.bytes >= MAX_FILE_BYTES:
-                    last.end_at(
-                        end.bytes - 1
-                    )  # its last newline may not be on the disk yet, and nobody comes back to it
+                    last.end_at(end.bytes - 1)  # nobody comes back to bring its last newline down
                     return self._append_to_new(end, number, at, entries)
                 line = encode_line(last.path, end.lines + 1, at, entries)
                 last.append(line, end.bytes)
@@ -124,7 +122,8 @@ class LedgerFolder:
 def _lines_backwards(path: Path, end: int | None) -> Iterator[tuple[bytes, int]]:
     """Yield the lines of a file, the last first, each with the offset behind its newline. A file that is gone has none.
 
-    `end` is where the last one ends that counts (None: at the end of the file).
+    `end` is where the last one ends that counts (None: at the end of the file). If it is within a line, as in a
+    file that was mended, that line is left out.
     """
     try:
         opened = path.open("rb")
@@ -135,15 +134,17 @@ def _lines_backwards(path: Path, end: int | None) -> Iterator[tuple[bytes, int]]
         size = os.fstat(file).st_size
         position = size if end is None else min(end - 1, size)
         behind, rest = position + 1, b""
+        skipped = os.pread(file, 1, position) not in (b"\n", b"\0", b"")
         while position > 0:
             start = max(0, position - max(_PORTION_BYTES, len(rest)))
             rest, *lines = (os.pread(file, position - start, start) + rest).split(b"\n")
             position = start
             for line in reversed(lines):
-                if line:
+                if line and not skipped:
                     yield line, behind
+                skipped = False
                 behind -= len(line) + 1
-        if rest:
+        if rest and not skipped:
             yield rest, behind
 
 
