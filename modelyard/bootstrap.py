@@ -35,6 +35,7 @@ def build(settings: Settings, *, make: bool = True) -> Yard:
         allow_version_skew=settings.allow_version_skew,
         tracked=settings.tracking != "none",
         signing=read_signing_keys(settings.signing_key_file, settings.storage_dir),
+        audit_days=settings.audit_days,
     )
     tracker = _tracker(settings, storage)
     limits = Limits(
@@ -57,6 +58,7 @@ def build(settings: Settings, *, make: bool = True) -> Yard:
         jobs,
         storage.evaluations,
         storage.keys,
+        storage.audit,
         tracker,
         missing_markers=settings.missing_markers,
         model_cache_bytes=settings.model_cache_bytes,

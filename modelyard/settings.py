@@ -120,6 +120,9 @@ class Settings(BaseSettings):
         description="a file outside the folder with one key a line; models are signed by the first, and none is loaded "
         "that none of them has signed",
     )
+    audit_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        365, description="how long the audit keeps what was done, in days; 0: for ever"
+    )
     missing_markers: Annotated[tuple[str, ...], NoDecode] = Field(
         DEFAULT_MISSING_MARKERS,
         description="text cells that mean a missing value, separated by commas; empty cells always do",

@@ -7,6 +7,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from modelyard.schemas import (
+    AuditPage,
+    AuditQuery,
     CheckRequest,
     Decision,
     DecisionReport,
@@ -158,6 +160,10 @@ class Verbs(Protocol):
 
     def rotate_key(self, name: str, *, grace_s: float = 0.0) -> NewKey:
         """Put another key in the place of one, which stays valid for `grace_s` seconds more. Raises KeyNotFound."""
+        ...
+
+    def list_audit(self, query: AuditQuery | None = None) -> AuditPage:
+        """List what was done and refused, newest first; without a query the 50 newest entries."""
         ...
 
     def whoami(self) -> Whoami:

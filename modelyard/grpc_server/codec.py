@@ -17,6 +17,7 @@ from modelyard.grpc_server.table_messages import Sent
 from modelyard.grpc_server.values import NoValue, read_value, write_values
 from modelyard.models_registry import hyperparams
 from modelyard.schemas import (
+    AuditQuery,
     CheckRequest,
     Decision,
     EvaluateRequest,
@@ -124,6 +125,11 @@ def read_query(message: pb.ListTrainedModelsRequest) -> ModelQuery:
 def read_job_query(message: pb.ListJobsRequest) -> JobQuery:
     """Read which jobs to list. Raises InvalidRequest."""
     return parse(JobQuery, {name: value for name, value in messages.read_fields(message).items() if value != ""})
+
+
+def read_audit_query(message: pb.ListAuditRequest) -> AuditQuery:
+    """Read which entries of the audit to list. Raises InvalidRequest."""
+    return parse(AuditQuery, {name: value for name, value in messages.read_fields(message).items() if value != ""})
 
 
 def read_evaluation_query(message: pb.ListEvaluationsRequest) -> EvaluationQuery:

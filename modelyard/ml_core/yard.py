@@ -60,7 +60,14 @@ from modelyard.schemas import (
     UpdateRequest,
     check_idempotency_key,
 )
-from modelyard.storage import ESTIMATOR_FILE, EvaluationCollection, KeyCollection, ModelStore, check_name_visible
+from modelyard.storage import (
+    ESTIMATOR_FILE,
+    AuditCollection,
+    EvaluationCollection,
+    KeyCollection,
+    ModelStore,
+    check_name_visible,
+)
 
 if TYPE_CHECKING:
     from modelyard.tracking.tracker import Tracker
@@ -80,6 +87,7 @@ class Yard(KeyVerbs):
         jobs: Jobs,
         evaluations: EvaluationCollection,
         keys: KeyCollection,
+        audit: AuditCollection,
         tracker: Tracker | None = None,
         *,
         missing_markers: tuple[str, ...],
@@ -87,8 +95,9 @@ class Yard(KeyVerbs):
         max_file_bytes: int,
         asks_for_keys: bool = False,
     ) -> None:
-        super().__init__(keys, asked_for=asks_for_keys)
+        super().__init__(keys, audit, asked_for=asks_for_keys)
         self.calls = Calls()
+        self.calls.listeners.append(self._refusals.listen)
         self.jobs = jobs
         self._store = store
         self._evaluations = evaluations
@@ -311,6 +320,7 @@ class Yard(KeyVerbs):
         self.jobs.close()
         if self._tracker is not None:
             self._tracker.close()
+        self._refusals.close()
         self._store.close()
 
     def _held_out(self, model: LoadedModel) -> ValidationPredictions | None:

@@ -63,6 +63,7 @@ _CALLS: dict[str, tuple[str, type[Message]]] = {
     "create_key": ("CreateKey", pb.CreateKeyRequest),
     "list_keys": ("ListKeys", pb.ListKeysRequest),
     "revoke_key": ("RevokeKey", pb.RevokeKeyRequest),
+    "list_audit": ("ListAudit", pb.ListAuditRequest),
     "rotate_key": ("RotateKey", pb.RotateKeyRequest),
     "whoami": ("Whoami", pb.WhoamiRequest),
     "health": ("HealthCheck", pb.HealthCheckRequest),
@@ -154,7 +155,7 @@ class GrpcClient(Client):
     def close(self) -> None:
         self._channel.close()
 
-    def _call(self, verb: str, **fields: Any) -> Any:
+    def _call(self, verb: str, /, **fields: Any) -> Any:
         method, message = _CALLS[verb]
         decided = {name: to_messages.decision(value) for name, value in fields.items() if isinstance(value, Decision)}
         flat = fields.pop("request", None)

@@ -59,6 +59,7 @@ _ROUTES = {
     "create_key": ("POST", "/keys"),
     "list_keys": ("GET", "/keys"),
     "revoke_key": ("DELETE", "/keys/{name}"),
+    "list_audit": ("GET", "/audit"),
     "rotate_key": ("POST", "/keys/{name}/rotate"),
     "whoami": ("GET", "/whoami"),
     "health": ("GET", "/health"),
@@ -139,7 +140,7 @@ class RestClient(Client):
             form = {name: _form_field(value) for name, value in fields.items() if value is not None}
             return self._request("POST", path + "/file", data=form, files={"file": file}, **options)
 
-    def _call(self, verb: str, **fields: Any) -> httpx.Response:
+    def _call(self, verb: str, /, **fields: Any) -> httpx.Response:
         method, path = _ROUTES[verb]
         bodies = [value for value in fields.values() if isinstance(value, Request)]
         query = {name: value for name, value in fields.items() if f"{{{name}}}" not in path and value not in bodies}
