@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from modelyard.access.audit import START, Fields, Link, Signer, is_signed, is_whole
@@ -13,6 +13,10 @@ PRUNE, REPAIR, SIGN = "prune_audit", "repair", "sign_audit"
 
 ENTRIES = "entries"
 """In what such an entry says: the numbers that it speaks of, such as `7` or `7-9, 12`."""
+
+NO_KEY = "signed, and no key is there to check it"
+NOT_SIGNED = "not signed; see `modelyard audit sign`"
+LOST = "the database does not know of it: it has lost transactions"
 
 _MOST_FLAWS = 1000
 
@@ -93,37 +97,43 @@ class Verification:
         """Take note that the next entries cannot be read."""
         self._damage = problem
 
-    def result(self, now: Link | None) -> Verified:
-        """Say what was found in all that was taken. `now` is the end that the yard knows of after it was read."""
+    def result(self, now: Callable[[], Link | None]) -> Verified:
+        """Say what was found in all that was taken. `now` returns the end that the yard knows of after it was read."""
         accepted = max((last for statement in self._said(SIGN, 0) for _, last in statement), default=0)
         pruned = max((last for statement in self._said(PRUNE, accepted) for _, last in statement), default=0)
         noted = [numbers for statement in self._said(REPAIR, accepted) for numbers in statement]
-        self._check_ends(pruned, now or START)
+        self._check_ends(pruned)
+        self._check_beyond(now)
         for first, last in self._unsigned:
             if last > accepted:
-                self._add(max(first, accepted + 1), last, "not signed; see `modelyard audit sign`")
+                self._add(max(first, accepted + 1), last, NOT_SIGNED)
         flaws = sorted(self._flaws, key=lambda flaw: flaw.first)
         told = [flaw for flaw in flaws if any(first <= flaw.first and flaw.last <= last for first, last in noted)]
         first = min([self._first, *(flaw.first for flaw in flaws)]) if self._end.number else 1
         return Verified(first, self._end, self._signed, [flaw for flaw in flaws if flaw not in told], told)
 
-    def _check_ends(self, pruned: int, now: Link) -> None:
+    def _check_ends(self, pruned: int) -> None:
         last, end = self._last or START, self._end
         if last.number < end.number:
             self._add(last.number + 1, end.number, self._damage or "missing at the end")
         elif last.hash != end.hash:
             self._add(end.number, end.number, "the database knows another one")
-        if len(self._beyond) == 2 and self._beyond[0]["number"] > now.number:  # of one alone the commit has failed
-            first, last = self._beyond[0]["number"], self._beyond[-1]["number"]
-            self._add(first, last, "the database does not know of it: it has lost transactions")
         if self._first > pruned + 1:
             self._add(pruned + 1, self._first - 1, self._first_damage or "missing at the beginning")
+
+    def _check_beyond(self, now: Callable[[], Link | None]) -> None:
+        """Find entries of several transactions that the database does not know; of one alone the commit has failed."""
+        if len(self._beyond) == 2:
+            known = (now() or START).number
+            first, last = self._beyond[0]["number"], self._beyond[-1]["number"]
+            if first > known:
+                self._add(first, last, LOST)
 
     def _check_seal(self, entry: Fields) -> None:
         number, signed = entry["number"], is_signed(entry)
         if not is_whole(entry, self._signer):
             no_key = signed and self._signer is None
-            self._add(number, number, "signed, and no key is there to check it" if no_key else "changed")
+            self._add(number, number, NO_KEY if no_key else "changed")
             return
         self._signed += signed
         if self._signer is not None and not signed:

@@ -16,7 +16,6 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelyard.access.audit import Signer
 from modelyard.access.signing import SigningKeys
 from modelyard.errors import DataLoss, NoYard
 from modelyard.schemas import is_model_id
@@ -41,11 +40,11 @@ from modelyard.storage.series.ledger import LedgerFolder
 class Folder:
     """The layout of one folder. Nothing is made or opened before it is asked for.
 
-    The audit is signed by `signer`, if there is one, and kept for `audit_days` (0: for ever).
+    The audit is signed by `signing`, if there is one, and kept for `audit_days` (0: for ever).
     """
 
     def __init__(
-        self, root: Path, lock_timeout_s: float = 10.0, *, audit_days: int = 0, signer: Signer | None = None
+        self, root: Path, lock_timeout_s: float = 10.0, *, audit_days: int = 0, signing: SigningKeys | None = None
     ) -> None:
         self.root = root
         self.database = root / "db.jsonl"
@@ -55,7 +54,7 @@ class Folder:
         self._series = root / "series"
         self._lock_timeout_s = lock_timeout_s
         self._audit_days = audit_days
-        self._signer = signer
+        self.signer = None if signing is None else signing.of(AUDIT)
 
     def require_yard(self) -> None:
         """Raise NoYard unless the folder holds a database or models. Makes nothing.
@@ -91,8 +90,11 @@ class Folder:
 
     def audit(self, documents: Documents) -> AuditCollection:
         """Open the audit of these documents. Makes nothing."""
-        ledger = LedgerFolder(self._series / AUDIT, self.root)
-        return AuditCollection(documents, ledger, days=self._audit_days, signer=self._signer)
+        return AuditCollection(documents, self.ledger(), days=self._audit_days, signer=self.signer)
+
+    def ledger(self) -> LedgerFolder:
+        """Open the entries of the audit. Makes nothing."""
+        return LedgerFolder(self._series / AUDIT, self.root)
 
     def locked(self, *, for_reading: bool = False) -> AbstractContextManager[None]:
         """Keep writers out within a `with` block. `for_reading`: a folder that is read-only will do.
@@ -185,8 +187,7 @@ def open_folder(
     Raises NoYard if it is none and none is to be made, Unavailable if it cannot be used, DataLoss if its database is
     damaged or gone, FailedPrecondition if a newer release wrote it.
     """
-    signer = None if signing is None else signing.of(AUDIT)
-    folder = Folder(root, lock_timeout_s, audit_days=audit_days, signer=signer)
+    folder = Folder(root, lock_timeout_s, audit_days=audit_days, signing=signing)
     model_index, job_index, key_index, tracking_index = ModelIndex(), JobIndex(), KeyIndex(), TrackingIndex()
     observers = (model_index, job_index, key_index, *([tracking_index] if tracked else ()))
     documents = folder.documents(*observers, make=make)

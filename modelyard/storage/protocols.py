@@ -216,6 +216,9 @@ class Ledger(Protocol):
     def backwards(self, end: LedgerEnd) -> Iterator[tuple[LedgerEnd, Sequence[dict[str, Any]]]]:
         """Iterate what was appended up to an end, the last first, each with the end behind it. Raises DataLoss."""
 
+    def last(self) -> LedgerEnd | None:
+        """Return an end behind all entries, counted or not, from which to go on; None if there are none."""
+
     def first_since(self, day: date) -> int | None:
         """Return the number of the first entry of a day or of later ones; None if there are none of earlier days."""
 

@@ -14,14 +14,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
+
 from modelyard.access.audit import START, Deed, Fields, Link, Signer, chained, deed, end_of
 from modelyard.access.verification import ENTRIES, PRUNE, SIGN, Verification, Verified
 from modelyard.errors import DataLoss, InvalidRequest
 from modelyard.schemas import AuditEntry, AuditPage, AuditQuery
-from modelyard.storage.protocols import Documents, Ledger, LedgerEnd, Transaction
+from modelyard.storage.protocols import Collections, Documents, Ledger, LedgerEnd, Transaction
 
 AUDIT = "audit"
-_END = "end"
+END = "end"
 _MOST_LOOKED_AT = 5000
 """A page looks at so many entries at most: some 20 ms."""
 
@@ -74,12 +76,16 @@ class AuditCollection:
     def keep(self, deeds: list[Deed]) -> None:
         """Write down what is no transaction otherwise."""
         with self._documents.transaction() as transaction:
-            transaction.put(AUDIT, _END, transaction.get(AUDIT, _END) or {})  # so that there is something to commit
-            transaction.before_commit(lambda: self._append(transaction, deeds))
+            self.keep_in(transaction, deeds)
+
+    def keep_in(self, transaction: Transaction, deeds: list[Deed]) -> None:
+        """Write down what a transaction does, which is committed even if it does nothing else."""
+        transaction.put(AUDIT, END, transaction.get(AUDIT, END) or {})
+        transaction.before_commit(lambda: self._append(transaction, deeds))
 
     def page(self, query: AuditQuery) -> AuditPage:
         """Return a page of entries, newest first. Raises InvalidRequest for a cursor that is none, DataLoss."""
-        end = _end(self._documents.get(AUDIT, _END))
+        end = _end(self._documents.get(AUDIT, END))
         if end is None:
             return AuditPage(entries=[])
         before, start = (end.link.number + 1, end.ledger) if query.cursor is None else _decode_cursor(query.cursor, end)
@@ -96,14 +102,13 @@ class AuditCollection:
 
     def verify(self) -> Verified:
         """Hold all entries against each other, their seals, and what the database knows of their end."""
-        verification = Verification(self._link(), self._signer)
-        for entries in self._ledger.forwards():
-            if isinstance(entries, DataLoss):
-                verification.take_damage(entries.detail)
-            else:
-                for entry in entries:
-                    verification.take(entry)
-        return verification.result(self._link())
+        return verified(self._ledger, self._signer, self._link(), self._link)
+
+    def go_on_from_last(self, transaction: Transaction) -> None:
+        """Let the end be behind all entries of the ledger, which stay if the database loses transactions."""
+        found = last_entry(self._ledger, self._link())
+        if found is not None:
+            transaction.put(AUDIT, END, found.end)
 
     def accept_unsigned(self) -> None:
         """Sign for all entries so far that are not signed, after a person has looked at them."""
@@ -112,11 +117,11 @@ class AuditCollection:
             self.keep([deed(SIGN, {ENTRIES: f"1-{link.number}"})])
 
     def _link(self) -> Link | None:
-        end = _end(self._documents.get(AUDIT, _END))
+        end = _end(self._documents.get(AUDIT, END))
         return None if end is None else end.link
 
     def _append(self, transaction: Transaction, deeds: list[Deed]) -> None:
-        end = _end(transaction.get(AUDIT, _END))
+        end = _end(transaction.get(AUDIT, END))
         now = self._clock() if end is None else max(self._clock(), end.at)
         link, pruned = (START, 0) if end is None else (end.link, end.pruned)
         if end is not None and now.date() > end.at.date() and self._days:
@@ -127,13 +132,55 @@ class AuditCollection:
                 deeds = [*deeds, Deed(PRUNE, {ENTRIES: f"1-{pruned}"}, deeds[-1].key)]
         entries = chained(link, deeds, now, transaction.number, self._signer)
         place = self._ledger.append(None if end is None else end.ledger, link.number + 1, now, entries)
-        transaction.put(AUDIT, _END, _document(AuditEnd(place, end_of(entries), now, pruned)))
+        transaction.put(AUDIT, END, _document(AuditEnd(place, end_of(entries), now, pruned)))
 
     def _backwards(self, start: LedgerEnd, before: int) -> Iterator[tuple[LedgerEnd, Fields]]:
         for place, entries in self._ledger.backwards(start):
             for entry in reversed(entries):
                 if entry["number"] < before:
                     yield place, entry
+
+
+def verified(ledger: Ledger, signer: Signer | None, end: Link | None, now: Callable[[], Link | None]) -> Verified:
+    """Hold a ledger's entries against each other and against its end; `now` returns the end after they were read."""
+    verification = Verification(end, signer)
+    for entries in ledger.forwards():
+        if isinstance(entries, DataLoss):
+            verification.take_damage(entries.detail)
+        else:
+            for entry in entries:
+                verification.take(entry)
+    return verification.result(now)
+
+
+@dataclass(frozen=True, slots=True)
+class LastEntry:
+    """The document of the audit's end by its entries alone, and the transaction that the last one tells of."""
+
+    end: dict[str, Any]
+    transaction: int
+
+
+def last_entry(ledger: Ledger, known: Link | None) -> LastEntry | None:
+    """Return the end behind the last entry that can be read, if it is beyond the one that is known; else None."""
+    link = known or START
+    last: Fields | None = None
+    for entries in ledger.forwards():
+        for entry in () if isinstance(entries, DataLoss) else entries:
+            if entry["number"] > link.number:
+                last, link = entry, end_of([entry])
+    place = ledger.last()
+    if last is None or place is None:
+        return None
+    end = AuditEnd(place, link, datetime.fromisoformat(last["at"]), 0)
+    return LastEntry(_document(end), last["transaction"])
+
+
+def link_in(documents: Collections) -> Link | None:
+    """Return the end of the chain as documents know it."""
+    raw = documents.get(AUDIT, {}).get(END)
+    end = None if raw is None else _end(orjson.loads(raw))
+    return None if end is None else end.link
 
 
 def _end(document: Mapping[str, Any] | None) -> AuditEnd | None:
@@ -148,7 +195,7 @@ def _end(document: Mapping[str, Any] | None) -> AuditEnd | None:
             document["pruned"],
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise DataLoss(f"document {_END} of {AUDIT} is damaged: {error!r}") from error
+        raise DataLoss(f"document {END} of {AUDIT} is damaged: {error!r}") from error
 
 
 def _document(end: AuditEnd) -> dict[str, Any]:

@@ -69,6 +69,12 @@ class LedgerFolder:
                         )
                     yield LedgerEnd(name, 0, behind), decode_line(line, str(path), None).entries
 
+    def last(self) -> LedgerEnd | None:
+        with unavailable(f"read {self._path}"):
+            names = names_of(self._path)
+            # Beyond the file's size, so that a writer leaves the file as it is and begins another one.
+            return LedgerEnd(names[-1], 0, (self._path / names[-1]).stat().st_size + 2) if names else None
+
     def first_since(self, day: date) -> int | None:
         with unavailable(f"read {self._path}"):
             names = names_of(self._path)

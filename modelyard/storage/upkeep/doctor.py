@@ -10,9 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from modelyard.access.audit import Link
 from modelyard.access.signing import SigningKeys
+from modelyard.access.verification import NO_KEY, NOT_SIGNED, Flaw
 from modelyard.errors import DataLoss
 from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, REPORT_FILE, VALIDATION_FILE
+from modelyard.storage.collections.audit import link_in, verified
 from modelyard.storage.collections.models import (
     MODELS,
     TOMBSTONES,
@@ -44,6 +47,7 @@ Kind = Literal[
     "leftover",
     "outbox",
     "series",
+    "audit",
 ]
 
 _MENDED_ALONE: dict[str, Kind] = {REPORT_FILE: "report", VALIDATION_FILE: "validation"}
@@ -84,12 +88,12 @@ class Examination:
 
 
 def examine(root: Path, *, lock_timeout_s: float = 10.0, signing: SigningKeys | None = None) -> Examination:
-    """Examine a folder; servers go on meanwhile. With `signing` also whether each model's signature holds.
+    """Examine a folder; servers go on meanwhile. With `signing` also whether the signatures hold.
 
     Raises NoYard if it holds neither a database nor models, Unavailable if it cannot be read, FailedPrecondition if a
     newer release wrote it.
     """
-    folder = Folder(root, lock_timeout_s)
+    folder = Folder(root, lock_timeout_s, signing=signing)
     folder.require_yard()
     with folder.locked(for_reading=True):
         # Folders are named and moved under the lock: what stands there unnamed now belongs to nobody.
@@ -107,6 +111,7 @@ def examine(root: Path, *, lock_timeout_s: float = 10.0, signing: SigningKeys | 
     findings += _unnamed(artifacts, folders, documents)
     findings += _outbox(folder.outbox)
     findings += _series(folder)
+    findings += _audit(folder, documents)
     return Examination(len(documents.get(MODELS, {})), findings)
 
 
@@ -209,6 +214,25 @@ def _series(folder: Folder) -> Iterator[Finding]:
             series.check(file)
         except DataLoss as error:
             yield Finding("series", f"series/{file}", error.detail.partition(f"{file} ")[2])
+
+
+def audit_finding(flaw: Flaw) -> Finding:
+    """Return what is wrong with the audit as a finding."""
+    return Finding(
+        "signature" if flaw.problem == NOT_SIGNED else "audit", f"audit entries {flaw.numbers}", flaw.problem
+    )
+
+
+def _audit(folder: Folder, documents: Collections) -> Iterator[Finding]:
+    """Find entries of the audit that are missing or not what was written; signed ones only with a key."""
+
+    def end_now() -> Link | None:
+        with folder.locked(for_reading=True):
+            return link_in(salvage(folder.database).collections)
+
+    for flaw in verified(folder.ledger(), folder.signer, link_in(documents), end_now).flaws:
+        if flaw.problem != NO_KEY:
+            yield audit_finding(flaw)
 
 
 def _path(model_id: str, *name: str) -> str:
