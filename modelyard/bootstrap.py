@@ -14,7 +14,7 @@ from modelyard.jobs.local import LocalOwners, LocalRunner
 from modelyard.ml_core.training import runs
 from modelyard.ml_core.yard import Yard
 from modelyard.settings import Settings, is_loopback
-from modelyard.storage import Storage, open_folder
+from modelyard.storage import AuditCollection, Storage, open_folder
 
 if TYPE_CHECKING:
     from modelyard.tracking.tracker import Tracker
@@ -83,6 +83,21 @@ def open_tracker(settings: Settings) -> Iterator[Tracker]:
         yield tracker
     finally:
         tracker.close()
+        storage.close()
+
+
+@contextmanager
+def open_audit(settings: Settings) -> Iterator[AuditCollection]:
+    """Open the audit of a folder without its core. Raises NoYard."""
+    storage = open_folder(
+        settings.storage_dir,
+        make=False,
+        lock_timeout_s=settings.lock_timeout_s,
+        audit_days=settings.audit_days,
+    )
+    try:
+        yield storage.audit
+    finally:
         storage.close()
 
 

@@ -45,6 +45,7 @@ class Refusals:
         self._within_s = within_s
         self._open: dict[_Group, Deed] = {}
         self._lock = threading.Lock()
+        self._keeping = threading.Lock()
         self._timer: threading.Timer | None = None
 
     def listen(self, call: Call) -> None:
@@ -62,26 +63,28 @@ class Refusals:
 
     def flush(self) -> None:
         """Hand over what was counted so far. If it cannot be kept now, it is counted on."""
-        with self._lock:
-            groups, self._open = self._open, {}
-            self._timer = None
-        if not groups:
-            return
-        try:
-            self._keep(list(groups.values()))
-        except ModelyardError as error:
-            log.warning("refusals are not in the audit yet: %s", error.detail)
+        with self._keeping:
             with self._lock:
-                for group, done in groups.items():
-                    self._count(group, done.count, done.request_id)
-                self._wait()
+                groups, self._open = self._open, {}
+                self._timer = None
+            if not groups:
+                return
+            try:
+                self._keep(list(groups.values()))
+            except ModelyardError as error:
+                log.warning("refusals are not in the audit yet: %s", error.detail)
+                with self._lock:
+                    for group, done in groups.items():
+                        self._count(group, done.count, done.request_id)
+                    self._wait()
 
     def close(self) -> None:
-        """Hand over what was counted, and count no more."""
-        with self._lock:
-            if self._timer is not None:
-                self._timer.cancel()
+        """Hand over what was counted, after what is being handed over."""
+        self._cancel()
         self.flush()
+        self._cancel()
+
+    def _cancel(self) -> None:
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 import modelyard
 from modelyard.cli import (
+    audit,
     checking,
     connection,
     deciding,
@@ -110,6 +111,7 @@ for _add in (
     model_classes.add_to,
     keys.add_to,
     signing.add_to,
+    audit.add_to,
     upkeep.add_to,
     tracking.add_to,
 ):

@@ -65,6 +65,11 @@ class AuditCollection:
         self._days = days
         self._signer = signer
 
+    @property
+    def signs(self) -> bool:
+        """Whether entries are signed."""
+        return self._signer is not None
+
     def note(self, transaction: Transaction, verb: str, what: Mapping[str, str], by: str | None = None) -> None:
         """Write down what a transaction does, if it changes anything and is committed.
 
