@@ -99,7 +99,7 @@ class AuditCollection:
             if query.since is not None and datetime.fromisoformat(entry["at"]) < query.since:
                 break
             if len(found) == query.limit or looked_at == _MOST_LOOKED_AT:
-                cursor = _encode_cursor(entry["number"] + 1, place)
+                cursor = encode_cursor(entry["number"] + 1, place)
                 return AuditPage(entries=_entries(found), next_cursor=cursor)
             if query.key in (None, entry["key"]) and query.verb in (None, entry["verb"]):
                 found.append(entry)
@@ -217,7 +217,8 @@ def _entries(found: list[Fields]) -> list[AuditEntry]:
     return [AuditEntry.model_validate(entry) for entry in found]
 
 
-def _encode_cursor(before: int, place: LedgerEnd) -> str:
+def encode_cursor(before: int, place: LedgerEnd) -> str:
+    """Return the cursor of a page of entries below a number, which end at a place of the ledger."""
     return base64.urlsafe_b64encode(f"{before} {place.file} {place.bytes}".encode()).decode().rstrip("=")
 
 
