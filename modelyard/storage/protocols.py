@@ -213,8 +213,13 @@ class Ledger(Protocol):
         What has not happened is among them, until a writer cuts it off.
         """
 
-    def backwards(self, end: LedgerEnd) -> Iterator[tuple[LedgerEnd, Sequence[dict[str, Any]]]]:
-        """Iterate what was appended up to an end, the last first, each with the end behind it. Raises DataLoss."""
+    def backwards(
+        self, end: LedgerEnd, holding: Sequence[bytes] = ()
+    ) -> Iterator[tuple[LedgerEnd, Sequence[dict[str, Any]]]]:
+        """Iterate what was appended up to an end, the last first, each with the end behind it. Raises DataLoss.
+
+        What does not hold all of these pieces of JSON in its text is not read: its entries are left out.
+        """
 
     def last(self) -> LedgerEnd | None:
         """Return an end behind all entries, counted or not, from which to go on; None if there are none."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,7 +25,7 @@ from modelyard.storage.protocols import Collections, Documents, Ledger, LedgerEn
 AUDIT = "audit"
 END = "end"
 _MOST_LOOKED_AT = 5000
-"""A page looks at so many entries at most: some 20 ms."""
+"""A page looks at so many lines at most, a line being what one transaction wrote."""
 
 _CURSOR = re.compile(r"(\d{1,18}) ([0-9-]{11}[0-9a-f]{16}\.jsonl) (\d{1,12})")
 
@@ -94,15 +94,19 @@ class AuditCollection:
         if end is None:
             return AuditPage(entries=[])
         before, start = (end.link.number + 1, end.ledger) if query.cursor is None else _decode_cursor(query.cursor, end)
+        wanted = {name: value for name in ("key", "verb") if (value := getattr(query, name)) is not None}
+        pieces = [b'"%b":%b' % (name.encode(), orjson.dumps(value)) for name, value in wanted.items()]
         found: list[Fields] = []
-        for looked_at, (place, entry) in enumerate(self._backwards(start, before)):
-            if query.since is not None and datetime.fromisoformat(entry["at"]) < query.since:
+        for looked_at, (place, entries) in enumerate(self._ledger.backwards(start, pieces)):
+            if query.since is not None and _ended_before(query.since, place, entries):
                 break
-            if len(found) == query.limit or looked_at == _MOST_LOOKED_AT:
-                cursor = encode_cursor(entry["number"] + 1, place)
-                return AuditPage(entries=_entries(found), next_cursor=cursor)
-            if query.key in (None, entry["key"]) and query.verb in (None, entry["verb"]):
-                found.append(entry)
+            if looked_at == _MOST_LOOKED_AT:
+                return AuditPage(entries=_entries(found), next_cursor=encode_cursor(before, place))
+            for entry in reversed(entries):
+                if entry["number"] < before and all(entry[name] == value for name, value in wanted.items()):
+                    if len(found) == query.limit:
+                        return AuditPage(entries=_entries(found), next_cursor=encode_cursor(entry["number"] + 1, place))
+                    found.append(entry)
         return AuditPage(entries=_entries(found))
 
     def verify(self) -> Verified:
@@ -138,12 +142,6 @@ class AuditCollection:
         entries = chained(link, deeds, now, transaction.number, self._signer)
         place = self._ledger.append(None if end is None else end.ledger, link.number + 1, now, entries)
         transaction.put(AUDIT, END, _document(AuditEnd(place, end_of(entries), now, pruned)))
-
-    def _backwards(self, start: LedgerEnd, before: int) -> Iterator[tuple[LedgerEnd, Fields]]:
-        for place, entries in self._ledger.backwards(start):
-            for entry in reversed(entries):
-                if entry["number"] < before:
-                    yield place, entry
 
 
 def verified(ledger: Ledger, signer: Signer | None, end: Link | None, now: Callable[[], Link | None]) -> Verified:
@@ -211,6 +209,13 @@ def _document(end: AuditEnd) -> dict[str, Any]:
         "pruned": end.pruned,
         **end.ledger._asdict(),
     }
+
+
+def _ended_before(since: datetime, place: LedgerEnd, entries: Sequence[Fields]) -> bool:
+    """Whether what was appended here, and so all before it, is older than a moment."""
+    if place.file < since.date().isoformat():
+        return True
+    return bool(entries) and datetime.fromisoformat(entries[-1]["at"]) < since
 
 
 def _entries(found: list[Fields]) -> list[AuditEntry]:

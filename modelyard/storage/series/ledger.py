@@ -56,14 +56,20 @@ class LedgerFolder:
                 except DataLoss as damage:
                     yield damage
 
-    def backwards(self, end: LedgerEnd) -> Iterator[tuple[LedgerEnd, Sequence[dict[str, Any]]]]:
+    def backwards(
+        self, end: LedgerEnd, holding: Sequence[bytes] = ()
+    ) -> Iterator[tuple[LedgerEnd, Sequence[dict[str, Any]]]]:
         with unavailable(f"read {self._path}"):
             for name in reversed(names_of(self._path)):
                 if name > end.file:
                     continue
                 path = self._path / name
+                key = key_of(path)
                 for line, behind in _lines_backwards(path, end.bytes if name == end.file else None):
-                    if not is_sealed(line, key_of(path)):
+                    if not all(piece in line for piece in holding):
+                        yield LedgerEnd(name, 0, behind), ()
+                        continue
+                    if not is_sealed(line, key):
                         raise DataLoss(
                             f"{path} is damaged before byte {behind}: a checksum does not hold; see `modelyard doctor`"
                         )

@@ -193,7 +193,8 @@ def test_a_page_is_of_a_key_a_verb_and_since_a_moment(tmp_path: Path) -> None:
 
 def test_a_page_looks_at_a_bounded_number_of_entries(tmp_path: Path) -> None:
     opened = open_audit(tmp_path)
-    opened[1].keep([Deed("rare"), *(Deed("usual") for _ in range(25))])
+    for verb in ("rare", *["usual"] * 25):
+        opened[1].keep([Deed(verb)])
     with mock.patch("modelyard.storage.collections.audit._MOST_LOOKED_AT", 10):
         pages = list(paged(opened[1], AuditQuery(verb="rare")))
     assert [len(entries) for entries in pages] == [0, 0, 1]
