@@ -18,7 +18,7 @@ import pytest
 
 from modelyard import errors
 from modelyard.access.signing import mac
-from modelyard.jobs import Jobs, Limits
+from modelyard.jobs import Jobs, Limits, NewJob
 from modelyard.jobs.lifecycle import Lifecycle
 from modelyard.jobs.local import LocalOwners, LocalRunner, launcher, run_process
 from modelyard.jobs.spool import Spool
@@ -504,6 +504,18 @@ def test_each_run_gets_a_key_of_its_own_which_stands_nowhere(
     assert len({*keys}) == 2
     assert {len(key) for key in keys} == {32}
     assert not any(form in place for place in places for key in keys for form in (key, key.hex().encode()))
+
+
+def test_what_a_run_says_is_not_written_through_a_link(jobs: Jobs, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+
+    def write(folder: Path) -> None:
+        (folder / "order").write_text("finish")
+        (folder / "log.txt").symlink_to(elsewhere)
+
+    job = jobs.order(NewJob(model_class_key="logistic_regression"), write)
+    assert jobs.wait(job.job_id).status == "failed"
+    assert not elsewhere.exists()
 
 
 def test_a_disk_that_cannot_be_written_for_a_while_loses_no_end(

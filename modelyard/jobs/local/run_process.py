@@ -119,8 +119,11 @@ def be_first_to_be_killed() -> None:
 
 
 def _speak_to(path: Path) -> None:
-    """Send standard output, standard error and the log to a file, which the owner reads when the run has ended."""
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    """Send standard output, standard error and the log to a file, which the owner reads when the run has ended.
+
+    A link is not followed: what a run says may be a table's own words, not to land in a file of anyone's choice.
+    """
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
     os.dup2(file, 1)
     os.dup2(file, 2)
     os.close(file)

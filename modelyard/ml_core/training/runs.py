@@ -87,7 +87,10 @@ def _rehearse(key: str, hyperparams: Mapping[str, Any]) -> None:
 
 
 def write_order(folder: Path, order: TrainingOrder) -> None:
-    """Write an order into a run's folder, down to the disk. Raises OSError."""
+    """Write an order into a run's folder, down to the disk. Raises OSError.
+
+    Files with cells are new ones: links are not followed, as in the run's log.
+    """
     plan, table = order.plan, order.plan.table
     said = {
         "model_class_key": plan.model_class.key,
@@ -108,10 +111,10 @@ def write_order(folder: Path, order: TrainingOrder) -> None:
     (folder / _ORDER).write_bytes(orjson.dumps(said))
     (folder / _CONTRACT).write_bytes(contract_to_json(table.contract))
     codes = pl.Series(_new_name(table.frame), table.codes)
-    table.frame.with_columns(codes).write_ipc(folder / _TABLE, compression="uncompressed")
+    _write_frame(folder / _TABLE, table.frame.with_columns(codes))
     files = [_ORDER, _CONTRACT, _TABLE]
     if table.roles.width:
-        table.roles.write_ipc(folder / _ROLES, compression="uncompressed")
+        _write_frame(folder / _ROLES, table.roles)
         files.append(_ROLES)
     sync_files(folder, files)
 
@@ -204,6 +207,11 @@ def describe(order: TrainingOrder, trained: Trained) -> ModelDescription:
         training_seconds=round(trained.seconds, 6),
         environment=current_environment(plan.model_class.libraries),
     )
+
+
+def _write_frame(path: Path, frame: pl.DataFrame) -> None:
+    with path.open("xb") as file:
+        frame.write_ipc(file, compression="uncompressed")
 
 
 def _new_name(frame: pl.DataFrame) -> str:
