@@ -74,18 +74,8 @@ def create_app(desk: Desk, settings: Settings) -> Gate:
     app.router.redirect_slashes = False
     app.openapi = lambda: _openapi_once(app)  # type: ignore[method-assign]
     checked = [Depends(_enter), Depends(formats.checking(app.openapi))]
-    for noun in (
-        service,
-        predictions,
-        explanations,
-        models,
-        decisions,
-        evaluations,
-        tables,
-        jobs,
-        keys,
-        open_inference,
-    ):
+    nouns = (service, predictions, explanations, models, decisions, evaluations, tables, jobs, keys, open_inference)
+    for noun in nouns:
         app.include_router(noun.router(desk), dependencies=checked)
     app.include_router(training.router(desk, settings.root_path), dependencies=checked)
     app.include_router(docs.router(settings.root_path))

@@ -33,7 +33,7 @@ from tests.doors import serving_grpc
 from tests.waiting import PATIENCE_S, wait_until
 
 TRAIN_HEADER = pb.TrainStreamRequest(train=pb.TrainRequest(model_class_key="logistic_regression"))
-METHODS = list(server.SERVICE.methods)
+METHODS = [*server.SERVICE.methods, *inference.DESCRIPTOR.methods]
 X = [[i % 40, ["clerk", "smith", None][i % 3]] for i in range(60)]
 Y = ["yes" if row[0] > 20 else "no" for row in X]  # type: ignore[operator]
 
@@ -75,7 +75,7 @@ def channel(target: str) -> Iterator[Any]:
 
 def call(channel: Any, method: Any, requests: Any, **options: Any) -> Any:
     """Call a method of any kind with serialized messages; return the call, at its end."""
-    path = f"/{server.SERVICE.full_name}/{method.name}"
+    path = f"/{method.containing_service.full_name}/{method.name}"
     kinds = {
         (False, False): channel.unary_unary,
         (False, True): channel.unary_stream,
@@ -389,10 +389,12 @@ def test_a_generic_client_finds_its_way_by_reflection_alone(channel: Any) -> Non
     database = ProtoReflectionDescriptorDatabase(channel)
     assert set(database.get_services()) == {
         "modelyard.v1.ModelService",
+        "inference.GRPCInferenceService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
     }
     pool = descriptor_pool.DescriptorPool(database)
+    assert "ModelInfer" in pool.FindServiceByName("inference.GRPCInferenceService").methods_by_name
     service = pool.FindServiceByName("modelyard.v1.ModelService")
     method = service.methods_by_name["GetModelInfo"]
     request = message_factory.GetMessageClass(method.input_type)(model_id="small")

@@ -145,7 +145,7 @@ def _fault(said: str) -> InvalidRequest:
     if due is None or not place:
         return InvalidRequest(f"the body must be a JSON object with the field 'inputs': {said}")
     words = " or ".join(_WORDS.get(one, one) for one in due.split(" | "))
-    message = f"field '{place}' must be {words}, got {_WORDS.get(got, got)}"
+    message = f"field '{place}' must be {words}, got {_WORDS.get(str(got), got)}"
     return InvalidRequest.of([FieldError((place,), message)])  # type: ignore[return-value]
 
 
