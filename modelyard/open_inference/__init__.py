@@ -4,19 +4,20 @@ A tensor is a column of a table, or a whole table of numbers. What its cells mea
 and which model is meant in the core.
 """
 
-from modelyard.open_inference.answers import Output, outputs_of, parameters_of
+from modelyard.open_inference.answers import PROBABILITIES, Output, outputs_of, parameters_of
 from modelyard.open_inference.metadata import about_model, about_server
-from modelyard.open_inference.questions import InferenceRequest, WantedOutput, reference_of, table_of, wants
-from modelyard.open_inference.tensors import DATATYPES, Tensor, packed
+from modelyard.open_inference.questions import InferenceRequest, reference_of, table_of, wants
+from modelyard.open_inference.tensors import DATATYPES, Tensor, one_cell, packed
 
 __all__ = [
     "DATATYPES",
+    "PROBABILITIES",
     "InferenceRequest",
     "Output",
     "Tensor",
-    "WantedOutput",
     "about_model",
     "about_server",
+    "one_cell",
     "outputs_of",
     "packed",
     "parameters_of",

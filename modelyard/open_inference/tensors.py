@@ -10,13 +10,16 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
 from modelyard.schemas.showing import kind_shown, shown
+from modelyard.tables import FEW_ROWS
 
-Cells: TypeAlias = "list[Any] | npt.NDArray[Any]"
+Cells: TypeAlias = "list[Any] | npt.NDArray[Any] | pl.Series"
 
 _LENGTH = struct.Struct("<I")
+_FLOAT = struct.Struct("<d")
 _NOTHING = type(None)
 
 
@@ -52,7 +55,7 @@ DATATYPES: dict[str, Datatype] = {
 _BOUNDS = {name: bounds for name, datatype in DATATYPES.items() if (bounds := datatype.bounds()) is not None}
 
 
-class Tensor(msgspec.Struct):
+class Tensor(msgspec.Struct, gc=False):
     """A tensor that came: `data` are its cells as (nested) lists, or as bytes in row-major order."""
 
     name: str
@@ -82,7 +85,7 @@ class Tensor(msgspec.Struct):
         if isinstance(self.data, (bytes, memoryview)):
             return self._unpacked(self.data, n, datatype)
         if self.data is None:
-            raise wrong_tensor(self, "has no data")
+            raise wrong_tensor(self, "has no data, neither as a list nor in binary form")
         raise wrong_tensor(self, f"must have a list as its data, got {kind_shown(self.data)}")
 
     def _checked(self, data: list[Any], n: int, datatype: Datatype) -> list[Any]:
@@ -106,7 +109,8 @@ class Tensor(msgspec.Struct):
 
     def _unpacked(self, data: bytes | memoryview, n: int, datatype: Datatype) -> Cells:
         if datatype.dtype is None:
-            return self._texts(self._elements(memoryview(data), n))
+            many = many_texts(data, n) if n > FEW_ROWS else None
+            return self._texts(self._elements(memoryview(data), n)) if many is None else many
         due = n * datatype.dtype.itemsize
         if len(data) != due:
             raise wrong_tensor(self, f"has {len(data):,} bytes; {n:,} cells of {self.datatype} are {due:,}")
@@ -159,7 +163,67 @@ def packed(datatype: str, cells: Sequence[Any]) -> bytes:
     dtype = DATATYPES[datatype].dtype
     if dtype is not None:
         return np.array(cells, dtype=dtype).tobytes()
-    return b"".join(_LENGTH.pack(len(text)) + text for text in map(str.encode, cells))
+    return b"".join(map(_PackedTexts().__getitem__, cells))
+
+
+class _PackedTexts(dict[str, bytes]):
+    """Texts as they are packed, each packed once."""
+
+    def __missing__(self, text: str) -> bytes:
+        encoded = text.encode()
+        self[text] = packed = _LENGTH.pack(len(encoded)) + encoded
+        return packed
+
+
+def one_cell(datatype: str, data: bytes) -> Any:
+    """Return the one cell that bytes are; None if they are none, or of a datatype that is not usual."""
+    if datatype == "FP64" and len(data) == _FLOAT.size:
+        return _FLOAT.unpack(data)[0]
+    if datatype == "BYTES" and len(data) >= _LENGTH.size and _LENGTH.unpack_from(data)[0] == len(data) - _LENGTH.size:
+        try:
+            return data[_LENGTH.size :].decode()
+        except UnicodeDecodeError:
+            return None
+    return None
+
+
+def many_texts(data: bytes | memoryview, n: int) -> pl.Series | None:
+    """Return n packed texts without an object for each; None if one has a NUL or 256 bytes, or something is wrong.
+
+    Each length of four bytes ends with three NULs then, which stand nowhere else but beside the length of an empty
+    text. From these places the chain of lengths is followed. A NUL takes the place of each length, and all texts are
+    one text to split.
+    """
+    content = np.frombuffer(data, dtype=np.uint8)
+    nul = content == 0
+    places = np.flatnonzero(nul[1:-2] & nul[2:-1] & nul[3:])
+    if len(places) == 0 or places[0] != 0:
+        return None
+    ends = places + _LENGTH.size + content[places]
+    chain = np.arange(n) if len(places) == n else _chain(places, ends, n)
+    if len(chain) < n:
+        return None
+    starts = places[chain]
+    if ends[chain[-1]] != len(content) or (starts[1:] != ends[chain[:-1]]).any():
+        return None
+    kept = np.ones(len(content), dtype=np.bool_)
+    for at in range(_LENGTH.size - 1):
+        kept[starts + at] = False
+    try:
+        text = content[kept][1:].tobytes().decode()
+    except UnicodeDecodeError:
+        return None
+    texts = pl.Series([text]).str.split("\0").explode()
+    return texts if len(texts) == n else None
+
+
+def _chain(places: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.int64]:
+    """Return which of the places are reached from the first in n steps, each from an end to the place there."""
+    step = np.append(np.searchsorted(places, ends), len(places))  # beyond the last place there is no other
+    chain = np.zeros(1, dtype=np.int64)
+    while len(chain) < n:
+        chain, step = np.append(chain, step[chain]), step[step]
+    return chain[:n][chain[:n] < len(places)]
 
 
 def _is_text(cell: Any) -> bool:

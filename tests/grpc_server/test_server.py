@@ -26,6 +26,7 @@ from modelyard.calls import Calls
 from modelyard.errors import FieldError, ModelyardError
 from modelyard.grpc_server import faults, server
 from modelyard.grpc_server.client import GrpcClient, table_chunks
+from modelyard.grpc_server.open_inference import service as inference
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.schemas import Evaluation, PredictRequest, TrainRequest
 from modelyard.settings import Settings

@@ -54,9 +54,10 @@ class Inference:
         """Read the body. Raises InvalidRequest, InvalidTable, and for a table in one tensor ModelNotFound."""
         at = self._json_end()
         request = _parsed(self._body if at is None else self._body[:at])
-        self._take_binary(request, at)
+        if at is not None:
+            self._take_binary(request, at)
         self._id = request.id
-        self._wanted = wants(request)
+        self._wanted = wants(request.outputs, request.parameters)
         self._binary = _wanted_in_binary(request, self._wanted)
         if self._binary:
             self.media_type = BINARY
@@ -95,15 +96,13 @@ class Inference:
             raise InvalidRequest(f"header {JSON_BYTES} must be at most the body's {size:,} bytes, got {shown(given)}")
         return int(given)
 
-    def _take_binary(self, request: InferenceRequest, at: int | None) -> None:
+    def _take_binary(self, request: InferenceRequest, at: int) -> None:
         """Give each tensor that has its cells behind the JSON its piece of the body."""
         rest = memoryview(self._body)
         for tensor in request.inputs:
             size = (tensor.parameters or {}).get("binary_data_size")
             if size is None:
                 continue
-            if at is None:
-                raise InvalidRequest(f"tensor {shown(tensor.name)} is binary, but there is no header {JSON_BYTES}")
             if type(size) is not int or not 0 <= size <= len(rest) - at:
                 raise InvalidRequest(
                     f"tensor {shown(tensor.name)}: binary_data_size must be at most the {len(rest) - at:,} bytes that "
@@ -113,7 +112,7 @@ class Inference:
                 raise InvalidRequest(f"tensor {shown(tensor.name)} has its cells twice, as data and as binary data")
             tensor.data = rest[at : at + size]
             at += size
-        if at is not None and at != len(rest):
+        if at != len(rest):
             raise InvalidRequest(f"the body goes on for {len(rest) - at:,} bytes after its last tensor")
 
 
@@ -151,6 +150,8 @@ def _fault(said: str) -> InvalidRequest:
 
 def _wanted_in_binary(request: InferenceRequest, wanted: tuple[str, ...]) -> frozenset[str]:
     """Return the outputs that are wanted in binary form: by their own parameter, else by the request's."""
+    if request.parameters is None and request.outputs is None:
+        return frozenset()
     usual = (request.parameters or {}).get("binary_data_output", False)
     own = {one.name: (one.parameters or {}).get("binary_data", usual) for one in request.outputs or ()}
     return frozenset(name for name in wanted if own.get(name, usual) is True)
