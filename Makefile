@@ -86,6 +86,8 @@ lock: $(PACKAGES) ## Write the lock files anew from pyproject.toml (ARGS=--upgra
 		--constraint requirements/run.txt --output-file requirements/image.txt
 	$(LOCK) $(ARGS) --group build --python-version 3.12 \
 		--constraint requirements/run.txt --output-file requirements/image-build.txt
+	for client in triton kserve mlserver; do \
+		$(LOCK) $(ARGS) --group $$client --python-version 3.11 --output-file requirements/clients/$$client.txt; done
 
 .PHONY: clean
 clean: ## Remove what the targets made; models_storage/ stays
