@@ -49,7 +49,7 @@ class Served:
 
 @contextmanager
 def serving(folder: Path, **settings: Any) -> Iterator[Served]:
-    """Train `credit` (texts), `price` (numbers) on mixed columns; `flags` (booleans), `counts` (integers) on numbers."""
+    """Serve `credit` (texts) and `price` (numbers) of mixed columns, `flags` (booleans) and `counts` (integers)."""
     with doors.core(folder) as yard:
         for name, y in (
             ("credit", ["yes" if one else "no" for one in HIGH]),

@@ -52,7 +52,7 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
 
 def _input(module: Any, name: str, datatype: str, cells: list[Any], binary: bool | None) -> Any:
     known = [_MISSING[datatype] if cell is None else cell for cell in cells]
-    array = np.array(known, dtype=_DTYPES[datatype])
+    array: Any = np.array(known, dtype=_DTYPES[datatype])
     made = module.InferInput(name, list(array.shape), datatype)
     made.set_data_from_numpy(array, **({} if binary is None else {"binary_data": binary}))
     return made
