@@ -35,8 +35,9 @@ MATRIX = [[1.0, 2.0, 3.0], [16.0, 15.5, 0.0]]
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The core, and the addresses of the doors."""
+    """The folder, its core, and the addresses of the doors."""
 
+    folder: Path
     yard: Yard
     rest: str
     grpc: str
@@ -59,7 +60,7 @@ def serving(folder: Path, **settings: Any) -> Iterator[Served]:
         _train(yard, "flags", NUMBERS, HIGH)
         _train(yard, "counts", NUMBERS, [i % 3 for i in range(80)])
         with doors.rest_thread(folder, **settings) as rest, doors.grpc_thread(folder, **settings) as grpc:
-            yield Served(yard, rest, grpc)
+            yield Served(folder, yard, rest, grpc)
 
 
 def _train(yard: Yard, name: str, X: Any, y: list[Any], **more: Any) -> None:
