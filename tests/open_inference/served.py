@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+import pytest
 
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import Evaluation, Predictions, PredictRequest, TrainRequest
 from tests import doors
+from tests.client_environments import Client
+
+needs_mlserver = pytest.mark.skipif(sys.version_info >= (3, 13), reason="MLServer has no release for this Python")
+Answers: TypeAlias = Callable[[Client], dict[str, Any]]
+"""Returns what a client was told."""
 
 COLUMNS: dict[str, list[Any]] = {
     "age": [float(18 + i % 40) for i in range(80)],

@@ -2,35 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from tests.client_environments import Client, ask
-from tests.open_inference.served import ASKED, DATATYPES, MATRIX, Served
-
-SCRIPTS = Path(__file__).parent / "clients"
-Answers = Callable[[Client], dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def answers(served: Served) -> Answers:
-    """Return what a client was told, which is asked once."""
-    asked = json.dumps(
-        {"rest": served.rest, "grpc": served.grpc, "columns": ASKED, "datatypes": DATATYPES, "matrix": MATRIX}
-    )
-    told: dict[str, Any] = {}
-
-    def answers_of(client: Client) -> dict[str, Any]:
-        if client not in told:
-            told[client] = ask(client, SCRIPTS / f"{client}.py", asked)
-        return dict(told[client])
-
-    return answers_of
+from tests.open_inference.served import ASKED, MATRIX, Answers, Served, needs_mlserver
 
 
 @pytest.mark.parametrize("way", ["http json", "http binary", "grpc"])
@@ -70,7 +44,7 @@ def test_kserves_clients_are_told_what_the_core_says(served: Served, answers: An
     assert told.get("ready", [True] * 3) == [True] * 3
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 13), reason="MLServer has no release for this Python")
+@needs_mlserver
 def test_mlservers_codecs_and_command_are_told_what_the_core_says(served: Served, answers: Answers) -> None:
     told = answers("mlserver")
     with_age = served.expected("credit", {**ASKED, "age": [30.0 if age is None else age for age in ASKED["age"]]})
