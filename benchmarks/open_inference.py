@@ -23,10 +23,15 @@ from benchmarks.grpc_serving import is_up as grpc_is_up
 from benchmarks.load import Load, drive
 from benchmarks.servers import Server, our_server
 from benchmarks.serving_models import MODELS, Body, asked, body, train
+from benchmarks.tables_made import NUMERIC, make_table
+from modelyard.bootstrap import build
 from modelyard.grpc_server.pb import open_inference_pb2 as pb
 from modelyard.open_inference import packed
+from modelyard.rest_api.prediction_formats import ARROW_STREAM
+from modelyard.schemas import TrainRequest
+from modelyard.settings import Settings
 
-MODEL = "LR"
+MODEL, NUMBERS = "LR", "LR-numbers"
 MANY_ROWS = 10_000
 RUNS = 5
 SECONDS = 2
@@ -45,12 +50,23 @@ class Question:
     http2: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Drives:
+    """How often a server is asked, for how many rows."""
+
+    what: str
+    rows: int
+    connections: int
+    seconds: float
+
+
 def run(runs: int = RUNS, seconds: float = SECONDS) -> str:
     """Measure, and return the Markdown table."""
     lines = ["| | ours | the protocol | ratio | p50 / p99 of the protocol, ms |", "| --- | ---: | ---: | ---: | ---: |"]
     with tempfile.TemporaryDirectory(prefix="modelyard-bench-") as name:
         folder = Path(name)
         train(folder, {MODEL: MODELS[MODEL]})
+        _train_numbers(folder)
         with _servers(folder) as (rest, grpc):
             one_row = {
                 "REST": (Question(rest, body(folder, MODEL, 1)), Question(rest, json_body(folder, 1))),
@@ -58,15 +74,11 @@ def run(runs: int = RUNS, seconds: float = SECONDS) -> str:
             }
             for door, pair in one_row.items():
                 for connections in (1, 16):
-                    lines.append(
-                        _line(f"1 row, {door}, {connections} connections", pair, 1, connections, runs, seconds)
-                    )
-            many, json_bytes = binary_body(folder, MANY_ROWS)
-            headers = (f"{JSON_BYTES}: {json_bytes}",)
-            pair = (Question(rest, body(folder, MODEL, MANY_ROWS, "arrow")), Question(rest, many, headers))
-            lines.append(
-                _line(f"{MANY_ROWS:,} rows, Arrow and binary tensors, rows/s", pair, MANY_ROWS, 1, runs, seconds)
-            )
+                    drives = _Drives(f"1 row, {door}, {connections} connections", 1, connections, seconds)
+                    lines.append(_line(drives, pair, runs))
+            for what, many in _many(folder, rest).items():
+                drives = _Drives(f"{MANY_ROWS:,} rows, {what}, Arrow and binary tensors, rows/s", MANY_ROWS, 1, seconds)
+                lines.append(_line(drives, many, runs))
     return "\n".join(lines) + "\n"
 
 
@@ -78,18 +90,41 @@ def json_body(folder: Path, rows: int) -> Body:
     return Body(file, INFER)
 
 
-def binary_body(folder: Path, rows: int) -> tuple[Body, int]:
-    """Write a request of so many rows as binary tensors, answered so; return it and the bytes of its JSON."""
-    file = folder / f"infer-{rows}-binary"
-    columns = asked(rows).get_columns()
-    cells = [_packed(column) for column in columns]
+def binary_body(file: Path, model: str, tensors: dict[str, tuple[str, list[int], bytes]]) -> tuple[Body, int]:
+    """Write a request of tensors (datatype, shape, cells), answered in binary form; return it and its JSON's bytes."""
     inputs = [
-        {**_tensor(column), "parameters": {"binary_data_size": len(one)}}
-        for column, one in zip(columns, cells, strict=True)
+        {"name": name, "datatype": datatype, "shape": shape, "parameters": {"binary_data_size": len(cells)}}
+        for name, (datatype, shape, cells) in tensors.items()
     ]
     head = orjson.dumps({"parameters": {"binary_data_output": True}, "inputs": inputs})
-    file.write_bytes(b"".join([head, *cells]))
-    return Body(file, INFER, "application/octet-stream", "*/*"), len(head)
+    file.write_bytes(b"".join([head, *(cells for _, _, cells in tensors.values())]))
+    return Body(file, f"/v2/models/{model}/infer", "application/octet-stream", "*/*"), len(head)
+
+
+def _many(folder: Path, server: Server) -> dict[str, tuple[Question, Question]]:
+    """Return the questions of many rows: of all columns, and of the numbers alone, which are one tensor."""
+    mixed = asked(MANY_ROWS)
+    numbers = mixed.select(NUMERIC)
+    columns = {column.name: (_datatype(column), [MANY_ROWS], _packed(column)) for column in mixed}
+    cells = numbers.fill_null(float("nan")).to_numpy(order="c").tobytes()
+    tables = {
+        f"{mixed.width} columns": (MODEL, mixed, columns),
+        f"{numbers.width} numbers": (NUMBERS, numbers, {"X": ("FP64", [MANY_ROWS, numbers.width], cells)}),
+    }
+    found = {}
+    for what, (model, frame, tensors) in tables.items():
+        arrow = folder / f"{model}-arrow"
+        frame.write_ipc_stream(arrow)
+        own = Body(arrow, f"/predict/file?model_id={model}", ARROW_STREAM, ARROW_STREAM)
+        many, json_bytes = binary_body(folder / f"{model}-binary", model, tensors)
+        found[what] = Question(server, own), Question(server, many, (f"{JSON_BYTES}: {json_bytes}",))
+    return found
+
+
+def _train_numbers(folder: Path) -> None:
+    X, y = make_table()
+    with build(Settings(storage_dir=folder / "yard")) as yard:
+        yard.train(TrainRequest(model_class_key=MODELS[MODEL], name=NUMBERS, X=X.select(NUMERIC), y=y))
 
 
 @contextmanager
@@ -100,9 +135,12 @@ def _servers(folder: Path) -> Iterator[tuple[Server, Server]]:
         yield one, other
 
 
+def _datatype(column: pl.Series) -> str:
+    return "FP64" if column.dtype == pl.Float64 else "BYTES"
+
+
 def _tensor(column: pl.Series) -> dict[str, object]:
-    datatype = "FP64" if column.dtype == pl.Float64 else "BYTES"
-    return {"name": column.name, "datatype": datatype, "shape": [len(column)]}
+    return {"name": column.name, "datatype": _datatype(column), "shape": [len(column)]}
 
 
 def _packed(column: pl.Series) -> bytes:
@@ -127,20 +165,21 @@ def _grpc(server: Server, path: str, file: Path) -> Question:
     return Question(server, Body(file, path, "application/grpc", "*/*"), ("te: trailers",), http2=True)
 
 
-def _line(what: str, pair: tuple[Question, Question], rows: int, connections: int, runs: int, seconds: float) -> str:
-    found = [[_drive(question, connections, seconds) for question in pair] for _ in range(runs)]
-    own, protocol = (statistics.median(load.per_second for load in one) * rows for one in zip(*found, strict=True))
+def _line(drives: _Drives, pair: tuple[Question, Question], runs: int) -> str:
+    found = [[_drive(question, drives) for question in pair] for _ in range(runs)]
+    loads = zip(*found, strict=True)
+    own, protocol = (statistics.median(load.per_second for load in one) * drives.rows for one in loads)
     ratio = statistics.median(two.per_second / one.per_second for one, two in found)
     p50, p99 = (statistics.median(getattr(two, name) for _, two in found) for name in ("p50_ms", "p99_ms"))
-    return f"| {what} | {own:,.0f} | {protocol:,.0f} | {ratio:.2f} | {p50:.2f} / {p99:.2f} |"
+    return f"| {drives.what} | {own:,.0f} | {protocol:,.0f} | {ratio:.2f} | {p50:.2f} / {p99:.2f} |"
 
 
-def _drive(question: Question, connections: int, seconds: float) -> Load:
+def _drive(question: Question, drives: _Drives) -> Load:
     found = drive(
         question.server.url(question.body.path),
         question.body.file,
-        connections=connections,
-        seconds=seconds,
+        connections=drives.connections,
+        seconds=drives.seconds,
         content_type=question.body.content_type,
         headers=(f"accept: {question.body.accept}", *question.headers),
         http2=question.http2,

@@ -133,8 +133,7 @@ class Desk:
         """
         call.ask("predict")
         began = perf_counter()
-        with calls.on_behalf_of(call):
-            request = read()
+        request = read()
         read_at = perf_counter()
 
         def tell(found: Predictions | Exception | None) -> None:

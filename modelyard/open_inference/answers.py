@@ -13,6 +13,7 @@ from modelyard.schemas import Predictions
 
 PREDICT, PROBABILITIES = "predict", "probabilities"
 OUTPUTS = (PREDICT, PROBABILITIES)
+BY_DEFAULT: tuple[str, ...] = (PREDICT,)
 
 _DATATYPES: dict[type, str] = {bool: "BOOL", int: "INT64", str: "BYTES"}
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from modelyard.errors import InvalidRequest, InvalidTable
-from modelyard.open_inference.answers import OUTPUTS, PREDICT, PROBABILITIES
+from modelyard.open_inference.answers import BY_DEFAULT, OUTPUTS, PROBABILITIES
 from modelyard.open_inference.tensors import DATATYPES, Cells, Tensor, wrong_tensor
 from modelyard.schemas import ModelMetadata, PredictRequest
 from modelyard.schemas.showing import shown
@@ -45,13 +45,11 @@ def reference_of(name: str, version: str | None) -> str:
 
 
 def wants(outputs: Iterable[Any] | None, parameters: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """Return the names of the outputs that a request asks for: PREDICT alone if it says nothing.
+    """Return the names of the outputs that a request asks for: BY_DEFAULT if it says nothing.
 
     Raises InvalidRequest.
     """
-    if not outputs and not parameters:
-        return (PREDICT,)
-    names = tuple(one.name for one in outputs or ()) or (PREDICT,)
+    names = tuple(one.name for one in outputs or ()) or BY_DEFAULT
     for name in names:
         if name not in OUTPUTS:
             raise InvalidRequest(f"output {shown(name)} is unknown; outputs are {' and '.join(OUTPUTS)}")

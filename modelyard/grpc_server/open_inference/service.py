@@ -7,6 +7,7 @@ from modelyard.grpc_server.open_inference import codec
 from modelyard.grpc_server.pb import open_inference_pb2 as pb
 from modelyard.ml_core.desk import SMALL_BYTES, Desk
 from modelyard.open_inference import (
+    BY_DEFAULT,
     PROBABILITIES,
     about_model,
     about_server,
@@ -78,7 +79,7 @@ class _Asked:
         self._raw: list[bytes] = list(message.raw_input_contents)
         self._id: str = message.id
         self._row: codec.Row | None = None
-        self._wanted: tuple[str, ...] = ()
+        self._wanted = BY_DEFAULT
         message.ClearField("raw_input_contents")
         message.ClearField("id")
         if self._raw and call.size <= SMALL_BYTES:

@@ -19,7 +19,7 @@ from modelyard.rest_api.express import cut_out
 from modelyard.rest_api.express.asked import asked_at
 from modelyard.rest_api.open_inference.inference import JSON_BYTES
 from modelyard.rest_api.prediction_formats import timing
-from modelyard.rest_api.questions import PredictQuestion, Question
+from modelyard.rest_api.questions import PredictQuestion
 
 _JSONS = (b"application/json", b"application/json; charset=utf-8", b"application/json;charset=UTF-8")
 _PLAIN = frozenset(
@@ -57,7 +57,7 @@ class ShortWay:
         body = await _read(receive)
         question = ask(body)
         if len(body) > SMALL_BYTES and ask is PredictQuestion:
-            found = await predict_large(self._desk, body, question)
+            found = await predict_large(self._desk, body)
         else:
             found = await self._desk.predict(len(body), question.read, question.write)
         headers = [
@@ -78,8 +78,9 @@ def is_plain(headers: Iterable[tuple[bytes, bytes]], judged: frozenset[bytes]) -
     return True
 
 
-async def predict_large(desk: Desk, body: bytes, question: Question) -> Answer[bytes]:
+async def predict_large(desk: Desk, body: bytes) -> Answer[bytes]:
     """Answer with the table cut out. If that is refused, the whole body is read, so that the error names the place."""
+    question = PredictQuestion(body)
     read = question.read
     return await desk.predict_many(lambda: nullcontext(cut_out.read(body) or read()), question.write, again=read)
 

@@ -12,12 +12,12 @@ import orjson
 from modelyard.errors import FieldError, InvalidRequest
 from modelyard.ml_core.desk import Desk
 from modelyard.open_inference import (
+    BY_DEFAULT,
     InferenceRequest,
     Output,
     outputs_of,
     packed,
     parameters_of,
-    reference_of,
     table_of,
     wants,
 )
@@ -29,6 +29,8 @@ from modelyard.schemas.showing import shown
 BINARY = "application/octet-stream"
 JSON_BYTES = "Inference-Header-Content-Length"
 
+_NONE: dict[str, str] = {}
+
 _decoder = msgspec.json.Decoder(InferenceRequest)
 
 _FAULT = re.compile(r"Expected `(.+?)`, got `(.+?)`(?: - at `\$\.?(.*)`)?|.*field `(.+?)`(?: - at `\$\.?(.*)`)?")
@@ -38,31 +40,46 @@ _WORDS = {"str": "text", "int": "an integer", "array": "a list", "object": "an o
 class Inference:
     """A question to one model. `json_bytes` is how much of the body is JSON, if binary tensors follow."""
 
+    __slots__ = (
+        "_binary",
+        "_body",
+        "_desk",
+        "_id",
+        "_json_bytes",
+        "_name",
+        "_reference",
+        "_wanted",
+        "headers",
+        "media_type",
+    )
+
     def __init__(self, desk: Desk, name: str, version: str | None, body: bytes, json_bytes: str | None = None) -> None:
         self.media_type = JSON
-        self.headers: dict[str, str] = {}
+        self.headers: dict[str, str] = _NONE
         self._desk = desk
         self._name = name
-        self._version = version
+        self._reference = f"{name}:{version}" if version else name
         self._body = body
         self._json_bytes = json_bytes
         self._id: str | None = None
-        self._wanted: tuple[str, ...] = ()
+        self._wanted = BY_DEFAULT
         self._binary: frozenset[str] = frozenset()
 
     def read(self) -> PredictRequest:
         """Read the body. Raises InvalidRequest, InvalidTable, and for a table in one tensor ModelNotFound."""
-        at = self._json_end()
-        request = _parsed(self._body if at is None else self._body[:at])
-        if at is not None:
+        if self._json_bytes is None:
+            request = _parsed(self._body)
+        else:
+            at = self._json_end(self._json_bytes)
+            request = _parsed(self._body[:at])
             self._take_binary(request, at)
         self._id = request.id
-        self._wanted = wants(request.outputs, request.parameters)
-        self._binary = _wanted_in_binary(request, self._wanted)
-        if self._binary:
-            self.media_type = BINARY
-        reference = reference_of(self._name, self._version)
-        return table_of(request.inputs, reference, self._wanted, self._desk.get_active)
+        if request.outputs or request.parameters:
+            self._wanted = wants(request.outputs, request.parameters)
+            self._binary = _wanted_in_binary(request, self._wanted)
+            if self._binary:
+                self.media_type = BINARY
+        return table_of(request.inputs, self._reference, self._wanted, self._desk.get_active)
 
     def write(self, found: Predictions) -> bytes:
         """Write the answer: JSON, and behind it the outputs that are wanted in binary form."""
@@ -87,10 +104,7 @@ class Inference:
         self.headers = {JSON_BYTES: str(len(head))}
         return b"".join([head, *pieces])
 
-    def _json_end(self) -> int | None:
-        given = self._json_bytes
-        if given is None:
-            return None
+    def _json_end(self, given: str) -> int:
         size = len(self._body)
         if not (given.isascii() and given.isdigit() and len(given) < 20 and int(given) <= size):
             raise InvalidRequest(f"header {JSON_BYTES} must be at most the body's {size:,} bytes, got {shown(given)}")
@@ -150,8 +164,6 @@ def _fault(said: str) -> InvalidRequest:
 
 def _wanted_in_binary(request: InferenceRequest, wanted: tuple[str, ...]) -> frozenset[str]:
     """Return the outputs that are wanted in binary form: by their own parameter, else by the request's."""
-    if request.parameters is None and request.outputs is None:
-        return frozenset()
     usual = (request.parameters or {}).get("binary_data_output", False)
     own = {one.name: (one.parameters or {}).get("binary_data", usual) for one in request.outputs or ()}
     return frozenset(name for name in wanted if own.get(name, usual) is True)
