@@ -105,7 +105,7 @@ def fitting_requests(method: Any) -> list[bytes]:
     """Return requests that come as far as the core."""
     values = {"model_id": "small", "job_id": "01", "model_class_key": "logistic_regression"}
     if method.containing_service is inference.DESCRIPTOR:
-        values = {"name": "small", "model_name": "small"}
+        return [fitting_inference_request(method)]
     table = pb.Table(rows=pb.Rows(rows=[pb.Row(values=[pb.Value(double_value=1.0)])]))
     if method.name == "TrainStream":
         header = pb.TrainStreamRequest(train=pb.TrainRequest(model_class_key="logistic_regression"))
@@ -125,11 +125,19 @@ def fitting_requests(method: Any) -> list[bytes]:
         request.model_ids.append("small")
     if method.name == "CreateKey":
         request.name, request.role = "crm", "reader"
-    if method.name == "ModelInfer":
-        request.inputs.add(name="f0", datatype="FP64", shape=[1]).contents.fp64_contents.append(1.0)
     if method.name == "SetDecision":
         request.decision.rule = "most_probable"
     return [request.SerializeToString()]
+
+
+def fitting_inference_request(method: Any) -> bytes:
+    request: Any = message_factory.GetMessageClass(method.input_type)()
+    for name in {"name", "model_name"} & set(method.input_type.fields_by_name):
+        setattr(request, name, "small")
+    if method.name == "ModelInfer":
+        request.inputs.add(name="f0", datatype="FP64", shape=[1]).contents.fp64_contents.append(1.0)
+    data: bytes = request.SerializeToString()
+    return data
 
 
 class Refusing:

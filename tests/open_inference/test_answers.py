@@ -15,10 +15,11 @@ from modelyard.schemas import Evaluation, TrainRequest
 from tests import doors
 from tests.open_inference.served import ASKED, COLUMNS, DATATYPES, MATRIX, Served
 from tests.open_inference.test_errors import CONTENTS, HEADER, call, message_of, tensors
+from tests.waiting import PATIENCE_S
 
 
 def infer(url: str, model: str, asked: dict[str, Any]) -> Any:
-    answer = httpx.post(f"{url}/v2/models/{model}/infer", json=asked)
+    answer = httpx.post(f"{url}/v2/models/{model}/infer", json=asked, timeout=PATIENCE_S)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -75,7 +76,10 @@ def test_binary_and_raw_cells_are_answered_as_the_core_does(served: Served, rows
     outputs = [{"name": "probabilities", "parameters": {"binary_data": True}}, {"name": "predict"}]
     head = orjson.dumps({"inputs": inputs, "outputs": outputs})
     over_http = httpx.post(
-        f"{served.rest}/v2/models/credit/infer", content=b"".join([head, *cells]), headers={HEADER: str(len(head))}
+        f"{served.rest}/v2/models/credit/infer",
+        content=b"".join([head, *cells]),
+        headers={HEADER: str(len(head))},
+        timeout=PATIENCE_S,
     )
     assert over_http.headers["content-type"] == "application/octet-stream"
     size = int(over_http.headers[HEADER])
@@ -146,9 +150,9 @@ def test_a_deleted_model_is_not_ready_and_not_asked(served: Served) -> None:
     )
     served.yard.delete("passing")
     for answer in (
-        httpx.get(f"{served.rest}/v2/models/passing/ready"),
-        httpx.get(f"{served.rest}/v2/models/passing"),
-        httpx.post(f"{served.rest}/v2/models/passing/infer", json={"inputs": tensors()}),
+        httpx.get(f"{served.rest}/v2/models/passing/ready", timeout=PATIENCE_S),
+        httpx.get(f"{served.rest}/v2/models/passing", timeout=PATIENCE_S),
+        httpx.post(f"{served.rest}/v2/models/passing/infer", json={"inputs": tensors()}, timeout=PATIENCE_S),
     ):
         assert answer.status_code == 404
         assert answer.json()["error"].startswith("all versions of 'passing' are deleted")
@@ -167,7 +171,7 @@ def test_with_and_without_the_quick_ways_the_answers_are_the_same_bytes(served: 
             for question in questions:
                 told = []
                 for url in (served.rest, plain):
-                    with httpx.Client() as client:  # the second request finds its head known
+                    with httpx.Client(timeout=PATIENCE_S) as client:  # the second request finds its head known
                         found = [client.post(f"{url}/v2/models/{model}/infer", json=question) for _ in range(3)]
                     told.append([(one.status_code, one.content, one.headers.get(HEADER)) for one in found])
                 assert told[0] == told[1]

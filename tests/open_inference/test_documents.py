@@ -16,6 +16,7 @@ from modelyard.grpc_server.pb import open_inference_pb2 as pb
 from tests.client_environments import Client
 from tests.open_inference.served import Answers, Served, needs_mlserver
 from tests.open_inference.test_errors import tensors
+from tests.waiting import PATIENCE_S
 
 
 def fields_of(messages: Any, within: str = "") -> dict[tuple[str, int], tuple[str, int, bool]]:
@@ -65,7 +66,7 @@ def test_every_answer_over_rest_is_as_the_protocols_openapi_has_it(served: Serve
     def check(schema: str, found: Any) -> None:
         Draft202012Validator({"$ref": f"#/components/schemas/{schema}", "components": components}).validate(found)
 
-    with httpx.Client(base_url=f"{served.rest}/v2") as http:
+    with httpx.Client(base_url=f"{served.rest}/v2", timeout=PATIENCE_S) as http:
         check("MetadataServerResponse", http.get("").json())
         for model in ("credit", "price", "flags", "counts"):
             check("MetadataModelResponse", http.get(f"/models/{model}").json())
@@ -74,7 +75,7 @@ def test_every_answer_over_rest_is_as_the_protocols_openapi_has_it(served: Serve
         check("InferenceResponse", http.post("/models/credit/infer", json=asked).json())
         check("InferenceErrorResponse", http.post("/models/nobody/infer", json=asked).json())
         check("MetadataModelErrorResponse", http.get("/models/nobody").json())
-    ours = httpx.get(f"{served.rest}/openapi.json").json()["paths"]
+    ours = httpx.get(f"{served.rest}/openapi.json", timeout=PATIENCE_S).json()["paths"]
     theirs = {
         path.replace("model_name", "name").replace("model_version", "version"): operations
         for path, operations in document["paths"].items()

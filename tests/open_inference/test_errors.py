@@ -13,6 +13,7 @@ import pytest
 from modelyard.grpc_server.pb import open_inference_pb2 as pb
 from modelyard.open_inference import packed
 from tests.open_inference.served import ASKED, DATATYPES, MATRIX, Served
+from tests.waiting import PATIENCE_S
 
 CONTENTS = {"FP64": "fp64_contents", "BOOL": "bool_contents", "INT64": "int64_contents", "BYTES": "bytes_contents"}
 HEADER = "Inference-Header-Content-Length"
@@ -20,7 +21,7 @@ HEADER = "Inference-Header-Content-Length"
 
 @pytest.fixture(scope="module")
 def http(served: Served) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=served.rest) as client:
+    with httpx.Client(base_url=served.rest, timeout=PATIENCE_S) as client:
         yield client
 
 
@@ -30,9 +31,9 @@ def channel(served: Served) -> Iterator[grpc.Channel]:
         yield opened
 
 
-def call(channel: Any, method: str, message: Any, answer: Any) -> Any:
+def call(channel: Any, method: str, message: Any, answer: Any, **options: Any) -> Any:
     path = f"/inference.GRPCInferenceService/{method}"
-    return channel.unary_unary(path, lambda one: one.SerializeToString(), answer.FromString)(message)
+    return channel.unary_unary(path, lambda one: one.SerializeToString(), answer.FromString)(message, **options)
 
 
 def tensors(rows: int = 4) -> list[dict[str, Any]]:
