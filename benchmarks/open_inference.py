@@ -22,7 +22,7 @@ from benchmarks.grpc_serving import framed, request_file
 from benchmarks.grpc_serving import is_up as grpc_is_up
 from benchmarks.load import Load, drive
 from benchmarks.servers import Server, our_server
-from benchmarks.serving_models import MODELS, Body, asked, body, train
+from benchmarks.serving_models import MODELS, Body, asked, body, tensor, train
 from benchmarks.tables_made import NUMERIC, make_table
 from modelyard.bootstrap import build
 from modelyard.grpc_server.pb import open_inference_pb2 as pb
@@ -35,7 +35,6 @@ MODEL, NUMBERS = "LR", "LR-numbers"
 MANY_ROWS = 10_000
 RUNS = 5
 SECONDS = 2
-INFER = f"/v2/models/{MODEL}/infer"
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
 JSON_BYTES = "inference-header-content-length"
 
@@ -69,7 +68,7 @@ def run(runs: int = RUNS, seconds: float = SECONDS) -> str:
         _train_numbers(folder)
         with _servers(folder) as (rest, grpc):
             one_row = {
-                "REST": (Question(rest, body(folder, MODEL, 1)), Question(rest, json_body(folder, 1))),
+                "REST": (Question(rest, body(folder, MODEL, 1)), Question(rest, body(folder, MODEL, 1, "inference"))),
                 "gRPC": (_grpc(grpc, OUR_METHOD, _our_row(folder)), _grpc(grpc, METHOD, _row(folder))),
             }
             for door, pair in one_row.items():
@@ -80,14 +79,6 @@ def run(runs: int = RUNS, seconds: float = SECONDS) -> str:
                 drives = _Drives(f"{MANY_ROWS:,} rows, {what}, Arrow and binary tensors, rows/s", MANY_ROWS, 1, seconds)
                 lines.append(_line(drives, many, runs))
     return "\n".join(lines) + "\n"
-
-
-def json_body(folder: Path, rows: int) -> Body:
-    """Write a request of so many rows in JSON."""
-    file = folder / f"infer-{rows}"
-    inputs = [{**_tensor(column), "data": column.to_list()} for column in asked(rows)]
-    file.write_bytes(orjson.dumps({"inputs": inputs}))
-    return Body(file, INFER)
 
 
 def binary_body(file: Path, model: str, tensors: dict[str, tuple[str, list[int], bytes]]) -> tuple[Body, int]:
@@ -105,7 +96,9 @@ def _many(folder: Path, server: Server) -> dict[str, tuple[Question, Question]]:
     """Return the questions of many rows: of all columns, and of the numbers alone, which are one tensor."""
     mixed = asked(MANY_ROWS)
     numbers = mixed.select(NUMERIC)
-    columns = {column.name: (_datatype(column), [MANY_ROWS], _packed(column)) for column in mixed}
+    columns = {
+        column.name: ("FP64" if column.name in NUMERIC else "BYTES", [MANY_ROWS], _packed(column)) for column in mixed
+    }
     cells = numbers.fill_null(float("nan")).to_numpy(order="c").tobytes()
     tables = {
         f"{mixed.width} columns": (MODEL, mixed, columns),
@@ -135,14 +128,6 @@ def _servers(folder: Path) -> Iterator[tuple[Server, Server]]:
         yield one, other
 
 
-def _datatype(column: pl.Series) -> str:
-    return "FP64" if column.dtype == pl.Float64 else "BYTES"
-
-
-def _tensor(column: pl.Series) -> dict[str, object]:
-    return {"name": column.name, "datatype": _datatype(column), "shape": [len(column)]}
-
-
 def _packed(column: pl.Series) -> bytes:
     if column.dtype == pl.Float64:
         return packed("FP64", column.fill_null(float("nan")).to_list())
@@ -156,7 +141,7 @@ def _our_row(folder: Path) -> Path:
 def _row(folder: Path) -> Path:
     message = pb.ModelInferRequest(model_name=MODEL)
     for column in asked(1):
-        message.inputs.add(**_tensor(column))
+        message.inputs.add(**tensor(column))
         message.raw_input_contents.append(_packed(column))
     return framed(folder / "protocol", message)
 
