@@ -39,8 +39,14 @@ _VERBS = {
     "health_check": "health",
     "list_available_models": "list_model_classes",
     "list_trained_models": "list_models",
+    "model_infer": "predict",
+    "model_metadata": "get_model",
+    "model_ready": "get_model",
     "predict_stream": "predict",
     "restore_model": "restore",
+    "server_live": "health",
+    "server_metadata": "health",
+    "server_ready": "health",
     "train_stream": "train",
 }
 """The verbs of methods that are named otherwise."""

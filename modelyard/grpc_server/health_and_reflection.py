@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -28,6 +29,22 @@ class Registry:
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler]) -> None:
         """Take the handlers of a service."""
         self.methods |= {f"/{service}/{name}": _method(handler, self._check) for name, handler in handlers.items()}
+
+
+class Pools:
+    """Several pools of descriptors as reflection asks one: the first that knows a thing tells it."""
+
+    def __init__(self, *pools: Any) -> None:
+        self._pools = pools
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        def find(*args: Any) -> Any:
+            for pool in self._pools:
+                with suppress(KeyError):
+                    return getattr(pool, method)(*args)
+            raise KeyError(*args)
+
+        return find
 
 
 class _Refused(Exception):

@@ -36,6 +36,7 @@ from modelyard.schemas import (
     Health,
     Job,
     ModelMetadata,
+    ModelQuery,
     Predictions,
     PredictRequest,
     RetrainRequest,
@@ -222,6 +223,20 @@ class Desk:
     def get_model(self, reference: str) -> ModelMetadata:
         """Return what is known of a model; it is known in memory, so no thread is asked."""
         return self._yard.get_model(reference)
+
+    def get_active(self, reference: str) -> ModelMetadata:
+        """Return what is known of a model that can be asked. Raises ModelNotFound if it is deleted, too."""
+        calls.name_verb("get_model")
+        return self._yard.loaded.get_metadata(reference)
+
+    async def versions_of(self, name: str) -> list[int]:
+        """Return the active versions of a name, ascending: the newest thousand."""
+        page = await self.ask(Yard.list_models, ModelQuery(name=name, limit=1000))
+        return sorted(model.version for model in page.models)
+
+    def version_of(self, model_id: str) -> int:
+        """Return the version of a model that has answered, in a moment."""
+        return self._yard.loaded.version_of(model_id)
 
     async def get_artifact(self, reference: str) -> tuple[ModelMetadata, bytes]:
         """Return a model and its `.pkl`."""

@@ -15,6 +15,7 @@ from modelyard.calls import Call, Calls, Identity, request_id
 from modelyard.errors import InvalidRequest, ModelyardError, PayloadTooLarge, PermissionDenied, Unavailable
 from modelyard.ml_core.workers import Workers
 from modelyard.rest_api import content_coding, problems
+from modelyard.rest_api.open_inference import faults
 from modelyard.settings import Settings
 
 DOOR = "rest"
@@ -104,7 +105,18 @@ class Gate:
 class HttpCall(Call):
     """One request on its way: counts its bytes in and out, and remembers its status."""
 
-    __slots__ = ("_gate", "_headers", "_held", "_receive", "_send", "_whole", "bytes_in", "bytes_out", "status")
+    __slots__ = (
+        "_gate",
+        "_headers",
+        "_held",
+        "_path",
+        "_receive",
+        "_send",
+        "_whole",
+        "bytes_in",
+        "bytes_out",
+        "status",
+    )
 
     def __init__(self, gate: Gate, scope: Scope, headers: Headers, *, receive: Receive, send: Send) -> None:
         path = scope["raw_path"].decode("latin-1")  # as it came, because decoded it may hold line ends
@@ -115,6 +127,7 @@ class HttpCall(Call):
         self.bytes_out = 0
         self.status = 0
         self._gate = gate
+        self._path: str = scope["path"]
         self._receive = receive
         self._send = send
         self._headers = headers
@@ -189,8 +202,8 @@ class HttpCall(Call):
             self.log_error(error)
 
     async def _refuse(self, error: ModelyardError) -> None:
-        body = problems.to_problem(error, self.request_id)
-        headers = [(b"content-length", b"%d" % len(body)), (b"content-type", problems.MEDIA_TYPE.encode())]
+        body, media_type = faults.written(error, self._path, self.request_id)
+        headers = [(b"content-length", b"%d" % len(body)), (b"content-type", media_type.encode())]
         headers += [(name.lower().encode(), value.encode()) for name, value in problems.headers_of(error).items()]
         if not (self._whole or self.bytes_in):  # the body, if there is one, would be read for nothing
             headers.append((b"connection", b"close"))
