@@ -6,10 +6,12 @@ import asyncio
 import atexit
 import logging
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any, Literal, Protocol
@@ -113,6 +115,50 @@ class LineFormatter(logging.Formatter):
             logger=record.name,
             traceback=traceback,
         )
+
+
+class Tally:
+    """Lines that may come by the thousands: some of a kind are written, the others counted and told once a minute."""
+
+    def __init__(self, minute_s: float = 60.0) -> None:
+        self._minute_s = minute_s
+        self._kinds: dict[tuple[logging.Logger, str], _Kind] = {}
+        self._lock = threading.Lock()
+
+    def lets(self, logger: logging.Logger, kind: str, *, most: int, **facts: Any) -> bool:
+        """Count one more line of a kind; whether it is among the first `most` of a minute, and to be written.
+
+        If it is not, a line that says the kind, the count and the `facts` of the last one comes within a minute. There
+        must not be many kinds.
+        """
+        now = time.monotonic()
+        with self._lock:
+            found = self._kinds.get((logger, kind))
+            if found is None or (not found.left_out and now - found.began > self._minute_s):
+                found = self._kinds[logger, kind] = _Kind(now)
+            found.written += 1
+            if found.written <= most:
+                return True
+            found.left_out += 1
+            found.facts = facts
+            if found.left_out == 1:
+                timer = threading.Timer(self._minute_s, self._tell, (logger, kind))
+                timer.daemon = True
+                timer.start()
+        return False
+
+    def _tell(self, logger: logging.Logger, kind: str) -> None:
+        with self._lock:
+            found = self._kinds.pop((logger, kind))
+        emit(logger, logging.WARNING, kind, {"count": found.left_out, **found.facts})
+
+
+@dataclass(slots=True)
+class _Kind:
+    began: float
+    written: int = 0
+    left_out: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 _to_stderr: Style | None = None

@@ -76,6 +76,7 @@ class Holder(Identity):
     """Who shows a valid key."""
 
     __slots__ = ("_find", "_key", "_on_use", "_used_on")
+    has_key = True
 
     def __init__(self, key: StoredKey, find: Find, on_use: OnUse) -> None:
         super().__init__(key.name, key.role, key.models)

@@ -12,6 +12,9 @@ from modelyard.errors import ModelyardError
 from modelyard.grpc_server import faults
 from modelyard.grpc_server.wire import Method, WireCall
 
+_LATE = grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
+_TOO_LATE = b"the next message did not come in time"
+
 
 class Registry:
     """What the `add_…_to_server` functions of generated code take for a server; `methods` is what they added.
@@ -72,6 +75,8 @@ def _method(handler: grpc.RpcMethodHandler, check: Callable[[WireCall], None]) -
     behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
 
     async def behave(call: WireCall) -> None:
+        if call.late:
+            return call.end(code=_LATE, details=_TOO_LATE)
         try:
             check(call)
         except ModelyardError as error:
@@ -87,6 +92,8 @@ def _method(handler: grpc.RpcMethodHandler, check: Callable[[WireCall], None]) -
             else:
                 answer = await found
                 call.end(None if handler.response_streaming else handler.response_serializer(answer))
+        except TimeoutError:
+            call.end(code=_LATE, details=_TOO_LATE)
         except _Refused:
             pass
         return None

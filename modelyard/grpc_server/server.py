@@ -40,6 +40,12 @@ LEAST_PING_MS = 4_000
 The docs promise 5 s, because the network may bring two pings closer together.
 """
 
+IDLE_MS = 75_000
+"""A connection without calls is kept so long, as REST keeps one without requests. Clients connect again by themselves.
+
+To gRPC's core a connection over which the headers of a call come bit by bit is one without calls.
+"""
+
 
 def serve(yard: Yard, settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C; calls under way are finished first. Closes the core."""
@@ -63,8 +69,8 @@ async def running(yard: Yard, settings: Settings) -> AsyncIterator[int]:
     core. Raises Unavailable if the port is taken.
     """
     files = certificate_files(settings)
-    desk = Desk(yard)
-    gate = Gate(desk.calls, desk.guard, settings.grpc_max_message_bytes)
+    desk = Desk(yard, settings.max_concurrent_predictions)
+    gate = Gate(desk.calls, desk.guard, settings)
     service = ModelService(desk, max_body_bytes=settings.max_body_bytes)
     standard_health = health_service.aio.HealthServicer()
     every = {
@@ -72,7 +78,7 @@ async def running(yard: Yard, settings: Settings) -> AsyncIterator[int]:
         **methods(inference.DESCRIPTOR, inference.InferenceService(desk), gate),
         **standard_methods(standard_health, gate),
     }
-    server = transport(settings.grpc_transport)(every, _options(settings))
+    server = transport(settings.grpc_transport)(every, _options(settings), settings.request_timeout_s)
     port = _listen(server, settings, files)
     desk.open()
     await health.look(desk, standard_health, NAMES)
@@ -126,7 +132,8 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 0),  # two servers on one port would share its calls at random
         ("grpc.http2.min_ping_interval_without_data_ms", LEAST_PING_MS),
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.server_handshake_timeout_ms", int(1000 * HANDSHAKE_S)),
+        ("grpc.server_handshake_timeout_ms", int(1000 * min(HANDSHAKE_S, settings.request_timeout_s))),
+        ("grpc.max_connection_idle_ms", IDLE_MS),
     ]
 
 
@@ -147,7 +154,7 @@ async def _start_local_health(
 ) -> WireServer | None:
     """Tell programs of this machine the health without TLS, and nothing else."""
     of_health = {path: method for path, method in every.items() if path.startswith(f"/{health_service.SERVICE_NAME}/")}
-    server = kind(of_health, _options(settings))
+    server = kind(of_health, _options(settings), settings.request_timeout_s)
     try:
         server.listen(local_target(port))
     except RuntimeError as error:

@@ -26,6 +26,7 @@ STATUS: dict[type[ModelyardError], int] = {
     errors.PayloadTooLarge: 413,
     errors.ResourceExhausted: 429,
     errors.Cancelled: 409,
+    errors.RequestTimedOut: 408,
     errors.DeadlineExceeded: 504,
     errors.Unavailable: 503,
     errors.DataLoss: 500,

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from modelyard.access.trust import USUAL, Trust
 from modelyard.client import WAIT_S, Client, authorization, unreadable
-from modelyard.errors import DeadlineExceeded, Internal, ModelyardError, Unavailable
+from modelyard.errors import DeadlineExceeded, Internal, ModelyardError, TooManyRequests, Unavailable
 from modelyard.references import check_job_id
 from modelyard.rest_api.client import json_out
 from modelyard.rest_api.problems import MEDIA_TYPE, from_problem
@@ -167,7 +167,11 @@ class RestClient(Client):
     def _error(self, answer: httpx.Response) -> ModelyardError:
         if not answer.headers.get("content-type", "").startswith(MEDIA_TYPE):
             return self._not_ours(answer)
-        return from_problem(orjson.loads(answer.content))
+        error = from_problem(orjson.loads(answer.content))
+        retry_after = answer.headers.get("retry-after", "")
+        if isinstance(error, TooManyRequests) and retry_after.isdecimal():
+            error.retry_after_s = int(retry_after)
+        return error
 
     def _not_ours(self, answer: httpx.Response) -> Internal:
         return Internal(f"{self._url} answered {answer.status_code} in no way of ours; is it a Modelyard server?")

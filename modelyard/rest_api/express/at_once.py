@@ -18,7 +18,7 @@ from modelyard.rest_api.express.asked import Ask, asked_at
 from modelyard.rest_api.express.gathering import GatheringProtocol
 from modelyard.rest_api.express.short_way import JUDGED, is_plain
 from modelyard.rest_api.formats import JSON
-from modelyard.rest_api.gate import DOOR, Gate
+from modelyard.rest_api.gate import DOOR, FORWARDED_FOR, Gate
 from modelyard.rest_api.prediction_formats import timing
 from modelyard.rest_api.questions import PredictQuestion, Question
 from modelyard.schemas import PredictRequest
@@ -32,15 +32,16 @@ _NEVER = -1
 
 
 class Known(NamedTuple):
-    """The length of the body behind a head, what it asks, and who."""
+    """The length of the body behind a head, what it asks, who, and what proxies say of the caller's address."""
 
     length: int
     title: str
     ask: Ask
     identity: Identity
+    forwarded_for: bytes | None
 
 
-_LEFT = Known(_NEVER, "", PredictQuestion, ANYONE)
+_LEFT = Known(_NEVER, "", PredictQuestion, ANYONE, None)
 
 _MOST_HEADS, _MOST_HEAD_BYTES = 1024, 1024
 _ANSWER = (
@@ -50,7 +51,7 @@ _ANSWER = (
 
 
 class KnownHeads:
-    """The heads of predictions that parser and gate have let through, and the bytes of the body behind each."""
+    """The heads of predictions that parser and gate have let through."""
 
     def __init__(self, gate: Gate, desk: Desk) -> None:
         self._gate = gate
@@ -78,7 +79,7 @@ class KnownHeads:
             if len(self._known) >= _MOST_HEADS:
                 self._known.clear()
             title = f"POST {scope['raw_path'].decode('latin-1')}"
-            self._known[head] = Known(int(declared), title, ask, identity)
+            self._known[head] = Known(int(declared), title, ask, identity, headers.get(FORWARDED_FOR))
 
     def leave(self, head: bytes) -> None:
         """Leave a head to the parser from now on: the answers behind it are large."""
@@ -90,7 +91,7 @@ class AtOnceProtocol(GatheringProtocol):
 
     def __init__(self, gate: Gate, desk: Desk, heads: KnownHeads, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
-        self._calls = gate.calls
+        self._gate = gate
         self._desk = desk
         self._heads = heads
         self._new_head = b""
@@ -118,9 +119,14 @@ class AtOnceProtocol(GatheringProtocol):
                 self._answer(data, end, known)
             elif len(data) == end:
                 self._unset_keepalive_if_required()
+                self.await_head()
                 self._unread = data  # many clients send the body in a packet of its own
             else:
                 super().data_received(data)
+
+    def has_begun_head(self) -> bool:
+        """Whether some of a request has come."""
+        return bool(self._unread) or super().has_begun_head()
 
     def _is_between_requests(self) -> bool:
         """Whether what comes now begins a request, and may be answered now."""
@@ -142,23 +148,31 @@ class AtOnceProtocol(GatheringProtocol):
 
     def _answer(self, data: bytes, body_at: int, known: Known) -> None:
         self._answering = True
-        call = Call(self._calls, DOOR, known.title, request_id=request_id(None), identity=known.identity)
+        self._awaited_since = None
+        gate, identity = self._gate, known.identity
+        address = gate.address_of(self.client, known.forwarded_for)
+        call = Call(gate.calls, DOOR, known.title, request_id=request_id(None), identity=identity, address=address)
         question = known.ask(data[body_at:])
         try:
-            known.identity.check()
+            identity.check()
+            gate.count(call)
+        except ModelyardError:
+            self._answered(data)
+            return
+        try:
             write = partial(self._write, data, body_at, call)
             self._desk.predict_soon(call, partial(_read, question), question.write, write)
         except Exception:  # noqa: BLE001 - the ordinary way meets it again, and answers it
-            self._answered(data)
+            self._leave(data, call)
 
     def _write(self, data: bytes, body_at: int, call: Call, answer: Answer[bytes] | None) -> None:
         if answer is None:
-            self._answered(data)
+            self._leave(data, call)
             return
         content = answer.content
         if len(content) > SMALL_BYTES:
             self._heads.leave(data[:body_at])
-            self._answered(data)
+            self._leave(data, call)
             return
         call.end(status=200, bytes_in=len(data) - body_at, bytes_out=len(content))
         if not self.transport.is_closing():
@@ -186,6 +200,11 @@ class AtOnceProtocol(GatheringProtocol):
             self._await_request(max(left, 1.0))
         else:
             super().timeout_keep_alive_handler()
+
+    def _leave(self, data: bytes, call: Call) -> None:
+        """Leave a request to the ordinary way, which counts it again."""
+        self._gate.uncount(call)
+        self._answered(data)
 
     def _answered(self, left: bytes) -> None:
         """Go on, with what is `left` to the ordinary way first."""
