@@ -216,6 +216,8 @@ class Desk:
     async def delete(self, reference: str, *, hard: bool) -> tuple[str, ModelMetadata | None]:
         """Retire a model. Returns its id if it is deleted for good, else what `reference` was; and what is left."""
         calls.name_verb("delete")
+        if hard:
+            calls.check_may("delete_for_good")
         meant = self._yard.get_model(reference).model_id if hard else reference
         return meant, await self._waiting.run(self._yard.delete, meant, hard=hard)
 
