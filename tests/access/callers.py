@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest import MonkeyPatch
+import pytest
 
 from modelyard.access import limits
 from modelyard.schemas import ROLES, KeyRequest, Role
@@ -96,7 +96,7 @@ def invalid_keys(yard: Verbs, other: Verbs) -> Iterator[Caller]:
 @contextmanager
 def many_guesses() -> Iterator[None]:
     """Let an address guess as often as it likes: these tests show more wrong keys than anybody may."""
-    with MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "MOST_GUESSES", 10**9)
         yield
 

@@ -249,7 +249,7 @@ def call(target: str, path: str, caller: Caller, message: bytes, *, streaming: b
             next(under_way, None)
             code: grpc.StatusCode = grpc.StatusCode.OK
         except grpc.RpcError as error:
-            code = error.code()  # type: ignore[attr-defined]
+            code = error.code()
         under_way.cancel()
     return code
 
