@@ -165,13 +165,24 @@ _to_stderr: Style | None = None
 _unwritten: deque[Callable[[], str]] = deque()
 
 
-def configure(level: str, style: Literal["text", "json"], identity: Callable[[], dict[str, Any]] = dict) -> None:
+def configure(
+    level: str,
+    style: Literal["text", "json"],
+    identity: Callable[[], dict[str, Any]] = dict,
+    hide: Callable[[str], str] = str,
+) -> None:
     """Send this process's log to standard error in one style. Servers call it once, libraries never.
 
     `identity` returns the facts by which a line without facts of its own is known, such as the id of its request.
+    `hide` takes out of a line, and of the traceback below it, what nobody may read there.
     """
     global _to_stderr  # noqa: PLW0603 - the log belongs to the process
-    _to_stderr = json_line if style == "json" else text_line
+    write = json_line if style == "json" else text_line
+
+    def written(message: str, facts: dict[str, Any], **about: Any) -> str:
+        return hide(write(message, facts, **about))
+
+    _to_stderr = written
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(_to_stderr, identity))
     atexit.register(write_out)

@@ -20,6 +20,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """What this machine is called by itself."""
 
 _HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?")
+_NAMES_A_KEY = re.compile("MODELYARD_(.*_)?KEY(_.*)?")
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -31,6 +32,14 @@ def is_loopback(host: str) -> bool:
         return host in LOOPBACK or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def environment_without_keys() -> dict[str, str]:
+    """Return this process's environment without our variables that hold a key or the name of a file with one.
+
+    It is for processes that need none, and that run what others have written.
+    """
+    return {name: value for name, value in os.environ.items() if not _NAMES_A_KEY.fullmatch(name)}
 
 
 def usable_cores() -> int:

@@ -19,7 +19,7 @@ _TOO_LATE = b"the next message did not come in time"
 class Registry:
     """What the `add_…_to_server` functions of generated code take for a server; `methods` is what they added.
 
-    `check` raises one of our errors for a call that is refused.
+    `check` raises one of our errors for a call that is refused; it is asked again with each message of a stream.
     """
 
     def __init__(self, check: Callable[[WireCall], None] = lambda _: None) -> None:
@@ -76,15 +76,16 @@ def _method(handler: grpc.RpcMethodHandler, check: Callable[[WireCall], None]) -
 
     async def behave(call: WireCall) -> None:
         if call.late:
-            return call.end(code=_LATE, details=_TOO_LATE)
+            call.end(code=_LATE, details=_TOO_LATE)
+            return
+        context = _Context(call, handler.response_serializer)
         try:
             check(call)
-        except ModelyardError as error:
-            return call.end(code=faults.status_code(error).value[0], details=error.detail.encode())
-        context = _Context(call, handler.response_serializer)
-        request = _requests(call, handler) if handler.request_streaming else handler.request_deserializer(call.message)
-        found = behaviour(request, context)
-        try:
+            if handler.request_streaming:
+                request = _requests(call, handler, check)
+            else:
+                request = handler.request_deserializer(call.message)
+            found = behaviour(request, context)
             if isinstance(found, AsyncIterator):
                 async for answer in found:
                     await context.write(answer)
@@ -96,11 +97,15 @@ def _method(handler: grpc.RpcMethodHandler, check: Callable[[WireCall], None]) -
             call.end(code=_LATE, details=_TOO_LATE)
         except _Refused:
             pass
-        return None
+        except ModelyardError as error:
+            call.end(code=faults.status_code(error).value[0], details=error.detail.encode())
 
     return Method(behave, client_streaming=handler.request_streaming, waited_for=False)
 
 
-async def _requests(call: WireCall, handler: grpc.RpcMethodHandler) -> AsyncIterator[Any]:
+async def _requests(
+    call: WireCall, handler: grpc.RpcMethodHandler, check: Callable[[WireCall], None]
+) -> AsyncIterator[Any]:
     while (data := await call.read()) is not None:
+        check(call)
         yield handler.request_deserializer(data)

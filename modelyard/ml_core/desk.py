@@ -236,14 +236,19 @@ class Desk:
         return await self._waiting.run(function, *args, **kwargs)
 
     async def watch_job(self, job_id: str) -> AsyncGenerator[Job | None, None]:
-        """Return the states of a job until it has ended; None among them says that nothing has happened for a while."""
+        """Return the states of a job until it has ended; None among them says that nothing has happened for a while.
+
+        They end with Unauthenticated if the caller's key is not valid any more.
+        """
         calls.name_verb("watch_job")
         await self.ask(Yard.get_job, job_id)
-        return following.states(self._yard.jobs, job_id)
+        return following.states(self._yard.jobs, job_id, may_go_on=calls.who().check)
 
     async def delete(self, reference: str, *, hard: bool) -> tuple[str, ModelMetadata | None]:
         """Retire a model. Returns its id if it is deleted for good, else what `reference` was; and what is left."""
         calls.name_verb("delete")
+        if hard:
+            calls.check_may("delete_for_good")
         meant = self._yard.get_model(reference).model_id if hard else reference
         return meant, await self._waiting.run(self._yard.delete, meant, hard=hard)
 

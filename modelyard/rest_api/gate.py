@@ -108,8 +108,11 @@ class Gate:
 
     def identify(self, headers: Headers, address: str) -> Identity:
         """Return who calls. Raises Unauthenticated for a key that is not valid, TooManyRequests for many of them."""
-        shown = headers.get(b"authorization")
-        return self._guard.identify(None if shown is None else shown.decode("latin-1"), address)
+        return self._guard.identify(_shown_key(headers), address)
+
+    def recognize(self, headers: Headers) -> Identity | None:
+        """Return who calls; None for a key that is not valid, which is not counted here."""
+        return self._guard.recognize(_shown_key(headers))
 
     def address_of(self, peer: tuple[str, int] | None, forwarded_for: bytes | None) -> str:
         """Return the caller's address; trusted proxies say it in X-Forwarded-For."""
@@ -228,8 +231,6 @@ class HttpCall(Call):
         else:
             if self._held is not None:
                 message = await self._coded(message)
-            if self.bytes_out:  # a stream goes on as long as its caller may
-                self.identity.check()
             self.bytes_out += len(message.get("body", b""))
         await self._send(message)
 
@@ -270,6 +271,11 @@ class HttpCall(Call):
             f"the body must be at most {limit / 2**20:g} MB ({limit:,} bytes), got {got}; "
             "MODELYARD_MAX_BODY_MB sets the limit"
         )
+
+
+def _shown_key(headers: Headers) -> str | None:
+    shown = headers.get(b"authorization")
+    return None if shown is None else shown.decode("latin-1")
 
 
 def _check_certificate(scope: Scope) -> None:

@@ -11,6 +11,9 @@ from modelyard.errors import FieldError, ModelyardError
 from modelyard.schemas.showing import presentable
 
 MEDIA_TYPE = "application/problem+json"
+PROBLEM_EVENT = "problem"
+"""The event that tells of an error in a stream of events."""
+
 TYPE_PREFIX = "urn:modelyard:error:"
 
 STATUS: dict[type[ModelyardError], int] = {

@@ -41,6 +41,7 @@ from modelyard.schemas.hyperparams import from_texts, types_of
 from modelyard.schemas.jobs import Job, JobError, JobPage, JobProgress, WrongPlace
 from modelyard.schemas.keys import (
     BOOTSTRAP,
+    KEY_PATTERN,
     ROLES,
     Key,
     KeyList,
@@ -51,6 +52,7 @@ from modelyard.schemas.keys import (
     Whoami,
     check_key_name,
     check_sent_key_name,
+    hide_keys,
 )
 from modelyard.schemas.metrics import are_validated, baseline_of, headline, interval_of, is_loss, meaning, spoken_metric
 from modelyard.schemas.models import (
@@ -103,6 +105,7 @@ from modelyard.schemas.targets import MOST_SINGLE_CLASSES, is_hopeless
 __all__ = [
     "BOOTSTRAP",
     "IDEMPOTENCY_KEY_PATTERN",
+    "KEY_PATTERN",
     "MODEL_ID_PATTERN",
     "MOST_PROBABLE",
     "MOST_SINGLE_CLASSES",
@@ -196,6 +199,7 @@ __all__ = [
     "field_error",
     "from_texts",
     "headline",
+    "hide_keys",
     "interval_of",
     "is_hopeless",
     "is_loss",

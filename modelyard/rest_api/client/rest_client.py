@@ -21,7 +21,7 @@ from modelyard.client import WAIT_S, Client, authorization, unreadable
 from modelyard.errors import DeadlineExceeded, Internal, ModelyardError, TooManyRequests, Unavailable
 from modelyard.references import check_job_id
 from modelyard.rest_api.client import json_out
-from modelyard.rest_api.problems import MEDIA_TYPE, from_problem
+from modelyard.rest_api.problems import MEDIA_TYPE, PROBLEM_EVENT, from_problem
 from modelyard.schemas import (
     CheckRequest,
     EvaluateRequest,
@@ -94,9 +94,15 @@ class RestClient(Client):
             if not answer.is_success:
                 answer.read()
                 raise self._error(answer)
+            event = ""
             for line in answer.iter_lines():
-                if line.startswith("data:"):
-                    job = Job.model_validate_json(line.removeprefix("data:"))
+                field, _, value = line.partition(":")
+                if field == "event":
+                    event = value.strip()
+                elif field == "data" and event == PROBLEM_EVENT:
+                    raise from_problem(orjson.loads(value))
+                elif field == "data":
+                    job = Job.model_validate_json(value)
                     yield job
         if job is None or not job.ended:
             raise Unavailable(f"{self._url} ended before job {job_id}")
