@@ -1,18 +1,16 @@
-"""The audit of 1,000,000 entries: a page of it, a server's memory with and without it, its verification, a commit."""
+"""The audit of 1,000,000 entries: a page of it, a process's memory with and without it, its verification, a commit."""
 
 from __future__ import annotations
 
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import orjson
-
-from benchmarks.servers import our_server
 from modelyard.access.audit import START, Deed, chained, end_of
 from modelyard.schemas import AuditQuery
 from modelyard.storage import AuditCollection, open_folder
@@ -88,9 +86,9 @@ def _measure(folder: Path, entries: int) -> Iterator[Row]:
     yield "a commit with an entry", _ms(with_audit), ""
     yield "a commit without", _ms(bare), ""
     storage.close()
-    kept, empty = _memory(folder, root), _memory(folder, without)
-    yield "memory of a REST server, after pages", f"{kept:.1f} MiB", ""
-    yield f"memory of one with {50 * DAYS:,} entries", f"{empty:.1f} MiB", "the same"
+    kept, empty = _memory(root), _memory(without)
+    yield "memory of a process, after pages", f"{kept:.1f} MiB", ""
+    yield f"memory of one on {50 * DAYS:,} entries", f"{empty:.1f} MiB", "the same"
 
 
 def _cursor_amid(audit: AuditCollection, root: Path) -> str | None:
@@ -126,13 +124,23 @@ def _commits(root: Path) -> tuple[float, float]:
     return statistics.median(times[True]), statistics.median(times[False])
 
 
-def _memory(folder: Path, root: Path) -> float:
-    """Return the MiB of a REST server that has answered pages of the audit."""
-    with our_server(root, log=folder / "server.log") as server:
-        for query in ("", "?limit=1000", "?key=nobody") * 5:
-            with urllib.request.urlopen(server.url(f"/audit{query}")) as answer:
-                orjson.loads(answer.read())
-        return server.own_memory_mib()
+_PAGES = """
+import gc, sys
+from pathlib import Path
+from modelyard.schemas import AuditQuery
+from modelyard.storage import open_folder
+audit = open_folder(Path(sys.argv[1])).audit
+for query in (AuditQuery(), AuditQuery(limit=1000), AuditQuery(key="nobody")) * 10:
+    audit.page(query)
+gc.collect()
+print(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0])
+"""
+
+
+def _memory(root: Path) -> float:
+    """Return the MiB of a process that has answered pages of the audit. A server warms up, and would hide them."""
+    out = subprocess.run([sys.executable, "-c", _PAGES, str(root)], capture_output=True, text=True, check=True)
+    return int(out.stdout) / 1024
 
 
 def _median(measured: Callable[[], object], times: int) -> float:
