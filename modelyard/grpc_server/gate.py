@@ -38,6 +38,9 @@ TRANSPORT_FACTOR = 2
 
 _FORWARDED_FOR = "x-forwarded-for"
 
+_PROBES = frozenset({"ServerLive", "ServerReady"})
+"""Machines ask there whether to restart a server; a caller that has used up its rate must not make them."""
+
 _MAX_ERROR_BYTES = 2**20
 
 _VERBS = {
@@ -249,7 +252,7 @@ class Gate:
         if call.is_late:
             raise self.too_late()
         call.identity = self.identify(call.wire_metadata, call.address)
-        if self._rate is not None:
+        if self._rate is not None and call.title not in _PROBES:
             self._rate.take(call)
         call.check_may(verb)
 

@@ -22,6 +22,7 @@ from modelyard import calls
 from modelyard.calls import Call
 from modelyard.errors import Cancelled, ModelyardError
 from modelyard.ml_core import following
+from modelyard.ml_core.baton import Baton
 from modelyard.ml_core.sentences import model_of
 from modelyard.ml_core.serving.loaded import LoadedModel, collect_garbage_less_often, keep_freed_memory
 from modelyard.ml_core.serving.turns import LookUp, Turns, looked_up_by
@@ -64,8 +65,7 @@ LARGE_BYTES = 256 * 1024
 """A request beyond this size is large: it takes a core for more than a few milliseconds."""
 
 _LARGE_AT_ONCE = usable_cores()
-"""More threads than cores do not get more done, but each makes all others, the event loop too, wait for the lock of the
-interpreter once more: with four beyond the cores, 16 callers of 20,000 rows had a third of them less."""
+"""One of them at a time runs Python, the others are within libraries; more would wait without getting more done."""
 
 _PREDICTING_AT_ONCE = 4
 _WAITING_AT_ONCE = 40
@@ -103,7 +103,7 @@ class Desk:
         self._turns = Turns(yard.loaded)
         self._crowd = Crowd(most_predictions)
         self._predicting = Workers(_PREDICTING_AT_ONCE, self._crowd)
-        self._large = Workers(_LARGE_AT_ONCE, self._crowd)
+        self._large = Workers(_LARGE_AT_ONCE, self._crowd, Baton())
         self._waiting = Workers(_WAITING_AT_ONCE)
         self._loading: dict[LookUp, asyncio.Task[LoadedModel]] = {}
         self._preparing = threading.Timer(FIRST_CALLERS_S, self._prepare)

@@ -8,10 +8,12 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from queue import SimpleQueue
 from typing import ParamSpec, TypeVar
 
 from modelyard.errors import TooManyRequests
+from modelyard.ml_core.baton import Baton
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +59,12 @@ class Workers:
 
     Work that has begun goes on to its end, even after its caller has hung up. KEPT threads wait for the next function:
     what the allocators of glibc and polars keep for a thread would else be made and thrown away each time (0.5 ms of
-    CPU for a small table as columns). A function that does not find room in the `crowd` is refused. For callers on one
-    event loop.
+    CPU for a small table as columns). A function that does not find room in the `crowd` is refused. Functions carry the
+    `baton`, if there is one. For callers on one event loop.
     """
 
-    def __init__(self, at_once: int, crowd: Crowd | None = None) -> None:
+    def __init__(self, at_once: int, crowd: Crowd | None = None, baton: Baton | None = None) -> None:
+        self._baton = baton
         self._free = asyncio.Semaphore(at_once)
         self._crowd = crowd or Crowd()
         self._idle: list[_Worker] = []
@@ -94,7 +97,8 @@ class Workers:
             self._crowd.leave()
             raise
         worker = self._idle.pop() if self._idle else _Worker()
-        future = worker.start(function, *args, **kwargs)
+        work = partial(function, *args, **kwargs)
+        future = worker.start(work if self._baton is None else partial(self._baton.carry, work))
         future.add_done_callback(lambda _: self._take_back(worker))  # when it is done, not when its caller left
         return await asyncio.shield(future)
 

@@ -49,7 +49,7 @@ FORWARDED_FOR = b"x-forwarded-for"
 _LISTS = frozenset({b"accept-encoding", b"content-encoding", FORWARDED_FOR})
 _HEADERS = frozenset({b"x-request-id", b"content-length"}) | _ONCE | _LISTS
 
-_PROBES = frozenset({"/health/live", "/health/ready"})
+_PROBES = _HEALTH - {"/health"}
 """Machines ask there whether to restart a server; a caller that has used up its rate must not make them."""
 
 Headers = dict[bytes, bytes]

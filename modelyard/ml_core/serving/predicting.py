@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from modelyard.ml_core import baton
 from modelyard.ml_core.serving.loaded import LoadedModel
 from modelyard.schemas import Predictions, PredictRequest, ServingRequest
 from modelyard.tables import FewRows, FileContent, Table, advice
@@ -50,7 +51,9 @@ def is_training_table(model: LoadedModel, checked: FewRows | Table) -> bool:
 
 def predict_many(model: LoadedModel, table: Table, request: PredictRequest) -> Predictions:
     """Predict for each row of a checked table."""
-    scores = model.predictor.many(table.frame if model.reads_enums else table.text_frame)
+    frame = table.frame if model.reads_enums else table.text_frame
+    with baton.put_down():
+        scores = model.predictor.many(frame)
     predictions = model.task.many_answers(scores, model.contract, model.deciding.decider)
     return Predictions(
         model_id=model.model_id,

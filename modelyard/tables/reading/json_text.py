@@ -7,7 +7,6 @@ other table is read as JSON and left to the way of all tables, so that errors an
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any, Literal
@@ -33,9 +32,6 @@ _ROWS_AT_ONCE = 1000
 """So many rows are turned into columns at a time, for the same reason."""
 
 _CUT = re.compile(rb"(?<=[}\]])\s*,\s*(?=[{\[])")
-
-_one_at_a_time = threading.Lock()
-"""Threads that decode would only take the interpreter's lock from each other, and from the event loop."""
 
 _MOST_LOOKED_UP = 10_000
 """Columns of more categories (names, codes) are not looked up: most of their texts are new in prediction."""
@@ -68,8 +64,7 @@ class JsonTextReader:
         Raises InvalidTable if the text is not JSON.
         """
         by_position = _ROWS.match(table.text) is not None
-        with _one_at_a_time:
-            read = None if by_position and feature_names is not None else self._read(table.text, by_position)
+        read = None if by_position and feature_names is not None else self._read(table.text, by_position)
         if not read or len(read[0]) <= FEW_ROWS:
             return table.document()
         columns = dict(zip(self._contract.feature_types.items(), read, strict=False))
