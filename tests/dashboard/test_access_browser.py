@@ -21,15 +21,19 @@ STORED = "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cooki
 
 
 @pytest.fixture(scope="module")
-def core(tmp_path_factory: pytest.TempPathFactory, penguins_csv: Path) -> Iterator[Yard]:
-    with doors.core(tmp_path_factory.mktemp("access") / "models_storage") as core:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("access") / "models_storage"
+
+
+@pytest.fixture(scope="module")
+def core(folder: Path, penguins_csv: Path) -> Iterator[Yard]:
+    with doors.core(folder) as core:
         core.train(TrainRequest(model_class_key="logistic_regression", X=penguins_csv, target="species", name="birds"))
         yield core
 
 
 @pytest.fixture(scope="module")
-def dashboard(core: Yard, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    folder = tmp_path_factory.getbasetemp() / "access0" / "models_storage"
+def dashboard(core: Yard, folder: Path) -> Iterator[Dashboard]:
     with ExitStack() as stack:
         rest_url = stack.enter_context(doors.rest_thread(folder, auth="keys"))
         grpc_target = stack.enter_context(doors.grpc_thread(folder, auth="keys"))
@@ -57,6 +61,10 @@ def sign_in(page: Page, dashboard: Dashboard, key: str, path: str = "") -> None:
 
 
 def show_key(page: Page, key: str) -> None:
+    # A page that is still being drawn may take what was written away again.
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    # A form that is still being drawn loses what is written into it.
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     field = page.get_by_label("Key", exact=True)
     field.fill(key)
     expect(field).to_have_attribute("type", "password")
