@@ -18,6 +18,7 @@ from modelyard.rest_api import formats, openapi, problems
 from modelyard.rest_api.express.short_way import ShortWay
 from modelyard.rest_api.gate import Gate
 from modelyard.rest_api.routes import (
+    aliases,
     decisions,
     docs,
     evaluations,
@@ -66,7 +67,7 @@ def create_app(desk: Desk, settings: Settings) -> Gate:
     app.router.redirect_slashes = False
     app.openapi = lambda: _openapi_once(app)  # type: ignore[method-assign]
     checked = [Depends(_enter), Depends(formats.checking(app.openapi))]
-    for noun in (service, predictions, explanations, models, decisions, evaluations, tables, jobs, keys):
+    for noun in (service, predictions, explanations, models, decisions, evaluations, tables, jobs, keys, aliases):
         app.include_router(noun.router(desk), dependencies=checked)
     app.include_router(training.router(desk, settings.root_path), dependencies=checked)
     app.include_router(docs.router(settings.root_path))

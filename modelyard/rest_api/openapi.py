@@ -14,8 +14,10 @@ from modelyard.rest_api import problems
 from modelyard.rest_api.bodies import TABLE_BODIES, TEXT_FIELDS
 from modelyard.rest_api.prediction_formats import MEDIA_TYPES
 from modelyard.schemas import (
+    AliasRequest,
     CheckRequest,
     Decision,
+    DefaultAlias,
     EvaluateRequest,
     ExplainRequest,
     KeyRequest,
@@ -38,6 +40,8 @@ _BODIES: tuple[type[BaseModel], ...] = (
     Decision,
     KeyRequest,
     RotateRequest,
+    AliasRequest,
+    DefaultAlias,
 )
 
 _X = [
@@ -91,6 +95,8 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     Decision: DECISION_EXAMPLE,
     KeyRequest: KEY_EXAMPLE,
     RotateRequest: {"grace_s": 3600},
+    AliasRequest: {"version": 3, "expected": 2},
+    DefaultAlias: {"alias": "live"},
 }
 
 _PROBLEM: dict[str, Any] = {

@@ -14,6 +14,7 @@ from modelyard.storage.artifacts.model_files import (
     VALIDATION_FILE,
     write_model_files,
 )
+from modelyard.storage.collections.aliases import AliasCollection
 from modelyard.storage.collections.evaluations import EvaluationCollection
 from modelyard.storage.collections.job_index import JobEntry
 from modelyard.storage.collections.jobs import JobCollection, JobRecord
@@ -31,6 +32,7 @@ __all__ = [
     "ESTIMATOR_FILE",
     "REPORT_FILE",
     "VALIDATION_FILE",
+    "AliasCollection",
     "EvaluationCollection",
     "JobCollection",
     "JobEntry",

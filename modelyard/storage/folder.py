@@ -19,6 +19,7 @@ from pathlib import Path
 from modelyard.errors import DataLoss, NoYard
 from modelyard.schemas import is_model_id
 from modelyard.storage.artifacts.folder import ArtifactFolder
+from modelyard.storage.collections.aliases import AliasCollection
 from modelyard.storage.collections.evaluations import EvaluationCollection
 from modelyard.storage.collections.job_index import JobIndex
 from modelyard.storage.collections.jobs import JobCollection
@@ -129,7 +130,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """All that a yard keeps: models, jobs, evaluations, keys, and what a tracker is yet to be told, if one is.
+    """All that a yard keeps: models, jobs, evaluations, keys, aliases, and what a tracker is yet to be told, if one is.
 
     `runs` and `outbox` are folders, made by those who use them: for what a run is given and makes, on the file system
     of the artifacts, and for what waits for the tracker. `locks` are for what one process at a time may do.
@@ -139,6 +140,7 @@ class Storage:
     jobs: JobCollection
     evaluations: EvaluationCollection
     keys: KeyCollection
+    aliases: AliasCollection
     tracked_runs: TrackedRuns | None
     runs: Path
     outbox: Path
@@ -176,5 +178,5 @@ def open_folder(
     )
     tracked_runs = TrackedRuns(documents, tracking_index) if tracked else None
     jobs, evaluations = JobCollection(documents, job_index), EvaluationCollection(folder.series())
-    keys = KeyCollection(documents, key_index)
-    return Storage(models, jobs, evaluations, keys, tracked_runs, folder.runs, folder.outbox, folder)
+    keys, aliases = KeyCollection(documents, key_index), AliasCollection(documents, model_index)
+    return Storage(models, jobs, evaluations, keys, aliases, tracked_runs, folder.runs, folder.outbox, folder)

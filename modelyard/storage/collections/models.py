@@ -56,7 +56,7 @@ def new_record(
 def model_document(record: ModelRecord) -> dict[str, Any]:
     """Write a record as a document."""
     return {
-        "metadata": record.metadata.model_dump(mode="json", exclude={"message"}),
+        "metadata": record.metadata.model_dump(mode="json", exclude={"message", "aliases"}),
         "files": {name: {"sha256": file.sha256, "bytes": file.bytes} for name, file in record.files.items()},
     }
 
