@@ -9,12 +9,13 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
-from benchmarks import grpc_serving
-from benchmarks.load import Load, drive
+from benchmarks import grpc_serving, rest_serving
+from benchmarks.load import Load
 from benchmarks.servers import Server, answers, our_server
 from benchmarks.serving_models import MODELS, asked, body, slug, train
 from modelyard.bootstrap import build
@@ -25,6 +26,7 @@ RUNS = 5
 SECONDS = 2
 MODEL = "LR"
 TARGET = 0.95
+Ask = Callable[..., Load]
 
 WAYS: dict[str, dict[str, str]] = {
     "without": {},
@@ -44,22 +46,27 @@ def run(runs: int = RUNS, seconds: float = SECONDS) -> str:
     with tempfile.TemporaryDirectory(prefix="modelyard-bench-") as name:
         folder = Path(name)
         train(folder, {MODEL: MODELS[MODEL]})
-        key, one_row = _prepared(folder)
-        for door in ("rest", "grpc"):
+        for door, ask in _questions(folder).items():
             with _servers(folder, door) as servers:
                 for connections in (1, 16):
-                    rounds = [_round(servers, door, one_row[door], key, connections, seconds) for _ in range(runs)]
+                    rounds = [
+                        {way: ask(server, connections=connections, seconds=seconds) for way, server in servers.items()}
+                        for _ in range(runs)
+                    ]
                     lines.append(_line(f"{door}, {connections} connections", rounds))
     return "\n".join(lines)
 
 
-def _prepared(folder: Path) -> tuple[str, dict[str, Path]]:
-    """Return a predictor's key, and the files of a request for each door."""
+def _questions(folder: Path) -> dict[str, Ask]:
+    """Return what asks each door for one row, with a predictor's key."""
     with build(Settings(storage_dir=folder / "yard")) as yard:
-        key = yard.create_key(KeyRequest(name="bench", role="predictor")).key
+        shown = [f"authorization: Bearer {yard.create_key(KeyRequest(name='bench', role='predictor')).key}"]
     rows = [list(row) for row in asked(1).iter_rows()]
     by_grpc = grpc_serving.request_file(folder / "one.grpc", rows, slug(MODEL))
-    return key, {"rest": body(folder, MODEL, 1).file, "grpc": by_grpc}
+    return {
+        "rest": partial(rest_serving.ask, question=body(folder, MODEL, 1), headers=shown),
+        "grpc": partial(grpc_serving.drive_one, body=by_grpc, headers=shown),
+    }
 
 
 @contextmanager
@@ -72,19 +79,6 @@ def _servers(folder: Path, door: str) -> Iterator[dict[str, Server]]:
             )
             for way, settings in WAYS.items()
         }
-
-
-def _round(
-    servers: dict[str, Server], door: str, content: Path, key: str, connections: int, seconds: float
-) -> dict[str, Load]:
-    return {way: _drive(server, door, content, key, connections, seconds) for way, server in servers.items()}
-
-
-def _drive(server: Server, door: str, content: Path, key: str, connections: int, seconds: float) -> Load:
-    shown = f"authorization: Bearer {key}"
-    if door == "grpc":
-        return grpc_serving.drive_one(server, content, connections, seconds, headers=[shown])
-    return drive(server.url("/predict"), content, connections=connections, seconds=seconds, headers=[shown])
 
 
 def _line(what: str, rounds: list[dict[str, Load]]) -> str:

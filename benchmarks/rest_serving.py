@@ -10,7 +10,7 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ def once(server: Server, question: Body) -> bytes | None:
     return request(server.url(question.path), question.file.read_bytes(), question.content_type, question.accept)
 
 
-def ask(server: Server, question: Body, connections: int, seconds: float) -> Load:
+def ask(server: Server, question: Body, connections: int, seconds: float, headers: Sequence[str] = ()) -> Load:
     """Drive a server with a question."""
     return drive(
         server.url(question.path),
@@ -96,7 +96,7 @@ def ask(server: Server, question: Body, connections: int, seconds: float) -> Loa
         connections=connections,
         seconds=seconds,
         content_type=question.content_type,
-        headers=[f"accept: {question.accept}"],
+        headers=[f"accept: {question.accept}", *headers],
     )
 
 

@@ -25,10 +25,11 @@ class Server:
     process: subprocess.Popen[bytes]
     port: int
     first_answer_s: float = field(default=0.0)
+    scheme: str = "http"
 
     def url(self, path: str) -> str:
         """Return the address of a path."""
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"{self.scheme}://127.0.0.1:{self.port}{path}"
 
     def memory_mib(self) -> float:
         """Return the proportional memory (PSS) of the process and all below it."""

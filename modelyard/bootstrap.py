@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from modelyard import calls, logs
+from modelyard.access.signing import is_open_to_read, read_signing_keys
 from modelyard.jobs import Jobs, Limits, Spool
 from modelyard.jobs.local import LocalOwners, LocalRunner
 from modelyard.ml_core.training import runs
 from modelyard.ml_core.yard import Yard
 from modelyard.settings import Settings, is_loopback
-from modelyard.storage import Storage, open_folder
+from modelyard.storage import AuditCollection, Storage, open_folder
 
 if TYPE_CHECKING:
     from modelyard.tracking.tracker import Tracker
@@ -24,7 +25,8 @@ log = logging.getLogger(__name__)
 def build(settings: Settings, *, make: bool = True) -> Yard:
     """Build the core on its folder, which is made a yard if it is none; without `make` that raises NoYard.
 
-    Raises Unavailable if the folder cannot be used, DataLoss if its database is damaged.
+    Raises Unavailable if the folder cannot be used, DataLoss if its database is damaged, and what `read_signing_keys`
+    raises.
     """
     storage = open_folder(
         settings.storage_dir,
@@ -32,6 +34,8 @@ def build(settings: Settings, *, make: bool = True) -> Yard:
         lock_timeout_s=settings.lock_timeout_s,
         allow_version_skew=settings.allow_version_skew,
         tracked=settings.tracking != "none",
+        signing=read_signing_keys(settings.signing_key_file, settings.storage_dir),
+        audit_days=settings.audit_days,
     )
     tracker = _tracker(settings, storage)
     limits = Limits(
@@ -64,13 +68,34 @@ def build(settings: Settings, *, make: bool = True) -> Yard:
 @contextmanager
 def open_tracker(settings: Settings) -> Iterator[Tracker]:
     """Open the tracker of a folder without its core, whatever the settings say of tracking. Raises NoYard."""
-    storage = open_folder(settings.storage_dir, make=False, lock_timeout_s=settings.lock_timeout_s, tracked=True)
+    storage = open_folder(
+        settings.storage_dir,
+        make=False,
+        lock_timeout_s=settings.lock_timeout_s,
+        tracked=True,
+        signing=read_signing_keys(settings.signing_key_file, settings.storage_dir),
+    )
     tracker = _tracker(settings, storage)
     assert tracker is not None
     try:
         yield tracker
     finally:
         tracker.close()
+        storage.close()
+
+
+@contextmanager
+def open_audit(settings: Settings) -> Iterator[AuditCollection]:
+    """Open the audit of a folder without its core. Raises NoYard."""
+    storage = open_folder(
+        settings.storage_dir,
+        make=False,
+        lock_timeout_s=settings.lock_timeout_s,
+        audit_days=settings.audit_days,
+    )
+    try:
+        yield storage.audit
+    finally:
         storage.close()
 
 
@@ -110,6 +135,8 @@ def _build_to_serve(settings: Settings) -> Yard:
     if settings.auth == "none" and not is_loopback(settings.host):
         log.warning("MODELYARD_AUTH=none: whoever reaches %s may train, read and delete", settings.host)
     yard = build(settings)
+    if settings.signing_key_file is not None and is_open_to_read(settings.signing_key_file):
+        log.warning("everybody on this machine may read %s, and sign by it", settings.signing_key_file)
     if settings.asks_for_keys:
         yard.take_admin_key(settings.admin_key_file)
     if settings.default_alias is not None:

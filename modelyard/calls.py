@@ -7,6 +7,8 @@ within exactly one call. The end of a call is told to listeners, of which the li
 from __future__ import annotations
 
 import logging
+import os
+import pwd
 import random
 import re
 import time
@@ -21,7 +23,7 @@ from modelyard.schemas import Role
 
 ANONYMOUS = "anonymous"
 LOCAL = "local"
-"""The door, and the caller, of a call that comes from the core's own process."""
+"""The door of a call that comes from the core's own process; its caller is `local:` and the system's user."""
 
 OK = "OK"
 UNEXPECTED = "something went wrong inside; the log has the reason under this request's id"
@@ -73,7 +75,15 @@ class Identity:
 ANYONE = Identity(ANONYMOUS)
 """Who calls if nobody is asked for a key."""
 
-_ITSELF = Identity(LOCAL)
+
+@lru_cache(maxsize=1)
+def itself() -> Identity:
+    """Return who calls from this process: the user that it runs as, by the system's word, not the environment's."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user may have no name
+        user = str(os.getuid())
+    return Identity(f"{LOCAL}:{user}")
 
 
 class Call:
@@ -209,7 +219,7 @@ def verb(function: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P]
     def run(core: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         if name_verb(name):
             return function(core, *args, **kwargs)
-        with Call(core.calls, LOCAL, name, request_id=request_id(None), identity=_ITSELF) as call:
+        with Call(core.calls, LOCAL, name, request_id=request_id(None), identity=itself()) as call:
             call.verb = name
             try:
                 return function(core, *args, **kwargs)
@@ -247,7 +257,7 @@ def check_may(verb: str) -> None:
 def who() -> Identity:
     """Return who makes the call under way; if there is none, this process itself, which is trusted."""
     call = _under_way.get()
-    return _ITSELF if call is None else call.identity
+    return itself() if call is None else call.identity
 
 
 class on_behalf_of:  # noqa: N801 - a context manager that is asked for at every prediction

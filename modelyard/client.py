@@ -13,6 +13,8 @@ from modelyard.schemas import (
     AliasHistory,
     AliasList,
     AliasRequest,
+    AuditPage,
+    AuditQuery,
     CheckRequest,
     Decision,
     DecisionReport,
@@ -168,6 +170,9 @@ class Client(Verbs, ABC):
         request = parse(RotateRequest, {"grace_s": grace_s})
         return self._read(NewKey, self._call("rotate_key", name=check_sent_key_name(name), request=request))
 
+    def list_audit(self, query: AuditQuery | None = None) -> AuditPage:
+        return self._read(AuditPage, self._call("list_audit", **_fields(query or AuditQuery())))
+
     def whoami(self) -> Whoami:
         return self._read(Whoami, self._call("whoami"))
 
@@ -181,7 +186,7 @@ class Client(Verbs, ABC):
         return self._order(request, idempotency_key, wait=wait)
 
     @abstractmethod
-    def _call(self, verb: str, **fields: Any) -> Any:
+    def _call(self, verb: str, /, **fields: Any) -> Any:
         """Make the call of a verb without a table, and return the answer as it came."""
 
     @abstractmethod
@@ -229,7 +234,7 @@ def _checked(reference: str) -> str:
     return reference
 
 
-def _fields(query: ModelQuery | JobQuery | EvaluationQuery | UpdateRequest) -> dict[str, Any]:
+def _fields(query: ModelQuery | JobQuery | EvaluationQuery | AuditQuery | UpdateRequest) -> dict[str, Any]:
     fields = query.model_dump(exclude_none=True)
     check_unicode(**fields)
     return fields

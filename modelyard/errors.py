@@ -24,6 +24,7 @@ know nothing of the classes, so a new error is a new class here and no change an
     │   └── IdempotencyConflict             one key, two different requests
     ├── FailedPrecondition              FAILED_PRECONDITION
     │   ├── ModelGone                       restoring what was deleted for good
+    │   ├── Unsigned                        a model that no key of this yard has signed
     │   └── EnvironmentMismatch             an artifact of another library version
     ├── ResourceExhausted               RESOURCE_EXHAUSTED
     │   ├── PayloadTooLarge                 a body over the limit
@@ -182,6 +183,10 @@ class FailedPrecondition(ModelyardError):
 
 class ModelGone(FailedPrecondition):
     title = "The model was deleted for good"
+
+
+class Unsigned(FailedPrecondition):
+    title = "The model is not signed"
 
 
 class EnvironmentMismatch(FailedPrecondition):

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from modelyard.errors import FailedPrecondition, FieldError, InvalidRequest
@@ -114,6 +114,23 @@ class Settings(BaseSettings):
         description="the alias that a name alone means if it has it, set at the first start; by default none: a name "
         "means its newest active version",
     )
+    tls_cert_file: Path | None = Field(
+        None, description="the servers' certificate in PEM, with those that vouch for it; with it they speak TLS alone"
+    )
+    tls_key_file: Path | None = Field(None, validate_default=True, description="the certificate's private key in PEM")
+    tls_client_ca_file: Path | None = Field(
+        None,
+        validate_default=True,
+        description="who vouches for callers' certificates, in PEM; REST and gRPC then want one of each caller",
+    )
+    signing_key_file: Path | None = Field(
+        None,
+        description="a file outside the folder with one key a line; models are signed by the first, and none is loaded "
+        "that none of them has signed",
+    )
+    audit_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        365, description="how long the audit keeps what was done, in days; 0: for ever"
+    )
     missing_markers: Annotated[tuple[str, ...], NoDecode] = Field(
         DEFAULT_MISSING_MARKERS,
         description="text cells that mean a missing value, separated by commas; empty cells always do",
@@ -179,6 +196,20 @@ class Settings(BaseSettings):
                 )
         return tuple(host.lower().strip("[]") for host in hosts)
 
+    @field_validator("tls_key_file")
+    @classmethod
+    def _with_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if (key is None) != (info.data.get("tls_cert_file") is None):
+            raise ValueError("must be set if MODELYARD_TLS_CERT_FILE is, and only then")
+        return key
+
+    @field_validator("tls_client_ca_file")
+    @classmethod
+    def _with_tls(cls, authorities: Path | None, info: ValidationInfo) -> Path | None:
+        if authorities is not None and info.data.get("tls_cert_file") is None:
+            raise ValueError("must be set with MODELYARD_TLS_CERT_FILE only: without TLS nobody shows a certificate")
+        return authorities
+
     @field_validator("missing_markers", mode="before")
     @classmethod
     def _split_markers(cls, value: object) -> object:
@@ -204,6 +235,11 @@ class Settings(BaseSettings):
                 "MODELYARD_AUTH=keys and make the first key by `modelyard keys create NAME --role admin`, or set "
                 "MODELYARD_AUTH=none if whoever reaches the port may do everything"
             )
+
+    @property
+    def tls(self) -> bool:
+        """Whether the servers speak TLS."""
+        return self.tls_cert_file is not None
 
     @property
     def max_body_bytes(self) -> int:

@@ -10,6 +10,8 @@ from modelyard.schemas import (
     AliasHistory,
     AliasList,
     AliasRequest,
+    AuditPage,
+    AuditQuery,
     CheckRequest,
     Decision,
     DecisionReport,
@@ -190,6 +192,10 @@ class Verbs(Protocol):
 
     def rotate_key(self, name: str, *, grace_s: float = 0.0) -> NewKey:
         """Put another key in the place of one, which stays valid for `grace_s` seconds more. Raises KeyNotFound."""
+        ...
+
+    def list_audit(self, query: AuditQuery | None = None) -> AuditPage:
+        """List what was done and refused, newest first; without a query the 50 newest entries."""
         ...
 
     def whoami(self) -> Whoami:

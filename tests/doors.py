@@ -85,7 +85,7 @@ def rest_thread(folder: Path, **settings: Any) -> Iterator[str]:
     try:
         wait_until(lambda: server.started or not thread.is_alive())
         assert server.started
-        yield f"http://{chosen.host}:{chosen.rest_port}"
+        yield f"http{'s' * chosen.tls}://{chosen.host}:{chosen.rest_port}"
     finally:
         server.handle_exit(signal.SIGTERM, None)
         _join(thread)

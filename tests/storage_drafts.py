@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.schemas import ModelDescription
-from modelyard.storage import ModelRecord, ModelStore, current_environment, open_folder, write_model_files
+from modelyard.storage import (
+    AuditCollection,
+    ModelRecord,
+    ModelStore,
+    current_environment,
+    open_folder,
+    write_model_files,
+)
 from modelyard.storage.documents.database import Database
 from tests.waiting import PATIENCE_S
 
@@ -71,6 +78,11 @@ def database_of(store: ModelStore) -> Database:
     database = store._documents
     assert isinstance(database, Database)
     return database
+
+
+def audit_of(store: ModelStore) -> AuditCollection:
+    """Return the audit of a store."""
+    return store._audit
 
 
 def ids(database: Database, collection: str) -> list[str]:

@@ -1,5 +1,7 @@
 // Train a model, predict with it and read an error, over gRPC: node client.js [host:port]
+// Over TLS with MODELYARD_CA_FILE in the environment, showing a certificate with MODELYARD_CLIENT_CERT_FILE and …_KEY_FILE.
 // The messages and calls come from the proto itself, which documents them; nothing is generated.
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import grpc from "@grpc/grpc-js";
 import protoLoader from "@grpc/proto-loader";
@@ -41,7 +43,12 @@ function wrongPlaces(error) {
   return rpc.lookupType("google.rpc.BadRequest").decode(detail.value).field_violations;
 }
 
-const client = new ModelService(process.argv[2] ?? "127.0.0.1:50051", grpc.credentials.createInsecure());
+const file = (name) => (process.env[name] ? readFileSync(process.env[name]) : null);
+const authorities = file("MODELYARD_CA_FILE");
+const credentials = authorities
+  ? grpc.credentials.createSsl(authorities, file("MODELYARD_CLIENT_KEY_FILE"), file("MODELYARD_CLIENT_CERT_FILE"))
+  : grpc.credentials.createInsecure();
+const client = new ModelService(process.argv[2] ?? "127.0.0.1:50051", credentials);
 
 const ages = Array.from({ length: 60 }, (_, row) => 20 + (row * 7) % 50);
 const jobs = ages.map((_, row) => ["clerk", "smith", "baker"][row % 3]);

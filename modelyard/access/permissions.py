@@ -51,10 +51,11 @@ NEEDED: dict[str, Role | None] = {
     "create_key": "admin",
     "list_keys": "admin",
     "revoke_key": "admin",
+    "list_audit": "admin",
     "rotate_key": "admin",
 }
 
-WHOLE = frozenset({"create_key", "list_keys", "revoke_key", "rotate_key", "set_default_alias"})
+WHOLE = frozenset({"create_key", "list_keys", "revoke_key", "rotate_key", "list_audit", "set_default_alias"})
 """What concerns all models, or those who use them: no key that is limited to some models may."""
 
 _RANK = {role: rank for rank, role in enumerate(ROLES)}

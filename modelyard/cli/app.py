@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 import modelyard
 from modelyard.cli import (
     aliases,
+    audit,
     checking,
     connection,
     deciding,
@@ -25,6 +26,7 @@ from modelyard.cli import (
     models,
     predicting,
     servers,
+    signing,
     tracking,
     training,
     upkeep,
@@ -110,6 +112,8 @@ for _add in (
     history.add_to,
     model_classes.add_to,
     keys.add_to,
+    signing.add_to,
+    audit.add_to,
     upkeep.add_to,
     tracking.add_to,
 ):

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from typer.models import CommandInfo, TyperInfo
+
     from modelyard.settings import Settings
     from modelyard.verbs import Verbs
 
@@ -62,7 +64,10 @@ def add_key_file(app: typer.Typer) -> None:
     for group in app.registered_groups:
         assert group.typer_instance is not None
         add_key_file(group.typer_instance)
-    for command in app.registered_commands:
+    commands: list[CommandInfo | TyperInfo] = [*app.registered_commands]
+    if app.registered_callback is not None:
+        commands.append(app.registered_callback)
+    for command in commands:
         assert command.callback is not None
         if "url" in signature(command.callback).parameters:
             command.callback = _with_key_file(command.callback)

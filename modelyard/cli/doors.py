@@ -44,10 +44,11 @@ class Door:
 
 def doors_of(settings: Settings) -> tuple[Door, ...]:
     """Return the doors there are."""
+    http, grpc = ("https://", "grpcs://") if settings.tls else ("http://", "")
     return (
-        Door("rest", "REST", settings.rest_port, "http://{} (documentation: http://{}/docs)"),
-        Door("grpc", "gRPC", settings.grpc_port, "{} (modelyard.v1.ModelService, with reflection)"),
-        Door("dashboard", "Dashboard", settings.dashboard_port, "http://{}"),
+        Door("rest", "REST", settings.rest_port, f"{http}{{}} (documentation: {http}{{}}/docs)"),
+        Door("grpc", "gRPC", settings.grpc_port, f"{grpc}{{}} (modelyard.v1.ModelService, with reflection)"),
+        Door("dashboard", "Dashboard", settings.dashboard_port, f"{http}{{}}"),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,7 +46,7 @@ def health(
     problems = {}
     for door in _asked(servers or [], settings):
         address = address_of(settings.host, door.port)
-        problem = problem_of(door.command, address)
+        problem = problem_of(door, settings)
         screen.add_row(made, door.title, address, screen.text(problem or "ok", "red" if problem else "green"))
         if problem:
             problems[door.title] = problem
@@ -54,13 +55,18 @@ def health(
         raise Unavailable("; ".join(f"{title}: {problem}" for title, problem in problems.items()))
 
 
-def problem_of(command: str, address: str) -> str:
-    """Ask one server, by its word on the command line; return what keeps it from serving, nothing if it can."""
-    if command == "grpc":
-        from modelyard.grpc_server.probe import problem_of as grpc_problem_of
+def problem_of(door: Door, settings: Settings) -> str:
+    """Ask one server; return what keeps it from serving, nothing if it can."""
+    from modelyard.cli.doors import address_of
 
-        return grpc_problem_of(address, TIMEOUT_S)
-    return _http_problem_of(address, _PATHS[command])
+    address = address_of(settings.host, door.port)
+    if door.command == "grpc":
+        from modelyard.grpc_server import probe
+
+        return probe.problem_of(probe.local_target(door.port) if settings.tls else address, TIMEOUT_S)
+    # The certificate need not name this address, and is not what is asked about.
+    context = ssl._create_unverified_context() if settings.tls else None  # noqa: S323
+    return _http_problem_of(address, _PATHS[door.command], context)
 
 
 def _asked(names: list[str], settings: Settings) -> list[Door]:
@@ -81,8 +87,12 @@ def _asked(names: list[str], settings: Settings) -> list[Door]:
     return found
 
 
-def _http_problem_of(address: str, path: str) -> str:
-    connection = http.client.HTTPConnection(address, timeout=TIMEOUT_S)
+def _http_problem_of(address: str, path: str, context: ssl.SSLContext | None) -> str:
+    connection = (
+        http.client.HTTPConnection(address, timeout=TIMEOUT_S)
+        if context is None
+        else http.client.HTTPSConnection(address, timeout=TIMEOUT_S, context=context)
+    )
     try:
         connection.request("GET", path, headers={"Host": "localhost"})
         answer = connection.getresponse()

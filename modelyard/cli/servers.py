@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -14,6 +14,10 @@ from modelyard.cli.connection import Storage, settings_with
 
 if TYPE_CHECKING:
     from types import FrameType
+
+    from modelyard.access.tls import CertificateFiles
+    from modelyard.dashboard.doors import Doors
+    from modelyard.settings import Settings
 
 Host = Annotated[
     str | None, typer.Option("--host", help="The address to listen on (or MODELYARD_HOST).", show_default=False)
@@ -44,8 +48,7 @@ def rest(  # noqa: PLR0917 - typer calls it by name
     from modelyard.cli.doors import require_free
     from modelyard.cli.workers import run_workers
 
-    settings = settings_with(host=host, rest_port=port, storage_dir=storage)
-    settings.check_exposure()
+    settings = _server_settings(host=host, rest_port=port, storage_dir=storage)
     if socket is None:
         require_free(settings.host, settings.rest_port, "--port or MODELYARD_REST_PORT")
     if workers > 1:
@@ -66,8 +69,7 @@ def grpc(
     from modelyard.bootstrap import serve_grpc
     from modelyard.cli.doors import require_free
 
-    settings = settings_with(host=host, grpc_port=port, storage_dir=storage)
-    settings.check_exposure()
+    settings = _server_settings(host=host, grpc_port=port, storage_dir=storage)
     require_free(settings.host, settings.grpc_port, "--port or MODELYARD_GRPC_PORT")
     _stop_on_signals(owned=owned)
     serve_grpc(settings)
@@ -82,25 +84,53 @@ def dashboard(
     owned: Owned = False,
 ) -> None:
     """Serve the dashboard until Ctrl-C; it works on the servers, REST and gRPC."""
-    from modelyard.cli.doors import address_of, require_free
-    from modelyard.dashboard.doors import Doors
+    from modelyard.access.tls import certificate_files
+    from modelyard.cli.doors import require_free
+    from modelyard.cli.renewing import renewing
     from modelyard.dashboard.server import serve
 
-    settings = settings_with(host=host, dashboard_port=port, storage_dir=storage)
-    settings.check_exposure()
+    settings = _server_settings(host=host, dashboard_port=port, storage_dir=storage)
+    files = certificate_files(settings)
     require_free(settings.host, settings.dashboard_port, "--port or MODELYARD_DASHBOARD_PORT")
     _stop_on_signals(owned=owned)
-    doors = Doors(
-        settings.dashboard_rest_url or f"http://{address_of(settings.host, settings.rest_port)}",
-        settings.dashboard_grpc_target or address_of(settings.host, settings.grpc_port),
-    )
-    serve(
-        doors,
-        host=settings.host,
-        port=settings.dashboard_port,
-        accepted_hosts=settings.accepted_hosts,
-        max_upload_mb=settings.max_body_mb,
-    )
+    with renewing(files):
+        serve(
+            doors_of_dashboard(settings, files),
+            host=settings.host,
+            port=settings.dashboard_port,
+            accepted_hosts=settings.accepted_hosts,
+            max_upload_mb=settings.max_body_mb,
+            certificate=settings.tls_cert_file,
+            key=settings.tls_key_file,
+        )
+
+
+def _server_settings(**overrides: Any) -> Settings:
+    """Read the settings. What keeps a server from serving is said here: once, and before anything begins."""
+    from modelyard.access.tls import certificate_files
+
+    settings = settings_with(**overrides)
+    settings.check_exposure()
+    certificate_files(settings)
+    return settings
+
+
+def doors_of_dashboard(settings: Settings, files: CertificateFiles | None) -> Doors:
+    """Return where the dashboard finds the servers, and how it knows them."""
+    from modelyard.cli.doors import address_of
+    from modelyard.dashboard.doors import Doors
+
+    rest = address_of(settings.host, settings.rest_port)
+    grpc = address_of(settings.host, settings.grpc_port)
+    if files is None:
+        return Doors(settings.dashboard_rest_url or f"http://{rest}", settings.dashboard_grpc_target or grpc)
+    if settings.dashboard_rest_url or settings.dashboard_grpc_target:
+        return Doors(
+            settings.dashboard_rest_url or f"https://{rest}", settings.dashboard_grpc_target or f"grpcs://{grpc}"
+        )
+    # The servers of this machine show the dashboard's own certificate, which need not name their address.
+    name = files.current().pair.name.replace("*", "yard")
+    return Doors(f"https://{rest}", f"grpcs://{grpc}", str(settings.tls_cert_file), name)
 
 
 def up(
@@ -123,10 +153,9 @@ def up(
     """Start every server; Ctrl-C stops them all."""
     from modelyard.cli.doors import run_all
 
-    settings = settings_with(
+    settings = _server_settings(
         host=host, rest_port=rest_port, grpc_port=grpc_port, dashboard_port=dashboard_port, storage_dir=storage
     )
-    settings.check_exposure()
     raise typer.Exit(run_all(settings))
 
 

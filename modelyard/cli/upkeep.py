@@ -9,6 +9,7 @@ import typer
 
 from modelyard.cli import exits, screen
 from modelyard.cli.connection import AsJson, Storage, settings_with
+from modelyard.cli.signing import keys_of
 
 if TYPE_CHECKING:
     from modelyard.storage.upkeep.backup import Backup
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from modelyard.storage.upkeep.garbage import Garbage
 
 _PANEL = "Upkeep"
+_REPAIR = " `modelyard doctor --repair` mends them."
+_SIGN = " `modelyard sign` signs models, after you have looked at them."
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The archive: a tar, compressed if its name ends in .gz.")]
 
@@ -38,9 +41,9 @@ def doctor(
     storage: Storage = None,
     json: AsJson = False,
 ) -> None:
-    """Verify the database and every file of every model.
+    """Verify the database and every file of every model, and with MODELYARD_SIGNING_KEY_FILE every signature.
 
-    Ends with exit code 6 where something is damaged or lost and not mended. Nothing is ever deleted.
+    Ends with exit code 6 where something is damaged, lost or not signed, and not mended. Nothing is ever deleted.
     """
     from modelyard.storage.upkeep import doctor as examining
     from modelyard.storage.upkeep import repair as repairing
@@ -48,7 +51,7 @@ def doctor(
     settings = settings_with(storage_dir=storage)
     look = repairing.repair if repair else examining.examine
     with screen.busy("Reading every file", as_json=json):
-        found = look(settings.storage_dir, lock_timeout_s=settings.lock_timeout_s)
+        found = look(settings.storage_dir, lock_timeout_s=settings.lock_timeout_s, signing=keys_of(settings))
     if json:
         show_json({"sound": found.is_sound, "models": found.models, "findings": found.findings})
     else:
@@ -70,8 +73,10 @@ def _show_examination(found: Examination) -> None:
     screen.show(made)
     open_ones = [finding for finding in found.findings if not (finding.harmless or finding.done)]
     if open_ones:
-        mendable = "" if any(finding.done for finding in found.findings) else " `modelyard doctor --repair` mends them."
-        screen.show(f"{models}; {len(open_ones)} of these are not mended.{mendable}")
+        to_sign = any(finding.kind == "signature" for finding in open_ones)
+        tried = any(finding.done for finding in found.findings)
+        hint = "" if tried or all(finding.kind == "signature" for finding in open_ones) else _REPAIR
+        screen.show(f"{models}; {len(open_ones)} of these are not mended.{hint}{_SIGN if to_sign else ''}")
     else:
         screen.show(f"{models}, and nothing is damaged any more; `modelyard gc` removes what is only left over.")
 

@@ -25,10 +25,15 @@ _HEALTH_TIMEOUT_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """Where the doors are: `rest_url` as http://host:port, `grpc_target` as host:port."""
+    """Where the doors are: `rest_url` as http(s)://host:port, `grpc_target` as host:port or grpcs://host:port.
+
+    Over TLS they are known by `ca_file` and `server_name`, as `connect` has them; empty: as the environment says.
+    """
 
     rest_url: str
     grpc_target: str
+    ca_file: str = ""
+    server_name: str = ""
 
     def address(self, name: DoorName) -> str:
         """Return a door's address."""
@@ -36,16 +41,19 @@ class Doors:
 
     def client(self, name: DoorName) -> Verbs:
         """Return the client for a door, connected or not. Raises Unavailable if this installation lacks it."""
-        return _client(name, self.address(name))
+        return self._open(name)
 
     def look(self, name: DoorName) -> Look:
         """Ask a door how it is."""
         began = time.perf_counter()
         try:
-            health = _client(name, self.address(name), timeout_s=_HEALTH_TIMEOUT_S).health()
+            health = self._open(name, timeout_s=_HEALTH_TIMEOUT_S).health()
         except ModelyardError as error:
             return Look(name, None, 0.0, error.detail)
         return Look(name, health, time.perf_counter() - began)
+
+    def _open(self, name: DoorName, **options: Any) -> Verbs:
+        return _client(name, self.address(name), ca_file=self.ca_file, server_name=self.server_name, **options)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import math
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,17 @@ from modelyard.dashboard.theme import THEME
 SCRIPT = Path(__file__).parent / "entry" / "app.py"
 
 
-def serve(doors: Doors, *, host: str, port: int, accepted_hosts: tuple[str, ...] | None, max_upload_mb: float) -> None:
-    """Serve until SIGTERM or Ctrl-C.
+def serve(
+    doors: Doors,
+    *,
+    host: str,
+    port: int,
+    accepted_hosts: tuple[str, ...] | None,
+    max_upload_mb: float,
+    certificate: Path | None = None,
+    key: Path | None = None,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C, by TLS if there are a certificate and its key.
 
     Browsers may call by the accepted hosts, None: by any; uploads may be as large as the doors take them.
     """
@@ -28,8 +38,10 @@ def serve(doors: Doors, *, host: str, port: int, accepted_hosts: tuple[str, ...]
         # A page that a browser was tricked into opening must not reach a yard on this machine.
         "server.allowedHosts": ["*"] if accepted_hosts is None else list(accepted_hosts)
     }
+    if certificate and key:
+        options |= {"server.sslCertFile": str(certificate), "server.sslKeyFile": str(key)}
     bootstrap.load_config_options(options)
-    bootstrap.run(str(SCRIPT), False, [doors.rest_url, doors.grpc_target], options)
+    bootstrap.run(str(SCRIPT), False, list(astuple(doors)), options)
 
 
 def _options(host: str, port: int, max_upload_mb: float) -> dict[str, Any]:

@@ -76,9 +76,13 @@ class AioServer:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def listen(self, address: str) -> int:
-        """Listen on `host:port`, 0 for any; return the port. Raises RuntimeError if that cannot be had."""
-        port: int = self._server.add_insecure_port(address)
+    def listen(self, address: str, credentials: Any = None) -> int:
+        """Listen on `host:port`. See `WireServer.listen`."""
+        port: int = (
+            self._server.add_insecure_port(address)
+            if credentials is None
+            else self._server.add_secure_port(address, credentials)
+        )
         return port
 
     async def start(self) -> None:

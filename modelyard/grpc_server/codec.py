@@ -18,6 +18,7 @@ from modelyard.grpc_server.values import NoValue, read_value, write_values
 from modelyard.models_registry import hyperparams
 from modelyard.schemas import (
     AliasRequest,
+    AuditQuery,
     CheckRequest,
     Decision,
     EvaluateRequest,
@@ -133,6 +134,11 @@ def read_query(message: pb.ListTrainedModelsRequest) -> ModelQuery:
 def read_job_query(message: pb.ListJobsRequest) -> JobQuery:
     """Read which jobs to list. Raises InvalidRequest."""
     return parse(JobQuery, {name: value for name, value in messages.read_fields(message).items() if value != ""})
+
+
+def read_audit_query(message: pb.ListAuditRequest) -> AuditQuery:
+    """Read which entries of the audit to list. Raises InvalidRequest."""
+    return parse(AuditQuery, {name: value for name, value in messages.read_fields(message).items() if value != ""})
 
 
 def read_evaluation_query(message: pb.ListEvaluationsRequest) -> EvaluationQuery:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import uvloop
 from google.protobuf.descriptor import MethodDescriptor
@@ -14,12 +14,15 @@ from grpc_health.v1 import health as health_service
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
+from modelyard.access.tls import HANDSHAKE_S, CertificateFiles, certificate_files
 from modelyard.errors import Unavailable
 from modelyard.grpc_server import health
 from modelyard.grpc_server.gate import TRANSPORT_FACTOR, Gate, snake_case
 from modelyard.grpc_server.health_and_reflection import Registry
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
+from modelyard.grpc_server.probe import local_target
 from modelyard.grpc_server.service import ModelService
+from modelyard.grpc_server.tls import server_credentials
 from modelyard.grpc_server.wire import Method, WireServer, transport
 from modelyard.ml_core.desk import AFTER_TRAININGS_S, Desk
 from modelyard.ml_core.yard import Yard
@@ -46,7 +49,7 @@ async def _serve_until_signal(yard: Yard, settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running(yard, settings) as port:
-        log.info("serving gRPC on %s:%d", settings.host, port)
+        log.info("serving gRPC on %s%s:%d", "grpcs://" if settings.tls else "", settings.host, port)
         await stop.wait()
 
 
@@ -57,16 +60,18 @@ async def running(yard: Yard, settings: Settings) -> AsyncIterator[int]:
     At its end health says NOT_SERVING, then no call is let in any more, and those under way are finished. Closes the
     core. Raises Unavailable if the port is taken.
     """
+    files = certificate_files(settings)
     desk = Desk(yard)
     gate = Gate(desk.calls, desk.guard, settings.grpc_max_message_bytes)
     service = ModelService(desk, max_body_bytes=settings.max_body_bytes)
     standard_health = health_service.aio.HealthServicer()
     every = {**methods(service, gate), **standard_methods(standard_health, gate)}
     server = transport(settings.grpc_transport)(every, _options(settings))
-    port = _listen(server, settings)
+    port = _listen(server, settings, files)
     desk.open()
     await health.look(desk, standard_health, NAMES)
     await server.start()
+    local = None if files is None else await _start_local_health(type(server), every, settings, port)
     following = asyncio.create_task(health.follow(desk, standard_health, NAMES))
     try:
         yield port
@@ -81,7 +86,8 @@ async def running(yard: Yard, settings: Settings) -> AsyncIterator[int]:
                 await server.drain()
         except TimeoutError:
             log.warning("calls were still under way after %g s", grace_s)
-        await server.stop()
+        for one in filter(None, (server, local)):
+            await one.stop()
         await desk.close()
 
 
@@ -111,12 +117,32 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 0),  # two servers on one port would share its calls at random
         ("grpc.http2.min_ping_interval_without_data_ms", LEAST_PING_MS),
         ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.server_handshake_timeout_ms", int(1000 * HANDSHAKE_S)),
     ]
 
 
-def _listen(server: WireServer, settings: Settings) -> int:
+def _listen(server: WireServer, settings: Settings, files: CertificateFiles | None) -> int:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    credentials = None
+    if files is not None:
+        files.announce()
+        credentials = server_credentials(files)
     try:
-        return server.listen(f"{host}:{settings.grpc_port}")
+        return server.listen(f"{host}:{settings.grpc_port}", credentials)
     except RuntimeError as error:
         raise Unavailable(f"cannot listen on {host}:{settings.grpc_port}: {error}") from None
+
+
+async def _start_local_health(
+    kind: type[WireServer], every: Mapping[str, Method], settings: Settings, port: int
+) -> WireServer | None:
+    """Tell programs of this machine the health without TLS, and nothing else."""
+    of_health = {path: method for path, method in every.items() if path.startswith(f"/{health_service.SERVICE_NAME}/")}
+    server = kind(of_health, _options(settings))
+    try:
+        server.listen(local_target(port))
+    except RuntimeError as error:
+        log.warning("`modelyard health` will not reach this server: %s", error)
+        return None
+    await server.start()
+    return server

@@ -260,6 +260,11 @@ class ModelService:
         asked = parse(RotateRequest, {"grace_s": message.grace_s})
         return messages.write(pb.NewKey, await self._desk.ask(Yard.rotate_key, message.name, grace_s=asked.grace_s))
 
+    async def list_audit(self, call: RpcCall) -> pb.ListAuditResponse:
+        """List what was done and refused, newest first."""
+        page = await self._desk.ask(Yard.list_audit, codec.read_audit_query(call.message()))
+        return messages.write(pb.ListAuditResponse, page)
+
     async def whoami(self, call: RpcCall) -> pb.WhoamiResponse:
         """Say who calls."""
         call.message()

@@ -153,9 +153,10 @@ class Server:
         self._idle: asyncio.Event | None = None
         self._stopped = asyncio.Event()
 
-    def listen(self, address: str) -> int:
-        """Listen on `host:port`, 0 for any; return the port. Raises RuntimeError if that cannot be had."""
-        port: int = self._core.add_http2_port(address.encode())
+    def listen(self, address: str, credentials: Any = None) -> int:
+        """Listen on `host:port`. See `WireServer.listen`."""
+        of_core = () if credentials is None else (credentials._credentials,)
+        port: int = self._core.add_http2_port(address.encode(), *of_core)
         if port == 0:
             self._core.destroy()
             raise RuntimeError(f"failed to bind to {address}")

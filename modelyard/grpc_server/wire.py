@@ -76,8 +76,11 @@ class WireServer(Protocol):
 
     def __init__(self, methods: Mapping[str, Method], options: Sequence[tuple[str, int]]) -> None: ...
 
-    def listen(self, address: str) -> int:
-        """Listen on `host:port`, 0 for any; return the port. Raises RuntimeError if that cannot be had."""
+    def listen(self, address: str, credentials: grpc.ServerCredentials | None = None) -> int:
+        """Listen on `host:port`, 0 for any; return the port. Raises RuntimeError if that cannot be had.
+
+        With `credentials` callers have to speak TLS.
+        """
         ...
 
     async def start(self) -> None:

@@ -8,12 +8,14 @@ runs take place is the runner's affair.
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from modelyard.errors import ModelyardError, Unavailable
 from modelyard.jobs.finishing import Finisher, OnEnd
@@ -33,9 +35,10 @@ _LEFTOVER_AFTER_S = 3600.0
 
 @dataclass(slots=True)
 class _Run:
-    """A run of this process; `killed` is what becomes of its job if the dispatcher had it killed."""
+    """A run of this process, and the key of its ending; `killed` is what becomes of its job if it had to be killed."""
 
     spool: Spool
+    key: bytes = field(default_factory=partial(secrets.token_bytes, 32), repr=False)
     killed: RunEnd | None = None
 
 
@@ -206,7 +209,7 @@ class Dispatcher:
         if self._lifecycle.begin(entry, self._owners.claim()) is None:
             return
         run = self._runs[job_id] = _Run(Spool(self._folder / job_id))
-        place.start(job_id, run.spool.path, lambda seen: self._ended(job_id, seen))
+        place.start(job_id, run.spool.path, run.key, lambda seen: self._ended(job_id, seen))
         log.info("job %s begins", job_id)
 
     def _ended(self, job_id: str, seen: RunEnd) -> None:
@@ -238,7 +241,7 @@ class Dispatcher:
 
     def _end(self, job_id: str, seen: RunEnd) -> None:
         run = self._runs[job_id]
-        ending = run.spool.ending() if run.killed is None else None
+        ending = run.spool.ending(run.key) if run.killed is None else None
         if isinstance(ending, Finished):
             made = self._finisher.publish(job_id, run.spool, ending)
         else:

@@ -40,6 +40,8 @@ class Finisher:
                 made.files,
                 name=made.name,
                 decision=made.decision,
+                by=self._lifecycle.get(job_id).by,
+                job_id=job_id,
                 also=lambda transaction, record: self._lifecycle.succeed(
                     transaction, job_id, record.metadata.model_id, progress
                 ),

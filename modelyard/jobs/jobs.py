@@ -99,7 +99,7 @@ class Jobs:
         )
         spool = Spool(self._folder / job.job_id)
         details = None if self._on_end is None else new.details
-        record = JobRecord(job, owner, new.idempotency_key, new.request_sha256, details)
+        record = JobRecord(job, owner, new.idempotency_key, new.request_sha256, details, by=calls.who().name)
         kept = job
         try:
             with unavailable(f"write {spool.path}"):

@@ -106,6 +106,7 @@ class Lifecycle:
                 if jobs.get(job_id).job.created_at + REMEMBERED_FOR <= record.job.created_at:
                     jobs.remove(job_id)
             jobs.put(record)
+            jobs.note("train" if record.job.parent_id is None else "retrain", record.job)
         return record.job
 
     def begin(self, entry: JobEntry, owner: str) -> Job | None:
@@ -153,6 +154,8 @@ class Lifecycle:
             if self._tracked:
                 changed["tracking"] = Tracking(status="pending")
             jobs.put(_changed(record, **changed))
+            if status == "cancelled":
+                jobs.note("cancel_job", record.job)
         return record
 
     def release(self, owner: str) -> None:

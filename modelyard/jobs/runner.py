@@ -1,7 +1,8 @@
 """The protocols of runners and owners: jobs know no more of where runs take place and which process owns a job.
 
 The spool is the same for every runner: a run finds its order there, and its progress, its log and its ending are there
-before its end is told. `local` runs processes of this machine.
+before its end is told. The ending is under a key that its owner has made for this run alone, in memory: no other
+process can take it over, so a run ends with its owner. `local` runs processes of this machine.
 """
 
 from __future__ import annotations
@@ -45,8 +46,12 @@ class RunEnd:
 class Place(Protocol):
     """A place that is kept for one run."""
 
-    def start(self, job_id: str, spool: Path, ended: Callable[[RunEnd], None]) -> None:
-        """Start the run of a job, which holds the place to its end. `ended` is called once, in any thread."""
+    def start(self, job_id: str, spool: Path, key: bytes, ended: Callable[[RunEnd], None]) -> None:
+        """Start the run of a job, which holds the place to its end. `ended` is called once, in any thread.
+
+        The run writes its ending under `key`, which goes to it by a way of which nobody else can read: no file,
+        no argument, no environment.
+        """
 
     def free(self) -> None:
         """Give the place back unless a run has it."""

@@ -1,7 +1,8 @@
 """The folder of one run, `jobs/<job_id>/`: what it is to do, how far it is, what it said and what it made.
 
 The order's files are their writer's affair. All else stands here: `progress.json`, `log.txt`, `ending.json` and the
-folder `result/` with the model's files.
+folder `result/` with the model's files. The first line of `ending.json` is an HMAC of the rest, by a key that the run
+and its owner alone know: others who can write the folder cannot say what a run has made.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from modelyard.access.signing import is_mac, mac
 from modelyard.errors import Internal, ModelyardError
 from modelyard.schemas import JobError, JobProgress, ModelDescription, ResolvedDecision
 from modelyard.storage import StoredFile
@@ -61,24 +63,32 @@ class Spool:
         except (OSError, ValidationError):
             return JobProgress()
 
-    def write_finished(self, finished: Finished) -> None:
-        """Say what the run has made."""
-        _replace(self._ending, orjson.dumps({"finished": _FINISHED.dump_python(finished, mode="json")}))
+    def write_finished(self, finished: Finished, key: bytes) -> None:
+        """Say what the run has made, under the run's key."""
+        self._write_ending(orjson.dumps({"finished": _FINISHED.dump_python(finished, mode="json")}), key)
 
-    def write_error(self, error: ModelyardError) -> None:
-        """Say why the run has made nothing."""
+    def write_error(self, error: ModelyardError, key: bytes) -> None:
+        """Say why the run has made nothing, under the run's key."""
         document = {"error": JobError.of(error).model_dump()}
-        _replace(self._ending, orjson.dumps(document, default=repr, option=orjson.OPT_NON_STR_KEYS))
+        self._write_ending(orjson.dumps(document, default=repr, option=orjson.OPT_NON_STR_KEYS), key)
 
-    def ending(self) -> Finished | JobError | None:
-        """Return what came of the run; None if it ended without a word."""
+    def ending(self, key: bytes) -> Finished | JobError | None:
+        """Return what came of the run; None if it ended without a word. What has not the run's key is an error."""
         try:
-            document = orjson.loads(self._ending.read_bytes())
+            found, _, said = self._ending.read_bytes().partition(b"\n")
         except FileNotFoundError:
             return None
-        except (OSError, orjson.JSONDecodeError) as error:
+        except OSError as error:
             return JobError.of(Internal(f"what the run said at its end cannot be read: {error}"))
+        if not is_mac(found, key, said):
+            return JobError.of(
+                Internal("what stands in the spool is not what the run said at its end: its HMAC does not hold")
+            )
+        document = orjson.loads(said)
         return JobError.model_validate(document["error"]) if "error" in document else _finished(document["finished"])
+
+    def _write_ending(self, said: bytes, key: bytes) -> None:
+        _replace(self._ending, mac(key, said).encode() + b"\n" + said)
 
     def said_since(self, start: int) -> tuple[str, int]:
         """Return what the run has said from byte `start` on, and the byte where that ends.

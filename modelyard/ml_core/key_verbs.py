@@ -1,4 +1,4 @@
-"""The verbs of keys, and who it is that shows one."""
+"""The verbs of keys and of the audit, and who it is that shows a key."""
 
 from __future__ import annotations
 
@@ -9,22 +9,25 @@ from pathlib import Path
 from modelyard import calls
 from modelyard.access.guard import Guard
 from modelyard.access.keys import StoredKey
+from modelyard.access.refusals import Refusals
 from modelyard.calls import Calls, verb
 from modelyard.errors import ModelyardError
-from modelyard.schemas import KeyList, KeyRequest, NewKey, Whoami
-from modelyard.storage import KeyCollection
+from modelyard.schemas import AuditPage, AuditQuery, KeyList, KeyRequest, NewKey, Whoami
+from modelyard.storage import AuditCollection, KeyCollection
 from modelyard.verbs import Verbs
 
 log = logging.getLogger(__name__)
 
 
 class KeyVerbs(Verbs):
-    """The part of a yard that knows its keys. The doors ask its `guard` who calls."""
+    """The part of a yard that knows its keys and its audit. The doors ask its `guard` who calls."""
 
     calls: Calls
 
-    def __init__(self, keys: KeyCollection, *, asked_for: bool) -> None:
+    def __init__(self, keys: KeyCollection, audit: AuditCollection, *, asked_for: bool) -> None:
         self._keys = keys
+        self._audit = audit
+        self._refusals = Refusals(audit.keep)
         self._noting: set[str] = set()
         self.guard = Guard(keys.find, self._note_use) if asked_for else Guard(None)
 
@@ -47,6 +50,11 @@ class KeyVerbs(Verbs):
     def rotate_key(self, name: str, *, grace_s: float = 0.0) -> NewKey:
         """Rotate a key. See `Verbs.rotate_key`."""
         return self._keys.rotate(name, grace_s)
+
+    @verb
+    def list_audit(self, query: AuditQuery | None = None) -> AuditPage:
+        """List what was done and refused, newest first. See `Verbs.list_audit`."""
+        return self._audit.page(query or AuditQuery())
 
     @verb
     def whoami(self) -> Whoami:

@@ -6,6 +6,7 @@ the doors' business; what is behind the store is the store's.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -60,10 +61,12 @@ from modelyard.schemas import (
     UpdateRequest,
     check_idempotency_key,
 )
-from modelyard.storage import Storage, check_name_visible
+from modelyard.storage import ESTIMATOR_FILE, Storage, check_name_visible
 
 if TYPE_CHECKING:
     from modelyard.tracking.tracker import Tracker
+
+log = logging.getLogger(__name__)
 
 
 class Yard(KeyVerbs, AliasVerbs):
@@ -84,8 +87,9 @@ class Yard(KeyVerbs, AliasVerbs):
         asks_for_keys: bool = False,
         protected_aliases: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(storage.keys, asked_for=asks_for_keys)
+        super().__init__(storage.keys, storage.audit, asked_for=asks_for_keys)
         self.calls = Calls()
+        self.calls.listeners.append(self._refusals.listen)
         self.jobs = jobs
         self._store = store = storage.models
         self._evaluations = storage.evaluations
@@ -121,6 +125,7 @@ class Yard(KeyVerbs, AliasVerbs):
         # Sent again, the same request has the parent it had, whatever became of that or of its name meanwhile.
         parent_id = self.jobs.parent_of_key(_of_caller(idempotency_key))
         parent = self._store.get_active(request.model_id) if parent_id is None else self._store.get(parent_id)
+        self._store.check_signed(parent)
         order = order_training(request, self._missing_markers, self._max_file_bytes, parent=parent.metadata)
         return self._order(order, idempotency_key)
 
@@ -146,6 +151,8 @@ class Yard(KeyVerbs, AliasVerbs):
 
     def serve(self) -> None:
         """Get ready to train, and take up what others have left queued or untold. For servers, once they answer."""
+        if unsigned := self._store.unsigned():
+            log.warning(unsigned)
         if self._tracker is not None:
             self._tracker.serve()
         self.jobs.serve()
@@ -271,8 +278,7 @@ class Yard(KeyVerbs, AliasVerbs):
     @verb
     def get_artifact(self, reference: str) -> bytes:
         """Return a model's `.pkl`. See `Verbs.get_artifact`."""
-        record = self._store.get(reference)
-        return self._store.read_file(record, record.metadata.artifact.file)
+        return self._store.read_file(self._store.get(reference), ESTIMATOR_FILE)
 
     @verb
     def health(self) -> Health:
@@ -286,6 +292,8 @@ class Yard(KeyVerbs, AliasVerbs):
             models = self._store.count_active()
             damaged = self._store.damaged()
             storage = f"ok, but damaged: {'; '.join(damaged[:5])}; see `modelyard doctor`" if damaged else "ok"
+            if not who.limited and (unsigned := self._store.unsigned()):
+                storage += f"; {unsigned}"
             tracking = None if self._tracker is None or who.limited else self._tracker.backlog()
         except Unavailable as error:
             status, storage = "unavailable", error.detail
@@ -306,6 +314,7 @@ class Yard(KeyVerbs, AliasVerbs):
         self.jobs.close()
         if self._tracker is not None:
             self._tracker.close()
+        self._refusals.close()
         self._store.close()
 
     def _held_out(self, model: LoadedModel) -> ValidationPredictions | None:

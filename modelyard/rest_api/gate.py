@@ -22,6 +22,10 @@ DOOR = "rest"
 HUNG_UP = 499
 """The status in the log if the caller hung up before there was one (nginx's word for it)."""
 
+WITHOUT_CERTIFICATE = "modelyard.without_certificate"
+"""In the scope of a caller who should have shown a certificate and has not: whether it is on this machine."""
+
+_HEALTH = frozenset({"/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"})
 _EVENTS = re.compile(r"/jobs/[^/]+/events")
 _ONCE = frozenset({b"host", b"origin", b"authorization"})
 _SECRET = frozenset({b"authorization"})
@@ -45,6 +49,7 @@ class Gate:
         self._guard = guard
         self.max_body_bytes = settings.max_body_bytes
         self.coders = Workers(os.cpu_count() or 1)
+        self._schemes = (b"https",) if settings.tls else (b"http", b"https")
         self._allowed_origins = frozenset(origin.encode("latin-1", "replace") for origin in settings.allowed_origins)
         self._hosts = settings.accepted_hosts
         self._root_path = settings.root_path
@@ -62,6 +67,7 @@ class Gate:
             try:
                 if len(headers) != len(found):
                     _join_equal_names(headers, found)
+                _check_certificate(scope)
                 self.check_origin(headers)
                 call.identity = self.identify(headers, call.address)
                 call.check_declared_size()
@@ -90,7 +96,8 @@ class Gate:
         origin = headers.get(b"origin")
         if origin is None or origin in self._allowed_origins:
             return
-        if origin.partition(b"://")[2] != host:
+        scheme, _, name = origin.partition(b"://")
+        if name != host or scheme not in self._schemes:
             raise PermissionDenied(f"origin {_shown(origin)} may not call this server; see MODELYARD_ALLOWED_ORIGINS")
 
 
@@ -196,6 +203,12 @@ class HttpCall(Call):
             f"the body must be at most {limit / 2**20:g} MB ({limit:,} bytes), got {got}; "
             "MODELYARD_MAX_BODY_MB sets the limit"
         )
+
+
+def _check_certificate(scope: Scope) -> None:
+    """Refuse a caller who should have shown a certificate: on this machine all but health, on others all."""
+    if WITHOUT_CERTIFICATE in scope and not (scope[WITHOUT_CERTIFICATE] and scope["path"] in _HEALTH):
+        raise PermissionDenied("this server wants a client certificate; see MODELYARD_TLS_CLIENT_CA_FILE")
 
 
 def _below(root_path: str, scope: Scope) -> Scope:

@@ -16,6 +16,9 @@ MOST_S = 30.0
 
 MOST_BYTES = 2**30
 
+PARTING_S = 2.0
+"""How long a server that ends waits for callers to take leave over TLS. Many do not, of a connection they keep."""
+
 
 class LingeringProtocol(HttpToolsProtocol):
     """uvicorn's own protocol, which closes no connection under an answer on its way."""
@@ -64,10 +67,16 @@ class LingeringProtocol(HttpToolsProtocol):
         self.loop.call_soon(self._finish, transport)  # what has been written in this turn goes first
         return True
 
+    def part(self, transport: asyncio.Transport) -> None:
+        """Wait for no leave of a caller if the server ends."""
+        if self._stops and not transport.can_write_eof():
+            self.loop.call_later(PARTING_S, transport.abort)
+
     def _finish(self, transport: asyncio.Transport) -> None:
         if transport.is_closing():
             return
-        transport.write_eof()
+        if transport.can_write_eof():  # TLS cannot; the length of the answer tells its end
+            transport.write_eof()
         self.flow.resume_reading()
         self._timer = self.loop.call_later(MOST_S, transport.close)
 
@@ -83,6 +92,7 @@ class _Lingering:
     def close(self) -> None:
         if not self._protocol.linger(self._transport):
             self._transport.close()
+            self._protocol.part(self._transport)
 
     def is_closing(self) -> bool:
         return self._protocol.is_deaf or self._transport.is_closing()

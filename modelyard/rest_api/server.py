@@ -12,12 +12,14 @@ from typing import Any
 
 import uvicorn
 
+from modelyard.access.tls import CertificateFiles, certificate_files, server_context
 from modelyard.ml_core.desk import AFTER_TRAININGS_S, Desk
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.app import create_app
 from modelyard.rest_api.express.at_once import AtOnceProtocol, KnownHeads
 from modelyard.rest_api.framing import FramingProtocol
 from modelyard.rest_api.listening import EVERY_ADDRESS, listen
+from modelyard.rest_api.tls import ByCertificate, Loop
 from modelyard.settings import Settings
 
 _NOT_STARTED = 3
@@ -46,6 +48,9 @@ def make_server(yard: Yard, settings: Settings) -> uvicorn.Server:
     desk = Desk(yard)
     gate = create_app(desk, settings)
     protocol: Any = partial(AtOnceProtocol, gate, desk, KnownHeads(gate)) if settings.rest_express else FramingProtocol
+    files = certificate_files(settings)
+    if files is not None and files.current().authorities is not None:
+        protocol = partial(ByCertificate, gate, protocol)
     config = uvicorn.Config(
         gate,
         host=settings.host,
@@ -58,8 +63,17 @@ def make_server(yard: Yard, settings: Settings) -> uvicorn.Server:
         proxy_headers=False,  # nothing asks for the caller's address
         timeout_graceful_shutdown=math.ceil(settings.train_grace_s + AFTER_TRAININGS_S),
         timeout_keep_alive=75,
+        **({} if files is None else _by_tls(files)),
     )
     return _Server(config, desk)
+
+
+def _by_tls(files: CertificateFiles) -> dict[str, Any]:
+    files.announce()
+    return {
+        "ssl_context_factory": lambda _config, _default: server_context(files),
+        "loop": f"{Loop.__module__}:{Loop.__name__}",
+    }
 
 
 class _Server(uvicorn.Server):

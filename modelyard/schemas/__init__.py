@@ -14,6 +14,7 @@ from modelyard.schemas.aliases import (
     MovedAlias,
     parse_alias,
 )
+from modelyard.schemas.audit import AuditEntry, AuditPage, AuditQuery
 from modelyard.schemas.base import (
     CalibrationMethod,
     ColumnRole,
@@ -128,6 +129,9 @@ __all__ = [
     "AliasMove",
     "AliasRequest",
     "Artifact",
+    "AuditEntry",
+    "AuditPage",
+    "AuditQuery",
     "Backlog",
     "CalibrationMethod",
     "CheckRequest",

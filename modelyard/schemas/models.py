@@ -118,14 +118,16 @@ class ModelMetadata(ModelDescription, ModelIdentity):
     """All that is known of a model but its report.
 
     Only `status`, `tags`, `description`, `decision`, `updated_at` (UTC) and `tracking` ever change. `decision` is how
-    the model's probabilities become answers; null: by the most probable class, or the model has none. `message` says in
-    a sentence what the verb did; it and `aliases`, which point to the model now, are not stored with it.
+    the model's probabilities become answers; null: by the most probable class, or the model has none. `created_by` is
+    who ordered the training, by the name of their key; null for models of releases before it. `message` says in a
+    sentence what the verb did; it and `aliases`, which point to the model now, are not stored with it.
     """
 
     status: Status = "active"
     aliases: list[str] = []
     decision: ResolvedDecision | None = None
     tracking: Tracking = Tracking()
+    created_by: str | None = None
     updated_at: datetime
     artifact: Artifact
     message: str = ""
@@ -144,13 +146,15 @@ EventVerb = Literal["train", "retrain", "edit", "decision", "delete", "restore",
 class ModelEvent(Frozen):
     """One thing that happened to a model: by which verb, when (UTC), and the status that it left the model in.
 
-    `gone`: deleted for good. `gc` deletes for good what was deleted long ago; `repair` is what `doctor` did.
-    `decision` is the one that was set.
+    `gone`: deleted for good. `gc` deletes for good what was deleted long ago; `repair` is what `doctor` did. `decision`
+    is the one that was set. `by` is who did it, by the name of their key (`local:` and the user at a terminal on the
+    folder); null for what happened before releases that know it.
     """
 
     verb: EventVerb
     at: datetime
     status: Literal["active", "deleted", "gone"]
+    by: str | None = None
     decision: ResolvedDecision | None = Field(None, exclude_if=lambda value: value is None)
 
 

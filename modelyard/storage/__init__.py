@@ -15,6 +15,7 @@ from modelyard.storage.artifacts.model_files import (
     write_model_files,
 )
 from modelyard.storage.collections.aliases import AliasCollection
+from modelyard.storage.collections.audit import AuditCollection
 from modelyard.storage.collections.evaluations import EvaluationCollection
 from modelyard.storage.collections.job_index import JobEntry
 from modelyard.storage.collections.jobs import JobCollection, JobRecord
@@ -33,6 +34,7 @@ __all__ = [
     "REPORT_FILE",
     "VALIDATION_FILE",
     "AliasCollection",
+    "AuditCollection",
     "EvaluationCollection",
     "JobCollection",
     "JobEntry",

@@ -50,6 +50,15 @@ def write_new_files(folder: Path, contents: Mapping[str, bytes]) -> None:
             os.fsync(file)
 
 
+def replace_file(path: Path, content: bytes) -> None:
+    """Put a file in the place of another one, down to the disk: it is the old one or the new one at any moment."""
+    temporary = path.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    write_new_file(temporary, content)
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
 def sync_files(folder: Path, names: Iterable[str]) -> None:
     """Bring files that were written into a folder, and their names, down to the disk."""
     for name in names:

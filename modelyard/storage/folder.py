@@ -16,28 +16,37 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelyard.access.signing import SigningKeys
 from modelyard.errors import DataLoss, NoYard
 from modelyard.schemas import is_model_id
 from modelyard.storage.artifacts.folder import ArtifactFolder
 from modelyard.storage.collections.aliases import AliasCollection
+from modelyard.storage.collections.audit import AUDIT, AuditCollection
 from modelyard.storage.collections.evaluations import EvaluationCollection
 from modelyard.storage.collections.job_index import JobIndex
 from modelyard.storage.collections.jobs import JobCollection
 from modelyard.storage.collections.keys import KeyCollection, KeyIndex
 from modelyard.storage.collections.model_index import ModelIndex
 from modelyard.storage.collections.model_store import ModelStore
+from modelyard.storage.collections.signatures import Signatures
 from modelyard.storage.collections.tracked_runs import TrackedRuns, TrackingIndex
 from modelyard.storage.documents.database import Database
 from modelyard.storage.documents.folder_lock import FolderLock
 from modelyard.storage.files import exists, unavailable
-from modelyard.storage.protocols import Locks, Observer
+from modelyard.storage.protocols import Documents, Locks, Observer
 from modelyard.storage.series.folder import SeriesFolder
+from modelyard.storage.series.ledger import LedgerFolder
 
 
 class Folder:
-    """The layout of one folder. Nothing is made or opened before it is asked for."""
+    """The layout of one folder. Nothing is made or opened before it is asked for.
 
-    def __init__(self, root: Path, lock_timeout_s: float = 10.0) -> None:
+    The audit is signed by `signing`, if there is one, and kept for `audit_days` (0: for ever).
+    """
+
+    def __init__(
+        self, root: Path, lock_timeout_s: float = 10.0, *, audit_days: int = 0, signing: SigningKeys | None = None
+    ) -> None:
         self.root = root
         self.database = root / "db.jsonl"
         self.runs = root / "jobs"
@@ -45,6 +54,8 @@ class Folder:
         self._artifacts = root / "artifacts"
         self._series = root / "series"
         self._lock_timeout_s = lock_timeout_s
+        self._audit_days = audit_days
+        self.signer = None if signing is None else signing.of(AUDIT)
 
     def require_yard(self) -> None:
         """Raise NoYard unless the folder holds a database or models. Makes nothing.
@@ -77,6 +88,14 @@ class Folder:
     def series(self) -> SeriesFolder:
         """Open the series. Makes nothing."""
         return SeriesFolder(self._series)
+
+    def audit(self, documents: Documents) -> AuditCollection:
+        """Open the audit of these documents. Makes nothing."""
+        return AuditCollection(documents, self.ledger(), days=self._audit_days, signer=self.signer)
+
+    def ledger(self) -> LedgerFolder:
+        """Open the entries of the audit. Makes nothing."""
+        return LedgerFolder(self._series / AUDIT, self.root)
 
     def locked(self, *, for_reading: bool = False) -> AbstractContextManager[None]:
         """Keep writers out within a `with` block. `for_reading`: a folder that is read-only will do.
@@ -130,7 +149,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """All that a yard keeps: models, jobs, evaluations, keys, aliases, and what a tracker is yet to be told, if one is.
+    """All that a yard keeps: models, aliases, jobs, evaluations, keys, the audit, and what a tracker is yet to be told.
 
     `runs` and `outbox` are folders, made by those who use them: for what a run is given and makes, on the file system
     of the artifacts, and for what waits for the tracker. `locks` are for what one process at a time may do.
@@ -141,6 +160,7 @@ class Storage:
     evaluations: EvaluationCollection
     keys: KeyCollection
     aliases: AliasCollection
+    audit: AuditCollection
     tracked_runs: TrackedRuns | None
     runs: Path
     outbox: Path
@@ -158,25 +178,33 @@ def open_folder(
     lock_timeout_s: float = 10.0,
     allow_version_skew: bool = False,
     tracked: bool = False,
+    signing: SigningKeys | None = None,
+    audit_days: int = 0,
 ) -> Storage:
     """Open what one folder keeps, shared with other processes. With `make` the folder is made a yard if it is none.
+
+    With `signing` new models and the audit are signed, and no other model may be used. The audit is kept for
+    `audit_days` (0: for ever).
 
     Raises NoYard if it is none and none is to be made, Unavailable if it cannot be used, DataLoss if its database is
     damaged or gone, FailedPrecondition if a newer release wrote it.
     """
-    folder = Folder(root, lock_timeout_s)
+    folder = Folder(root, lock_timeout_s, audit_days=audit_days, signing=signing)
     model_index, job_index, key_index, tracking_index = ModelIndex(), JobIndex(), KeyIndex(), TrackingIndex()
     observers = (model_index, job_index, key_index, *([tracking_index] if tracked else ()))
     documents = folder.documents(*observers, make=make)
+    audit = folder.audit(documents)
     models = ModelStore(
         documents,
         folder.artifacts(),
         model_index,
+        Signatures(signing),
+        audit,
         lock_timeout_s=lock_timeout_s,
         allow_version_skew=allow_version_skew,
         tracked=tracked,
     )
     tracked_runs = TrackedRuns(documents, tracking_index) if tracked else None
-    jobs, evaluations = JobCollection(documents, job_index), EvaluationCollection(folder.series())
-    keys, aliases = KeyCollection(documents, key_index), AliasCollection(documents, model_index)
-    return Storage(models, jobs, evaluations, keys, aliases, tracked_runs, folder.runs, folder.outbox, folder)
+    jobs, evaluations = JobCollection(documents, job_index, audit), EvaluationCollection(folder.series(), audit)
+    keys, aliases = KeyCollection(documents, key_index, audit), AliasCollection(documents, model_index, audit)
+    return Storage(models, jobs, evaluations, keys, aliases, audit, tracked_runs, folder.runs, folder.outbox, folder)

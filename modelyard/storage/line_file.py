@@ -45,6 +45,16 @@ class LineFile:
         """Return the file's size in bytes."""
         return os.fstat(self._file).st_size
 
+    def end_at(self, size: int) -> None:
+        """Make the file end after `size` bytes, with a newline, down to the disk: what stands there is cut off."""
+        os.ftruncate(self._file, size)
+        write_all(self._file, b"\n", size)
+        os.fsync(self._file)
+
+    def behind(self, offset: int) -> bytes:
+        """Return what stands behind an offset."""
+        return os.pread(self._file, max(0, self.size() - offset), offset)
+
     def append(self, line: bytes, offset: int) -> None:
         """Write a line at the end of the file and down to the disk.
 

@@ -11,10 +11,12 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
+
+from modelyard.errors import DataLoss
 
 Collections = dict[str, dict[str, bytes]]
 """Documents as JSON, by collection and id, the first put first."""
@@ -41,6 +43,8 @@ class Transaction(Protocol):
     """
 
     may_be_stored: bool
+    number: int
+    """The number that it will have, one above the last one's. It is known within the block."""
 
     def get(self, collection: str, key: str) -> dict[str, Any] | None:
         """Return a document as this transaction leaves it."""
@@ -178,6 +182,53 @@ class Series(Protocol):
 
     def drop(self, stream: str, before: datetime) -> None:
         """Remove the days (UTC) of a stream that ended before this moment or at it; whole days only."""
+
+
+class LedgerEnd(NamedTuple):
+    """The end of a ledger, or of an earlier part of it: a file, and how many lines and bytes of it count."""
+
+    file: str
+    lines: int
+    bytes: int
+
+
+class Ledger(Protocol):
+    """One stream whose entries stand in one order for all processes: they write in turn, under the writers' lock.
+
+    Where it ends is remembered by those who use it, in the documents: an entry counts if the transaction was committed
+    that knows of it, and what stands behind the end did not happen. Every use raises Unavailable if the system refuses.
+    """
+
+    def append(
+        self, end: LedgerEnd | None, number: int, at: datetime, entries: Sequence[Mapping[str, Any]]
+    ) -> LedgerEnd:
+        """Add entries behind the end (None: there are none yet), down to the disk; cut off what stands there.
+
+        `number` is that of the first entry; `at` must not go back. Call it within a transaction.
+        """
+
+    def forwards(self) -> Iterator[Sequence[dict[str, Any]] | DataLoss]:
+        """Iterate all entries as they were appended; in the place of what is damaged its error.
+
+        What has not happened is among them, until a writer cuts it off.
+        """
+
+    def backwards(
+        self, end: LedgerEnd, holding: Sequence[bytes] = ()
+    ) -> Iterator[tuple[LedgerEnd, Sequence[dict[str, Any]]]]:
+        """Iterate what was appended up to an end, the last first, each with the end behind it. Raises DataLoss.
+
+        What does not hold all of these pieces of JSON in its text is not read: its entries are left out.
+        """
+
+    def last(self) -> LedgerEnd | None:
+        """Return an end behind all entries, counted or not, from which to go on; None if there are none."""
+
+    def first_since(self, day: date) -> int | None:
+        """Return the number of the first entry of a day or of later ones; None if there are none of earlier days."""
+
+    def drop(self, before: int) -> None:
+        """Remove the files whose first entries have numbers below this one, which `first_since` has returned."""
 
 
 class Locks(Protocol):

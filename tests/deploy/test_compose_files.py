@@ -13,12 +13,13 @@ from modelyard.settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 CLEARML = (ROOT / "docker-compose.clearml.yml").read_text()
+TLS = (ROOT / "docker-compose.tls.yml").read_text()
 EXAMPLE = (ROOT / ".env.example").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 OFFERED = set(re.findall(r"^#([A-Z_]+)=", EXAMPLE, re.MULTILINE))
-INTERPOLATED = set(re.findall(r"\$\{([A-Z_]+)", COMPOSE + CLEARML))
-PASSED_ON = set(re.findall(r"^ +([A-Z_]+):$", COMPOSE + CLEARML, re.MULTILINE))
+INTERPOLATED = set(re.findall(r"\$\{([A-Z_]+)", COMPOSE + CLEARML + TLS))
+PASSED_ON = set(re.findall(r"^ +([A-Z_]+):$", COMPOSE + CLEARML + TLS, re.MULTILINE))
 _INSIDE = "HOST STORAGE_DIR REST_PORT GRPC_PORT DASHBOARD_PORT DASHBOARD_REST_URL DASHBOARD_GRPC_TARGET"
 FIXED = {f"MODELYARD_{name}" for name in _INSIDE.split()}
 """What is so inside the containers, whatever the machine outside sets."""
@@ -36,9 +37,10 @@ def test_the_example_offers_what_the_compose_files_read_and_nothing_else() -> No
 
 def test_the_examples_defaults_are_the_real_ones() -> None:
     offered = dict(re.findall(r"^#([A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
-    for variable, default in re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", COMPOSE + CLEARML):
+    for variable, default in re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", COMPOSE + CLEARML + TLS):
         assert variable == "CLEARML_WEB_HOST" or offered[variable] == default, variable
     examples = {"allowed_origins", "train_workers", "deleted_retention_days", "allowed_hosts", "root_path", "tracking"}
+    examples |= {"tls_cert_file", "tls_key_file", "tls_client_ca_file"}
     for name, field in Settings.model_fields.items():
         variable = f"MODELYARD_{name.upper()}"
         if variable in offered and name not in examples:
@@ -53,10 +55,10 @@ def test_all_lines_of_the_example_together_are_valid(monkeypatch: pytest.MonkeyP
 
 
 def test_the_files_are_anybodys() -> None:
-    for text in (DOCKERFILE, COMPOSE, CLEARML):
+    for text in (DOCKERFILE, COMPOSE, CLEARML, TLS):
         images = re.findall(r"^(?:FROM|\s*image:) +(\S+)", text, re.MULTILINE)
         assert all("/" not in image for image in images)
-        assert "://" not in re.sub(r"http://(apiserver|fileserver|localhost|api)\b", "", text)
+        assert "://" not in re.sub(r"(https?|grpcs)://(apiserver|fileserver|localhost|api|grpc)\b", "", text)
 
 
 def test_the_label_says_the_version() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import secrets
 import signal
 import threading
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from typing import Any
 import pytest
 
 from modelyard import errors
-from modelyard.jobs import Jobs, Limits
+from modelyard.access.signing import mac
+from modelyard.jobs import Jobs, Limits, NewJob
 from modelyard.jobs.lifecycle import Lifecycle
 from modelyard.jobs.local import LocalOwners, LocalRunner, launcher, run_process
 from modelyard.jobs.spool import Spool
@@ -184,9 +186,9 @@ def test_a_cancel_beats_a_run_that_has_just_finished(
     """Cancel between the run's end and the transaction that would store its model."""
     read = Spool.ending
 
-    def cancel_first(spool: Spool) -> object:
+    def cancel_first(spool: Spool, key: bytes) -> object:
         jobs.cancel(spool.path.name)
-        return read(spool)
+        return read(spool, key)
 
     monkeypatch.setattr(Spool, "ending", cancel_first)
     job = order(jobs, "finish")
@@ -452,14 +454,68 @@ def test_a_server_removes_what_was_left_of_runs_long_ago(storage_dir: Path) -> N
 def test_a_run_whose_result_nobody_can_read_fails(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     read = Spool.ending
 
-    def tear(spool: Spool) -> object:
-        (spool.path / "ending.json").write_text('{"finished": {}}')
-        return read(spool)
+    def tear(spool: Spool, key: bytes) -> object:
+        spool._write_ending(b'{"finished": {}}', key)
+        return read(spool, key)
 
     monkeypatch.setattr(Spool, "ending", tear)
     failed = jobs.wait(order(jobs, "finish").job_id)
     assert failed.error is not None
     assert (failed.status, failed.error.code) == ("failed", "INTERNAL")
+
+
+@pytest.mark.parametrize("key", [b"", secrets.token_bytes(32)], ids=["none", "another"])
+def test_an_ending_under_another_key_than_the_runs_is_not_believed(
+    key: bytes, jobs: Jobs, storage_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Spool.ending
+
+    def forge(spool: Spool, runs_key: bytes) -> object:
+        """Put the very words of the run there, as somebody does who cannot know the run's key."""
+        path = spool.path / "ending.json"
+        path.write_bytes(mac(key, said := path.read_bytes().partition(b"\n")[2]).encode() + b"\n" + said)
+        return read(spool, runs_key)
+
+    monkeypatch.setattr(Spool, "ending", forge)
+    failed = jobs.wait(order(jobs, "finish").job_id)
+    assert failed.error is not None
+    assert (failed.status, failed.error.code) == ("failed", "INTERNAL")
+    assert "HMAC" in failed.error.detail
+    assert list((storage_dir / "artifacts").iterdir()) == []
+
+
+def test_each_run_gets_a_key_of_its_own_which_stands_nowhere(
+    jobs: Jobs, storage_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys: list[bytes] = []
+    places: list[bytes] = []
+    read = Spool.ending
+
+    def look(spool: Spool, key: bytes) -> object:
+        keys.append(key)
+        server = Path(f"/proc/{fork_server_pid()}")  # the runs have its arguments and its environment
+        files = [path for path in storage_dir.rglob("*") if path.is_file()]
+        places.extend(path.read_bytes() for path in (server / "cmdline", server / "environ", *files))
+        return read(spool, key)
+
+    monkeypatch.setattr(Spool, "ending", look)
+    for _ in range(2):
+        assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"
+    assert len({*keys}) == 2
+    assert {len(key) for key in keys} == {32}
+    assert not any(form in place for place in places for key in keys for form in (key, key.hex().encode()))
+
+
+def test_what_a_run_says_is_not_written_through_a_link(jobs: Jobs, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+
+    def write(folder: Path) -> None:
+        (folder / "order").write_text("finish")
+        (folder / "log.txt").symlink_to(elsewhere)
+
+    job = jobs.order(NewJob(model_class_key="logistic_regression"), write)
+    assert jobs.wait(job.job_id).status == "failed"
+    assert not elsewhere.exists()
 
 
 def test_a_disk_that_cannot_be_written_for_a_while_loses_no_end(

@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 
 from modelyard.errors import DataLoss
-from modelyard.schemas import ModelQuery
+from modelyard.schemas import AuditQuery, ModelQuery
 from modelyard.storage import ModelStore, write_model_files
 from modelyard.storage.documents.log_format import decode_header, encode_header
 from modelyard.storage.upkeep import backup
@@ -21,10 +21,13 @@ from modelyard.storage.upkeep.garbage import collect
 from modelyard.storage.upkeep.repair import repair
 from tests import simulated_disk
 from tests.simulated_disk import Disk, WithoutFsync
-from tests.storage_drafts import add_model, database_of, ids, new_model, open_store, root_of
+from tests.storage_drafts import add_model, audit_of, database_of, ids, new_model, open_store, root_of
 
 Seen = tuple[Any, ...]
 Step = Callable[[ModelStore], object]
+
+
+ALL_ENTRIES = AuditQuery(limit=1000)
 
 
 def look(store: ModelStore) -> Seen:
@@ -36,8 +39,11 @@ def look(store: ModelStore) -> Seen:
             store.read_file(record, file)
     seen = [model.model_id for model in models] + ids(database_of(store), "tombstones")
     happened = {model_id: [event.verb for event in store.history(model_id).events] for model_id in sorted(seen)}
+    audit = audit_of(store)
+    assert not audit.verify().flaws
+    entries = [(entry.number, entry.verb, entry.what, entry.transaction) for entry in audit.page(ALL_ENTRIES).entries]
     others = {key: database_of(store).get("others", key) for key in sorted(ids(database_of(store), "others"))}
-    return [(model.model_id, model.name, model.version, model.status) for model in models], happened, others
+    return [(model.model_id, model.name, model.version, model.status) for model in models], happened, others, entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,4 +249,5 @@ def check_it_goes_on(folder: Path, expected: list[Seen], what: str) -> None:
         after = open_store(folder)
         assert look(after)[0] == [(added.model_id, "churn", added.version, "active"), *found[0]], what
         assert after.history(added.model_id).version == added.version
+        assert look(after)[3][1:] == found[3], what
         after.close()

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from modelyard.access.signing import SigningKeys
 from modelyard.bootstrap import build
-from modelyard.errors import EnvironmentMismatch, ModelGone
+from modelyard.errors import EnvironmentMismatch, ModelGone, Unsigned
 from modelyard.ml_core.yard import Yard
 from modelyard.models_registry import model_class
 from modelyard.schemas import Evaluation, ModelQuery, PredictRequest, RetrainRequest
 from modelyard.settings import Settings
 from modelyard.storage import check_environment
 from modelyard.storage.upkeep.doctor import examine
+from modelyard.storage.upkeep.signing import Signing
 from tests.data.freeze import KEYED, LABELS, ROWS
 
 DATA = Path(__file__).parents[1] / "data"
@@ -96,6 +99,24 @@ def check_predictions(yard: Yard, key: str, said: dict[str, Any]) -> None:
         assert found.decision.model_dump() == said["decision"]
     for row, expected in zip(found.probabilities or (), said["probabilities"] or (), strict=True):
         assert row == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_frozen_folder_is_refused_with_a_key_until_it_is_signed(folder: Path, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("k" * 44)
+    said = orjson.loads((DATA / f"{folder.name}.json").read_bytes())
+    with build(Settings(storage_dir=folder, signing_key_file=key)) as yard:
+        assert len(yard.list_models().models) == len(said)
+        for name in said:
+            with pytest.raises(Unsigned):
+                yard.predict(PredictRequest(model_id=name, X=ROWS))
+        with closing(Signing(folder, SigningKeys.from_secrets([key.read_bytes()]))) as signing:
+            for shown in signing.to_sign(None):
+                signing.sign(shown.record)
+        for name in said:
+            check_predictions(yard, name, said[name])
+    with build(Settings(storage_dir=folder)) as yard:  # another release may have the folder without the key
+        check_predictions(yard, "logistic_regression", said["logistic_regression"])
 
 
 def test_a_frozen_folder_takes_on(yard: Yard) -> None:

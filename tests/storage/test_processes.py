@@ -54,7 +54,10 @@ import os, signal, sys
 from pathlib import Path
 from modelyard.storage import line_file
 from tests.storage_drafts import add_model, new_model, open_store
+write_all = line_file.write_all
 def write_some(file, content, offset):
+    if not os.readlink(f"/proc/self/fd/{file}").endswith("db.jsonl"):
+        return write_all(file, content, offset)
     os.pwrite(file, content[:int(sys.argv[2])], offset)
     os.kill(os.getpid(), signal.SIGKILL)
 line_file.write_all = write_some

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 import grpc
 from google.protobuf.message import Message
 
+from modelyard.access.trust import USUAL, Trust
 from modelyard.client import WAIT_S, Client, authorization
 from modelyard.errors import ModelyardError
 from modelyard.grpc_server import faults
@@ -67,6 +69,7 @@ _CALLS: dict[str, tuple[str, type[Message]]] = {
     "create_key": ("CreateKey", pb.CreateKeyRequest),
     "list_keys": ("ListKeys", pb.ListKeysRequest),
     "revoke_key": ("RevokeKey", pb.RevokeKeyRequest),
+    "list_audit": ("ListAudit", pb.ListAuditRequest),
     "rotate_key": ("RotateKey", pb.RotateKeyRequest),
     "whoami": ("Whoami", pb.WhoamiRequest),
     "health": ("HealthCheck", pb.HealthCheckRequest),
@@ -77,8 +80,8 @@ _CALLS: dict[str, tuple[str, type[Message]]] = {
 class GrpcClient(Client):
     """A yard behind a gRPC server at `target`. It satisfies `modelyard.verbs.Verbs`, which describes the verbs.
 
-    `target` is `host:port` or `grpc://host:port` in cleartext, `grpcs://host:port` over TLS by the roots that gRPC
-    trusts. `credentials` are for other roots or a client's certificate; they imply TLS. `key` is shown to the server as
+    `target` is `host:port` or `grpc://host:port` in cleartext, `grpcs://host:port` over TLS by those whom `trust`
+    names, by default the roots that gRPC trusts. `credentials` are gRPC's own and imply TLS. `key` is shown as
     `authorization: Bearer`. `timeout_s` bounds the wait for an answer (default: an hour, for a training). A table of
     more than `chunk_mb` goes in chunks of that size, by the streaming calls; it must stay below the server's limit of a
     message. Beside the core's errors it raises Unavailable if no server answers, DeadlineExceeded if one answers too
@@ -90,13 +93,14 @@ class GrpcClient(Client):
         target: str,
         *,
         key: str | None = None,
+        trust: Trust = USUAL,
         credentials: grpc.ChannelCredentials | None = None,
         timeout_s: float = WAIT_S,
         chunk_mb: float = 4.0,
     ) -> None:
         self._target = target.removeprefix("grpcs://").removeprefix("grpc://").rstrip("/")
         if credentials is None and target.startswith("grpcs://"):
-            credentials = grpc.ssl_channel_credentials()
+            credentials = _credentials(trust)
         self._metadata: Metadata = (*authorization(key).items(), (faults.ERROR_BYTES_KEY, str(_ERROR_BYTES)))
         self._timeout_s = timeout_s
         self._chunk_bytes = int(chunk_mb * 2**20)
@@ -104,6 +108,7 @@ class GrpcClient(Client):
             *_OPTIONS,
             ("grpc.keepalive_time_ms", KEEPALIVE_MS),
             ("grpc.http2.max_pings_without_data", 0),  # without it gRPC stops after two
+            *([("grpc.ssl_target_name_override", trust.server_name)] if trust.server_name and credentials else []),
         ]
         self._channel = (
             grpc.insecure_channel(self._target, options=options)
@@ -156,7 +161,7 @@ class GrpcClient(Client):
     def close(self) -> None:
         self._channel.close()
 
-    def _call(self, verb: str, **fields: Any) -> Any:
+    def _call(self, verb: str, /, **fields: Any) -> Any:
         method, message = _CALLS[verb]
         decided = {name: to_messages.decision(value) for name, value in fields.items() if isinstance(value, Decision)}
         flat = fields.pop("request", None)
@@ -206,6 +211,11 @@ class GrpcClient(Client):
             yield failed
         except grpc.RpcError as error:
             raise (failed[0] if failed else faults.from_call(error, self._target)) from error
+
+
+def _credentials(trust: Trust) -> grpc.ChannelCredentials:
+    authorities, pair = trust.load_into(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    return grpc.ssl_channel_credentials(authorities, pair and pair.key, pair and pair.chain)
 
 
 def _remembering(requests: Iterable[Message], failed: list[ModelyardError]) -> Iterator[Message]:

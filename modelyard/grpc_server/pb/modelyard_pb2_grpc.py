@@ -204,6 +204,11 @@ class ModelServiceStub:
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.RotateKeyRequest.SerializeToString,
                 response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.NewKey.FromString,
                 _registered_method=True)
+        self.ListAudit = channel.unary_unary(
+                '/modelyard.v1.ModelService/ListAudit',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListAuditRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListAuditResponse.FromString,
+                _registered_method=True)
         self.Whoami = channel.unary_unary(
                 '/modelyard.v1.ModelService/Whoami',
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.WhoamiRequest.SerializeToString,
@@ -459,6 +464,13 @@ class ModelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAudit(self, request, context):
+        """Lists what was done and refused, newest first, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Whoami(self, request, context):
         """Says who calls.
         """
@@ -645,6 +657,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.RotateKey,
                     request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.RotateKeyRequest.FromString,
                     response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.NewKey.SerializeToString,
+            ),
+            'ListAudit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAudit,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListAuditRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListAuditResponse.SerializeToString,
             ),
             'Whoami': grpc.unary_unary_rpc_method_handler(
                     servicer.Whoami,
@@ -1575,6 +1592,33 @@ class ModelService:
             '/modelyard.v1.ModelService/RotateKey',
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.RotateKeyRequest.SerializeToString,
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.NewKey.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAudit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/ListAudit',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListAuditRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListAuditResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
@@ -32,11 +32,13 @@ DONE = TAKEN + b"done\n"
 class Assignment:
     """A run that a process is to carry out, as it passes from process to process; a slot's open file goes with it.
 
-    `folder` is the run's spool; `timeout_s` and `memory_bytes` are its limits, 0 for none.
+    `folder` is the run's spool, `key` that of its ending, in hex; `timeout_s` and `memory_bytes` are its limits, 0 for
+    none.
     """
 
     job_id: str
     folder: str
+    key: str = field(repr=False)
     niceness: int
     timeout_s: float
     memory_bytes: int
@@ -145,7 +147,8 @@ class Fork:
         self._theirs.sendall(TAKEN.removeprefix(READY))
         run_process.end_with(self._theirs)
         os.set_inheritable(slots[0], False)
-        run_process.carry_out(Path(Assignment(**orjson.loads(message)).folder), function)
+        assignment = Assignment(**orjson.loads(message))
+        run_process.carry_out(Path(assignment.folder), bytes.fromhex(assignment.key), function)
         os.close(slots[0])
         self._theirs.sendall(DONE.removeprefix(TAKEN))
 

@@ -70,22 +70,23 @@ def end_with(lifeline: socket.socket) -> None:
     threading.Thread(target=_end_at_close, args=(lifeline,), name="lifeline", daemon=True).start()
 
 
-def carry_out(folder: Path, function: RunFunction) -> None:
-    """Run the function for the order in `folder` and leave the run's ending there."""
+def carry_out(folder: Path, key: bytes, function: RunFunction) -> None:
+    """Run the function for the order in `folder` and leave the run's ending there, under the run's key."""
     spool = Spool(folder)
     _speak_to(spool.log)
     try:
-        spool.write_finished(function(folder, ProgressReporter(spool)))
+        spool.write_finished(function(folder, ProgressReporter(spool)), key)
     except ModelyardError as error:
-        _write_error(spool, error)
+        _write_error(spool, error, key)
     except MemoryError:
-        _write_error(spool, ResourceExhausted("the training needs more memory than there is"))
+        _write_error(spool, ResourceExhausted("the training needs more memory than there is"), key)
     except OSError as error:
         log.error("the files of the run fail it\n%s", without_values(error))  # noqa: TRY400
-        _write_error(spool, Unavailable(f"the training's files cannot be read or written: {error.strerror or error}"))
+        why = error.strerror or error
+        _write_error(spool, Unavailable(f"the training's files cannot be read or written: {why}"), key)
     except Exception as error:  # noqa: BLE001 - the job's caller is told that it failed, its log why
         log.error("unexpected error\n%s", without_values(error))  # noqa: TRY400
-        _write_error(spool, Internal(UNEXPECTED))
+        _write_error(spool, Internal(UNEXPECTED), key)
 
 
 def without_values(error: BaseException) -> str:
@@ -96,11 +97,11 @@ def without_values(error: BaseException) -> str:
     return f"{before}{''.join(traceback.format_tb(error.__traceback__))}{kind.__module__}.{kind.__qualname__}"
 
 
-def _write_error(spool: Spool, error: ModelyardError) -> None:
+def _write_error(spool: Spool, error: ModelyardError, key: bytes) -> None:
     """Say why the run has made nothing. Its result is removed first, because the disk may be full."""
     spool.remove_result()
     try:
-        spool.write_error(error)
+        spool.write_error(error, key)
     except OSError:
         os._exit(EXIT_UNWRITABLE)
 
@@ -118,8 +119,11 @@ def be_first_to_be_killed() -> None:
 
 
 def _speak_to(path: Path) -> None:
-    """Send standard output, standard error and the log to a file, which the owner reads when the run has ended."""
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    """Send standard output, standard error and the log to a file, which the owner reads when the run has ended.
+
+    A link is not followed: what a run says may be a table's own words, not to land in a file of anyone's choice.
+    """
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
     os.dup2(file, 1)
     os.dup2(file, 2)
     os.close(file)

@@ -53,12 +53,14 @@ class _Place:
     limits: Limits
     slot: int | None
 
-    def start(self, job_id: str, spool: Path, ended: Callable[[RunEnd], None]) -> None:
+    def start(self, job_id: str, spool: Path, key: bytes, ended: Callable[[RunEnd], None]) -> None:
         """Fork a process for the run; it takes the slot over."""
         assert self.slot is not None
         slot, self.slot = self.slot, None
         limits = self.limits
-        assignment = Assignment(job_id, str(spool.absolute()), limits.niceness, limits.timeout_s, limits.memory_bytes)
+        assignment = Assignment(
+            job_id, str(spool.absolute()), key.hex(), limits.niceness, limits.timeout_s, limits.memory_bytes
+        )
         self.launcher.start(assignment, slot, ended)
 
     def free(self) -> None:

@@ -21,7 +21,7 @@ from modelyard import models_registry
 from modelyard.jobs import Finished, ProgressReporter
 from modelyard.ml_core.tasks import TASKS
 from modelyard.ml_core.training.decided import first_decision
-from modelyard.ml_core.training.orders import TrainingOrder, order_training
+from modelyard.ml_core.training.orders import TrainingOrder, check_hyperparams, order_training
 from modelyard.ml_core.training.plan import Trained, TrainingPlan
 from modelyard.ml_core.training.trainings import run_training
 from modelyard.schemas import Decision, Evaluation, ModelDescription, ModelWarning, Reading, TrainRequest
@@ -87,7 +87,10 @@ def _rehearse(key: str, hyperparams: Mapping[str, Any]) -> None:
 
 
 def write_order(folder: Path, order: TrainingOrder) -> None:
-    """Write an order into a run's folder, down to the disk. Raises OSError."""
+    """Write an order into a run's folder, down to the disk. Raises OSError.
+
+    Files with cells are new ones: links are not followed, as in the run's log.
+    """
     plan, table = order.plan, order.plan.table
     said = {
         "model_class_key": plan.model_class.key,
@@ -108,16 +111,19 @@ def write_order(folder: Path, order: TrainingOrder) -> None:
     (folder / _ORDER).write_bytes(orjson.dumps(said))
     (folder / _CONTRACT).write_bytes(contract_to_json(table.contract))
     codes = pl.Series(_new_name(table.frame), table.codes)
-    table.frame.with_columns(codes).write_ipc(folder / _TABLE, compression="uncompressed")
+    _write_frame(folder / _TABLE, table.frame.with_columns(codes))
     files = [_ORDER, _CONTRACT, _TABLE]
     if table.roles.width:
-        table.roles.write_ipc(folder / _ROLES, compression="uncompressed")
+        _write_frame(folder / _ROLES, table.roles)
         files.append(_ROLES)
     sync_files(folder, files)
 
 
 def read_order(folder: Path) -> TrainingOrder:
-    """Read what `write_order` wrote."""
+    """Read what `write_order` wrote. Raises InvalidHyperparams.
+
+    Hyperparams are checked once more, because libraries take some that nobody may set: paths to write to, say.
+    """
     said = orjson.loads((folder / _ORDER).read_bytes())
     frame = pl.read_ipc(folder / _TABLE)
     table = TrainingTable(
@@ -129,9 +135,10 @@ def read_order(folder: Path) -> TrainingOrder:
         column_roles=said.get("column_roles", {}),  # an order may have waited for its run since the release before
         roles=pl.read_ipc(folder / _ROLES) if (folder / _ROLES).exists() else pl.DataFrame(),
     )
+    model_class = models_registry.model_class(said["model_class_key"])
     plan = TrainingPlan(
-        model_class=models_registry.model_class(said["model_class_key"]),
-        hyperparams=said["hyperparams"],
+        model_class=model_class,
+        hyperparams=check_hyperparams(model_class, said["hyperparams"]),
         evaluation=Evaluation.model_validate(said["evaluation"]),
         table=table,
         monotone=said.get("monotone", {}),
@@ -200,6 +207,11 @@ def describe(order: TrainingOrder, trained: Trained) -> ModelDescription:
         training_seconds=round(trained.seconds, 6),
         environment=current_environment(plan.model_class.libraries),
     )
+
+
+def _write_frame(path: Path, frame: pl.DataFrame) -> None:
+    with path.open("xb") as file:
+        frame.write_ipc(file, compression="uncompressed")
 
 
 def _new_name(frame: pl.DataFrame) -> str:

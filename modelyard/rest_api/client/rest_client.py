@@ -6,6 +6,7 @@ import base64
 import binascii
 import contextlib
 import io
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +16,7 @@ import httpx
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from modelyard.access.trust import USUAL, Trust
 from modelyard.client import WAIT_S, Client, authorization, unreadable
 from modelyard.errors import DeadlineExceeded, Internal, ModelyardError, Unavailable
 from modelyard.references import check_job_id
@@ -63,6 +65,7 @@ _ROUTES = {
     "create_key": ("POST", "/keys"),
     "list_keys": ("GET", "/keys"),
     "revoke_key": ("DELETE", "/keys/{name}"),
+    "list_audit": ("GET", "/audit"),
     "rotate_key": ("POST", "/keys/{name}/rotate"),
     "whoami": ("GET", "/whoami"),
     "health": ("GET", "/health"),
@@ -78,14 +81,16 @@ class RestClient(Client):
     """A yard behind a REST server at `url`. It satisfies `modelyard.verbs.Verbs`, which describes the verbs.
 
     `timeout_s` bounds the wait for an answer (default: an hour, for a training); connecting may take 5 seconds. `key`
-    is shown to the server as `Authorization: Bearer`. Beside the core's errors it raises Unavailable if no server
-    answers, DeadlineExceeded if one answers too late.
+    is shown to the server as `Authorization: Bearer`. `trust` says by whom an https:// server is known (default: by the
+    usual authorities). Beside the core's errors it raises Unavailable if no server answers, DeadlineExceeded if one
+    answers too late.
     """
 
-    def __init__(self, url: str, *, key: str | None = None, timeout_s: float = WAIT_S) -> None:
+    def __init__(self, url: str, *, key: str | None = None, trust: Trust = USUAL, timeout_s: float = WAIT_S) -> None:
         self._url = url
         with self._translated():
-            self._http = _opened(httpx.URL(url.rstrip("/")), authorization(key), timeout_s)
+            address = httpx.URL(url.rstrip("/"))
+            self._http = _opened(address, authorization(key), trust if address.scheme == "https" else USUAL, timeout_s)
 
     def watch_job(self, job_id: str) -> Iterator[Job]:
         """Yield a job whenever it has changed, until it has ended. Raises Unavailable if the server ends before."""
@@ -141,7 +146,7 @@ class RestClient(Client):
             form = {name: _form_field(value) for name, value in fields.items() if value is not None}
             return self._request("POST", path + "/file", data=form, files={"file": file}, **options)
 
-    def _call(self, verb: str, **fields: Any) -> httpx.Response:
+    def _call(self, verb: str, /, **fields: Any) -> httpx.Response:
         method, path = _ROUTES[verb]
         bodies = [value for value in fields.values() if isinstance(value, Request)]
         query = {name: value for name, value in fields.items() if f"{{{name}}}" not in path and value not in bodies}
@@ -185,14 +190,27 @@ class RestClient(Client):
             raise Unavailable(f"no server answers at {self._url}: {error}") from error
 
 
-def _opened(url: httpx.URL, headers: dict[str, str], timeout_s: float) -> httpx.Client:
+def _opened(url: httpx.URL, headers: dict[str, str], trust: Trust, timeout_s: float) -> httpx.Client:
     if url.host in _THIS_MACHINE:
         headers = {**headers, "Accept-Encoding": "identity"}
     try:
-        return httpx.Client(base_url=url, headers=headers, timeout=httpx.Timeout(timeout_s, connect=5.0))
+        client = httpx.Client(
+            base_url=url, headers=headers, verify=_context(trust), timeout=httpx.Timeout(timeout_s, connect=5.0)
+        )
     except (ImportError, ValueError) as error:  # as httpx says it of SOCKS, and of what it does not know
         names = "ALL_PROXY, HTTP_PROXY or HTTPS_PROXY"
         raise Unavailable(f"the proxy that {names} names cannot be used: {error}") from error
+    if trust.server_name:
+        client.event_hooks = {"request": [lambda sent: sent.extensions.update(sni_hostname=trust.server_name)]}
+    return client
+
+
+def _context(trust: Trust) -> ssl.SSLContext | bool:
+    if trust == USUAL:
+        return True
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if trust.ca_file else httpx.create_ssl_context()
+    trust.load_into(context)
+    return context
 
 
 def _form_field(value: Any) -> str:

@@ -1,15 +1,17 @@
-"""Keys: who may call, and who calls."""
+"""Keys and the audit: who may call, who calls, and who did what."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
 from fastapi import Request as HttpRequest
 
 from modelyard.ml_core.desk import Desk
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.bodies import read_json
 from modelyard.rest_api.openapi import error_responses, json_body
-from modelyard.schemas import KeyList, KeyRequest, NewKey, RotateRequest, Whoami
+from modelyard.schemas import AuditPage, AuditQuery, KeyList, KeyRequest, NewKey, RotateRequest, Whoami
 
 
 def router(desk: Desk) -> APIRouter:
@@ -49,6 +51,11 @@ def router(desk: Desk) -> APIRouter:
         """Put another key in the place of one, which stays valid for `grace_s` seconds more."""
         with (await read_json(request, RotateRequest))() as wanted:
             return await desk.ask(Yard.rotate_key, name, grace_s=wanted.grace_s)
+
+    @routes.get("/audit", responses=error_responses(400))
+    async def list_audit(query: Annotated[AuditQuery, Query()]) -> AuditPage:
+        """List what was done and refused, newest first. A page may be short and still have a next one."""
+        return await desk.ask(Yard.list_audit, query)
 
     @routes.get("/whoami", responses=error_responses())
     async def whoami() -> Whoami:

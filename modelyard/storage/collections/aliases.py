@@ -15,6 +15,7 @@ from modelyard.errors import Aborted, AliasNotFound, FailedPrecondition
 from modelyard.references import NameReference
 from modelyard.schemas import Alias, AliasHistory, AliasList, AliasMove, AliasRequest, MovedAlias
 from modelyard.storage.collections.alias_index import ALIASES, DEFAULT_ALIAS, YARD
+from modelyard.storage.collections.audit import AuditCollection
 from modelyard.storage.collections.model_index import IndexEntry, ModelIndex
 from modelyard.storage.collections.resolving import check_name_visible, checked_active, find, not_found
 from modelyard.storage.protocols import Documents, Transaction
@@ -25,9 +26,10 @@ MOVES = "alias_moves"
 class AliasCollection:
     """The aliases of one yard, shared by threads and processes. Every use raises what the documents raise."""
 
-    def __init__(self, documents: Documents, index: ModelIndex) -> None:
+    def __init__(self, documents: Documents, index: ModelIndex, audit: AuditCollection) -> None:
         self._documents = documents
         self._index = index
+        self._audit = audit
 
     @property
     def changes(self) -> int:
@@ -56,6 +58,8 @@ class AliasCollection:
                 )
             if previous != request.version:
                 _put(transaction, name, alias, before["moves"], entry)
+                what = {"alias": f"{name}@{alias}", "model": f"{name}:{entry.version}", "model_id": entry.model_id}
+                self._audit.note(transaction, "set_alias", what)
         return MovedAlias(name=name, alias=alias, version=entry.version, model_id=entry.model_id, previous=previous)
 
     def delete(self, name: str, alias: str) -> None:
@@ -66,6 +70,7 @@ class AliasCollection:
             if before is None or before["version"] is None:
                 raise AliasNotFound(f"{name!r} has no alias {alias!r}")
             _put(transaction, name, alias, before["moves"], None)
+            self._audit.note(transaction, "delete_alias", {"alias": f"{name}@{alias}"})
 
     def of_name(self, name: str) -> AliasList:
         """Return the aliases of a name, in order. Raises ModelNotFound if there never was a model of that name."""
@@ -98,8 +103,10 @@ class AliasCollection:
         with self._documents.transaction() as transaction:
             if alias is None:
                 transaction.remove(YARD, DEFAULT_ALIAS)
+                self._audit.note(transaction, "set_default_alias", {})
             elif transaction.get(YARD, DEFAULT_ALIAS) != {"alias": alias}:
                 transaction.put(YARD, DEFAULT_ALIAS, {"alias": alias})
+                self._audit.note(transaction, "set_default_alias", {"alias": alias})
 
     def take_default(self, alias: str) -> None:
         """Set the default alias at a first start. Raises FailedPrecondition if there is another one already."""

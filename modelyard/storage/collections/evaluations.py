@@ -8,7 +8,9 @@ from __future__ import annotations
 import heapq
 
 from modelyard import calls
+from modelyard.access.audit import deed
 from modelyard.schemas import EvaluationPage, EvaluationQuery, KeptEvaluation
+from modelyard.storage.collections.audit import AuditCollection
 from modelyard.storage.collections.cursors import decode_cursor, encode_cursor
 from modelyard.storage.protocols import Series
 
@@ -18,11 +20,14 @@ _STREAM = "evaluations"
 class EvaluationCollection:
     """The evaluations of a yard. Every use raises Unavailable if the system refuses."""
 
-    def __init__(self, series: Series) -> None:
+    def __init__(self, series: Series, audit: AuditCollection) -> None:
         self._series = series
+        self._audit = audit
 
     def keep(self, evaluation: KeptEvaluation) -> None:
-        """Keep an evaluation."""
+        """Keep an evaluation, after the audit has said so."""
+        models = ", ".join(f"{model.name}:{model.version}" for model in evaluation.models)
+        self._audit.keep([deed("evaluate", {"evaluation_id": evaluation.evaluation_id, "models": models})])
         self._series.append(_STREAM, [evaluation.model_dump(mode="json")])
 
     def page(self, model_id: str, query: EvaluationQuery) -> EvaluationPage:

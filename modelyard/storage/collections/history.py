@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from modelyard import calls
 from modelyard.errors import DataLoss
 from modelyard.schemas import EventVerb, ModelEvent, ModelHistory, Tracking
 from modelyard.storage.collections.models import EVENTS, MODELS, TOMBSTONES, ModelRecord, model_record
@@ -23,7 +24,12 @@ def note(transaction: Transaction, record: ModelRecord, verb: EventVerb, at: dat
     """Add an event to a model's history: `verb` left it in the status, or set the decision, of `record`."""
     model_id = record.metadata.model_id
     number = next(number for number in count(1) if transaction.get(EVENTS, _key(model_id, number)) is None)
-    event: dict[str, Any] = {"verb": verb, "at": at.isoformat(), "status": record.metadata.status}
+    event: dict[str, Any] = {
+        "verb": verb,
+        "at": at.isoformat(),
+        "status": record.metadata.status,
+        "by": calls.who().name,
+    }
     if verb == "decision" and record.metadata.decision is not None:
         event["decision"] = record.metadata.decision.model_dump()
     transaction.put(EVENTS, _key(model_id, number), event)
@@ -40,6 +46,8 @@ def bury(transaction: Transaction, record: ModelRecord, verb: EventVerb, at: dat
         "created_at": model.created_at.isoformat(),
         "deleted_at": at.isoformat(),
         "verb": verb,
+        "created_by": model.created_by,
+        "by": calls.who().name,
     }
     if model.tracking.status != "off":
         tombstone["tracking"] = to_be_told(model.tracking).model_dump()
@@ -82,14 +90,14 @@ def read(documents: Documents, model_id: str) -> ModelHistory:
 
 def _events(documents: Documents, model_id: str, known: dict[str, Any]) -> Iterator[ModelEvent]:
     verb = "train" if known["parent_id"] is None else "retrain"
-    yield ModelEvent(verb=verb, at=known["created_at"], status="active")
+    yield ModelEvent(verb=verb, at=known["created_at"], status="active", by=known.get("created_by"))
     for number in count(1):
         event = _document(documents, EVENTS, _key(model_id, number))
         if event is None:
             break
         yield ModelEvent.model_validate(event)
     if "deleted_at" in known:
-        yield ModelEvent(verb=known["verb"], at=known["deleted_at"], status="gone")
+        yield ModelEvent(verb=known["verb"], at=known["deleted_at"], status="gone", by=known.get("by"))
 
 
 def _document(documents: Documents, collection: str, key: str) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from modelyard.errors import DataLoss
 from modelyard.references import no_such_job
 from modelyard.schemas import Job
+from modelyard.storage.collections.audit import AuditCollection
 from modelyard.storage.collections.job_index import JOBS, JobIndex
 from modelyard.storage.protocols import Documents, Transaction
 
@@ -23,8 +24,9 @@ from modelyard.storage.protocols import Documents, Transaction
 class JobRecord:
     """A stored job: what everybody sees of it; who owns it; and its request's idempotency key and SHA-256.
 
-    `owner` is the id of the lock of the process that runs it or will, None while anybody may. `details` are what an
-    experiment tracker is told of the order should no model come of it; None if trainings are not tracked.
+    `owner` is the id of the lock of the process that runs it or will, None while anybody may. `by` is who ordered it,
+    None for jobs of releases before it. `details` are what an experiment tracker is told of the order should no model
+    come of it; None if trainings are not tracked.
     """
 
     job: Job
@@ -32,13 +34,15 @@ class JobRecord:
     idempotency_key: str | None = None
     request_sha256: str | None = None
     details: Mapping[str, Any] | None = None
+    by: str | None = None
 
 
 class JobChanges:
     """The jobs within a transaction; `index` is of the state before it."""
 
-    def __init__(self, transaction: Transaction, index: JobIndex) -> None:
+    def __init__(self, transaction: Transaction, index: JobIndex, audit: AuditCollection) -> None:
         self._transaction = transaction
+        self._audit = audit
         self.index = index
 
     def get(self, job_id: str) -> JobRecord:
@@ -49,6 +53,11 @@ class JobChanges:
         """Put a job, a new one or the next state of the one with that id."""
         self._transaction.put(JOBS, record.job.job_id, _document(record))
 
+    def note(self, verb: str, job: Job) -> None:
+        """Have the audit say what the call under way does with a job."""
+        what = {"job_id": job.job_id, "model_class": job.model_class_key}
+        self._audit.note(self._transaction, verb, what if job.name is None else {**what, "name": job.name})
+
     def remove(self, job_id: str) -> None:
         """Remove a job; it need not exist."""
         self._transaction.remove(JOBS, job_id)
@@ -57,9 +66,10 @@ class JobChanges:
 class JobCollection:
     """The jobs in the documents, which `index` observes. Every use raises what the documents raise."""
 
-    def __init__(self, documents: Documents, index: JobIndex) -> None:
+    def __init__(self, documents: Documents, index: JobIndex, audit: AuditCollection) -> None:
         self._documents = documents
         self._index = index
+        self._audit = audit
 
     def get(self, job_id: str) -> JobRecord:
         """Return a job. Raises JobNotFound."""
@@ -79,13 +89,14 @@ class JobCollection:
 
     def within(self, transaction: Transaction) -> JobChanges:
         """Change jobs in a transaction that changes more than them."""
-        return JobChanges(transaction, self._index)
+        return JobChanges(transaction, self._index, self._audit)
 
 
 def _document(record: JobRecord) -> dict[str, Any]:
     document: dict[str, Any] = {
         "job": record.job.model_dump(mode="json"),
         "owner": record.owner,
+        "by": record.by,
         "idempotency_key": record.idempotency_key,
         "request_sha256": record.request_sha256,
     }
@@ -105,6 +116,7 @@ def _record(job_id: str, document: Mapping[str, Any] | None) -> JobRecord:
             document["idempotency_key"],
             document["request_sha256"],
             document.get("details"),
+            document.get("by"),
         )
     except (ValidationError, KeyError, TypeError) as error:
         raise DataLoss(f"the document of job {job_id} is damaged: {error}") from error

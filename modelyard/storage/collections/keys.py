@@ -14,6 +14,7 @@ from modelyard import calls
 from modelyard.access.keys import StoredKey, new_key, take_apart
 from modelyard.errors import AlreadyExists, FailedPrecondition, InvalidRequest, KeyNotFound
 from modelyard.schemas import BOOTSTRAP, Key, KeyRequest, NewKey
+from modelyard.storage.collections.audit import AuditCollection
 from modelyard.storage.protocols import Documents, Transaction
 
 KEYS = "keys"
@@ -51,9 +52,10 @@ class KeyIndex:
 class KeyCollection:
     """The keys of one yard, shared by threads and processes. Every use raises what the documents raise."""
 
-    def __init__(self, documents: Documents, index: KeyIndex) -> None:
+    def __init__(self, documents: Documents, index: KeyIndex, audit: AuditCollection) -> None:
         self._documents = documents
         self._index = index
+        self._audit = audit
 
     def find(self, key_id: str) -> StoredKey | None:
         """Return the key of this id as it is now, expired or not."""
@@ -71,6 +73,7 @@ class KeyCollection:
                 raise AlreadyExists(f"there is a key named {request.name!r}; rotate it, or revoke it first")
             document = _document(request.role, request.models, now, expires_at, _secret(shown))
             transaction.put(KEYS, request.name, document)
+            self._audit.note(transaction, "create_key", {"key": request.name, "role": request.role})
         return _new(request.name, document, shown)
 
     def list(self) -> list[Key]:
@@ -92,6 +95,7 @@ class KeyCollection:
             revoked = [secret["sha256"] for secret in document["secrets"]]
             document |= {"secrets": [], "revoked_at": datetime.now(UTC).isoformat(), "revoked": revoked}
             transaction.put(KEYS, name, document)
+            self._audit.note(transaction, "revoke_key", {"key": name})
 
     def rotate(self, name: str, grace_s: float) -> NewKey:
         """Give a key another secret; the old one is valid for `grace_s` seconds more. Raises KeyNotFound."""
@@ -109,6 +113,7 @@ class KeyCollection:
             old = [{**secret, "until": min(secret["until"] or until, until)} for secret in document["secrets"]]
             document["secrets"] = [*(secret for secret in old if secret["until"] > now.isoformat()), _secret(shown)]
             transaction.put(KEYS, name, document)
+            self._audit.note(transaction, "rotate_key", {"key": name})
         return _new(name, document, shown)
 
     def was_used_today(self, key: StoredKey) -> bool:
@@ -143,6 +148,7 @@ class KeyCollection:
             if before["secrets"] != [secret]:
                 document = _document("admin", [], datetime.now(UTC), None, secret)
                 transaction.put(KEYS, BOOTSTRAP, document | {"revoked": before.get("revoked", [])})
+                self._audit.note(transaction, "create_key", {"key": BOOTSTRAP, "role": "admin"})
 
 
 def _document(role: str, models: list[str], now: datetime, expires_at: datetime | None, secret: Document) -> Document:

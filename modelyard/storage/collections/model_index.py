@@ -19,13 +19,14 @@ _MODEL_ID = attrgetter("model_id")
 class IndexEntry:
     """What the index holds of one model."""
 
-    __slots__ = ("active", "decision", "model_class_key", "model_id", "name", "tags", "version")
+    __slots__ = ("active", "decision", "model_class_key", "model_id", "name", "signed", "tags", "version")
 
     def __init__(self, model_id: str, metadata: dict[str, Any]) -> None:
         self.model_id = model_id
         self.name: str = metadata["name"]
         self.version: int = metadata["version"]
         self.active = False
+        self.signed = True
         self.decision: dict[str, Any] | None = None  # as it stands in the document
         self.model_class_key: str = intern(metadata["model_class_key"])
         self.tags: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class ModelIndex:
         self.by_id: dict[str, IndexEntry] = {}
         self.latest_active: dict[str, IndexEntry] = {}
         self.active_count = 0
+        self.unsigned_count = 0
         self._entries: list[IndexEntry] = []  # by model id, that is by age
         # Most names have one version: a dictionary for each would take more than all else here.
         self._versions: dict[str, IndexEntry | dict[int, IndexEntry]] = {}
@@ -52,7 +54,7 @@ class ModelIndex:
     def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
         self.aliases.put(collection, key, document)
         if collection == MODELS:
-            self._put_model(key, document["metadata"])
+            self._put_model(key, document["metadata"], signed="signature" in document)
         elif collection == TOMBSTONES:
             self.gone[document["name"], document["version"]] = key
             self.gone_ids[key] = document["name"]
@@ -62,6 +64,7 @@ class ModelIndex:
         if collection == MODELS and (entry := self.by_id.pop(key, None)) is not None:
             self._entries.pop(bisect_left(self._entries, key, key=_MODEL_ID))
             self.active_count -= entry.active
+            self.unsigned_count -= not entry.signed
             self._remove_version(entry)
             self._choose_latest(entry.name)
 
@@ -117,7 +120,7 @@ class ModelIndex:
             found = (entry for entry in found if sees(entry.name))
         return [entry.model_id for entry in islice(found, count)]
 
-    def _put_model(self, model_id: str, metadata: dict[str, Any]) -> None:
+    def _put_model(self, model_id: str, metadata: dict[str, Any], *, signed: bool) -> None:
         entry = self.by_id.get(model_id)
         if entry is None:
             entry = self.by_id[model_id] = IndexEntry(model_id, metadata)
@@ -128,10 +131,13 @@ class ModelIndex:
             self._put_version(entry)
         else:
             self.active_count -= entry.active
+            self.unsigned_count -= not entry.signed
         entry.active = metadata["status"] == "active"
         entry.tags = tuple(map(intern, metadata["tags"]))
         entry.decision = metadata.get("decision")  # nothing else of it ever changes
+        entry.signed = signed
         self.active_count += entry.active
+        self.unsigned_count += not signed
         latest = self.latest_active.get(entry.name)
         if entry.active and (latest is None or latest.version < entry.version):
             self.latest_active[entry.name] = entry

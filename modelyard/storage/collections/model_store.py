@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,11 +23,11 @@ from modelyard.schemas import (
     Tracking,
     check_name,
 )
-from modelyard.storage.artifacts.environment import check_environment
-from modelyard.storage.artifacts.estimators import unpickle
-from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, ESTIMATOR_FILE
+from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE
 from modelyard.storage.collections import history
+from modelyard.storage.collections.audit import AuditCollection
 from modelyard.storage.collections.cursors import decode_cursor, encode_cursor
+from modelyard.storage.collections.model_contents import ModelContents
 from modelyard.storage.collections.model_index import ModelIndex
 from modelyard.storage.collections.models import (
     MODELS,
@@ -36,6 +35,7 @@ from modelyard.storage.collections.models import (
     description_file,
     model_document,
     model_record,
+    named,
     new_record,
     next_version,
 )
@@ -45,22 +45,25 @@ from modelyard.storage.collections.resolving import (
     find,
     find_active,
     gone_id,
-    not_found,
 )
-from modelyard.storage.protocols import ArtifactGone, Artifacts, Documents, StoredFile, Transaction
+from modelyard.storage.collections.signatures import Signatures
+from modelyard.storage.protocols import Artifacts, Documents, StoredFile, Transaction
 
 _CHECK_LOCK_TIMEOUT_S = 1.0
 
+_VERBS = {"edit": "update_model", "decision": "set_decision"}
+"""The verbs, if a history has other words for them."""
 
-class ModelStore:
+
+class ModelStore(ModelContents):
     """The models of one yard, shared by threads and processes.
 
     Every use raises Unavailable if documents or artifacts cannot be read or written, DataLoss if they do not match
     their checksums. A `reference` is a model id, a name (its latest active version) or `name:version`. One that means
     nothing raises ModelNotFound, one of another form InvalidRequest.
 
-    `index` observes `documents`. With `tracked`, every new model is marked as one that an experiment tracker has yet to
-    be told of.
+    `index` observes `documents`, `audit` is told of every change. With `tracked`, every new model is marked as one that
+    an experiment tracker has yet to be told of. What is published is signed by `signatures`.
     """
 
     def __init__(
@@ -68,18 +71,17 @@ class ModelStore:
         documents: Documents,
         artifacts: Artifacts,
         index: ModelIndex,
+        signatures: Signatures,
+        audit: AuditCollection,
         *,
         lock_timeout_s: float = 10.0,
         allow_version_skew: bool = False,
         tracked: bool = False,
     ) -> None:
-        self._documents = documents
-        self._artifacts = artifacts
-        self._index = index
+        super().__init__(documents, artifacts, index, signatures, allow_version_skew=allow_version_skew)
+        self._audit = audit
         self._tracking = Tracking(status="pending") if tracked else Tracking()
         self._check_timeout_s = min(lock_timeout_s, _CHECK_LOCK_TIMEOUT_S)
-        self._allow_version_skew = allow_version_skew
-        self._damaged: dict[str, str] = {}
 
     def publish(
         self,
@@ -89,17 +91,20 @@ class ModelStore:
         *,
         name: str | None = None,
         decision: ResolvedDecision | None = None,
+        by: str | None = None,
+        job_id: str | None = None,
         also: Callable[[Transaction, ModelRecord], None] | None = None,
     ) -> ModelRecord:
         """Store a new model as the next version of its name, which is made from its class and id if it has none.
 
-        `decision` is the one that it obeys at first.
+        `decision` is the one that it obeys at first. `by` is who ordered it (None: who calls), in the job `job_id`.
         `write_model_files` wrote its files into `folder`, which becomes the model's. `also` puts what belongs to it
         into the same transaction; if it raises, nothing is stored.
         """
         model_id = str(uuid_utils.uuid7())
         name = _checked_name(name, description.model_class_key, model_id)
-        record = new_record(description, model_id, name, 0, files).with_metadata(decision=decision)
+        record = self._signatures.sign(new_record(description, model_id, name, 0, files))
+        record = record.with_metadata(decision=decision, created_by=calls.who().name if by is None else by)
         self._artifacts.stage(folder, {DESCRIPTION_FILE: description_file(record)})
         transaction = self._documents.transaction()
         try:
@@ -109,6 +114,8 @@ class ModelStore:
                 if also is not None:
                     also(transaction, record)
                 transaction.before_commit(lambda: self._artifacts.adopt(model_id, folder))
+                what = named(record) if job_id is None else {**named(record), "job_id": job_id}
+                self._audit.note(transaction, "publish", what, by)
             return record
         finally:
             if not transaction.may_be_stored:
@@ -157,6 +164,13 @@ class ModelStore:
         with self._documents.reading():
             return self._index.count_active(who.sees) if who.limited else self._index.active_count
 
+    def unsigned(self) -> str:
+        """Return in words how many models, deleted ones too, have no signature; empty if none is asked for."""
+        with self._documents.reading():
+            count = self._index.unsigned_count if self._signatures.are_asked_for else 0
+        said = "1 model is" if count == 1 else f"{count:,} models are"
+        return f"{said} not signed, so not used: see `modelyard sign`" if count else ""
+
     def set_status(self, reference: str, status: Status) -> ModelRecord:
         """Soft-delete or restore a model; nothing changes if that is its status already.
 
@@ -172,7 +186,7 @@ class ModelStore:
                 _check_has_no_alias(record)
                 tracking = history.to_be_told(record.metadata.tracking)
                 verb: EventVerb = "restore" if status == "active" else "delete"
-                record = _changed(transaction, record, verb, status=status, tracking=tracking)
+                record = self._changed(transaction, record, verb, status=status, tracking=tracking)
         return record
 
     def update(self, reference: str, tags: list[str] | None, description: str | None) -> ModelRecord:
@@ -183,7 +197,7 @@ class ModelStore:
             new = {name: value for name, value in said.items() if value not in (None, getattr(record.metadata, name))}
             if new:
                 tracking = history.to_be_told(record.metadata.tracking)
-                record = _changed(transaction, record, "edit", **new, tracking=tracking)
+                record = self._changed(transaction, record, "edit", **new, tracking=tracking)
         return record
 
     def set_decision(self, reference: str, decision: ResolvedDecision) -> ModelRecord:
@@ -191,7 +205,7 @@ class ModelStore:
         with self._documents.transaction() as transaction:
             record = self._record(find_active(self._index, reference).model_id)
             if record.metadata.decision != decision:
-                record = _changed(transaction, record, "decision", decision=decision)
+                record = self._changed(transaction, record, "decision", decision=decision)
         return record
 
     def delete_for_good(self, reference: str) -> None:
@@ -200,6 +214,7 @@ class ModelStore:
             record = self._record(find(self._index, parse_reference(reference)).model_id)
             _check_has_no_alias(record)
             history.bury(transaction, record, "delete", datetime.now(UTC))
+            self._audit.note(transaction, "delete_for_good", named(record))
         self._artifacts.remove(record.metadata.model_id)
 
     def history(self, reference: str) -> ModelHistory:
@@ -210,40 +225,6 @@ class ModelStore:
             gone = gone_id(self._index, meant)
             model_id = find(self._index, meant).model_id if gone is None else gone
             return history.read(self._documents, model_id)
-
-    def read_file(self, record: ModelRecord, file: str) -> bytes:
-        """Return the content of one of a model's files, after its checksum held.
-
-        Raises ModelNotFound if the model was deleted for good meanwhile.
-        """
-        with self._noting_damage(record):
-            return self._artifacts.read(record.metadata.model_id, file, _stored_file(record, file))
-
-    def file_path(self, record: ModelRecord, file: str) -> Path:
-        """Return the path of one of a model's files, after its checksum held. Raises like `read_file`."""
-        with self._noting_damage(record):
-            return self._artifacts.verify(record.metadata.model_id, file, _stored_file(record, file))
-
-    def load_estimator(self, record: ModelRecord, libraries: tuple[str, ...]) -> Any:
-        """Return a model's fitted estimator, whose class comes from these distributions.
-
-        It is unpickled only after its environment and its checksum were found right. Raises EnvironmentMismatch.
-        """
-        model = f"model {record.metadata.model_id}"
-        made_in = record.metadata.environment
-        check_environment(model, made_in, libraries, allow_version_skew=self._allow_version_skew)
-        return unpickle(self.read_file(record, ESTIMATOR_FILE), model)
-
-    def damaged(self) -> list[str]:
-        """Return what was found damaged in reading models that are still named, in words."""
-        sees = calls.who().sees
-        with self._documents.reading():
-            named = self._index.by_id
-            return [
-                what
-                for model_id, what in list(self._damaged.items())
-                if model_id in named and sees(named[model_id].name)
-            ]
 
     def check(self) -> None:
         """Raise Unavailable with the reason if documents or artifacts cannot be read or written now."""
@@ -257,42 +238,21 @@ class ModelStore:
         """Let go of what is open."""
         self._documents.close()
 
+    def _changed(self, transaction: Transaction, record: ModelRecord, verb: EventVerb, **new: Any) -> ModelRecord:
+        """Store a change of a model's metadata, with its event and its entry in the audit."""
+        now = datetime.now(UTC)
+        record = record.with_metadata(**new, updated_at=now)
+        transaction.put(MODELS, record.metadata.model_id, model_document(record))
+        history.note(transaction, record, verb, now)
+        self._audit.note(transaction, _VERBS.get(verb, verb), named(record))
+        return record
+
     def _record(self, model_id: str) -> ModelRecord:
         return self._with_aliases(_record(model_id, self._documents.raw(MODELS, model_id)))
 
     def _with_aliases(self, record: ModelRecord) -> ModelRecord:
         aliases = self._index.aliases.of_model(record.metadata.name, record.metadata.model_id)
         return record.with_metadata(aliases=aliases) if aliases else record
-
-    @contextmanager
-    def _noting_damage(self, record: ModelRecord) -> Iterator[None]:
-        model_id = record.metadata.model_id
-        try:
-            yield
-        except ArtifactGone as gone:
-            error = self._missing(model_id, str(gone))
-            if isinstance(error, DataLoss):
-                self._damaged[model_id] = error.detail
-            raise error from None
-        except DataLoss as error:
-            self._damaged[model_id] = error.detail
-            raise
-        self._damaged.pop(model_id, None)
-
-    def _missing(self, model_id: str, path: str) -> ModelNotFound | DataLoss:
-        with self._documents.reading():
-            if model_id in self._index.by_id:
-                return DataLoss(f"{path} is missing, which model {model_id} needs")
-            return not_found(self._index, model_id)
-
-
-def _changed(transaction: Transaction, record: ModelRecord, verb: EventVerb, **new: Any) -> ModelRecord:
-    """Store a change of a model's metadata, with its event."""
-    now = datetime.now(UTC)
-    record = record.with_metadata(**new, updated_at=now)
-    transaction.put(MODELS, record.metadata.model_id, model_document(record))
-    history.note(transaction, record, verb, now)
-    return record
 
 
 def _check_has_no_alias(record: ModelRecord) -> None:
@@ -309,13 +269,6 @@ def _record(model_id: str, raw: bytes | None) -> ModelRecord:
     if raw is None:
         raise ModelNotFound(f"there is no model with id {model_id}")
     return model_record(model_id, raw)
-
-
-def _stored_file(record: ModelRecord, file: str) -> StoredFile:
-    try:
-        return record.files[file]
-    except KeyError:
-        raise InvalidRequest(f"a model has no file {file!r}; it has: {', '.join(record.files)}") from None
 
 
 def _checked_name(name: str | None, model_class_key: str, model_id: str) -> str:

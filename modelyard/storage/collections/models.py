@@ -7,14 +7,14 @@ a model deleted for good; `events` by model id and number.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
 from modelyard.errors import DataLoss
-from modelyard.schemas import Artifact, ModelDescription, ModelMetadata
+from modelyard.schemas import Artifact, ModelDescription, ModelMetadata, is_model_id
 from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, ESTIMATOR_FILE
 from modelyard.storage.protocols import Collections, StoredFile, Transaction
 from modelyard.storage.sealing import is_sealed, seal
@@ -27,18 +27,23 @@ EVENTS = "events"
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """A stored model: its metadata, and what each of its files must be."""
+    """A stored model: its metadata, what each of its files must be, and its signature if it has one."""
 
     metadata: ModelMetadata
     files: Mapping[str, StoredFile]
+    signature: str | None = None
 
     def with_metadata(self, **changed: Any) -> ModelRecord:
         """Return the record with some of its metadata changed."""
-        return ModelRecord(self.metadata.model_copy(update=changed), self.files)
+        return replace(self, metadata=self.metadata.model_copy(update=changed))
 
 
 def new_record(
-    description: ModelDescription, model_id: str, name: str, version: int, files: Mapping[str, StoredFile]
+    description: ModelDescription,
+    model_id: str,
+    name: str,
+    version: int,
+    files: Mapping[str, StoredFile],
 ) -> ModelRecord:
     """Make the record of a new model."""
     estimator = files[ESTIMATOR_FILE]
@@ -53,23 +58,36 @@ def new_record(
     return ModelRecord(metadata, dict(files))
 
 
+def named(record: ModelRecord) -> dict[str, str]:
+    """Return what the audit says of a model: which one it is."""
+    model = record.metadata
+    return {"model": f"{model.name}:{model.version}", "model_id": model.model_id}
+
+
 def model_document(record: ModelRecord) -> dict[str, Any]:
     """Write a record as a document."""
     return {
         "metadata": record.metadata.model_dump(mode="json", exclude={"message", "aliases"}),
         "files": {name: {"sha256": file.sha256, "bytes": file.bytes} for name, file in record.files.items()},
+        **({} if record.signature is None else {"signature": record.signature}),
     }
 
 
 def model_record(model_id: str, raw: bytes) -> ModelRecord:
-    """Read a record from a document's JSON. Raises DataLoss if it is none."""
+    """Read a record from a document's JSON. Raises DataLoss if it is none, or is another model's."""
     try:
         document = orjson.loads(raw)
         metadata = ModelMetadata.model_validate(document["metadata"])
         files = {name: StoredFile(file["sha256"], file["bytes"]) for name, file in document["files"].items()}
+        files[ESTIMATOR_FILE]  # every model has one
+        signature = document.get("signature")
     except (ValidationError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataLoss(f"the document of model {model_id} is damaged: {error}") from error
-    return ModelRecord(metadata, files)
+    if metadata.model_id != model_id or not is_model_id(model_id):
+        raise DataLoss(f"the document of model {model_id} is damaged: it is that of {metadata.model_id}")
+    if not isinstance(signature, str | None):
+        raise DataLoss(f"the document of model {model_id} is damaged: its signature is no text")
+    return ModelRecord(metadata, files, signature)
 
 
 def description_file(record: ModelRecord) -> bytes:

@@ -204,6 +204,7 @@ class Transaction:
         self._changes: Changes = {}
         self._steps: list[Callable[[], None]] = []
         self.may_be_stored = False
+        self.number = 0
 
     def get(self, collection: str, key: str) -> dict[str, Any] | None:
         place = (collection, key)
@@ -233,6 +234,7 @@ class Transaction:
             self._reading = stack.enter_context(ExitStack())
             self._reading.callback(database._state.mutex.release)
             database._state.catch_up()
+            self.number = database._state.reader.seq + 1
             self._held = stack.pop_all()
         return self
 

@@ -19,7 +19,15 @@ from modelyard.errors import InvalidRequest, Unavailable
 from modelyard.storage.files import sync_folder, unavailable
 from modelyard.storage.line_file import LineFile
 from modelyard.storage.protocols import SeriesEntry
-from modelyard.storage.series.stream_file import content_of, day_of, is_stream, mended, read_lines
+from modelyard.storage.series.stream_file import (
+    content_of,
+    day_of,
+    entries_of,
+    is_stream,
+    mended,
+    names_of,
+    read_lines,
+)
 from modelyard.storage.series.writer import StreamWriter
 
 
@@ -56,15 +64,15 @@ class SeriesFolder:
     def drop(self, stream: str, before: datetime) -> None:
         folder, first = self._folder(stream), before.astimezone(UTC).date()
         with unavailable(f"remove files of {folder}"):
-            for name in _names(folder):
+            for name in names_of(folder):
                 if (day := day_of(name)) is not None and day < first:
                     _remove(folder / name)
 
     def files(self) -> list[str]:
         """Return the files of all streams."""
         with unavailable(f"read {self._path}"):
-            streams = filter(is_stream, _entries_of(self._path))
-            return [f"{stream}/{name}" for stream in streams for name in _names(self._path / stream)]
+            streams = filter(is_stream, entries_of(self._path))
+            return [f"{stream}/{name}" for stream in streams for name in names_of(self._path / stream)]
 
     def is_empty(self, file: str) -> bool:
         """Whether not one entry stands in a file. Raises DataLoss if its beginning is damaged."""
@@ -111,24 +119,12 @@ class SeriesFolder:
 
 def _entries(folder: Path, since: datetime, until: datetime) -> Iterator[SeriesEntry]:
     with unavailable(f"read {folder}"):
-        for day, names in groupby(_names(folder), key=day_of):
+        for day, names in groupby(names_of(folder), key=day_of):
             if day is None or not since.date() <= day <= until.date():
                 continue
             for line in heapq.merge(*(read_lines(folder / name) for name in names), key=attrgetter("at")):
                 if since <= line.at < until:
                     yield from (SeriesEntry(line.at, fields) for fields in line.entries)
-
-
-def _names(folder: Path) -> list[str]:
-    """Return the names of a stream's files, by day."""
-    return [name for name in _entries_of(folder) if day_of(name) is not None]
-
-
-def _entries_of(folder: Path) -> list[str]:
-    try:
-        return sorted(path.name for path in folder.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 def _remove(path: Path, unless: Callable[[], bool] = lambda: False) -> None:

@@ -55,13 +55,26 @@ def day_of(name: str) -> date | None:
         return None
 
 
+def names_of(folder: Path) -> list[str]:
+    """Return the names of a stream's files, by day."""
+    return [name for name in entries_of(folder) if day_of(name) is not None]
+
+
+def entries_of(folder: Path) -> list[str]:
+    """Return the names in a folder, in order; none if it is not there."""
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def encode_line(path: Path, number: int, at: datetime, entries: Iterable[Mapping[str, Any]]) -> bytes:
     """Write a line, without its newline, for the file `path`. Raises InvalidRequest if the entries are no JSON."""
     try:
         line = orjson.dumps({"n": number, "at": at.isoformat(timespec="microseconds"), "entries": list(entries)})
     except TypeError as error:
         raise InvalidRequest(f"entries of {path.parent.name!r} cannot be written as JSON: {error}") from error
-    return seal(line, _key(path))
+    return seal(line, key_of(path))
 
 
 def read_lines(path: Path) -> Iterator[Line]:
@@ -70,7 +83,7 @@ def read_lines(path: Path) -> Iterator[Line]:
     One whose writer is still at work on it is left out. A file that is gone has none. Raises DataLoss naming file and
     line, Unavailable if the file was mended meanwhile, OSError.
     """
-    key, number, offset = _key(path), 0, 0
+    key, number, offset = key_of(path), 0, 0
     identity: Identity | None = None
     while True:
         try:
@@ -88,7 +101,7 @@ def read_lines(path: Path) -> Iterator[Line]:
             if not is_sealed(line, key):
                 raise DataLoss(f"{where} is damaged: its checksum does not hold")
             number, offset = number + 1, offset + len(raw)
-            yield _decode(line, where, number)
+            yield decode_line(line, where, number)
         if not portion:
             return
 
@@ -102,13 +115,13 @@ def content_of(path: Path) -> bytes:
 
 def mended(path: Path) -> tuple[bytes, int]:
     """Return a file's content without what is damaged, and how many of its lines are. Raises OSError."""
-    key, damaged = _key(path), 0
+    key, damaged = key_of(path), 0
     whole: list[bytes] = []
     *lines, end = path.read_bytes().split(b"\n")
     for content in [*lines, end]:
         rest = content
         while found := sealed_beginning(rest, key):
-            line = _decode(found, str(path), None)
+            line = decode_line(found, str(path), None)
             whole.append(encode_line(path, len(whole) + 1, line.at, line.entries) + b"\n")
             rest = rest[len(found) + 1 :]  # a damaged newline stands between two lines
         damaged += bool(rest) and content is not end
@@ -148,7 +161,7 @@ def _whole(end: bytes, where: str, key: bytes) -> bytes:
     return whole
 
 
-def _decode(line: bytes, where: str, number: int | None) -> Line:
+def decode_line(line: bytes, where: str, number: int | None) -> Line:
     """Read a line that is_sealed. `number` is the one it must have (None: any)."""
     try:
         fields = orjson.loads(line)
@@ -159,5 +172,6 @@ def _decode(line: bytes, where: str, number: int | None) -> Line:
         raise DataLoss(f"{where}: not a line of a stream: {error}") from error
 
 
-def _key(path: Path) -> bytes:
+def key_of(path: Path) -> bytes:
+    """Return the key of a file's checksums."""
     return hashlib.blake2b(f"{path.parent.name}/{path.stem}".encode(), digest_size=32).digest()

@@ -10,8 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from modelyard.access.audit import Link
+from modelyard.access.signing import SigningKeys
+from modelyard.access.verification import NO_KEY, NOT_SIGNED, Flaw
 from modelyard.errors import DataLoss
 from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, REPORT_FILE, VALIDATION_FILE
+from modelyard.storage.collections.audit import link_in, verified
 from modelyard.storage.collections.models import (
     MODELS,
     TOMBSTONES,
@@ -21,6 +25,7 @@ from modelyard.storage.collections.models import (
     model_record,
     numbered_models,
 )
+from modelyard.storage.collections.signatures import Signatures
 from modelyard.storage.folder import Folder
 from modelyard.storage.protocols import ArtifactGone, Artifacts, Collections
 from modelyard.storage.sealing import is_sealed
@@ -36,11 +41,13 @@ Kind = Literal[
     "model",
     "report",
     "validation",
+    "signature",
     "description",
     "orphan",
     "leftover",
     "outbox",
     "series",
+    "audit",
 ]
 
 _MENDED_ALONE: dict[str, Kind] = {REPORT_FILE: "report", VALIDATION_FILE: "validation"}
@@ -80,13 +87,13 @@ class Examination:
         return all(finding.harmless or finding.done for finding in self.findings)
 
 
-def examine(root: Path, *, lock_timeout_s: float = 10.0) -> Examination:
-    """Examine a folder; servers go on meanwhile.
+def examine(root: Path, *, lock_timeout_s: float = 10.0, signing: SigningKeys | None = None) -> Examination:
+    """Examine a folder; servers go on meanwhile. With `signing` also whether the signatures hold.
 
     Raises NoYard if it holds neither a database nor models, Unavailable if it cannot be read, FailedPrecondition if a
     newer release wrote it.
     """
-    folder = Folder(root, lock_timeout_s)
+    folder = Folder(root, lock_timeout_s, signing=signing)
     folder.require_yard()
     with folder.locked(for_reading=True):
         # Folders are named and moved under the lock: what stands there unnamed now belongs to nobody.
@@ -97,13 +104,14 @@ def examine(root: Path, *, lock_timeout_s: float = 10.0) -> Examination:
     findings = [Finding("database", "db.jsonl", problem) for problem in database.damage]
     findings += _numbers(documents)
     for model_id, raw in documents.get(MODELS, {}).items():
-        findings += _model(artifacts, model_id, raw)
+        findings += _model(artifacts, Signatures(signing), model_id, raw)
     gone = [finding.model_id for finding in findings if finding.kind == "model"]
     if gone:
         findings = _without_deleted(folder, findings)
     findings += _unnamed(artifacts, folders, documents)
     findings += _outbox(folder.outbox)
     findings += _series(folder)
+    findings += _audit(folder, documents)
     return Examination(len(documents.get(MODELS, {})), findings)
 
 
@@ -148,12 +156,16 @@ def _numbers(documents: Collections) -> Iterator[Finding]:
             yield Finding("number", f"{name}:{version}", f"is the number of both {other} and {model_id}")
 
 
-def _model(artifacts: Artifacts, model_id: str, raw: bytes) -> Iterator[Finding]:
+def _model(artifacts: Artifacts, signatures: Signatures, model_id: str, raw: bytes) -> Iterator[Finding]:
     try:
         record = model_record(model_id, raw)
     except DataLoss as error:
         yield Finding("document", f"models/{model_id}", error.detail, model_id)
         return
+    if (problem := signatures.problem(record)) is not None:
+        yield Finding(
+            "signature", f"models/{model_id}", f"{record.metadata.name}:{record.metadata.version} {problem}", model_id
+        )
     for name, damage in damaged_files(artifacts, record):
         yield Finding(_MENDED_ALONE.get(name, "model"), _path(model_id, name), _problem(damage), model_id)
     try:
@@ -202,6 +214,25 @@ def _series(folder: Folder) -> Iterator[Finding]:
             series.check(file)
         except DataLoss as error:
             yield Finding("series", f"series/{file}", error.detail.partition(f"{file} ")[2])
+
+
+def audit_finding(flaw: Flaw) -> Finding:
+    """Return what is wrong with the audit as a finding."""
+    return Finding(
+        "signature" if flaw.problem == NOT_SIGNED else "audit", f"audit entries {flaw.numbers}", flaw.problem
+    )
+
+
+def _audit(folder: Folder, documents: Collections) -> Iterator[Finding]:
+    """Find entries of the audit that are missing or not what was written; signed ones only with a key."""
+
+    def end_now() -> Link | None:
+        with folder.locked(for_reading=True):
+            return link_in(salvage(folder.database).collections)
+
+    for flaw in verified(folder.ledger(), folder.signer, link_in(documents), end_now).flaws:
+        if flaw.problem != NO_KEY:
+            yield audit_finding(flaw)
 
 
 def _path(model_id: str, *name: str) -> str:

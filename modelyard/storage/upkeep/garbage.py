@@ -13,8 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from modelyard.access.signing import SigningKeys
 from modelyard.storage.collections import history
-from modelyard.storage.collections.models import MODELS, TOMBSTONES, ModelRecord, model_record
+from modelyard.storage.collections.models import MODELS, TOMBSTONES, ModelRecord, model_record, named
 from modelyard.storage.files import age_s, unavailable
 from modelyard.storage.folder import Folder
 from modelyard.storage.protocols import Documents, Transaction
@@ -41,13 +42,15 @@ def collect(
     orphans: bool = False,
     dry_run: bool = False,
     lock_timeout_s: float = 10.0,
+    signing: SigningKeys | None = None,
 ) -> list[Garbage]:
     """Remove models soft-deleted `retention_days` ago or earlier (None: never) and files of no model; servers go on.
 
     With `orphans` also whole models that no line of the database names. With `dry_run` only say what would go; a
-    read-only folder will do. Raises NoYard, DataLoss if the database is damaged or lost, Unavailable.
+    read-only folder will do. The audit, signed by `signing`, says what went. Raises NoYard, DataLoss if the database is
+    damaged or lost, Unavailable.
     """
-    folder = Folder(root, lock_timeout_s)
+    folder = Folder(root, lock_timeout_s, signing=signing)
     documents = folder.documents()
     collector = _Collector(folder, documents, dry_run=dry_run)
     try:
@@ -67,6 +70,7 @@ class _Collector:
         self._documents = documents
         self._dry_run = dry_run
         self._artifacts = folder.artifacts()
+        self._audit = folder.audit(documents)
 
     def deleted_before(self, limit: datetime) -> Iterator[Garbage]:
         with self._documents.reading():
@@ -111,7 +115,8 @@ class _Collector:
             if series.is_empty(file):
                 path = f"series/{file}"
                 yield Garbage("leftover", path, "entries that a crash cut short", self._size(path))
-                self._remove(partial(series.remove_empty, file))
+                with self._held():  # a ledger's file is made under the lock, and written to
+                    self._remove(partial(series.remove_empty, file))
 
     def _bury(self, model_id: str, limit: datetime) -> Iterator[Garbage]:
         with self._held() as transaction:
@@ -123,6 +128,7 @@ class _Collector:
             at = self._deleted_at(record)
             if transaction is not None:
                 history.bury(transaction, record, "gc", datetime.now(UTC))
+                self._audit.note(transaction, "gc", named(record))
         model, path = record.metadata, f"artifacts/{model_id}"
         found = Garbage("deleted", path, f"{model.name}:{model.version}, deleted {at:%Y-%m-%d %H:%M}", self._size(path))
         self._remove(partial(self._artifacts.remove, model_id))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from modelyard.storage.files import make_folder, sync_folder, unavailable, write_new_file
+from modelyard.storage.files import make_folder, replace_file, sync_folder, unavailable, write_new_file
 
 
 class Quarantine:
@@ -63,11 +63,7 @@ class Quarantine:
         path = self._root / what
         self.copy(what)
         with unavailable(f"write {path}"):
-            temporary = path.with_suffix(".new")
-            temporary.unlink(missing_ok=True)
-            write_new_file(temporary, content)
-            temporary.replace(path)
-            sync_folder(path.parent)
+            replace_file(path, content)
 
     def _target(self, what: str) -> Path:
         target = self._root / self.path(what)

@@ -11,10 +11,16 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import orjson
+
+from modelyard.access.audit import deed
+from modelyard.access.signing import SigningKeys
+from modelyard.access.verification import ENTRIES, LOST, NO_KEY, NOT_SIGNED, REPAIR
 from modelyard.errors import DataLoss
 from modelyard.schemas import Report
 from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, REPORT_FILE, VALIDATION_FILE
 from modelyard.storage.collections import history
+from modelyard.storage.collections.audit import AUDIT, END, last_entry, link_in
 from modelyard.storage.collections.models import (
     MODELS,
     TOMBSTONES,
@@ -22,10 +28,12 @@ from modelyard.storage.collections.models import (
     description_file,
     model_document,
     model_record,
+    named,
     next_version,
     numbered_models,
     put_last_version,
 )
+from modelyard.storage.collections.signatures import Signatures
 from modelyard.storage.documents import compaction
 from modelyard.storage.files import unavailable
 from modelyard.storage.folder import Folder
@@ -33,22 +41,26 @@ from modelyard.storage.protocols import StoredFile, Transaction, stored
 from modelyard.storage.upkeep import doctor
 from modelyard.storage.upkeep.doctor import Examination, Finding
 from modelyard.storage.upkeep.quarantine import Quarantine
-from modelyard.storage.upkeep.salvage import salvage
+from modelyard.storage.upkeep.salvage import Salvaged, salvage
+
+_DATABASE_LOST = "the database was written anew from what was whole; what entries before tell of may be lost"
 
 
-def repair(root: Path, *, lock_timeout_s: float = 10.0) -> Examination:
+def repair(root: Path, *, lock_timeout_s: float = 10.0, signing: SigningKeys | None = None) -> Examination:
     """Examine a folder and mend it as far as possible; servers may go on meanwhile.
 
+    A model that goes on with other files is signed anew if its signature held; without `signing` it has none then.
     Raises NoYard if it holds neither a database nor models, Unavailable if it cannot be read or written,
     FailedPrecondition if a newer release wrote it.
     """
-    return _Repair(root, lock_timeout_s).run()
+    return _Repair(root, lock_timeout_s, signing).run()
 
 
 class _Repair:
-    def __init__(self, root: Path, lock_timeout_s: float) -> None:
-        self._folder = Folder(root, lock_timeout_s)
-        self._examine = partial(doctor.examine, root, lock_timeout_s=lock_timeout_s)
+    def __init__(self, root: Path, lock_timeout_s: float, signing: SigningKeys | None) -> None:
+        self._folder = Folder(root, lock_timeout_s, signing=signing)
+        self._signatures = Signatures(signing)
+        self._examine = partial(doctor.examine, root, lock_timeout_s=lock_timeout_s, signing=signing)
         self._now = datetime.now(UTC)
         self._aside = Quarantine(root, self._now)
 
@@ -57,6 +69,7 @@ class _Repair:
         done = self._mend_database()
         self._artifacts = self._folder.artifacts()
         self._database = self._folder.documents()
+        self._audit = self._folder.audit(self._database)
         try:
             steps: dict[str, Callable[[Finding], Finding]] = {
                 "document": self._drop_document,
@@ -68,6 +81,9 @@ class _Repair:
                 "outbox": self._set_record_aside,
                 "series": self._mend_series,
             }
+            if done:
+                self._audit.keep([deed(REPAIR, {"problem": _DATABASE_LOST})])
+            done += self._go_on_with_audit()  # before anything is added to it
             # Twice: a document that was dropped leaves a folder that may be brought back.
             for _ in range(2):
                 done += self._mend_numbers()  # before numbers are given out
@@ -78,6 +94,7 @@ class _Repair:
                         done.append(steps[finding.kind](finding))
                         if finding.kind == "model":
                             set_aside.add(finding.model_id)
+            done += self._note_flaws()
             left = self._examine()
             return Examination(left.models, [*done, *left.findings])
         finally:
@@ -90,12 +107,20 @@ class _Repair:
             found = salvage(path)
             if not found.damage:
                 return []
+            self._keep_entries(found)
             with unavailable(f"repair {path}"):
                 self._aside.copy(path.name)
                 compaction.write(path, found.collections, found.seq)
         kept = f"written anew from what was whole; the old one is {self._aside.path(path.name)}"
         said = kept if self._aside.has(path.name) else "begun anew"
         return [Finding("database", path.name, problem, done=said) for problem in found.damage]
+
+    def _keep_entries(self, found: Salvaged) -> None:
+        """Let the documents that are left know of all entries of the audit, and give no number of theirs out again."""
+        last = last_entry(self._folder.ledger(), link_in(found.collections))
+        if last is not None:
+            found.collections.setdefault(AUDIT, {})[END] = orjson.dumps(last.end)
+            found.seq = max(found.seq, last.transaction)
 
     def _mend_numbers(self) -> Iterator[Finding]:
         """Move counters up to the versions there are."""
@@ -105,6 +130,7 @@ class _Repair:
                 with self._database.transaction() as transaction:
                     last = self._last_version(finding.what)
                     put_last_version(transaction, finding.what, last)
+                    self._audit.note(transaction, REPAIR, {"name": finding.what})
                 yield finding.mended(f"moved to {last}")
 
     def _last_version(self, name: str) -> int:
@@ -116,6 +142,7 @@ class _Repair:
         with self._database.transaction() as transaction:
             raw = self._database.raw(MODELS, finding.model_id)
             transaction.remove(MODELS, finding.model_id)
+            self._audit.note(transaction, REPAIR, {"model_id": finding.model_id})
             transaction.before_commit(lambda: self._aside.write(finding.what, raw or b""))
         self._database.compact()  # the line that put it stops every reader who keeps an index
         return finding.mended(f"set aside as {self._aside.path(finding.what)}")
@@ -126,6 +153,7 @@ class _Repair:
             if record is None or not any(doctor.damaged_files(self._artifacts, record)):
                 return finding.mended("is right by now")
             history.bury(transaction, record, "repair", self._now)
+            self._audit.note(transaction, REPAIR, named(record))
             what = f"artifacts/{record.metadata.model_id}"
             described = {DESCRIPTION_FILE: description_file(record)}
             transaction.before_commit(lambda: self._aside.move(what, described))
@@ -156,9 +184,10 @@ class _Repair:
         return finding.mended(f"the model goes on without its validation predictions; {self._old(finding)}")
 
     def _put_files(self, transaction: Transaction, record: ModelRecord, files: Mapping[str, StoredFile]) -> ModelRecord:
-        rebuilt = replace(record, files=files).with_metadata(updated_at=self._now)
+        rebuilt = self._signatures.sign_like(record, replace(record, files=files)).with_metadata(updated_at=self._now)
         transaction.put(MODELS, record.metadata.model_id, model_document(rebuilt))
         history.note(transaction, rebuilt, "repair", self._now)
+        self._audit.note(transaction, REPAIR, named(rebuilt))
         return rebuilt
 
     def _old(self, finding: Finding) -> str:
@@ -197,17 +226,35 @@ class _Repair:
     def _mend_series(self, finding: Finding) -> Finding:
         """Put a file of the whole lines in the place of one that has damaged ones."""
         series, file = self._folder.series(), finding.what.removeprefix("series/")
-        with series.held(file):
+        with self._folder.locked(), series.held(file):
             content, damaged = series.mended(file)
             self._aside.replace(finding.what, content)
         old = self._aside.path(finding.what)
         return finding.mended(f"written anew of its whole lines ({damaged} were damaged); the old one is {old}")
+
+    def _go_on_with_audit(self) -> Iterator[Finding]:
+        """Keep the entries of transactions that the database has lost, and go on behind them."""
+        for flaw in self._audit.verify().flaws:
+            if flaw.problem == LOST:
+                with self._database.transaction() as transaction:
+                    self._audit.go_on_from_last(transaction)
+                    what = {"problem": f"transactions that entries {flaw.numbers} tell of are lost"}
+                    self._audit.keep_in(transaction, [deed(REPAIR, what)])
+                yield doctor.audit_finding(flaw).mended("they stay, and the audit goes on behind them")
+
+    def _note_flaws(self) -> Iterator[Finding]:
+        """Have the audit say of itself what is wrong with it: nothing can bring that back."""
+        for flaw in self._audit.verify().flaws:
+            if flaw.problem not in (NO_KEY, NOT_SIGNED):
+                self._audit.keep([deed(REPAIR, {ENTRIES: flaw.numbers, "problem": flaw.problem})])
+                yield doctor.audit_finding(flaw).mended("the audit says so of itself from now on")
 
     def _named_again(self, transaction: Transaction, record: ModelRecord) -> ModelRecord:
         version = next_version(transaction, record.metadata.name)
         record = record.with_metadata(version=version, status="deleted", updated_at=self._now)
         transaction.put(MODELS, record.metadata.model_id, model_document(record))
         history.note(transaction, record, "repair", self._now)
+        self._audit.note(transaction, REPAIR, named(record))
         return record
 
     def _record(self, finding: Finding) -> ModelRecord | None:

@@ -142,9 +142,9 @@ def test_a_database_cut_at_a_lines_end_is_seen_by_the_models_it_lost(
     lost = records[2].metadata
     examination = examine(storage_dir)
     assert not examination.is_sound
-    assert found(examination) == [("orphan", f"artifacts/{lost.model_id}")]
+    assert found(examination) == [("orphan", f"artifacts/{lost.model_id}"), ("audit", "audit entries 3-4")]
     mended = repair(storage_dir)
-    assert "brought back as churn:3, deleted" in (mended.findings[0].done or "")
+    assert "brought back as churn:3, deleted" in (mended.findings[1].done or "")
     assert served(storage_dir) == {"churn:1": "active", "churn:2": "active", "churn:3": "deleted"}
     store = open_store(storage_dir)
     back = store.set_status("churn:3", "active").metadata

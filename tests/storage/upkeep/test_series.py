@@ -35,7 +35,7 @@ def numbers(series: SeriesFolder) -> list[Any]:
 
 
 def file_of(root: Path) -> Path:
-    (file,) = root.glob("series/*/*.jsonl")
+    (file,) = root.glob("series/outcomes/*.jsonl")
     return file
 
 
@@ -103,7 +103,7 @@ def test_gc_removes_files_without_an_entry(storage_dir: Path, series: SeriesFold
     for dry_run in (True, False):
         garbage = collect(storage_dir, dry_run=dry_run)
         assert [(found.kind, found.bytes) for found in garbage] == [("leftover", 0), ("leftover", 11)]
-        assert len(list(storage_dir.glob("series/*/*"))) == (3 if dry_run else 1)
+        assert len(list(storage_dir.glob("series/outcomes/*"))) == (3 if dry_run else 1)
     assert numbers(series) == [0, 1, 2]
 
 

@@ -1,0 +1,80 @@
+"""Sign the models of a folder, after a person looked at what is signed. Nothing is unpickled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelyard.access.signing import SigningKeys
+from modelyard.errors import FailedPrecondition
+from modelyard.references import parse_reference
+from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, ESTIMATOR_FILE
+from modelyard.storage.collections.model_index import ModelIndex
+from modelyard.storage.collections.models import MODELS, ModelRecord, description_file, model_document, model_record
+from modelyard.storage.collections.resolving import find
+from modelyard.storage.collections.signatures import Signatures, signed_part
+from modelyard.storage.files import replace_file, unavailable
+from modelyard.storage.folder import Folder
+
+
+@dataclass(frozen=True, slots=True)
+class ToSign:
+    """A model as a person is shown it, and why it is to be signed."""
+
+    record: ModelRecord
+    why: str
+
+    @property
+    def sha256(self) -> str:
+        """The checksum by which the artifact is read; that of the metadata is for show."""
+        return self.record.files[ESTIMATOR_FILE].sha256
+
+
+class Signing:
+    """Finds and signs models of one folder, while servers go on. Close it.
+
+    Raises NoYard if the folder is no yard, DataLoss if its database is damaged, Unavailable if it cannot be used.
+    """
+
+    def __init__(self, root: Path, keys: SigningKeys, *, lock_timeout_s: float = 10.0) -> None:
+        folder = Folder(root, lock_timeout_s)
+        self._index = ModelIndex()
+        self._documents = folder.documents(self._index)
+        self._artifacts = folder.artifacts().path
+        self._signatures = Signatures(keys)
+
+    def to_sign(self, references: Sequence[str] | None) -> list[ToSign]:
+        """Return those of some models, None for all, that are not signed by the first key.
+
+        Raises ModelNotFound, InvalidRequest for what is no reference.
+        """
+        with self._documents.reading():
+            ids = self._index.by_id if references is None else dict.fromkeys(map(self._id_of, references))
+            records = [model_record(model_id, self._documents.raw(MODELS, model_id) or b"") for model_id in ids]
+        found = ((record, self._signatures.why_to_sign(record)) for record in records)
+        return [ToSign(record, why) for record, why in found if why is not None]
+
+    def sign(self, shown: ModelRecord) -> None:
+        """Sign a model as it was shown. Raises FailedPrecondition if it is another or none by now."""
+        model_id = shown.metadata.model_id
+        with self._documents.transaction() as transaction:
+            raw = self._documents.raw(MODELS, model_id)
+            record = None if raw is None else model_record(model_id, raw)
+            if record is None or signed_part(record) != signed_part(shown):
+                raise FailedPrecondition(f"model {model_id} is not what was shown any more; look at it again")
+            signed = self._signatures.sign(record)
+            transaction.put(MODELS, model_id, model_document(signed))
+            transaction.before_commit(lambda: self._describe(signed))
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self._documents.close()
+
+    def _id_of(self, reference: str) -> str:
+        return find(self._index, parse_reference(reference)).model_id
+
+    def _describe(self, record: ModelRecord) -> None:
+        path = self._artifacts / record.metadata.model_id / DESCRIPTION_FILE
+        with unavailable(f"write {path}"):
+            replace_file(path, description_file(record))
