@@ -91,6 +91,7 @@ def open_audit(settings: Settings) -> Iterator[AuditCollection]:
         settings.storage_dir,
         make=False,
         lock_timeout_s=settings.lock_timeout_s,
+        signing=read_signing_keys(settings.signing_key_file, settings.storage_dir),
         audit_days=settings.audit_days,
     )
     try:

@@ -11,11 +11,12 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import orjson
 
 from modelyard import calls
+from modelyard.access.signing import SigningKeys
 
 SERVER = "server"
 """The door of what a server does by itself, such as storing the model of a training that has ended."""
@@ -25,16 +26,6 @@ SIGNED = "signed:"
 
 Fields = dict[str, Any]
 """An entry as it is kept: the fields of `schemas.AuditEntry` in their order, moments as text."""
-
-
-class Signer(Protocol):
-    """What makes and knows signatures."""
-
-    def sign(self, data: bytes) -> str:
-        """Return a signature."""
-
-    def verify(self, data: bytes, signature: str) -> bool:
-        """Whether this is a signature of `data`."""
 
 
 class Link(NamedTuple):
@@ -69,7 +60,9 @@ def deed(verb: str, what: Mapping[str, str], by: str | None = None) -> Deed:
     return Deed(verb, what, call.caller, call.address, call.door, call.request_id)
 
 
-def chained(after: Link, deeds: Iterable[Deed], now: datetime, transaction: int, signer: Signer | None) -> list[Fields]:
+def chained(
+    after: Link, deeds: Iterable[Deed], now: datetime, transaction: int, signer: SigningKeys | None
+) -> list[Fields]:
     """Make entries of deeds, which go on from the end of the chain."""
     entries: list[Fields] = []
     previous = after.hash
@@ -105,8 +98,8 @@ def is_signed(entry: Fields) -> bool:
     return signature.startswith(SIGNED)
 
 
-def is_whole(entry: Fields, signer: Signer | None) -> bool:
-    """Whether an entry is what was sealed. Nobody can tell of a signed one without a signer."""
+def is_whole(entry: Fields, signer: SigningKeys | None) -> bool:
+    """Whether an entry is what was sealed. Nobody can tell of a signed one without keys."""
     body = orjson.dumps({name: value for name, value in entry.items() if name != "hash"})
     if not is_signed(entry):
         return bool(entry["hash"] == _digest(body))

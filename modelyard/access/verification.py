@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from modelyard.access.audit import START, Fields, Link, Signer, is_signed, is_whole
+from modelyard.access.audit import START, Fields, Link, is_signed, is_whole
+from modelyard.access.signing import SigningKeys
 
 PRUNE, REPAIR, SIGN = "prune_audit", "repair", "sign_audit"
 """The verbs of entries that speak of others: of those pruned, found wrong by a repair, accepted without signatures."""
@@ -60,7 +61,7 @@ class Verified:
 class Verification:
     """Takes the entries of an audit in order, then says what is wrong with them. `end` is what the yard knows of it."""
 
-    def __init__(self, end: Link | None, signer: Signer | None) -> None:
+    def __init__(self, end: Link | None, signer: SigningKeys | None) -> None:
         self._end = end or START
         self._signer = signer
         self._first, self._first_damage = 0, ""

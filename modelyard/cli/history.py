@@ -21,8 +21,8 @@ def history(ref: Ref, url: Url = None, storage: Storage = None, json: AsJson = F
     if json:
         screen.show_json(found.model_dump_json().encode())
         return
-    made = screen.table("when", "verb", "status after")
+    made = screen.table("when", "verb", "status after", "by")
     for event in found.events:
         verb = event.verb if event.decision is None else f"{event.verb}: {event.decision.in_words}"
-        screen.add_row(made, f"{event.at:%Y-%m-%d %H:%M:%S} UTC", verb, event.status)
+        screen.add_row(made, f"{event.at:%Y-%m-%d %H:%M:%S} UTC", verb, event.status, event.by or "")
     screen.show(f"{found.name}:{found.version} ({found.model_id})", made)

@@ -108,6 +108,7 @@ def gc(
         orphans=orphans,
         dry_run=dry_run,
         lock_timeout_s=settings.lock_timeout_s,
+        signing=keys_of(settings),
     )
     if json:
         show_json({"dry_run": dry_run, "garbage": found})

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from modelyard.cli.app import app
+from modelyard.schemas import KeyRequest
 from tests import doors
 from tests.storage_drafts import add_model, new_model, open_store
 
@@ -103,3 +104,45 @@ def test_a_folder_that_is_no_yard_has_no_audit(tmp_path: Path) -> None:
     for command in ([], ["verify"], ["sign"]):
         assert run(*command, "--storage", tmp_path / "none").exit_code == 2
     assert not (tmp_path / "none").exists()
+
+
+@pytest.fixture
+def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "signing.key"
+    path.write_text("k" * 40)
+    monkeypatch.setenv("MODELYARD_SIGNING_KEY_FILE", str(path))
+    return path
+
+
+def test_entries_from_before_the_key_are_signed_for_by_a_person(filled: Path, key_file: Path) -> None:
+    found = run("verify", "--storage", filled)
+    assert found.exit_code == 1
+    assert found.stdout.startswith("audit entries 1-5: not signed")
+    assert run("sign", "--storage", filled).exit_code == 0
+    assert document(run("verify", "--json", "--storage", filled)) | {"hash": ""} == {
+        "sound": True,
+        "entries": 6,
+        "first": 1,
+        "last": 6,
+        "hash": "",
+        "signed": 1,
+        "flaws": [],
+        "noted": [],
+    }
+
+
+def test_what_a_yard_with_a_key_writes_is_signed(storage_dir: Path, key_file: Path) -> None:
+    with doors.core(storage_dir) as core:
+        core.create_key(KeyRequest(name="crm", role="reader"))
+    found = run("verify", "--storage", storage_dir)
+    assert found.exit_code == 0
+    assert "every signature holds" in found.stdout
+    key_file.write_text("o" * 40)
+    assert run("verify", "--storage", storage_dir).stdout.startswith("audit entry 1: changed")
+
+
+def test_a_model_that_is_signed_later_is_an_entry(filled: Path, key_file: Path) -> None:
+    signed = CliRunner().invoke(app, ["sign", "churn:1", "--yes", "--storage", str(filled)])
+    assert signed.exit_code == 0
+    (entry,) = document(run("--verb", "sign", "--json", "--storage", filled))["entries"]
+    assert entry["what"]["model"] == "churn:1"

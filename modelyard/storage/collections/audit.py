@@ -16,7 +16,8 @@ from typing import Any
 
 import orjson
 
-from modelyard.access.audit import START, Deed, Fields, Link, Signer, chained, deed, end_of
+from modelyard.access.audit import START, Deed, Fields, Link, chained, deed, end_of
+from modelyard.access.signing import SigningKeys
 from modelyard.access.verification import ENTRIES, PRUNE, SIGN, Verification, Verified
 from modelyard.errors import DataLoss, InvalidRequest
 from modelyard.schemas import AuditEntry, AuditPage, AuditQuery
@@ -56,7 +57,7 @@ class AuditCollection:
         ledger: Ledger,
         *,
         days: int = 0,
-        signer: Signer | None = None,
+        signer: SigningKeys | None = None,
         clock: Callable[[], datetime] = _now,
     ) -> None:
         self._documents = documents
@@ -144,7 +145,7 @@ class AuditCollection:
         transaction.put(AUDIT, END, _document(AuditEnd(place, end_of(entries), now, pruned)))
 
 
-def verified(ledger: Ledger, signer: Signer | None, end: Link | None, now: Callable[[], Link | None]) -> Verified:
+def verified(ledger: Ledger, signer: SigningKeys | None, end: Link | None, now: Callable[[], Link | None]) -> Verified:
     """Hold a ledger's entries against each other and against its end; `now` returns the end after they were read."""
     verification = Verification(end, signer)
     for entries in ledger.forwards():

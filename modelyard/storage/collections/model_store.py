@@ -103,8 +103,9 @@ class ModelStore(ModelContents):
         """
         model_id = str(uuid_utils.uuid7())
         name = _checked_name(name, description.model_class_key, model_id)
-        record = self._signatures.sign(new_record(description, model_id, name, 0, files))
+        record = new_record(description, model_id, name, 0, files)
         record = record.with_metadata(decision=decision, created_by=calls.who().name if by is None else by)
+        record = self._signatures.sign(record)
         self._artifacts.stage(folder, {DESCRIPTION_FILE: description_file(record)})
         transaction = self._documents.transaction()
         try:

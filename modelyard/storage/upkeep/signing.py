@@ -11,7 +11,14 @@ from modelyard.errors import FailedPrecondition
 from modelyard.references import parse_reference
 from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, ESTIMATOR_FILE
 from modelyard.storage.collections.model_index import ModelIndex
-from modelyard.storage.collections.models import MODELS, ModelRecord, description_file, model_document, model_record
+from modelyard.storage.collections.models import (
+    MODELS,
+    ModelRecord,
+    description_file,
+    model_document,
+    model_record,
+    named,
+)
 from modelyard.storage.collections.resolving import find
 from modelyard.storage.collections.signatures import Signatures, signed_part
 from modelyard.storage.files import replace_file, unavailable
@@ -38,9 +45,10 @@ class Signing:
     """
 
     def __init__(self, root: Path, keys: SigningKeys, *, lock_timeout_s: float = 10.0) -> None:
-        folder = Folder(root, lock_timeout_s)
+        folder = Folder(root, lock_timeout_s, signing=keys)
         self._index = ModelIndex()
         self._documents = folder.documents(self._index)
+        self._audit = folder.audit(self._documents)
         self._artifacts = folder.artifacts().path
         self._signatures = Signatures(keys)
 
@@ -66,6 +74,7 @@ class Signing:
             signed = self._signatures.sign(record)
             transaction.put(MODELS, model_id, model_document(signed))
             transaction.before_commit(lambda: self._describe(signed))
+            self._audit.note(transaction, "sign", named(signed))
 
     def close(self) -> None:
         """Let go of the folder."""

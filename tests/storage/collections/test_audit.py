@@ -15,6 +15,7 @@ import orjson
 import pytest
 
 from modelyard.access.audit import Deed
+from modelyard.access.signing import SigningKeys
 from modelyard.access.verification import Verified
 from modelyard.errors import DataLoss, InvalidRequest, Unavailable
 from modelyard.schemas import AuditEntry, AuditQuery
@@ -33,17 +34,8 @@ JSON = object()
 Clock = Callable[[], datetime]
 
 
-class Keys:
-    """A signer that is known by its name."""
-
-    def __init__(self, name: str = "k") -> None:
-        self.name = name
-
-    def sign(self, data: bytes) -> str:
-        return f"{self.name}:{len(data)}:{sum(data)}"
-
-    def verify(self, data: bytes, signature: str) -> bool:
-        return signature == self.sign(data)
+KEYS = SigningKeys.from_secrets([b"x" * 32]).of("audit")
+OTHER_KEYS = SigningKeys.from_secrets([b"y" * 32]).of("audit")
 
 
 def clock(step: timedelta = timedelta(hours=1)) -> Clock:
@@ -52,7 +44,7 @@ def clock(step: timedelta = timedelta(hours=1)) -> Clock:
 
 
 def open_audit(
-    root: Path, ticks: Clock | None = None, *, days: int = 0, signer: Keys | None = None
+    root: Path, ticks: Clock | None = None, *, days: int = 0, signer: SigningKeys | None = None
 ) -> tuple[Database, AuditCollection]:
     database = Database(root / "db.jsonl")
     folder = LedgerFolder(root / "series" / "audit", root)
@@ -75,7 +67,7 @@ def ledger_files(root: Path) -> list[Path]:
     return sorted((root / "series" / "audit").glob("*.jsonl"))
 
 
-def verified(root: Path, signer: Keys | None = None) -> Verified:
+def verified(root: Path, signer: SigningKeys | None = None) -> Verified:
     database, audit = open_audit(root, signer=signer)
     try:
         return audit.verify()
@@ -235,7 +227,7 @@ def test_an_audit_without_entries_has_an_empty_page(tmp_path: Path) -> None:
 # Verification.
 
 
-def filled(root: Path, signer: Keys | None = None) -> Path:
+def filled(root: Path, signer: SigningKeys | None = None) -> Path:
     """Make an audit of ten entries in several files."""
     opened = open_audit(root, signer=signer)
     for n in range(10):
@@ -248,8 +240,8 @@ def lines_of(path: Path) -> list[bytes]:
     return path.read_bytes().splitlines(keepends=True)
 
 
-@pytest.mark.parametrize("signer", [None, Keys()], ids=["hashed", "signed"])
-def test_a_whole_audit_verifies(tmp_path: Path, signer: Keys | None) -> None:
+@pytest.mark.parametrize("signer", [None, KEYS], ids=["hashed", "signed"])
+def test_a_whole_audit_verifies(tmp_path: Path, signer: SigningKeys | None) -> None:
     found = verified(filled(tmp_path, signer), signer)
     assert (found.entries, found.signed, found.flaws) == (10, 10 if signer else 0, [])
 
@@ -292,12 +284,12 @@ def test_an_entry_that_is_changed_is_named(tmp_path: Path) -> None:
 
 
 def test_a_forged_chain_is_seen_by_who_has_the_key(tmp_path: Path) -> None:
-    filled(tmp_path, Keys())
+    filled(tmp_path, KEYS)
     forge(tmp_path, 4, key="somebody")
-    first = verified(tmp_path, Keys()).flaws[0]
+    first = verified(tmp_path, KEYS).flaws[0]
     assert (first.first, first.problem) == (4, "not signed; see `modelyard audit sign`")
     assert verified(tmp_path).flaws[0].problem == "signed, and no key is there to check it"
-    assert verified(tmp_path, Keys("other")).flaws[0].problem == "changed"
+    assert verified(tmp_path, OTHER_KEYS).flaws[0].problem == "changed"
 
 
 @pytest.mark.parametrize(
@@ -354,7 +346,7 @@ def test_a_database_that_was_taken_back_is_seen_and_its_entries_are_kept(tmp_pat
 
 def test_entries_before_the_key_count_once_somebody_has_signed_for_them(tmp_path: Path) -> None:
     filled(tmp_path)
-    database, audit = open_audit(tmp_path, lambda: START + timedelta(days=3), signer=Keys())
+    database, audit = open_audit(tmp_path, lambda: START + timedelta(days=3), signer=KEYS)
     change((database, audit), "signed")
     (flaw,) = audit.verify().flaws
     assert (flaw.first, flaw.last) == (1, 10)
@@ -363,7 +355,7 @@ def test_entries_before_the_key_count_once_somebody_has_signed_for_them(tmp_path
     assert audit.verify().signed == 2
     database.close()
     forge(tmp_path, 3, key="somebody")
-    assert verified(tmp_path, Keys()).flaws
+    assert verified(tmp_path, KEYS).flaws
 
 
 # Pruning.
