@@ -10,7 +10,9 @@ import httpx
 import pytest
 
 from modelyard.bootstrap import build
-from modelyard.schemas import AliasRequest, Evaluation, TrainRequest
+from modelyard.errors import FailedPrecondition, PermissionDenied
+from modelyard.rest_api.client import RestClient
+from modelyard.schemas import AliasRequest, Evaluation, KeyRequest, TrainRequest
 from modelyard.settings import Settings
 from tests import doors
 
@@ -77,10 +79,6 @@ def test_no_process_answers_by_the_old_version_after_a_move_has_returned(yard: P
 
 
 def test_a_protected_alias_is_moved_by_administrators_alone(yard: Path) -> None:
-    from modelyard.errors import PermissionDenied
-    from modelyard.rest_api.client import RestClient
-    from modelyard.schemas import KeyRequest
-
     with build(Settings(storage_dir=yard)) as core:
         keys = {role: core.create_key(KeyRequest(name=role, role=role)).key for role in ("trainer", "admin")}
         core.set_alias("churn", "live", AliasRequest(version=1))
@@ -96,3 +94,12 @@ def test_a_protected_alias_is_moved_by_administrators_alone(yard: Path) -> None:
         with RestClient(url, key=keys["admin"]) as admin:
             assert admin.set_alias("churn", "live", AliasRequest(version=2)).previous == 1
             assert admin.list_aliases("churn").aliases[0].by == "admin"
+
+
+def test_a_setting_of_another_default_alias_than_the_yard_has_is_refused(yard: Path) -> None:
+    with build(Settings(storage_dir=yard)) as core:
+        for _ in range(2):
+            core.take_default_alias("live")
+        assert core.get_default_alias().alias == "live"
+        with pytest.raises(FailedPrecondition, match="'next', but the yard's default alias is 'live'"):
+            core.take_default_alias("next")

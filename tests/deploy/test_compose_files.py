@@ -40,6 +40,7 @@ def test_the_examples_defaults_are_the_real_ones() -> None:
     for variable, default in re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", COMPOSE + CLEARML + TLS):
         assert variable == "CLEARML_WEB_HOST" or offered[variable] == default, variable
     examples = {"allowed_origins", "train_workers", "deleted_retention_days", "allowed_hosts", "root_path", "tracking"}
+    examples |= {"protected_aliases", "default_alias"}
     examples |= {"tls_cert_file", "tls_key_file", "tls_client_ca_file"}
     for name, field in Settings.model_fields.items():
         variable = f"MODELYARD_{name.upper()}"

@@ -57,7 +57,7 @@ class AliasCollection:
                     f"alias {alias!r} of {name!r} was expected {_at(request.expected)}, it is {_at(previous)}"
                 )
             if previous != request.version:
-                _put(transaction, name, alias, before["moves"], entry)
+                put_alias(transaction, name, alias, before["moves"], entry)
                 what = {"alias": f"{name}@{alias}", "model": f"{name}:{entry.version}", "model_id": entry.model_id}
                 self._audit.note(transaction, "set_alias", what)
         return MovedAlias(name=name, alias=alias, version=entry.version, model_id=entry.model_id, previous=previous)
@@ -69,7 +69,7 @@ class AliasCollection:
             before = transaction.get(ALIASES, f"{name}@{alias}")
             if before is None or before["version"] is None:
                 raise AliasNotFound(f"{name!r} has no alias {alias!r}")
-            _put(transaction, name, alias, before["moves"], None)
+            put_alias(transaction, name, alias, before["moves"], None)
             self._audit.note(transaction, "delete_alias", {"alias": f"{name}@{alias}"})
 
     def of_name(self, name: str) -> AliasList:
@@ -120,7 +120,8 @@ class AliasCollection:
             )
 
 
-def _put(transaction: Transaction, name: str, alias: str, moves: int, to: IndexEntry | None) -> None:
+def put_alias(transaction: Transaction, name: str, alias: str, moves: int, to: IndexEntry | None) -> None:
+    """Put where an alias points after so many moves (None: it is deleted), and the move."""
     number = moves + 1
     move: dict[str, Any] = {"version": to and to.version, "model_id": to and to.model_id}
     at, by = datetime.now(UTC).isoformat(), calls.who().name
