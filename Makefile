@@ -15,9 +15,9 @@ PROJECT := pyproject.toml --all-extras
 
 # PROTO_OUT is where the generated package modelyard/grpc_server/pb goes: here, or for the check elsewhere.
 PROTO_OUT ?= .
-PROTOC = $(BIN)/python -m grpc_tools.protoc --proto_path=modelyard/grpc_server/pb=modelyard/grpc_server \
-	--plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --python_out=$(PROTO_OUT) --grpc_python_out=$(PROTO_OUT) \
-	--mypy_out=quiet:$(PROTO_OUT) modelyard/grpc_server/pb/modelyard.proto
+PROTOC = $(BIN)/python -m grpc_tools.protoc --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
+	--proto_path=modelyard/grpc_server/pb=modelyard/grpc_server --python_out=$(PROTO_OUT) --mypy_out=quiet:$(PROTO_OUT)
+OPEN_INFERENCE := modelyard/grpc_server/open_inference
 
 # The stamps: the locked packages, then the project itself.
 PACKAGES := $(VENV)/.packages
@@ -48,13 +48,19 @@ check: $(SETUP) ## Check style, types and layers
 	$(MAKE) proto-check
 
 .PHONY: proto
-proto: $(SETUP) ## Generate modelyard/grpc_server/pb from modelyard.proto
-	$(PROTOC)
+proto: $(SETUP) ## Generate modelyard/grpc_server/pb from the .proto files
+	$(PROTOC) --grpc_python_out=$(PROTO_OUT) modelyard/grpc_server/pb/modelyard.proto
+	$(PROTOC) --proto_path=modelyard/grpc_server/pb=$(OPEN_INFERENCE) modelyard/grpc_server/pb/open_inference.proto
+# A pool of its own: a process may also import a client of the protocol, with messages of the same names.
+	sed -i.bak 's/_descriptor_pool.Default()/_descriptor_pool.DescriptorPool()/' \
+		$(PROTO_OUT)/modelyard/grpc_server/pb/open_inference_pb2.py
+	rm $(PROTO_OUT)/modelyard/grpc_server/pb/open_inference_pb2.py.bak
 
 .PHONY: proto-check
 proto-check: $(SETUP)
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(MAKE) proto PROTO_OUT="$$fresh" >/dev/null \
-		&& for file in modelyard_pb2.py modelyard_pb2.pyi modelyard_pb2_grpc.py; do \
+		&& for file in modelyard_pb2.py modelyard_pb2.pyi modelyard_pb2_grpc.py open_inference_pb2.py \
+			open_inference_pb2.pyi; do \
 			cmp "$$fresh/modelyard/grpc_server/pb/$$file" "modelyard/grpc_server/pb/$$file" \
 				|| { echo "generated code is out of date: run make proto" >&2; exit 1; }; done
 
@@ -80,6 +86,8 @@ lock: $(PACKAGES) ## Write the lock files anew from pyproject.toml (ARGS=--upgra
 		--constraint requirements/run.txt --output-file requirements/image.txt
 	$(LOCK) $(ARGS) --group build --python-version 3.12 \
 		--constraint requirements/run.txt --output-file requirements/image-build.txt
+	for client in triton kserve mlserver; do \
+		$(LOCK) $(ARGS) --group $$client --python-version 3.11 --output-file requirements/clients/$$client.txt; done
 
 .PHONY: clean
 clean: ## Remove what the targets made; models_storage/ stays

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import grpc
+from google.protobuf.message import Message
 
 from benchmarks.load import Load, drive
 from benchmarks.servers import Server, our_server, serving
@@ -78,10 +79,15 @@ def is_up(server: Server) -> bool:
 
 
 def request_file(path: Path, X: list[list[object]] | dict[str, list[object]], model_id: str = "bench") -> Path:
-    """Write a request as it goes over the wire: no compression, the length, the message."""
+    """Write a request as it goes over the wire."""
     ((table, _),) = table_chunks.chunks(X, 2**26)
-    message = pb.PredictRequest(model_id=model_id, X=table).SerializeToString()
-    path.write_bytes(b"\0" + len(message).to_bytes(4, "big") + message)
+    return framed(path, pb.PredictRequest(model_id=model_id, X=table))
+
+
+def framed(path: Path, message: Message) -> Path:
+    """Write a message as it goes over the wire: no compression, the length, the message."""
+    data = message.SerializeToString()
+    path.write_bytes(b"\0" + len(data).to_bytes(4, "big") + data)
     return path
 
 

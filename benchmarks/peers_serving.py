@@ -35,6 +35,7 @@ RESULTS = Path(__file__).parent / "results" / "peers_serving.json"
 SHAPES = {
     "1 row, c1": (1, 1, "records"),
     "1 row, c16": (1, 16, "records"),
+    "1 row, c16, ours by the Open Inference Protocol": (1, 16, "inference"),
     "1,000 rows": (1_000, 1, "records"),
     "10,000 rows": (10_000, 1, "records"),
     "10,000 rows, ours as Arrow": (10_000, 1, "arrow"),

@@ -65,13 +65,20 @@ def asked(rows: int) -> pl.DataFrame:
 
 
 def body(folder: Path, model: str, rows: int, form: str = "records") -> Body:
-    """Write the question for so many rows in a form: one of JSON's, or `arrow` (a stream)."""
+    """Write the question for so many rows in a form: one of JSON's, `arrow` (a stream), or `inference`.
+
+    The latter is JSON of the Open Inference Protocol.
+    """
     frame = asked(rows)
     file = folder / f"{slug(model)}-{rows}-{form}"
     if form == "arrow":
         frame.write_ipc_stream(file)
         arrow = "application/vnd.apache.arrow.stream"
         return Body(file, f"/predict/file?model_id={slug(model)}", arrow, arrow)
+    if form == "inference":
+        inputs = [{**tensor(column), "data": column.to_list()} for column in frame]
+        file.write_bytes(orjson.dumps({"inputs": inputs}))
+        return Body(file, f"/v2/models/{slug(model)}/infer")
     forms = {
         "records": frame.to_dicts,
         "rows": lambda: [list(row) for row in frame.iter_rows()],
@@ -79,3 +86,9 @@ def body(folder: Path, model: str, rows: int, form: str = "records") -> Body:
     }
     file.write_bytes(orjson.dumps({"model_id": slug(model), "X": forms[form]()}))
     return Body(file)
+
+
+def tensor(column: pl.Series) -> dict[str, object]:
+    """Return a column as an input of the Open Inference Protocol, without its cells."""
+    datatype = "FP64" if column.dtype == pl.Float64 else "BYTES"
+    return {"name": column.name, "datatype": datatype, "shape": [len(column)]}

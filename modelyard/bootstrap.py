@@ -13,6 +13,7 @@ from modelyard.jobs import Jobs, Limits, Spool
 from modelyard.jobs.local import LocalOwners, LocalRunner
 from modelyard.ml_core.training import runs
 from modelyard.ml_core.yard import Yard
+from modelyard.schemas import hide_keys
 from modelyard.settings import Settings, is_loopback
 from modelyard.storage import AuditCollection, Storage, open_folder
 
@@ -118,7 +119,7 @@ def serve_rest(settings: Settings, socket: int | None = None) -> None:
     """Serve REST until SIGTERM or Ctrl-C, on a socket that listens already (its descriptor) if there is one."""
     from modelyard.rest_api.server import serve
 
-    logs.configure(settings.log_level, settings.log_format, calls.identity)
+    logs.configure(settings.log_level, settings.log_format, calls.identity, hide_keys)
     serve(_build_to_serve(settings), settings, socket)
 
 
@@ -126,7 +127,7 @@ def serve_grpc(settings: Settings) -> None:
     """Serve gRPC until SIGTERM or Ctrl-C."""
     from modelyard.grpc_server.server import serve
 
-    logs.configure(settings.log_level, settings.log_format, calls.identity)
+    logs.configure(settings.log_level, settings.log_format, calls.identity, hide_keys)
     serve(_build_to_serve(settings), settings)
 
 

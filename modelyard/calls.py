@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from functools import lru_cache, wraps
-from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
 from modelyard import logs
 from modelyard.errors import Internal, ModelyardError
@@ -30,6 +30,12 @@ UNEXPECTED = "something went wrong inside; the log has the reason under this req
 """All that a caller hears of an error that is not ours."""
 
 _SERVERS_FAULT = frozenset({"INTERNAL", "UNAVAILABLE", "DATA_LOSS", "DEADLINE_EXCEEDED"})
+_REFUSED = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"})
+"""How calls end that anybody may make by the thousands: their lines tell the address, and are counted if too many."""
+
+_MOST_REFUSALS = 10
+"""So many lines a minute are written of those that end alike."""
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _ids = random.Random()  # noqa: S311 - they tell calls apart and keep no secret
 
@@ -42,10 +48,12 @@ T = TypeVar("T")
 class Identity:
     """Who makes a call, and what they may. This one is trusted with everything; `access` knows others.
 
-    `models` are patterns of the names of the models that the caller may see, empty if it may see all.
+    `models` are patterns of the names of the models that the caller may see, empty if it may see all. `has_key` says
+    whether `name` is that of a key.
     """
 
     __slots__ = ("models", "name", "role")
+    has_key: ClassVar[bool] = False
 
     def __init__(self, name: str, role: Role = "admin", models: tuple[str, ...] = ()) -> None:
         self.name = name
@@ -90,14 +98,16 @@ class Call:
     """One call, under way within its `with` block; whoever opened it calls `end`, once.
 
     `title` begins its line in the log, `facts` are what was found out: ids, names, sizes, durations. `address` is where
-    the caller is, empty if it is in this process or came by a socket without addresses.
+    the caller is, empty if it is in this process or came by a socket without addresses. `bytes_in` is how much has come
+    of its request so far.
     """
 
     __slots__ = (
         "_began",
-        "_calls",
         "_token",
         "address",
+        "bytes_in",
+        "calls",
         "code",
         "door",
         "facts",
@@ -119,11 +129,12 @@ class Call:
         identity: Identity = ANYONE,
         address: str = "",
     ) -> None:
-        self._calls = calls
+        self.calls = calls
         self.door = door
         self.title = title
         self.identity = identity
         self.address = address
+        self.bytes_in = 0
         self.verb = ""
         self.facts: dict[str, Any] = {"request_id": request_id}
         self.code = OK
@@ -181,7 +192,7 @@ class Call:
         self.seconds = time.perf_counter() - self._began
         facts["ms"] = round(self.seconds * 1000, 3)
         self.facts.update(facts)
-        for listen in self._calls.listeners:
+        for listen in self.calls.listeners:
             listen(self)
 
 
@@ -190,6 +201,13 @@ def write_line(call: Call) -> None:
     if call.door == LOCAL:
         return
     level = logging.WARNING if call.code in _SERVERS_FAULT else logging.INFO
+    if call.code in _REFUSED:
+        if call.address:
+            call.facts["address"] = call.address
+        if not call.calls.tally.lets(
+            _logger(call.door), f"more calls ended with {call.code}", most=_MOST_REFUSALS, last_address=call.address
+        ):
+            return
     if call.verb == "health" and call.code == OK:
         level = logging.DEBUG  # machines ask every few seconds
     logs.emit(_logger(call.door), level, call.title, call.facts)
@@ -200,6 +218,12 @@ class Calls:
 
     def __init__(self) -> None:
         self.listeners: list[Callable[[Call], None]] = [write_line]
+        self.tally = logs.Tally()
+
+    def drop(self, door: str, address: str) -> None:
+        """Count a connection that was closed because its request did not come; one line a minute tells of them."""
+        kind = "connections closed: their requests did not come within MODELYARD_REQUEST_TIMEOUT_S"
+        self.tally.lets(_logger(door), kind, most=0, last_address=address)
 
 
 class HasCalls(Protocol):

@@ -31,6 +31,7 @@ know nothing of the classes, so a new error is a new class here and no change an
     │   └── TooManyRequests                 a queue that is full, a rate that is exceeded
     ├── Cancelled                       CANCELLED
     ├── DeadlineExceeded                DEADLINE_EXCEEDED
+    │   └── RequestTimedOut                 a request whose head or body stopped coming
     ├── Unavailable                     UNAVAILABLE
     ├── DataLoss                        DATA_LOSS
     └── Internal                        INTERNAL
@@ -220,6 +221,10 @@ class Cancelled(ModelyardError):
 class DeadlineExceeded(ModelyardError):
     code = "DEADLINE_EXCEEDED"
     title = "The time limit has passed"
+
+
+class RequestTimedOut(DeadlineExceeded):
+    title = "The request did not come in time"
 
 
 class Unavailable(ModelyardError):

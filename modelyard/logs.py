@@ -6,10 +6,12 @@ import asyncio
 import atexit
 import logging
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any, Literal, Protocol
@@ -115,17 +117,72 @@ class LineFormatter(logging.Formatter):
         )
 
 
+class Tally:
+    """Lines that may come by the thousands: some of a kind are written, the others counted and told once a minute."""
+
+    def __init__(self, minute_s: float = 60.0) -> None:
+        self._minute_s = minute_s
+        self._kinds: dict[tuple[logging.Logger, str], _Kind] = {}
+        self._lock = threading.Lock()
+
+    def lets(self, logger: logging.Logger, kind: str, *, most: int, **facts: Any) -> bool:
+        """Count one more line of a kind; whether it is among the first `most` of a minute, and to be written.
+
+        If it is not, a line that says the kind, the count and the `facts` of the last one comes within a minute. There
+        must not be many kinds.
+        """
+        now = time.monotonic()
+        with self._lock:
+            found = self._kinds.get((logger, kind))
+            if found is None or (not found.left_out and now - found.began > self._minute_s):
+                found = self._kinds[logger, kind] = _Kind(now)
+            found.written += 1
+            if found.written <= most:
+                return True
+            found.left_out += 1
+            found.facts = facts
+            if found.left_out == 1:
+                timer = threading.Timer(self._minute_s, self._tell, (logger, kind))
+                timer.daemon = True
+                timer.start()
+        return False
+
+    def _tell(self, logger: logging.Logger, kind: str) -> None:
+        with self._lock:
+            found = self._kinds.pop((logger, kind))
+        emit(logger, logging.WARNING, kind, {"count": found.left_out, **found.facts})
+
+
+@dataclass(slots=True)
+class _Kind:
+    began: float
+    written: int = 0
+    left_out: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
 _to_stderr: Style | None = None
 _unwritten: deque[Callable[[], str]] = deque()
 
 
-def configure(level: str, style: Literal["text", "json"], identity: Callable[[], dict[str, Any]] = dict) -> None:
+def configure(
+    level: str,
+    style: Literal["text", "json"],
+    identity: Callable[[], dict[str, Any]] = dict,
+    hide: Callable[[str], str] = str,
+) -> None:
     """Send this process's log to standard error in one style. Servers call it once, libraries never.
 
     `identity` returns the facts by which a line without facts of its own is known, such as the id of its request.
+    `hide` takes out of a line, and of the traceback below it, what nobody may read there.
     """
     global _to_stderr  # noqa: PLW0603 - the log belongs to the process
-    _to_stderr = json_line if style == "json" else text_line
+    write = json_line if style == "json" else text_line
+
+    def written(message: str, facts: dict[str, Any], **about: Any) -> str:
+        return hide(write(message, facts, **about))
+
+    _to_stderr = written
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(_to_stderr, identity))
     atexit.register(write_out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +20,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """What this machine is called by itself."""
 
 _HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?")
+_NAMES_A_KEY = re.compile("MODELYARD_(.*_)?KEY(_.*)?")
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -31,6 +32,14 @@ def is_loopback(host: str) -> bool:
         return host in LOOPBACK or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def environment_without_keys() -> dict[str, str]:
+    """Return this process's environment without our variables that hold a key or the name of a file with one.
+
+    It is for processes that need none, and that run what others have written.
+    """
+    return {name: value for name, value in os.environ.items() if not _NAMES_A_KEY.fullmatch(name)}
 
 
 def usable_cores() -> int:
@@ -131,6 +140,20 @@ class Settings(BaseSettings):
     audit_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
         365, description="how long the audit keeps what was done, in days; 0: for ever"
     )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="proxies whose `X-Forwarded-For` says where a call comes from: addresses or networks, "
+        "separated by commas",
+    )
+    rate_limit: Annotated[float, Field(ge=0, le=1e6)] = Field(
+        0, description="calls a second that a caller may make, twice as many at once; 0: any number"
+    )
+    max_concurrent_predictions: Annotated[int, Field(ge=0)] = Field(
+        256, description="predictions that may be under way or wait for their turn in a server; 0: any number"
+    )
+    request_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        30, description="how long a request's head, and each next piece of its body, may be waited for"
+    )
     missing_markers: Annotated[tuple[str, ...], NoDecode] = Field(
         DEFAULT_MISSING_MARKERS,
         description="text cells that mean a missing value, separated by commas; empty cells always do",
@@ -181,7 +204,7 @@ class Settings(BaseSettings):
     def _in_capitals(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("allowed_origins", "allowed_hosts", "protected_aliases", mode="before")
+    @field_validator("allowed_origins", "allowed_hosts", "trusted_proxies", "protected_aliases", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -209,6 +232,16 @@ class Settings(BaseSettings):
         if authorities is not None and info.data.get("tls_cert_file") is None:
             raise ValueError("must be set with MODELYARD_TLS_CERT_FILE only: without TLS nobody shows a certificate")
         return authorities
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            try:
+                ip_network(proxy, strict=False)
+            except ValueError:
+                raise ValueError(f"{proxy!r} must be an address (10.0.0.5) or a network (10.0.0.0/8)") from None
+        return proxies
 
     @field_validator("missing_markers", mode="before")
     @classmethod

@@ -15,6 +15,7 @@ import orjson
 import pytest
 
 from modelyard import logs
+from tests.waiting import wait_until
 
 log = logging.getLogger("modelyard.tested")
 
@@ -98,6 +99,24 @@ def test_a_line_without_an_event_loop_is_written_at_once(stderr: Written) -> Non
 def test_a_line_below_the_level_is_not_written(stderr: Written) -> None:
     logs.emit(log, logging.DEBUG, "unheard", {})
     assert stderr.writes == []
+
+
+def test_of_what_comes_by_the_thousands_some_lines_are_written_and_the_others_counted(stderr: Written) -> None:
+    tally = logs.Tally(minute_s=0.05)
+    lets = [tally.lets(log, "refused", most=3, last=i) for i in range(1000)]
+    assert lets == [True] * 3 + [False] * 997
+    assert not tally.lets(log, "dropped", most=0)
+    wait_until(lambda: len(stderr.getvalue().splitlines()) == 2)
+    assert sorted(line.split("modelyard.tested: ")[1] for line in stderr.getvalue().splitlines()) == [
+        "dropped count=1",
+        "refused count=997 last=999",
+    ]
+    assert tally.lets(log, "refused", most=1)  # another minute
+
+
+def test_what_comes_now_and_then_is_written(stderr: Written) -> None:
+    tally = logs.Tally(minute_s=0.0)
+    assert all(tally.lets(log, "refused", most=1) for _ in range(10))
 
 
 def test_the_lines_of_a_process_that_ends_are_written() -> None:

@@ -92,18 +92,29 @@ def end_of(entries: list[Fields]) -> Link:
     return Link(entries[-1]["number"], entries[-1]["hash"])
 
 
-def is_signed(entry: Fields) -> bool:
-    """Whether an entry claims to be signed."""
-    signature: str = entry["hash"]
-    return signature.startswith(SIGNED)
+def is_known(entry: Fields, signer: SigningKeys | None) -> bool | None:
+    """Whether an entry has the seal that is due: a signature by one of the keys, or without keys a digest.
+
+    None for a signature without keys: nobody can tell. The seal need not hold.
+    """
+    signature = _signature(entry)
+    if signer is None:
+        return True if signature is None else None
+    return signature is not None and signer.knows(signature)
 
 
 def is_whole(entry: Fields, signer: SigningKeys | None) -> bool:
-    """Whether an entry is what was sealed. Nobody can tell of a signed one without keys."""
+    """Whether an entry is what was sealed, as far as that can be told; by an unknown key anything may be."""
     body = orjson.dumps({name: value for name, value in entry.items() if name != "hash"})
-    if not is_signed(entry):
+    signature = _signature(entry)
+    if signature is None:
         return bool(entry["hash"] == _digest(body))
-    return signer is not None and signer.verify(body, entry["hash"].removeprefix(SIGNED))
+    return signer is None or not signer.knows(signature) or signer.verify(body, signature)
+
+
+def _signature(entry: Fields) -> str | None:
+    sealed: str = entry["hash"]
+    return sealed.removeprefix(SIGNED) if sealed.startswith(SIGNED) else None
 
 
 def _digest(body: bytes) -> str:

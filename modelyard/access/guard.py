@@ -46,8 +46,18 @@ class Guard:
 
         Raises Unauthenticated if the key is not valid, TooManyRequests if the address has shown many such keys.
         """
-        find = self._find
-        if find is None:
+        found = self.recognize(authorization)
+        if found is not None:
+            return found
+        if not _is_bearer(authorization):
+            raise Unauthenticated(f"a key is needed; {_HOW}")
+        self._guesses.check(address)
+        self._guesses.note(address)
+        raise _invalid()
+
+    def recognize(self, authorization: str | None) -> Identity | None:
+        """Return who shows this header; None if its key is not valid, which does not count as a guess."""
+        if self._find is None:
             return ANYONE
         if authorization is None:
             return STRANGER
@@ -57,17 +67,13 @@ class Guard:
                 known.check()
                 return known
             self._known.pop(authorization, None)
-        scheme, _, shown = authorization.partition(" ")
-        if scheme.lower() != "bearer":
-            raise Unauthenticated(f"a key is needed; {_HOW}")
-        stored = _key_of(shown.strip(), find)
+        shown = authorization.partition(" ")[2].strip()
+        stored = _key_of(shown, self._find) if _is_bearer(authorization) else None
         if stored is None:
-            self._guesses.check(address)
-            self._guesses.note(address)
-            raise _invalid()
+            return None
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
-        holder = self._known[authorization] = Holder(stored, find, self._on_use)
+        holder = self._known[authorization] = Holder(stored, self._find, self._on_use)
         holder.note_use()
         return holder
 
@@ -76,6 +82,7 @@ class Holder(Identity):
     """Who shows a valid key."""
 
     __slots__ = ("_find", "_key", "_on_use", "_used_on")
+    has_key = True
 
     def __init__(self, key: StoredKey, find: Find, on_use: OnUse) -> None:
         super().__init__(key.name, key.role, key.models)
@@ -132,6 +139,10 @@ class Stranger(Identity):
 
 
 STRANGER = Stranger("stranger", "reader")
+
+
+def _is_bearer(authorization: str | None) -> bool:
+    return authorization is not None and authorization.partition(" ")[0].lower() == "bearer"
 
 
 def _key_of(shown: str, find: Find) -> StoredKey | None:

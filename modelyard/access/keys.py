@@ -17,11 +17,11 @@ from datetime import datetime
 from string import ascii_lowercase, ascii_uppercase, digits
 from typing import NamedTuple
 
-from modelyard.schemas import Role
+from modelyard.schemas import KEY_PATTERN, Role
 
 _DIGITS = digits + ascii_uppercase + ascii_lowercase
 _ID, _SECRET, _CHECK = 8, 43, 6
-_FORM = re.compile(rf"my_([0-9A-Za-z]{{{_ID}}})_([0-9A-Za-z]{{{_SECRET}}})([0-9A-Za-z]{{{_CHECK}}})")
+_FORM = re.compile(KEY_PATTERN)
 
 
 class KeyParts(NamedTuple):

@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 
 from modelyard.access.addresses import site_of
-from modelyard.calls import ANONYMOUS, Call
+from modelyard.calls import Call
 from modelyard.errors import TooManyRequests
 
 MOST_KEPT = 10_000
@@ -110,4 +110,4 @@ class Guesses:
 
 def _who(call: Call) -> str:
     """Return the name of the caller's key; without keys its address, in a form that no name has."""
-    return call.caller if call.caller != ANONYMOUS else f"@{site_of(call.address)}"
+    return call.caller if call.identity.has_key else f"@{site_of(call.address)}"

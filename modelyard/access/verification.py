@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from modelyard.access.audit import START, Fields, Link, is_signed, is_whole
+from modelyard.access.audit import START, Fields, Link, is_known, is_whole
 from modelyard.access.signing import SigningKeys
 
 PRUNE, REPAIR, SIGN = "prune_audit", "repair", "sign_audit"
@@ -16,7 +16,7 @@ ENTRIES = "entries"
 """In what such an entry says: the numbers that it speaks of, such as `7` or `7-9, 12`."""
 
 NO_KEY = "signed, and no key is there to check it"
-NOT_SIGNED = "not signed; see `modelyard audit sign`"
+NOT_SIGNED = "not signed by a key of the yard; see `modelyard audit sign`"
 LOST = "the database does not know of it: it has lost transactions"
 
 _MOST_FLAWS = 1000
@@ -69,7 +69,7 @@ class Verification:
         self._signed = 0
         self._flaws: list[Flaw] = []
         self._unsigned: list[tuple[int, int]] = []
-        self._statements: list[Fields] = []
+        self._statements: list[tuple[Fields, bool]] = []
         self._beyond: deque[Fields] = deque(maxlen=2)
         self._damage = ""
 
@@ -131,24 +131,29 @@ class Verification:
                 self._add(first, last, LOST)
 
     def _check_seal(self, entry: Fields) -> None:
-        number, signed = entry["number"], is_signed(entry)
-        if not is_whole(entry, self._signer):
-            no_key = signed and self._signer is None
-            self._add(number, number, NO_KEY if no_key else "changed")
+        number, known = entry["number"], is_known(entry, self._signer)
+        if known is None:
+            self._add(number, number, NO_KEY)
             return
-        self._signed += signed
-        if self._signer is not None and not signed:
-            if self._unsigned and self._unsigned[-1][1] == number - 1:
-                self._unsigned[-1] = (self._unsigned[-1][0], number)
-            else:
-                self._unsigned.append((number, number))
+        if not is_whole(entry, self._signer):
+            self._add(number, number, "changed")
+            return
+        self._signed += self._signer is not None and known
+        if not known:
+            self._add_unsigned(number)
         if entry["verb"] in (PRUNE, REPAIR, SIGN) and ENTRIES in entry["what"]:
-            self._statements.append(entry)
+            self._statements.append((entry, known))
+
+    def _add_unsigned(self, number: int) -> None:
+        if self._unsigned and self._unsigned[-1][1] == number - 1:
+            self._unsigned[-1] = (self._unsigned[-1][0], number)
+        else:
+            self._unsigned.append((number, number))
 
     def _said(self, verb: str, accepted: int) -> Iterator[list[tuple[int, int]]]:
         """Yield the numbers that each entry of a verb names, if its word counts: signed, or accepted unsigned."""
-        for entry in self._statements:
-            if entry["verb"] == verb and (self._signer is None or is_signed(entry) or entry["number"] <= accepted):
+        for entry, known in self._statements:
+            if entry["verb"] == verb and (known or entry["number"] <= accepted):
                 parts = [part.partition("-") for part in entry["what"][ENTRIES].split(", ")]
                 yield [(int(first), int(last or first)) for first, _, last in parts]
 

@@ -171,8 +171,9 @@ def _on_server(url: str) -> Verbs:
 def _on_folder(storage: str | None, *, make: bool) -> Verbs:
     from modelyard import calls, logs
     from modelyard.bootstrap import build
+    from modelyard.schemas import hide_keys
 
     settings = settings_with(storage_dir=storage)
     if os.environ.get("MODELYARD_LOG_LEVEL"):
-        logs.configure(settings.log_level, settings.log_format, calls.identity)
+        logs.configure(settings.log_level, settings.log_format, calls.identity, hide_keys)
     return build(settings, make=make)

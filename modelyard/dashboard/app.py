@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
 
-from modelyard.dashboard import notices, session
+from modelyard.dashboard import access, notices, session
 from modelyard.dashboard.doors import DOOR_NAMES, DOOR_TITLES, DoorName, Doors
-from modelyard.dashboard.pages import compare, jobs, model, models, overview, predict, train
+from modelyard.dashboard.pages import compare, jobs, keys, model, models, overview, predict, train
 from modelyard.dashboard.session import Session
 from modelyard.dashboard.texts import LANGUAGES, first_language, t
 
 _ART = Path(__file__).parent / "art"
-_PAGES = {
+_PAGES: dict[str, tuple[Callable[[], None], str]] = {
     "overview": (overview.show, ":material/home:"),
     "train": (train.show, ":material/model_training:"),
     "predict": (predict.show, ":material/online_prediction:"),
     "models": (models.show, ":material/inventory_2:"),
     "compare": (compare.show, ":material/compare_arrows:"),
     "jobs": (jobs.show, ":material/pending_actions:"),
+    "keys": (keys.show, ":material/key:"),
     "model": (model.show, ":material/inventory_2:"),
 }
 _HIDDEN = ("model",)
+_NEED = {"train": "submit_training", "predict": "predict", "keys": "list_keys"}
+"""The verb that a page is for; who may not use it finds no link to the page."""
 
 
 def main(doors: Doors, *, start: str = "overview") -> None:
@@ -34,6 +38,9 @@ def main(doors: Doors, *, start: str = "overview") -> None:
     here = session.begin(doors)
     if st.session_state.get("lang") not in LANGUAGES:
         st.session_state["lang"] = first_language(st.query_params.get("lang"), st.context.locale)
+    let_in = False
+    with notices.errors_in_place():
+        let_in = access.is_let_in()
     here.pages = {
         name: st.Page(
             show,
@@ -41,14 +48,24 @@ def main(doors: Doors, *, start: str = "overview") -> None:
             icon=icon,
             url_path=name,
             default=name == start,
-            visibility="hidden" if name in _HIDDEN else "visible",
+            visibility="visible" if _is_offered(name) else "hidden",
         )
         for name, (show, icon) in _PAGES.items()
     }
-    page = st.navigation(list(here.pages.values()))
+    page = st.navigation(list(here.pages.values()), position="sidebar" if let_in else "hidden")
     _show_switches(here)
     with notices.errors_in_place():
-        page.run()
+        if let_in:
+            access.show_visitor()
+            page.run()
+        elif here.visitor.refused is not None:
+            access.show_sign_in()
+
+
+def _is_offered(name: str) -> bool:
+    if name in _HIDDEN or (name == "keys" and not session.current().visitor.has_key):
+        return False
+    return name not in _NEED or access.may(_NEED[name])
 
 
 def _show_switches(here: Session) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from modelyard.dashboard import decision_form, notices, session
+from modelyard.dashboard import access, decision_form, notices, session
 from modelyard.dashboard.charts import draw, side_by_side, thresholds
 from modelyard.dashboard.formats import NOTHING, count, escaped, number, percent
 from modelyard.dashboard.texts import t
@@ -20,8 +20,8 @@ def show_decision(model: ModelMetadata) -> None:
         st.caption(_measured(found))
     notices.show_warnings(found.warnings)
     pair = side_by_side()
-    with pair.cell():
-        if model.status == "active":
+    if model.status == "active" and access.may("set_decision"):
+        with pair.cell():
             _offer(model, found)
     with pair.cell():
         if found.metrics is not None and found.most_probable is not None:

@@ -1,6 +1,6 @@
-"""The two ways to the yard, REST and gRPC, and the clients that go them.
+"""The two ways to the yard, REST and gRPC, and the clients that go them; each session chooses its door.
 
-Clients are shared by all sessions; each session chooses its door.
+Clients without a key are shared by all sessions. One with a key belongs to the session that opened it.
 """
 
 from __future__ import annotations
@@ -43,6 +43,10 @@ class Doors:
         """Return the client for a door, connected or not. Raises Unavailable if this installation lacks it."""
         return self._open(name)
 
+    def client_with(self, key: str, name: DoorName) -> Verbs:
+        """Open a client that shows a key. Raises InvalidRequest for what can be no key; see `client`."""
+        return connect_server(_url(name, self.address(name)), key)
+
     def look(self, name: DoorName) -> Look:
         """Ask a door how it is."""
         began = time.perf_counter()
@@ -73,5 +77,8 @@ class Look:
 
 @st.cache_resource(show_spinner=False)
 def _client(name: DoorName, address: str, **options: Any) -> Verbs:
-    url = address if name == "rest" or "://" in address else f"grpc://{address}"
-    return connect_server(url, **options)
+    return connect_server(_url(name, address), **options)
+
+
+def _url(name: DoorName, address: str) -> str:
+    return address if name == "rest" or "://" in address else f"grpc://{address}"

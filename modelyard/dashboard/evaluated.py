@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from modelyard.dashboard import formats, notices, session, uploads
+from modelyard.dashboard import access, formats, notices, session, uploads
 from modelyard.dashboard.listing import title
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.tables import Table
@@ -32,6 +32,9 @@ def show_evaluation(models: Sequence[ModelMetadata]) -> None:
     """Ask for a labelled table and show what it says of models that can be compared by one."""
     st.subheader(t("evaluate.title"), anchor=False)
     st.caption(t("evaluate.help"))
+    if not access.may("evaluate"):
+        access.say_needed("evaluate")
+        return
     if len({model.task for model in models}) > 1 or any(model.status == "deleted" for model in models):
         st.info(t("evaluate.cannot"), icon=":material/info:")
         return

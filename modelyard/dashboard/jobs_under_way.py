@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from modelyard.dashboard import formats, notices, session
+from modelyard.dashboard import access, formats, notices, session
 from modelyard.dashboard.charts import curves, draw
 from modelyard.dashboard.texts import t
 from modelyard.schemas import Job, JobQuery, JobStatus
@@ -65,6 +65,8 @@ def show_under_way(job_ids: Sequence[str]) -> None:
 
 def cancel_button(job: Job) -> None:
     """Offer to cancel a job."""
+    if not access.may("cancel_job"):
+        return
     if st.button(t("job.cancel"), key=f"cancel-{job.job_id}", icon=":material/stop_circle:"):
         with notices.errors_in_place():
             session.yard().cancel_job(job.job_id)

@@ -10,7 +10,7 @@ from modelyard.dashboard import session
 from modelyard.dashboard.doors import DOOR_NAMES, DOOR_TITLES
 from modelyard.dashboard.formats import count, escaped
 from modelyard.dashboard.texts import known, t
-from modelyard.errors import FieldError, ModelyardError, Unavailable
+from modelyard.errors import FieldError, ModelyardError, Unauthenticated, Unavailable
 from modelyard.schemas import ModelWarning
 
 
@@ -21,6 +21,9 @@ class errors_in_place:  # noqa: N801 - reads as what it does
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, Unauthenticated):  # as of a key that was revoked: the way in begins anew
+            session.current().visitor.refused = error
+            st.rerun()
         if isinstance(error, Unavailable):
             _show_unavailable(error)
         elif isinstance(error, ModelyardError):

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from modelyard.dashboard.doors import DoorName, Doors
+from modelyard.dashboard.visitor import Visitor
+from modelyard.errors import ModelyardError
 from modelyard.schemas import ColumnRole, FeatureType, ModelMetadata
 from modelyard.verbs import Verbs
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from modelyard.dashboard.tables import Table
 
 _KEY = "modelyard"
+_STAYS = ("lang",)
+"""What stays if another visitor comes."""
 
 
 class Scratch:
@@ -41,7 +45,8 @@ class Session:
     `model` is the id of the model last trained, opened or predicted with, `job_id` the training that the training page
     showed last. `tables` holds uploads by their purpose, `choices` what the training form says by the keys of its
     widgets, `kinds` what was chosen for columns, by table and parent. `visit` is the word, which nobody can guess, by
-    which a page that is loaded anew finds all of this again.
+    which a page that is loaded anew finds all of this again. With keys it does so only once the same one was shown:
+    `owner` is that key's name, and the word alone, which stands in addresses, opens nothing.
     """
 
     doors: Doors
@@ -57,11 +62,13 @@ class Session:
     kept: dict[str, Any] = field(default_factory=dict)
     folder: Scratch = field(default_factory=Scratch)
     visit: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    visitor: Visitor = field(default_factory=Visitor)
+    owner: str | None = None
 
     @property
     def yard(self) -> Verbs:
         """The yard, through the door that was chosen."""
-        return self.doors.client(self.door)
+        return self.visitor.client(self.doors, self.door)
 
     @property
     def scratch(self) -> Path:
@@ -78,7 +85,7 @@ class Session:
             "compared": list(self.compared),
             "kept": dict(self.kept),
         }
-        return replace(self, **own, visit=secrets.token_urlsafe(16))
+        return replace(self, **own, visitor=Visitor(), visit=secrets.token_urlsafe(16))
 
 
 def begin(doors: Doors) -> Session:
@@ -88,10 +95,52 @@ def begin(doors: Doors) -> Session:
     as long as Streamlit keeps it (two minutes).
     """
     if _KEY not in st.session_state:
-        left = _sessions().get(st.query_params.get("visit", ""))
-        here = Session(doors) if left is None else left.continued()
-        st.session_state[_KEY] = _sessions()[here.visit] = here
+        _take(_left_by(None) or Session(doors))
     return current()
+
+
+def sign_in(key: str) -> None:
+    """Go on as the holder of a key: with what this session remembers if it is theirs, or the one in the address.
+
+    Raises Unauthenticated if the servers do not take the key, and what `Visitor.client` raises.
+    """
+    here, visitor = current(), Visitor(key)
+    try:
+        visitor.who = visitor.client(here.doors, here.door).whoami()
+    except ModelyardError:
+        visitor.leave()
+        raise
+    here.visitor.leave()
+    owner = visitor.who.name
+    if here.owner != owner:
+        here = _left_by(owner) or Session(here.doors, here.door)
+        _forget_widgets()
+    here.owner, here.visitor = owner, visitor
+    _take(here)
+
+
+def sign_out() -> None:
+    """Forget the visitor and all that belongs to them."""
+    here = current()
+    here.visitor.leave()
+    _forget_widgets()
+    _take(Session(here.doors, here.door))
+
+
+def _left_by(owner: str | None) -> Session | None:
+    """Return the continuation of the session that the address names, if it belongs to this owner."""
+    left = _sessions().get(st.query_params.get("visit", ""))
+    return left.continued() if left is not None and left.owner == owner else None
+
+
+def _take(here: Session) -> None:
+    st.session_state[_KEY] = _sessions()[here.visit] = here
+
+
+def _forget_widgets() -> None:
+    for key in list(st.session_state):
+        if key not in _STAYS:
+            del st.session_state[key]
 
 
 def current() -> Session:

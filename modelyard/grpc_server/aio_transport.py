@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 
-from modelyard.grpc_server.wire import UNANSWERED, Metadata, Method, Trailers
+from modelyard.grpc_server.wire import REQUEST_TIMEOUT_S, UNANSWERED, Metadata, Method, Trailers
 
 log = logging.getLogger("modelyard.grpc")
 
@@ -23,13 +23,21 @@ FLUSH_S = 5.0
 class AioCall:
     """One call. Its end is noted, and sent when its method returns."""
 
-    def __init__(self, context: Any, message: bytes, metadata: Metadata) -> None:
-        self.message = message
+    def __init__(self, context: Any, metadata: Metadata, timeout_s: float) -> None:
+        self.message = b""
+        self.late = False
         self.metadata = metadata
+        self._timeout_s = timeout_s
         self.ended = False
         self._context = context
         self._opened = False
         self._answer: bytes | None = None
+
+    @property
+    def peer(self) -> str:
+        """The other end of the connection. See `WireCall.peer`."""
+        peer: str = self._context.peer()
+        return peer
 
     def end(self, answer: bytes | None = None, trailers: Trailers = (), code: int = 0, details: bytes = b"") -> None:
         """Send the last answer, if there is one, and the status. See `WireCall.end`."""
@@ -40,9 +48,17 @@ class AioCall:
         self._context.set_details(details.decode())
 
     async def read(self) -> bytes | None:
-        """Return the next request message, None after the last."""
-        message = await self._context.read()
+        """Return the next request message, None after the last. See `WireCall.read`."""
+        async with asyncio.timeout(self._timeout_s):
+            message = await self._context.read()
         return None if message is grpc.aio.EOF else message
+
+    async def hear(self) -> None:
+        """Wait for the one request message."""
+        try:
+            self.message = await self.read() or b""
+        except TimeoutError:
+            self.late = True
 
     async def write(self, answer: bytes) -> None:
         """Send one of several answers; waits if the caller does not keep up."""
@@ -66,8 +82,14 @@ class AioCall:
 class AioServer:
     """A listening server of grpc.aio. See `WireServer`."""
 
-    def __init__(self, methods: Mapping[str, Method], options: Sequence[tuple[str, int]]) -> None:
+    def __init__(
+        self,
+        methods: Mapping[str, Method],
+        options: Sequence[tuple[str, int]],
+        request_timeout_s: float = REQUEST_TIMEOUT_S,
+    ) -> None:
         self._methods = methods
+        self._timeout_s = request_timeout_s
         self._server = grpc.aio.server(options=tuple(options))
         self._server.add_generic_rpc_handlers((_Handlers(self),))
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,17 +123,18 @@ class AioServer:
         await self._server.stop(FLUSH_S)  # returns once every call's status is sent
 
     def handler(self, path: str, metadata: Metadata) -> grpc.RpcMethodHandler:
-        """Return what gRPC calls for a call of a method; its answers are a stream, which to callers is all the same."""
+        """Return what gRPC calls for a call of a method.
+
+        Requests and answers are streams, which to callers is all the same; one that comes alone can be waited for.
+        """
         method = self._methods.get(path)
         if method is None:
             return grpc.stream_stream_rpc_method_handler(_refusal_of_unknown(path))
 
-        async def run(request: Any, context: Any) -> None:
-            await self._run(method, AioCall(context, b"" if method.client_streaming else request, metadata))
+        async def run(_requests: Any, context: Any) -> None:
+            await self._run(method, AioCall(context, metadata, self._timeout_s))
 
-        if method.client_streaming:
-            return grpc.stream_stream_rpc_method_handler(run)
-        return grpc.unary_stream_rpc_method_handler(run)
+        return grpc.stream_stream_rpc_method_handler(run)
 
     async def _run(self, method: Method, call: AioCall) -> None:
         task = asyncio.current_task()
@@ -119,7 +142,9 @@ class AioServer:
         self._tasks.add(task)
         self._count(+1 if method.waited_for else 0)
         try:
-            if method.at_once is None or not method.at_once(call):
+            if not method.client_streaming:
+                await call.hear()
+            if call.late or method.at_once is None or not method.at_once(call):
                 await method.behave(call)
             await call.finish()
         except asyncio.CancelledError:

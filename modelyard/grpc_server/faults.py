@@ -66,9 +66,9 @@ def to_status(error: ModelyardError, request_id: str, max_bytes: int = DEFAULT_E
 
 def from_status(status: Status) -> ModelyardError:
     """Build the error that a google.rpc.Status tells of."""
-    places, info, request = BadRequest(), ErrorInfo(), RequestInfo()
+    places, info, request, retry = BadRequest(), ErrorInfo(), RequestInfo(), RetryInfo()
     for detail in status.details:
-        for known in (places, info, request):
+        for known in (places, info, request, retry):
             if detail.Is(known.DESCRIPTOR):
                 detail.Unpack(known)
     kind = errors.error_class(info.reason.replace("_", "-").lower(), _code_word(status.code))
@@ -79,6 +79,8 @@ def from_status(status: Status) -> ModelyardError:
     ]
     error = kind(status.message or "no detail", errors=wrong)
     error.request_id = request.request_id or None
+    if isinstance(error, errors.TooManyRequests) and retry.HasField("retry_delay"):
+        error.retry_after_s = retry.retry_delay.seconds
     return error
 
 

@@ -8,17 +8,22 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import lru_cache
 from typing import Any
+from urllib.parse import unquote
 
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
+from modelyard.access.addresses import address_of
 from modelyard.access.guard import Guard
+from modelyard.access.limits import Rate
 from modelyard.calls import Call, Calls, Identity, request_id
-from modelyard.errors import InvalidRequest, PayloadTooLarge, Unavailable
+from modelyard.errors import InvalidRequest, PayloadTooLarge, RequestTimedOut, Unavailable
 from modelyard.grpc_server import faults
 from modelyard.grpc_server.wire import Metadata, Method, Trailers, WireCall
+from modelyard.settings import Settings
 
 DOOR = "grpc"
 
@@ -31,6 +36,8 @@ AtOnce = Callable[["RpcCall"], bytes | None]
 TRANSPORT_FACTOR = 2
 """The transport takes messages of up to so many times the limit, so that the refusal can be put into our own words."""
 
+_FORWARDED_FOR = "x-forwarded-for"
+
 _MAX_ERROR_BYTES = 2**20
 
 _VERBS = {
@@ -39,8 +46,14 @@ _VERBS = {
     "health_check": "health",
     "list_available_models": "list_model_classes",
     "list_trained_models": "list_models",
+    "model_infer": "predict",
+    "model_metadata": "get_model",
+    "model_ready": "get_model",
     "predict_stream": "predict",
     "restore_model": "restore",
+    "server_live": "health",
+    "server_metadata": "health",
+    "server_ready": "health",
     "train_stream": "train",
 }
 """The verbs of methods that are named otherwise."""
@@ -49,15 +62,18 @@ _VERBS = {
 class RpcCall(Call):
     """One call on its way: its request message or messages, its answers, and what is counted of them."""
 
-    __slots__ = ("_gate", "_kind", "_wire", "bytes_in", "bytes_out", "metadata", "trailers")
+    __slots__ = ("_gate", "_kind", "_wire", "bytes_out", "metadata", "trailers")
 
     def __init__(self, gate: Gate, described: MethodDescriptor, kind: type[Message], wire: WireCall) -> None:
         self.metadata: dict[str, Any] = dict(wire.metadata)
         super().__init__(
-            gate.calls, DOOR, described.name, request_id=request_id(self.metadata.get(faults.REQUEST_ID_KEY))
+            gate.calls,
+            DOOR,
+            described.name,
+            request_id=request_id(self.metadata.get(faults.REQUEST_ID_KEY)),
+            address=gate.address_of(wire),
         )
         self.trailers: Trailers = ()
-        self.bytes_in = 0
         self.bytes_out = 0
         self._gate = gate
         self._kind = kind
@@ -67,6 +83,11 @@ class RpcCall(Call):
     def size(self) -> int:
         """The bytes of the one request message."""
         return len(self._wire.message)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the one request message has not come in time."""
+        return self._wire.late
 
     @property
     def wire_metadata(self) -> Metadata:
@@ -79,12 +100,18 @@ class RpcCall(Call):
 
     async def messages(self) -> AsyncIterator[Any]:
         """Yield the request messages as they come; the next one is not read before the last is done with."""
-        while (data := await self._wire.read()) is not None:
+        while (data := await self._next()) is not None:
             self.identity.check()  # a stream goes on as long as its caller may
             yield self._parse(data)
         # A stream that its caller broke off ends like one that is complete, only a moment before the cancellation
         # comes in. What is sent now is answered after it, so half a table is never taken for a whole one.
         await self._wire.open()
+
+    async def _next(self) -> bytes | None:
+        try:
+            return await self._wire.read()
+        except TimeoutError:
+            raise self._gate.too_late() from None
 
     async def send(self, answer: Message | bytes) -> None:
         """Send one of several answers; waits if the caller does not keep up."""
@@ -140,10 +167,13 @@ class RpcCall(Call):
 class Gate:
     """What all calls share."""
 
-    def __init__(self, calls: Calls, guard: Guard, max_message_bytes: int) -> None:
+    def __init__(self, calls: Calls, guard: Guard, settings: Settings) -> None:
         self.calls = calls
         self._guard = guard
-        self._max_message_bytes = max_message_bytes
+        self._proxies = settings.trusted_proxies
+        self._max_message_bytes = settings.grpc_max_message_bytes
+        self._timeout_s = settings.request_timeout_s
+        self._rate = Rate(settings.rate_limit) if settings.rate_limit else None
         self._closed = False
 
     def method(self, described: MethodDescriptor, behave: Behaviour, at_once: AtOnce | None = None) -> Method:
@@ -170,6 +200,8 @@ class Gate:
                     answer = at_once(call)  # type: ignore[misc]
                     if answer is not None:
                         call.finish(answer)
+                    elif self._rate is not None:
+                        self._rate.give_back(call)
                 except Exception as error:  # noqa: BLE001 - logged and answered
                     call.refuse(error)
             return wire.ended
@@ -185,9 +217,20 @@ class Gate:
                 "MODELYARD_GRPC_MAX_MESSAGE_MB sets the limit"
             )
 
+    def too_late(self) -> RequestTimedOut:
+        """Return the error of a message that does not come."""
+        return RequestTimedOut(
+            f"the next message was not there within {self._timeout_s:g} s; MODELYARD_REQUEST_TIMEOUT_S sets the limit"
+        )
+
     def close(self) -> None:
         """Let no call in any more."""
         self._closed = True
+
+    def address_of(self, wire: WireCall) -> str:
+        """Return the caller's address; trusted proxies say it in x-forwarded-for."""
+        forwarded_for = next((value for name, value in reversed(wire.metadata) if name == _FORWARDED_FOR), None)
+        return address_of(peer_address(wire.peer), None if forwarded_for is None else str(forwarded_for), self._proxies)
 
     def identify(self, metadata: Metadata, address: str) -> Identity:
         """Return who calls. Raises Unauthenticated for a key that is not valid, TooManyRequests for many of them."""
@@ -198,13 +241,24 @@ class Gate:
 
     def check_reflecting(self, wire: WireCall) -> None:
         """Refuse reflection to a caller without a key, if keys are asked for."""
-        self.identify(wire.metadata, "").require("reflection")
+        self.identify(wire.metadata, self.address_of(wire)).require("reflection")
 
     def _let_in(self, call: RpcCall, verb: str) -> None:
         if self._closed:
             raise Unavailable("the server is shutting down")
+        if call.is_late:
+            raise self.too_late()
         call.identity = self.identify(call.wire_metadata, call.address)
+        if self._rate is not None:
+            self._rate.take(call)
         call.check_may(verb)
+
+
+@lru_cache(maxsize=1024)
+def peer_address(peer: str) -> str:
+    """Return the address of what gRPC calls a peer (`ipv4:127.0.0.1:4711`, `ipv6:%5B::1%5D:4711`), if it has one."""
+    kind, _, place = peer.partition(":")
+    return unquote(place).rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else ""
 
 
 def snake_case(name: str) -> str:

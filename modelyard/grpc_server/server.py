@@ -9,7 +9,8 @@ import signal
 from collections.abc import AsyncIterator, Mapping
 
 import uvloop
-from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from grpc_health.v1 import health as health_service
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
@@ -18,7 +19,8 @@ from modelyard.access.tls import HANDSHAKE_S, CertificateFiles, certificate_file
 from modelyard.errors import Unavailable
 from modelyard.grpc_server import health
 from modelyard.grpc_server.gate import TRANSPORT_FACTOR, Gate, snake_case
-from modelyard.grpc_server.health_and_reflection import Registry
+from modelyard.grpc_server.health_and_reflection import Pools, Registry
+from modelyard.grpc_server.open_inference import service as inference
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.probe import local_target
 from modelyard.grpc_server.service import ModelService
@@ -31,11 +33,17 @@ from modelyard.settings import Settings
 log = logging.getLogger("modelyard.grpc")
 
 SERVICE = pb.DESCRIPTOR.services_by_name["ModelService"]
-NAMES = (SERVICE.full_name, "")
+NAMES = (SERVICE.full_name, inference.DESCRIPTOR.full_name, "")
 LEAST_PING_MS = 4_000
 """gRPC ends a connection after three pings that came sooner, by itself after three within five minutes each.
 
 The docs promise 5 s, because the network may bring two pings closer together.
+"""
+
+IDLE_MS = 75_000
+"""A connection without calls is kept so long, as REST keeps one without requests. Clients connect again by themselves.
+
+To gRPC's core a connection over which the headers of a call come bit by bit is one without calls.
 """
 
 
@@ -61,12 +69,16 @@ async def running(yard: Yard, settings: Settings) -> AsyncIterator[int]:
     core. Raises Unavailable if the port is taken.
     """
     files = certificate_files(settings)
-    desk = Desk(yard)
-    gate = Gate(desk.calls, desk.guard, settings.grpc_max_message_bytes)
+    desk = Desk(yard, settings.max_concurrent_predictions)
+    gate = Gate(desk.calls, desk.guard, settings)
     service = ModelService(desk, max_body_bytes=settings.max_body_bytes)
     standard_health = health_service.aio.HealthServicer()
-    every = {**methods(service, gate), **standard_methods(standard_health, gate)}
-    server = transport(settings.grpc_transport)(every, _options(settings))
+    every = {
+        **methods(SERVICE, service, gate),
+        **methods(inference.DESCRIPTOR, inference.InferenceService(desk), gate),
+        **standard_methods(standard_health, gate),
+    }
+    server = transport(settings.grpc_transport)(every, _options(settings), settings.request_timeout_s)
     port = _listen(server, settings, files)
     desk.open()
     await health.look(desk, standard_health, NAMES)
@@ -91,12 +103,12 @@ async def running(yard: Yard, settings: Settings) -> AsyncIterator[int]:
         await desk.close()
 
 
-def methods(service: ModelService, gate: Gate) -> dict[str, Method]:
-    """Join every method of the service's descriptor with what it does. Raises AttributeError if one does nothing."""
-    return {f"/{SERVICE.full_name}/{method.name}": _method(service, gate, method) for method in SERVICE.methods}
+def methods(described: ServiceDescriptor, service: object, gate: Gate) -> dict[str, Method]:
+    """Join every method of a service's descriptor with what it does. Raises AttributeError if one does nothing."""
+    return {f"/{described.full_name}/{method.name}": _method(service, gate, method) for method in described.methods}
 
 
-def _method(service: ModelService, gate: Gate, method: MethodDescriptor) -> Method:
+def _method(service: object, gate: Gate, method: MethodDescriptor) -> Method:
     name = snake_case(method.name)
     return gate.method(method, getattr(service, name), getattr(service, f"{name}_at_once", None))
 
@@ -105,8 +117,11 @@ def standard_methods(health_servicer: health_service.aio.HealthServicer, gate: G
     """Return the methods of gRPC's own services: health, and reflection for whoever has a key."""
     known, for_holders = Registry(), Registry(gate.check_reflecting)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, known)
-    names = (SERVICE.full_name, health_service.SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflection.aio.ReflectionServicer(names), for_holders)
+    names = (*NAMES[:-1], health_service.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflected = reflection.aio.ReflectionServicer(
+        names, Pools(descriptor_pool.Default(), inference.DESCRIPTOR.file.pool)
+    )
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflected, for_holders)
     return known.methods | for_holders.methods
 
 
@@ -117,7 +132,8 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 0),  # two servers on one port would share its calls at random
         ("grpc.http2.min_ping_interval_without_data_ms", LEAST_PING_MS),
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.server_handshake_timeout_ms", int(1000 * HANDSHAKE_S)),
+        ("grpc.server_handshake_timeout_ms", int(1000 * min(HANDSHAKE_S, settings.request_timeout_s))),
+        ("grpc.max_connection_idle_ms", IDLE_MS),
     ]
 
 
@@ -138,7 +154,7 @@ async def _start_local_health(
 ) -> WireServer | None:
     """Tell programs of this machine the health without TLS, and nothing else."""
     of_health = {path: method for path, method in every.items() if path.startswith(f"/{health_service.SERVICE_NAME}/")}
-    server = kind(of_health, _options(settings))
+    server = kind(of_health, _options(settings), settings.request_timeout_s)
     try:
         server.listen(local_target(port))
     except RuntimeError as error:

@@ -107,7 +107,7 @@ class ModelService:
                     answer = await self._predict(header, lambda: nullcontext(spool.table()[0]), pinned)
                 return await call.send(answer.data)
             with _counted_from(first_row):
-                answer = await self._predict(header, partial(opened, chunk), pinned)
+                answer = await self._predict(header, partial(opened, chunk), pinned, let_in=first_row > 0)
             first_row += answer.rows
             calls.note(rows=first_row)
             await call.send(answer.data)
@@ -316,6 +316,8 @@ class ModelService:
         message: pb.PredictRequest,
         read: Callable[[], AbstractContextManager[Sent]],
         pinned: ResolvedDecision | None = None,
+        *,
+        let_in: bool = False,
     ) -> _Answer:
         @contextmanager
         def read_request() -> Iterator[PredictRequest]:
@@ -323,7 +325,7 @@ class ModelService:
                 request = codec.read_predict(message, sent)
                 yield request if pinned is None else request.model_copy(update={"decision": pinned})
 
-        return (await self._desk.predict_many(read_request, _Answer.of)).content
+        return (await self._desk.predict_many(read_request, _Answer.of, let_in=let_in)).content
 
 
 class _Answer(NamedTuple):

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grpc._cython import cygrpc
 
-from modelyard.grpc_server.wire import UNANSWERED, Method, Trailers
+from modelyard.grpc_server.wire import REQUEST_TIMEOUT_S, UNANSWERED, Method, Trailers
 
 log = logging.getLogger("modelyard.grpc")
 
@@ -30,7 +31,19 @@ _OPENING = cygrpc.SendInitialMetadataOperation((), _NO_FLAGS)
 class ServerCall:
     """One call. It may be ended in either thread; it is read and written on the event loop."""
 
-    __slots__ = ("_core", "_ended", "_opened", "_server", "_watched", "left", "message", "metadata", "method", "task")
+    __slots__ = (
+        "_core",
+        "_ended",
+        "_opened",
+        "_server",
+        "_watched",
+        "late",
+        "left",
+        "message",
+        "metadata",
+        "method",
+        "task",
+    )
 
     def __init__(self, server: Server, method: Method, core: Any, metadata: Any) -> None:
         self._server = server
@@ -41,8 +54,15 @@ class ServerCall:
         self.method = method
         self.metadata = metadata
         self.message = b""
+        self.late = False
         self.task: asyncio.Task[None] | None = None
         self.left = False
+
+    @property
+    def peer(self) -> str:
+        """The other end of the connection."""
+        peer: bytes = self._core.peer()
+        return peer.decode()
 
     @property
     def ended(self) -> bool:
@@ -54,7 +74,13 @@ class ServerCall:
         if self.method.client_streaming:
             self._go_on()
         else:
+            self._server.unheard[self] = time.monotonic()
             self._core.start_server_batch((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), self._heard)
+
+    def refuse_late(self) -> None:
+        """Go on without the message, which has not come in time."""
+        self.late = True
+        self._go_on()
 
     def end(self, answer: bytes | None = None, trailers: Trailers = (), code: Any = _OK, details: bytes = b"") -> None:
         """Send the last answer, if there is one, and the status."""
@@ -68,9 +94,10 @@ class ServerCall:
         self._core.start_server_batch(operations, self._sent)
 
     async def read(self) -> bytes | None:
-        """Return the next request message, None after the last."""
+        """Return the next request message, None after the last. Raises TimeoutError if it does not come in time."""
         received = cygrpc.ReceiveMessageOperation(_NO_FLAGS)
-        await self._batch(received)
+        async with asyncio.timeout(self._server.request_timeout_s):
+            await self._batch(received)
         message: bytes | None = received.message()
         return message
 
@@ -100,6 +127,8 @@ class ServerCall:
         return await future
 
     def _heard(self, event: Any) -> None:
+        if self._server.unheard.pop(self, None) is None:
+            return  # it came late, or the call has ended because nothing came
         message = event.batch_operations[0].message()
         if message is None:
             self._server.forget(self)  # the caller left before it said anything
@@ -142,7 +171,15 @@ class ServerCall:
 class Server:
     """A listening server. It is made, started and stopped on the event loop."""
 
-    def __init__(self, methods: Mapping[str, Method], options: Sequence[tuple[str, int]]) -> None:
+    def __init__(
+        self,
+        methods: Mapping[str, Method],
+        options: Sequence[tuple[str, int]],
+        request_timeout_s: float = REQUEST_TIMEOUT_S,
+    ) -> None:
+        self.request_timeout_s = request_timeout_s
+        self.unheard: dict[ServerCall, float] = {}
+        """The calls whose one message is awaited, and since when: the oldest first. The thread's own."""
         self.loop = asyncio.get_running_loop()
         self._methods = {path.encode(): method for path, method in methods.items()}
         self._core = cygrpc.Server(tuple(options), False)
@@ -208,13 +245,27 @@ class Server:
                 call.end(code=cygrpc.StatusCode.internal, details=UNANSWERED)
 
     def _drive(self) -> None:
-        while (event := self._queue.poll()).tag is not _SHUT_DOWN:
+        look_at = 0.0
+        while (event := self._queue.poll(look_at)).tag is not _SHUT_DOWN:
             try:
-                event.tag(event)
+                if event.tag is not None:  # otherwise it is time to look
+                    event.tag(event)
+                if time.time() >= look_at:
+                    look_at = time.time() + self._refuse_late()
             except Exception:
                 log.exception("unexpected error")
             del event  # it may be the last that holds a call, which must not live on until the next event
         self.loop.call_soon_threadsafe(self._stopped.set)
+
+    def _refuse_late(self) -> float:
+        """Refuse the calls whose message is overdue; return after how many seconds to look again."""
+        while (oldest := next(iter(self.unheard), None)) is not None:
+            left_s = self.unheard[oldest] + self.request_timeout_s - time.monotonic()
+            if left_s > 0:
+                return left_s
+            del self.unheard[oldest]
+            oldest.refuse_late()
+        return self.request_timeout_s
 
     def _request(self) -> None:
         self._core.request_call(self._queue, self._queue, self._called)

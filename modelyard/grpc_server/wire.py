@@ -18,6 +18,9 @@ log = logging.getLogger("modelyard.grpc")
 TRIED = (1, 85)
 """The newest grpcio, major and minor, whose core was driven directly by the tests."""
 
+REQUEST_TIMEOUT_S = 30.0
+"""As MODELYARD_REQUEST_TIMEOUT_S has it by default."""
+
 UNANSWERED = b"the call ended without an answer"
 """The words of INTERNAL if a method has raised, or returned without an answer."""
 
@@ -33,6 +36,14 @@ class WireCall(Protocol):
 
     metadata: Metadata
 
+    late: bool
+    """Whether the one request message was not there in time; the call is to be refused then."""
+
+    @property
+    def peer(self) -> str:
+        """The other end of the connection, as gRPC writes it."""
+        ...
+
     @property
     def ended(self) -> bool:
         """Whether the status is on its way."""
@@ -43,7 +54,7 @@ class WireCall(Protocol):
         ...
 
     async def read(self) -> bytes | None:
-        """Return the next request message, None after the last."""
+        """Return the next request message, None after the last. Raises TimeoutError if it does not come in time."""
         ...
 
     async def write(self, answer: bytes) -> None:
@@ -72,9 +83,17 @@ class Method:
 
 
 class WireServer(Protocol):
-    """A listening server. It is made, started and stopped on the event loop."""
+    """A listening server. It is made, started and stopped on the event loop.
 
-    def __init__(self, methods: Mapping[str, Method], options: Sequence[tuple[str, int]]) -> None: ...
+    It waits for `request_timeout_s` for a connection's first bytes and for each next message of a call.
+    """
+
+    def __init__(
+        self,
+        methods: Mapping[str, Method],
+        options: Sequence[tuple[str, int]],
+        request_timeout_s: float = REQUEST_TIMEOUT_S,
+    ) -> None: ...
 
     def listen(self, address: str, credentials: grpc.ServerCredentials | None = None) -> int:
         """Listen on `host:port`, 0 for any; return the port. Raises RuntimeError if that cannot be had.

@@ -78,7 +78,7 @@ class Lifecycle:
         return record.job
 
     def remembered(self, key: str | None) -> JobRecord | None:
-        """Return the newest job of an idempotency key, if there was one within 24 hours."""
+        """Return the newest job of an idempotency key, if there was one within 24 hours that the caller may see."""
         if key is None:
             return None
         with self._jobs.reading() as index:
@@ -86,7 +86,7 @@ class Lifecycle:
         record = None if job_id is None else self.get(job_id)
         if record is None or record.job.created_at + REMEMBERED_FOR <= datetime.now(UTC):
             return None
-        return record
+        return record if calls.who().sees(record.job.name) else None
 
     def add(self, record: JobRecord, *, workers: int, queue_limit: int) -> Job:
         """Put a new job, or return the one that its idempotency key stands for.

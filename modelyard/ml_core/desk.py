@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
+import sys
 import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -26,7 +26,7 @@ from modelyard.ml_core.sentences import model_of
 from modelyard.ml_core.serving.loaded import LoadedModel, collect_garbage_less_often, keep_freed_memory
 from modelyard.ml_core.serving.turns import LookUp, Turns, looked_up_by
 from modelyard.ml_core.serving.warming import FIRST_CALLERS_S
-from modelyard.ml_core.workers import Workers, begin
+from modelyard.ml_core.workers import Crowd, Workers, begin
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import (
     CheckRequest,
@@ -36,6 +36,7 @@ from modelyard.schemas import (
     Health,
     Job,
     ModelMetadata,
+    ModelQuery,
     Predictions,
     PredictRequest,
     RetrainRequest,
@@ -43,18 +44,30 @@ from modelyard.schemas import (
     TableEvaluation,
     TrainRequest,
 )
+from modelyard.settings import usable_cores
 
 log = logging.getLogger(__name__)
 
 SMALL_BYTES = 16 * 1024
 """A request of at most this size is answered on the loop: handing it to a thread and back would take longer."""
 
+SWITCH_S = 0.0005
+"""How long a thread may keep the interpreter's lock from the event loop, which takes it anew for each piece of a body.
+By default it is ten times as long: 16 large bodies then come in so slowly that cores are idle."""
+
 AFTER_TRAININGS_S = 2.0
 """How much longer than trainings calls may go on after SIGTERM: those that wait for one are told how it ended."""
 
 _LEFT = "the caller has hung up"
 
-_PREDICTING_AT_ONCE = (os.cpu_count() or 1) + 4
+LARGE_BYTES = 256 * 1024
+"""A request beyond this size is large: it takes a core for more than a few milliseconds."""
+
+_LARGE_AT_ONCE = usable_cores()
+"""More threads than cores do not get more done, but each makes all others, the event loop too, wait for the lock of the
+interpreter once more: with four beyond the cores, 16 callers of 20,000 rows had a third of them less."""
+
+_PREDICTING_AT_ONCE = 4
 _WAITING_AT_ONCE = 40
 """Other verbs mostly wait, for the disk or for the folder's lock."""
 
@@ -78,14 +91,19 @@ class Answer(NamedTuple, Generic[T]):
 
 
 class Desk:
-    """The desk of one core."""
+    """The desk of one core.
 
-    def __init__(self, yard: Yard) -> None:
+    At most `most_predictions` (0: any number) are under way or wait for a thread or a model; one more is refused.
+    """
+
+    def __init__(self, yard: Yard, most_predictions: int = 0) -> None:
         self.calls = yard.calls
         self.guard = yard.guard
         self._yard = yard
         self._turns = Turns(yard.loaded)
-        self._predicting = Workers(_PREDICTING_AT_ONCE)
+        self._crowd = Crowd(most_predictions)
+        self._predicting = Workers(_PREDICTING_AT_ONCE, self._crowd)
+        self._large = Workers(_LARGE_AT_ONCE, self._crowd)
         self._waiting = Workers(_WAITING_AT_ONCE)
         self._loading: dict[LookUp, asyncio.Task[LoadedModel]] = {}
         self._preparing = threading.Timer(FIRST_CALLERS_S, self._prepare)
@@ -95,6 +113,7 @@ class Desk:
         """Serve: load the latest models in a thread, and get ready to train. To be called once the door listens."""
         collect_garbage_less_often()
         keep_freed_memory()
+        sys.setswitchinterval(SWITCH_S)
         self._yard.warm_up()
         self._preparing.start()
 
@@ -107,6 +126,7 @@ class Desk:
         self._preparing.cancel()
         await begin(self._yard.close)
         self._predicting.close()
+        self._large.close()
         self._waiting.close()
 
     async def predict(self, size: int, read: Callable[[], PredictRequest], write: Write[T]) -> Answer[T]:
@@ -119,7 +139,9 @@ class Desk:
         read_at = perf_counter()
         found = await self._turns.predict(request)
         if found is None:
-            found = self._yard.predict_by(await self._load(request), request)
+            with self._crowd.place():
+                model = await self._load(request)
+            found = self._yard.predict_by(model, request)
         else:
             calls.note(rows=len(found.predictions))
         return _written(found, write, began, read_at)
@@ -157,14 +179,20 @@ class Desk:
         return write(self._yard.predict_by(model, request))
 
     async def predict_many(
-        self, read: Opened[PredictRequest], write: Write[T], again: Callable[[], PredictRequest] | None = None
+        self,
+        read: Opened[PredictRequest],
+        write: Write[T],
+        again: Callable[[], PredictRequest] | None = None,
+        *,
+        let_in: bool = False,
     ) -> Answer[T]:
         """Predict in a thread; if the caller hangs up, the steps that have not begun are left out.
 
         If a request is refused and `again` is given, `again` reads it once more, and what comes of that counts.
+        With `let_in` it belongs to a call that was let in already, and is not refused because too many are under way.
         """
         calls.name_verb("predict")
-        return await self._while_wanted(read, partial(self._predict, again=again), write)
+        return await self._while_wanted(read, partial(self._predict, again=again), write, let_in=let_in)
 
     async def explain(self, read: Opened[ExplainRequest], write: Callable[[Explanations], T]) -> Answer[T]:
         """Explain in a thread, as `predict_many` predicts."""
@@ -179,7 +207,7 @@ class Desk:
     async def evaluate(self, read: Opened[EvaluateRequest]) -> TableEvaluation:
         """Judge models by a labelled table, in a thread. It is kept even if its caller hangs up."""
         calls.name_verb("evaluate")
-        return await self._predicting.run(_asked, self._yard.evaluate, read)
+        return await self._workers().run(_asked, self._yard.evaluate, read)
 
     async def train(
         self, read: Opened[TrainRequest], idempotency_key: str | None, *, wait: bool
@@ -208,20 +236,39 @@ class Desk:
         return await self._waiting.run(function, *args, **kwargs)
 
     async def watch_job(self, job_id: str) -> AsyncGenerator[Job | None, None]:
-        """Return the states of a job until it has ended; None among them says that nothing has happened for a while."""
+        """Return the states of a job until it has ended; None among them says that nothing has happened for a while.
+
+        They end with Unauthenticated if the caller's key is not valid any more.
+        """
         calls.name_verb("watch_job")
         await self.ask(Yard.get_job, job_id)
-        return following.states(self._yard.jobs, job_id)
+        return following.states(self._yard.jobs, job_id, may_go_on=calls.who().check)
 
     async def delete(self, reference: str, *, hard: bool) -> tuple[str, ModelMetadata | None]:
         """Retire a model. Returns its id if it is deleted for good, else what `reference` was; and what is left."""
         calls.name_verb("delete")
+        if hard:
+            calls.check_may("delete_for_good")
         meant = self._yard.get_model(reference).model_id if hard else reference
         return meant, await self._waiting.run(self._yard.delete, meant, hard=hard)
 
     def get_model(self, reference: str) -> ModelMetadata:
         """Return what is known of a model; it is known in memory, so no thread is asked."""
         return self._yard.get_model(reference)
+
+    def get_active(self, reference: str) -> ModelMetadata:
+        """Return what is known of a model that can be asked. Raises ModelNotFound if it is deleted, too."""
+        calls.name_verb("get_model")
+        return self._yard.loaded.get_metadata(reference)
+
+    async def versions_of(self, name: str) -> list[int]:
+        """Return the active versions of a name, ascending: the newest thousand."""
+        page = await self.ask(Yard.list_models, ModelQuery(name=name, limit=1000))
+        return sorted(model.version for model in page.models)
+
+    def version_of(self, model_id: str) -> int:
+        """Return the version of a model that has answered, in a moment."""
+        return self._yard.loaded.version_of(model_id)
 
     async def get_artifact(self, reference: str) -> tuple[ModelMetadata, bytes]:
         """Return a model and its `.pkl`."""
@@ -233,7 +280,9 @@ class Desk:
         """Say whether the yard can serve. Other work that waits does not delay it."""
         return await begin(self._yard.health)
 
-    async def _while_wanted(self, read: Opened[R], find: Callable[[R], F], write: Callable[[F], T]) -> Answer[T]:
+    async def _while_wanted(
+        self, read: Opened[R], find: Callable[[R], F], write: Callable[[F], T], *, let_in: bool = False
+    ) -> Answer[T]:
         def work(left: Callable[[], bool]) -> Answer[T]:
             began = perf_counter()
             with read() as request:
@@ -245,7 +294,12 @@ class Desk:
                     raise Cancelled(_LEFT)
                 return _written(found, write, began, read_at)
 
-        return await self._predicting.run_while_wanted(work)
+        return await self._workers().run_while_wanted(work, let_in=let_in)
+
+    def _workers(self) -> Workers:
+        """Return the threads for the call under way: large requests wait for each other, and others not for them."""
+        call = calls.under_way()
+        return self._large if call is not None and call.bytes_in > LARGE_BYTES else self._predicting
 
     def _predict(self, request: PredictRequest, again: Callable[[], PredictRequest] | None) -> Predictions:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 
 from modelyard.jobs import Jobs
@@ -15,11 +15,13 @@ SILENCE_S = 15.0
 """A stream says something at least this often, because a proxy may close a silent one."""
 
 
-async def states(jobs: Jobs, job_id: str, interval_s: float = _LOOK_INTERVAL_S) -> AsyncGenerator[Job | None, None]:
+async def states(
+    jobs: Jobs, job_id: str, interval_s: float = _LOOK_INTERVAL_S, *, may_go_on: Callable[[], None] = lambda: None
+) -> AsyncGenerator[Job | None, None]:
     """Yield a job whenever it has changed, until it has ended; None if nothing happened for `SILENCE_S`.
 
-    Its end is seen at once, its progress every `interval_s`. Raises JobNotFound, and Unavailable if the job waits for
-    its turn while this server stops.
+    Its end is seen at once, its progress every `interval_s`. Raises JobNotFound, Unavailable if the job waits for its
+    turn while this server stops, and what `may_go_on` raises, which is called before each.
     """
     loop = asyncio.get_running_loop()
     changed = asyncio.Event()
@@ -37,6 +39,7 @@ async def states(jobs: Jobs, job_id: str, interval_s: float = _LOOK_INTERVAL_S) 
             jobs.check_will_run(job)
             if job != last or loop.time() > silent_until:
                 silent_until = loop.time() + SILENCE_S
+                may_go_on()
                 yield job if job != last else None
                 last = job
             if not job.ended:

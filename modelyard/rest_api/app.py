@@ -17,6 +17,8 @@ from modelyard.ml_core.desk import Desk
 from modelyard.rest_api import formats, openapi, problems
 from modelyard.rest_api.express.short_way import ShortWay
 from modelyard.rest_api.gate import Gate
+from modelyard.rest_api.open_inference import faults
+from modelyard.rest_api.open_inference import routes as open_inference
 from modelyard.rest_api.routes import (
     aliases,
     decisions,
@@ -38,11 +40,17 @@ _DESCRIPTION = "Train, judge, serve and retire models on tables: classification 
 
 _VERBS = {
     "delete_model": "delete",
+    "infer": "predict",
     "job_events": "watch_job",
     "live": "health",
     "model_classes": "list_model_classes",
+    "model_metadata": "get_model",
+    "model_ready": "get_model",
     "ready": "health",
     "restore_model": "restore",
+    "server_live": "health",
+    "server_metadata": "health",
+    "server_ready": "health",
 }
 """The verbs of routes that are named otherwise."""
 
@@ -67,7 +75,8 @@ def create_app(desk: Desk, settings: Settings) -> Gate:
     app.router.redirect_slashes = False
     app.openapi = lambda: _openapi_once(app)  # type: ignore[method-assign]
     checked = [Depends(_enter), Depends(formats.checking(app.openapi))]
-    for noun in (service, predictions, explanations, models, decisions, evaluations, tables, jobs, keys, aliases):
+    nouns = (service, predictions, explanations, models, aliases, decisions, evaluations, tables, jobs, keys)
+    for noun in (*nouns, open_inference):
         app.include_router(noun.router(desk), dependencies=checked)
     app.include_router(training.router(desk, settings.root_path), dependencies=checked)
     app.include_router(docs.router(settings.root_path))
@@ -95,22 +104,25 @@ def _openapi_once(app: FastAPI) -> dict[str, object]:
     return app.openapi_schema
 
 
-def _answer(error: ModelyardError, status: int | None = None, headers: dict[str, str] | None = None) -> Response:
+def _answer(
+    request: Request, error: ModelyardError, status: int | None = None, headers: dict[str, str] | None = None
+) -> Response:
     calls.ends_as(error.code)
-    body = problems.to_problem(error, calls.identity().get("request_id"), status)
+    body, media_type = faults.written(error, request.scope["path"], calls.identity().get("request_id"), status)
     headers = {**(headers or {}), **problems.headers_of(error)}
-    return Response(body, status or problems.status_of(error), headers, media_type=problems.MEDIA_TYPE)
+    return Response(body, status or problems.status_of(error), headers, media_type=media_type)
 
 
-async def _on_our_error(_: Request, error: Exception) -> Response:
+async def _on_our_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ModelyardError)
-    return _answer(error)
+    return _answer(request, error)
 
 
-async def _on_invalid_request(_: Request, error: Exception) -> Response:
+async def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     # The first word of a place says where it was (query, header, path); the name alone is what the caller knows.
-    return _answer(errors.InvalidRequest.of([field_error({**item, "loc": item["loc"][1:]}) for item in error.errors()]))
+    wrong = [field_error({**item, "loc": item["loc"][1:]}) for item in error.errors()]
+    return _answer(request, errors.InvalidRequest.of(wrong))
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
@@ -118,8 +130,8 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     where = f"{request.method} {request.scope['path']}"  # `url` takes what follows a double slash for a host
     kind = errors.NotFound if error.status_code == 404 else errors.InvalidRequest
     detail = f"there is no {where}" if error.status_code in (404, 405) else f"{where}: {error.detail}"
-    return _answer(kind(detail), error.status_code, dict(error.headers or {}))
+    return _answer(request, kind(detail), error.status_code, dict(error.headers or {}))
 
 
-async def _on_unexpected_error(_: Request, error: Exception) -> Response:
-    return _answer(errors.Internal(calls.UNEXPECTED))
+async def _on_unexpected_error(request: Request, error: Exception) -> Response:
+    return _answer(request, errors.Internal(calls.UNEXPECTED))

@@ -12,15 +12,15 @@ from typing import Any
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from modelyard.calls import Call, Calls, request_id
-from modelyard.errors import InvalidRequest
+from modelyard.errors import InvalidRequest, ModelyardError, RequestTimedOut
 from modelyard.rest_api import problems
 from modelyard.rest_api.gate import DOOR
-from modelyard.rest_api.lingering import LingeringProtocol
+from modelyard.rest_api.punctuality import PunctualProtocol
 
 MAX_HEAD_BYTES = 64 * 1024
 """A head may be so large, and what comes with its end in one piece."""
 
-_REASONS = {400: b"Bad Request", 431: b"Request Header Fields Too Large"}
+_REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 _REFUSAL = (
     b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\nconnection: close\r\n\r\n%b"
 )
@@ -31,7 +31,7 @@ class HeadTooLarge(HttpParserError):
     """The head of a request does not end."""
 
 
-class FramingProtocol(LingeringProtocol):
+class FramingProtocol(PunctualProtocol):
     """uvicorn's own protocol, which never takes a body for a request and answers in the order of the requests."""
 
     _refusal: bytes | None = None
@@ -43,6 +43,7 @@ class FramingProtocol(LingeringProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what has come."""
+        self._heard_at = self.loop.time()
         if self.is_deaf:
             self.throw_away(data)
             return
@@ -55,7 +56,7 @@ class FramingProtocol(LingeringProtocol):
                 unread = self._read(unread)
             self._bound_head(len(data))
         except HttpParserError as error:
-            self._refuse(error)
+            self._refuse(_refusal_of(error, self._calls, self._address))
 
     def _read(self, data: bytes | memoryview) -> bytes | memoryview:
         """Read all, or through the end of a head with an offer. Returns the rest."""
@@ -73,7 +74,11 @@ class FramingProtocol(LingeringProtocol):
         scope: Any = self.scope  # none before the first request, and without a method until its head has ended
         if scope is None or "method" in scope:
             self._head_bytes = 0
+            cycle: Any = self.cycle
+            if cycle is None or (cycle.response_complete and not cycle.more_body):
+                self.await_head()  # only empty lines have come
             return
+        self.await_head()
         self._head_bytes += size
         if self._head_bytes > MAX_HEAD_BYTES:
             raise HeadTooLarge(f"its head must be at most {MAX_HEAD_BYTES:,} bytes")
@@ -116,9 +121,33 @@ class FramingProtocol(LingeringProtocol):
             self._under_way.message_event.set()
         super().connection_lost(exc)
 
-    def _refuse(self, error: HttpParserError) -> None:
+    def end_overdue(self) -> None:
+        """Refuse a head that does not end; a caller who has said nothing expects no answer."""
+        self._calls.drop(DOOR, self._address)
+        if self.has_begun_head():
+            late = RequestTimedOut(
+                f"the head of the request was not there within {self._timeout_s:g} s; "
+                "MODELYARD_REQUEST_TIMEOUT_S sets the limit"
+            )
+            self._refuse(_refusal(408, late, request_id(None)))
+        else:
+            super().end_overdue()
+
+    def has_begun_head(self) -> bool:
+        """Whether some of a head has come."""
+        return self._head_bytes > 0
+
+    @property
+    def _calls(self) -> Calls:
+        return getattr(self.app, "calls", None) or Calls()
+
+    @property
+    def _address(self) -> str:
+        return self.client[0] if self.client else ""
+
+    def _refuse(self, refusal: bytes) -> None:
         """Refuse all that comes from here on, after the answers to the requests before."""
-        self._refusal = _refusal_of(error, getattr(self.app, "calls", Calls()))
+        self._refusal = refusal
         cycle: Any = self.cycle  # none before the first request
         if cycle is None or cycle.response_complete:
             self._end(self._refusal)
@@ -134,12 +163,17 @@ class FramingProtocol(LingeringProtocol):
         self.transport.close()
 
 
-def _refusal_of(error: HttpParserError, calls: Calls) -> bytes:
+def _refusal_of(error: HttpParserError, calls: Calls, address: str) -> bytes:
     reason = error.__context__ if isinstance(error, HttpParserCallbackError) else error
     refused = InvalidRequest(f"the request is not valid HTTP/1.1: {reason}"[:_MAX_CHARS])
-    call = Call(calls, DOOR, refused.detail, request_id=request_id(None))
+    call = Call(calls, DOOR, refused.detail, request_id=request_id(None), address=address)
     status = 431 if isinstance(error, HeadTooLarge) else problems.status_of(refused)
-    body = problems.to_problem(call.refusal(refused), call.request_id, status)
+    refusal = _refusal(status, call.refusal(refused), call.request_id)
     call.end(status=status)
-    head = (status, _REASONS[status], problems.MEDIA_TYPE.encode(), len(body), call.request_id.encode())
+    return refusal
+
+
+def _refusal(status: int, error: ModelyardError, request_id: str) -> bytes:
+    body = problems.to_problem(error, request_id, status)
+    head = (status, _REASONS[status], problems.MEDIA_TYPE.encode(), len(body), request_id.encode())
     return _REFUSAL % (*head, body)

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from modelyard.access.addresses import address_of
 from modelyard.access.guard import Guard
+from modelyard.access.limits import Rate
 from modelyard.calls import Call, Calls, Identity, request_id
-from modelyard.errors import InvalidRequest, ModelyardError, PayloadTooLarge, PermissionDenied, Unavailable
+from modelyard.errors import (
+    InvalidRequest,
+    ModelyardError,
+    PayloadTooLarge,
+    PermissionDenied,
+    RequestTimedOut,
+    Unavailable,
+)
 from modelyard.ml_core.workers import Workers
 from modelyard.rest_api import content_coding, problems
+from modelyard.rest_api.open_inference import faults
 from modelyard.settings import Settings
 
 DOOR = "rest"
+
+SILENT_S = "modelyard.silent_s"
+"""In the scope: says for how many seconds nothing has come over the connection."""
 
 HUNG_UP = 499
 """The status in the log if the caller hung up before there was one (nginx's word for it)."""
@@ -29,8 +45,12 @@ _HEALTH = frozenset({"/health", "/health/live", "/health/ready", "/v2/health/liv
 _EVENTS = re.compile(r"/jobs/[^/]+/events")
 _ONCE = frozenset({b"host", b"origin", b"authorization"})
 _SECRET = frozenset({b"authorization"})
-_LISTS = frozenset({b"accept-encoding", b"content-encoding"})
+FORWARDED_FOR = b"x-forwarded-for"
+_LISTS = frozenset({b"accept-encoding", b"content-encoding", FORWARDED_FOR})
 _HEADERS = frozenset({b"x-request-id", b"content-length"}) | _ONCE | _LISTS
+
+_PROBES = frozenset({"/health/live", "/health/ready"})
+"""Machines ask there whether to restart a server; a caller that has used up its rate must not make them."""
 
 Headers = dict[bytes, bytes]
 
@@ -52,7 +72,10 @@ class Gate:
         self._schemes = (b"https",) if settings.tls else (b"http", b"https")
         self._allowed_origins = frozenset(origin.encode("latin-1", "replace") for origin in settings.allowed_origins)
         self._hosts = settings.accepted_hosts
+        self.request_timeout_s = settings.request_timeout_s
         self._root_path = settings.root_path
+        self._proxies = settings.trusted_proxies
+        self._rate = Rate(settings.rate_limit) if settings.rate_limit else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request through, or answer it here."""
@@ -67,9 +90,12 @@ class Gate:
             try:
                 if len(headers) != len(found):
                     _join_equal_names(headers, found)
+                call.address = self.address_of(scope["client"], headers.get(FORWARDED_FOR))
                 _check_certificate(scope)
                 self.check_origin(headers)
                 call.identity = self.identify(headers, call.address)
+                if scope["path"] not in _PROBES:
+                    self.count(call)
                 call.check_declared_size()
                 await self._app(_as_get(scope) if scope["method"] == "HEAD" else scope, call.body(), call.send)
             except Exception as error:  # noqa: BLE001 - logged and answered
@@ -82,8 +108,26 @@ class Gate:
 
     def identify(self, headers: Headers, address: str) -> Identity:
         """Return who calls. Raises Unauthenticated for a key that is not valid, TooManyRequests for many of them."""
-        shown = headers.get(b"authorization")
-        return self._guard.identify(None if shown is None else shown.decode("latin-1"), address)
+        return self._guard.identify(_shown_key(headers), address)
+
+    def recognize(self, headers: Headers) -> Identity | None:
+        """Return who calls; None for a key that is not valid, which is not counted here."""
+        return self._guard.recognize(_shown_key(headers))
+
+    def address_of(self, peer: tuple[str, int] | None, forwarded_for: bytes | None) -> str:
+        """Return the caller's address; trusted proxies say it in X-Forwarded-For."""
+        given = None if forwarded_for is None else forwarded_for.decode("latin-1")
+        return address_of("" if peer is None else peer[0], given, self._proxies)
+
+    def count(self, call: Call) -> None:
+        """Count a call. Raises TooManyRequests if its caller has made too many."""
+        if self._rate is not None:
+            self._rate.take(call)
+
+    def uncount(self, call: Call) -> None:
+        """Count a call not at all, because it enters again."""
+        if self._rate is not None:
+            self._rate.give_back(call)
 
     def check_origin(self, headers: Headers) -> None:
         """Refuse a request to another host or from a page of another. Raises PermissionDenied.
@@ -104,21 +148,35 @@ class Gate:
 class HttpCall(Call):
     """One request on its way: counts its bytes in and out, and remembers its status."""
 
-    __slots__ = ("_gate", "_headers", "_held", "_receive", "_send", "_whole", "bytes_in", "bytes_out", "status")
+    __slots__ = (
+        "_gate",
+        "_headers",
+        "_held",
+        "_late",
+        "_path",
+        "_receive",
+        "_send",
+        "_silent_s",
+        "_whole",
+        "bytes_out",
+        "status",
+    )
 
     def __init__(self, gate: Gate, scope: Scope, headers: Headers, *, receive: Receive, send: Send) -> None:
         path = scope["raw_path"].decode("latin-1")  # as it came, because decoded it may hold line ends
         given = headers.get(b"x-request-id")
         known_by = request_id(None if given is None else given.decode("latin-1"))
         super().__init__(gate.calls, DOOR, f"{scope['method']} {path}", request_id=known_by)
-        self.bytes_in = 0
         self.bytes_out = 0
         self.status = 0
         self._gate = gate
+        self._path: str = scope["path"]
         self._receive = receive
         self._send = send
         self._headers = headers
         self._held: Message | None = None
+        self._silent_s: Callable[[], float] = scope.get(SILENT_S, lambda: math.inf)
+        self._late = False
         self._whole = False
 
     def check_declared_size(self) -> None:
@@ -137,8 +195,8 @@ class HttpCall(Call):
         return content_coding.decoding(self.receive, coding, gate.max_body_bytes, self._too_large, gate.coders)
 
     async def receive(self) -> Message:
-        """Receive the next piece of the body. Raises PayloadTooLarge."""
-        message = await self._receive()
+        """Receive the next piece of the body. Raises PayloadTooLarge, RequestTimedOut."""
+        message = await (self._receive() if self._whole else self._in_time())
         if message["type"] == "http.request":
             self.bytes_in += len(message.get("body", b""))
             if self.bytes_in > self._gate.max_body_bytes:
@@ -146,12 +204,24 @@ class HttpCall(Call):
             self._whole = not message.get("more_body", False)
         return message
 
+    async def _in_time(self) -> Message:
+        left_s = timeout_s = self._gate.request_timeout_s
+        while left_s > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    return await self._receive()
+            left_s = timeout_s - self._silent_s()  # what has come may not be handed on yet
+        self._late = True
+        raise RequestTimedOut(
+            f"nothing came of the body for {timeout_s:g} s; MODELYARD_REQUEST_TIMEOUT_S sets the limit"
+        )
+
     async def send(self, message: Message) -> None:
         """Send the head or a piece of the body of the answer; a large one is compressed if its caller accepts it."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
-            if self.bytes_in and not self._whole:  # nobody reads the rest
+            if self._late or (self.bytes_in and not self._whole):  # nobody reads the rest
                 message["headers"].append((b"connection", b"close"))
             if content_coding.may_be_coded(message["headers"]):
                 message["headers"].append((b"vary", b"accept-encoding"))
@@ -161,8 +231,6 @@ class HttpCall(Call):
         else:
             if self._held is not None:
                 message = await self._coded(message)
-            if self.bytes_out:  # a stream goes on as long as its caller may
-                self.identity.check()
             self.bytes_out += len(message.get("body", b""))
         await self._send(message)
 
@@ -189,10 +257,10 @@ class HttpCall(Call):
             self.log_error(error)
 
     async def _refuse(self, error: ModelyardError) -> None:
-        body = problems.to_problem(error, self.request_id)
-        headers = [(b"content-length", b"%d" % len(body)), (b"content-type", problems.MEDIA_TYPE.encode())]
+        body, media_type = faults.written(error, self._path, self.request_id)
+        headers = [(b"content-length", b"%d" % len(body)), (b"content-type", media_type.encode())]
         headers += [(name.lower().encode(), value.encode()) for name, value in problems.headers_of(error).items()]
-        if not (self._whole or self.bytes_in):  # the body, if there is one, would be read for nothing
+        if not (self._whole or self.bytes_in or self._late):  # the body, if there is one, would be read for nothing
             headers.append((b"connection", b"close"))
         await self.send({"type": "http.response.start", "status": problems.status_of(error), "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
@@ -203,6 +271,11 @@ class HttpCall(Call):
             f"the body must be at most {limit / 2**20:g} MB ({limit:,} bytes), got {got}; "
             "MODELYARD_MAX_BODY_MB sets the limit"
         )
+
+
+def _shown_key(headers: Headers) -> str | None:
+    shown = headers.get(b"authorization")
+    return None if shown is None else shown.decode("latin-1")
 
 
 def _check_certificate(scope: Scope) -> None:

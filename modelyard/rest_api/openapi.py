@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from modelyard.rest_api import problems
 from modelyard.rest_api.bodies import TABLE_BODIES, TEXT_FIELDS
+from modelyard.rest_api.open_inference import schemas as open_inference
 from modelyard.rest_api.prediction_formats import MEDIA_TYPES
 from modelyard.schemas import (
     AliasRequest,
@@ -215,6 +216,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
     for name, schema in bodies["$defs"].items():
         schemas[name] = _with_defaults_in_words(schema)
+    schemas |= open_inference.SCHEMAS
     schemas["Problem"] = _PROBLEM
     made["components"]["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer", "bearerFormat": "my_ID_SECRET"}

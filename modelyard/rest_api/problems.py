@@ -11,6 +11,9 @@ from modelyard.errors import FieldError, ModelyardError
 from modelyard.schemas.showing import presentable
 
 MEDIA_TYPE = "application/problem+json"
+PROBLEM_EVENT = "problem"
+"""The event that tells of an error in a stream of events."""
+
 TYPE_PREFIX = "urn:modelyard:error:"
 
 STATUS: dict[type[ModelyardError], int] = {
@@ -26,6 +29,7 @@ STATUS: dict[type[ModelyardError], int] = {
     errors.PayloadTooLarge: 413,
     errors.ResourceExhausted: 429,
     errors.Cancelled: 409,
+    errors.RequestTimedOut: 408,
     errors.DeadlineExceeded: 504,
     errors.Unavailable: 503,
     errors.DataLoss: 500,

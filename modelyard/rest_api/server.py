@@ -45,9 +45,10 @@ def serve(yard: Yard, settings: Settings, listening: int | None = None) -> None:
 
 def make_server(yard: Yard, settings: Settings) -> uvicorn.Server:
     """Make the server of a core, which it closes at its end. `run` serves until `handle_exit` is called."""
-    desk = Desk(yard)
+    desk = Desk(yard, settings.max_concurrent_predictions)
     gate = create_app(desk, settings)
-    protocol: Any = partial(AtOnceProtocol, gate, desk, KnownHeads(gate)) if settings.rest_express else FramingProtocol
+    at_once = partial(AtOnceProtocol, gate, desk, KnownHeads(gate, desk))
+    protocol: Any = at_once if settings.rest_express else FramingProtocol
     files = certificate_files(settings)
     if files is not None and files.current().authorities is not None:
         protocol = partial(ByCertificate, gate, protocol)

@@ -51,6 +51,7 @@ from modelyard.schemas.hyperparams import from_texts, types_of
 from modelyard.schemas.jobs import Job, JobError, JobPage, JobProgress, WrongPlace
 from modelyard.schemas.keys import (
     BOOTSTRAP,
+    KEY_PATTERN,
     ROLES,
     Key,
     KeyList,
@@ -61,6 +62,7 @@ from modelyard.schemas.keys import (
     Whoami,
     check_key_name,
     check_sent_key_name,
+    hide_keys,
 )
 from modelyard.schemas.metrics import are_validated, baseline_of, headline, interval_of, is_loss, meaning, spoken_metric
 from modelyard.schemas.models import (
@@ -116,6 +118,7 @@ __all__ = [
     "ALIAS_PATTERN",
     "BOOTSTRAP",
     "IDEMPOTENCY_KEY_PATTERN",
+    "KEY_PATTERN",
     "LATEST",
     "MODEL_ID_PATTERN",
     "MOST_PROBABLE",
@@ -217,6 +220,7 @@ __all__ = [
     "field_error",
     "from_texts",
     "headline",
+    "hide_keys",
     "interval_of",
     "is_hopeless",
     "is_loss",

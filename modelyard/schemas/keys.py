@@ -17,8 +17,19 @@ ROLES: tuple[Role, ...] = get_args(Role)
 BOOTSTRAP = "bootstrap"
 """The name of the key that a server reads from `MODELYARD_ADMIN_KEY_FILE`."""
 
+KEY_PATTERN = "my_([0-9A-Za-z]{8})_([0-9A-Za-z]{43})([0-9A-Za-z]{6})"
+"""How a key is written: its id, its secret, and a checksum."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LIKE_A_KEY = re.compile("(my_[0-9A-Za-z]{8}_)[0-9A-Za-z]{32,}")
+"""A key, or so much of one that nobody else should read it."""
+
 _PATTERN = re.compile(r"[A-Za-z0-9._*?-]{1,100}")
+
+
+def hide_keys(text: str) -> str:
+    """Return a text with `…` in the place of the secret of each key in it, of a misspelt one, too."""
+    return _LIKE_A_KEY.sub(r"\1…", text) if "my_" in text else text
 
 
 def check_key_name(name: str) -> str:
@@ -27,6 +38,8 @@ def check_key_name(name: str) -> str:
         raise ValueError(
             f"a key's name must be 1 to 64 of letters, digits and ._-, a letter or digit first, got {name!r}"
         )
+    if _LIKE_A_KEY.search(name):
+        raise ValueError("a key's name must not look like a key")
     if name == BOOTSTRAP:
         raise ValueError(f"{name!r} is the name of the key in MODELYARD_ADMIN_KEY_FILE; take another one")
     return name

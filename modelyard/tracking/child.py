@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from modelyard.settings import environment_without_keys
 from modelyard.tracking.protocol import Answer
 
 READY_TIMEOUT_S = 90.0
@@ -32,7 +33,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,
-                env={**os.environ, "PYTHONPATH": path},
+                env={**environment_without_keys(), "PYTHONPATH": path},
                 start_new_session=True,  # a Ctrl-C at the terminal is the parent's affair
             )
         self._rest = b""

@@ -10,6 +10,10 @@ from modelyard.calls import ANONYMOUS, Call, Calls, Identity
 from modelyard.errors import TooManyRequests
 
 
+class Holder(Identity):
+    has_key = True
+
+
 class Clock:
     now = 1000.0
 
@@ -23,7 +27,8 @@ def clock() -> Clock:
 
 
 def by(caller: str = ANONYMOUS, address: str = "198.51.100.1") -> Call:
-    return Call(Calls(), "rest", "GET /", request_id="x", identity=Identity(caller), address=address)
+    identity = Identity(caller) if caller == ANONYMOUS else Holder(caller)
+    return Call(Calls(), "rest", "GET /", request_id="x", identity=identity, address=address)
 
 
 def taken(rate: Rate, call: Call, most: int = 5000) -> int:

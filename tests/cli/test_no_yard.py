@@ -40,6 +40,8 @@ READING = {
     "jobs show": ("0190a000-0000-7000-8000-000000000000",),
     "jobs watch": ("0190a000-0000-7000-8000-000000000000",),
     "jobs cancel": ("0190a000-0000-7000-8000-000000000000",),
+    "audit verify": (),
+    "audit sign": (),
     "doctor": (),
     "gc": ("--dry-run",),
     "backup create": ("yard.tar",),

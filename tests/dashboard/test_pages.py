@@ -34,15 +34,20 @@ class Yard:
 
     def open(self, page: str, **query: str) -> AppTest:
         """Open a page as a new visitor."""
-        script = (
-            "from modelyard.dashboard.app import main\n"
-            "from modelyard.dashboard.doors import Doors\n"
-            f"main(Doors({self.rest_url!r}, {self.grpc_target!r}), start={page!r})\n"
-        )
-        app = AppTest.from_string(script, default_timeout=PATIENCE_S)
-        for name, value in query.items():
-            app.query_params[name] = value
-        return app.run()
+        return open_page(self.rest_url, self.grpc_target, page, **query)
+
+
+def open_page(rest_url: str, grpc_target: str, page: str, **query: str) -> AppTest:
+    """Open a page of a dashboard on these servers as a new visitor."""
+    script = (
+        "from modelyard.dashboard.app import main\n"
+        "from modelyard.dashboard.doors import Doors\n"
+        f"main(Doors({rest_url!r}, {grpc_target!r}), start={page!r})\n"
+    )
+    app = AppTest.from_string(script, default_timeout=PATIENCE_S)
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app.run()
 
 
 @pytest.fixture(scope="module")

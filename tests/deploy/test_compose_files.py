@@ -14,12 +14,14 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 CLEARML = (ROOT / "docker-compose.clearml.yml").read_text()
 TLS = (ROOT / "docker-compose.tls.yml").read_text()
+KEYS = (ROOT / "docker-compose.keys.yml").read_text()
 EXAMPLE = (ROOT / ".env.example").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 OFFERED = set(re.findall(r"^#([A-Z_]+)=", EXAMPLE, re.MULTILINE))
-INTERPOLATED = set(re.findall(r"\$\{([A-Z_]+)", COMPOSE + CLEARML + TLS))
-PASSED_ON = set(re.findall(r"^ +([A-Z_]+):$", COMPOSE + CLEARML + TLS, re.MULTILINE))
+WHOLE = COMPOSE + CLEARML + TLS + KEYS
+INTERPOLATED = set(re.findall(r"\$\{([A-Z_]+)", WHOLE))
+PASSED_ON = set(re.findall(r"^ +([A-Z_]+):$", WHOLE, re.MULTILINE))
 _INSIDE = "HOST STORAGE_DIR REST_PORT GRPC_PORT DASHBOARD_PORT DASHBOARD_REST_URL DASHBOARD_GRPC_TARGET"
 FIXED = {f"MODELYARD_{name}" for name in _INSIDE.split()}
 """What is so inside the containers, whatever the machine outside sets."""
@@ -37,11 +39,12 @@ def test_the_example_offers_what_the_compose_files_read_and_nothing_else() -> No
 
 def test_the_examples_defaults_are_the_real_ones() -> None:
     offered = dict(re.findall(r"^#([A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
-    for variable, default in re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", COMPOSE + CLEARML + TLS):
+    for variable, default in re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", WHOLE):
         assert variable == "CLEARML_WEB_HOST" or offered[variable] == default, variable
     examples = {"allowed_origins", "train_workers", "deleted_retention_days", "allowed_hosts", "root_path", "tracking"}
+    examples |= {"trusted_proxies", "tls_cert_file", "tls_key_file", "tls_client_ca_file", "signing_key_file"}
+    examples |= {"auth", "admin_key_file"}  # the compose file says `none`, because it publishes on this machine alone
     examples |= {"protected_aliases", "default_alias"}
-    examples |= {"tls_cert_file", "tls_key_file", "tls_client_ca_file"}
     for name, field in Settings.model_fields.items():
         variable = f"MODELYARD_{name.upper()}"
         if variable in offered and name not in examples:
@@ -56,7 +59,7 @@ def test_all_lines_of_the_example_together_are_valid(monkeypatch: pytest.MonkeyP
 
 
 def test_the_files_are_anybodys() -> None:
-    for text in (DOCKERFILE, COMPOSE, CLEARML, TLS):
+    for text in (DOCKERFILE, COMPOSE, CLEARML, TLS, KEYS):
         images = re.findall(r"^(?:FROM|\s*image:) +(\S+)", text, re.MULTILINE)
         assert all("/" not in image for image in images)
         assert "://" not in re.sub(r"(https?|grpcs)://(apiserver|fileserver|localhost|api|grpc)\b", "", text)
@@ -64,3 +67,11 @@ def test_the_files_are_anybodys() -> None:
 
 def test_the_label_says_the_version() -> None:
     assert f"ARG VERSION={modelyard.__version__}\n" in DOCKERFILE
+
+
+def test_the_image_leaves_it_to_people_who_may_call() -> None:
+    assert "MODELYARD_AUTH" not in DOCKERFILE
+    assert "  MODELYARD_AUTH: ${MODELYARD_AUTH:-none}\n" in COMPOSE
+    published = re.findall(r"^ +ports: (.*)$", COMPOSE, re.MULTILINE)
+    assert len(published) == 3
+    assert all(ports.startswith('["${PUBLISH_ADDRESS:-127.0.0.1}:') for ports in published)

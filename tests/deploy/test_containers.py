@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import expect
 
 import modelyard
+from modelyard.errors import Unauthenticated
 from modelyard.grpc_server.client import GrpcClient
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import Job, ModelQuery, PredictRequest, TrainRequest
@@ -229,21 +230,25 @@ def test_they_stop_within_the_grace_period_with_a_training_running_and_lose_noth
         assert rest.predict(PredictRequest(model_id="birds", X=[PENGUIN])).predictions == ["Adelie"]
 
 
-def test_it_runs_read_only_and_as_a_strangers_uid(image: str, penguins_csv: Path) -> None:
+def test_it_runs_read_only_as_a_strangers_uid_and_with_keys(image: str, penguins_csv: Path) -> None:
     name = f"{containers.NAME}-stranger"
     publish = [word for port in containers.PORTS.values() for word in ("--publish", f"127.0.0.1::{port}")]
     docker(
         "run", "--detach", "--name", name, "--user", "12345", "--read-only", "--tmpfs", "/tmp", "--init",
         "--cap-drop", "ALL", "--health-interval", f"{containers.HEALTH_INTERVAL_S}s",
-        "--volume", f"{name}:/data", *publish, image,
+        "--env", "MODELYARD_AUTH=keys", "--volume", f"{name}:/data", *publish, image,
     )  # fmt: skip
     try:
         containers.wait_until_healthy(name)
         rest, grpc, dashboard = (docker("port", name, str(port)) for port in containers.PORTS.values())
-        with RestClient(f"http://{rest}") as client:
+        made = docker("exec", name, "modelyard", "keys", "create", "ops", "--role", "admin", "--json")
+        key = json.loads(made.splitlines()[-1])["key"]
+        with RestClient(f"http://{rest}") as stranger, pytest.raises(Unauthenticated, match="a key is needed"):
+            stranger.list_models()
+        with RestClient(f"http://{rest}", key=key) as client:
             request = TrainRequest(model_class_key="logistic_regression", X=penguins_csv, target="species", name="b")
             client.train(request)
-        with GrpcClient(grpc) as client_too:
+        with GrpcClient(grpc, key=key) as client_too:
             assert client_too.predict(PredictRequest(model_id="b", X=[PENGUIN])).predictions == ["Adelie"]
         assert httpx.get(f"http://{dashboard}/_stcore/health").status_code == 200
         assert docker("exec", name, "id", "--user") == "12345"
@@ -255,10 +260,30 @@ def test_it_runs_read_only_and_as_a_strangers_uid(image: str, penguins_csv: Path
         docker("volume", "rm", name)
 
 
+@pytest.mark.parametrize("server", ["rest", "grpc", "dashboard", "up"])
+def test_it_starts_no_server_until_somebody_says_who_may_call(image: str, server: str) -> None:
+    ended = containers.run("docker", "run", "--rm", "--network", "none", image, server, check=False)
+    assert ended.returncode != 0
+    assert "MODELYARD_AUTH=keys" in ended.stderr
+    assert "MODELYARD_AUTH=none" in ended.stderr
+
+
+def test_the_compose_file_of_keys_gives_the_servers_the_first_one() -> None:
+    containers.require_engine()
+    files = ("--file", "docker-compose.yml", "--file", "docker-compose.keys.yml")
+    services = json.loads(docker("compose", *files, "config", "--format", "json"))["services"]
+    for service in ("api", "grpc"):
+        assert services[service]["environment"]["MODELYARD_ADMIN_KEY_FILE"] == "/run/secrets/admin_key"
+        assert [secret["source"] for secret in services[service]["secrets"]] == ["admin_key"]
+    assert {service["environment"]["MODELYARD_AUTH"] for service in services.values()} == {"keys"}
+    assert "secrets" not in services["dashboard"]
+
+
 def test_a_folder_that_cannot_be_written_is_said(image: str) -> None:
     ended = containers.run(
-        "docker", "run", "--rm", "--user", "12345:12345", "--network", "none", image, "rest", check=False
-    )
+        "docker", "run", "--rm", "--user", "12345:12345", "--network", "none", "--env", "MODELYARD_AUTH=none", image,
+        "rest", check=False,
+    )  # fmt: skip
     assert ended.returncode == 5
     assert "/data" in ended.stderr
     assert "Permission denied" in ended.stderr

@@ -26,6 +26,7 @@ from modelyard.calls import Calls
 from modelyard.errors import FieldError, ModelyardError
 from modelyard.grpc_server import faults, server
 from modelyard.grpc_server.client import GrpcClient, table_chunks
+from modelyard.grpc_server.open_inference import service as inference
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.schemas import Evaluation, PredictRequest, TrainRequest
 from modelyard.settings import Settings
@@ -33,7 +34,10 @@ from tests.doors import serving_grpc
 from tests.waiting import PATIENCE_S, wait_until
 
 TRAIN_HEADER = pb.TrainStreamRequest(train=pb.TrainRequest(model_class_key="logistic_regression"))
-METHODS = list(server.SERVICE.methods)
+METHODS = [
+    *server.SERVICE.methods,
+    *(method for method in inference.DESCRIPTOR.methods if method.name != "ServerLive"),  # it asks nothing of the core
+]
 X = [[i % 40, ["clerk", "smith", None][i % 3]] for i in range(60)]
 Y = ["yes" if row[0] > 20 else "no" for row in X]  # type: ignore[operator]
 
@@ -75,7 +79,7 @@ def channel(target: str) -> Iterator[Any]:
 
 def call(channel: Any, method: Any, requests: Any, **options: Any) -> Any:
     """Call a method of any kind with serialized messages; return the call, at its end."""
-    path = f"/{server.SERVICE.full_name}/{method.name}"
+    path = f"/{method.containing_service.full_name}/{method.name}"
     kinds = {
         (False, False): channel.unary_unary,
         (False, True): channel.unary_stream,
@@ -100,6 +104,8 @@ def failure(channel: Any, method: Any, requests: Any, **options: Any) -> Any:
 def fitting_requests(method: Any) -> list[bytes]:
     """Return requests that come as far as the core."""
     values = {"model_id": "small", "job_id": "01", "model_class_key": "logistic_regression"}
+    if method.containing_service is inference.DESCRIPTOR:
+        return [fitting_inference_request(method)]
     table = pb.Table(rows=pb.Rows(rows=[pb.Row(values=[pb.Value(double_value=1.0)])]))
     if method.name == "TrainStream":
         header = pb.TrainStreamRequest(train=pb.TrainRequest(model_class_key="logistic_regression"))
@@ -122,6 +128,16 @@ def fitting_requests(method: Any) -> list[bytes]:
     if method.name == "SetDecision":
         request.decision.rule = "most_probable"
     return [request.SerializeToString()]
+
+
+def fitting_inference_request(method: Any) -> bytes:
+    request: Any = message_factory.GetMessageClass(method.input_type)()
+    for name in {"name", "model_name"} & set(method.input_type.fields_by_name):
+        setattr(request, name, "small")
+    if method.name == "ModelInfer":
+        request.inputs.add(name="f0", datatype="FP64", shape=[1]).contents.fp64_contents.append(1.0)
+    data: bytes = request.SerializeToString()
+    return data
 
 
 class Refusing:
@@ -389,10 +405,12 @@ def test_a_generic_client_finds_its_way_by_reflection_alone(channel: Any) -> Non
     database = ProtoReflectionDescriptorDatabase(channel)
     assert set(database.get_services()) == {
         "modelyard.v1.ModelService",
+        "inference.GRPCInferenceService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
     }
     pool = descriptor_pool.DescriptorPool(database)
+    assert "ModelInfer" in pool.FindServiceByName("inference.GRPCInferenceService").methods_by_name
     service = pool.FindServiceByName("modelyard.v1.ModelService")
     method = service.methods_by_name["GetModelInfo"]
     request = message_factory.GetMessageClass(method.input_type)(model_id="small")

@@ -162,6 +162,7 @@ def test_another_task_trains_and_answers(line: Line, tmp_path: Path) -> None:
     contract = read.plan.table.contract
     model = loaded.LoadedModel(
         model_id="id",
+        version=1,
         model_class_key="line",
         contract=contract,
         reader=Reader(contract),

@@ -6,7 +6,8 @@ import weakref
 
 import pytest
 
-from modelyard.ml_core.workers import Workers
+from modelyard.errors import TooManyRequests
+from modelyard.ml_core.workers import Crowd, Workers
 from tests.waiting import PATIENCE_S, wait_until
 
 
@@ -94,3 +95,32 @@ def test_a_thread_goes_on_after_a_function_that_failed() -> None:
         return found
 
     assert asyncio.run(ask()) == 3
+
+
+def test_one_more_than_may_run_or_wait_is_refused_at_once() -> None:
+    may_end = threading.Event()
+
+    async def ask() -> None:
+        crowd = Crowd(3)
+        workers = Workers(1, crowd)
+        asked = [asyncio.ensure_future(workers.run(may_end.wait, PATIENCE_S)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with crowd.place(), pytest.raises(TooManyRequests, match="3 predictions are under way"):
+            await workers.run(len, "abc")
+        left = asyncio.ensure_future(workers.run(len, "abc"))
+        await asyncio.sleep(0)
+        left.cancel()  # who waits and leaves gives its place back
+        with pytest.raises(asyncio.CancelledError):
+            await left
+        last = asyncio.ensure_future(workers.run(len, "abc"))
+        await asyncio.sleep(0)
+        asked[0].cancel()  # who leaves while a thread works for it does not, until that has ended
+        await asyncio.sleep(0)
+        with pytest.raises(TooManyRequests):
+            await workers.run(len, "abc")
+        may_end.set()
+        assert await asked[1]
+        assert await last == 3
+        workers.close()
+
+    asyncio.run(ask())

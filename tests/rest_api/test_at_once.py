@@ -57,7 +57,7 @@ class Talk:
             await gate(scope, receive, send)
 
         self.protocols: list[AtOnceProtocol] = []
-        make = partial(AtOnceProtocol, gate, desk, KnownHeads(gate))
+        make = partial(AtOnceProtocol, gate, desk, KnownHeads(gate, desk))
 
         def protocol(**uvicorns: Any) -> AtOnceProtocol:
             self.protocols.append(make(**uvicorns))
@@ -151,7 +151,8 @@ def test_a_large_answer_to_a_small_request_takes_the_ordinary_way(yard: Yard) ->
             assert b"\r\nvary: accept-encoding\r\n" in first[0]
             assert [told(other) for other in others] == [told(first)] * 2
             assert talk.passed_on == ["/predict"] * 3
-            assert [*talk.protocol._heads._known.values()] == [(-1, ANYONE)]  # its body is predicted once
+            (known,) = talk.protocol._heads._known.values()
+            assert known.length == -1  # its body is predicted once
 
     asyncio.run(run())
 
@@ -303,10 +304,13 @@ def test_known_heads_do_not_grow_without_end(yard: Yard) -> None:
     async def run() -> None:
         async with talking(yard) as talk:
             heads = talk.protocol._heads
+            scope = {"path": "/predict", "raw_path": b"/predict", "headers": [(b"content-length", b"5")]}
             for i in range(1100):
-                heads.learn(b"%d" % i, {"headers": [(b"content-length", b"5")]})
+                heads.learn(b"%d" % i, scope)
             assert 0 < len(heads._known) <= 1024
-            assert heads.get(b"1099") == (5, ANYONE)
+            known = heads.get(b"1099")
+            assert known is not None
+            assert (known.length, known.identity) == (5, ANYONE)
 
     asyncio.run(run())
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
+import orjson
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.express import cut_out, short_way
 from modelyard.schemas import TrainRequest
 from modelyard.tables import FEW_ROWS, JsonTable
+from modelyard.tables.reading import json_text
 from tests import doors
 
 TRAINED: list[dict[str, Any]] = [
@@ -24,6 +26,13 @@ TRAINED: list[dict[str, Any]] = [
     for age in range(40)
 ]
 PLAIN = b'{"age":39,"job":"clerk","grade":1,"member":true}'
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_pieces() -> Iterator[None]:
+    """Cut texts often: the tables here are smaller than one real piece."""
+    with patch.multiple(json_text, _PIECE_BYTES=700, _ROWS_AT_ONCE=5):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +145,22 @@ def test_texts_that_training_did_not_know_are_read_as_before_and_after(yard: Yar
     known, new = [PLAIN] * 400, PLAIN.replace(b"clerk", b"pilot")
     for records in ([*known, new], known, [new, *known], [PLAIN.replace(b"39", b'"?"'), *known], known):
         assert_same(yard, b'{"model_id":"log","X":[%b],"probabilities":true}' % b",".join(records))
+
+
+@pytest.mark.parametrize("row", [PLAIN, b'[39,"clerk",1,true]'])
+@pytest.mark.parametrize("text", ["},{", '"},{"age":1},{', "],[", "] , [", '\\\\"},{'])
+def test_a_text_that_looks_like_the_end_of_a_row_is_none(yard: Yard, row: bytes, text: str) -> None:
+    odd = row.replace(b'"clerk"', orjson.dumps(text * 50))
+    for pieces in (b",", b"\n ,\t"):
+        assert_same(yard, b'{"model_id":"log","X":[%b],"probabilities":true}' % pieces.join([row, odd] * 100))
+
+
+def test_a_text_is_cut_between_rows_alone() -> None:
+    text = b"[%b]" % b" , ".join([PLAIN] * 1000)
+    pieces = [*json_text._pieces(text)]
+    assert len(pieces) > 10
+    assert max(map(len, pieces)) < 900
+    assert [row for piece in pieces for row in orjson.loads(piece)] == orjson.loads(text)
 
 
 @given(at=st.integers(0, 10**6), change=st.binary(max_size=3) | st.sampled_from([b'"', b"]", b"}", b'"X":', b"null"]))

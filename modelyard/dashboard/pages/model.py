@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from modelyard.dashboard import formats, notices, session
+from modelyard.dashboard import access, formats, notices, session
 from modelyard.dashboard.decision import show_decision
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.lineage import show_versions
@@ -69,21 +69,29 @@ def _show_actions(model: ModelMetadata) -> None:
         st.warning(t("model.is_deleted", model=escaped(title(model))), icon=":material/delete:")
     with st.container(horizontal=True):
         if model.status == "active":
-            if st.button(t("model.predict"), type="primary", icon=":material/online_prediction:", key=f"predict-{key}"):
+            if access.may("predict") and st.button(
+                t("model.predict"), type="primary", icon=":material/online_prediction:", key=f"predict-{key}"
+            ):
                 session.go("predict", id=model.model_id)
-            if st.button(t("model.retrain"), icon=":material/replay:", key=f"retrain-{key}"):
+            if access.may("submit_retraining") and st.button(
+                t("model.retrain"), icon=":material/replay:", key=f"retrain-{key}"
+            ):
                 train.begin_again(parent=model.model_id)
-        elif st.button(t("model.restore"), type="primary", icon=":material/restore_from_trash:", key=f"restore-{key}"):
+        elif access.may("restore") and st.button(
+            t("model.restore"), type="primary", icon=":material/restore_from_trash:", key=f"restore-{key}"
+        ):
             with notices.errors_in_place():
                 session.yard().restore(model.model_id)
                 st.rerun()
-        _offer_edit(model)
+        if access.may("update_model"):
+            _offer_edit(model)
         _offer_downloads(model)
-        if model.status == "active":
+        if model.status == "active" and access.may("delete"):
             _offer_deletion(model)
-        else:
+        elif access.may("delete_for_good"):
             with st.popover(t("model.delete_hard"), icon=":material/delete_forever:", key=f"end-{model.model_id}"):
                 _ask_for_end(model)
+    access.say_needed("predict", "submit_retraining", "get_artifact")
 
 
 def _offer_edit(model: ModelMetadata) -> None:
@@ -113,15 +121,16 @@ def _offer_edit(model: ModelMetadata) -> None:
 def _offer_downloads(model: ModelMetadata) -> None:
     yard = session.yard()
     stem = f"{model.name}-v{model.version}"
-    st.download_button(
-        t("model.artifact", size=formats.size(model.artifact.bytes)),
-        lambda: yard.get_artifact(model.model_id),
-        f"{stem}.pkl",
-        on_click="ignore",
-        icon=":material/download:",
-        key=f"artifact-{model.model_id}",
-        disabled=model.status == "deleted",
-    )
+    if access.may("get_artifact"):
+        st.download_button(
+            t("model.artifact", size=formats.size(model.artifact.bytes)),
+            lambda: yard.get_artifact(model.model_id),
+            f"{stem}.pkl",
+            on_click="ignore",
+            icon=":material/download:",
+            key=f"artifact-{model.model_id}",
+            disabled=model.status == "deleted",
+        )
     st.download_button(
         t("model.report_json"),
         lambda: yard.get_report(model.model_id).model_dump_json(indent=2),
@@ -139,8 +148,9 @@ def _offer_deletion(model: ModelMetadata) -> None:
             with notices.errors_in_place():
                 session.yard().delete(model.model_id)
                 st.rerun()
-        st.divider()
-        _ask_for_end(model)
+        if access.may("delete_for_good"):
+            st.divider()
+            _ask_for_end(model)
 
 
 def _ask_for_end(model: ModelMetadata) -> None:

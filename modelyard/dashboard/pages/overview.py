@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from modelyard.dashboard import formats, jobs_under_way, notices, session, uploads
+from modelyard.dashboard import access, formats, jobs_under_way, notices, session, uploads
 from modelyard.dashboard.doors import DOOR_NAMES, DOOR_TITLES
 from modelyard.dashboard.listing import models_table
 from modelyard.dashboard.texts import t
@@ -55,7 +55,7 @@ def _look() -> _Seen:
 @st.fragment(run_every=_LOOK_EVERY_S)
 def _show_numbers(seen: _Seen | None) -> None:
     now = None
-    with suppress(Unavailable):  # shown as the door's state
+    with notices.errors_in_place(), suppress(Unavailable):  # shown as the door's state
         now = _look()
     if now != seen:
         st.rerun()
@@ -78,6 +78,10 @@ def _show_numbers(seen: _Seen | None) -> None:
 
 
 def _show_first_steps() -> None:
+    if not access.may("submit_training"):
+        st.info(t("models.none"), icon=":material/inventory_2:")
+        access.say_needed("submit_training")
+        return
     with st.container(border=True):
         st.subheader(t("first.title"), anchor=False)
         st.markdown(t("first.lead"))
@@ -97,7 +101,9 @@ def _show_first_steps() -> None:
 def _show_latest(latest: Sequence[ModelMetadata]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.subheader(t("overview.latest"), anchor=False)
-        if st.button(t("overview.train"), type="primary", icon=":material/add:", key="overview-train"):
+        if access.may("submit_training") and st.button(
+            t("overview.train"), type="primary", icon=":material/add:", key="overview-train"
+        ):
             session.go("train")
     if not latest:
         st.caption(t("models.none"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from modelyard.dashboard import notices, session, uploads
+from modelyard.dashboard import access, notices, session, uploads
 from modelyard.dashboard.charts import bars, draw
 from modelyard.dashboard.decision import in_words
 from modelyard.dashboard.formats import escaped, label, number, percent
@@ -25,10 +25,15 @@ _INTERVALS = (0.8, 0.9, 0.95)
 def show() -> None:
     """Show the page."""
     st.title(t("page.predict"), anchor=False)
+    if not access.may("predict"):
+        access.say_needed("predict")
+        return
     models = every_model()
     if not models:
         st.info(t("models.none"), icon=":material/inventory_2:")
-        if st.button(t("overview.train"), type="primary", icon=":material/add:", key="predict-train"):
+        if access.may("submit_training") and st.button(
+            t("overview.train"), type="primary", icon=":material/add:", key="predict-train"
+        ):
             session.go("train")
         return
     model = pick_model(t("predict.model"), "predict-model", models)

@@ -10,7 +10,7 @@ import uuid
 
 import streamlit as st
 
-from modelyard.dashboard import jobs_under_way, notices, session, uploads
+from modelyard.dashboard import access, jobs_under_way, notices, session, uploads
 from modelyard.dashboard.checked import show_check
 from modelyard.dashboard.columns import Mapping, ask_target, map_columns
 from modelyard.dashboard.formats import escaped
@@ -36,8 +36,11 @@ def show() -> None:
         _show_title(parent)
         if job is None:
             _show_others()
-    with st.expander(t("train.form"), expanded=job is None, icon=":material/tune:"):
-        _show_form(parent)
+    if not access.may("submit_training"):
+        access.say_needed("submit_training")
+    else:
+        with st.expander(t("train.form"), expanded=job is None, icon=":material/tune:"):
+            _show_form(parent)
     if job is not None:
         with notices.errors_in_place():
             _show_job(job)
@@ -169,7 +172,9 @@ def _show_model(model_id: str) -> None:
     here.model = model_id
     st.success(t("train.done", model=escaped(title(model))), icon=":material/check_circle:")
     with st.container(horizontal=True):
-        if st.button(t("train.predict"), type="primary", icon=":material/online_prediction:", key="predict-with-it"):
+        if access.may("predict") and st.button(
+            t("train.predict"), type="primary", icon=":material/online_prediction:", key="predict-with-it"
+        ):
             session.go("predict", id=model_id)
         if st.button(t("train.open"), icon=":material/inventory_2:", key="open-it"):
             session.go("model", id=model_id)

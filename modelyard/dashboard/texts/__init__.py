@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import streamlit as st
 
+from modelyard.dashboard.texts.access import ACCESS
 from modelyard.dashboard.texts.charts import CHARTS
 from modelyard.dashboard.texts.checks import CHECKS
 from modelyard.dashboard.texts.decisions import DECISIONS
@@ -18,7 +19,7 @@ from modelyard.dashboard.texts.shell import SHELL
 from modelyard.dashboard.texts.training import TRAINING
 
 LANGUAGES: Final = {"en": "English", "ru": "Русский"}
-PARTS: Final = (SHELL, TRAINING, CHECKS, MODELS, DECISIONS, PREDICTIONS, CHARTS)
+PARTS: Final = (SHELL, ACCESS, TRAINING, CHECKS, MODELS, DECISIONS, PREDICTIONS, CHARTS)
 CATALOGUE: Final[dict[str, tuple[str, str]]] = {key: texts for part in PARTS for key, texts in part.items()}
 
 

@@ -23,6 +23,7 @@ import orjson
 from modelyard.jobs.local import exits
 from modelyard.jobs.local.forks import Assignment
 from modelyard.jobs.runner import RunEnd
+from modelyard.settings import environment_without_keys
 
 log = logging.getLogger("modelyard.jobs")
 
@@ -214,6 +215,7 @@ def _start_python(code: str, file: int) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         pass_fds=[file],
         process_group=0,
+        env=environment_without_keys(),
     )
 
 

@@ -61,6 +61,7 @@ class LoadedModel:
     """
 
     model_id: str
+    version: int
     model_class_key: str
     contract: Contract
     reader: Reader
@@ -127,6 +128,15 @@ class LoadedModels:
             return model if model.deciding.stored is stored else self._obeying(model, stored)
         deciding = self._asked.get((model_id, decision.model_dump_json()))
         return None if deciding is None else replace(model, deciding=deciding)
+
+    def get_metadata(self, reference: str) -> ModelMetadata:
+        """Return what is known of the active model that `reference` means, without loading it. Raises ModelNotFound."""
+        return self._store.get_active(reference).metadata
+
+    def version_of(self, model_id: str) -> int:
+        """Return a model's version: in a moment if it is loaded. Raises ModelNotFound if it is deleted for good."""
+        model = self._loaded.get(model_id)
+        return self._store.get(model_id).metadata.version if model is None else model.version
 
     @property
     def size_bytes(self) -> int:
@@ -224,6 +234,7 @@ def load(store: ModelStore, record: ModelRecord, max_file_bytes: int) -> LoadedM
     margins = margins_of(store, record, contract)
     return LoadedModel(
         model_id=record.metadata.model_id,
+        version=record.metadata.version,
         model_class_key=model_class.key,
         contract=contract,
         reader=Reader(contract, FileOptions.usual(record.metadata.reading, max_file_bytes), record.metadata.roles),

@@ -18,10 +18,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from modelyard.access.trust import USUAL, Trust
 from modelyard.client import WAIT_S, Client, authorization, unreadable
-from modelyard.errors import DeadlineExceeded, Internal, ModelyardError, Unavailable
+from modelyard.errors import DeadlineExceeded, Internal, ModelyardError, TooManyRequests, Unavailable
 from modelyard.references import check_job_id
 from modelyard.rest_api.client import json_out
-from modelyard.rest_api.problems import MEDIA_TYPE, from_problem
+from modelyard.rest_api.problems import MEDIA_TYPE, PROBLEM_EVENT, from_problem
 from modelyard.schemas import (
     CheckRequest,
     EvaluateRequest,
@@ -100,9 +100,15 @@ class RestClient(Client):
             if not answer.is_success:
                 answer.read()
                 raise self._error(answer)
+            event = ""
             for line in answer.iter_lines():
-                if line.startswith("data:"):
-                    job = Job.model_validate_json(line.removeprefix("data:"))
+                field, _, value = line.partition(":")
+                if field == "event":
+                    event = value.strip()
+                elif field == "data" and event == PROBLEM_EVENT:
+                    raise from_problem(orjson.loads(value))
+                elif field == "data":
+                    job = Job.model_validate_json(value)
                     yield job
         if job is None or not job.ended:
             raise Unavailable(f"{self._url} ended before job {job_id}")
@@ -173,7 +179,11 @@ class RestClient(Client):
     def _error(self, answer: httpx.Response) -> ModelyardError:
         if not answer.headers.get("content-type", "").startswith(MEDIA_TYPE):
             return self._not_ours(answer)
-        return from_problem(orjson.loads(answer.content))
+        error = from_problem(orjson.loads(answer.content))
+        retry_after = answer.headers.get("retry-after", "")
+        if isinstance(error, TooManyRequests) and retry_after.isdecimal():
+            error.retry_after_s = int(retry_after)
+        return error
 
     def _not_ours(self, answer: httpx.Response) -> Internal:
         return Internal(f"{self._url} answered {answer.status_code} in no way of ours; is it a Modelyard server?")

@@ -1,4 +1,4 @@
-"""`POST /predict` with a few rows, answered where its last byte is read: without parser, task and ASGI.
+"""Predictions for a few rows, answered where its last byte is read: without parser, task and ASGI.
 
 A client sends the same head with every request. Once the parser has read a head and the gate let it through, it is
 known by its bytes, and so is the length of the body behind it. Whatever is not answered here (another head, a refusal,
@@ -9,28 +9,39 @@ tried, so that all of it is said in one place.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 from modelyard.calls import ANYONE, Call, Identity, request_id
-from modelyard.errors import ModelyardError
+from modelyard.errors import FormatNotGiven, ModelyardError
 from modelyard.ml_core.desk import SMALL_BYTES, Answer, Desk
-from modelyard.rest_api.bodies import parse_json
+from modelyard.rest_api.express.asked import Ask, asked_at
 from modelyard.rest_api.express.gathering import GatheringProtocol
-from modelyard.rest_api.express.short_way import is_plain
-from modelyard.rest_api.gate import DOOR, Gate
-from modelyard.rest_api.prediction_formats import timing, write_json
+from modelyard.rest_api.express.short_way import JUDGED, is_plain
+from modelyard.rest_api.formats import JSON
+from modelyard.rest_api.gate import DOOR, FORWARDED_FOR, Gate
+from modelyard.rest_api.prediction_formats import timing
+from modelyard.rest_api.questions import PredictQuestion, Question
 from modelyard.schemas import PredictRequest
 
-_BEGIN, _END = b"POST /predict HTTP/1.1\r\n", b"\r\n\r\n"
-_JUDGED = frozenset({b"accept", b"content-type"})
+_BEGIN, _END = (b"POST /predict HTTP/1.1\r\n", b"POST /v2/models/"), b"\r\n\r\n"
 _OTHERS = frozenset({b"origin", b"expect", b"x-request-id", b"content-encoding"})
 """Headers that ask for more than an answer, or for another reading of the body."""
 
 _NEVER = -1
 """In the place of a length: no body is so long."""
 
-Known: TypeAlias = tuple[int, Identity]
-"""The length of the body behind a head, and who calls."""
+
+class Known(NamedTuple):
+    """The length of the body behind a head, what it asks, who, and what proxies say of the caller's address."""
+
+    length: int
+    title: str
+    ask: Ask
+    identity: Identity
+    forwarded_for: bytes | None
+
+
+_LEFT = Known(_NEVER, "", PredictQuestion, ANYONE, None)
 
 _MOST_HEADS, _MOST_HEAD_BYTES = 1024, 1024
 _ANSWER = (
@@ -40,10 +51,11 @@ _ANSWER = (
 
 
 class KnownHeads:
-    """The heads of predictions that parser and gate have let through, and the bytes of the body behind each."""
+    """The heads of predictions that parser and gate have let through."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, desk: Desk) -> None:
         self._gate = gate
+        self._asked_at = asked_at(desk)
         self._most_body_bytes = min(SMALL_BYTES, gate.max_body_bytes)
         self._known: dict[bytes, Known] = {}
         self.get = self._known.get
@@ -54,22 +66,26 @@ class KnownHeads:
         declared = headers.get(b"content-length", b"")
         if len(headers) < len(scope["headers"]) or headers.keys() & _OTHERS or not declared.isdigit():
             return
-        if not is_plain(scope["headers"], _JUDGED):
+        ask = self._asked_at(scope["path"])
+        if ask is None or not is_plain(scope["headers"], JUDGED):
             return
         try:
             self._gate.check_origin(headers)
-            identity = self._gate.identify(headers, "")
+            identity = self._gate.recognize(headers)  # the gate itself counts who guesses
+            if identity is None:
+                return
             identity.require("predict")
         except ModelyardError:
             return
         if int(declared) <= self._most_body_bytes:
             if len(self._known) >= _MOST_HEADS:
                 self._known.clear()
-            self._known[head] = int(declared), identity
+            title = f"POST {scope['raw_path'].decode('latin-1')}"
+            self._known[head] = Known(int(declared), title, ask, identity, headers.get(FORWARDED_FOR))
 
     def leave(self, head: bytes) -> None:
         """Leave a head to the parser from now on: the answers behind it are large."""
-        self._known[head] = _NEVER, ANYONE
+        self._known[head] = _LEFT
 
 
 class AtOnceProtocol(GatheringProtocol):
@@ -77,7 +93,7 @@ class AtOnceProtocol(GatheringProtocol):
 
     def __init__(self, gate: Gate, desk: Desk, heads: KnownHeads, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
-        self._calls = gate.calls
+        self._gate = gate
         self._desk = desk
         self._heads = heads
         self._new_head = b""
@@ -97,18 +113,22 @@ class AtOnceProtocol(GatheringProtocol):
         else:
             end = data.find(_END) + len(_END)
             known = self._heads.get(data[:end])
-            length, identity = known or (_NEVER, ANYONE)
             if known is None:
-                if data.startswith(_BEGIN) and len(_BEGIN) < end <= _MOST_HEAD_BYTES:
+                if data.startswith(_BEGIN) and len(_END) < end <= _MOST_HEAD_BYTES:
                     self._new_head = data[:end]
                 super().data_received(data)
-            elif len(data) == end + length:
-                self._answer(data, end, identity)
+            elif len(data) == end + known.length:
+                self._answer(data, end, known)
             elif len(data) == end:
                 self._unset_keepalive_if_required()
+                self.await_head()
                 self._unread = data  # many clients send the body in a packet of its own
             else:
                 super().data_received(data)
+
+    def has_begun_head(self) -> bool:
+        """Whether some of a request has come."""
+        return bool(self._unread) or super().has_begun_head()
 
     def _is_between_requests(self) -> bool:
         """Whether what comes now begins a request, and may be answered now."""
@@ -128,24 +148,33 @@ class AtOnceProtocol(GatheringProtocol):
             if not self.parser.should_upgrade() and self.cycle.keep_alive:
                 self._heads.learn(head, self.scope)
 
-    def _answer(self, data: bytes, body_at: int, identity: Identity) -> None:
+    def _answer(self, data: bytes, body_at: int, known: Known) -> None:
         self._answering = True
-        call = Call(self._calls, DOOR, "POST /predict", request_id=request_id(None), identity=identity)
-        read = partial(parse_json, data[body_at:], PredictRequest)
+        self._awaited_since = None
+        gate, identity = self._gate, known.identity
+        address = gate.address_of(self.client, known.forwarded_for)
+        call = Call(gate.calls, DOOR, known.title, request_id=request_id(None), identity=identity, address=address)
+        question = known.ask(data[body_at:])
         try:
             identity.check()
-            self._desk.predict_soon(call, read, write_json, partial(self._write, data, body_at, call))
-        except Exception:  # noqa: BLE001 - the ordinary way meets it again, and answers it
+            gate.count(call)
+        except ModelyardError:
             self._answered(data)
+            return
+        try:
+            write = partial(self._write, data, body_at, call)
+            self._desk.predict_soon(call, partial(_read, question), question.write, write)
+        except Exception:  # noqa: BLE001 - the ordinary way meets it again, and answers it
+            self._leave(data, call)
 
     def _write(self, data: bytes, body_at: int, call: Call, answer: Answer[bytes] | None) -> None:
         if answer is None:
-            self._answered(data)
+            self._leave(data, call)
             return
         content = answer.content
         if len(content) > SMALL_BYTES:
             self._heads.leave(data[:body_at])
-            self._answered(data)
+            self._leave(data, call)
             return
         call.end(status=200, bytes_in=len(data) - body_at, bytes_out=len(content))
         if not self.transport.is_closing():
@@ -174,6 +203,11 @@ class AtOnceProtocol(GatheringProtocol):
         else:
             super().timeout_keep_alive_handler()
 
+    def _leave(self, data: bytes, call: Call) -> None:
+        """Leave a request to the ordinary way, which counts it again."""
+        self._gate.uncount(call)
+        self._answered(data)
+
     def _answered(self, left: bytes) -> None:
         """Go on, with what is `left` to the ordinary way first."""
         self._answering = False
@@ -194,3 +228,11 @@ class AtOnceProtocol(GatheringProtocol):
         if not self._answering:
             self._answered(b"")
         super().connection_lost(exc)
+
+
+def _read(question: Question) -> PredictRequest:
+    """Read a question whose answer is JSON; another one is for the ordinary way."""
+    request = question.read()
+    if question.media_type != JSON:
+        raise FormatNotGiven("the answer is not JSON")
+    return request

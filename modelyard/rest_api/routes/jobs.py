@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
-from modelyard.errors import Unavailable
+from modelyard import calls
+from modelyard.errors import ModelyardError
 from modelyard.ml_core.desk import Desk
 from modelyard.ml_core.yard import Yard
+from modelyard.rest_api import problems
 from modelyard.rest_api.openapi import error_responses
+from modelyard.rest_api.problems import PROBLEM_EVENT
 from modelyard.schemas import Job, JobPage, JobQuery
 
 EVENTS = "text/event-stream"
@@ -53,7 +55,10 @@ def router(desk: Desk) -> APIRouter:
         },
     )
     async def job_events(job_id: str, last_event_id: LastEventId = None) -> Response:
-        """Follow a job by server-sent events `job`, each the whole job as JSON, until it has ended."""
+        """Follow a job by server-sent events `job`, each the whole job as JSON, until it has ended.
+
+        If the server cannot tell its end, the last event is a `problem`, an error as JSON.
+        """
         states = await desk.watch_job(job_id)
         if last_event_id is not None:
             job = await desk.ask(Yard.get_job, job_id)
@@ -65,9 +70,13 @@ def router(desk: Desk) -> APIRouter:
 
 
 async def _events(states: AsyncIterator[Job | None]) -> AsyncIterator[str]:
-    with suppress(Unavailable):  # the stream ends without the job's end
+    try:
         async for job in states:
             yield ":\n\n" if job is None else _event(job)
+    except ModelyardError as error:  # the stream ends without the job's end
+        calls.ends_as(error.code)
+        problem = problems.to_problem(error, calls.identity().get("request_id")).decode()
+        yield f"event: {PROBLEM_EVENT}\ndata: {problem}\n\n"
 
 
 def _event(job: Job) -> str:

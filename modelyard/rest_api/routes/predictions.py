@@ -8,10 +8,11 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 
 from modelyard.ml_core.desk import Desk
-from modelyard.rest_api.bodies import parse_json, read_table
+from modelyard.rest_api.bodies import read_table
 from modelyard.rest_api.formats import JSON, accept_of, choose
 from modelyard.rest_api.openapi import error_responses, json_body, table_answer, table_body
-from modelyard.rest_api.prediction_formats import MEDIA_TYPES, answer_headers, timing, write, write_json
+from modelyard.rest_api.prediction_formats import MEDIA_TYPES, answer_headers, timing, write
+from modelyard.rest_api.questions import PredictQuestion
 from modelyard.schemas import Predictions, PredictRequest
 
 _ERRORS = error_responses(400, 404, 409, 413)
@@ -25,7 +26,8 @@ def router(desk: Desk) -> APIRouter:
     async def predict(request: Request) -> Response:
         """Predict the label, or the number, of each row."""
         body = await request.body()
-        found = await desk.predict(len(body), partial(parse_json, body, PredictRequest), write_json)
+        question = PredictQuestion(body)
+        found = await desk.predict(len(body), question.read, question.write)
         return Response(found.content, media_type=JSON, headers={"Server-Timing": timing(found)})
 
     @routes.post(

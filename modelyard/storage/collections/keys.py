@@ -13,12 +13,15 @@ from typing import Any
 from modelyard import calls
 from modelyard.access.keys import StoredKey, new_key, take_apart
 from modelyard.errors import AlreadyExists, FailedPrecondition, InvalidRequest, KeyNotFound
-from modelyard.schemas import BOOTSTRAP, Key, KeyRequest, NewKey
+from modelyard.schemas import BOOTSTRAP, Key, KeyRequest, NewKey, hide_keys
 from modelyard.storage.collections.audit import AuditCollection
 from modelyard.storage.protocols import Documents, Transaction
 
 KEYS = "keys"
 KEY_USES = "key_uses"
+
+_MOST_BYTES = 1024
+"""No file with a key is longer."""
 
 Document = dict[str, Any]
 
@@ -44,7 +47,9 @@ class KeyIndex:
             self._ids[key] = [secret["id"] for secret in document["secrets"]]
 
     def remove(self, collection: str, key: str) -> None:
-        if collection == KEYS:
+        if collection == KEY_USES:
+            self.used_on.pop(key, None)
+        elif collection == KEYS:
             for key_id in self._ids.pop(key, ()):
                 self.by_id.pop(key_id, None)
 
@@ -73,6 +78,7 @@ class KeyCollection:
                 raise AlreadyExists(f"there is a key named {request.name!r}; rotate it, or revoke it first")
             document = _document(request.role, request.models, now, expires_at, _secret(shown))
             transaction.put(KEYS, request.name, document)
+            transaction.remove(KEY_USES, request.name)  # of a revoked key of that name
             self._audit.note(transaction, "create_key", {"key": request.name, "role": request.role})
         return _new(request.name, document, shown)
 
@@ -92,7 +98,7 @@ class KeyCollection:
         """Make a key invalid from now on. Raises KeyNotFound."""
         with self._documents.transaction() as transaction:
             document = _live(transaction, name)
-            revoked = [secret["sha256"] for secret in document["secrets"]]
+            revoked = [*document.get("revoked", ()), *(secret["sha256"] for secret in document["secrets"])]
             document |= {"secrets": [], "revoked_at": datetime.now(UTC).isoformat(), "revoked": revoked}
             transaction.put(KEYS, name, document)
             self._audit.note(transaction, "revoke_key", {"key": name})
@@ -128,10 +134,11 @@ class KeyCollection:
     def take_from_file(self, path: Path) -> None:
         """Make the key in a file the first one, an admin's; the one that the file held before is not valid any more.
 
-        Raises InvalidRequest if the file holds none, FailedPrecondition for one that was revoked.
+        Raises InvalidRequest if the file holds none, FailedPrecondition for one that was revoked or has another name.
         """
         try:
-            shown = path.read_text().strip()
+            with path.open("rb") as file:
+                shown = file.read(_MOST_BYTES).decode("ascii", "replace").strip()
         except OSError as error:
             raise InvalidRequest(f"MODELYARD_ADMIN_KEY_FILE: cannot read {path}: {error.strerror}") from None
         if take_apart(shown) is None:
@@ -145,6 +152,12 @@ class KeyCollection:
                 raise FailedPrecondition(
                     f"MODELYARD_ADMIN_KEY_FILE: the key in {path} was revoked; write another one there"
                 )
+            for name, raw in self._documents.documents(KEYS):
+                if name != BOOTSTRAP and secret["sha256"].encode() in raw:
+                    raise FailedPrecondition(
+                        f"MODELYARD_ADMIN_KEY_FILE: the key in {path} was made as {name!r}; write another one "
+                        "there, as `modelyard keys generate` prints one"
+                    )
             if before["secrets"] != [secret]:
                 document = _document("admin", [], datetime.now(UTC), None, secret)
                 transaction.put(KEYS, BOOTSTRAP, document | {"revoked": before.get("revoked", [])})
@@ -187,7 +200,7 @@ def _is_live(document: Document | None) -> bool:
 def _live(transaction: Transaction, name: str) -> Document:
     document = transaction.get(KEYS, name)
     if document is None or not _is_live(document):
-        raise KeyNotFound(f"there is no key named {name!r}")
+        raise KeyNotFound(f"there is no key named {hide_keys(name)!r}")
     return document
 
 

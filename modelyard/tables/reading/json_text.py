@@ -7,7 +7,8 @@ other table is read as JSON and left to the way of all tables, so that errors an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any, Literal
 
@@ -24,6 +25,17 @@ _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 _ROWS = re.compile(rb"\s*\[\s*\[")
 _UNFIT = (msgspec.DecodeError, UnicodeDecodeError)
+
+_PIECE_BYTES = 2**19
+"""A text is decoded in pieces of about this size. The interpreter's lock is held while one is, a millisecond or two."""
+
+_ROWS_AT_ONCE = 1000
+"""So many rows are turned into columns at a time, for the same reason."""
+
+_CUT = re.compile(rb"(?<=[}\]])\s*,\s*(?=[{\[])")
+
+_one_at_a_time = threading.Lock()
+"""Threads that decode would only take the interpreter's lock from each other, and from the event loop."""
 
 _MOST_LOOKED_UP = 10_000
 """Columns of more categories (names, codes) are not looked up: most of their texts are new in prediction."""
@@ -56,33 +68,31 @@ class JsonTextReader:
         Raises InvalidTable if the text is not JSON.
         """
         by_position = _ROWS.match(table.text) is not None
-        read = None if by_position and feature_names is not None else self._read(table.text, by_position)
-        if read is None or len(read) <= FEW_ROWS:
+        with _one_at_a_time:
+            read = None if by_position and feature_names is not None else self._read(table.text, by_position)
+        if not read or len(read[0]) <= FEW_ROWS:
             return table.document()
-        transposed = _transposed(read, by_position)
-        columns = dict(zip(self._contract.feature_types.items(), transposed, strict=False))
+        columns = dict(zip(self._contract.feature_types.items(), read, strict=False))
         if not by_position and any(all(cell is None for cell in cells) for cells in columns.values()):
             return table.document()  # it tells keys that no record has from nulls
         found: dict[str, Cells] = {
             name: _series(name, cells, pl.Float64 if kind == "numeric" else pl.String)
             for (name, kind), cells in columns.items()
         }
-        for ids in transposed:  # one column more at most
+        for ids in read[len(columns) :]:  # one column more at most
             if self._carried is not None and any(cell is not msgspec.UNSET for cell in ids):
                 found[self._carried] = [None if cell is msgspec.UNSET else cell for cell in ids]
         return found
 
-    def _read(self, text: bytes, by_position: bool) -> Sequence[Any] | None:
-        """Return the rows; None if they do not fit the contract."""
-        read: Sequence[Any]
+    def _read(self, text: bytes, by_position: bool) -> list[list[Any]] | None:
+        """Return the columns; None if they do not fit the contract, nothing if there are no rows."""
         with suppress(*_UNFIT):
-            read = self._decoder(self._decoders, by_position, self._known).decode(text)
-            return read
+            return _decode(text, self._decoder(self._decoders, by_position, self._known), by_position)
         try:
-            read = self._decoder(self._any_cells, by_position, {}).decode(text)
+            read = _decode(text, self._decoder(self._any_cells, by_position, {}), by_position)
         except _UNFIT:
             return None
-        columns = dict(zip(self._contract.feature_names, _transposed(read, by_position), strict=False))
+        columns = dict(zip(self._contract.feature_names, read, strict=False))
         self._known = {name: known for name, known in self._known.items() if known.issuperset(columns.get(name, ()))}
         self._decoders = {}
         return read
@@ -97,6 +107,25 @@ class JsonTextReader:
             row: Any = tuple.__class_getitem__(tuple(cells.values())) if by_position else _record(cells, self._carried)
             made[by_position] = msgspec.json.Decoder(list[row])
         return made[by_position]
+
+
+def _decode(text: bytes, decoder: msgspec.json.Decoder[Any], by_position: bool) -> list[list[Any]]:
+    """Return the rows of a text as columns. Raises what is in _UNFIT.
+
+    It is cut between two rows, which only the decoder knows: a piece that was cut elsewhere, such as within a text, is
+    no JSON. Then the text is decoded whole.
+    """
+    with suppress(*_UNFIT):
+        return _columns(map(decoder.decode, _pieces(text)), by_position)
+    return _columns([decoder.decode(text)], by_position)
+
+
+def _pieces(text: bytes) -> Iterator[bytes]:
+    start, opening = 0, b""
+    while (cut := _CUT.search(text, start + _PIECE_BYTES)) is not None:
+        yield b"%b%b]" % (opening, text[start : cut.start()])
+        start, opening = cut.end(), b"["
+    yield opening + text[start:] if start else text
 
 
 def _cell(kind: FeatureType, known: frozenset[str] | None) -> Any:
@@ -117,8 +146,16 @@ def _record(cells: Mapping[str, Any], carried: str | None) -> type[msgspec.Struc
     return msgspec.defstruct("Record", typed, rename=fields, forbid_unknown_fields=True, gc=False)
 
 
-def _transposed(rows: Sequence[Any], by_position: bool) -> Iterator[tuple[Any, ...]]:
-    return zip(*(rows if by_position else map(msgspec.structs.astuple, rows)), strict=True)
+def _columns(pieces: Iterable[Sequence[Any]], by_position: bool) -> list[list[Any]]:
+    columns: list[list[Any]] = []
+    for rows in pieces:
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            some = rows[start : start + _ROWS_AT_ONCE]
+            turned = [*zip(*(some if by_position else map(msgspec.structs.astuple, some)), strict=True)]
+            columns = columns or [[] for _ in turned]
+            for column, cells in zip(columns, turned, strict=True):
+                column.extend(cells)
+    return columns
 
 
 def _series(name: str, cells: Sequence[Any], dtype: type[pl.DataType]) -> Cells:

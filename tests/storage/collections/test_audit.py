@@ -16,7 +16,7 @@ import pytest
 
 from modelyard.access.audit import Deed
 from modelyard.access.signing import SigningKeys
-from modelyard.access.verification import Verified
+from modelyard.access.verification import NOT_SIGNED, Verified
 from modelyard.errors import DataLoss, InvalidRequest, Unavailable
 from modelyard.schemas import AuditEntry, AuditQuery
 from modelyard.storage.collections.audit import AuditCollection
@@ -287,9 +287,9 @@ def test_a_forged_chain_is_seen_by_who_has_the_key(tmp_path: Path) -> None:
     filled(tmp_path, KEYS)
     forge(tmp_path, 4, key="somebody")
     first = verified(tmp_path, KEYS).flaws[0]
-    assert (first.first, first.problem) == (4, "not signed; see `modelyard audit sign`")
+    assert (first.first, first.problem) == (4, NOT_SIGNED)
     assert verified(tmp_path).flaws[0].problem == "signed, and no key is there to check it"
-    assert verified(tmp_path, OTHER_KEYS).flaws[0].problem == "changed"
+    assert str(verified(tmp_path, OTHER_KEYS).flaws[0]) == f"audit entries 1-10: {NOT_SIGNED}"
 
 
 @pytest.mark.parametrize(
@@ -356,6 +356,16 @@ def test_entries_before_the_key_count_once_somebody_has_signed_for_them(tmp_path
     database.close()
     forge(tmp_path, 3, key="somebody")
     assert verified(tmp_path, KEYS).flaws
+
+
+def test_a_key_that_is_gone_leaves_entries_that_somebody_has_to_sign_for(tmp_path: Path) -> None:
+    filled(tmp_path, KEYS)
+    database, audit = open_audit(tmp_path, lambda: START + timedelta(days=3), signer=OTHER_KEYS)
+    audit.accept_unsigned()
+    assert audit.verify().flaws == []
+    database.close()
+    both = SigningKeys.from_secrets([b"y" * 32, b"x" * 32]).of("audit")
+    assert (verified(tmp_path, both).flaws, verified(tmp_path, both).signed) == ([], 11)
 
 
 # Pruning.

@@ -1,0 +1,252 @@
+"""A key that is limited to some names learns nothing of other models: asked for one, it hears what it hears of none.
+
+All routes and RPCs that take a reference or a job's id are walked, so that a later one is held to the same.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import grpc
+import httpx
+import orjson
+import pytest
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message_factory import GetMessageClass
+
+from modelyard.grpc_server.pb import modelyard_pb2 as pb
+from modelyard.grpc_server.server import SERVICE
+from tests.access.foreign import FOREIGN, NEVER_ID, NEVER_NAME, OWN, UNNAMED, Foreign, X, Y
+from tests.access.test_walk import ROUTES
+from tests.waiting import PATIENCE_S
+
+CSV = "age,job,label\n" + "".join(f"{row['age']},{row['job']},{label}\n" for row, label in zip(X, Y, strict=True))
+
+BODIES: dict[str, Any] = {
+    "PUT /models/{reference}/decision": {"rule": "most_probable"},
+    "PATCH /models/{reference}": {"tags": ["mine"]},
+    "POST /predict": {"model_id": "REF", "X": X},
+    "POST /explain": {"model_id": "REF", "X": X},
+    "POST /retrain": {"model_id": "REF", "X": X, "y": Y},
+    "POST /evaluate": {"model_ids": [OWN, "REF"], "X": X, "y": Y},
+    "POST /predict/file": "?model_id=REF",
+    "POST /explain/file": "?model_id=REF",
+    "POST /retrain/file": "?model_id=REF&target=label",
+    "POST /evaluate/file": f'?model_ids=["{OWN}","REF"]&target=label',
+}
+"""What a call that names a model sends, beside the path; a text is the query of a file."""
+
+NAME_NONE = {"POST /train", "POST /train/file", "POST /tables/check", "POST /tables/check/file", "GET /models"}
+"""The routes that could name a model, and do so by no reference."""
+
+
+def takes_reference(route: str) -> bool:
+    return "{reference}" in route or route in BODIES
+
+
+def test_each_route_that_may_name_a_model_is_asked() -> None:
+    others = {route for route in ROUTES if not takes_reference(route)} - NAME_NONE
+    assert not [route for route in others if re.match(r"\w+ /(models|predict|explain|train|retrain|evaluate)", route)]
+
+
+def pairs(foreign: Foreign) -> list[tuple[str, str, int]]:
+    """Return references to foreign models, each with one that means nothing, and the status of the answer to both."""
+    ids = [*foreign.models.values(), foreign.models["active"].upper()]
+    names = [(f"{FOREIGN}{version}", f"{NEVER_NAME}{version}", 403) for version in ("", ":1", ":2", ":3", ":99")]
+    return [(model_id, NEVER_ID, 404) for model_id in ids] + names
+
+
+def ask(http: httpx.Client, route: str, reference: str) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Return status, headers and body with the reference left out."""
+    method, path = route.split(" ")
+    sent = BODIES.get(route)
+    options: dict[str, Any] = {}
+    if isinstance(sent, str):
+        path += sent.replace("REF", reference)
+        options = {"content": CSV, "headers": {"content-type": "text/csv"}}
+    elif sent is not None:
+        options = {"json": orjson.loads(orjson.dumps(sent).replace(b"REF", reference.encode()))}
+    answer = http.request(method, path.replace("{reference}", reference), **options)
+    known = [header for header in answer.headers.items() if header[0] not in ("date", "content-length")]
+    return answer.status_code, known, masked(answer.content, reference)
+
+
+def masked(content: bytes, reference: str) -> bytes:
+    name = reference.partition(":")[0]
+    for word in (reference, reference.lower(), name):
+        content = content.replace(word.encode(), b"REF")
+    return content
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if takes_reference(route)])
+def test_rest_says_of_a_foreign_model_what_it_says_of_none(http: httpx.Client, foreign: Foreign, route: str) -> None:
+    for reference, nothing, status in pairs(foreign):
+        heard = ask(http, route, reference)
+        assert heard == ask(http, route, nothing)
+        assert heard[0] == status
+    if route.startswith(("GET", "POST /predict", "POST /explain")):
+        assert ask(http, route, foreign.own_id)[0] == 200
+
+
+def test_rest_says_of_a_foreign_job_what_it_says_of_none(http: httpx.Client, foreign: Foreign) -> None:
+    routes = [route for route in ROUTES if "{job_id}" in route]
+    assert len(routes) >= 3
+    for route in routes:
+        for job_id in foreign.jobs.values():
+            for written in (job_id, job_id.upper()):
+                of_job = ask(http, route.replace("{job_id}", written), written)
+                assert of_job == ask(http, route.replace("{job_id}", NEVER_ID), NEVER_ID)
+                assert of_job[0] == 404
+        if route.startswith("GET"):
+            assert ask(http, route.replace("{job_id}", foreign.own_job), foreign.own_job)[0] == 200
+
+
+def test_no_answer_without_a_reference_holds_a_word_of_a_foreign_model(http: httpx.Client, foreign: Foreign) -> None:
+    routes = [route for route in ROUTES if route.startswith("GET") and "{" not in route]
+    queries = ["", "?limit=1000", "?status=all", "?status=deleted", "?status=cancelled", "?status=succeeded"]
+    asked = [f"{path}{query}" for path in (route.split(" ")[1] for route in routes) for query in queries]
+    asked += [f"/models/{OWN}/{what}" for what in ("", "evaluations", "history", "report", "decision")]
+    for path in asked:
+        said = http.get(path).text
+        assert not [word for word in foreign.words if word in said], path
+
+
+def test_lists_and_counts_are_of_the_keys_own(http: httpx.Client, url: str, foreign: Foreign) -> None:
+    models = http.get("/models?status=all").json()
+    assert {model["name"] for model in models["models"]} == {OWN}
+    assert {job["name"] for job in http.get("/jobs?limit=1000").json()["jobs"]} == {OWN}
+    assert http.get("/jobs?status=cancelled").json() == {"jobs": [], "next_cursor": None}
+    assert http.get("/models?status=deleted&limit=1").json() == {"models": [], "next_cursor": None}
+    assert http.get("/models?tag=hidden-tag").json() == {"models": [], "next_cursor": None}
+    assert http.get("/health").json()["models"] == len(http.get("/models").json()["models"])
+    everything = httpx.get(f"{url}/health", headers={"authorization": f"Bearer {foreign.admin}"}).json()
+    assert everything["models"] > http.get("/health").json()["models"]
+
+
+def test_a_cursor_that_another_was_given_leads_to_ones_own(http: httpx.Client, url: str, foreign: Foreign) -> None:
+    theirs = {"authorization": f"Bearer {foreign.admin}"}
+    for what in ("models", "jobs"):
+        cursor: str | None = ""
+        met = 0
+        while cursor is not None:
+            page = httpx.get(f"{url}/{what}?limit=1&cursor={cursor}".removesuffix("&cursor="), headers=theirs).json()
+            cursor = page["next_cursor"]
+            if cursor is not None:
+                seen = http.get(f"/{what}?limit=1&cursor={cursor}").json()
+                met += len(seen[what])
+                assert {one["name"] for one in seen[what]} <= {OWN}
+                assert seen["next_cursor"] is None or len(seen[what]) == 1
+        assert met
+
+
+def test_a_foreign_name_in_a_list_is_refused_whether_it_exists_or_not(http: httpx.Client) -> None:
+    asked = [http.get(f"/models?name={name}") for name in (FOREIGN, NEVER_NAME)]
+    assert [answer.status_code for answer in asked] == [403, 403]
+    assert masked(asked[0].content, FOREIGN) == masked(asked[1].content, NEVER_NAME)
+
+
+def test_evaluations_show_neither_foreign_models_nor_pairs_with_them(http: httpx.Client, foreign: Foreign) -> None:
+    *_, first = http.get(f"/models/{OWN}/evaluations").json()["evaluations"]
+    assert [model["model_id"] for model in first["models"]] == [foreign.own_id]
+    assert first["pairs"] == []
+    assert first["label"] == "March"
+
+
+@pytest.mark.parametrize("name", [None, FOREIGN, NEVER_NAME, "CHURN-1", "xchurn", "churn"[:4], "Churn"])
+@pytest.mark.parametrize("way", ["/train", "/train?wait=false", "/train/file"])
+def test_a_limited_key_trains_under_its_own_names_alone(http: httpx.Client, name: str | None, way: str) -> None:
+    fields = {"model_class_key": "logistic_regression"} | ({} if name is None else {"name": name})
+    if way.endswith("file"):
+        query = {**fields, "target": "label"}
+        answer = http.post(way, params=query, content=CSV, headers={"content-type": "text/csv"})
+    else:
+        answer = http.post(way, json={**fields, "X": X, "y": Y})
+    assert answer.status_code == 403
+    wanted = "a model without a name" if name is None else f"models named {name!r}"
+    assert answer.json()["detail"] == f"key 'limited' may not use {wanted}; it is limited to: churn*"
+
+
+def messages_about(method: MethodDescriptor, reference: str) -> list[bytes] | None:
+    """Return what a caller of a method sends who means a model, None if the method takes no reference."""
+    rows = pb.Table(rows=pb.Rows(names=["age", "job"], rows=[row_of(row) for row in X]))
+    labels = [pb.Value(string_value=label) for label in Y]
+    message: Any = GetMessageClass(method.input_type)()
+    fields = method.input_type.fields_by_name
+    if method.name == "PredictStream":
+        header = pb.PredictStreamRequest(predict=pb.PredictRequest(model_id=reference))
+        return [header.SerializeToString(), pb.PredictStreamRequest(chunk=rows).SerializeToString()]
+    if method.name == "TrainStream":
+        chunk = pb.TrainStreamRequest(chunk=pb.TrainChunk(X=rows, y=labels))
+        first = pb.TrainStreamRequest(retrain=pb.RetrainRequest(model_id=reference))
+        return [first.SerializeToString(), chunk.SerializeToString()]
+    if "model_ids" in fields:
+        message.model_ids.extend([OWN, reference])
+    elif "model_id" in fields:
+        message.model_id = reference
+    else:
+        return None
+    if "X" in fields:
+        message.X.CopyFrom(rows)
+    if "y" in fields:
+        message.y.extend(labels)
+    if "decision" in fields and method.name == "SetDecision":
+        message.decision.rule = "most_probable"
+    return [message.SerializeToString()]
+
+
+def row_of(row: dict[str, Any]) -> pb.Row:
+    return pb.Row(values=[pb.Value(int64_value=row["age"]), pb.Value(string_value=row["job"])])
+
+
+def call(target: str, key: str, method: MethodDescriptor, sent: list[bytes], hidden: str) -> tuple[str, bytes]:
+    """Return the code of a call, and all that was said, with the reference left out."""
+    metadata = (("authorization", f"Bearer {key}"), ("x-request-id", "the-same"))
+    with grpc.insecure_channel(target) as channel:
+        under_way = channel.stream_stream(f"/{SERVICE.full_name}/{method.name}")(
+            iter(sent), metadata=metadata, timeout=PATIENCE_S
+        )
+        try:
+            answers = b"".join(under_way)
+        except grpc.RpcError:
+            answers = b""
+        said = answers + under_way.details().encode() + repr(under_way.trailing_metadata()).encode()
+        return under_way.code().name, masked(said, hidden)
+
+
+@pytest.mark.parametrize("method", list(SERVICE.methods), ids=lambda method: method.name)
+def test_grpc_says_of_a_foreign_model_what_it_says_of_none(
+    target: str, foreign: Foreign, method: MethodDescriptor
+) -> None:
+    if messages_about(method, "") is None:
+        assert not {"model_id", "reference"} & set(method.input_type.fields_by_name)
+        return
+    for reference, nothing, status in pairs(foreign):
+        sent, other = messages_about(method, reference), messages_about(method, nothing)
+        assert sent is not None
+        assert other is not None
+        heard = call(target, foreign.limited, method, sent, reference)
+        assert heard == call(target, foreign.limited, method, other, nothing)
+        assert heard[0] == {404: "NOT_FOUND", 403: "PERMISSION_DENIED"}[status]
+
+
+@pytest.mark.parametrize("name", ["GetJob", "CancelJob", "WatchJob"])
+def test_grpc_says_of_a_foreign_job_what_it_says_of_none(target: str, foreign: Foreign, name: str) -> None:
+    method = SERVICE.methods_by_name[name]
+    kind = GetMessageClass(method.input_type)
+    for job_id in foreign.jobs.values():
+        asked = (job_id, NEVER_ID)
+        heard = [call(target, foreign.limited, method, [kind(job_id=one).SerializeToString()], one) for one in asked]
+        assert heard[0] == heard[1]
+        assert heard[0][0] == "NOT_FOUND"
+
+
+def test_foreign_models_are_as_they_were(url: str, foreign: Foreign) -> None:
+    """Whatever a limited admin has tried in the tests before."""
+    theirs = {"authorization": f"Bearer {foreign.admin}"}
+    seen = httpx.get(f"{url}/models?status=all&name={FOREIGN}", headers=theirs).json()["models"]
+    assert {model["model_id"]: model["status"] for model in seen} == {
+        foreign.models["deleted"]: "deleted",
+        foreign.models["active"]: "active",
+    }
+    assert httpx.get(f"{url}/models/{foreign.models[UNNAMED]}", headers=theirs).json()["status"] == "active"
