@@ -55,16 +55,14 @@ def build(settings: Settings, *, make: bool = True) -> Yard:
         on_end=None if tracker is None else tracker.note,
     )
     return Yard(
-        storage.models,
+        storage,
         jobs,
-        storage.evaluations,
-        storage.keys,
         tracker,
-        audit=storage.audit,
         missing_markers=settings.missing_markers,
         model_cache_bytes=settings.model_cache_bytes,
         max_file_bytes=settings.max_body_bytes,
         asks_for_keys=settings.asks_for_keys,
+        protected_aliases=settings.protected_aliases,
     )
 
 
@@ -143,4 +141,6 @@ def _build_to_serve(settings: Settings) -> Yard:
         log.warning("everybody on this machine may read %s, and sign by it", settings.signing_key_file)
     if settings.asks_for_keys:
         yard.take_admin_key(settings.admin_key_file)
+    if settings.default_alias is not None:
+        yard.take_default_alias(settings.default_alias)
     return yard

@@ -10,11 +10,15 @@ from typing import Any, TypeVar
 from modelyard.errors import DataLoss, InvalidRequest, InvalidTable
 from modelyard.references import check_job_id, parse_reference
 from modelyard.schemas import (
+    AliasHistory,
+    AliasList,
+    AliasRequest,
     AuditPage,
     AuditQuery,
     CheckRequest,
     Decision,
     DecisionReport,
+    DefaultAlias,
     EvaluateRequest,
     EvaluationPage,
     EvaluationQuery,
@@ -29,6 +33,7 @@ from modelyard.schemas import (
     ModelMetadata,
     ModelPage,
     ModelQuery,
+    MovedAlias,
     NewKey,
     Report,
     RetrainRequest,
@@ -42,6 +47,7 @@ from modelyard.schemas import (
     check_sent_key_name,
     check_unicode,
     parse,
+    parse_alias,
 )
 from modelyard.verbs import Verbs
 
@@ -131,6 +137,25 @@ class Client(Verbs, ABC):
                 f"the artifact of {reference!r} arrived with another SHA-256 than the server sent ({sha256})"
             )
         return content
+
+    def set_alias(self, name: str, alias: str, request: AliasRequest) -> MovedAlias:
+        fields = {"name": _checked(name), "alias": parse_alias(alias)}
+        return self._read(MovedAlias, self._call("set_alias", **fields, request=request))
+
+    def delete_alias(self, name: str, alias: str) -> None:
+        self._call("delete_alias", name=_checked(name), alias=parse_alias(alias))
+
+    def list_aliases(self, name: str) -> AliasList:
+        return self._read(AliasList, self._call("list_aliases", name=_checked(name)))
+
+    def get_alias_history(self, name: str, alias: str) -> AliasHistory:
+        return self._read(AliasHistory, self._call("get_alias_history", name=_checked(name), alias=parse_alias(alias)))
+
+    def get_default_alias(self) -> DefaultAlias:
+        return self._read(DefaultAlias, self._call("get_default_alias"))
+
+    def set_default_alias(self, default: DefaultAlias) -> DefaultAlias:
+        return self._read(DefaultAlias, self._call("set_default_alias", request=default))
 
     def create_key(self, request: KeyRequest) -> NewKey:
         return self._read(NewKey, self._call("create_key", request=request))

@@ -17,7 +17,8 @@ know nothing of the classes, so a new error is a new class here and no change an
     │   ├── ModelNotFound
     │   ├── ModelClassNotFound
     │   ├── JobNotFound
-    │   └── KeyNotFound
+    │   ├── KeyNotFound
+    │   └── AliasNotFound
     ├── AlreadyExists                   ALREADY_EXISTS
     ├── Aborted                         ABORTED
     │   └── IdempotencyConflict             one key, two different requests
@@ -156,6 +157,10 @@ class JobNotFound(NotFound):
 
 class KeyNotFound(NotFound):
     title = "There is no such key"
+
+
+class AliasNotFound(NotFound):
+    title = "There is no such alias"
 
 
 class AlreadyExists(ModelyardError):

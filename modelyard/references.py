@@ -6,17 +6,18 @@ import re
 from dataclasses import dataclass
 
 from modelyard.errors import InvalidRequest, JobNotFound
-from modelyard.schemas import NAME_PATTERN, is_model_id
+from modelyard.schemas import ALIAS_PATTERN, NAME_PATTERN, is_model_id
 
-_REFERENCE = re.compile(rf"({NAME_PATTERN})(?::([1-9][0-9]{{0,17}}))?")
+_REFERENCE = re.compile(rf"({NAME_PATTERN})(?::([1-9][0-9]{{0,17}})|@({ALIAS_PATTERN}))?")
 
 
 @dataclass(frozen=True, slots=True)
 class NameReference:
-    """A name, and one of its versions or (None) the latest active one."""
+    """A name, and one of its versions or aliases; with neither, what the name alone means."""
 
     name: str
-    version: int | None
+    version: int | None = None
+    alias: str | None = None
 
 
 def parse_reference(reference: str) -> str | NameReference:
@@ -27,10 +28,10 @@ def parse_reference(reference: str) -> str | NameReference:
     if match is None:
         raise InvalidRequest(
             f"{reference[:120]!r} is not a reference to a model: write a model id, a name (its latest active version), "
-            f"or name:version, as in 'churn:3'"
+            f"name:version, as in 'churn:3', or name@alias"
         )
-    name, version = match.groups()
-    return NameReference(name, None if version is None else int(version))
+    name, version, alias = match.groups()
+    return NameReference(name, None if version is None else int(version), alias)
 
 
 def check_job_id(job_id: str) -> str:

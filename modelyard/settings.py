@@ -115,6 +115,14 @@ class Settings(BaseSettings):
     admin_key_file: Path | None = Field(
         None, description="a file with one key, the first administrator's, taken up at each start"
     )
+    protected_aliases: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="aliases that administrators alone move, separated by commas"
+    )
+    default_alias: str | None = Field(
+        None,
+        description="the alias that a name alone means if it has it, set at the first start; by default none: a name "
+        "means its newest active version",
+    )
     tls_cert_file: Path | None = Field(
         None, description="the servers' certificate in PEM, with those that vouch for it; with it they speak TLS alone"
     )
@@ -196,7 +204,7 @@ class Settings(BaseSettings):
     def _in_capitals(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("allowed_origins", "allowed_hosts", "trusted_proxies", mode="before")
+    @field_validator("allowed_origins", "allowed_hosts", "trusted_proxies", "protected_aliases", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -7,11 +7,15 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from modelyard.schemas import (
+    AliasHistory,
+    AliasList,
+    AliasRequest,
     AuditPage,
     AuditQuery,
     CheckRequest,
     Decision,
     DecisionReport,
+    DefaultAlias,
     EvaluateRequest,
     EvaluationPage,
     EvaluationQuery,
@@ -28,6 +32,7 @@ from modelyard.schemas import (
     ModelMetadata,
     ModelPage,
     ModelQuery,
+    MovedAlias,
     NewKey,
     Predictions,
     PredictRequest,
@@ -42,7 +47,7 @@ from modelyard.schemas import (
 
 
 class Verbs(Protocol):
-    """One yard, whatever door it is reached by. A `reference` is a model id, a name, or `name:version`.
+    """One yard, whatever door it is reached by. A `reference` is a model id, a name, `name:version` or `name@alias`.
 
     Every verb raises the errors of `modelyard.errors`, the same ones behind every door.
     """
@@ -144,6 +149,33 @@ class Verbs(Protocol):
 
     def get_artifact(self, reference: str) -> bytes:
         """Return a model's `.pkl`, checked against its SHA-256."""
+        ...
+
+    def set_alias(self, name: str, alias: str, request: AliasRequest) -> MovedAlias:
+        """Point an alias of a name at one of its active versions: `name@alias` means that one from now on, everywhere.
+
+        Raises Aborted if it is not where the request expects it, PermissionDenied for a protected alias.
+        """
+        ...
+
+    def delete_alias(self, name: str, alias: str) -> None:
+        """Delete an alias; its version stays. Raises AliasNotFound."""
+        ...
+
+    def list_aliases(self, name: str) -> AliasList:
+        """List the aliases of a name, and where they point."""
+        ...
+
+    def get_alias_history(self, name: str, alias: str) -> AliasHistory:
+        """Return the moves of an alias, the first one first; of a deleted alias, too. Raises AliasNotFound."""
+        ...
+
+    def get_default_alias(self) -> DefaultAlias:
+        """Return the alias that a name alone means if it has it."""
+        ...
+
+    def set_default_alias(self, default: DefaultAlias) -> DefaultAlias:
+        """Set the alias that a name alone means if it has it, for the whole yard."""
         ...
 
     def create_key(self, request: KeyRequest) -> NewKey:

@@ -39,6 +39,13 @@ NEEDED: dict[str, Role | None] = {
     "update_model": "trainer",
     "delete": "trainer",
     "restore": "trainer",
+    "set_alias": "trainer",
+    "delete_alias": "trainer",
+    "list_aliases": "reader",
+    "get_alias_history": "reader",
+    "get_default_alias": "reader",
+    "move_protected_alias": "admin",
+    "set_default_alias": "admin",
     "delete_for_good": "admin",
     "get_artifact": "admin",
     "create_key": "admin",
@@ -48,7 +55,7 @@ NEEDED: dict[str, Role | None] = {
     "rotate_key": "admin",
 }
 
-WHOLE = frozenset({"create_key", "list_keys", "revoke_key", "rotate_key", "list_audit"})
+WHOLE = frozenset({"create_key", "list_keys", "revoke_key", "rotate_key", "list_audit", "set_default_alias"})
 """What concerns all models, or those who use them: no key that is limited to some models may."""
 
 _RANK = {role: rank for rank, role in enumerate(ROLES)}

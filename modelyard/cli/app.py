@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 import modelyard
 from modelyard.cli import (
+    aliases,
     audit,
     checking,
     connection,
@@ -107,6 +108,7 @@ for _add in (
     models.add_to,
     jobs.add_to,
     deciding.add_to,
+    aliases.add_to,
     history.add_to,
     model_classes.add_to,
     keys.add_to,

@@ -17,6 +17,7 @@ from modelyard.grpc_server.table_messages import Sent
 from modelyard.grpc_server.values import NoValue, read_value, write_values
 from modelyard.models_registry import hyperparams
 from modelyard.schemas import (
+    AliasRequest,
     AuditQuery,
     CheckRequest,
     Decision,
@@ -42,6 +43,14 @@ from modelyard.schemas import (
 GetModel = Callable[[str], ModelMetadata]
 TrainingT = TypeVar("TrainingT", TrainRequest, RetrainRequest)
 ServingT = TypeVar("ServingT", bound=ServingRequest)
+
+
+def read_alias_request(message: pb.SetAliasRequest) -> AliasRequest:
+    """Return where an alias is to point; version 0 is expected of one that is not there yet."""
+    fields: dict[str, Any] = {"version": message.version}
+    if message.HasField("expected"):
+        fields["expected"] = message.expected or None
+    return parse(AliasRequest, fields)
 
 
 def read_train(message: pb.TrainRequest, sent: Sent, y: Iterable[pb.Value]) -> TrainRequest:

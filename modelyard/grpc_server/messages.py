@@ -55,7 +55,8 @@ def write(kind: type[MessageT], value: BaseModel) -> MessageT:
 
 def read(kind: type[ValueT], message: Message) -> ValueT:
     """Return a message as the frozen value it was written from."""
-    return kind.model_validate(read_fields(message))
+    absent = {name: None for name, field in kind.model_fields.items() if field.is_required()}
+    return kind.model_validate(absent | read_fields(message))
 
 
 def read_fields(message: Message) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from modelyard.ml_core.yard import Yard
 from modelyard.schemas import (
     MOST_PROBABLE,
     CheckRequest,
+    DefaultAlias,
     EvaluateRequest,
     ExplainRequest,
     Job,
@@ -204,6 +205,39 @@ class ModelService:
             async for job in states:
                 if job is not None:
                     await call.send(messages.write(pb.Job, job))
+
+    async def set_alias(self, call: RpcCall) -> pb.MovedAlias:
+        """Point an alias at a version."""
+        message = call.message()
+        wanted = codec.read_alias_request(message)
+        return messages.write(pb.MovedAlias, await self._desk.ask(Yard.set_alias, message.name, message.alias, wanted))
+
+    async def delete_alias(self, call: RpcCall) -> pb.DeleteAliasResponse:
+        """Delete an alias."""
+        message = call.message()
+        await self._desk.ask(Yard.delete_alias, message.name, message.alias)
+        return pb.DeleteAliasResponse()
+
+    async def list_aliases(self, call: RpcCall) -> pb.ListAliasesResponse:
+        """List the aliases of a name."""
+        return messages.write(pb.ListAliasesResponse, await self._desk.ask(Yard.list_aliases, call.message().name))
+
+    async def get_alias_history(self, call: RpcCall) -> pb.AliasHistory:
+        """Return the moves of an alias."""
+        message = call.message()
+        found = await self._desk.ask(Yard.get_alias_history, message.name, message.alias)
+        return messages.write(pb.AliasHistory, found)
+
+    async def get_default_alias(self, call: RpcCall) -> pb.DefaultAlias:
+        """Return what a name alone means."""
+        call.message()
+        return messages.write(pb.DefaultAlias, await self._desk.ask(Yard.get_default_alias))
+
+    async def set_default_alias(self, call: RpcCall) -> pb.DefaultAlias:
+        """Set what a name alone means."""
+        message = call.message()
+        default = parse(DefaultAlias, {"alias": message.alias if message.HasField("alias") else None})
+        return messages.write(pb.DefaultAlias, await self._desk.ask(Yard.set_default_alias, default))
 
     async def create_key(self, call: RpcCall) -> pb.NewKey:
         """Make a key."""

@@ -18,6 +18,7 @@ from modelyard.access.guard import Holder
 from modelyard.calls import Calls, verb
 from modelyard.errors import FailedPrecondition, Unavailable
 from modelyard.jobs import Jobs, NewJob
+from modelyard.ml_core.alias_verbs import AliasVerbs
 from modelyard.ml_core.deciding import stored
 from modelyard.ml_core.evaluating import evaluations
 from modelyard.ml_core.explaining import explanations
@@ -60,14 +61,7 @@ from modelyard.schemas import (
     UpdateRequest,
     check_idempotency_key,
 )
-from modelyard.storage import (
-    ESTIMATOR_FILE,
-    AuditCollection,
-    EvaluationCollection,
-    KeyCollection,
-    ModelStore,
-    check_name_visible,
-)
+from modelyard.storage import ESTIMATOR_FILE, Storage, check_name_visible
 
 if TYPE_CHECKING:
     from modelyard.tracking.tracker import Tracker
@@ -75,7 +69,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Yard(KeyVerbs):
+class Yard(KeyVerbs, AliasVerbs):
     """The core of one folder. It satisfies `modelyard.verbs.Verbs`, where the verbs are described.
 
     Its `jobs` and `loaded` models are for the desk, its `calls` for whoever wants to hear of them.
@@ -83,29 +77,29 @@ class Yard(KeyVerbs):
 
     def __init__(
         self,
-        store: ModelStore,
+        storage: Storage,
         jobs: Jobs,
-        evaluations: EvaluationCollection,
-        keys: KeyCollection,
         tracker: Tracker | None = None,
         *,
-        audit: AuditCollection,
         missing_markers: tuple[str, ...],
         model_cache_bytes: int,
         max_file_bytes: int,
         asks_for_keys: bool = False,
+        protected_aliases: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(keys, audit, asked_for=asks_for_keys)
+        super().__init__(storage.keys, storage.audit, asked_for=asks_for_keys)
         self.calls = Calls()
         self.calls.listeners.append(self._refusals.listen)
         self.jobs = jobs
-        self._store = store
-        self._evaluations = evaluations
+        self._store = store = storage.models
+        self._evaluations = storage.evaluations
+        self._aliases = storage.aliases
+        self._protected = frozenset(protected_aliases)
         self._tracker = tracker
         self._missing_markers = missing_markers
         self._max_file_bytes = max_file_bytes
         self.loaded = LoadedModels(store, model_cache_bytes, max_file_bytes)
-        self._warming = Warming(store, jobs, self.loaded)
+        self._warming = Warming(store, jobs, storage.aliases, self.loaded)
         self._started = time.monotonic()
 
     @verb

@@ -20,6 +20,7 @@ from modelyard.rest_api.gate import Gate
 from modelyard.rest_api.open_inference import faults
 from modelyard.rest_api.open_inference import routes as open_inference
 from modelyard.rest_api.routes import (
+    aliases,
     decisions,
     docs,
     evaluations,
@@ -74,8 +75,8 @@ def create_app(desk: Desk, settings: Settings) -> Gate:
     app.router.redirect_slashes = False
     app.openapi = lambda: _openapi_once(app)  # type: ignore[method-assign]
     checked = [Depends(_enter), Depends(formats.checking(app.openapi))]
-    nouns = (service, predictions, explanations, models, decisions, evaluations, tables, jobs, keys, open_inference)
-    for noun in nouns:
+    nouns = (service, predictions, explanations, models, aliases, decisions, evaluations, tables, jobs, keys)
+    for noun in (*nouns, open_inference):
         app.include_router(noun.router(desk), dependencies=checked)
     app.include_router(training.router(desk, settings.root_path), dependencies=checked)
     app.include_router(docs.router(settings.root_path))

@@ -15,8 +15,10 @@ from modelyard.rest_api.bodies import TABLE_BODIES, TEXT_FIELDS
 from modelyard.rest_api.open_inference import schemas as open_inference
 from modelyard.rest_api.prediction_formats import MEDIA_TYPES
 from modelyard.schemas import (
+    AliasRequest,
     CheckRequest,
     Decision,
+    DefaultAlias,
     EvaluateRequest,
     ExplainRequest,
     KeyRequest,
@@ -39,6 +41,8 @@ _BODIES: tuple[type[BaseModel], ...] = (
     Decision,
     KeyRequest,
     RotateRequest,
+    AliasRequest,
+    DefaultAlias,
 )
 
 _X = [
@@ -92,6 +96,8 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     Decision: DECISION_EXAMPLE,
     KeyRequest: KEY_EXAMPLE,
     RotateRequest: {"grace_s": 3600},
+    AliasRequest: {"version": 3, "expected": 2},
+    DefaultAlias: {"alias": "live"},
 }
 
 _PROBLEM: dict[str, Any] = {

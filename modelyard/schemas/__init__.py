@@ -4,6 +4,16 @@ All are frozen. They say what a field is; whether a table, a hyperparam or a ref
 decided further up, in `tables`, `models_registry` and `ml_core`.
 """
 
+from modelyard.schemas.aliases import (
+    Alias,
+    AliasHistory,
+    AliasList,
+    AliasMove,
+    AliasRequest,
+    DefaultAlias,
+    MovedAlias,
+    parse_alias,
+)
 from modelyard.schemas.audit import AuditEntry, AuditPage, AuditQuery
 from modelyard.schemas.base import (
     CalibrationMethod,
@@ -70,7 +80,9 @@ from modelyard.schemas.models import (
     Tracking,
 )
 from modelyard.schemas.naming import (
+    ALIAS_PATTERN,
     IDEMPOTENCY_KEY_PATTERN,
+    LATEST,
     MODEL_ID_PATTERN,
     NAME_PATTERN,
     check_idempotency_key,
@@ -103,15 +115,22 @@ from modelyard.schemas.requests import (
 from modelyard.schemas.targets import MOST_SINGLE_CLASSES, is_hopeless
 
 __all__ = [
+    "ALIAS_PATTERN",
     "BOOTSTRAP",
     "IDEMPOTENCY_KEY_PATTERN",
     "KEY_PATTERN",
+    "LATEST",
     "MODEL_ID_PATTERN",
     "MOST_PROBABLE",
     "MOST_SINGLE_CLASSES",
     "NAME_PATTERN",
     "ROLES",
     "ActualAndPredicted",
+    "Alias",
+    "AliasHistory",
+    "AliasList",
+    "AliasMove",
+    "AliasRequest",
     "Artifact",
     "AuditEntry",
     "AuditPage",
@@ -127,6 +146,7 @@ __all__ = [
     "DecisionMetrics",
     "DecisionPoint",
     "DecisionReport",
+    "DefaultAlias",
     "EvaluateRequest",
     "EvaluatedModel",
     "Evaluation",
@@ -162,6 +182,7 @@ __all__ = [
     "ModelPage",
     "ModelQuery",
     "ModelWarning",
+    "MovedAlias",
     "Name",
     "NewKey",
     "PairDifference",
@@ -206,6 +227,7 @@ __all__ = [
     "is_model_id",
     "meaning",
     "parse",
+    "parse_alias",
     "plain_key",
     "spoken_metric",
     "types_of",

@@ -120,10 +120,11 @@ class ModelMetadata(ModelDescription, ModelIdentity):
     Only `status`, `tags`, `description`, `decision`, `updated_at` (UTC) and `tracking` ever change. `decision` is how
     the model's probabilities become answers; null: by the most probable class, or the model has none. `created_by` is
     who ordered the training, by the name of their key; null for models of releases before it. `message` says in a
-    sentence what the verb did; it is not stored.
+    sentence what the verb did; it and `aliases`, which point to the model now, are not stored with it.
     """
 
     status: Status = "active"
+    aliases: list[str] = []
     decision: ResolvedDecision | None = None
     tracking: Tracking = Tracking()
     created_by: str | None = None

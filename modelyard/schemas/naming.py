@@ -8,6 +8,10 @@ from modelyard.errors import InvalidRequest
 
 MODEL_ID_PATTERN = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+ALIAS_PATTERN = r"[a-z][a-z0-9_-]{0,63}"
+LATEST = "latest"
+"""An alias that always means the newest active version."""
+
 IDEMPOTENCY_KEY_PATTERN = r"[!-~]{1,200}"
 _MODEL_ID = re.compile(MODEL_ID_PATTERN, re.IGNORECASE)
 _NAME = re.compile(NAME_PATTERN)

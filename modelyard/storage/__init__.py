@@ -14,6 +14,7 @@ from modelyard.storage.artifacts.model_files import (
     VALIDATION_FILE,
     write_model_files,
 )
+from modelyard.storage.collections.aliases import AliasCollection
 from modelyard.storage.collections.audit import AuditCollection
 from modelyard.storage.collections.evaluations import EvaluationCollection
 from modelyard.storage.collections.job_index import JobEntry
@@ -32,6 +33,7 @@ __all__ = [
     "ESTIMATOR_FILE",
     "REPORT_FILE",
     "VALIDATION_FILE",
+    "AliasCollection",
     "AuditCollection",
     "EvaluationCollection",
     "JobCollection",

@@ -20,6 +20,7 @@ from modelyard.access.signing import SigningKeys
 from modelyard.errors import DataLoss, NoYard
 from modelyard.schemas import is_model_id
 from modelyard.storage.artifacts.folder import ArtifactFolder
+from modelyard.storage.collections.aliases import AliasCollection
 from modelyard.storage.collections.audit import AUDIT, AuditCollection
 from modelyard.storage.collections.evaluations import EvaluationCollection
 from modelyard.storage.collections.job_index import JobIndex
@@ -148,7 +149,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """All that a yard keeps: models, jobs, evaluations, keys, the audit, and what a tracker, if any, is yet to be told.
+    """All that a yard keeps: models, aliases, jobs, evaluations, keys, the audit, and what a tracker is yet to be told.
 
     `runs` and `outbox` are folders, made by those who use them: for what a run is given and makes, on the file system
     of the artifacts, and for what waits for the tracker. `locks` are for what one process at a time may do.
@@ -158,6 +159,7 @@ class Storage:
     jobs: JobCollection
     evaluations: EvaluationCollection
     keys: KeyCollection
+    aliases: AliasCollection
     audit: AuditCollection
     tracked_runs: TrackedRuns | None
     runs: Path
@@ -204,5 +206,5 @@ def open_folder(
     )
     tracked_runs = TrackedRuns(documents, tracking_index) if tracked else None
     jobs, evaluations = JobCollection(documents, job_index, audit), EvaluationCollection(folder.series(), audit)
-    keys = KeyCollection(documents, key_index, audit)
-    return Storage(models, jobs, evaluations, keys, audit, tracked_runs, folder.runs, folder.outbox, folder)
+    keys, aliases = KeyCollection(documents, key_index, audit), AliasCollection(documents, model_index, audit)
+    return Storage(models, jobs, evaluations, keys, aliases, audit, tracked_runs, folder.runs, folder.outbox, folder)

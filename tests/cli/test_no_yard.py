@@ -19,8 +19,8 @@ from modelyard.storage import ModelRecord
 from modelyard.storage.folder import Folder
 from tests.storage_drafts import add_model, new_model, open_store
 
-MAKING = {"train", "up", "rest", "grpc", "backup load"}
-WITHOUT_A_YARD = {"check", "dashboard", "health", "model-classes"}
+MAKING = {"train", "up", "rest", "grpc", "backup load", "keys create"}
+WITHOUT_A_YARD = {"check", "dashboard", "health", "model-classes", "keys generate"}
 READING = {
     "retrain": ("churn", "table.csv"),
     "predict": ("churn", "table.csv"),
@@ -36,6 +36,16 @@ READING = {
     "history": ("churn",),
     "decision set": ("churn", "--share", "0.1"),
     "decision show": ("churn",),
+    "alias set": ("churn", "live", "1"),
+    "alias rm": ("churn", "live"),
+    "alias list": ("churn",),
+    "alias history": ("churn", "live"),
+    "alias default": (),
+    "keys list": (),
+    "keys revoke": ("crm",),
+    "keys rotate": ("crm",),
+    "whoami": (),
+    "sign": ("--all",),
     "jobs list": (),
     "jobs show": ("0190a000-0000-7000-8000-000000000000",),
     "jobs watch": ("0190a000-0000-7000-8000-000000000000",),
@@ -108,7 +118,13 @@ def test_every_command_either_makes_a_yard_or_needs_one_or_none() -> None:
 
 
 @pytest.mark.parametrize("command", READING)
-def test_a_command_that_makes_no_yard_says_that_there_is_none(here: Path, command: str) -> None:
+def test_a_command_that_makes_no_yard_says_that_there_is_none(
+    here: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = here / "signing_key"
+    key.write_text("k" * 44 + "\n")
+    key.chmod(0o600)
+    monkeypatch.setenv("MODELYARD_SIGNING_KEY_FILE", str(key))
     before = files_below(here)
     result = run(*command.split(), *READING[command], "--storage", "nested/yard", "--json")
     problem = orjson.loads(result.stderr)

@@ -62,7 +62,7 @@ def test_a_new_model_is_loaded_before_it_is_asked_for_whoever_trained_it(yard: Y
 def test_what_was_there_and_moves_up_is_not_new(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("modelyard.ml_core.serving.warming._LOOK_BACK", 2)
     ids = [yard.train(order("one")).model_id for _ in range(3)]
-    warming = Warming(yard._store, yard.jobs, LoadedModels(yard._store, 2**20))
+    warming = Warming(yard._store, yard.jobs, yard._aliases, LoadedModels(yard._store, 2**20))
     assert [model.model_id for model in warming._published()] == ids[:0:-1]
     yard.delete(ids[-1])
     assert warming._published() == []

@@ -60,6 +60,12 @@ _CALLS: dict[str, tuple[str, type[Message]]] = {
     "get_decision": ("GetDecision", pb.GetDecisionRequest),
     "get_history": ("GetHistory", pb.GetHistoryRequest),
     "list_evaluations": ("ListEvaluations", pb.ListEvaluationsRequest),
+    "set_alias": ("SetAlias", pb.SetAliasRequest),
+    "delete_alias": ("DeleteAlias", pb.DeleteAliasRequest),
+    "list_aliases": ("ListAliases", pb.ListAliasesRequest),
+    "get_alias_history": ("GetAliasHistory", pb.GetAliasHistoryRequest),
+    "get_default_alias": ("GetDefaultAlias", pb.GetDefaultAliasRequest),
+    "set_default_alias": ("SetDefaultAlias", pb.DefaultAlias),
     "create_key": ("CreateKey", pb.CreateKeyRequest),
     "list_keys": ("ListKeys", pb.ListKeysRequest),
     "revoke_key": ("RevokeKey", pb.RevokeKeyRequest),
@@ -159,7 +165,7 @@ class GrpcClient(Client):
         method, message = _CALLS[verb]
         decided = {name: to_messages.decision(value) for name, value in fields.items() if isinstance(value, Decision)}
         flat = fields.pop("request", None)
-        asked = {} if flat is None else flat.model_dump(exclude_none=True)
+        asked = {} if flat is None else to_messages.flat_fields(flat)
         return self._send(method, message(**{**fields, **decided, **asked}))
 
     def _read(self, kind: type[AnswerT], answer: Any) -> AnswerT:

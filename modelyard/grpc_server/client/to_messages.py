@@ -13,11 +13,13 @@ from modelyard.grpc_server import messages
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import write_value
 from modelyard.schemas import (
+    AliasRequest,
     CheckRequest,
     Decision,
     EvaluateRequest,
     ExplainRequest,
     PredictRequest,
+    Request,
     RetrainRequest,
     TableRequest,
     TrainRequest,
@@ -180,3 +182,11 @@ def _as_text(value: Plain) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return repr(value)
+
+
+def flat_fields(request: Request) -> dict[str, Any]:
+    """Return the fields of a request whose message has the same; an alias that is expected nowhere is at version 0."""
+    fields = request.model_dump(exclude_none=True)
+    if isinstance(request, AliasRequest) and "expected" in request.model_fields_set:
+        fields.setdefault("expected", 0)
+    return fields

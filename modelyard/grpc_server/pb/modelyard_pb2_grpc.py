@@ -154,6 +154,36 @@ class ModelServiceStub:
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.WatchJobRequest.SerializeToString,
                 response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Job.FromString,
                 _registered_method=True)
+        self.SetAlias = channel.unary_unary(
+                '/modelyard.v1.ModelService/SetAlias',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.SetAliasRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.MovedAlias.FromString,
+                _registered_method=True)
+        self.DeleteAlias = channel.unary_unary(
+                '/modelyard.v1.ModelService/DeleteAlias',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DeleteAliasRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DeleteAliasResponse.FromString,
+                _registered_method=True)
+        self.ListAliases = channel.unary_unary(
+                '/modelyard.v1.ModelService/ListAliases',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListAliasesRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListAliasesResponse.FromString,
+                _registered_method=True)
+        self.GetAliasHistory = channel.unary_unary(
+                '/modelyard.v1.ModelService/GetAliasHistory',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetAliasHistoryRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.AliasHistory.FromString,
+                _registered_method=True)
+        self.GetDefaultAlias = channel.unary_unary(
+                '/modelyard.v1.ModelService/GetDefaultAlias',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetDefaultAliasRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DefaultAlias.FromString,
+                _registered_method=True)
+        self.SetDefaultAlias = channel.unary_unary(
+                '/modelyard.v1.ModelService/SetDefaultAlias',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DefaultAlias.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DefaultAlias.FromString,
+                _registered_method=True)
         self.CreateKey = channel.unary_unary(
                 '/modelyard.v1.ModelService/CreateKey',
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.CreateKeyRequest.SerializeToString,
@@ -364,6 +394,48 @@ class ModelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetAlias(self, request, context):
+        """Points an alias of a name at one of its active versions: `name@alias` means that one from now on, everywhere.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAlias(self, request, context):
+        """Deletes an alias; its version stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAliases(self, request, context):
+        """Lists the aliases of a name, and where they point.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAliasHistory(self, request, context):
+        """Returns the moves of an alias, the first one first; of a deleted alias, too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDefaultAlias(self, request, context):
+        """Returns the alias that a name alone means if it has it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetDefaultAlias(self, request, context):
+        """Sets the alias that a name alone means if it has it, for the whole yard.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateKey(self, request, context):
         """Makes a key for a person or a program, and shows it: this once.
         """
@@ -535,6 +607,36 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.WatchJob,
                     request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.WatchJobRequest.FromString,
                     response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Job.SerializeToString,
+            ),
+            'SetAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAlias,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.SetAliasRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.MovedAlias.SerializeToString,
+            ),
+            'DeleteAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAlias,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DeleteAliasRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DeleteAliasResponse.SerializeToString,
+            ),
+            'ListAliases': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAliases,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListAliasesRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListAliasesResponse.SerializeToString,
+            ),
+            'GetAliasHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAliasHistory,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetAliasHistoryRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.AliasHistory.SerializeToString,
+            ),
+            'GetDefaultAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDefaultAlias,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetDefaultAliasRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DefaultAlias.SerializeToString,
+            ),
+            'SetDefaultAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetDefaultAlias,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DefaultAlias.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DefaultAlias.SerializeToString,
             ),
             'CreateKey': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateKey,
@@ -1220,6 +1322,168 @@ class ModelService:
             '/modelyard.v1.ModelService/WatchJob',
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.WatchJobRequest.SerializeToString,
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/SetAlias',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.SetAliasRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.MovedAlias.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/DeleteAlias',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DeleteAliasRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DeleteAliasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAliases(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/ListAliases',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListAliasesRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListAliasesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAliasHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/GetAliasHistory',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetAliasHistoryRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.AliasHistory.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDefaultAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/GetDefaultAlias',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetDefaultAliasRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DefaultAlias.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetDefaultAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/SetDefaultAlias',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DefaultAlias.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DefaultAlias.FromString,
             options,
             channel_credentials,
             insecure,

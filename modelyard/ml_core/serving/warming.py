@@ -1,7 +1,8 @@
 """The thread that keeps a server warm, so that no prediction has to import a library or to load a new model.
 
-It loads the latest models, then imports what the model classes need, then loads each model that a job of the folder
-publishes, whichever process carried the job through. It begins when the server listens, whose start it does not delay.
+It loads the latest models, then imports what the model classes need, then loads each model that an alias points to, and
+each that a job of the folder publishes, whichever process moved the alias or carried the job through. It begins when
+the server listens, whose start it does not delay.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from modelyard.errors import ModelyardError
 from modelyard.jobs import Jobs
 from modelyard.ml_core.serving.loaded import LoadedModels, collect_garbage_less_often
 from modelyard.schemas import ModelMetadata, ModelQuery
-from modelyard.storage import ModelStore
+from modelyard.storage import AliasCollection, ModelStore
 
 log = logging.getLogger(__name__)
 
 FIRST_CALLERS_S = 0.5
 """What takes a server seconds is left so long after its start: the first callers get their answers before."""
+
+ALIASES_S = 1.0
+"""How often it is looked whether another process has moved an alias."""
 
 _LOOK_BACK = 20
 """How many of the newest models are looked at for new ones: more than are published between two looks."""
@@ -30,9 +34,11 @@ _LOOK_BACK = 20
 class Warming:
     """The thread of one core; it begins with `start` and ends with `close`."""
 
-    def __init__(self, store: ModelStore, jobs: Jobs, loaded: LoadedModels) -> None:
+    def __init__(self, store: ModelStore, jobs: Jobs, aliases: AliasCollection, loaded: LoadedModels) -> None:
         self._store = store
         self._jobs = jobs
+        self._aliases = aliases
+        self._alias_changes = -1
         self._loaded = loaded
         self._seen: set[str] = set()
         self._oldest = ""
@@ -67,7 +73,7 @@ class Warming:
             self._jobs.follow(self._news.set)
         while not self._stops:
             self._carefully(self._load_new)
-            self._news.wait()
+            self._news.wait(ALIASES_S)
             self._news.clear()
 
     def _is_stopped(self) -> bool:
@@ -84,6 +90,10 @@ class Warming:
         self._loaded.warm_up(self._is_stopped)
 
     def _load_new(self) -> None:
+        if (changes := self._aliases.changes) != self._alias_changes:
+            self._alias_changes = changes
+            for model_id in self._aliases.targets():
+                self._loaded.load_ahead(self._store.get(model_id).metadata)
         for model in self._published():
             if self._stops:
                 return

@@ -9,7 +9,8 @@ from operator import attrgetter
 from sys import intern
 from typing import Any
 
-from modelyard.schemas import ModelQuery
+from modelyard.schemas import LATEST, ModelQuery
+from modelyard.storage.collections.alias_index import AliasIndex
 from modelyard.storage.collections.models import MODELS, TOMBSTONES
 
 _MODEL_ID = attrgetter("model_id")
@@ -35,9 +36,11 @@ class ModelIndex:
     """An observer of the documents, guarded by their lock: use it within a `reading` or a transaction."""
 
     def __init__(self) -> None:
+        self.aliases = AliasIndex()
         self.reset()
 
     def reset(self) -> None:
+        self.aliases.reset()
         self.by_id: dict[str, IndexEntry] = {}
         self.latest_active: dict[str, IndexEntry] = {}
         self.active_count = 0
@@ -49,6 +52,7 @@ class ModelIndex:
         self.gone_ids: dict[str, str] = {}  # their names, by id
 
     def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
+        self.aliases.put(collection, key, document)
         if collection == MODELS:
             self._put_model(key, document["metadata"], signed="signature" in document)
         elif collection == TOMBSTONES:
@@ -56,6 +60,7 @@ class ModelIndex:
             self.gone_ids[key] = document["name"]
 
     def remove(self, collection: str, key: str) -> None:
+        self.aliases.remove(collection, key)
         if collection == MODELS and (entry := self.by_id.pop(key, None)) is not None:
             self._entries.pop(bisect_left(self._entries, key, key=_MODEL_ID))
             self.active_count -= entry.active
@@ -71,6 +76,13 @@ class ModelIndex:
     def count_active(self, sees: Callable[[str], bool]) -> int:
         """Return how many models are active, of those with names that somebody sees."""
         return sum(entry.active and sees(entry.name) for entry in self._entries)
+
+    def by_alias(self, name: str, alias: str | None) -> IndexEntry | None:
+        """Return the model that an alias of a name means; with None, the one that the name alone means."""
+        model_id = self.aliases.meant.get(name if alias is None else f"{name}@{alias}")
+        if model_id is not None:
+            return self.by_id.get(model_id)
+        return self.latest_active.get(name) if alias in (None, LATEST) else None
 
     def version(self, name: str, version: int) -> IndexEntry | None:
         """Return one version of a name, whatever its status."""

@@ -155,7 +155,7 @@ class ModelStore(ModelContents):
         with self._documents.reading():
             ids = self._index.select(query, before, query.limit + 1, who.sees if who.limited else None)
             page = [(model_id, self._documents.raw(MODELS, model_id)) for model_id in ids[: query.limit]]
-        models = [_record(model_id, raw).metadata for model_id, raw in page]
+            models = [self._with_aliases(_record(model_id, raw)).metadata for model_id, raw in page]
         more = len(ids) > query.limit
         return ModelPage(models=models, next_cursor=encode_cursor(models[-1].model_id) if more else None)
 
@@ -184,6 +184,7 @@ class ModelStore(ModelContents):
                 raise ModelGone(f"model {gone} was deleted for good; it cannot be restored")
             record = self._record(find(self._index, meant).model_id)
             if record.metadata.status != status:
+                _check_has_no_alias(record)
                 tracking = history.to_be_told(record.metadata.tracking)
                 verb: EventVerb = "restore" if status == "active" else "delete"
                 record = self._changed(transaction, record, verb, status=status, tracking=tracking)
@@ -212,6 +213,7 @@ class ModelStore(ModelContents):
         """Remove a model, whatever its status, and then its files. Its id and version are never used again."""
         with self._documents.transaction() as transaction:
             record = self._record(find(self._index, parse_reference(reference)).model_id)
+            _check_has_no_alias(record)
             history.bury(transaction, record, "delete", datetime.now(UTC))
             self._audit.note(transaction, "delete_for_good", named(record))
         self._artifacts.remove(record.metadata.model_id)
@@ -247,7 +249,21 @@ class ModelStore(ModelContents):
         return record
 
     def _record(self, model_id: str) -> ModelRecord:
-        return _record(model_id, self._documents.raw(MODELS, model_id))
+        return self._with_aliases(_record(model_id, self._documents.raw(MODELS, model_id)))
+
+    def _with_aliases(self, record: ModelRecord) -> ModelRecord:
+        aliases = self._index.aliases.of_model(record.metadata.name, record.metadata.model_id)
+        return record.with_metadata(aliases=aliases) if aliases else record
+
+
+def _check_has_no_alias(record: ModelRecord) -> None:
+    """Raise FailedPrecondition if an alias points to a model that is to be deleted."""
+    model = record.metadata
+    if model.aliases:
+        those = " and ".join(f"{model.name}@{alias}" for alias in model.aliases)
+        raise FailedPrecondition(
+            f"{model.name}:{model.version} cannot be deleted while it is {those}; move or delete the alias first"
+        )
 
 
 def _record(model_id: str, raw: bytes | None) -> ModelRecord:

@@ -67,7 +67,7 @@ def named(record: ModelRecord) -> dict[str, str]:
 def model_document(record: ModelRecord) -> dict[str, Any]:
     """Write a record as a document."""
     return {
-        "metadata": record.metadata.model_dump(mode="json", exclude={"message"}),
+        "metadata": record.metadata.model_dump(mode="json", exclude={"message", "aliases"}),
         "files": {name: {"sha256": file.sha256, "bytes": file.bytes} for name, file in record.files.items()},
         **({} if record.signature is None else {"signature": record.signature}),
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from modelyard import calls
 from modelyard.errors import ModelNotFound, PermissionDenied
 from modelyard.references import NameReference, parse_reference
+from modelyard.schemas import LATEST
 from modelyard.storage.collections.model_index import IndexEntry, ModelIndex
 
 
@@ -18,7 +19,7 @@ def find(index: ModelIndex, meant: str | NameReference) -> IndexEntry:
     if isinstance(meant, str):
         entry = index.by_id.get(meant)
     elif meant.version is None:
-        entry = index.latest_active.get(meant.name)
+        entry = index.by_alias(meant.name, meant.alias)
     else:
         entry = index.version(meant.name, meant.version)
     if entry is None:
@@ -29,9 +30,15 @@ def find(index: ModelIndex, meant: str | NameReference) -> IndexEntry:
 def find_active(index: ModelIndex, reference: str) -> IndexEntry:
     """Return the index's entry of an active model. Raises ModelNotFound, PermissionDenied."""
     # First what is asked at every prediction; no reference is both an id and a name.
-    entry = index.by_id.get(reference) or index.latest_active.get(reference)
+    meant = index.aliases.meant.get(reference)
+    entry = index.by_id.get(meant or reference) or (None if meant else index.latest_active.get(reference))
     if entry is None or not calls.who().sees(entry.name):
         entry = find(index, parse_reference(reference))
+    return checked_active(entry)
+
+
+def checked_active(entry: IndexEntry) -> IndexEntry:
+    """Return the entry of a model if it is active. Raises ModelNotFound."""
     if not entry.active:
         raise ModelNotFound(
             f"model {entry.model_id} ({entry.name} version {entry.version}) is deleted; restore it to use it again"
@@ -72,6 +79,9 @@ def not_found(index: ModelIndex, meant: str | NameReference) -> ModelNotFound:
         return ModelNotFound(f"model {gone} was deleted for good")
     if isinstance(meant, str):
         return _no_such_id(meant)
+    if meant.alias is not None and meant.alias != LATEST:
+        there = ", ".join(index.aliases.of_name(meant.name)) or "none"
+        return ModelNotFound(f"{meant.name!r} has no alias {meant.alias!r}; its aliases: {there}")
     deleted = [entry.version for entry in index.versions(meant.name)]
     if not deleted:
         return ModelNotFound(f"there is no model named {meant.name!r}")

@@ -5,16 +5,19 @@ It reads and reports; `repair` mends.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+
+import orjson
 
 from modelyard.access.audit import Link
 from modelyard.access.signing import SigningKeys
 from modelyard.access.verification import NO_KEY, NOT_SIGNED, Flaw
 from modelyard.errors import DataLoss
 from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, REPORT_FILE, VALIDATION_FILE
+from modelyard.storage.collections.alias_index import ALIASES
 from modelyard.storage.collections.audit import link_in, verified
 from modelyard.storage.collections.models import (
     MODELS,
@@ -47,6 +50,7 @@ Kind = Literal[
     "leftover",
     "outbox",
     "series",
+    "alias",
     "audit",
 ]
 
@@ -108,6 +112,7 @@ def examine(root: Path, *, lock_timeout_s: float = 10.0, signing: SigningKeys | 
     gone = [finding.model_id for finding in findings if finding.kind == "model"]
     if gone:
         findings = _without_deleted(folder, findings)
+    findings += _aliases(documents, {finding.model_id for finding in findings if finding.kind in ("model", "document")})
     findings += _unnamed(artifacts, folders, documents)
     findings += _outbox(folder.outbox)
     findings += _series(folder)
@@ -154,6 +159,14 @@ def _numbers(documents: Collections) -> Iterator[Finding]:
             yield Finding("number", name, f"its counter is behind its version {version}")
         if (other := taken.setdefault((name, version), model_id)) != model_id:
             yield Finding("number", f"{name}:{version}", f"is the number of both {other} and {model_id}")
+
+
+def _aliases(documents: Collections, broken: Container[str | None]) -> Iterator[Finding]:
+    """Find aliases whose model is not there, or is one of the broken ones, which a repair sets aside."""
+    for reference, raw in documents.get(ALIASES, {}).items():
+        model_id = orjson.loads(raw)["model_id"]
+        if model_id is not None and (model_id in broken or model_id not in documents.get(MODELS, {})):
+            yield Finding("alias", reference, f"points to model {model_id}, which cannot be used")
 
 
 def _model(artifacts: Artifacts, signatures: Signatures, model_id: str, raw: bytes) -> Iterator[Finding]:

@@ -20,6 +20,8 @@ from modelyard.errors import DataLoss
 from modelyard.schemas import Report
 from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, REPORT_FILE, VALIDATION_FILE
 from modelyard.storage.collections import history
+from modelyard.storage.collections.alias_index import ALIASES
+from modelyard.storage.collections.aliases import put_alias
 from modelyard.storage.collections.audit import AUDIT, END, last_entry, link_in
 from modelyard.storage.collections.models import (
     MODELS,
@@ -80,6 +82,7 @@ class _Repair:
                 "orphan": self._bring_back,
                 "outbox": self._set_record_aside,
                 "series": self._mend_series,
+                "alias": self._delete_alias,
             }
             if done:
                 self._audit.keep([deed(REPAIR, {"problem": _DATABASE_LOST})])
@@ -146,6 +149,17 @@ class _Repair:
             transaction.before_commit(lambda: self._aside.write(finding.what, raw or b""))
         self._database.compact()  # the line that put it stops every reader who keeps an index
         return finding.mended(f"set aside as {self._aside.path(finding.what)}")
+
+    def _delete_alias(self, finding: Finding) -> Finding:
+        """Delete an alias that points nowhere: what it meant is for a person to say."""
+        name, _, alias = finding.what.partition("@")
+        with self._database.transaction() as transaction:
+            before = transaction.get(ALIASES, finding.what)
+            if before is None or before["model_id"] is None or transaction.get(MODELS, before["model_id"]) is not None:
+                return finding.mended("is right by now")
+            put_alias(transaction, name, alias, before["moves"], None)
+            self._audit.note(transaction, REPAIR, {"alias": finding.what})
+        return finding.mended("deleted; its moves are kept")
 
     def _set_model_aside(self, finding: Finding) -> Finding:
         with self._database.transaction() as transaction:

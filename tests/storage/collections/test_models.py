@@ -97,7 +97,7 @@ def test_what_is_not_there_is_not_found_saying_what_was_looked_for(store: ModelS
                 look(reference)
 
 
-@pytest.mark.parametrize("reference", ["", "a b", "churn@champion", "churn:0", "churn:x", "churn:", "../x", "x" * 101])
+@pytest.mark.parametrize("reference", ["", "a b", "churn:0", "churn:x", "churn:", "../x", "x" * 101])
 def test_what_is_no_reference_is_refused_with_the_forms_there_are(store: ModelStore, reference: str) -> None:
     with pytest.raises(InvalidRequest, match="write a model id, a name"):
         store.get(reference)
