@@ -55,7 +55,7 @@ _VERBS = {
     "predict_stream": "predict",
     "restore_model": "restore",
     "server_live": "health",
-    "server_metadata": "health",
+    "server_metadata": "health_in_full",
     "server_ready": "health",
     "train_stream": "train",
 }

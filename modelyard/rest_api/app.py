@@ -49,7 +49,7 @@ _VERBS = {
     "ready": "health",
     "restore_model": "restore",
     "server_live": "health",
-    "server_metadata": "health",
+    "server_metadata": "health_in_full",
     "server_ready": "health",
 }
 """The verbs of routes that are named otherwise."""

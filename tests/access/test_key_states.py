@@ -28,6 +28,7 @@ from modelyard.grpc_server.pb.modelyard_pb2_grpc import ModelServiceStub
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import Job, PredictRequest
+from modelyard.verbs import Verbs
 from tests import doors
 from tests.access.callers import make_key, many_guesses
 from tests.access.foreign import X, Y, order
@@ -153,7 +154,7 @@ LONG = order("long").model_copy(
 class Watching:
     """Somebody who follows a job in a thread: `seen` are its states, `ended` waits for the error at its end."""
 
-    def __init__(self, client: RestClient | GrpcClient, job_id: str) -> None:
+    def __init__(self, client: Verbs, job_id: str) -> None:
         self.seen: list[Job] = []
         self._error: ModelyardError | None = None
         self._client, self._job_id = client, job_id

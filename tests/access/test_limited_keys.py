@@ -23,12 +23,20 @@ from tests.waiting import PATIENCE_S
 
 CSV = "age,job,label\n" + "".join(f"{row['age']},{row['job']},{label}\n" for row, label in zip(X, Y, strict=True))
 
+V2 = {
+    "inputs": [
+        {"name": "age", "datatype": "INT64", "shape": [1], "data": [3]},
+        {"name": "job", "datatype": "BYTES", "shape": [1], "data": ["a"]},
+    ]
+}
+
 BODIES: dict[str, Any] = {
     "PUT /models/{reference}/decision": {"rule": "most_probable"},
     "PATCH /models/{reference}": {"tags": ["mine"]},
     "POST /predict": {"model_id": "REF", "X": X},
     "POST /explain": {"model_id": "REF", "X": X},
     "POST /retrain": {"model_id": "REF", "X": X, "y": Y},
+    "POST /v2/models/{reference}/infer": V2,
     "POST /evaluate": {"model_ids": [OWN, "REF"], "X": X, "y": Y},
     "POST /predict/file": "?model_id=REF",
     "POST /explain/file": "?model_id=REF",
@@ -41,12 +49,24 @@ NAME_NONE = {"POST /train", "POST /train/file", "POST /tables/check", "POST /tab
 """The routes that could name a model, and do so by no reference."""
 
 
+BY_NAME = {
+    "GET /models/{name}/aliases": None,
+    "GET /models/{name}/aliases/{alias}/history": None,
+    "PUT /models/{name}/aliases/{alias}": {"version": 1},
+    "DELETE /models/{name}/aliases/{alias}": None,
+    "GET /v2/models/{reference}/versions/{version}": None,
+    "GET /v2/models/{reference}/versions/{version}/ready": None,
+    "POST /v2/models/{reference}/versions/{version}/infer": V2,
+}
+"""The routes that name a model by its name alone, and what they are sent."""
+
+
 def takes_reference(route: str) -> bool:
-    return "{reference}" in route or route in BODIES
+    return ("{reference}" in route and "{version}" not in route) or route in BODIES
 
 
 def test_each_route_that_may_name_a_model_is_asked() -> None:
-    others = {route for route in ROUTES if not takes_reference(route)} - NAME_NONE
+    others = {route for route in ROUTES if not takes_reference(route)} - NAME_NONE - set(BY_NAME)
     assert not [route for route in others if re.match(r"\w+ /(models|predict|explain|train|retrain|evaluate)", route)]
 
 
@@ -250,3 +270,15 @@ def test_foreign_models_are_as_they_were(url: str, foreign: Foreign) -> None:
         foreign.models["active"]: "active",
     }
     assert httpx.get(f"{url}/models/{foreign.models[UNNAMED]}", headers=theirs).json()["status"] == "active"
+
+
+@pytest.mark.parametrize("route", BY_NAME)
+def test_a_foreign_name_is_refused_whether_it_exists_or_not(http: httpx.Client, route: str) -> None:
+    method, path = route.split(" ")
+    for field, value in {"version": "1", "alias": "live"}.items():
+        path = path.replace(f"{{{field}}}", value)
+    for name in (FOREIGN, NEVER_NAME):
+        answer = http.request(method, re.sub(r"\{\w+\}", name, path), json=BY_NAME[route])
+        problem = answer.json()
+        detail = f"key 'limited' may not use models named {name!r}; it is limited to: churn*"
+        assert (answer.status_code, problem.get("error") or problem["detail"]) == (403, detail)

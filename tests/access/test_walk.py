@@ -21,6 +21,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from modelyard.bootstrap import build
+from modelyard.grpc_server.open_inference import service as inference
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.server import SERVICE
 from modelyard.ml_core.desk import Desk
@@ -32,6 +33,7 @@ from tests.access.callers import Caller, invalid_keys, make_key, many_guesses, m
 from tests.waiting import PATIENCE_S
 
 OPEN = None
+INFERENCE_SERVICE = inference.DESCRIPTOR
 
 ROUTES: dict[str, Role | None] = {
     "GET /": OPEN,
@@ -41,6 +43,23 @@ ROUTES: dict[str, Role | None] = {
     "GET /health": OPEN,
     "GET /health/live": OPEN,
     "GET /health/ready": OPEN,
+    "GET /v2/health/live": OPEN,
+    "GET /v2/health/ready": OPEN,
+    "GET /v2": "reader",
+    "GET /v2/": "reader",
+    "GET /v2/models/{reference}": "reader",
+    "GET /v2/models/{reference}/ready": "reader",
+    "GET /v2/models/{reference}/versions/{version}": "reader",
+    "GET /v2/models/{reference}/versions/{version}/ready": "reader",
+    "POST /v2/models/{reference}/infer": "predictor",
+    "POST /v2/models/{reference}/versions/{version}/infer": "predictor",
+    "GET /models/{name}/aliases": "reader",
+    "GET /models/{name}/aliases/{alias}/history": "reader",
+    "PUT /models/{name}/aliases/{alias}": "trainer",
+    "DELETE /models/{name}/aliases/{alias}": "trainer",
+    "GET /aliases/default": "reader",
+    "PUT /aliases/default": "admin",
+    "GET /audit": "admin",
     "GET /whoami": "reader",
     "GET /model-classes": "reader",
     "GET /models": "reader",
@@ -109,11 +128,34 @@ RPCS: dict[str, Role | None] = {
     "ListKeys": "admin",
     "RevokeKey": "admin",
     "RotateKey": "admin",
+    "ListAliases": "reader",
+    "GetAliasHistory": "reader",
+    "SetAlias": "trainer",
+    "DeleteAlias": "trainer",
+    "GetDefaultAlias": "reader",
+    "SetDefaultAlias": "admin",
+    "ListAudit": "admin",
 }
+
+INFERENCE: dict[str, Role | None] = {
+    "ServerLive": OPEN,
+    "ServerReady": OPEN,
+    "ServerMetadata": "reader",
+    "ModelReady": "reader",
+    "ModelMetadata": "reader",
+    "ModelInfer": "predictor",
+}
+"""The methods of the Open Inference Protocol."""
+
+OF_ALL_MODELS = ("/keys", "/audit", "PUT /aliases/default", "Key", "ListAudit", "SetDefaultAlias")
+"""What routes and methods are named by that no key may use which is limited to some models."""
 
 REFLECTION: dict[str, Role | None] = {
     f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo": "reader" for version in ("v1alpha",)
 }
+
+NAME_NOBODY = {"ListAliases", "GetAliasHistory", "DeleteAlias"}
+"""Methods that are asked here for a name that is empty, and so not a limited key's own."""
 
 NAMES = [
     *ROLES,
@@ -171,17 +213,21 @@ def routes_of_the_application(folder: Path) -> set[str]:
 
 
 def test_the_table_knows_every_route(tmp_path: Path) -> None:
-    assert {route.partition("?")[0] for route in ROUTES} == routes_of_the_application(tmp_path / "yard")
+    known = {route.partition("?")[0].replace("/v2/models/{reference}", "/v2/models/{name}") for route in ROUTES}
+    assert known == routes_of_the_application(tmp_path / "yard")
 
 
 def test_the_table_knows_every_rpc() -> None:
     assert {rpc.removesuffix(" for good") for rpc in RPCS} == {method.name for method in SERVICE.methods}
+    assert set(INFERENCE) == {method.name for method in INFERENCE_SERVICE.methods}
 
 
 def path_of(route: str) -> tuple[str, str]:
     method, path = route.split(" ")
     job_id = "01890000-0000-7000-8000-000000000000"
-    return method, path.replace("{reference}", "mine").replace("{name}", "nothing").replace("{job_id}", job_id)
+    path = path.replace("{reference}", "mine").replace("{version}", "1").replace("{alias}", "live")
+    path = path.replace("/models/{name}", "/models/mine")
+    return method, path.replace("{name}", "nothing").replace("{job_id}", job_id)
 
 
 def ask(url: str, route: str, caller: Caller, *, body: bytes | None) -> tuple[http.client.HTTPResponse, bytes]:
@@ -213,7 +259,7 @@ def test_each_role_may_ask_for_the_routes_that_the_table_gives_it_and_no_others(
             first = ROUTES[route.partition("?")[0]]  # what a query asks for beyond the route is looked at afterwards
             named = needed if may(caller.role, first) else first
             due[route] = f"403 None PERMISSION_DENIED, {named} is needed"
-        elif caller.name == "limited admin" and "/keys" in route:
+        elif caller.name == "limited admin" and any(word in route for word in OF_ALL_MODELS):
             due[route] = "403 None PERMISSION_DENIED, no role is needed"
         answer, content = ask(served.rest, route, caller, body=b"{}" if due[route] == "let in" else None)
         found[route] = said(answer, content)
@@ -224,9 +270,11 @@ def said(answer: http.client.HTTPResponse, content: bytes) -> str:
     if answer.status not in (401, 403):
         return "let in"
     problem = json.loads(content)
-    needed = next((role for role in ROLES if f"needs the role {role!r}" in problem["detail"]), "no role")
+    detail = problem.get("error") or problem["detail"]  # the Open Inference Protocol has a form of its own
+    code = problem.get("code", {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED"}[answer.status])
+    needed = next((role for role in ROLES if f"needs the role {role!r}" in detail), "no role")
     needed = f", {needed} is needed" if answer.status == 403 else ""
-    return f"{answer.status} {answer.getheader('www-authenticate')} {problem['code']}{needed}"
+    return f"{answer.status} {answer.getheader('www-authenticate')} {code}{needed}"
 
 
 def call(target: str, path: str, caller: Caller, message: bytes, *, streaming: bool) -> grpc.StatusCode:
@@ -259,7 +307,7 @@ def test_each_role_may_call_the_rpcs_that_the_table_gives_it_and_no_others(serve
     for rpc, needed in RPCS.items():
         method = SERVICE.methods_by_name[rpc.removesuffix(" for good")]
         due[rpc] = due_code(caller, needed)
-        if caller.name == "limited admin" and "Key" in rpc:
+        if caller.name == "limited admin" and (rpc in NAME_NOBODY or any(word in rpc for word in OF_ALL_MODELS)):
             due[rpc] = "PERMISSION_DENIED"
         message = pb.DeleteModelRequest(model_id="mine", hard=True) if "for good" in rpc else None
         streaming, sent = method.client_streaming, b"" if message is None else message.SerializeToString()
@@ -267,6 +315,12 @@ def test_each_role_may_call_the_rpcs_that_the_table_gives_it_and_no_others(serve
             sent = pb.TrainStreamRequest().SerializeToString() or b"\x7a\x00"  # a field that no message has
         found[rpc] = shown(call(served.grpc, f"/{SERVICE.full_name}/{method.name}", caller, sent, streaming=streaming))
     assert found == due
+
+
+def test_each_role_may_call_the_inference_that_the_table_gives_it_and_no_other(served: Served, caller: Caller) -> None:
+    paths = {rpc: f"/{INFERENCE_SERVICE.full_name}/{rpc}" for rpc in INFERENCE}
+    found = {rpc: shown(call(served.grpc, path, caller, b"", streaming=False)) for rpc, path in paths.items()}
+    assert found == {rpc: due_code(caller, needed) for rpc, needed in INFERENCE.items()}
 
 
 def due_code(caller: Caller, needed: Role | None) -> str:
