@@ -29,7 +29,7 @@ from tests.test_contract import LABELS, RECORDS, name, order, yard
 
 __all__ = ["name", "yard"]
 
-HERE = ("", "127.0.0.1")
+ADDRESSES = {"local": "", "rest": "127.0.0.1", "grpc": "127.0.0.1"}
 WITHOUT = Evaluation(method="none")
 
 
@@ -69,7 +69,7 @@ def test_a_change_of_a_model_is_one_entry(yard: Verbs, model: ModelMetadata, ver
     entry = entries_since(yard, before)[-1]
     assert (entry.verb, entry.code, entry.count) == (said, "OK", 1)
     assert entry.what == {"model": f"{model.name}:1", "model_id": model.model_id}
-    assert entry.address in HERE
+    assert entry.address == ADDRESSES[entry.door]
     assert entry.key.startswith("local:") if entry.door == "local" else entry.key == "anonymous"
     assert entry.request_id
     assert datetime.now(UTC) - timedelta(minutes=10) < entry.at <= datetime.now(UTC)
@@ -206,7 +206,7 @@ def test_refusals_and_sign_ins_of_a_minute_are_one_entry_each_with_a_count(tmp_p
         ("the-reader", "list_audit", "PERMISSION_DENIED"): 1,
     }
     assert sum(entry.count for entry in found if entry.code == "UNAUTHENTICATED") == 4
-    assert {entry.door for entry in found} == {door}
+    assert {(entry.door, entry.address) for entry in found} == {(door, "127.0.0.1")}
 
 
 def test_a_key_is_named_in_what_it_changes(tmp_path: Path) -> None:
