@@ -7,23 +7,17 @@ within exactly one call. The end of a call is told to listeners, of which the li
 from __future__ import annotations
 
 import logging
-import os
-import pwd
 import random
 import re
 import time
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from functools import lru_cache, wraps
-from typing import Any, ClassVar, Concatenate, ParamSpec, Protocol, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
 from modelyard import logs
 from modelyard.errors import Internal, ModelyardError
-from modelyard.schemas import Role
-
-ANONYMOUS = "anonymous"
-LOCAL = "local"
-"""The door of a call that comes from the core's own process; its caller is `local:` and the system's user."""
+from modelyard.identities import ANYONE, LOCAL, Identity, itself
 
 OK = "OK"
 UNEXPECTED = "something went wrong inside; the log has the reason under this request's id"
@@ -43,55 +37,6 @@ _under_way: ContextVar[Call | None] = ContextVar("modelyard_call", default=None)
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Identity:
-    """Who makes a call, and what they may. This one is trusted with everything; `access` knows others.
-
-    `models` are patterns of the names of the models that the caller may see, empty if it may see all. `has_key` says
-    whether `name` is that of a key.
-    """
-
-    __slots__ = ("models", "name", "role")
-    has_key: ClassVar[bool] = False
-
-    def __init__(self, name: str, role: Role = "admin", models: tuple[str, ...] = ()) -> None:
-        self.name = name
-        self.role = role
-        self.models = models
-
-    @property
-    def limited(self) -> bool:
-        """Whether the caller may see some models only."""
-        return bool(self.models)
-
-    def may(self, verb: str) -> bool:
-        """Whether the caller may use a verb."""
-        return True
-
-    def require(self, verb: str) -> None:
-        """Raise Unauthenticated or PermissionDenied unless the caller may use a verb."""
-
-    def sees(self, name: str | None) -> bool:
-        """Whether the caller may see models of this name; None is a name that is not made yet."""
-        return True
-
-    def check(self) -> None:
-        """Raise Unauthenticated if the caller's key is no longer valid."""
-
-
-ANYONE = Identity(ANONYMOUS)
-"""Who calls if nobody is asked for a key."""
-
-
-@lru_cache(maxsize=1)
-def itself() -> Identity:
-    """Return who calls from this process: the user that it runs as, by the system's word, not the environment's."""
-    try:
-        user = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container's user may have no name
-        user = str(os.getuid())
-    return Identity(f"{LOCAL}:{user}")
 
 
 class Call:

@@ -13,7 +13,7 @@ import httpx
 import orjson
 import pytest
 
-from modelyard import calls
+from modelyard import calls, identities
 from modelyard.bootstrap import build
 from modelyard.calls import Call, Calls, request_id
 from modelyard.errors import DeadlineExceeded, ModelNotFound, Unavailable
@@ -62,7 +62,7 @@ def test_a_verb_of_the_core_is_one_call_by_local_and_needs_no_line(
         with pytest.raises(ModelNotFound):
             yard.get_report("none")
     assert ends(told) == [("local", "train", "OK"), ("local", "get_report", "NOT_FOUND")]
-    assert [call.caller for call in told] == [calls.itself().name] * 2
+    assert [call.caller for call in told] == [identities.itself().name] * 2
     assert told[0].facts["rows"] == 30
     assert told[0].facts["model_id"]
     assert not caplog.records

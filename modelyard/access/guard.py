@@ -13,8 +13,8 @@ from functools import lru_cache
 from modelyard.access import permissions
 from modelyard.access.keys import StoredKey, take_apart
 from modelyard.access.limits import Guesses
-from modelyard.calls import ANYONE, Identity
 from modelyard.errors import PermissionDenied, Unauthenticated
+from modelyard.identities import ANYONE, Identity
 
 _HOW = "show one as `Authorization: Bearer KEY`"
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from modelyard.access.audit import Deed
-from modelyard.calls import ANONYMOUS, LOCAL, OK, Call
+from modelyard.calls import OK, Call
 from modelyard.errors import ModelyardError, PermissionDenied, ResourceExhausted, Unauthenticated
+from modelyard.identities import ANONYMOUS, LOCAL
 
 log = logging.getLogger(__name__)
 

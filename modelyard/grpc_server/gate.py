@@ -19,10 +19,11 @@ from google.protobuf.message_factory import GetMessageClass
 from modelyard.access.addresses import address_of
 from modelyard.access.guard import Guard
 from modelyard.access.limits import Rate
-from modelyard.calls import Call, Calls, Identity, request_id
+from modelyard.calls import Call, Calls, request_id
 from modelyard.errors import InvalidRequest, PayloadTooLarge, RequestTimedOut, Unavailable
 from modelyard.grpc_server import faults
 from modelyard.grpc_server.wire import Metadata, Method, Trailers, WireCall
+from modelyard.identities import Identity
 from modelyard.settings import Settings
 
 DOOR = "grpc"

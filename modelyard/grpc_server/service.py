@@ -4,36 +4,33 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from modelyard import calls
-from modelyard.errors import FieldError, InvalidArgument, InvalidRequest
+from modelyard.errors import FieldError, InvalidRequest
 from modelyard.grpc_server import codec, messages
+from modelyard.grpc_server.access_service import AccessService
 from modelyard.grpc_server.chunks_on_disk import Spool
 from modelyard.grpc_server.gate import RpcCall
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
+from modelyard.grpc_server.stream_parts import chunk_of, counted_from, header_of
 from modelyard.grpc_server.table_messages import Sent, opened, read_rows
 from modelyard.ml_core.desk import SMALL_BYTES, Desk
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import (
     MOST_PROBABLE,
     CheckRequest,
-    DefaultAlias,
     EvaluateRequest,
     ExplainRequest,
     Job,
-    KeyRequest,
     ModelMetadata,
     Predictions,
     PredictRequest,
     ResolvedDecision,
     RetrainRequest,
-    RotateRequest,
     TrainRequest,
     check_idempotency_key,
-    parse,
 )
 
 Order: TypeAlias = pb.TrainRequest | pb.RetrainRequest
@@ -41,7 +38,7 @@ Order: TypeAlias = pb.TrainRequest | pb.RetrainRequest
 ARTIFACT_CHUNK_BYTES = 2**20
 
 
-class ModelService:
+class ModelService(AccessService):
     """One method for each of `modelyard.v1.ModelService`, named alike in snake case."""
 
     def __init__(self, desk: Desk, *, max_body_bytes: int) -> None:
@@ -61,7 +58,7 @@ class ModelService:
     async def train_stream(self, call: RpcCall) -> pb.Model:
         """Keep the chunks on disk until all are there, then train."""
         key, received = idempotency_key(call), call.messages()
-        header = await _header(received, ("train", "retrain"))
+        header = await header_of(received, ("train", "retrain"))
         order = self._desk.train if isinstance(header, pb.TrainRequest) else self._desk.retrain
         await self._desk.wait(self._read, header, Sent(None), ())  # what is wrong there need not wait for the table
         spool = await self._spooled(received)
@@ -94,19 +91,19 @@ class ModelService:
     async def predict_stream(self, call: RpcCall) -> None:
         """Answer each chunk before the next one is read; pieces of a file are put together on disk first."""
         received = call.messages()
-        header = await _header(received, ("predict",))
+        header = await header_of(received, ("predict",))
         calls.name_verb("predict")
         model = self._desk.get_model(header.model_id)
         header.model_id = model.model_id
         pinned = None if header.HasField("decision") else model.decision or MOST_PROBABLE
         first_row = 0
         async for message in received:
-            chunk = _chunk(message)
+            chunk = chunk_of(message)
             if chunk.WhichOneof("data") == "file":
                 with await self._spooled(received, pb.TrainChunk(X=chunk)) as spool:
                     answer = await self._predict(header, lambda: nullcontext(spool.table()[0]), pinned)
                 return await call.send(answer.data)
-            with _counted_from(first_row):
+            with counted_from(first_row):
                 answer = await self._predict(header, partial(opened, chunk), pinned, let_in=first_row > 0)
             first_row += answer.rows
             calls.note(rows=first_row)
@@ -206,70 +203,6 @@ class ModelService:
                 if job is not None:
                     await call.send(messages.write(pb.Job, job))
 
-    async def set_alias(self, call: RpcCall) -> pb.MovedAlias:
-        """Point an alias at a version."""
-        message = call.message()
-        wanted = codec.read_alias_request(message)
-        return messages.write(pb.MovedAlias, await self._desk.ask(Yard.set_alias, message.name, message.alias, wanted))
-
-    async def delete_alias(self, call: RpcCall) -> pb.DeleteAliasResponse:
-        """Delete an alias."""
-        message = call.message()
-        await self._desk.ask(Yard.delete_alias, message.name, message.alias)
-        return pb.DeleteAliasResponse()
-
-    async def list_aliases(self, call: RpcCall) -> pb.ListAliasesResponse:
-        """List the aliases of a name."""
-        return messages.write(pb.ListAliasesResponse, await self._desk.ask(Yard.list_aliases, call.message().name))
-
-    async def get_alias_history(self, call: RpcCall) -> pb.AliasHistory:
-        """Return the moves of an alias."""
-        message = call.message()
-        found = await self._desk.ask(Yard.get_alias_history, message.name, message.alias)
-        return messages.write(pb.AliasHistory, found)
-
-    async def get_default_alias(self, call: RpcCall) -> pb.DefaultAlias:
-        """Return what a name alone means."""
-        call.message()
-        return messages.write(pb.DefaultAlias, await self._desk.ask(Yard.get_default_alias))
-
-    async def set_default_alias(self, call: RpcCall) -> pb.DefaultAlias:
-        """Set what a name alone means."""
-        message = call.message()
-        default = parse(DefaultAlias, {"alias": message.alias if message.HasField("alias") else None})
-        return messages.write(pb.DefaultAlias, await self._desk.ask(Yard.set_default_alias, default))
-
-    async def create_key(self, call: RpcCall) -> pb.NewKey:
-        """Make a key."""
-        request = parse(KeyRequest, messages.read_fields(call.message()))
-        return messages.write(pb.NewKey, await self._desk.ask(Yard.create_key, request))
-
-    async def list_keys(self, call: RpcCall) -> pb.ListKeysResponse:
-        """List the keys."""
-        call.message()
-        return messages.write(pb.ListKeysResponse, await self._desk.ask(Yard.list_keys))
-
-    async def revoke_key(self, call: RpcCall) -> pb.RevokeKeyResponse:
-        """Revoke a key."""
-        await self._desk.ask(Yard.revoke_key, call.message().name)
-        return pb.RevokeKeyResponse()
-
-    async def rotate_key(self, call: RpcCall) -> pb.NewKey:
-        """Rotate a key."""
-        message = call.message()
-        asked = parse(RotateRequest, {"grace_s": message.grace_s})
-        return messages.write(pb.NewKey, await self._desk.ask(Yard.rotate_key, message.name, grace_s=asked.grace_s))
-
-    async def list_audit(self, call: RpcCall) -> pb.ListAuditResponse:
-        """List what was done and refused, newest first."""
-        page = await self._desk.ask(Yard.list_audit, codec.read_audit_query(call.message()))
-        return messages.write(pb.ListAuditResponse, page)
-
-    async def whoami(self, call: RpcCall) -> pb.WhoamiResponse:
-        """Say who calls."""
-        call.message()
-        return messages.write(pb.WhoamiResponse, await self._desk.ask(Yard.whoami))
-
     async def health_check(self, call: RpcCall) -> pb.HealthCheckResponse:
         """Say how the yard is."""
         call.message()
@@ -304,7 +237,7 @@ class ModelService:
             for chunk in first:
                 await self._desk.wait(spool.append, chunk)
             async for message in received:
-                chunk = _chunk(message)
+                chunk = chunk_of(message)
                 await self._desk.wait(spool.append, pb.TrainChunk(X=chunk) if isinstance(chunk, pb.Table) else chunk)
         except BaseException:
             spool.close()
@@ -368,43 +301,3 @@ def _waits(message: Order) -> bool:
 def _trained(found: ModelMetadata | Job) -> pb.Model:
     """Write the model of a job at its end, or the job itself if its caller does not wait."""
     return pb.Model(job=messages.write(pb.Job, found)) if isinstance(found, Job) else messages.write(pb.Model, found)
-
-
-async def _header(received: AsyncIterator[Any], kinds: tuple[str, ...]) -> Any:
-    """Return the request that a stream begins with."""
-    due = " or ".join(kinds)
-    message = await anext(received, None)
-    if message is None:
-        raise InvalidRequest(f"the stream is empty; its first message must be {due}, the others chunks of the table")
-    kind = message.WhichOneof("part")
-    if kind not in kinds:
-        raise InvalidRequest(f"the first message must be {due}, got {kind or 'nothing'}")
-    header = getattr(message, kind)
-    if header.HasField("X") or (kind != "predict" and header.y):
-        raise InvalidRequest("the first message must not hold X or y; they come in the chunks after it")
-    return header
-
-
-def _chunk(message: Any) -> Any:
-    if message.WhichOneof("part") != "chunk":
-        raise InvalidRequest(f"after the first message only chunks may come, got {message.WhichOneof('part')}")
-    return message.chunk
-
-
-@contextmanager
-def _counted_from(first_row: int) -> Iterator[None]:
-    """Name wrong cells by their rows in the whole stream."""
-    try:
-        yield
-    except InvalidArgument as error:
-        if not first_row:
-            raise
-        note = f" (its row 0 is row {first_row} of the stream)"
-        wrong = [replace(one, loc=_moved(one.loc, first_row), message=one.message + note) for one in error.errors]
-        raise type(error)(error.detail + note, errors=wrong) from None
-
-
-def _moved(loc: tuple[str | int, ...], first_row: int) -> tuple[str | int, ...]:
-    if len(loc) > 1 and loc[0] == "X" and isinstance(loc[1], int):
-        return ("X", loc[1] + first_row, *loc[2:])
-    return loc

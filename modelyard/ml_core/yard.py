@@ -8,29 +8,25 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 import modelyard
 from modelyard import calls, models_registry
-from modelyard.access.guard import Holder
 from modelyard.calls import Calls, verb
 from modelyard.errors import FailedPrecondition, Unavailable
-from modelyard.jobs import Jobs, NewJob
+from modelyard.jobs import Jobs
 from modelyard.ml_core.alias_verbs import AliasVerbs
 from modelyard.ml_core.deciding import stored
 from modelyard.ml_core.evaluating import evaluations
 from modelyard.ml_core.explaining import explanations
 from modelyard.ml_core.key_verbs import KeyVerbs
-from modelyard.ml_core.sentences import model_of, say
+from modelyard.ml_core.sentences import say
 from modelyard.ml_core.serving import predicting
 from modelyard.ml_core.serving.loaded import LoadedModel, LoadedModels
 from modelyard.ml_core.serving.warming import Warming
 from modelyard.ml_core.training import checking
-from modelyard.ml_core.training.orders import TrainingOrder, order_training
-from modelyard.ml_core.training.plan import check_plan
-from modelyard.ml_core.training.runs import write_order
+from modelyard.ml_core.training_verbs import TrainingVerbs
 from modelyard.ml_core.validation_predictions import ValidationPredictions, load_validation
 from modelyard.schemas import (
     CheckRequest,
@@ -42,9 +38,6 @@ from modelyard.schemas import (
     ExplainRequest,
     Explanations,
     Health,
-    Job,
-    JobPage,
-    JobQuery,
     KeptEvaluation,
     ModelClassInfo,
     ModelHistory,
@@ -54,14 +47,11 @@ from modelyard.schemas import (
     Predictions,
     PredictRequest,
     Report,
-    RetrainRequest,
     TableCheck,
     TableEvaluation,
-    TrainRequest,
     UpdateRequest,
-    check_idempotency_key,
 )
-from modelyard.storage import ESTIMATOR_FILE, Storage, check_name_visible
+from modelyard.storage import ESTIMATOR_FILE, Storage
 
 if TYPE_CHECKING:
     from modelyard.tracking.tracker import Tracker
@@ -69,7 +59,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Yard(KeyVerbs, AliasVerbs):
+class Yard(TrainingVerbs, KeyVerbs, AliasVerbs):
     """The core of one folder. It satisfies `modelyard.verbs.Verbs`, where the verbs are described.
 
     Its `jobs` and `loaded` models are for the desk, its `calls` for whoever wants to hear of them.
@@ -101,53 +91,6 @@ class Yard(KeyVerbs, AliasVerbs):
         self.loaded = LoadedModels(store, model_cache_bytes, max_file_bytes)
         self._warming = Warming(store, jobs, storage.aliases, self.loaded)
         self._started = time.monotonic()
-
-    @verb
-    def train(self, request: TrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
-        """Train a new model. See `Verbs.train`."""
-        return self._wait_for_model(self.submit_training(request, idempotency_key=idempotency_key))
-
-    @verb
-    def retrain(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
-        """Train the next version of a model. See `Verbs.retrain`."""
-        return self._wait_for_model(self.submit_retraining(request, idempotency_key=idempotency_key))
-
-    @verb
-    def submit_training(self, request: TrainRequest, *, idempotency_key: str | None = None) -> Job:
-        """Order a new model. See `Verbs.submit_training`."""
-        check_idempotency_key(idempotency_key)
-        return self._order(order_training(request, self._missing_markers, self._max_file_bytes), idempotency_key)
-
-    @verb
-    def submit_retraining(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> Job:
-        """Order the next version of a model. See `Verbs.submit_retraining`."""
-        check_idempotency_key(idempotency_key)
-        # Sent again, the same request has the parent it had, whatever became of that or of its name meanwhile.
-        parent_id = self.jobs.parent_of_key(_of_caller(idempotency_key))
-        parent = self._store.get_active(request.model_id) if parent_id is None else self._store.get(parent_id)
-        self._store.check_signed(parent)
-        order = order_training(request, self._missing_markers, self._max_file_bytes, parent=parent.metadata)
-        return self._order(order, idempotency_key)
-
-    @verb
-    def get_job(self, job_id: str) -> Job:
-        """Return a job as it is now. See `Verbs.get_job`."""
-        return self.jobs.get(job_id)
-
-    @verb
-    def list_jobs(self, query: JobQuery | None = None) -> JobPage:
-        """List jobs, newest first. See `Verbs.list_jobs`."""
-        return self.jobs.page(query or JobQuery())
-
-    @verb
-    def cancel_job(self, job_id: str) -> Job:
-        """Cancel a job. See `Verbs.cancel_job`."""
-        return self.jobs.cancel(job_id)
-
-    @verb
-    def watch_job(self, job_id: str) -> Iterator[Job]:
-        """Follow a job to its end. See `Verbs.watch_job`."""
-        return self.jobs.watch(job_id)
 
     def serve(self) -> None:
         """Get ready to train, and take up what others have left queued or untold. For servers, once they answer."""
@@ -322,35 +265,3 @@ class Yard(KeyVerbs, AliasVerbs):
         with suppress(FailedPrecondition):
             return load_validation(self._store, self._store.get(model.model_id), model.contract)
         return None
-
-    def _order(self, order: TrainingOrder, idempotency_key: str | None) -> Job:
-        check_name_visible(order.name)
-        calls.note(model_class=order.plan.model_class.key, rows=order.plan.table.frame.height)
-        check_plan(order.plan)
-        new = NewJob(
-            model_class_key=order.plan.model_class.key,
-            name=order.name,
-            parent_id=order.parent_id,
-            idempotency_key=_of_caller(idempotency_key),
-            request_sha256=None if idempotency_key is None else order.digest(),
-            details=order.details(),
-        )
-        job = self.jobs.order(new, lambda folder: write_order(folder, order))
-        calls.note(job_id=job.job_id)
-        return job
-
-    def _wait_for_model(self, job: Job) -> ModelMetadata:
-        try:
-            return model_of(job, self.jobs.wait(job.job_id), self.get_model)
-        except KeyboardInterrupt:  # who trains at a terminal and leaves wants no model any more
-            with suppress(FailedPrecondition):
-                self.jobs.cancel(job.job_id)
-            raise
-
-
-def _of_caller(idempotency_key: str | None) -> str | None:
-    """Return an idempotency key as it is kept: each holder of a key has some of their own."""
-    who = calls.who()
-    return (
-        idempotency_key if idempotency_key is None or not isinstance(who, Holder) else f"{who.name} {idempotency_key}"
-    )

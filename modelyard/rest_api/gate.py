@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from modelyard.access.addresses import address_of
 from modelyard.access.guard import Guard
 from modelyard.access.limits import Rate
-from modelyard.calls import Call, Calls, Identity, request_id
+from modelyard.calls import Call, Calls, request_id
 from modelyard.errors import (
     InvalidRequest,
     ModelyardError,
@@ -25,6 +25,7 @@ from modelyard.errors import (
     RequestTimedOut,
     Unavailable,
 )
+from modelyard.identities import Identity
 from modelyard.ml_core.workers import Workers
 from modelyard.rest_api import content_coding, problems
 from modelyard.rest_api.open_inference import faults

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from modelyard.access.guard import STRANGER, Guard
 from modelyard.access.keys import StoredKey, new_key, take_apart
-from modelyard.calls import ANYONE
 from modelyard.errors import Unauthenticated
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.pb.modelyard_pb2_grpc import ModelServiceStub
+from modelyard.identities import ANYONE
 from modelyard.schemas import hide_keys
 from tests import doors
 from tests.access.callers import BASE62, digest_of, make_key, many_guesses, misspelt, secret_of, written

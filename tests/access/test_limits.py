@@ -6,8 +6,9 @@ import pytest
 
 from modelyard.access import limits
 from modelyard.access.limits import Guesses, Rate
-from modelyard.calls import ANONYMOUS, Call, Calls, Identity
+from modelyard.calls import Call, Calls
 from modelyard.errors import TooManyRequests
+from modelyard.identities import ANONYMOUS, Identity
 
 
 class Holder(Identity):

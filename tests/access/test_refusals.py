@@ -8,8 +8,9 @@ import pytest
 
 from modelyard.access.audit import Deed
 from modelyard.access.refusals import MOST_GROUPS, OTHERS, Refusals
-from modelyard.calls import OK, Call, Calls, Identity
+from modelyard.calls import OK, Call, Calls
 from modelyard.errors import Unavailable
+from modelyard.identities import Identity
 from tests.waiting import PATIENCE_S
 
 DENIED = "PERMISSION_DENIED"

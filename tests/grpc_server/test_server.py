@@ -125,6 +125,10 @@ def fitting_requests(method: Any) -> list[bytes]:
         request.model_ids.append("small")
     if method.name == "CreateKey":
         request.name, request.role = "crm", "reader"
+    if method.name in {"SetAlias", "DeleteAlias", "GetAliasHistory"}:
+        request.name, request.alias = "small", "live"
+    if method.name == "SetAlias":
+        request.version = 1
     if method.name == "SetDecision":
         request.decision.rule = "most_probable"
     return [request.SerializeToString()]

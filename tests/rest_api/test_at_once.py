@@ -15,7 +15,7 @@ import orjson
 import pytest
 import uvicorn
 
-from modelyard.calls import ANYONE
+from modelyard.identities import ANYONE
 from modelyard.ml_core.desk import Desk
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.app import create_app

@@ -11,8 +11,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, NamedTuple
 
-from modelyard.calls import ANYONE, Call, Identity, request_id
+from modelyard.calls import Call, request_id
 from modelyard.errors import FormatNotGiven, ModelyardError
+from modelyard.identities import ANYONE, Identity
 from modelyard.ml_core.desk import SMALL_BYTES, Answer, Desk
 from modelyard.rest_api.express.asked import Ask, asked_at
 from modelyard.rest_api.express.gathering import GatheringProtocol

@@ -1,0 +1,116 @@
+"""The verbs of trainings and of the jobs that they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from modelyard import calls
+from modelyard.access.guard import Holder
+from modelyard.calls import Calls, verb
+from modelyard.errors import FailedPrecondition
+from modelyard.jobs import Jobs, NewJob
+from modelyard.ml_core.sentences import model_of
+from modelyard.ml_core.training.orders import TrainingOrder, order_training
+from modelyard.ml_core.training.plan import check_plan
+from modelyard.ml_core.training.runs import write_order
+from modelyard.schemas import (
+    Job,
+    JobPage,
+    JobQuery,
+    ModelMetadata,
+    RetrainRequest,
+    TrainRequest,
+    check_idempotency_key,
+)
+from modelyard.storage import ModelStore, check_name_visible
+from modelyard.verbs import Verbs
+
+
+class TrainingVerbs(Verbs):
+    """The part of a yard that trains. Its `jobs` are for the desk, too."""
+
+    calls: Calls
+    jobs: Jobs
+    _store: ModelStore
+    _missing_markers: tuple[str, ...]
+    _max_file_bytes: int
+
+    @verb
+    def train(self, request: TrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
+        """Train a new model. See `Verbs.train`."""
+        return self._wait_for_model(self.submit_training(request, idempotency_key=idempotency_key))
+
+    @verb
+    def retrain(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
+        """Train the next version of a model. See `Verbs.retrain`."""
+        return self._wait_for_model(self.submit_retraining(request, idempotency_key=idempotency_key))
+
+    @verb
+    def submit_training(self, request: TrainRequest, *, idempotency_key: str | None = None) -> Job:
+        """Order a new model. See `Verbs.submit_training`."""
+        check_idempotency_key(idempotency_key)
+        return self._order(order_training(request, self._missing_markers, self._max_file_bytes), idempotency_key)
+
+    @verb
+    def submit_retraining(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> Job:
+        """Order the next version of a model. See `Verbs.submit_retraining`."""
+        check_idempotency_key(idempotency_key)
+        # Sent again, the same request has the parent it had, whatever became of that or of its name meanwhile.
+        parent_id = self.jobs.parent_of_key(_of_caller(idempotency_key))
+        parent = self._store.get_active(request.model_id) if parent_id is None else self._store.get(parent_id)
+        self._store.check_signed(parent)
+        order = order_training(request, self._missing_markers, self._max_file_bytes, parent=parent.metadata)
+        return self._order(order, idempotency_key)
+
+    @verb
+    def get_job(self, job_id: str) -> Job:
+        """Return a job as it is now. See `Verbs.get_job`."""
+        return self.jobs.get(job_id)
+
+    @verb
+    def list_jobs(self, query: JobQuery | None = None) -> JobPage:
+        """List jobs, newest first. See `Verbs.list_jobs`."""
+        return self.jobs.page(query or JobQuery())
+
+    @verb
+    def cancel_job(self, job_id: str) -> Job:
+        """Cancel a job. See `Verbs.cancel_job`."""
+        return self.jobs.cancel(job_id)
+
+    @verb
+    def watch_job(self, job_id: str) -> Iterator[Job]:
+        """Follow a job to its end. See `Verbs.watch_job`."""
+        return self.jobs.watch(job_id)
+
+    def _order(self, order: TrainingOrder, idempotency_key: str | None) -> Job:
+        check_name_visible(order.name)
+        calls.note(model_class=order.plan.model_class.key, rows=order.plan.table.frame.height)
+        check_plan(order.plan)
+        new = NewJob(
+            model_class_key=order.plan.model_class.key,
+            name=order.name,
+            parent_id=order.parent_id,
+            idempotency_key=_of_caller(idempotency_key),
+            request_sha256=None if idempotency_key is None else order.digest(),
+            details=order.details(),
+        )
+        job = self.jobs.order(new, lambda folder: write_order(folder, order))
+        calls.note(job_id=job.job_id)
+        return job
+
+    def _wait_for_model(self, job: Job) -> ModelMetadata:
+        try:
+            return model_of(job, self.jobs.wait(job.job_id), self.get_model)
+        except KeyboardInterrupt:  # who trains at a terminal and leaves wants no model any more
+            with suppress(FailedPrecondition):
+                self.jobs.cancel(job.job_id)
+            raise
+
+
+def _of_caller(idempotency_key: str | None) -> str | None:
+    """Return an idempotency key as it is kept: each holder of a key has some of their own."""
+    who = calls.who()
+    return (
+        idempotency_key if idempotency_key is None or not isinstance(who, Holder) else f"{who.name} {idempotency_key}"
+    )
