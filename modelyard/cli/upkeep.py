@@ -73,7 +73,7 @@ def _show_examination(found: Examination) -> None:
     screen.show(made)
     open_ones = [finding for finding in found.findings if not (finding.harmless or finding.done)]
     if open_ones:
-        to_sign = any(finding.kind == "signature" for finding in open_ones)
+        to_sign = any(finding.kind == "signature" and finding.model_id for finding in open_ones)
         tried = any(finding.done for finding in found.findings)
         hint = "" if tried or all(finding.kind == "signature" for finding in open_ones) else _REPAIR
         screen.show(f"{models}; {len(open_ones)} of these are not mended.{hint}{_SIGN if to_sign else ''}")

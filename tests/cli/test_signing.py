@@ -34,6 +34,12 @@ def run(storage_dir: Path, *arguments: str) -> Result:
     return CliRunner().invoke(app, [*arguments, "--storage", str(storage_dir)])
 
 
+def unsigned(storage_dir: Path) -> int:
+    """Return how many models the doctor finds unsigned, or signed by no key that is there."""
+    found = orjson.loads(run(storage_dir, "doctor", "--json").stdout)["findings"]
+    return sum(finding["kind"] == "signature" and finding["model_id"] is not None for finding in found)
+
+
 def test_what_would_be_signed_is_shown_and_nobody_who_can_be_asked_is_an_error(
     storage_dir: Path, record: ModelRecord
 ) -> None:
@@ -43,7 +49,9 @@ def test_what_would_be_signed_is_shown_and_nobody_who_can_be_asked_is_an_error(
     model = record.metadata
     for shown in (model.model_id, "churn:1", f"{model.created_at:%Y-%m-%d %H:%M}", model.artifact.sha256, "not signed"):
         assert shown in result.stdout
-    assert "2 of these are not mended. `modelyard sign`" in run(storage_dir, "doctor").stdout
+    told = run(storage_dir, "doctor")
+    assert told.exit_code == 6
+    assert "`modelyard sign` signs models" in told.stdout
 
 
 @pytest.mark.parametrize("agreed", [False, True])
@@ -63,7 +71,7 @@ def test_a_person_is_asked(
     assert asked == ["Sign 2 models?"]
     assert ("Signed 2 models." in result.stdout) == agreed
     assert result.exit_code == (0 if agreed else 8)
-    assert run(storage_dir, "doctor").exit_code == (0 if agreed else 6)
+    assert unsigned(storage_dir) == (0 if agreed else 2)
 
 
 def test_a_script_says_yes_and_reads_what_was_signed(storage_dir: Path, record: ModelRecord) -> None:
@@ -87,10 +95,15 @@ def test_the_first_key_renews_what_another_one_has_signed(
     storage_dir: Path, record: ModelRecord, key_file: Path
 ) -> None:
     assert run(storage_dir, "sign", "--all", "--yes").exit_code == 0
-    key_file.write_text("n" * 44 + "\n" + key_file.read_text())
-    assert run(storage_dir, "doctor").exit_code == 0
+    old = key_file.read_text()
+    key_file.write_text("n" * 44)
+    assert unsigned(storage_dir) == 2
+    key_file.write_text("n" * 44 + "\n" + old)
+    assert unsigned(storage_dir) == 0
     assert run(storage_dir, "sign", "--all", "--yes").stdout.count("is signed by an older key") == 2
     key_file.write_text("n" * 44)
+    assert unsigned(storage_dir) == 0
+    assert run(storage_dir, "audit", "sign").exit_code == 0
     assert run(storage_dir, "doctor").exit_code == 0
 
 
