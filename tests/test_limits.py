@@ -21,7 +21,8 @@ from modelyard.errors import TooManyRequests
 from modelyard.grpc_server import faults
 from modelyard.grpc_server.client import GrpcClient
 from modelyard.grpc_server.gate import peer_address
-from modelyard.ml_core.desk import LARGE_BYTES, Desk
+from modelyard.ml_core.answering import LARGE_BYTES
+from modelyard.ml_core.desk import Desk
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import Evaluation, PredictRequest, TrainRequest
 from modelyard.settings import usable_cores

@@ -10,24 +10,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import threading
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from time import perf_counter
-from typing import Concatenate, Generic, NamedTuple, ParamSpec, TypeAlias, TypeVar
+from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from modelyard import calls
 from modelyard.calls import Call
-from modelyard.errors import Cancelled, ModelyardError
+from modelyard.errors import ModelyardError
 from modelyard.ml_core import following
-from modelyard.ml_core.baton import Baton
+from modelyard.ml_core.answering import Answer, Answering, Opened, written
 from modelyard.ml_core.sentences import model_of
-from modelyard.ml_core.serving.loaded import LoadedModel, collect_garbage_less_often, keep_freed_memory
+from modelyard.ml_core.serving.loaded import (
+    LoadedModel,
+    collect_garbage_less_often,
+    keep_freed_memory,
+    switch_threads_sooner,
+)
 from modelyard.ml_core.serving.turns import LookUp, Turns, looked_up_by
 from modelyard.ml_core.serving.warming import FIRST_CALLERS_S
-from modelyard.ml_core.workers import Crowd, Workers, begin
+from modelyard.ml_core.workers import Workers, begin
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import (
     CheckRequest,
@@ -45,29 +49,15 @@ from modelyard.schemas import (
     TableEvaluation,
     TrainRequest,
 )
-from modelyard.settings import usable_cores
 
 log = logging.getLogger(__name__)
 
 SMALL_BYTES = 16 * 1024
 """A request of at most this size is answered on the loop: handing it to a thread and back would take longer."""
 
-SWITCH_S = 0.0005
-"""How long a thread may keep the interpreter's lock from the event loop, which takes it anew for each piece of a body.
-By default it is ten times as long: 16 large bodies then come in so slowly that cores are idle."""
-
 AFTER_TRAININGS_S = 2.0
 """How much longer than trainings calls may go on after SIGTERM: those that wait for one are told how it ended."""
 
-_LEFT = "the caller has hung up"
-
-LARGE_BYTES = 256 * 1024
-"""A request beyond this size is large: it takes a core for more than a few milliseconds."""
-
-_LARGE_AT_ONCE = usable_cores()
-"""One of them at a time runs Python, the others are within libraries; more would wait without getting more done."""
-
-_PREDICTING_AT_ONCE = 4
 _WAITING_AT_ONCE = 40
 """Other verbs mostly wait, for the disk or for the folder's lock."""
 
@@ -77,17 +67,6 @@ F = TypeVar("F")
 Write: TypeAlias = Callable[[Predictions], T]
 Told: TypeAlias = "Callable[[Answer[T] | None], None]"
 R = TypeVar("R")
-Opened: TypeAlias = Callable[[], AbstractContextManager[R]]
-"""Reads a request in a thread; what the request needs, such as a file, is there while the context lasts."""
-
-
-class Answer(NamedTuple, Generic[T]):
-    """Predictions or explanations as `write` returned them, and the seconds that each step took."""
-
-    content: T
-    read_s: float
-    predict_s: float
-    write_s: float
 
 
 class Desk:
@@ -101,9 +80,7 @@ class Desk:
         self.guard = yard.guard
         self._yard = yard
         self._turns = Turns(yard.loaded)
-        self._crowd = Crowd(most_predictions)
-        self._predicting = Workers(_PREDICTING_AT_ONCE, self._crowd)
-        self._large = Workers(_LARGE_AT_ONCE, self._crowd, Baton())
+        self._answering = Answering(most_predictions)
         self._waiting = Workers(_WAITING_AT_ONCE)
         self._loading: dict[LookUp, asyncio.Task[LoadedModel]] = {}
         self._preparing = threading.Timer(FIRST_CALLERS_S, self._prepare)
@@ -113,7 +90,7 @@ class Desk:
         """Serve: load the latest models in a thread, and get ready to train. To be called once the door listens."""
         collect_garbage_less_often()
         keep_freed_memory()
-        sys.setswitchinterval(SWITCH_S)
+        switch_threads_sooner()
         self._yard.warm_up()
         self._preparing.start()
 
@@ -125,8 +102,7 @@ class Desk:
         """Close the core."""
         self._preparing.cancel()
         await begin(self._yard.close)
-        self._predicting.close()
-        self._large.close()
+        self._answering.close()
         self._waiting.close()
 
     async def predict(self, size: int, read: Callable[[], PredictRequest], write: Write[T]) -> Answer[T]:
@@ -139,12 +115,12 @@ class Desk:
         read_at = perf_counter()
         found = await self._turns.predict(request)
         if found is None:
-            with self._crowd.place():
+            with self._answering.place():
                 model = await self._load(request)
             found = self._yard.predict_by(model, request)
         else:
             calls.note(rows=len(found.predictions))
-        return _written(found, write, began, read_at)
+        return written(found, write, began, read_at)
 
     def predict_soon(self, call: Call, read: Callable[[], PredictRequest], write: Write[T], told: Told[T]) -> None:
         """Predict for a small request of a call on the loop, without a coroutine: `told` is called with the answer.
@@ -162,7 +138,7 @@ class Desk:
             if isinstance(found, Predictions):
                 call.facts["rows"] = len(found.predictions)
                 with suppress(Exception):  # `predict` meets it again
-                    answer = _written(found, write, began, read_at)
+                    answer = written(found, write, began, read_at)
             told(answer)
 
         self._turns.ask(request, tell, call)
@@ -192,22 +168,22 @@ class Desk:
         With `let_in` it belongs to a call that was let in already, and is not refused because too many are under way.
         """
         calls.name_verb("predict")
-        return await self._while_wanted(read, partial(self._predict, again=again), write, let_in=let_in)
+        return await self._answering.answer(read, partial(self._predict, again=again), write, let_in=let_in)
 
     async def explain(self, read: Opened[ExplainRequest], write: Callable[[Explanations], T]) -> Answer[T]:
         """Explain in a thread, as `predict_many` predicts."""
         calls.name_verb("explain")
-        return await self._while_wanted(read, self._yard.explain, write)
+        return await self._answering.answer(read, self._yard.explain, write)
 
     async def check_table(self, read: Opened[CheckRequest]) -> TableCheck:
         """Check a table in a thread, as `predict_many` predicts."""
         calls.name_verb("check_table")
-        return (await self._while_wanted(read, self._yard.check_table, lambda found: found)).content
+        return (await self._answering.answer(read, self._yard.check_table, lambda found: found)).content
 
     async def evaluate(self, read: Opened[EvaluateRequest]) -> TableEvaluation:
         """Judge models by a labelled table, in a thread. It is kept even if its caller hangs up."""
         calls.name_verb("evaluate")
-        return await self._workers().run(_asked, self._yard.evaluate, read)
+        return await self._answering.find(read, self._yard.evaluate)
 
     async def train(
         self, read: Opened[TrainRequest], idempotency_key: str | None, *, wait: bool
@@ -280,27 +256,6 @@ class Desk:
         """Say whether the yard can serve. Other work that waits does not delay it."""
         return await begin(self._yard.health)
 
-    async def _while_wanted(
-        self, read: Opened[R], find: Callable[[R], F], write: Callable[[F], T], *, let_in: bool = False
-    ) -> Answer[T]:
-        def work(left: Callable[[], bool]) -> Answer[T]:
-            began = perf_counter()
-            with read() as request:
-                read_at = perf_counter()
-                if left():
-                    raise Cancelled(_LEFT)
-                found = find(request)
-                if left():
-                    raise Cancelled(_LEFT)
-                return _written(found, write, began, read_at)
-
-        return await self._workers().run_while_wanted(work, let_in=let_in)
-
-    def _workers(self) -> Workers:
-        """Return the threads for the call under way: large requests wait for each other, and others not for them."""
-        call = calls.under_way()
-        return self._large if call is not None and call.bytes_in > LARGE_BYTES else self._predicting
-
     def _predict(self, request: PredictRequest, again: Callable[[], PredictRequest] | None) -> Predictions:
         try:
             return self._yard.predict(request)
@@ -336,17 +291,6 @@ class Desk:
             log.warning("not ready to train yet: %s", error.detail)
 
 
-def _asked(verb: Callable[[R], T], read: Opened[R]) -> T:
-    with read() as request:
-        return verb(request)
-
-
 def _submit(submit: Callable[..., Job], read: Opened[R], idempotency_key: str | None) -> Job:
     with read() as request:
         return submit(request, idempotency_key=idempotency_key)
-
-
-def _written(found: F, write: Callable[[F], T], began: float, read_at: float) -> Answer[T]:
-    predicted_at = perf_counter()
-    content = write(found)
-    return Answer(content, read_at - began, predicted_at - read_at, perf_counter() - predicted_at)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
@@ -29,6 +28,7 @@ from modelyard.identities import Identity
 from modelyard.ml_core.workers import Workers
 from modelyard.rest_api import content_coding, problems
 from modelyard.rest_api.open_inference import faults
+from modelyard.rest_api.targets import as_get, below
 from modelyard.settings import Settings
 
 DOOR = "rest"
@@ -43,7 +43,6 @@ WITHOUT_CERTIFICATE = "modelyard.without_certificate"
 """In the scope of a caller who should have shown a certificate and has not: whether it is on this machine."""
 
 _HEALTH = frozenset({"/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"})
-_EVENTS = re.compile(r"/jobs/[^/]+/events")
 _ONCE = frozenset({b"host", b"origin", b"authorization"})
 _SECRET = frozenset({b"authorization"})
 FORWARDED_FOR = b"x-forwarded-for"
@@ -84,7 +83,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         if self._root_path:
-            scope = _below(self._root_path, scope)
+            scope = below(self._root_path, scope)
         found = [header for header in reversed(scope["headers"]) if header[0] in _HEADERS]
         headers: Headers = dict(found)  # the first of equal names counts
         with HttpCall(self, scope, headers, receive=receive, send=send) as call:
@@ -98,7 +97,7 @@ class Gate:
                 if scope["path"] not in _PROBES:
                     self.count(call)
                 call.check_declared_size()
-                await self._app(_as_get(scope) if scope["method"] == "HEAD" else scope, call.body(), call.send)
+                await self._app(as_get(scope) if scope["method"] == "HEAD" else scope, call.body(), call.send)
             except Exception as error:  # noqa: BLE001 - logged and answered
                 await call.fail(error)
             except asyncio.CancelledError:  # the server ends, and has waited long enough
@@ -285,14 +284,6 @@ def _check_certificate(scope: Scope) -> None:
         raise PermissionDenied("this server wants a client certificate; see MODELYARD_TLS_CLIENT_CA_FILE")
 
 
-def _below(root_path: str, scope: Scope) -> Scope:
-    """Return a request with the path below `root_path`; a proxy may have taken that off, or left it there."""
-    path: str = scope["path"]
-    if path != root_path and not path.startswith(root_path + "/"):
-        return scope
-    return {**scope, "path": path.removeprefix(root_path) or "/"}
-
-
 def _join_equal_names(headers: Headers, found: list[tuple[bytes, bytes]]) -> None:
     """Join lists that came in several headers. Raises InvalidRequest if a header that comes once came again."""
     for name in headers:
@@ -302,15 +293,6 @@ def _join_equal_names(headers: Headers, found: list[tuple[bytes, bytes]]) -> Non
             raise InvalidRequest(f"header {name.decode().title()} must be given once, got {got}")
         if name in _LISTS:
             headers[name] = b", ".join(values)
-
-
-def _as_get(scope: Scope) -> Scope:
-    """Route HEAD to GET (RFC 9110, 9.1): the head is the same, and the server leaves the body out.
-
-    A stream of events is left as it is: it ends with its job, and would hold the connection of a caller who asked for
-    the head alone.
-    """
-    return scope if _EVENTS.fullmatch(scope["path"]) else {**scope, "method": "GET"}
 
 
 @lru_cache(maxsize=256)

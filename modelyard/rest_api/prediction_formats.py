@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from modelyard.ml_core.desk import Answer
+from modelyard.ml_core.answering import Answer
 from modelyard.rest_api.formats import JSON
 from modelyard.schemas import ModelWarning, Prediction, Predictions
 from modelyard.tables.parts import free_name

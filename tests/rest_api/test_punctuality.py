@@ -149,6 +149,6 @@ def test_a_crowd_that_sends_a_byte_at_a_time_holds_nobody_up(
         heard = asyncio.run(crowd(url))
         wait_until(lambda: "connections closed" in caplog.text)
     assert {answer[9:12] for answer in heard} == {b"408", b""}
-    lines = [record for record in caplog.records if record.getMessage() != "POST /predict"]
-    assert len(lines) < 10
-    assert [record.facts["status"] for record in caplog.records if "status" in record.facts].count(408) <= 10  # type: ignore[attr-defined]
+    facts = [getattr(record, "facts", {}) for record in caplog.records if record.name == "modelyard.rest"]
+    assert sum(one.get("status") != 200 for one in facts) < MANY // 5  # ten and some in each of the test's minutes
+    assert sum(one.get("count", 1) for one in facts if one.get("status") != 200) > MANY // 2

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from modelyard.calls import Call, request_id
 from modelyard.errors import FormatNotGiven, ModelyardError
 from modelyard.identities import ANYONE, Identity
-from modelyard.ml_core.desk import SMALL_BYTES, Answer, Desk
+from modelyard.ml_core.answering import Answer
+from modelyard.ml_core.desk import SMALL_BYTES, Desk
 from modelyard.rest_api.express.asked import Ask, asked_at
 from modelyard.rest_api.express.gathering import GatheringProtocol
 from modelyard.rest_api.express.short_way import JUDGED, is_plain

@@ -14,7 +14,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from modelyard import calls
-from modelyard.ml_core.desk import SMALL_BYTES, Answer, Desk
+from modelyard.ml_core.answering import Answer
+from modelyard.ml_core.desk import SMALL_BYTES, Desk
 from modelyard.rest_api.express import cut_out
 from modelyard.rest_api.express.asked import asked_at
 from modelyard.rest_api.open_inference.inference import JSON_BYTES
