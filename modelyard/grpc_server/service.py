@@ -30,7 +30,6 @@ from modelyard.schemas import (
     PredictRequest,
     ResolvedDecision,
     RetrainRequest,
-    RotateRequest,
     TrainRequest,
     check_idempotency_key,
     parse,
@@ -257,8 +256,7 @@ class ModelService:
     async def rotate_key(self, call: RpcCall) -> pb.NewKey:
         """Rotate a key."""
         message = call.message()
-        asked = parse(RotateRequest, {"grace_s": message.grace_s})
-        return messages.write(pb.NewKey, await self._desk.ask(Yard.rotate_key, message.name, grace_s=asked.grace_s))
+        return messages.write(pb.NewKey, await self._desk.ask(Yard.rotate_key, message.name, grace_s=message.grace_s))
 
     async def list_audit(self, call: RpcCall) -> pb.ListAuditResponse:
         """List what was done and refused, newest first."""
