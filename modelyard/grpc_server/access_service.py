@@ -7,7 +7,7 @@ from modelyard.grpc_server.gate import RpcCall
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.ml_core.desk import Desk
 from modelyard.ml_core.yard import Yard
-from modelyard.schemas import DefaultAlias, KeyRequest, RotateRequest, parse
+from modelyard.schemas import DefaultAlias, KeyRequest, parse
 
 
 class AccessService:
@@ -66,8 +66,7 @@ class AccessService:
     async def rotate_key(self, call: RpcCall) -> pb.NewKey:
         """Rotate a key."""
         message = call.message()
-        asked = parse(RotateRequest, {"grace_s": message.grace_s})
-        return messages.write(pb.NewKey, await self._desk.ask(Yard.rotate_key, message.name, grace_s=asked.grace_s))
+        return messages.write(pb.NewKey, await self._desk.ask(Yard.rotate_key, message.name, grace_s=message.grace_s))
 
     async def whoami(self, call: RpcCall) -> pb.WhoamiResponse:
         """Say who calls."""

@@ -20,6 +20,7 @@ from google.rpc.status_pb2 import Status
 from modelyard import errors
 from modelyard.errors import FieldError, ModelyardError
 from modelyard.grpc_server.paths import read_path, write_path
+from modelyard.schemas import hide_keys
 from modelyard.schemas.showing import cut, presentable, valid_unicode
 
 DETAILS_KEY = "grpc-status-details-bin"
@@ -40,14 +41,15 @@ def status_code(error: ModelyardError) -> grpc.StatusCode:
 
 def to_status(error: ModelyardError, request_id: str, max_bytes: int = DEFAULT_ERROR_BYTES) -> Status:
     """Write an error as a google.rpc.Status of about `max_bytes` at most, its detail included."""
-    status = Status(code=Code.Value(error.code), message=cut(error.detail, max_bytes // 8))
+    status = Status(code=Code.Value(error.code), message=cut(hide_keys(error.detail), max_bytes // 8))
     info = ErrorInfo(reason=type(error).slug().replace("-", "_").upper(), domain=DOMAIN)
     room = max_bytes - _bytes_of_detail(status.message) - 300
     places = BadRequest()
     values: list[bytes] = []
     for wrong in error.errors:
-        value = orjson.dumps(presentable(wrong.value), default=repr)
-        violation = BadRequest.FieldViolation(field=write_path(wrong.loc), description=valid_unicode(wrong.message))
+        value = hide_keys(orjson.dumps(presentable(wrong.value), default=repr).decode()).encode()
+        description = hide_keys(valid_unicode(wrong.message))
+        violation = BadRequest.FieldViolation(field=write_path(wrong.loc), description=description)
         room -= violation.ByteSize() + 4 + len(value) + 1
         if room < 0:
             info.metadata["left_out"] = str(len(error.errors) - len(values))

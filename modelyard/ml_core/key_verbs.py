@@ -12,7 +12,7 @@ from modelyard.access.keys import StoredKey
 from modelyard.access.refusals import Refusals
 from modelyard.calls import Calls, verb
 from modelyard.errors import ModelyardError
-from modelyard.schemas import AuditPage, AuditQuery, KeyList, KeyRequest, NewKey, Whoami
+from modelyard.schemas import AuditPage, AuditQuery, KeyList, KeyRequest, NewKey, RotateRequest, Whoami, parse
 from modelyard.storage import AuditCollection, KeyCollection
 from modelyard.verbs import Verbs
 
@@ -49,7 +49,7 @@ class KeyVerbs(Verbs):
     @verb
     def rotate_key(self, name: str, *, grace_s: float = 0.0) -> NewKey:
         """Rotate a key. See `Verbs.rotate_key`."""
-        return self._keys.rotate(name, grace_s)
+        return self._keys.rotate(name, parse(RotateRequest, {"grace_s": grace_s}).grace_s)
 
     @verb
     def list_audit(self, query: AuditQuery | None = None) -> AuditPage:

@@ -8,6 +8,7 @@ import orjson
 
 from modelyard import errors
 from modelyard.errors import FieldError, ModelyardError
+from modelyard.schemas import hide_keys
 from modelyard.schemas.showing import presentable
 
 MEDIA_TYPE = "application/problem+json"
@@ -66,7 +67,8 @@ def to_problem(error: ModelyardError, request_id: str | None, status: int | None
             for wrong in error.errors
         ],
     }
-    return orjson.dumps(document, default=repr, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS)
+    options = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
+    return hide_keys(orjson.dumps(document, default=repr, option=options).decode()).encode()
 
 
 def from_problem(document: dict[str, Any]) -> ModelyardError:

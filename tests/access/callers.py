@@ -116,3 +116,12 @@ def role_callers(yard: Verbs) -> list[Caller]:
 def may(role: Role | None, needed: Role | None) -> bool:
     """Whether a role may do what needs another; None needs none."""
     return needed is None or (role is not None and ROLES.index(role) >= ROLES.index(needed))
+
+
+@dataclass(frozen=True)
+class Served:
+    """A yard's servers, and who calls them, by name."""
+
+    rest: str
+    grpc: str
+    callers: dict[str, Caller]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from modelyard.errors import FailedPrecondition
 from modelyard.schemas import (
+    AliasRequest,
     Decision,
     EvaluateRequest,
     Evaluation,
@@ -28,6 +30,7 @@ NEVER_ID = "01890000-0000-7000-8000-000000000000"
 NEVER_NAME = "secret-none"
 PATTERN = "churn*"
 TAG = "hidden-tag"
+ALIAS = "hidden-alias"
 SHARED_KEY = "the-same-idempotency-key"
 
 
@@ -49,7 +52,7 @@ class Foreign:
     @property
     def words(self) -> list[str]:
         """What a limited key may never read."""
-        return [FOREIGN, TAG, *self.models.values(), *self.jobs.values()]
+        return [FOREIGN, TAG, ALIAS, *self.models.values(), *self.jobs.values()]
 
 
 def order(name: str | None, **fields: Any) -> TrainRequest:
@@ -63,6 +66,7 @@ def live(yard: Verbs) -> Foreign:
     deleted = yard.retrain(RetrainRequest(model_id=FOREIGN, X=X, y=Y))
     gone = yard.train(order(FOREIGN))
     own = yard.train(order(OWN))
+    yard.set_alias(FOREIGN, ALIAS, AliasRequest(version=first.version))
     unnamed = yard.train(order(None))
     yard.update_model(first.model_id, UpdateRequest(description=f"see {FOREIGN}"))
     yard.set_decision(first.model_id, Decision.model_validate({"rule": "threshold", "class": "low", "threshold": 0.4}))
@@ -95,3 +99,21 @@ def end(yard: Verbs, job_id: str) -> None:
         yard.cancel_job(job_id)
     except FailedPrecondition:
         list(yard.watch_job(job_id))
+
+
+VERSIONS = ("", ":1", ":2", ":3", ":99", f"@{ALIAS}", "@none", "@latest")
+
+
+def pairs(foreign: Foreign) -> list[tuple[str, str, int]]:
+    """Return references to foreign models, each with one that means nothing, and the status of the answer to both."""
+    ids = [*foreign.models.values(), foreign.models["active"].upper()]
+    names = [(f"{FOREIGN}{version}", f"{NEVER_NAME}{version}", 403) for version in VERSIONS]
+    return [(model_id, NEVER_ID, 404) for model_id in ids] + names
+
+
+def masked(content: bytes, reference: str) -> bytes:
+    """Return an answer without the reference that was asked for."""
+    name = re.split("[:@]", reference)[0]
+    for word in (reference, reference.lower(), name):
+        content = content.replace(word.encode(), b"REF")
+    return content

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -13,7 +12,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
-from urllib.parse import urlsplit
 
 import grpc
 import httpx
@@ -288,36 +286,3 @@ def test_reflection_ends_with_the_next_question(yard: Yard, stub: Any, key: str,
     sent.send(asked)
     assert code_of(call) == f"UNAUTHENTICATED: {NOT_VALID}"
     sent.send(None)
-
-
-def test_a_connection_that_the_server_knows_shows_no_key_for_those_behind_it(
-    yard: Yard, addresses: dict[str, str], key: str
-) -> None:
-    """Requests on one connection, as a proxy sends those of many callers: each is judged by its own head."""
-    body = orjson.dumps({"model_id": "one", "X": X[:1]})
-    place = urlsplit(addresses["rest"])
-    shown = {"good": f"authorization: Bearer {key}\r\n", "none": ""}
-    for order_of_heads in (["good", "good", "good", "none"], ["none"], ["good", "none"]):
-        with ExitStack() as opened:
-            connection = opened.enter_context(socket.create_connection((str(place.hostname), int(place.port or 0))))
-            answers = opened.enter_context(connection.makefile("rb"))
-            for who in order_of_heads:
-                head = f"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n{shown[who]}\r\n"
-                connection.sendall(head.encode() + body)
-                assert read_answer(answers) == {"good": 200, "none": 401}[who]
-
-
-def read_answer(answers: Any) -> int:
-    status = int(answers.readline().split()[1])
-    length = 0
-    while (line := answers.readline().strip()) != b"":
-        name, _, value = line.partition(b":")
-        length = int(value) if name.lower() == b"content-length" else length
-    answers.read(length)
-    return status
-
-
-def test_head_is_for_those_who_may_get(addresses: dict[str, str], key: str) -> None:
-    url = f"{addresses['rest']}/models"
-    assert httpx.head(url).status_code == 401
-    assert httpx.head(url, headers={"authorization": f"Bearer {key}"}).status_code == 200

@@ -8,18 +8,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import grpc
 import httpx
 import orjson
 import pytest
-from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.message_factory import GetMessageClass
 
-from modelyard.grpc_server.pb import modelyard_pb2 as pb
-from modelyard.grpc_server.server import SERVICE
-from tests.access.foreign import FOREIGN, NEVER_ID, NEVER_NAME, OWN, UNNAMED, Foreign, X, Y
-from tests.access.test_walk import ROUTES
-from tests.waiting import PATIENCE_S
+from tests.access.foreign import FOREIGN, NEVER_ID, NEVER_NAME, OWN, UNNAMED, Foreign, X, Y, masked, pairs
+from tests.access.who_may import ROUTES
 
 CSV = "age,job,label\n" + "".join(f"{row['age']},{row['job']},{label}\n" for row, label in zip(X, Y, strict=True))
 
@@ -70,13 +64,6 @@ def test_each_route_that_may_name_a_model_is_asked() -> None:
     assert not [route for route in others if re.match(r"\w+ /(models|predict|explain|train|retrain|evaluate)", route)]
 
 
-def pairs(foreign: Foreign) -> list[tuple[str, str, int]]:
-    """Return references to foreign models, each with one that means nothing, and the status of the answer to both."""
-    ids = [*foreign.models.values(), foreign.models["active"].upper()]
-    names = [(f"{FOREIGN}{version}", f"{NEVER_NAME}{version}", 403) for version in ("", ":1", ":2", ":3", ":99")]
-    return [(model_id, NEVER_ID, 404) for model_id in ids] + names
-
-
 def ask(http: httpx.Client, route: str, reference: str) -> tuple[int, list[tuple[str, str]], bytes]:
     """Return status, headers and body with the reference left out."""
     method, path = route.split(" ")
@@ -90,13 +77,6 @@ def ask(http: httpx.Client, route: str, reference: str) -> tuple[int, list[tuple
     answer = http.request(method, path.replace("{reference}", reference), **options)
     known = [header for header in answer.headers.items() if header[0] not in ("date", "content-length")]
     return answer.status_code, known, masked(answer.content, reference)
-
-
-def masked(content: bytes, reference: str) -> bytes:
-    name = reference.partition(":")[0]
-    for word in (reference, reference.lower(), name):
-        content = content.replace(word.encode(), b"REF")
-    return content
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if takes_reference(route)])
@@ -185,80 +165,6 @@ def test_a_limited_key_trains_under_its_own_names_alone(http: httpx.Client, name
     assert answer.status_code == 403
     wanted = "a model without a name" if name is None else f"models named {name!r}"
     assert answer.json()["detail"] == f"key 'limited' may not use {wanted}; it is limited to: churn*"
-
-
-def messages_about(method: MethodDescriptor, reference: str) -> list[bytes] | None:
-    """Return what a caller of a method sends who means a model, None if the method takes no reference."""
-    rows = pb.Table(rows=pb.Rows(names=["age", "job"], rows=[row_of(row) for row in X]))
-    labels = [pb.Value(string_value=label) for label in Y]
-    message: Any = GetMessageClass(method.input_type)()
-    fields = method.input_type.fields_by_name
-    if method.name == "PredictStream":
-        header = pb.PredictStreamRequest(predict=pb.PredictRequest(model_id=reference))
-        return [header.SerializeToString(), pb.PredictStreamRequest(chunk=rows).SerializeToString()]
-    if method.name == "TrainStream":
-        chunk = pb.TrainStreamRequest(chunk=pb.TrainChunk(X=rows, y=labels))
-        first = pb.TrainStreamRequest(retrain=pb.RetrainRequest(model_id=reference))
-        return [first.SerializeToString(), chunk.SerializeToString()]
-    if "model_ids" in fields:
-        message.model_ids.extend([OWN, reference])
-    elif "model_id" in fields:
-        message.model_id = reference
-    else:
-        return None
-    if "X" in fields:
-        message.X.CopyFrom(rows)
-    if "y" in fields:
-        message.y.extend(labels)
-    if "decision" in fields and method.name == "SetDecision":
-        message.decision.rule = "most_probable"
-    return [message.SerializeToString()]
-
-
-def row_of(row: dict[str, Any]) -> pb.Row:
-    return pb.Row(values=[pb.Value(int64_value=row["age"]), pb.Value(string_value=row["job"])])
-
-
-def call(target: str, key: str, method: MethodDescriptor, sent: list[bytes], hidden: str) -> tuple[str, bytes]:
-    """Return the code of a call, and all that was said, with the reference left out."""
-    metadata = (("authorization", f"Bearer {key}"), ("x-request-id", "the-same"))
-    with grpc.insecure_channel(target) as channel:
-        under_way = channel.stream_stream(f"/{SERVICE.full_name}/{method.name}")(
-            iter(sent), metadata=metadata, timeout=PATIENCE_S
-        )
-        try:
-            answers = b"".join(under_way)
-        except grpc.RpcError:
-            answers = b""
-        said = answers + under_way.details().encode() + repr(under_way.trailing_metadata()).encode()
-        return under_way.code().name, masked(said, hidden)
-
-
-@pytest.mark.parametrize("method", list(SERVICE.methods), ids=lambda method: method.name)
-def test_grpc_says_of_a_foreign_model_what_it_says_of_none(
-    target: str, foreign: Foreign, method: MethodDescriptor
-) -> None:
-    if messages_about(method, "") is None:
-        assert not {"model_id", "reference"} & set(method.input_type.fields_by_name)
-        return
-    for reference, nothing, status in pairs(foreign):
-        sent, other = messages_about(method, reference), messages_about(method, nothing)
-        assert sent is not None
-        assert other is not None
-        heard = call(target, foreign.limited, method, sent, reference)
-        assert heard == call(target, foreign.limited, method, other, nothing)
-        assert heard[0] == {404: "NOT_FOUND", 403: "PERMISSION_DENIED"}[status]
-
-
-@pytest.mark.parametrize("name", ["GetJob", "CancelJob", "WatchJob"])
-def test_grpc_says_of_a_foreign_job_what_it_says_of_none(target: str, foreign: Foreign, name: str) -> None:
-    method = SERVICE.methods_by_name[name]
-    kind = GetMessageClass(method.input_type)
-    for job_id in foreign.jobs.values():
-        asked = (job_id, NEVER_ID)
-        heard = [call(target, foreign.limited, method, [kind(job_id=one).SerializeToString()], one) for one in asked]
-        assert heard[0] == heard[1]
-        assert heard[0][0] == "NOT_FOUND"
 
 
 def test_foreign_models_are_as_they_were(url: str, foreign: Foreign) -> None:
