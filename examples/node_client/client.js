@@ -1,5 +1,6 @@
 // Train a model, predict with it and read an error, over gRPC: node client.js [host:port]
 // Over TLS with MODELYARD_CA_FILE in the environment, showing a certificate with MODELYARD_CLIENT_CERT_FILE and …_KEY_FILE.
+// A server that asks for keys is shown the one in MODELYARD_KEY.
 // The messages and calls come from the proto itself, which documents them; nothing is generated.
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -14,10 +15,13 @@ const PROTO =
 const definition = protoLoader.loadSync(PROTO, { keepCase: true, longs: Number, enums: String, oneofs: true });
 const { ModelService } = grpc.loadPackageDefinition(definition).modelyard.v1;
 
+const shown = new grpc.Metadata();
+if (process.env.MODELYARD_KEY) shown.set("authorization", `Bearer ${process.env.MODELYARD_KEY}`);
+
 /** Call a method of the service and wait for its answer. */
 function call(client, method, request) {
   return new Promise((resolve, reject) =>
-    client[method](request, (error, answer) => (error ? reject(error) : resolve(answer))),
+    client[method](request, shown, (error, answer) => (error ? reject(error) : resolve(answer))),
   );
 }
 
