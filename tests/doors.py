@@ -170,7 +170,8 @@ def serving(command: list[str], folder: Path, **settings: str) -> Iterator[subpr
 
 def wait_until_healthy(url: str, path: str = "/health/live") -> None:
     """Wait for the first answer of a server that speaks HTTP: REST, or with its `path` the dashboard."""
-    wait_until(lambda: _is_healthy(url + path))
+    with httpx.Client() as client:  # one, because to make another takes longer than to ask
+        wait_until(lambda: _is_healthy(client, url + path))
 
 
 def wait_until_listening(host: str, port: int) -> None:
@@ -186,8 +187,8 @@ def _is_listening(host: str, port: int) -> bool:
         return False
 
 
-def _is_healthy(url: str) -> bool:
+def _is_healthy(client: httpx.Client, url: str) -> bool:
     try:
-        return httpx.get(url).is_success
+        return client.get(url).is_success
     except httpx.HTTPError:
         return False

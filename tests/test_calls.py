@@ -68,15 +68,18 @@ def test_a_verb_of_the_core_is_one_call_by_local_and_needs_no_line(
     assert not caplog.records
 
 
-def rest(yard: Yard, method: str, path: str, *, express: bool = True, **options: Any) -> httpx.Response:
-    app = create_app(Desk(yard), Settings(rest_express=express))
+@pytest.fixture(scope="module")
+def rest(yard: Yard) -> Iterator[Callable[..., httpx.Response]]:
+    """Ask the REST door, with its quick ways or without."""
+    apps = {express: create_app(Desk(yard), Settings(rest_express=express)) for express in (True, False)}
 
-    async def send() -> httpx.Response:
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async def send(method: str, path: str, express: bool, **options: Any) -> httpx.Response:
+        transport = httpx.ASGITransport(apps[express], raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.request(method, path, **options)
 
-    return asyncio.run(send())
+    with asyncio.Runner() as loop:
+        yield lambda method, path, *, express=True, **options: loop.run(send(method, path, express, **options))
 
 
 @pytest.mark.parametrize(
@@ -107,9 +110,9 @@ def rest(yard: Yard, method: str, path: str, *, express: bool = True, **options:
     ],
 )
 def test_a_request_is_one_call_of_its_verb(
-    yard: Yard, told: list[Call], *, method: str, path: str, verb: str, code: str
+    rest: Callable[..., httpx.Response], told: list[Call], *, method: str, path: str, verb: str, code: str
 ) -> None:
-    answer = rest(yard, method, path)
+    answer = rest(method, path)
     assert ends(told) == [("rest", verb, code)]
     assert told[0].facts["status"] == answer.status_code
     assert told[0].request_id == answer.headers["x-request-id"]
@@ -117,8 +120,10 @@ def test_a_request_is_one_call_of_its_verb(
 
 
 @pytest.mark.parametrize("express", [True, False])
-def test_a_prediction_says_what_was_found_out(yard: Yard, told: list[Call], express: bool) -> None:
-    answer = rest(yard, "POST", "/predict", express=express, content=BODY)
+def test_a_prediction_says_what_was_found_out(
+    rest: Callable[..., httpx.Response], told: list[Call], express: bool
+) -> None:
+    answer = rest("POST", "/predict", express=express, content=BODY)
     assert ends(told) == [("rest", "predict", "OK")]
     facts = {"model_class": "logistic_regression", "rows": 2, "bytes_in": len(BODY), "bytes_out": len(answer.content)}
     assert facts.items() <= told[0].facts.items()
@@ -127,6 +132,7 @@ def test_a_prediction_says_what_was_found_out(yard: Yard, told: list[Call], expr
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/models/one"), ("POST", "/predict")])
 def test_what_is_not_ours_goes_to_the_log_and_not_to_the_caller(
+    rest: Callable[..., httpx.Response],
     yard: Yard,
     told: list[Call],
     monkeypatch: pytest.MonkeyPatch,
@@ -140,7 +146,7 @@ def test_what_is_not_ours_goes_to_the_log_and_not_to_the_caller(
 
     monkeypatch.setattr(yard._store, "get", fail)
     monkeypatch.setattr(yard.loaded, "get_loaded", fail)
-    answer = rest(yard, method, path, content=BODY)
+    answer = rest(method, path, content=BODY)
     assert (answer.status_code, answer.json()["detail"]) == (500, calls.UNEXPECTED)
     assert answer.json()["type"] == "urn:modelyard:error:internal"
     assert ends(told)[0][2] == "INTERNAL"

@@ -37,7 +37,10 @@ class Doors:
 
 @pytest.fixture(scope="module")
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
-    """The core, a REST server with and one without its quick ways, and a gRPC server, all on one folder."""
+    """The core, a REST server with and one without its quick ways, and a gRPC server, all on one folder.
+
+    The server with the quick ways is a process of its own; the others are cores of their own in this one.
+    """
     folder = tmp_path_factory.mktemp("served") / "models_storage"
     with ExitStack() as stack:
         core = stack.enter_context(doors.core(folder))
@@ -45,9 +48,12 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
         core.train(
             TrainRequest(model_class_key="catboost_classifier", X=X, y=Y, name="trees", hyperparams={"iterations": 10})
         )
-        urls = [stack.enter_context(doors.rest_server(folder, MODELYARD_REST_EXPRESS=on)) for on in ("true", "false")]
+        urls = [
+            stack.enter_context(doors.rest_server(folder)),
+            stack.enter_context(doors.rest_thread(folder, rest_express=False)),
+        ]
         quick, plain = (stack.enter_context(httpx.Client(base_url=url, timeout=60)) for url in urls)
-        yield Doors(core, quick, plain, stack.enter_context(doors.grpc_server(folder)))
+        yield Doors(core, quick, plain, stack.enter_context(doors.grpc_thread(folder)))
 
 
 def ask(http: httpx.Client, rows: list[list[float]], **fields: Any) -> Any:

@@ -16,9 +16,13 @@ Found = TypeVar("Found")
 
 
 def wait_until(find: Callable[[], Found | None]) -> Found:
-    """Wait until something is found (anything true), and return it."""
-    deadline = time.monotonic() + PATIENCE_S
+    """Wait until something is found (anything true), and return it.
+
+    The longer it takes, the less often it looks, so that looking takes little from what is waited for.
+    """
+    began = time.monotonic()
     while not (found := find()):
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.02)
+        waited = time.monotonic() - began
+        assert waited < PATIENCE_S, "it never happened"
+        time.sleep(min(max(waited / 10, 0.005), 0.2))
     return found

@@ -7,16 +7,15 @@ from typing import Any
 
 import orjson
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from modelyard.cli.app import app
 from modelyard.schemas import KeyRequest
-from tests import doors
+from tests import command_line, doors
 from tests.storage_drafts import add_model, new_model, open_store
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["audit", *map(str, arguments)])
+    return command_line.run("audit", *arguments)
 
 
 def document(result: Result) -> Any:
@@ -142,7 +141,7 @@ def test_what_a_yard_with_a_key_writes_is_signed(storage_dir: Path, key_file: Pa
 
 
 def test_a_model_that_is_signed_later_is_an_entry(filled: Path, key_file: Path) -> None:
-    signed = CliRunner().invoke(app, ["sign", "churn:1", "--yes", "--storage", str(filled)])
+    signed = command_line.run("sign", "churn:1", "--yes", "--storage", filled)
     assert signed.exit_code == 0
     (entry,) = document(run("--verb", "sign", "--json", "--storage", filled))["entries"]
     assert entry["what"]["model"] == "churn:1"

@@ -7,18 +7,13 @@ from pathlib import Path
 import orjson
 import polars as pl
 import pytest
-from typer.testing import CliRunner, Result
 
-from modelyard.cli.app import app
 from modelyard.schemas import TableCheck
 from modelyard.storage import ModelRecord
+from tests.command_line import run
 from tests.storage_drafts import add_model, new_model, open_store
 
 ROWS = 60
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [*map(str, arguments)])
 
 
 @pytest.fixture

@@ -13,16 +13,14 @@ from typing import Any
 
 import polars as pl
 import pytest
-from typer.testing import CliRunner
 
 from modelyard.cli import exits, screen
-from modelyard.cli.app import app
 from modelyard.cli.files import write_whole
 from modelyard.cli.texts import pairs, typed
 from modelyard.errors import FieldError, InvalidRequest, ModelyardError, NoYard
 from modelyard.ml_core.yard import Yard
 from modelyard.models_registry import describe, model_classes
-from tests import doors
+from tests import command_line, doors
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ Run = Callable[..., Answer]
 
 
 def run(*arguments: object) -> Answer:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    result = command_line.run(*arguments)
     return Answer(result.exit_code, result.stdout, result.stderr)
 
 

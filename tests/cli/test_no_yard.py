@@ -9,7 +9,6 @@ from pathlib import Path
 import orjson
 import pytest
 import typer
-from typer.testing import CliRunner, Result
 
 from modelyard.bootstrap import build
 from modelyard.cli.app import app
@@ -17,6 +16,7 @@ from modelyard.errors import DataLoss, NoYard
 from modelyard.settings import Settings
 from modelyard.storage import ModelRecord
 from modelyard.storage.folder import Folder
+from tests.command_line import run
 from tests.storage_drafts import add_model, new_model, open_store
 
 MAKING = {"train", "up", "rest", "grpc", "backup load", "keys create"}
@@ -60,10 +60,6 @@ READING = {
     "tracking retry": (),
 }
 """What a command line needs behind the commands that make no yard."""
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [*map(str, arguments)])
 
 
 def files_below(folder: Path) -> dict[str, bytes | None]:

@@ -16,12 +16,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from typer.testing import CliRunner, Result
 
 import modelyard
-from modelyard.cli.app import app
 from modelyard.errors import ModelNotFound
 from tests import doors
+from tests.command_line import run
 from tests.processes import descendants, wait_until_gone
 from tests.waiting import PATIENCE_S, wait_until
 
@@ -63,9 +62,6 @@ def test_tables_come_by_standard_input_too(small: Path, tmp_path: Path, monkeypa
         done = subprocess.run(command, input=table, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
-
-    def run(*arguments: object, given: str = "") -> Result:
-        return CliRunner().invoke(app, [*map(str, arguments)], input=given)
 
     monkeypatch.chdir(tmp_path)
     doors.keep_fork_server()

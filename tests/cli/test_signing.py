@@ -8,10 +8,10 @@ from pathlib import Path
 import orjson
 import pytest
 import typer
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from modelyard.cli.app import app
 from modelyard.storage import ModelRecord
+from tests import command_line
 from tests.storage_drafts import add_model, new_model, open_store
 
 
@@ -31,7 +31,7 @@ def record(storage_dir: Path) -> ModelRecord:
 
 
 def run(storage_dir: Path, *arguments: str) -> Result:
-    return CliRunner().invoke(app, [*arguments, "--storage", str(storage_dir)])
+    return command_line.run(*arguments, "--storage", storage_dir)
 
 
 def unsigned(storage_dir: Path) -> int:

@@ -7,15 +7,15 @@ from typing import Any
 
 import orjson
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from modelyard.cli.app import app
 from modelyard.storage import ModelRecord
+from tests import command_line
 from tests.storage_drafts import add_model, new_model, open_store
 
 
 def run(storage_dir: Path, *arguments: object) -> Result:
-    return CliRunner().invoke(app, [*map(str, arguments), "--storage", str(storage_dir)])
+    return command_line.run(*arguments, "--storage", storage_dir)
 
 
 def document(result: Result) -> Any:

@@ -12,7 +12,7 @@ from tests import doors
 def test_a_table_in_chunks_has_all_its_ids(tmp_path: Path) -> None:
     X = [{"key": [f"{row:04d}", row, None][row % 3], "size": row % 50} for row in range(600)]
     y = ["yes" if row["size"] > 20 else "no" for row in X]  # type: ignore[operator]
-    with doors.grpc_server(tmp_path / "models_storage") as target, GrpcClient(target, chunk_mb=0.005) as client:
+    with doors.grpc_thread(tmp_path / "models_storage") as target, GrpcClient(target, chunk_mb=0.005) as client:
         request = TrainRequest(model_class_key="logistic_regression", X=X, y=y, evaluation=Evaluation(method="none"))
         model = client.train(request.model_copy(update={"column_roles": {"key": "id"}, "name": "streamed"}))
         assert model.column_roles == {"key": "id"}

@@ -13,11 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 from streamlit.testing.v1 import AppTest
-from typer.testing import CliRunner, Result
 
 import modelyard
 from modelyard.bootstrap import build
-from modelyard.cli.app import app
 from modelyard.grpc_server.client import GrpcClient
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import Evaluation, Health, ModelMetadata, TrainRequest
@@ -25,6 +23,7 @@ from modelyard.settings import Settings
 from modelyard.verbs import Verbs
 from tests import clearml_double
 from tests.clearml_double import Double
+from tests.command_line import run
 from tests.data.freeze import LABELS, ROWS
 from tests.doors import (
     free_port,
@@ -225,10 +224,6 @@ def test_a_server_does_not_wait_for_a_frozen_clearml_to_end(clearml: Double, sto
         server.terminate()
         assert server.wait(PATIENCE_S) == 0
         assert not children_who_push(server.pid)
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, arguments)
 
 
 def test_a_cut_off_training_in_a_terminal_is_told_by_the_next_server(

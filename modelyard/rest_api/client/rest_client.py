@@ -205,7 +205,7 @@ def _opened(url: httpx.URL, headers: dict[str, str], trust: Trust, timeout_s: fl
         headers = {**headers, "Accept-Encoding": "identity"}
     try:
         client = httpx.Client(
-            base_url=url, headers=headers, verify=_context(trust), timeout=httpx.Timeout(timeout_s, connect=5.0)
+            base_url=url, headers=headers, verify=_context(url, trust), timeout=httpx.Timeout(timeout_s, connect=5.0)
         )
     except (ImportError, ValueError) as error:  # as httpx says it of SOCKS, and of what it does not know
         names = "ALL_PROXY, HTTP_PROXY or HTTPS_PROXY"
@@ -215,7 +215,9 @@ def _opened(url: httpx.URL, headers: dict[str, str], trust: Trust, timeout_s: fl
     return client
 
 
-def _context(trust: Trust) -> ssl.SSLContext | bool:
+def _context(url: httpx.URL, trust: Trust) -> ssl.SSLContext | bool:
+    if url.scheme != "https":  # an empty one, because the usual certificates take 25 ms to read
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if trust == USUAL:
         return True
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if trust.ca_file else httpx.create_ssl_context()
