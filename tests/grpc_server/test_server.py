@@ -103,7 +103,9 @@ def failure(channel: Any, method: Any, requests: Any, **options: Any) -> Any:
 
 def fitting_requests(method: Any) -> list[bytes]:
     """Return requests that come as far as the core."""
-    values = {"model_id": "small", "job_id": "01", "model_class_key": "logistic_regression"}
+    values: dict[str, Any] = {"model_id": "small", "job_id": "01", "model_class_key": "logistic_regression"}
+    if method.name in {"CreateKey", "SetAlias", "DeleteAlias", "GetAliasHistory"}:
+        values |= {"name": "small", "alias": "live", "version": 1, "role": "reader"}
     if method.containing_service is inference.DESCRIPTOR:
         return [fitting_inference_request(method)]
     table = pb.Table(rows=pb.Rows(rows=[pb.Row(values=[pb.Value(double_value=1.0)])]))
@@ -123,12 +125,6 @@ def fitting_requests(method: Any) -> list[bytes]:
         request.X.CopyFrom(table)
     if method.name == "Evaluate":
         request.model_ids.append("small")
-    if method.name == "CreateKey":
-        request.name, request.role = "crm", "reader"
-    if method.name in {"SetAlias", "DeleteAlias", "GetAliasHistory"}:
-        request.name, request.alias = "small", "live"
-    if method.name == "SetAlias":
-        request.version = 1
     if method.name == "SetDecision":
         request.decision.rule = "most_probable"
     return [request.SerializeToString()]
