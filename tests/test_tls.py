@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from modelyard.access.keys import new_key
 from modelyard.access.tls import certificate_files
 from modelyard.cli.servers import doors_of_dashboard
 from modelyard.connection import connect
+from modelyard.dashboard.doors import DOOR_NAMES
 from modelyard.errors import ModelyardError, PermissionDenied, Unavailable
 from modelyard.grpc_server import server as grpc_door
 from modelyard.rest_api import tls as rest_tls
@@ -184,6 +186,7 @@ def test_the_dashboard_knows_the_servers_beside_it_whatever_their_certificate_is
     ):
         settings = read_settings(**made.settings(), rest_port=port_of(rest), grpc_port=int(grpc.split(":")[1]))
         found = doors_of_dashboard(settings, certificate_files(settings))
-        for url in (found.rest_url, found.grpc_target):
-            with connect(url, ca_file=found.ca_file, server_name=found.server_name) as yard:
+        for name in DOOR_NAMES:
+            assert found.client(name).health().status == "ok"
+            with found.client_with(new_key(), name) as yard:
                 assert yard.health().status == "ok"
