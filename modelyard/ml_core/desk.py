@@ -130,14 +130,15 @@ class Desk:
         """
         call.ask("predict")
         began = perf_counter()
-        request = read()
+        with calls.on_behalf_of(call):  # it may look at a model
+            request = read()
         read_at = perf_counter()
 
         def tell(found: Predictions | Exception | None) -> None:
             answer = None
             if isinstance(found, Predictions):
                 call.facts["rows"] = len(found.predictions)
-                with suppress(Exception):  # `predict` meets it again
+                with suppress(Exception), calls.on_behalf_of(call):  # `predict` meets it again
                     answer = written(found, write, began, read_at)
             told(answer)
 

@@ -60,6 +60,22 @@ def test_who_sees_all_and_who_sees_little_share_no_look_up_in_a_turn_of_the_serv
         assert asyncio.run(rush()) == [200, 403] * 40
 
 
+def test_who_is_refused_together_with_others_reads_no_name_but_their_own(url: str, foreign: Foreign) -> None:
+    """Two keys with the same limits ask for one foreign model at a time."""
+    keys = {"limited": foreign.limited, "asks": foreign.predictor}
+
+    async def ask(client: httpx.AsyncClient, name: str) -> bool:
+        headers = {"authorization": f"Bearer {keys[name]}"}
+        answer = await client.post("/predict", json={"model_id": FOREIGN, "X": X[:1]}, headers=headers)
+        return answer.json()["detail"].startswith(f"key '{name}' may not")
+
+    async def rush() -> list[bool]:
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client:
+            return await asyncio.gather(*(ask(client, name) for name in [*keys] * 40))
+
+    assert asyncio.run(rush()) == [True] * 80
+
+
 def test_an_idempotency_key_that_others_have_used_is_new_to_a_limited_key(limited: Verbs, foreign: Foreign) -> None:
     key = f"{SHARED_KEY}-{type(limited).__name__}"
     with pytest.raises(PermissionDenied):
@@ -150,7 +166,7 @@ def test_a_pattern_of_other_characters_is_refused_with_what_is_allowed(pattern: 
         KeyRequest(name="one", role="reader", models=[pattern])
 
 
-@pytest.mark.parametrize("reference", ["churn-1@live", "*", "churn*", "../churn-1", "churn-1:0", "a" * 101])
+@pytest.mark.parametrize("reference", ["churn-1@Live", "*", "churn*", "../churn-1", "churn-1:0", "a" * 101])
 def test_what_is_no_reference_is_told_so_before_anybody_is_asked(limited: Verbs, reference: str) -> None:
     with pytest.raises(InvalidRequest):
         limited.get_model(reference)
