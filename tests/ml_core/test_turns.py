@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from modelyard import calls
+from modelyard.calls import Call
 from modelyard.errors import InvalidRequest, InvalidTable, ModelNotFound
 from modelyard.ml_core.desk import Desk
 from modelyard.ml_core.yard import Yard
@@ -119,3 +121,28 @@ def test_a_model_that_was_deleted_does_not_answer_in_the_same_turn(yard: Yard) -
     assert together(Desk(yard), asked) == [yard.predict(asked)]
     assert [type(found) for found in asyncio.run(run())] == [ModelNotFound]
     yard.restore("two:1")
+
+
+def test_what_a_door_reads_and_writes_at_once_is_done_for_its_caller(yard: Yard) -> None:
+    """To read a request may take a look at its model."""
+    request = PredictRequest(model_id="one", X=X[:1])
+    seen: list[Call | None] = []
+
+    def read() -> PredictRequest:
+        seen.append(calls.under_way())
+        return request
+
+    def write(found: Predictions) -> Predictions:
+        seen.append(calls.under_way())
+        return found
+
+    async def run(desk: Desk, asked: list[Call]) -> list[Any]:
+        found = [asyncio.get_running_loop().create_future() for _ in asked]
+        for call, future in zip(asked, found, strict=True):
+            desk.predict_soon(call, read, write, future.set_result)
+        return [answer.content for answer in await asyncio.gather(*found)]
+
+    asked = [Call(yard.calls, "rest", "POST /predict", request_id=str(i)) for i in range(2)]
+    yard.loaded.get("one")
+    assert asyncio.run(run(Desk(yard), asked)) == [yard.predict(request)] * 2
+    assert seen == asked * 2
