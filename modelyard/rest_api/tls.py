@@ -60,6 +60,7 @@ class _Uncertified:
         self._gate = gate
         self._of_this_machine = of_this_machine
         self.calls = gate.calls
+        self.request_timeout_s = gate.request_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._gate({**scope, WITHOUT_CERTIFICATE: self._of_this_machine}, receive, send)

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -57,6 +58,19 @@ def test_without_a_certificate_only_health_is_told_and_on_this_machine(wanting: 
             assert "wants a client certificate" in refused.json()["detail"]
         for path, status in (("/health", 200), ("/health/ready", 200), ("/models", 403), ("/docs", 403), ("/nix", 403)):
             assert http.get(path).status_code == status, path
+
+
+def test_who_shows_no_certificate_is_not_waited_for_any_longer(tmp_path: Path, made: Made, ca: Authority) -> None:
+    async def stop_within_a_head(url: str) -> bytes:
+        there, context = urlsplit(url), ssl.create_default_context(cafile=str(ca.cert))
+        reader, writer = await asyncio.open_connection(there.hostname, there.port, ssl=context)
+        writer.write(b"GET /health HTTP/1.1\r\nHost:")
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+    with doors.rest_thread(tmp_path / "yard", request_timeout_s=0.3, **made.settings(ca)) as url:
+        assert b"was not there within 0.3 s" in asyncio.run(stop_within_a_head(url))
 
 
 class _Connection(asyncio.Transport):
