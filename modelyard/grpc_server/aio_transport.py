@@ -53,12 +53,14 @@ class AioCall:
             message = await self._context.read()
         return None if message is grpc.aio.EOF else message
 
-    async def hear(self) -> None:
-        """Wait for the one request message."""
-        try:
-            self.message = await self.read() or b""
-        except TimeoutError:
-            self.late = True
+    async def hear(self, method: Method) -> None:
+        """Wait for the one request message, if the method hears this caller."""
+        self.late = not method.hears(self)
+        if not self.late:
+            try:
+                self.message = await self.read() or b""
+            except TimeoutError:
+                self.late = True
 
     async def write(self, answer: bytes) -> None:
         """Send one of several answers; waits if the caller does not keep up."""
@@ -143,7 +145,7 @@ class AioServer:
         self._count(+1 if method.waited_for else 0)
         try:
             if not method.client_streaming:
-                await call.hear()
+                await call.hear(method)
             if call.late or method.at_once is None or not method.at_once(call):
                 await method.behave(call)
             await call.finish()

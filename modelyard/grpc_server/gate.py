@@ -20,7 +20,7 @@ from modelyard.access.addresses import address_of
 from modelyard.access.guard import Guard
 from modelyard.access.limits import Rate
 from modelyard.calls import Call, Calls, request_id
-from modelyard.errors import InvalidRequest, PayloadTooLarge, RequestTimedOut, Unavailable
+from modelyard.errors import InvalidRequest, ModelyardError, PayloadTooLarge, RequestTimedOut, Unavailable
 from modelyard.grpc_server import faults
 from modelyard.grpc_server.wire import Metadata, Method, Trailers, WireCall
 from modelyard.identities import Identity
@@ -90,7 +90,7 @@ class RpcCall(Call):
 
     @property
     def is_late(self) -> bool:
-        """Whether the one request message has not come in time."""
+        """Whether the one request message has not come in time, or was not waited for."""
         return self._wire.late
 
     @property
@@ -210,7 +210,10 @@ class Gate:
                     call.refuse(error)
             return wire.ended
 
-        return Method(run, described.client_streaming, None if at_once is None else run_at_once)
+        def hears(wire: WireCall) -> bool:
+            return self._may(wire, verb)
+
+        return Method(run, described.client_streaming, None if at_once is None else run_at_once, hears)
 
     def check_size(self, size: int) -> None:
         """Refuse a message over the limit."""
@@ -238,24 +241,36 @@ class Gate:
 
     def identify(self, metadata: Metadata, address: str) -> Identity:
         """Return who calls. Raises Unauthenticated for a key that is not valid, TooManyRequests for many of them."""
-        shown = [value for name, value in metadata if name == "authorization"]
-        if len(shown) > 1:
-            raise InvalidRequest(f"metadata 'authorization' must be given once, got {len(shown)} of them")
-        return self._guard.identify(str(shown[0]) if shown else None, address)
+        return self._guard.identify(_shown_key(metadata), address)
 
     def check_reflecting(self, wire: WireCall) -> None:
         """Refuse reflection to a caller without a key, if keys are asked for."""
         self.identify(wire.metadata, self.address_of(wire)).require("reflection")
 
+    def _may(self, wire: WireCall, verb: str) -> bool:
+        """Whether a caller may use a verb. Nothing is counted, because `_let_in` says why not."""
+        try:
+            who = self._guard.recognize(_shown_key(wire.metadata))
+        except ModelyardError:
+            return False
+        return who is not None and who.may(verb)
+
     def _let_in(self, call: RpcCall, verb: str) -> None:
         if self._closed:
             raise Unavailable("the server is shutting down")
-        if call.is_late:
-            raise self.too_late()
         call.identity = self.identify(call.wire_metadata, call.address)
         if self._rate is not None and call.title not in _PROBES:
             self._rate.take(call)
         call.check_may(verb)
+        if call.is_late:
+            raise self.too_late()
+
+
+def _shown_key(metadata: Metadata) -> str | None:
+    shown = [value for name, value in metadata if name == "authorization"]
+    if len(shown) > 1:
+        raise InvalidRequest(f"metadata 'authorization' must be given once, got {len(shown)} of them")
+    return str(shown[0]) if shown else None
 
 
 @lru_cache(maxsize=1024)

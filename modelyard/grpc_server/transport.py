@@ -73,12 +73,14 @@ class ServerCall:
         """Begin, with the one request message if there is one."""
         if self.method.client_streaming:
             self._go_on()
+        elif not self.method.hears(self):
+            self.refuse_unheard()
         else:
             self._server.unheard[self] = time.monotonic()
             self._core.start_server_batch((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), self._heard)
 
-    def refuse_late(self) -> None:
-        """Go on without the message, which has not come in time."""
+    def refuse_unheard(self) -> None:
+        """Go on without the message, which has not come in time, or is not to be read."""
         self.late = True
         self._go_on()
 
@@ -264,7 +266,7 @@ class Server:
             if left_s > 0:
                 return left_s
             del self.unheard[oldest]
-            oldest.refuse_late()
+            oldest.refuse_unheard()
         return self.request_timeout_s
 
     def _request(self) -> None:

@@ -37,7 +37,7 @@ class WireCall(Protocol):
     metadata: Metadata
 
     late: bool
-    """Whether the one request message was not there in time; the call is to be refused then."""
+    """Whether the one request message was not there in time, or not waited for; the call is to be refused then."""
 
     @property
     def peer(self) -> str:
@@ -77,6 +77,9 @@ class Method:
 
     at_once: Callable[[WireCall], bool] | None = None
     """Answers a call where it is heard, within a moment. Returns False to leave it, untouched, to `behave`."""
+
+    hears: Callable[[WireCall], bool] = lambda _: True
+    """Whether the one request message of a call is read; of a caller who may not call it would only take memory."""
 
     waited_for: bool = True
     """Whether a server that is to end waits for these calls."""

@@ -17,7 +17,7 @@ from modelyard.errors import RequestTimedOut
 from modelyard.grpc_server import faults
 from modelyard.grpc_server.client import GrpcClient
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
-from modelyard.schemas import Evaluation, PredictRequest, TrainRequest
+from modelyard.schemas import Evaluation, KeyRequest, PredictRequest, TrainRequest
 from tests import doors
 from tests.waiting import PATIENCE_S
 
@@ -77,6 +77,29 @@ def test_calls_left_open_are_ended(target: str) -> None:
             error = faults.from_status(Status.FromString(trailers[faults.DETAILS_KEY]))
             assert type(error) is RequestTimedOut, name
             assert "within 1.5 s; MODELYARD_REQUEST_TIMEOUT_S" in error.detail, name
+
+
+@pytest.mark.parametrize("transport", ["core", "aio"])
+def test_who_may_not_call_is_refused_before_the_message(tmp_path: Path, transport: str) -> None:
+    """Nothing of it is read: without a key nobody may have the server keep large messages."""
+    with doors.core(tmp_path / "yard") as yard:
+        reader = yard.create_key(KeyRequest(name="reader", role="reader")).key
+    shown = {
+        None: grpc.StatusCode.UNAUTHENTICATED,
+        "my_key": grpc.StatusCode.UNAUTHENTICATED,
+        reader: grpc.StatusCode.PERMISSION_DENIED,
+    }
+
+    async def run(target: str) -> list[grpc.StatusCode]:
+        async with grpc.aio.insecure_channel(target) as channel:
+            metadata = [() if key is None else (("authorization", f"Bearer {key}"),) for key in shown]
+            calls = [channel.stream_stream(OURS + "Predict")(metadata=one) for one in metadata]
+            async with asyncio.timeout(PATIENCE_S):
+                return [await call.code() for call in calls]
+
+    # As long as nobody would wait: who is refused later is refused as late.
+    with doors.grpc_thread(tmp_path / "yard", grpc_transport=transport, auth="keys", request_timeout_s=3600) as target:
+        assert asyncio.run(run(target)) == [*shown.values()]
 
 
 def test_two_hundred_streams_left_open_hold_nobody_up(target: str, caplog: pytest.LogCaptureFixture) -> None:
