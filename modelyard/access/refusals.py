@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
+from modelyard.access.addresses import site_of
 from modelyard.access.audit import Deed
 from modelyard.calls import OK, Call
 from modelyard.errors import ModelyardError, PermissionDenied, ResourceExhausted, Unauthenticated
@@ -32,7 +33,7 @@ Keep = Callable[[list[Deed]], None]
 
 class _Group(NamedTuple):
     key: str
-    address: str
+    site: str
     door: str
     verb: str
     code: str
@@ -55,11 +56,13 @@ class Refusals:
             return
         if call.door == LOCAL:
             return
-        group = _Group(call.caller, call.address, call.door, call.verb, call.code)
+        done = Deed(call.verb, {}, call.caller, call.address, call.door, call.request_id, call.code)
+        group = _Group(done.key, site_of(done.address), done.door, done.verb, done.code)
         with self._lock:
             if group not in self._open and len(self._open) >= MOST_GROUPS:
-                group = _Group("", OTHERS, call.door, "", call.code)
-            self._count(group, 1, call.request_id)
+                done = replace(done, key="", address=OTHERS, verb="")
+                group = _Group(done.key, done.address, done.door, done.verb, done.code)
+            self._count(group, done)
             self._wait()
 
     def flush(self) -> None:
@@ -76,7 +79,7 @@ class Refusals:
                 log.warning("refusals are not in the audit yet: %s", error.detail)
                 with self._lock:
                     for group, done in groups.items():
-                        self._count(group, done.count, done.request_id)
+                        self._count(group, done)
                     self._wait()
 
     def close(self) -> None:
@@ -90,13 +93,9 @@ class Refusals:
             if self._timer is not None:
                 self._timer.cancel()
 
-    def _count(self, group: _Group, count: int, request_id: str) -> None:
-        done = self._open.get(group)
-        if done is None:
-            key, address, door, verb, code = group
-            self._open[group] = Deed(verb, {}, key, address, door, request_id, code, count)
-        else:
-            self._open[group] = replace(done, count=done.count + count)
+    def _count(self, group: _Group, done: Deed) -> None:
+        before = self._open.get(group)
+        self._open[group] = done if before is None else replace(before, count=before.count + done.count)
 
     def _wait(self) -> None:
         if self._timer is None:

@@ -45,9 +45,7 @@ class Doors:
 
     def client_with(self, key: str, name: DoorName) -> Verbs:
         """Open a client that shows a key. Raises InvalidRequest for what can be no key; see `client`."""
-        return connect_server(
-            _url(name, self.address(name)), key, ca_file=self.ca_file, server_name=self.server_name
-        )
+        return connect_server(_url(name, self.address(name)), key, ca_file=self.ca_file, server_name=self.server_name)
 
     def look(self, name: DoorName) -> Look:
         """Ask a door how it is."""

@@ -92,6 +92,16 @@ def test_an_attacker_from_many_addresses_takes_a_bounded_memory() -> None:
     assert [(done.address, done.count) for done in kept if done.count > 1] == [(OTHERS, 500)]
 
 
+def test_the_addresses_of_one_ipv6_customer_are_one_entry_with_the_first_of_them() -> None:
+    kept = Kept()
+    counting = Refusals(kept.keep)
+    for n in range(MOST_GROUPS + 500):
+        counting.listen(ended("UNAUTHENTICATED", address=f"2001:db8::{n:x}"))
+    counting.listen(ended("UNAUTHENTICATED", address="2001:db8:0:1::"))
+    counting.close()
+    assert [(done.address, done.count) for done in kept] == [("2001:db8::0", MOST_GROUPS + 500), ("2001:db8:0:1::", 1)]
+
+
 def test_what_cannot_be_kept_now_is_counted_on(caplog: pytest.LogCaptureFixture) -> None:
     kept = Kept()
     counting = Refusals(kept.keep)
