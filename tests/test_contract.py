@@ -59,18 +59,27 @@ def name() -> str:
 
 
 def order(name: str | None = None, **fields: Any) -> TrainRequest:
+    """A training without a validation, which would take as long again, unless one is asked for."""
     defaults: dict[str, Any] = {"model_class_key": "logistic_regression", "X": RECORDS, "y": LABELS, "name": name}
-    return TrainRequest(**{**defaults, **fields})
+    return TrainRequest(**{**defaults, "evaluation": Evaluation(method="none"), **fields})
 
 
 @pytest.fixture
 def model(yard: Verbs, name: str) -> ModelMetadata:
+    """A model of the test's own."""
     return yard.train(order(name))
+
+
+@pytest.fixture(scope="module")
+def shared(yard: Verbs) -> ModelMetadata:
+    """A model for tests that change nothing; one of the 60 rows in five is held out."""
+    return yard.train(order("shared", evaluation=Evaluation()))
 
 
 @pytest.mark.parametrize("key", list(QUICK))
 def test_a_trained_model_has_its_whole_metadata(yard: Verbs, name: str, key: str) -> None:
-    model = yard.train(order(name, model_class_key=key, hyperparams=QUICK[key], tags=["a", "b"]))
+    wanted = order(name, model_class_key=key, hyperparams=QUICK[key], tags=["a", "b"], evaluation=Evaluation())
+    model = yard.train(wanted)
     assert is_model_id(model.model_id)
     assert (model.name, model.version, model.parent_id, model.status) == (name, 1, None, "active")
     assert model.model_class_key == key
@@ -113,7 +122,7 @@ def test_a_model_predicts_by_rows_records_columns_and_frames_alike(yard: Verbs, 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "json", "jsonl", "arrow"])
 def test_a_file_trains_and_predicts_like_its_rows(yard: Verbs, name: str, tmp_path: Path, suffix: str) -> None:
-    by_rows = yard.train(order(name))
+    by_rows = yard.train(order(name, evaluation=Evaluation()))
     path = tmp_path / f"table.{suffix}"
     frame = pl.DataFrame(RECORDS).with_columns(outcome=pl.Series(LABELS))
     writers: dict[str, Callable[[Path], object]] = {
@@ -179,7 +188,7 @@ def test_retraining_keeps_what_is_not_changed(yard: Verbs, name: str) -> None:
 
 def test_a_retraining_asks_for_the_evaluation_its_parent_had_too_few_rows_for(yard: Verbs, name: str) -> None:
     rows = [RECORDS[0], RECORDS[-1]]
-    parent = yard.train(order(name, X=rows, y=["no", "yes"]))
+    parent = yard.train(order(name, X=rows, y=["no", "yes"], evaluation=Evaluation()))
     assert "validation_accuracy" not in parent.metrics
     assert [warning.code for warning in parent.warnings] == ["rare_classes", "evaluation_fallback"]
     child = yard.retrain(RetrainRequest(model_id=name, X=RECORDS, y=LABELS))
@@ -241,9 +250,7 @@ def test_a_hard_deleted_model_is_gone_for_good(yard: Verbs, model: ModelMetadata
 
 
 def test_models_are_listed_newest_first_by_pages(yard: Verbs, name: str) -> None:
-    ids = [
-        yard.train(order(name, tags=[f"tag-{i % 2}"], evaluation=Evaluation(method="none"))).model_id for i in range(5)
-    ]
+    ids = [yard.train(order(name, tags=[f"tag-{i % 2}"])).model_id for i in range(5)]
     seen: list[str] = []
     cursor = None
     while True:
@@ -263,20 +270,20 @@ def test_models_are_listed_newest_first_by_pages(yard: Verbs, name: str) -> None
     assert yard.list_models(ModelQuery(name=name, model_class_key="catboost_classifier")).models == []
 
 
-def test_the_report_says_how_good_the_model_is(yard: Verbs, model: ModelMetadata) -> None:
-    report = yard.get_report(model.model_id)
-    assert report.metrics == model.metrics
+def test_the_report_says_how_good_the_model_is(yard: Verbs, shared: ModelMetadata) -> None:
+    report = yard.get_report(shared.model_id)
+    assert report.metrics == shared.metrics
     assert report.confusion_matrix is not None
     assert report.confusion_matrix.labels == ["no", "yes"]
     assert sum(map(sum, report.confusion_matrix.matrix)) == report.rows["validation"] == 12
-    assert report.columns.keys() == set(model.feature_names)
+    assert report.columns.keys() == set(shared.feature_names)
     assert report.feature_importances is not None
     assert max(report.feature_importances, key=lambda column: (report.feature_importances or {})[column]) == "age"
 
 
-def test_the_artifact_is_the_librarys_own_estimator(yard: Verbs, model: ModelMetadata) -> None:
-    content = yard.get_artifact(model.model_id)
-    assert len(content) == model.artifact.bytes
+def test_the_artifact_is_the_librarys_own_estimator(yard: Verbs, shared: ModelMetadata) -> None:
+    content = yard.get_artifact(shared.model_id)
+    assert len(content) == shared.artifact.bytes
     assert type(joblib.load(io.BytesIO(content))).__module__.startswith("sklearn.")
 
 
@@ -299,6 +306,7 @@ def test_an_idempotency_key_trains_once(yard: Verbs, name: str) -> None:
 
 def test_a_training_can_be_ordered_and_followed_to_its_end(yard: Verbs, name: str) -> None:
     fields: dict[str, Any] = {"model_class_key": "catboost_classifier", "hyperparams": {"iterations": 200}}
+    fields["evaluation"] = Evaluation()
     job = yard.submit_training(order(name, **fields))
     assert (job.status, job.model_class_key, job.name) == ("queued", "catboost_classifier", name)
     seen = list(yard.watch_job(job.job_id))
@@ -325,7 +333,6 @@ def test_a_training_can_be_ordered_and_followed_to_its_end(yard: Verbs, name: st
 LONG: dict[str, Any] = {
     "model_class_key": "catboost_classifier",
     "hyperparams": {"iterations": 1_000_000},
-    "evaluation": Evaluation(method="none"),
 }
 
 
@@ -393,9 +400,9 @@ def test_a_retraining_on_rows_of_another_width_is_told_how_many_columns_the_mode
         yard.retrain(RetrainRequest(model_id=name, X=[row[:2] for row in rows], y=LABELS))
 
 
-def test_missing_cells_and_new_categories_are_legal_and_told_of(yard: Verbs, model: ModelMetadata) -> None:
+def test_missing_cells_and_new_categories_are_legal_and_told_of(yard: Verbs, shared: ModelMetadata) -> None:
     rows = [{"age": None, "income": None, "job": None, "member": None}, {**RECORDS[0], "job": "pilot"}]
-    found = yard.predict(PredictRequest(model_id=model.model_id, X=rows))
+    found = yard.predict(PredictRequest(model_id=shared.model_id, X=rows))
     assert len(found.predictions) == 2
     assert {(warning.code, warning.column, warning.count) for warning in found.warnings} >= {
         ("unknown_categories", "job", 1)
@@ -446,18 +453,18 @@ def test_a_wrong_training_is_refused_in_words_and_nothing_is_stored(yard: Verbs,
     assert yard.list_models(ModelQuery(name=name, status="all")).models == []
 
 
-def test_every_wrong_cell_is_named(yard: Verbs, model: ModelMetadata) -> None:
+def test_every_wrong_cell_is_named(yard: Verbs, shared: ModelMetadata) -> None:
     rows = [{**row, "age": "old"} if i % 2 else row for i, row in enumerate(RECORDS[:10])]
     with pytest.raises(errors.InvalidTable) as caught:
-        yard.predict(PredictRequest(model_id=model.model_id, X=rows))
+        yard.predict(PredictRequest(model_id=shared.model_id, X=rows))
     assert [wrong.loc for wrong in caught.value.errors] == [("X", i, "age") for i in (1, 3, 5, 7, 9)]
     assert {wrong.value for wrong in caught.value.errors} == {"old"}
 
 
-def test_a_missing_column_is_named(yard: Verbs, model: ModelMetadata) -> None:
+def test_a_missing_column_is_named(yard: Verbs, shared: ModelMetadata) -> None:
     for X in (_without("age"), pl.DataFrame(_without("age")), {"income": [1.0], "job": ["a"], "member": [True]}):
         with pytest.raises(errors.InvalidTable, match="'age'"):
-            yard.predict(PredictRequest(model_id=model.model_id, X=X))
+            yard.predict(PredictRequest(model_id=shared.model_id, X=X))
 
 
 def test_what_does_not_exist_is_not_found(yard: Verbs) -> None:
@@ -471,7 +478,7 @@ def test_what_does_not_exist_is_not_found(yard: Verbs) -> None:
 def test_health_counts_the_models(yard: Verbs) -> None:
     before = yard.health().models
     assert before is not None
-    yard.train(order(evaluation=Evaluation(method="none")))
+    yard.train(order())
     health = yard.health()
     assert (health.status, health.storage, health.models) == ("ok", "ok", before + 1)
 

@@ -35,6 +35,7 @@ DOORS: dict[str, Callable[[Path], AbstractContextManager[Verbs]]] = {
 
 RECORDS: list[dict[str, Any]] = [{"x": (i * 37 % 101) / 10, "job": "abc"[i % 3]} for i in range(300)]
 LABELS = ["yes" if row["x"] + (i * 53 % 17) / 4 > 9 else "no" for i, row in enumerate(RECORDS)]
+WITHOUT = Evaluation(method="none")
 THREE = [["low", "middle", "top"][int(row["x"] // 3.4) % 3] for row in RECORDS]
 COSTS = {"yes": {"no": 10.0}, "no": {"yes": 1.0}}
 
@@ -189,7 +190,7 @@ def test_a_threshold_that_was_given_stays_in_a_retraining_with_a_warning(yard: V
 
 
 def test_a_decision_that_does_not_fit_the_new_classes_is_left_out_with_a_warning(yard: Verbs) -> None:
-    parent = yard.train(order(decision=decide(**RULES["costs"])))
+    parent = yard.train(order(decision=decide(**RULES["costs"]), evaluation=WITHOUT))
     child = yard.retrain(RetrainRequest(model_id=parent.name, X=RECORDS, y=THREE))
     assert child.decision is None
     (warning,) = [warning for warning in child.warnings if warning.code == "decision_not_kept"]
@@ -252,7 +253,7 @@ def test_a_threshold_of_one_of_many_classes_leaves_the_others_to_the_most_probab
 
 @pytest.mark.parametrize("labels", [[0, 1], [False, True]], ids=["integers", "booleans"])
 def test_labels_of_other_types_are_written_as_text(yard: Verbs, labels: list[Any]) -> None:
-    model = yard.train(order(y=[labels[label == "yes"] for label in LABELS]))
+    model = yard.train(order(y=[labels[label == "yes"] for label in LABELS], evaluation=WITHOUT))
     texts = [str(label).lower() for label in labels]
     told = yard.set_decision(model.name, decide(rule="threshold", **{"class": labels[1]}, threshold=0.0)).decision
     assert told is not None
@@ -264,7 +265,7 @@ def test_labels_of_other_types_are_written_as_text(yard: Verbs, labels: list[Any
 
 
 def test_only_rules_that_need_no_validation_are_taken_without_one(yard: Verbs) -> None:
-    model = yard.train(order(evaluation=Evaluation(method="none")))
+    model = yard.train(order(evaluation=WITHOUT))
     yard.set_decision(model.name, decide(**RULES["threshold"]))
     decision = yard.set_decision(model.name, decide(**RULES["costs"])).decision
     assert decision is not None
@@ -278,7 +279,7 @@ def test_only_rules_that_need_no_validation_are_taken_without_one(yard: Verbs) -
         with pytest.raises(errors.FailedPrecondition, match="its training made no validation"):
             answers(yard, model.name, RECORDS[:1], decision=decide(**RULES[rule]))
         with pytest.raises(errors.InvalidRequest, match="finds its threshold on rows held out"):
-            yard.train(order(evaluation=Evaluation(method="none"), decision=decide(**RULES[rule])))
+            yard.train(order(evaluation=WITHOUT, decision=decide(**RULES[rule])))
     assert yard.get_model(model.name).decision == decision
 
 
@@ -319,7 +320,7 @@ def test_a_wrong_decision_is_refused_in_the_same_words_by_every_door(
 
 
 def test_a_class_must_be_named_if_there_are_more_than_two(yard: Verbs) -> None:
-    model = yard.train(order(y=THREE))
+    model = yard.train(order(y=THREE, evaluation=WITHOUT))
     with pytest.raises(
         errors.InvalidRequest, match="needs field 'class' for a model of 3 classes: 'low', 'middle', 'top'"
     ):
@@ -340,7 +341,7 @@ def test_a_precision_that_is_not_reached_is_refused_with_the_highest_there_is(ya
 
 def test_regression_has_no_decision(yard: Verbs) -> None:
     prices = [row["x"] for row in RECORDS]
-    model = yard.train(order(model_class_key="linear_regression", y=prices))
+    model = yard.train(order(model_class_key="linear_regression", y=prices, evaluation=WITHOUT))
     assert yard.predict(PredictRequest(model_id=model.name, X=RECORDS[:1])).decision is None
     with pytest.raises(errors.FailedPrecondition, match="has no decision, because its task is 'regression'"):
         yard.get_decision(model.name)
@@ -355,7 +356,7 @@ def test_regression_has_no_decision(yard: Verbs) -> None:
 
 
 def test_a_deleted_model_takes_no_decision(yard: Verbs) -> None:
-    model = yard.train(order())
+    model = yard.train(order(evaluation=WITHOUT))
     yard.delete(model.model_id)
     with pytest.raises(errors.ModelNotFound, match="deleted"):
         yard.set_decision(model.model_id, decide(**RULES["threshold"]))
@@ -365,6 +366,7 @@ def test_a_deleted_model_takes_no_decision(yard: Verbs) -> None:
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
 def test_a_training_may_calibrate_and_its_versions_do_so_too(yard: Verbs, method: Any) -> None:
     fields: dict[str, Any] = {"model_class_key": "catboost_classifier", "hyperparams": {"iterations": 40}}
+    fields["evaluation"] = WITHOUT
     plain = yard.train(order(**fields))
     model = yard.train(order(**fields, calibrate=method))
     assert (plain.calibrate, model.calibrate) == (None, method)
@@ -385,7 +387,7 @@ def test_a_training_may_calibrate_and_its_versions_do_so_too(yard: Verbs, method
 
 
 def test_calibration_needs_no_validation_but_classes(yard: Verbs) -> None:
-    model = yard.train(order(evaluation=Evaluation(method="none"), calibrate="sigmoid", y=THREE))
+    model = yard.train(order(evaluation=WITHOUT, calibrate="sigmoid", y=THREE))
     assert model.calibrate == "sigmoid"
     assert [sum(row) for row in shares(yard, model.name)] == pytest.approx([1.0] * len(RECORDS))
     prices = [row["x"] for row in RECORDS]
@@ -394,7 +396,7 @@ def test_calibration_needs_no_validation_but_classes(yard: Verbs) -> None:
 
 
 def test_explanations_answer_by_the_decision_and_of_scores_before_calibration(yard: Verbs) -> None:
-    model = yard.train(order(calibrate="sigmoid", decision=decide(rule="threshold", threshold=0.0)))
+    model = yard.train(order(calibrate="sigmoid", decision=decide(rule="threshold", threshold=0.0), evaluation=WITHOUT))
     told = yard.explain(ExplainRequest(model_id=model.name, X=RECORDS[:5]))
     assert told.predictions == ["yes"] * 5
     estimator = joblib.load(io.BytesIO(yard.get_artifact(model.name)))

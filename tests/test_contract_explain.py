@@ -12,7 +12,15 @@ import polars as pl
 import pytest
 
 from modelyard import errors
-from modelyard.schemas import ExplainRequest, Explanations, ModelMetadata, PredictRequest, TrainRequest, parse
+from modelyard.schemas import (
+    Evaluation,
+    ExplainRequest,
+    Explanations,
+    ModelMetadata,
+    PredictRequest,
+    TrainRequest,
+    parse,
+)
 from modelyard.verbs import Verbs
 from tests.test_contract import LABELS, RECORDS, name, yard
 
@@ -21,6 +29,7 @@ __all__ = ["name", "yard"]
 DATED = [{**row, "since": date(2024, 1, 1) + timedelta(days=7 * i)} for i, row in enumerate(RECORDS)]
 PRICES = [1e6 + 2.5 * row["age"] + 0.01 * row["income"] + (7 if row["job"] == "clerk" else 0) for row in RECORDS]
 COLOURS = [["red", "green", "blue"][row["age"] % 3] for row in RECORDS]
+WITHOUT = Evaluation(method="none")
 QUICK: dict[str, dict[str, Any]] = {
     "logistic_regression": {},
     "linear_regression": {},
@@ -32,7 +41,7 @@ QUICK: dict[str, dict[str, Any]] = {
 
 
 def train(yard: Verbs, key: str, y: list[Any], X: Any = RECORDS) -> ModelMetadata:
-    return yard.train(TrainRequest(model_class_key=key, X=X, y=y, hyperparams=QUICK[key]))
+    return yard.train(TrainRequest(model_class_key=key, X=X, y=y, hyperparams=QUICK[key], evaluation=WITHOUT))
 
 
 def sums(found: Explanations) -> list[list[float]]:

@@ -22,9 +22,8 @@ def write(path: Path, cells: list[str], labels: list[str]) -> Path:
 
 
 def order(name: str, X: Path, **fields: object) -> TrainRequest:
-    return parse(
-        TrainRequest, {"model_class_key": "logistic_regression", "name": name, "X": X, "target": "y", **fields}
-    )
+    common = {"model_class_key": "logistic_regression", "name": name, "X": X, "target": "y"}
+    return parse(TrainRequest, {**common, "evaluation": {"method": "none"}, **fields})
 
 
 def codes(model: ModelMetadata) -> set[str]:

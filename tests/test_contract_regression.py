@@ -29,7 +29,7 @@ METRICS = {"rmse", "mae", "r2", "median_absolute_error", "mape"}
 
 def order(name: str | None = None, **fields: Any) -> TrainRequest:
     defaults: dict[str, Any] = {"model_class_key": "linear_regression", "X": RECORDS, "y": PRICES, "name": name}
-    return TrainRequest(**{**defaults, **fields})
+    return TrainRequest(**{**defaults, "evaluation": Evaluation(method="none"), **fields})
 
 
 @pytest.fixture
@@ -39,7 +39,8 @@ def model(yard: Verbs, name: str) -> ModelMetadata:
 
 @pytest.mark.parametrize("key", QUICK)
 def test_a_regression_has_its_metadata_and_report(yard: Verbs, name: str, key: str) -> None:
-    model = yard.train(order(name, model_class_key=key, hyperparams=QUICK[key], task="regression"))
+    wanted = order(name, model_class_key=key, hyperparams=QUICK[key], task="regression", evaluation=Evaluation())
+    model = yard.train(wanted)
     assert (model.task, model.classes, model.n_rows) == ("regression", None, 60)
     assert {name for name in model.metrics if meaning(name).is_value} == {
         "train_rmse",
@@ -81,7 +82,7 @@ def test_a_regression_predicts_numbers_by_rows_records_columns_and_frames_alike(
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "json", "arrow"])
 def test_a_file_trains_a_regression_like_its_rows(yard: Verbs, name: str, tmp_path: Path, suffix: str) -> None:
-    by_rows = yard.train(order(name))
+    by_rows = yard.train(order(name, evaluation=Evaluation()))
     path = tmp_path / f"table.{suffix}"
     frame = pl.DataFrame(RECORDS).with_columns(price=pl.Series(PRICES))
     writers: dict[str, Callable[[Path], object]] = {
@@ -92,7 +93,7 @@ def test_a_file_trains_a_regression_like_its_rows(yard: Verbs, name: str, tmp_pa
     }
     writers[suffix](path)
     fields: dict[str, Any] = {"X": path, "y": None, "target": "price", "task": "regression"}
-    by_file = yard.train(order(name, **fields))
+    by_file = yard.train(order(name, **fields, evaluation=Evaluation()))
     assert (by_file.metrics, by_file.target) == (by_rows.metrics, "price")
     first = yard.predict(PredictRequest(model_id=f"{name}:1", X=RECORDS))
     second = yard.predict(PredictRequest(model_id=f"{name}:2", X=path))
@@ -133,7 +134,9 @@ def test_model_classes_say_their_task(yard: Verbs) -> None:
 
 def test_a_classifier_says_its_task(yard: Verbs, name: str) -> None:
     y = ["yes" if row["age"] > 40 else "no" for row in RECORDS]
-    model = yard.train(order(name, model_class_key="logistic_regression", y=y, task="classification"))
+    model = yard.train(
+        order(name, model_class_key="logistic_regression", y=y, task="classification", evaluation=Evaluation())
+    )
     assert (model.task, model.classes) == ("classification", ["no", "yes"])
     report = yard.get_report(name)
     assert (report.residuals, report.predicted_against_actual) == (None, None)
