@@ -28,6 +28,9 @@ _DAY_S = 86_400
 _MOST_KNOWN = 1024
 """So many headers are known by heart: to take a key apart again with every call would take 9 µs, not 2."""
 
+_MOST_CHARACTERS = 100
+"""A longer header has blanks that nobody needs, and is not learnt: its holder could fill the memory with them."""
+
 
 class Guard:
     """Tells callers apart by the keys of a yard. Without `find`, no key is asked for and everybody may everything.
@@ -71,10 +74,12 @@ class Guard:
         stored = _key_of(shown, self._find) if _is_bearer(authorization) else None
         if stored is None:
             return None
-        if len(self._known) >= _MOST_KNOWN:
-            self._known.clear()
-        holder = self._known[authorization] = Holder(stored, self._find, self._on_use)
+        holder = Holder(stored, self._find, self._on_use)
         holder.note_use()
+        if len(authorization) <= _MOST_CHARACTERS:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[authorization] = holder
         return holder
 
 

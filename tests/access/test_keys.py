@@ -135,6 +135,16 @@ def test_the_scheme_is_read_as_http_has_it(scheme: str) -> None:
             guard.identify(other)
 
 
+def test_a_header_is_learnt_only_if_it_is_as_short_as_a_key_needs() -> None:
+    key = new_key()
+    guard = Guard(lambda _: stored(key))
+    blanks = " " * 100
+    assert guard.identify(f"Bearer {blanks}{key}").name == "one"
+    assert guard._known == {}
+    first = guard.identify(f"Bearer {key}")
+    assert guard.identify(f"Bearer {key}") is first
+
+
 def test_without_keys_nobody_is_asked_for_one() -> None:
     assert Guard(None).identify("Bearer nonsense") is ANYONE
 
