@@ -57,8 +57,8 @@ def ask(client: Client, script: Path, *arguments: str) -> Any:
 
 
 def _uv(*command: str) -> None:
-    """Run uv, which is told of the index that pip is configured for."""
+    """Run uv, which is told of the index that pip is configured for, and trusts whom the system trusts, as pip does."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "get", "global.index-url"]
     index = subprocess.run(pip, capture_output=True, text=True, check=False).stdout.strip()
-    environment = {**os.environ, **({"UV_DEFAULT_INDEX": index} if index else {})}
+    environment = {**os.environ, "UV_SYSTEM_CERTS": "true", **({"UV_DEFAULT_INDEX": index} if index else {})}
     subprocess.run([Path(sys.prefix) / "bin" / "uv", "--quiet", *command], env=environment, check=True)
