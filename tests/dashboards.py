@@ -17,6 +17,8 @@ from tests.waiting import PATIENCE_MS
 
 CHROMIUM = Path("/usr/bin/chromium")
 _QUIET = ("no-sandbox", "disable-gpu", "disable-background-networking", "no-first-run", "disable-sync")
+_UNOPTIMISED = "js-flags=--no-opt"
+"""A page lives so shortly in a test that to optimise its scripts takes longer than to run them as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ def chromium() -> Iterator[Browser]:
         pytest.skip(f"needs Chromium at {CHROMIUM}")
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=[f"--{flag}" for flag in _QUIET])
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=[f"--{flag}" for flag in (*_QUIET, _UNOPTIMISED)]
+        )
         yield browser
         browser.close()

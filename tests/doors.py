@@ -78,7 +78,7 @@ def rest_server(folder: Path, **settings: str) -> Iterator[str]:
 def rest_thread(folder: Path, **settings: Any) -> Iterator[str]:
     """Serve REST in a thread, with settings by their own names, and yield the address once it answers."""
     keep_fork_server()
-    chosen = Settings(storage_dir=folder, rest_port=free_port(), **settings)
+    chosen = Settings(**{"storage_dir": folder, "rest_port": free_port(), **settings})
     server = rest_door.make_server(build(chosen), chosen)
     thread = threading.Thread(target=server.run)
     thread.start()

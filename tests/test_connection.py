@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,22 +23,23 @@ from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.client import RestClient
 from modelyard.verbs import Verbs
 from tests import doors
+from tests.waiting import wait_until
 
 KEY = "my_0123abcd_secret"
 JOB = "0190163d-8694-739b-aea5-966c26f8ad90"
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[str, Path]]]:
-    """The URL of a server of each kind, and its log."""
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The URL of a server of each kind."""
     folder = tmp_path_factory.mktemp("served")
-    with doors.rest_server(folder / "rest") as rest, doors.grpc_server(folder / "grpc") as target:
-        yield {"rest": (rest, folder / "rest.log"), "grpc": (f"grpc://{target}", folder / "grpc.log")}
+    with doors.rest_thread(folder / "rest") as rest, doors.grpc_thread(folder / "grpc") as target:
+        yield {"rest": rest, "grpc": f"grpc://{target}"}
 
 
 @pytest.mark.parametrize(("door", "kind"), [("rest", RestClient), ("grpc", GrpcClient)])
-def test_a_url_leads_to_its_server(servers: dict[str, tuple[str, Path]], door: str, kind: type[Verbs]) -> None:
-    with modelyard.connect(servers[door][0]) as yard:
+def test_a_url_leads_to_its_server(servers: dict[str, str], door: str, kind: type[Verbs]) -> None:
+    with modelyard.connect(servers[door]) as yard:
         assert type(yard) is kind
         assert yard.health().status == "ok"
 
@@ -81,17 +81,17 @@ def test_the_face_for_users_is_quick_to_import_and_whole() -> None:
 
 
 @pytest.mark.parametrize("door", ["rest", "grpc"])
-def test_an_error_keeps_the_id_that_the_servers_log_has(servers: dict[str, tuple[str, Path]], door: str) -> None:
-    url, log = servers[door]
-    with modelyard.connect(url) as yard, pytest.raises(ModelNotFound) as caught:
+def test_an_error_keeps_the_id_that_the_servers_log_has(
+    servers: dict[str, str], door: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", f"modelyard.{door}")
+    with modelyard.connect(servers[door]) as yard, pytest.raises(ModelNotFound) as caught:
         yard.get_model("nobody")
     request_id = caught.value.request_id
     assert request_id
     assert request_id not in str(caught.value)
-    deadline = time.monotonic() + 30
-    while f"request_id={request_id}" not in log.read_text():  # the line follows the answer
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    # The line follows the answer.
+    wait_until(lambda: any(getattr(one, "facts", {}).get("request_id") == request_id for one in caplog.records))
     assert ModelyardError("not from a server").request_id is None
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from modelyard.rest_api.client import RestClient
 from modelyard.schemas import ModelQuery, TrainRequest
 from tests import dashboards, doors
 from tests.dashboards import Dashboard
+from tests.processes import runs
 from tests.waiting import PATIENCE_MS
 
 UPLOAD = '[data-testid="stFileUploaderDropzoneInput"]'
@@ -62,6 +65,12 @@ def train_for(page: Page, iterations: str) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_text("Changed: Iterations")).to_be_visible()
     press(page, "Train")
+
+
+def pause_the_run() -> None:
+    """Stop the process of a training that has shown its steps: it and their drawing would take all of the machine."""
+    (run,) = runs(os.getpid())
+    os.kill(run, signal.SIGSTOP)
 
 
 def name_it(page: Page, name: str) -> None:
@@ -187,6 +196,7 @@ def test_a_training_is_watched_and_cancelled(dashboard: Dashboard, page: Page, p
     begin_training(page, dashboard, penguins_csv, "species")
     train_for(page, "1000000")
     expect(page.get_by_text(re.compile(r"step \d+ of "))).to_be_visible()
+    pause_the_run()
     press(page, "Cancel")
     expect(page.get_by_text("cancelled")).to_be_visible()
     turn_to(page, "Jobs")
@@ -200,6 +210,7 @@ def test_a_refresh_and_a_link_show_a_training_that_runs(
     train_for(page, "900000")
     expect(page.get_by_test_id("stVegaLiteChart")).to_be_visible()
     expect(page).to_have_url(re.compile("job="))
+    pause_the_run()
 
     page.reload()
     expect(page.get_by_text(re.compile(r"step \d+ of "))).to_be_visible()
@@ -283,7 +294,7 @@ def test_a_server_that_was_killed_is_said_and_found_again(page: Page, tmp_path: 
             process.wait()
             press(page, "Refresh")
             expect(page.get_by_text("REST does not answer")).to_be_visible()
-        with dashboards.rest_on(port, folder):
+        with doors.rest_thread(folder, rest_port=port):
             press(page, "Try again")
             expect(page.get_by_text("There are no models here yet")).to_be_visible()
 
