@@ -67,7 +67,7 @@ FORMS: dict[str, Callable[[dict[str, list[Any]]], Any]] = {
     ],
     "frame": lambda X: pl.DataFrame(X, strict=False),
 }
-OWN = {"model_id", "name", "created_at", "updated_at", "training_seconds", "message", "artifact"}
+OWN = {"model_id", "name", "created_at", "created_by", "updated_at", "training_seconds", "message", "artifact"}
 
 
 def described(model: ModelMetadata) -> dict[str, Any]:
