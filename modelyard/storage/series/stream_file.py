@@ -102,7 +102,7 @@ def read_lines(path: Path) -> Iterator[Line]:
                 raise DataLoss(f"{where} is damaged: its checksum does not hold")
             number, offset = number + 1, offset + len(raw)
             yield decode_line(line, where, number)
-        if not portion:
+        if not portion or not portion[-1].endswith(b"\n"):
             return
 
 
@@ -145,9 +145,18 @@ def _portion(path: Path, offset: int) -> tuple[Identity, list[bytes]]:
 
 
 def _lines(file: int, offset: int) -> list[bytes]:
-    with open(file, "rb", closefd=False) as buffered:
-        buffered.seek(offset)
-        return buffered.readlines(_PORTION_BYTES)
+    """Read whole lines, at least one, and at the end of the file what stands there.
+
+    Nothing is read behind the end that was seen first: a newline that comes later would look like a line of its own.
+    """
+    content, is_end = b"", False
+    while not is_end and b"\n" not in content:
+        portion = os.pread(file, _PORTION_BYTES, offset + len(content))
+        content += portion
+        is_end = len(portion) < _PORTION_BYTES
+    *whole, rest = content.split(b"\n")
+    lines = [line + b"\n" for line in whole]
+    return [*lines, rest] if rest and is_end else lines
 
 
 def _whole(end: bytes, where: str, key: bytes) -> bytes:
