@@ -182,9 +182,19 @@ def last_entry(ledger: Ledger, known: Link | None) -> LastEntry | None:
 
 def link_in(documents: Collections) -> Link | None:
     """Return the end of the chain as documents know it."""
-    raw = documents.get(AUDIT, {}).get(END)
-    end = None if raw is None else _end(orjson.loads(raw))
+    end = _end_in(documents)
     return None if end is None else end.link
+
+
+def end_in(documents: Collections) -> LedgerEnd | None:
+    """Return the end of the ledger as documents know it."""
+    end = _end_in(documents)
+    return None if end is None else end.ledger
+
+
+def _end_in(documents: Collections) -> AuditEnd | None:
+    raw = documents.get(AUDIT, {}).get(END)
+    return None if raw is None else _end(orjson.loads(raw))
 
 
 def _end(document: Mapping[str, Any] | None) -> AuditEnd | None:

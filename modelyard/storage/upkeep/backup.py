@@ -25,12 +25,12 @@ import orjson
 import modelyard
 from modelyard.errors import AlreadyExists, DataLoss, FailedPrecondition, InvalidRequest
 from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE
-from modelyard.storage.collections import history
+from modelyard.storage.collections import audit, history
 from modelyard.storage.collections.models import MODELS, model_record
 from modelyard.storage.documents import compaction
 from modelyard.storage.files import make_folder, sync_folder, unavailable, write_new_file
 from modelyard.storage.folder import Folder
-from modelyard.storage.protocols import ArtifactGone, Artifacts, Collections, Documents
+from modelyard.storage.protocols import ArtifactGone, Artifacts, Collections, Documents, LedgerEnd
 from modelyard.storage.upkeep import doctor
 
 FORMAT = 2
@@ -121,7 +121,7 @@ def _write(path: Path, documents: Documents, folder: Folder, *, compress: bool) 
                     _add_model(archive, artifacts, model_id, collections[MODELS][model_id])
                 except (ArtifactGone, DataLoss) as error:
                     _leave_out(documents, collections, model_id, error)
-            _add_series(archive, folder)
+            _add_series(archive, folder, audit.end_in(collections))
             _add(archive, "db.jsonl", _database_of(path, collections, seq))
         raw.flush()
         os.fsync(raw.fileno())
@@ -136,15 +136,26 @@ def _add_model(archive: tarfile.TarFile, artifacts: Artifacts, model_id: str, ra
         _add(archive, f"artifacts/{model_id}/{name}", content)
 
 
-def _add_series(archive: tarfile.TarFile, folder: Folder) -> None:
+def _add_series(archive: tarfile.TarFile, folder: Folder, audit_end: LedgerEnd | None) -> None:
+    """Add all series, the audit up to its end at the moment of the backup: what is done meanwhile is no part of it."""
     series = folder.series()
     for file in series.files():
         try:
             content = series.content(file)
         except DataLoss as error:
             raise DataLoss(f"the series cannot be backed up: {error.detail}; see `modelyard doctor`") from error
+        stream, _, name = file.partition("/")
+        if stream == audit.AUDIT:
+            content = _up_to(audit_end, name, content)
         if content:
             _add(archive, f"series/{file}", content)
+
+
+def _up_to(end: LedgerEnd | None, name: str, content: bytes) -> bytes:
+    """Return how much of a ledger's file stands before the ledger's end."""
+    if end is None or name > end.file:
+        return b""
+    return content[: end.bytes] if name == end.file else content
 
 
 def _leave_out(documents: Documents, collections: Collections, model_id: str, error: ArtifactGone | DataLoss) -> None:

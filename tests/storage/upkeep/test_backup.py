@@ -75,6 +75,30 @@ def test_a_backup_beside_writers_is_of_one_moment(store: ModelStore, tmp_path: P
         assert examine(tmp_path / str(number)).findings == []
 
 
+def test_what_is_done_while_a_backup_is_written_is_not_in_its_audit(
+    store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = ArtifactFolder.read
+    added: list[str] = []
+
+    def add_first(self: ArtifactFolder, wanted: str, name: str, expected: StoredFile | None) -> bytes:
+        if not added:
+            other = open_store(root_of(store))
+            added.extend(add_model(other, new_model(name="late")).metadata.model_id for _ in range(3))
+        return read(self, wanted, name, expected)
+
+    monkeypatch.setattr(ArtifactFolder, "read", add_first)
+    known = database_of(store).get("audit", "end")
+    backup.create(root_of(store), tmp_path / "yard.tar")
+    monkeypatch.undo()
+    backup.load(tmp_path / "yard.tar", tmp_path / "new")
+    loaded = open_store(tmp_path / "new")
+    assert len(added) == 3
+    assert database_of(loaded).get("audit", "end") == known
+    assert add_model(loaded, new_model(name="next")).metadata.version == 1
+    assert examine(tmp_path / "new").findings == []
+
+
 def test_a_model_deleted_while_it_is_backed_up_is_deleted_in_the_backup(
     store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
