@@ -80,8 +80,8 @@ def list_audit(
 def verify(storage: Storage = None, json: AsJson = False) -> None:
     """Tell whether an entry was removed or changed: exit code 1, with the first such entry named, if one was.
 
-    With MODELYARD_SIGNING_KEY_FILE nobody who lacks the key can have done that unseen; without it, only accidents are
-    told.
+    With MODELYARD_SIGNING_KEY_FILE it finds what anybody without the key has changed; without that setting, accidents
+    only.
     """
     from modelyard.bootstrap import open_audit
 

@@ -54,7 +54,7 @@ class JobChanges:
         self._transaction.put(JOBS, record.job.job_id, _document(record))
 
     def note(self, verb: str, job: Job) -> None:
-        """Have the audit say what the call under way does with a job."""
+        """Write to the audit what the call under way does with a job."""
         what = {"job_id": job.job_id, "model_class": job.model_class_key}
         self._audit.note(self._transaction, verb, what if job.name is None else {**what, "name": job.name})
 

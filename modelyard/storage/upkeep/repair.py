@@ -257,7 +257,7 @@ class _Repair:
                 yield doctor.audit_finding(flaw).mended("they stay, and the audit goes on behind them")
 
     def _note_flaws(self) -> Iterator[Finding]:
-        """Have the audit say of itself what is wrong with it: nothing can bring that back."""
+        """Write to the audit what is wrong with it, because nothing can bring that back."""
         for flaw in self._audit.verify().flaws:
             if flaw.problem not in (NO_KEY, NOT_SIGNED):
                 self._audit.keep([deed(REPAIR, {ENTRIES: flaw.numbers, "problem": flaw.problem})])
