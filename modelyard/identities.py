@@ -17,22 +17,18 @@ LOCAL = "local"
 class Identity:
     """Who makes a call, and what they may. This one is trusted with everything; `access` knows others.
 
-    `models` are patterns of the names of the models that the caller may see, empty if it may see all. `has_key` says
-    whether `name` is that of a key.
+    `models` are patterns of the names of the models that the caller may see, empty if it may see all; `limited` says
+    whether there are any, `has_key` whether `name` is that of a key.
     """
 
-    __slots__ = ("models", "name", "role")
+    __slots__ = ("limited", "models", "name", "role")
     has_key: ClassVar[bool] = False
 
     def __init__(self, name: str, role: Role = "admin", models: tuple[str, ...] = ()) -> None:
         self.name = name
         self.role = role
         self.models = models
-
-    @property
-    def limited(self) -> bool:
-        """Whether the caller may see some models only."""
-        return bool(self.models)
+        self.limited = bool(models)
 
     def may(self, verb: str) -> bool:
         """Whether the caller may use a verb."""

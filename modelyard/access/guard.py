@@ -86,21 +86,22 @@ class Guard:
 class Holder(Identity):
     """Who shows a valid key."""
 
-    __slots__ = ("_find", "_key", "_on_use", "_used_on")
+    __slots__ = ("_find", "_granted", "_key", "_on_use", "_used_on")
     has_key = True
 
     def __init__(self, key: StoredKey, find: Find, on_use: OnUse) -> None:
         super().__init__(key.name, key.role, key.models)
         self._key = key
         self._find = find
+        self._granted = permissions.granted(key.role, limited=self.limited)
         self._on_use = on_use
         self._used_on = 0
 
     def may(self, verb: str) -> bool:
-        return permissions.grants(self.role, verb) and not (self.limited and verb in permissions.WHOLE)
+        return verb in self._granted
 
     def require(self, verb: str) -> None:
-        if self.may(verb):
+        if verb in self._granted:
             return
         if permissions.grants(self.role, verb):
             raise PermissionDenied(f"key {self.name!r} is limited to some models and may not use {verb!r}")

@@ -6,6 +6,8 @@ what concerns all: the verbs of `WHOLE`.
 
 from __future__ import annotations
 
+from functools import cache
+
 from modelyard.schemas import ROLES, Role
 
 OPEN = None
@@ -59,6 +61,12 @@ WHOLE = frozenset({"create_key", "list_keys", "revoke_key", "rotate_key", "list_
 """What concerns all models, or those who use them: no key that is limited to some models may."""
 
 _RANK = {role: rank for rank, role in enumerate(ROLES)}
+
+
+@cache
+def granted(role: Role, *, limited: bool) -> frozenset[str]:
+    """Return the verbs that a role may use, with a key that is limited to some models or is not."""
+    return frozenset(verb for verb in NEEDED if grants(role, verb) and not (limited and verb in WHOLE))
 
 
 def grants(role: Role, verb: str) -> bool:

@@ -43,7 +43,7 @@ class Visitor:
         """Whether the servers let the visitor use a verb; True while nobody knows."""
         if self.who is None:
             return True
-        return permissions.grants(self.who.role, verb) and not (self.who.models and verb in permissions.WHOLE)
+        return verb in permissions.granted(self.who.role, limited=bool(self.who.models))
 
     def leave(self) -> None:
         """Let go of the connections."""

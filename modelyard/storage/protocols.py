@@ -76,7 +76,10 @@ class Documents(Protocol):
     """
 
     def reading(self) -> AbstractContextManager[None]:
-        """Hold the newest committed state within a `with` block, for several looks at documents and indexes."""
+        """Hold the newest committed state within a `with` block, for several looks at documents and indexes.
+
+        A `reading` within another one holds the same state.
+        """
 
     def raw(self, collection: str, key: str) -> bytes | None:
         """Return a document's JSON as last committed. Call it within a `reading` or a transaction."""

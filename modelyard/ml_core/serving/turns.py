@@ -71,12 +71,12 @@ class Turns:
 def looked_up_by(request: PredictRequest, call: Call | None) -> LookUp:
     """Return what two requests share if one look-up of a model serves both.
 
-    A caller who may see some models only has look-ups of its own, because it may be refused in words that name its key.
+    Who shows a key has look-ups of their own: it may be invalid by now, or not be for the model, in words that name it.
     """
     by: LookUp = request.model_id
     if request.decision is not None:
         by = (by, request.decision.model_dump_json())
-    if call is not None and call.identity.limited:
+    if call is not None and call.identity.has_key:
         by = (by, call.identity)
     return by
 

@@ -140,9 +140,11 @@ class ModelStore(ModelContents):
     def resolve_deciding(self, reference: str) -> tuple[str, dict[str, Any] | None]:
         """Return what `resolve_active` does, and the model's decision as a document has it, None if it has none.
 
-        The same object comes back until the decision is set anew.
+        The same object comes back until the decision is set anew. Raises Unauthenticated if the caller's key is no
+        longer valid: one look at the documents tells that, too.
         """
         with self._documents.reading():
+            calls.who().check()
             entry = find_active(self._index, reference)
             return entry.model_id, entry.decision
 

@@ -177,7 +177,10 @@ Changes = dict[tuple[str, str], bytes | None]
 
 
 class Reading:
-    """A `with` block in which one committed state is held. Keep it short, because all readers wait for it."""
+    """A `with` block in which one committed state is held. Keep it short, because all readers wait for it.
+
+    A block within another one of its thread holds the same state, so it does not look at the file.
+    """
 
     __slots__ = ("_state",)
 
@@ -185,14 +188,18 @@ class Reading:
         self._state = state
 
     def __enter__(self) -> None:
-        self._state.mutex.acquire()
+        state = self._state
+        state.mutex.acquire()
         try:
-            self._state.look()
+            if not state.readings:
+                state.look()
         except BaseException:
-            self._state.mutex.release()
+            state.mutex.release()
             raise
+        state.readings += 1
 
     def __exit__(self, *_: object) -> None:
+        self._state.readings -= 1
         self._state.mutex.release()
 
 

@@ -25,13 +25,15 @@ from modelyard.storage.protocols import Collections, Observer
 class Follower:
     """The newest committed state of a file.
 
-    `is_settled()` tells whether no writer is at work: then a last line without its newline counts.
+    `is_settled()` tells whether no writer is at work: then a last line without its newline counts. `readings` is how
+    many readings hold the state, one within the other.
     """
 
     def __init__(self, path: Path, observers: Sequence[Observer], is_settled: Callable[[], bool]) -> None:
         self.mutex = threading.RLock()
         self.collections: Collections = {}
         self.live_bytes = 0
+        self.readings = 0
         self._path = path
         self._observers = tuple(observers)
         self._is_settled = is_settled
