@@ -1,8 +1,8 @@
 """A disk that can lose its power: file operations that were recorded (`disk_recorder`) are replayed up to any moment.
 
-`Disk.states` yields all that may be found there after a crash at each moment: of the process alone (everything it did is
-there, the last write perhaps in part), or of the machine (of what was not yet fsynced, anything may be missing, come
-before the rest, be cut short or be zeros; names count as fsynced when their folder was).
+`Disk.states` yields all that may be found there after a crash at each moment: of the process alone (everything that it
+did is there, the last write perhaps in part), or of the machine (of what was not yet fsynced, anything may be missing,
+come before the rest, be cut short or be zeros; names count as fsynced when their folder was).
 """
 
 from __future__ import annotations
