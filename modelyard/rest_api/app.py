@@ -74,7 +74,7 @@ def create_app(desk: Desk, settings: Settings) -> Gate:
     )
     app.router.redirect_slashes = False
     app.openapi = lambda: _openapi_once(app)  # type: ignore[method-assign]
-    checked = [Depends(_enter), Depends(formats.checking(app.openapi))]
+    checked = [Depends(_enter), Depends(formats.checking())]
     nouns = (service, predictions, explanations, models, aliases, decisions, evaluations, tables, jobs, keys)
     for noun in (*nouns, open_inference):
         app.include_router(noun.router(desk), dependencies=checked)

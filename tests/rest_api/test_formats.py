@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute, iter_route_contexts
 
+from modelyard.bootstrap import build
 from modelyard.errors import FormatNotGiven
-from modelyard.rest_api.formats import choose
+from modelyard.ml_core.desk import Desk
+from modelyard.rest_api.app import create_app
+from modelyard.rest_api.formats import choose, formats_of
+from modelyard.settings import Settings
 from tests import doors
 from tests.rest_api.test_rest_api import CSV, X, Y, refusal
 from tests.waiting import PATIENCE_S
@@ -125,3 +132,23 @@ def test_a_file_route_names_what_it_takes(http: httpx.Client, path: str) -> None
     answer = http.post(path, content=CSV, headers={"Content-Type": "image/png"})
     assert "multipart/form-data" in refusal(answer, 415, "INVALID_ARGUMENT")["detail"]
     assert "multipart/form-data" in refusal(http.post(path, content=CSV), 415, "INVALID_ARGUMENT")["detail"]
+
+
+def test_the_formats_of_each_route_are_those_of_the_document(tmp_path: Path) -> None:
+    settings = Settings(storage_dir=tmp_path / "yard")
+    with build(settings) as yard:
+        app: Any = create_app(Desk(yard), settings.model_copy(update={"rest_express": False}))._app
+        document = app.openapi()["paths"]
+        routes = [context.original_route for context in iter_route_contexts(app.routes)]
+        told = {
+            (route.path_format, method): formats_of(route, method)
+            for route in routes
+            if isinstance(route, APIRoute) and route.include_in_schema
+            for method in route.methods or ()
+        }
+    assert {(path, method.upper()) for path, operations in document.items() for method in operations} == told.keys()
+    for (path, method), (taken, given) in told.items():
+        operation = document[path][method.lower()]
+        assert list(taken) == list(operation.get("requestBody", {}).get("content", {}))
+        good = [answer for status, answer in operation["responses"].items() if status.startswith("2")]
+        assert set(given) == {kind for answer in good for kind in answer.get("content", {})}

@@ -19,8 +19,9 @@ from modelyard.storage.documents.log_format import decode_header, encode_header
 from modelyard.storage.upkeep import backup
 from modelyard.storage.upkeep.garbage import collect
 from modelyard.storage.upkeep.repair import repair
-from tests import simulated_disk
-from tests.simulated_disk import Disk, WithoutFsync
+from tests import disk_recorder, simulated_disk
+from tests.disk_recorder import WithoutFsync
+from tests.simulated_disk import Disk, write_to
 from tests.storage_drafts import add_model, audit_of, database_of, ids, new_model, open_store, root_of
 
 Seen = tuple[Any, ...]
@@ -128,7 +129,7 @@ def record(scenario: Scenario, root: Path) -> tuple[Disk, list[Seen]]:
         root.mkdir()
     else:
         before.close()
-    with simulated_disk.recording(root) as disk:
+    with disk_recorder.recording(root) as disk:
         store = open_store(root)
         seen = [look(store)]
         for step in scenario.steps:
@@ -157,14 +158,14 @@ def test_a_repair_cut_short_is_finished_by_the_next(memory_path: Path) -> None:
     lines = (root / "db.jsonl").read_bytes().splitlines(keepends=True)
     lines[3] = lines[3].replace(b"logistic", b"logostic")
     (root / "db.jsonl").write_bytes(b"".join(lines[:-1]))
-    with simulated_disk.recording(root) as disk:
+    with disk_recorder.recording(root) as disk:
         assert repair(root).is_sound
     expected = [(record.metadata.model_id, status) for record, status in zip(records, STATUS_AFTER_REPAIR, strict=True)]
     for power_cut in (False, True):
         for _, what, survived in disk.states(power_cut=power_cut):
             folder = memory_path / "crashed"
-            disk.write_to(folder, survived)
-            with mock.patch("os.fsync"):
+            write_to(folder, survived)
+            with mock.patch("os.fsync", disk_recorder.no_fsync):
                 assert repair(folder).is_sound, what
                 store = open_store(folder)
                 found = {found[0]: found[3] for found in look(store)[0]}
@@ -181,13 +182,13 @@ def test_a_backup_that_was_loaded_is_on_the_disk(memory_path: Path) -> None:
     backup.create(root_of(store), memory_path / "yard.tar")
     root = memory_path / "recorded"
     root.mkdir()
-    with simulated_disk.recording(root) as disk:
+    with disk_recorder.recording(root) as disk:
         backup.load(memory_path / "yard.tar", root)
         disk.acknowledge()
     expected = look(store)
     for moment, what, survived in disk.states(power_cut=True):
         if disk.acknowledged(moment):
-            disk.write_to(memory_path / "crashed", survived)
+            write_to(memory_path / "crashed", survived)
             check_it_goes_on(memory_path / "crashed", [expected], what)
             shutil.rmtree(memory_path / "crashed")
 
@@ -231,7 +232,7 @@ def check_every_state(scenario: Scenario, path: Path, *, power_cut: bool) -> int
     number = 0
     for number, (moment, what, survived) in enumerate(disk.states(power_cut=power_cut), 1):
         folder = path / str(number)
-        disk.write_to(folder, survived)
+        write_to(folder, survived)
         answered = disk.acknowledged(moment)
         check_it_goes_on(folder, seen[answered : answered + 2], what)
         shutil.rmtree(folder)
@@ -240,7 +241,7 @@ def check_every_state(scenario: Scenario, path: Path, *, power_cut: bool) -> int
 
 def check_it_goes_on(folder: Path, expected: list[Seen], what: str) -> None:
     """Hold a folder after a crash to the promise: one of the `expected` sights, now and after more has been done."""
-    with mock.patch("os.fsync"):
+    with mock.patch("os.fsync", disk_recorder.no_fsync):
         store = open_store(folder)
         found = look(store)
         assert found in expected, what

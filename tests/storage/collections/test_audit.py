@@ -24,7 +24,7 @@ from modelyard.storage.documents.database import Database
 from modelyard.storage.line_file import LineFile
 from modelyard.storage.series import ledger, stream_file
 from modelyard.storage.series.ledger import LedgerFolder
-from tests import simulated_disk
+from tests import disk_recorder, simulated_disk
 from tests.simulated_disk import Disk
 
 START = datetime(2026, 3, 1, 20, tzinfo=UTC)
@@ -405,7 +405,7 @@ def record(root: Path) -> tuple[Disk, list[list[str]]]:
     """Change things over days with pruning; return what was done on the disk, and what was seen after each answer."""
     root.mkdir()
     ticks = clock(timedelta(hours=7))
-    with simulated_disk.recording(root) as disk:
+    with disk_recorder.recording(root) as disk:
         opened = [open_audit(root, ticks, days=1) for _ in range(2)]
         sights = [seen(opened[0][1])]
         for n in range(8):
@@ -422,9 +422,9 @@ def check_every_state(path: Path, *, power_cut: bool) -> int:
     for moment, what, survived in disk.states(power_cut=power_cut):
         number += 1
         folder = path / "crashed"
-        disk.write_to(folder, survived)
+        simulated_disk.write_to(folder, survived)
         answered = disk.acknowledged(moment)
-        with mock.patch("os.fsync"):
+        with mock.patch("os.fsync", disk_recorder.no_fsync):
             opened = open_audit(folder, lambda: START + timedelta(days=4))
             found = seen(opened[1])
             assert found in sights[answered : answered + 2], what
@@ -446,7 +446,7 @@ class Unsynced(LineFile):
     """A file of the ledger that is not brought down to the disk."""
 
     def append(self, line: bytes, offset: int) -> None:
-        with mock.patch("os.fsync"):
+        with mock.patch("os.fsync", disk_recorder.no_fsync):
             super().append(line, offset)
 
 

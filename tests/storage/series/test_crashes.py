@@ -15,8 +15,9 @@ import pytest
 from modelyard.errors import DataLoss
 from modelyard.storage.series import writer
 from modelyard.storage.series.folder import SeriesFolder
-from tests import simulated_disk
-from tests.simulated_disk import Disk, WithoutFsync
+from tests import disk_recorder, simulated_disk
+from tests.disk_recorder import WithoutFsync
+from tests.simulated_disk import Disk
 
 START = datetime(2026, 3, 1, 20, tzinfo=UTC)
 
@@ -54,7 +55,7 @@ def record(steps: list[Step], root: Path) -> tuple[Disk, list[Seen]]:
     """Carry out steps; return what was done on the disk, and what was to be seen after each answer."""
     root.mkdir()
     ticks = clock()
-    with simulated_disk.recording(root) as disk:
+    with disk_recorder.recording(root) as disk:
         writers = [SeriesFolder(root / "series", ticks) for _ in range(2)]
         seen: list[Seen] = [[]]
         for step in steps:
@@ -70,9 +71,9 @@ def states(steps: list[Step], path: Path, *, power_cut: bool) -> Iterator[tuple[
         disk, seen = record(steps, path / "recorded")
     for moment, what, survived in disk.states(power_cut=power_cut):
         folder = path / "crashed"
-        disk.write_to(folder, survived)
+        simulated_disk.write_to(folder, survived)
         answered = disk.acknowledged(moment)
-        with mock.patch("os.fsync"):
+        with mock.patch("os.fsync", disk_recorder.no_fsync):
             yield folder, seen[answered : answered + 2], what
         shutil.rmtree(folder)
 
