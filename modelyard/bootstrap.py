@@ -13,6 +13,8 @@ from modelyard.jobs import Jobs, Limits, Spool
 from modelyard.jobs.local import LocalOwners, LocalRunner
 from modelyard.ml_core.training import runs
 from modelyard.ml_core.yard import Yard
+from modelyard.monitoring.metrics import Metrics
+from modelyard.monitoring.numbers import Numbers, Place
 from modelyard.schemas import hide_keys
 from modelyard.settings import Settings, is_loopback
 from modelyard.storage import AuditCollection, Storage, open_folder
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def build(settings: Settings, *, make: bool = True) -> Yard:
+def build(settings: Settings, *, make: bool = True, place: Place | None = None) -> Yard:
     """Build the core on its folder, which is made a yard if it is none; without `make` that raises NoYard.
+
+    It counts in memory of its own, or at its `place` in that of several workers.
 
     Raises Unavailable if the folder cannot be used, DataLoss if its database is damaged, and what `read_signing_keys`
     raises.
@@ -47,12 +51,14 @@ def build(settings: Settings, *, make: bool = True) -> Yard:
         niceness=settings.train_niceness,
         grace_s=settings.train_grace_s,
     )
+    metrics = Metrics(Numbers(place))
     jobs = Jobs(
         storage,
         LocalRunner(storage.runs, limits, target=runs.TARGET, preload=runs.PRELOAD, rehearsal=runs.REHEARSAL),
         LocalOwners(storage.runs),
         limits,
         on_end=None if tracker is None else tracker.note,
+        count=metrics.count_job,
     )
     return Yard(
         storage,
@@ -63,6 +69,7 @@ def build(settings: Settings, *, make: bool = True) -> Yard:
         max_file_bytes=settings.max_body_bytes,
         asks_for_keys=settings.asks_for_keys,
         protected_aliases=settings.protected_aliases,
+        metrics=metrics,
     )
 
 
@@ -115,12 +122,15 @@ def _tracker(settings: Settings, storage: Storage) -> Tracker | None:
     )
 
 
-def serve_rest(settings: Settings, socket: int | None = None) -> None:
-    """Serve REST until SIGTERM or Ctrl-C, on a socket that listens already (its descriptor) if there is one."""
+def serve_rest(settings: Settings, socket: int | None = None, place: Place | None = None) -> None:
+    """Serve REST until SIGTERM or Ctrl-C.
+
+    One of several workers has the descriptor of a `socket` that listens already, and a `place` for what it counts.
+    """
     from modelyard.rest_api.server import serve
 
     logs.configure(settings.log_level, settings.log_format, calls.identity, hide_keys)
-    serve(_build_to_serve(settings), settings, socket)
+    serve(_build_to_serve(settings, place), settings, socket)
 
 
 def serve_grpc(settings: Settings) -> None:
@@ -131,12 +141,12 @@ def serve_grpc(settings: Settings) -> None:
     serve(_build_to_serve(settings), settings)
 
 
-def _build_to_serve(settings: Settings) -> Yard:
+def _build_to_serve(settings: Settings, place: Place | None = None) -> Yard:
     """Build the core for a server. Raises FailedPrecondition if it was not said who may call from other machines."""
     settings.check_exposure()
     if settings.auth == "none" and not is_loopback(settings.host):
         log.warning("MODELYARD_AUTH=none: whoever reaches %s may train, read and delete", settings.host)
-    yard = build(settings)
+    yard = build(settings, place=place)
     if settings.signing_key_file is not None and is_open_to_read(settings.signing_key_file):
         log.warning("everybody on this machine may read %s, and sign by it", settings.signing_key_file)
     if settings.asks_for_keys:

@@ -27,6 +27,7 @@ NEEDED: dict[str, Role | None] = {
     "list_evaluations": "reader",
     "get_job": "reader",
     "list_jobs": "reader",
+    "metrics": "reader",
     "watch_job": "reader",
     "predict": "predictor",
     "explain": "predictor",
@@ -57,7 +58,7 @@ NEEDED: dict[str, Role | None] = {
     "rotate_key": "admin",
 }
 
-WHOLE = frozenset({"create_key", "list_keys", "revoke_key", "rotate_key", "list_audit", "set_default_alias"})
+WHOLE = frozenset({"create_key", "list_keys", "revoke_key", "rotate_key", "list_audit", "metrics", "set_default_alias"})
 """What concerns all models, or those who use them: no key that is limited to some models may."""
 
 _RANK = {role: rank for rank, role in enumerate(ROLES)}

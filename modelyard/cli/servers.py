@@ -42,11 +42,14 @@ def rest(  # noqa: PLR0917 - typer calls it by name
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes that share the port.")] = 1,
     owned: Owned = False,
     socket: Annotated[int | None, typer.Option("--socket", hidden=True)] = None,
+    numbers: Annotated[int | None, typer.Option("--numbers", hidden=True)] = None,
+    part: Annotated[int, typer.Option("--part", hidden=True)] = 0,
 ) -> None:
     """Serve REST until Ctrl-C."""
     from modelyard.bootstrap import serve_rest
     from modelyard.cli.doors import require_free
     from modelyard.cli.workers import run_workers
+    from modelyard.monitoring.numbers import Place
 
     settings = _server_settings(host=host, rest_port=port, storage_dir=storage)
     if socket is None:
@@ -54,7 +57,7 @@ def rest(  # noqa: PLR0917 - typer calls it by name
     if workers > 1:
         raise typer.Exit(run_workers(settings, workers))
     _stop_on_signals(owned=owned)
-    serve_rest(settings, socket)
+    serve_rest(settings, socket, None if numbers is None else Place(numbers, part))
 
 
 def grpc(

@@ -9,6 +9,7 @@ from modelyard.errors import FailedPrecondition, InvalidArgument, JobNotFound, M
 from modelyard.jobs.lifecycle import Lifecycle, interrupted
 from modelyard.jobs.runner import RunEnd
 from modelyard.jobs.spool import Finished, Spool
+from modelyard.schemas import Job
 from modelyard.storage import JobEntry, ModelStore
 
 log = logging.getLogger("modelyard.jobs")
@@ -33,6 +34,7 @@ class Finisher:
     def publish(self, job_id: str, spool: Spool, made: Finished) -> str | None:
         """Store what a run has made; return the model's id, the job's if that failed, None if the job had ended."""
         progress = spool.progress()
+        ended: list[Job] = []
         try:
             record = self._store.publish(
                 made.description,
@@ -42,8 +44,8 @@ class Finisher:
                 decision=made.decision,
                 by=self._lifecycle.get(job_id).by,
                 job_id=job_id,
-                also=lambda transaction, record: self._lifecycle.succeed(
-                    transaction, job_id, record.metadata.model_id, progress
+                also=lambda transaction, record: ended.append(
+                    self._lifecycle.succeed(transaction, job_id, record.metadata.model_id, progress)
                 ),
             )
         except FailedPrecondition:
@@ -53,6 +55,7 @@ class Finisher:
         if said := spool.log_tail():
             log.info("job %s said:\n%s", job_id, said)
         log.info("job %s has made model %s", job_id, record.metadata.model_id)
+        self._lifecycle.on_end(ended[-1])
         return record.metadata.model_id
 
     def end_without_model(self, job_id: str, spool: Spool, how: RunEnd) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from modelyard.jobs.lifecycle import Lifecycle, cancelled
 from modelyard.jobs.runner import Limits, Owners, Runner
 from modelyard.jobs.spool import Spool
 from modelyard.references import no_such_job
-from modelyard.schemas import Job, JobPage, JobQuery
+from modelyard.schemas import Job, JobPage, JobQuery, JobStatus
 from modelyard.storage import JobEntry, JobRecord, Storage
 from modelyard.storage.files import make_folder, unavailable
 
@@ -51,8 +51,8 @@ class Jobs:
     """The jobs of one yard.
 
     Runs take place in `runner`; `owners` are the processes that share the yard. If trainings are tracked, `on_end` is
-    called with the id of the model that a job has made, or of the job that has made none. Every use raises Unavailable
-    if the storage cannot be used.
+    called with the id of the model that a job has made, or of the job that has made none; `count` with every job that
+    this process has ended. Every use raises Unavailable if the storage cannot be used.
     """
 
     def __init__(
@@ -63,11 +63,12 @@ class Jobs:
         limits: Limits,
         *,
         on_end: OnEnd | None = None,
+        count: Callable[[Job], None] = lambda _: None,
     ) -> None:
         self._folder = storage.runs
         self._limits = limits
         self._on_end = on_end
-        self._lifecycle = Lifecycle(storage.jobs, tracked=on_end is not None)
+        self._lifecycle = Lifecycle(storage.jobs, tracked=on_end is not None, on_end=count)
         self._runner = runner
         self._owners = owners
         self._dispatcher = Dispatcher(storage, self._lifecycle, runner, owners, limits, on_end=on_end)
@@ -134,6 +135,10 @@ class Jobs:
                 self._dispatcher.interrupt_orphan(entry)
         jobs, cursor = self._lifecycle.page(query)
         return JobPage(jobs=[self._with_progress(job) for job in jobs], next_cursor=cursor)
+
+    def counts(self) -> Counter[tuple[str, JobStatus]]:
+        """Return how many jobs there are of each kind and status, whoever asks."""
+        return self._lifecycle.counts()
 
     def cancel(self, job_id: str) -> Job:
         """Cancel a job, whichever process runs it. Raises JobNotFound, FailedPrecondition if it has ended."""

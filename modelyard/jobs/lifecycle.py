@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -33,11 +34,15 @@ class Lifecycle:
     """The lives of a yard's jobs. Every use raises what the collection raises.
 
     With `tracked`, jobs that end without a model are marked as what an experiment tracker has yet to be told of.
+    `on_end` is called with each job that this process has ended.
     """
 
-    def __init__(self, jobs: JobCollection, *, tracked: bool = False) -> None:
+    def __init__(
+        self, jobs: JobCollection, *, tracked: bool = False, on_end: Callable[[Job], None] = lambda _: None
+    ) -> None:
         self._jobs = jobs
         self._tracked = tracked
+        self.on_end = on_end
 
     @property
     def changes(self) -> int:
@@ -49,6 +54,11 @@ class Lifecycle:
         """Return the jobs that are queued or running, the first ordered first."""
         with self._jobs.reading() as index:
             return list(index.alive.values())
+
+    def counts(self) -> Counter[tuple[str, JobStatus]]:
+        """Return how many jobs there are of each kind and status, whoever asks."""
+        with self._jobs.reading() as index:
+            return index.counts()
 
     def get(self, job_id: str) -> JobRecord:
         """Return a job. Raises JobNotFound."""
@@ -118,8 +128,8 @@ class Lifecycle:
             jobs.put(replace(begun, owner=owner))
             return begun.job
 
-    def succeed(self, transaction: Transaction, job_id: str, model_id: str, progress: JobProgress) -> None:
-        """End a running job with its model, in the transaction that stores the model.
+    def succeed(self, transaction: Transaction, job_id: str, model_id: str, progress: JobProgress) -> Job:
+        """End a running job with its model, in the transaction that stores the model; `on_end` is not called yet.
 
         Raises FailedPrecondition if the job is not running any more.
         """
@@ -128,7 +138,9 @@ class Lifecycle:
         if record.job.status != "running":
             raise FailedPrecondition(f"job {job_id} is {record.job.status}")
         done = progress.model_copy(update={"fraction": 1.0})
-        jobs.put(_changed(record, status="succeeded", model_id=model_id, progress=done, ended_at=datetime.now(UTC)))
+        ended = _changed(record, status="succeeded", model_id=model_id, progress=done, ended_at=datetime.now(UTC))
+        jobs.put(ended)
+        return ended.job
 
     def end(
         self,
@@ -153,9 +165,11 @@ class Lifecycle:
                 changed["progress"] = progress
             if self._tracked:
                 changed["tracking"] = Tracking(status="pending")
-            jobs.put(_changed(record, **changed))
+            ended = _changed(record, **changed)
+            jobs.put(ended)
             if status == "cancelled":
                 jobs.note("cancel_job", record.job)
+        self.on_end(ended.job)
         return record
 
     def release(self, owner: str) -> None:

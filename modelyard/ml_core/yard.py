@@ -21,6 +21,7 @@ from modelyard.ml_core.deciding import stored
 from modelyard.ml_core.evaluating import evaluations
 from modelyard.ml_core.explaining import explanations
 from modelyard.ml_core.key_verbs import KeyVerbs
+from modelyard.ml_core.metrics_verb import MetricsVerb
 from modelyard.ml_core.sentences import say
 from modelyard.ml_core.serving import predicting
 from modelyard.ml_core.serving.loaded import LoadedModel, LoadedModels
@@ -28,6 +29,7 @@ from modelyard.ml_core.serving.warming import Warming
 from modelyard.ml_core.training import checking
 from modelyard.ml_core.training_verbs import TrainingVerbs
 from modelyard.ml_core.validation_predictions import ValidationPredictions, load_validation
+from modelyard.monitoring.metrics import Metrics
 from modelyard.schemas import (
     CheckRequest,
     Decision,
@@ -59,7 +61,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Yard(TrainingVerbs, KeyVerbs, AliasVerbs):
+class Yard(TrainingVerbs, KeyVerbs, AliasVerbs, MetricsVerb):
     """The core of one folder. It satisfies `modelyard.verbs.Verbs`, where the verbs are described.
 
     Its `jobs` and `loaded` models are for the desk, its `calls` for whoever wants to hear of them.
@@ -76,10 +78,12 @@ class Yard(TrainingVerbs, KeyVerbs, AliasVerbs):
         max_file_bytes: int,
         asks_for_keys: bool = False,
         protected_aliases: tuple[str, ...] = (),
+        metrics: Metrics | None = None,
     ) -> None:
         super().__init__(storage.keys, storage.audit, asked_for=asks_for_keys)
         self.calls = Calls()
-        self.calls.listeners.append(self._refusals.listen)
+        self._metrics = Metrics() if metrics is None else metrics
+        self.calls.listeners += [self._refusals.listen, self._metrics.listen]
         self.jobs = jobs
         self._store = store = storage.models
         self._evaluations = storage.evaluations
@@ -88,7 +92,7 @@ class Yard(TrainingVerbs, KeyVerbs, AliasVerbs):
         self._tracker = tracker
         self._missing_markers = missing_markers
         self._max_file_bytes = max_file_bytes
-        self.loaded = LoadedModels(store, model_cache_bytes, max_file_bytes)
+        self.loaded = LoadedModels(store, model_cache_bytes, max_file_bytes, self._metrics.set_loaded_bytes)
         self._warming = Warming(store, jobs, storage.aliases, self.loaded)
         self._started = time.monotonic()
 

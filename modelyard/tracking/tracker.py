@@ -80,6 +80,10 @@ class Tracker:
         """Stop delivering at once."""
         self._deliverer.close()
 
+    def pending(self) -> int:
+        """Return how much is to be told."""
+        return self._runs.counts()[0]
+
     def backlog(self) -> Backlog:
         """Return how much is to be told, and why it is not, if that fails."""
         pending, failed = self._runs.counts()

@@ -40,6 +40,7 @@ ROUTES: dict[str, Role | None] = {
     "GET /models/{reference}/decision": "reader",
     "GET /models/{reference}/evaluations": "reader",
     "GET /jobs": "reader",
+    "GET /metrics": "reader",
     "GET /jobs/{job_id}": "reader",
     "GET /jobs/{job_id}/events": "reader",
     "POST /predict": "predictor",
@@ -118,7 +119,7 @@ INFERENCE: dict[str, Role | None] = {
 }
 """The methods of the Open Inference Protocol."""
 
-OF_ALL_MODELS = ("/keys", "/audit", "PUT /aliases/default", "Key", "ListAudit", "SetDefaultAlias")
+OF_ALL_MODELS = ("/keys", "/audit", "/metrics", "PUT /aliases/default", "Key", "ListAudit", "SetDefaultAlias")
 """What routes and methods are named by that no key may use which is limited to some models."""
 
 REFLECTION: dict[str, Role | None] = {

@@ -88,10 +88,17 @@ class LoadedModels:
     """The loaded models, least recently used out first when they outgrow `capacity_bytes`.
 
     One that is larger than the bound alone is kept until the next one comes. When many ask for a model that is not
-    loaded, it is loaded once. `max_file_bytes` bounds what comes out of a compressed file.
+    loaded, it is loaded once. `max_file_bytes` bounds what comes out of a compressed file. `on_size` is called with the
+    bytes that all of them take, whenever that changes.
     """
 
-    def __init__(self, store: ModelStore, capacity_bytes: int, max_file_bytes: int = UNPACKED_BYTES) -> None:
+    def __init__(
+        self,
+        store: ModelStore,
+        capacity_bytes: int,
+        max_file_bytes: int = UNPACKED_BYTES,
+        on_size: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._store = store
         self._capacity_bytes = capacity_bytes
         self._max_file_bytes = max_file_bytes
@@ -99,6 +106,7 @@ class LoadedModels:
         self._loading: dict[str, Future[LoadedModel]] = {}
         self._asked: dict[tuple[str, str], Deciding] = {}
         self._size_bytes = 0
+        self._on_size = on_size
         self._lock = Lock()
 
     def get(self, reference: str, decision: Decision | None = None) -> LoadedModel:
@@ -209,6 +217,7 @@ class LoadedModels:
             self._size_bytes -= oldest.size_bytes
         self._loaded[model.model_id] = model
         self._size_bytes += model.size_bytes
+        self._on_size(self._size_bytes)
 
 
 def latest_of_each_name(store: ModelStore) -> Iterator[ModelMetadata]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Any
+
+from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from modelyard import calls
@@ -11,6 +13,11 @@ from modelyard.ml_core.desk import Desk
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.openapi import error_responses
 from modelyard.schemas import Health, ModelClassInfo
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""Of the text that Prometheus reads."""
+
+_TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 
 
 def router(desk: Desk) -> APIRouter:
@@ -41,5 +48,10 @@ def router(desk: Desk) -> APIRouter:
     async def model_classes() -> list[ModelClassInfo]:
         """List the algorithms there are, with a JSON Schema of their hyperparams."""
         return await desk.ask(Yard.list_model_classes)
+
+    @routes.get("/metrics", response_class=Response, responses={**error_responses(), **_TEXT})
+    async def metrics() -> Response:
+        """Return what all workers of this server have counted, and what there is, as Prometheus reads it."""
+        return Response(await desk.ask(Yard.metrics), media_type=MEDIA_TYPE)
 
     return routes

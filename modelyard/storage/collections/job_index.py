@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,7 @@ class JobIndex:
         self._status: dict[str, JobStatus] = {}
         self._keys: dict[str, str] = {}
         self._names: dict[str, str | None] = {}
+        self._kinds: dict[str, str] = {}
 
     def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
         if collection != JOBS:
@@ -51,6 +53,7 @@ class JobIndex:
             insort(self._ids, key)
         self._status[key] = entry.status
         self._names[key] = document["job"].get("name")
+        self._kinds[key] = document["job"].get("kind", "train")
         if entry.status in ALIVE:
             self.alive[key] = entry
         else:
@@ -63,11 +66,15 @@ class JobIndex:
         if collection != JOBS or key not in self._status:
             return
         self.changes += 1
-        del self._status[key], self._names[key], self._ids[bisect_left(self._ids, key)]
+        del self._status[key], self._names[key], self._kinds[key], self._ids[bisect_left(self._ids, key)]
         self.alive.pop(key, None)
         idempotency_key = self._keys.pop(key, None)
         if idempotency_key is not None and self.by_key.get(idempotency_key) == key:
             del self.by_key[idempotency_key]
+
+    def counts(self) -> Counter[tuple[str, JobStatus]]:
+        """Return how many jobs there are of each kind and status."""
+        return Counter((self._kinds[job_id], status) for job_id, status in self._status.items())
 
     def select(
         self, status: JobStatus | None, before: str | None, count: int, sees: Callable[[str | None], bool]

@@ -167,6 +167,11 @@ class ModelStore(ModelContents):
         with self._documents.reading():
             return self._index.count_active(who.sees) if who.limited else self._index.active_count
 
+    def count_by_status(self) -> dict[Status, int]:
+        """Return how many models there are of each status, whoever asks."""
+        with self._documents.reading():
+            return {"active": self._index.active_count, "deleted": len(self._index.by_id) - self._index.active_count}
+
     def unsigned(self) -> str:
         """Return in words how many models, deleted ones too, have no signature; empty if none is asked for."""
         with self._documents.reading():

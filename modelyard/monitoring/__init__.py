@@ -1,0 +1,1 @@
+"""How a yard fares: what its servers count, and how they tell of it."""
