@@ -66,7 +66,7 @@ def check_root_path(path: str) -> str:
 
 
 class Settings(BaseSettings):
-    """How this yard runs. Sizes are in MB (2**20 bytes), times in seconds, port 0 means any free one.
+    """How this yard runs. Sizes are in MB (2**20 bytes), times in seconds, a server's port 0 means any free one.
 
     A variable that is empty counts as not set.
     """
@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     rest_port: Port = Field(8000, description="REST's port")
     grpc_port: Port = Field(50051, description="gRPC's port")
     dashboard_port: Port = Field(8501, description="the dashboard's port")
+    metrics_port: Port = Field(
+        0, description="the port on which the gRPC server tells its metrics by HTTP; 0: none. REST tells them by itself"
+    )
     dashboard_rest_url: str = Field("", description="where the dashboard finds REST; by default on this machine")
     dashboard_grpc_target: str = Field("", description="where the dashboard finds gRPC; by default on this machine")
     max_body_mb: Annotated[float, Field(gt=0)] = Field(256, description="the largest request body, in MB")

@@ -1,4 +1,4 @@
-"""Where a call comes from: the connection's other end, or what a trusted proxy says of it."""
+"""Where a call comes from, by the connection's other end or a trusted proxy, and by which name it came."""
 
 from __future__ import annotations
 
@@ -43,6 +43,14 @@ def site_of(address: str) -> str:
         return str(ip_network((address.partition("%")[0], _ONE_SITE_BITS), strict=False))
     except ValueError:
         return address
+
+
+@lru_cache(maxsize=256)
+def is_one_of(names: tuple[str, ...], host: str) -> bool:
+    """Whether a Host header is one of the `names` of a server. The port is ignored; an empty header is accepted."""
+    given = host.lower()
+    name = given[1:].partition("]")[0] if given.startswith("[") else given.partition(":")[0]
+    return not given or any(name == one or (one.startswith("*.") and name.endswith(one[1:])) for one in names)
 
 
 @lru_cache(maxsize=1024)

@@ -20,6 +20,7 @@ from modelyard.errors import Unavailable
 from modelyard.grpc_server import health
 from modelyard.grpc_server.gate import TRANSPORT_FACTOR, Gate, snake_case
 from modelyard.grpc_server.health_and_reflection import Pools, Registry
+from modelyard.grpc_server.metrics_server import serving_metrics
 from modelyard.grpc_server.open_inference import service as inference
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.probe import local_target
@@ -78,29 +79,30 @@ async def running(yard: Yard, settings: Settings) -> AsyncIterator[int]:
         **methods(inference.DESCRIPTOR, inference.InferenceService(desk), gate),
         **standard_methods(standard_health, gate),
     }
-    server = transport(settings.grpc_transport)(every, _options(settings), settings.request_timeout_s)
-    port = _listen(server, settings, files)
-    desk.open()
-    await health.look(desk, standard_health, NAMES)
-    await server.start()
-    local = None if files is None else await _start_local_health(type(server), every, settings, port)
-    following = asyncio.create_task(health.follow(desk, standard_health, NAMES))
-    try:
-        yield port
-    finally:
-        following.cancel()
-        await standard_health.enter_graceful_shutdown()
-        desk.drain()
-        grace_s = settings.train_grace_s + AFTER_TRAININGS_S
+    async with serving_metrics(yard, settings, files):
+        server = transport(settings.grpc_transport)(every, _options(settings), settings.request_timeout_s)
+        port = _listen(server, settings, files)
+        desk.open()
+        await health.look(desk, standard_health, NAMES)
+        await server.start()
+        local = None if files is None else await _start_local_health(type(server), every, settings, port)
+        following = asyncio.create_task(health.follow(desk, standard_health, NAMES))
         try:
-            gate.close()
-            async with asyncio.timeout(grace_s):
-                await server.drain()
-        except TimeoutError:
-            log.warning("calls were still under way after %g s", grace_s)
-        for one in filter(None, (server, local)):
-            await one.stop()
-        await desk.close()
+            yield port
+        finally:
+            following.cancel()
+            await standard_health.enter_graceful_shutdown()
+            desk.drain()
+            grace_s = settings.train_grace_s + AFTER_TRAININGS_S
+            try:
+                gate.close()
+                async with asyncio.timeout(grace_s):
+                    await server.drain()
+            except TimeoutError:
+                log.warning("calls were still under way after %g s", grace_s)
+            for one in filter(None, (server, local)):
+                await one.stop()
+            await desk.close()
 
 
 def methods(described: ServiceDescriptor, service: object, gate: Gate) -> dict[str, Method]:

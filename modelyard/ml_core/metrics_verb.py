@@ -28,7 +28,7 @@ class MetricsVerb:
 
     @verb
     def metrics(self) -> bytes:
-        """Return the metrics of this process and of the workers beside it, in `monitoring.exposition.MEDIA_TYPE`.
+        """Return the metrics of this process and of the workers beside it, in `monitoring.metrics.MEDIA_TYPE`.
 
         Without the folder they are those that were counted.
         """

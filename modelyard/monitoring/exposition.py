@@ -9,15 +9,12 @@ from functools import partial
 from itertools import accumulate
 
 from prometheus_client import generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 
 from modelyard.monitoring.metrics import CALL_SECONDS, CALLS, JOB_SECONDS, JOBS, LOADED, ROWS
 from modelyard.monitoring.numbers import Key, Numbers, Part
 from modelyard.schemas import JobStatus, Status
-
-MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 _BY_NAME = ("name", "version")
 _ROWS = (
@@ -72,7 +69,7 @@ class _Families:
 
 
 def exposition(numbers: Numbers, state: State | None) -> bytes:
-    """Return the metrics in the text format of MEDIA_TYPE, without those of the store if `state` is None."""
+    """Return the metrics in the text format `metrics.MEDIA_TYPE`, without those of the store if `state` is None."""
     return generate_latest(_Families(numbers, state))
 
 

@@ -9,6 +9,9 @@ from modelyard.calls import Call
 from modelyard.monitoring.numbers import Numbers
 from modelyard.schemas import Job
 
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""Of the text that Prometheus reads."""
+
 CALLS, ROWS, JOBS, LOADED = "calls", "rows", "jobs", "loaded"
 """The first words of keys. Then come: door, verb, code; name, version; kind; nothing."""
 

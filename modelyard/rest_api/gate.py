@@ -7,12 +7,11 @@ import math
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from modelyard.access.addresses import address_of
+from modelyard.access.addresses import address_of, is_one_of
 from modelyard.access.guard import Guard
 from modelyard.access.limits import Rate
 from modelyard.calls import Call, Calls, request_id
@@ -135,7 +134,7 @@ class Gate:
         The verdict on a head holds while the server runs: `express/at_once.py` asks once for each.
         """
         host = headers.get(b"host", b"")
-        if self._hosts is not None and not _is_one_of(self._hosts, host):
+        if self._hosts is not None and not is_one_of(self._hosts, host.decode("latin-1")):
             raise PermissionDenied(f"host {_shown(host)} is not a name of this server; see MODELYARD_ALLOWED_HOSTS")
         origin = headers.get(b"origin")
         if origin is None or origin in self._allowed_origins:
@@ -293,14 +292,6 @@ def _join_equal_names(headers: Headers, found: list[tuple[bytes, bytes]]) -> Non
             raise InvalidRequest(f"header {name.decode().title()} must be given once, got {got}")
         if name in _LISTS:
             headers[name] = b", ".join(values)
-
-
-@lru_cache(maxsize=256)
-def _is_one_of(names: tuple[str, ...], host: bytes) -> bool:
-    """Whether the Host header names this server. The port is ignored; a missing header is accepted."""
-    given = host.decode("latin-1").lower()
-    name = given[1:].partition("]")[0] if given.startswith("[") else given.partition(":")[0]
-    return not given or any(name == one or (one.startswith("*.") and name.endswith(one[1:])) for one in names)
 
 
 def _shown(header: bytes) -> str:

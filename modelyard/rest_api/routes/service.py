@@ -11,11 +11,9 @@ from modelyard import calls
 from modelyard.errors import Unavailable
 from modelyard.ml_core.desk import Desk
 from modelyard.ml_core.yard import Yard
+from modelyard.monitoring.metrics import MEDIA_TYPE
 from modelyard.rest_api.openapi import error_responses
 from modelyard.schemas import Health, ModelClassInfo
-
-MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-"""Of the text that Prometheus reads."""
 
 _TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 
