@@ -1,0 +1,185 @@
+"""The metrics as both doors tell them: who may read them, and that they tell what happened."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from modelyard.bootstrap import build
+from modelyard.errors import Unavailable
+from modelyard.grpc_server import metrics_server
+from modelyard.grpc_server import server as grpc_door
+from modelyard.grpc_server.client import GrpcClient
+from modelyard.ml_core.yard import Yard
+from modelyard.rest_api.client import RestClient
+from modelyard.schemas import PredictRequest, TrainRequest
+from modelyard.settings import Settings
+from tests import doors
+from tests.access.callers import make_key
+from tests.certificates import Authority
+from tests.monitoring.test_metrics import Samples, labels, read
+from tests.processes import wait_until_gone
+from tests.waiting import PATIENCE_S, wait_until
+
+TABLE = TrainRequest(
+    model_class_key="logistic_regression",
+    name="credit",
+    X=[
+        {"age": 39, "job": "clerk"},
+        {"age": 50, "job": "smith"},
+        {"age": 38, "job": "smith"},
+        {"age": 53, "job": "clerk"},
+    ],
+    y=["no", "yes", "no", "yes"],
+    evaluation={"method": "none"},
+)
+
+Serve = Callable[..., AbstractContextManager[tuple[str, str]]]
+"""Serves a folder with settings; yields the door's address and that of its metrics."""
+
+
+@pytest.fixture(params=["rest", "grpc"])
+def serve(request: pytest.FixtureRequest, tmp_path: Path) -> Serve:
+    @contextmanager
+    def served(**settings: Any) -> Iterator[tuple[str, str]]:
+        scheme = "https" if "tls_cert_file" in settings else "http"
+        if request.param == "rest":
+            with doors.rest_thread(tmp_path / "yard", **settings) as url:
+                yield url, f"{url}/metrics"
+        else:
+            port = doors.free_port()
+            with doors.grpc_thread(tmp_path / "yard", metrics_port=port, **settings) as target:
+                yield target, f"{scheme}://127.0.0.1:{port}/metrics"
+
+    return served
+
+
+def scrape(address: str, **given: Any) -> Samples:
+    answer = httpx.get(address, timeout=PATIENCE_S, **given)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return read(answer.content)
+
+
+def test_a_door_tells_of_its_calls_jobs_and_models(serve: Serve) -> None:
+    with serve() as (address, metrics):
+        kind = RestClient if address.startswith("http") else GrpcClient
+        door = "rest" if kind is RestClient else "grpc"
+        with kind(address) as yard:
+            yard.train(TABLE)
+            for _ in range(3):
+                yard.predict(PredictRequest(model_id="credit", X=[{"age": 44, "job": "clerk"}]))
+            found = scrape(metrics)
+    assert found["modelyard_requests_total", labels(door=door, verb="train", code="OK")] == 1
+    assert found["modelyard_requests_total", labels(door=door, verb="predict", code="OK")] == 3
+    assert 0 < found["modelyard_request_seconds_sum", labels(door=door, verb="predict")] < PATIENCE_S
+    assert found["modelyard_jobs", labels(kind="train", status="succeeded")] == 1
+    assert found["modelyard_jobs", labels(kind="train", status="running")] == 0
+    assert found["modelyard_job_seconds_count", labels(kind="train")] == 1
+    assert found["modelyard_models", labels(status="active")] == 1
+    assert found["modelyard_tracking_pending", ()] == 0
+    assert found["modelyard_loaded_models_bytes", ()] > 0
+    assert found["process_resident_memory_bytes", labels(worker="0")] > 0
+
+
+def test_with_keys_metrics_are_for_readers_of_all_models(serve: Serve, tmp_path: Path) -> None:
+    with doors.core(tmp_path / "yard") as yard:
+        reader = make_key(yard, "prometheus", "reader")
+        limited = make_key(yard, "limited", "admin", "credit*")
+    with serve(auth="keys") as (_, metrics):
+        nobody = httpx.get(metrics)
+        assert (nobody.status_code, nobody.headers["www-authenticate"]) == (401, "Bearer")
+        assert httpx.get(metrics, headers={"Authorization": "Bearer my_wrong"}).status_code == 401
+        refused = httpx.get(metrics, headers={"Authorization": f"Bearer {limited}"})
+        assert refused.status_code == 403
+        assert "is limited to some models and may not use 'metrics'" in refused.text
+        assert scrape(metrics, headers={"Authorization": f"Bearer {reader}"})
+
+
+def test_a_foreign_host_is_refused(serve: Serve) -> None:
+    with serve() as (_, metrics):
+        refused = httpx.get(metrics, headers={"Host": "evil.example"})
+        assert refused.status_code == 403
+        assert "'evil.example' is not a name of this server" in refused.text
+
+
+def test_with_tls_metrics_are_told_by_it_and_want_the_callers_certificate(serve: Serve, tmp_path: Path) -> None:
+    ca = Authority(tmp_path / "ca")
+    made = ca.make()
+    trusting = ssl.create_default_context(cafile=str(ca.cert))
+    with serve(**made.settings(ca)) as (_, metrics):
+        assert httpx.get(metrics, verify=trusting).status_code == 403
+        trusting.load_cert_chain(made.cert, made.key)
+        assert scrape(metrics, verify=trusting)
+
+
+def test_the_port_of_grpc_knows_no_other_path(tmp_path: Path) -> None:
+    port = doors.free_port()
+    with doors.grpc_thread(tmp_path / "yard", metrics_port=port):
+        answer = httpx.get(f"http://127.0.0.1:{port}/nothing")
+        assert (answer.status_code, answer.text) == (404, "NOT_FOUND: there is no GET '/nothing', only /metrics\n")
+        found = scrape(f"http://127.0.0.1:{port}/metrics")
+    assert found["modelyard_requests_total", labels(door="grpc", verb="other", code="NOT_FOUND")] == 1
+
+
+def test_a_port_of_metrics_that_is_taken_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = Settings(storage_dir=tmp_path / "yard", grpc_port=0, metrics_port=port)
+
+        async def serve(yard: Yard) -> None:
+            async with grpc_door.running(yard, settings):
+                raise AssertionError
+
+        words = f"cannot listen on 127.0.0.1:{port}: Address already in use; MODELYARD_METRICS_PORT sets the port"
+        with build(settings) as yard, pytest.raises(Unavailable, match=words):
+            asyncio.run(serve(yard))
+
+
+def test_who_sends_no_request_is_cut_off_and_too_many_are_closed_at_once(tmp_path: Path) -> None:
+    port = doors.free_port()
+    with doors.grpc_thread(tmp_path / "yard", metrics_port=port, request_timeout_s=1):
+        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(metrics_server.MOST_AT_ONCE + 1)]
+        for one in silent:
+            one.settimeout(PATIENCE_S)
+            assert one.recv(1) == b""
+            one.close()
+        assert scrape(f"http://127.0.0.1:{port}/metrics")
+
+
+def test_one_scrape_tells_of_all_workers_and_no_count_dies_with_one(tmp_path: Path) -> None:
+    port = doors.free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "modelyard", "rest", "--workers", "2"]
+
+    def asked() -> float:
+        return scrape(f"{url}/metrics").get(
+            ("modelyard_requests_total", labels(door="rest", verb="list_models", code="OK")), 0
+        )
+
+    def workers() -> set[str]:
+        return {dict(of)["worker"] for name, of in scrape(f"{url}/metrics") if name == "process_cpu_seconds_total"}
+
+    with doors.serving(command, tmp_path / "yard", MODELYARD_REST_PORT=str(port)) as parent:
+        doors.wait_until_healthy(url)
+        wait_until(lambda: workers() == {"0", "1"})
+        for _ in range(20):
+            httpx.get(f"{url}/models").raise_for_status()  # a connection each: both workers have some
+        assert [asked() for _ in range(5)] == [20] * 5
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        wait_until_gone([int(children[0])])
+        doors.wait_until_healthy(url)
+        wait_until(lambda: workers() == {"0", "1"})
+        assert asked() == 20
