@@ -44,7 +44,7 @@ async def serving_metrics(yard: Yard, settings: Settings, files: CertificateFile
     try:
         server = _Server(yard, settings, files)
     except OSError as error:
-        raise Unavailable(f"cannot listen on {where}: {error.strerror}; MODELYARD_METRICS_PORT sets the port") from None
+        raise Unavailable(f"cannot tell metrics: {error.strerror}; MODELYARD_METRICS_PORT sets the port") from None
     log.info("serving metrics on http%s://%s%s", "s" * settings.tls, where, PATH)
     thread = threading.Thread(target=server.serve_forever, name="metrics")
     thread.start()

@@ -15,11 +15,12 @@ COMPOSE = (ROOT / "docker-compose.yml").read_text()
 CLEARML = (ROOT / "docker-compose.clearml.yml").read_text()
 TLS = (ROOT / "docker-compose.tls.yml").read_text()
 KEYS = (ROOT / "docker-compose.keys.yml").read_text()
+MONITORING = (ROOT / "docker-compose.monitoring.yml").read_text()
 EXAMPLE = (ROOT / ".env.example").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 OFFERED = set(re.findall(r"^#([A-Z_]+)=", EXAMPLE, re.MULTILINE))
-WHOLE = COMPOSE + CLEARML + TLS + KEYS
+WHOLE = COMPOSE + CLEARML + TLS + KEYS + MONITORING
 INTERPOLATED = set(re.findall(r"\$\{([A-Z_]+)", WHOLE))
 PASSED_ON = set(re.findall(r"^ +([A-Z_]+):$", WHOLE, re.MULTILINE))
 _INSIDE = "HOST STORAGE_DIR REST_PORT GRPC_PORT DASHBOARD_PORT DASHBOARD_REST_URL DASHBOARD_GRPC_TARGET"
