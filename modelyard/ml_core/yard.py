@@ -28,6 +28,7 @@ from modelyard.ml_core.serving.warming import Warming
 from modelyard.ml_core.training import checking
 from modelyard.ml_core.training_verbs import TrainingVerbs
 from modelyard.ml_core.validation_predictions import ValidationPredictions, load_validation
+from modelyard.monitoring.watching import Watching
 from modelyard.schemas import (
     CheckRequest,
     Decision,
@@ -80,6 +81,8 @@ class Yard(TrainingVerbs, KeyVerbs, AliasVerbs):
         super().__init__(storage.keys, storage.audit, asked_for=asks_for_keys)
         self.calls = Calls()
         self.calls.listeners.append(self._refusals.listen)
+        self.watching = Watching()
+        self.calls.take = self.watching.take
         self.jobs = jobs
         self._store = store = storage.models
         self._evaluations = storage.evaluations
@@ -149,7 +152,7 @@ class Yard(TrainingVerbs, KeyVerbs, AliasVerbs):
         call = calls.under_way()
         facts = {} if call is None else call.facts
         facts["model_id"], facts["model_class"] = model.model_id, model.model_class_key
-        found = predicting.predict(model, request)
+        found = predicting.predict(model, request, call)
         facts["rows"] = len(found.predictions)
         return found
 
@@ -257,6 +260,7 @@ class Yard(TrainingVerbs, KeyVerbs, AliasVerbs):
         self.jobs.close()
         if self._tracker is not None:
             self._tracker.close()
+        self.watching.close()
         self._refusals.close()
         self._store.close()
 

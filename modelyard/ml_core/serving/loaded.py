@@ -28,6 +28,7 @@ from modelyard.ml_core.serving.margins import Margins, margins_of
 from modelyard.ml_core.tasks import TASKS, Task
 from modelyard.ml_core.validation_predictions import load_validation
 from modelyard.models_registry.base import Predictor
+from modelyard.monitoring.watch import Watch
 from modelyard.schemas import MOST_PROBABLE, Decision, ModelMetadata, ModelQuery, ResolvedDecision
 from modelyard.storage import CALIBRATION_FILE, ModelRecord, ModelStore
 from modelyard.tables import UNPACKED_BYTES, Contract, FileOptions, Reader, contract_from_json
@@ -60,7 +61,7 @@ class LoadedModel:
     """A model that can answer at once.
 
     `n_rows` and `features_fingerprint` are those of its training table; `reads_enums` and `gains_by_batching` are as
-    its model class declares them. `deciding` is what its answers obey.
+    its model class declares them. `watch` is by what its answers are counted, `deciding` what they obey.
     """
 
     model_id: str
@@ -76,6 +77,7 @@ class LoadedModel:
     reads_enums: bool
     gains_by_batching: bool
     size_bytes: int
+    watch: Watch
     deciding: Deciding
 
     @property
@@ -249,6 +251,7 @@ def load(store: ModelStore, record: ModelRecord, max_file_bytes: int) -> LoadedM
         reads_enums=model_class.reads_enums,
         gains_by_batching=model_class.gains_by_batching,
         size_bytes=predictor.size_bytes + margins.size_bytes + 4 * len(contract_bytes),
+        watch=Watch.of(record.metadata.model_id, record.metadata.name, record.metadata.version, contract),
         deciding=Deciding(MOST_PROBABLE if contract.classes else None),
     )
 

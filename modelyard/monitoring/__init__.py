@@ -1,0 +1,1 @@
+"""How models fare once they answer: what they are asked is watched and counted, never kept."""
