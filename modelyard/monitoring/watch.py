@@ -32,12 +32,14 @@ class Watch:
     name: str
     version: int
     columns: tuple[WatchedColumn, ...]
+    width: int
+    """The number of columns."""
 
     @classmethod
     def of(cls, model_id: str, name: str, version: int, contract: Contract) -> Watch:
         """Watch a model by its contract."""
         places = {column: place for place, column in enumerate(contract.expanded.feature_names)}
-        columns = (
+        columns = tuple(
             WatchedColumn(
                 column,
                 kind,
@@ -46,7 +48,7 @@ class Watch:
             )
             for column, kind in contract.feature_types.items()
         )
-        return cls(model_id, name, version, tuple(columns))
+        return cls(model_id, name, version, columns, len(columns))
 
 
 Cells = npt.NDArray[np.float64] | Sequence[str] | pl.Series

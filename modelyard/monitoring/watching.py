@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -47,30 +48,32 @@ class Watching:
     """The watch of one process. Its thread begins with the first answer and ends with `close`."""
 
     def __init__(self) -> None:
-        self._waiting: list[Given] = []
+        self._waiting: deque[Given] = deque()
         self._cells = 0
         self._lost = 0
-        self._mutex = threading.Lock()
+        self._awake = False
         self._counting = threading.Lock()
         self._totals: dict[str, Totals] = {}
         self._news = threading.Event()
         self._now = threading.Event()
         self._closed = False
+        self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def take(self, given: Given) -> None:
-        """Take an answer that was given, to be counted soon. Any thread may call it; it takes a moment."""
-        cells = len(given[2].predictions) * len(given[0].columns)
-        with self._mutex:
-            if not self._waiting:
-                self._wake()
-            elif self._cells + cells > _MOST_CELLS:
+        """Take an answer that was given, to be counted soon. Any thread may call it.
+
+        No lock is taken, which would cost as much as all the rest. So the number of cells that wait is about right.
+        """
+        self._cells += given[0].width * len(given[2].predictions)
+        if self._cells > _MANY_CELLS:
+            self._now.set()
+            if self._cells > _MOST_CELLS and self._waiting:
                 self._lost += len(given[2].predictions)
                 return
-            self._waiting.append(given)
-            self._cells += cells
-            if self._cells > _MANY_CELLS:
-                self._now.set()
+        self._waiting.append(given)
+        if not self._awake:
+            self._wake()
 
     def totals(self) -> list[Totals]:
         """Return what each model was asked so far, up to this moment."""
@@ -81,11 +84,11 @@ class Watching:
     def count(self) -> None:
         """Count what waits, in the calling thread."""
         with self._counting:
-            with self._mutex:
-                waiting, self._waiting, self._cells = self._waiting, [], 0
-                lost, self._lost = self._lost, 0
+            self._awake = False  # what is taken from here on wakes the thread again
+            lost, self._lost, self._cells = self._lost, 0, 0
             if lost:
                 log.warning("%d rows were left out of what is watched, because counting fell behind", lost)
+            waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
             for watch, rows, tables in _by_model(waiting):
                 self._count(watch, rows, tables)
 
@@ -111,9 +114,11 @@ class Watching:
             totals.unknown_categories += unknown.get(column.name, 0) - (missing if column.warns_of_missing else 0)
 
     def _wake(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="watching", daemon=True)
-            self._thread.start()
+        self._awake = True
+        with self._starting:
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._work, name="watching", daemon=True)
+                self._thread.start()
         self._news.set()
 
     def _work(self) -> None:
