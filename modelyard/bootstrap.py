@@ -63,6 +63,7 @@ def build(settings: Settings, *, make: bool = True) -> Yard:
         max_file_bytes=settings.max_body_bytes,
         asks_for_keys=settings.asks_for_keys,
         protected_aliases=settings.protected_aliases,
+        monitoring=settings.monitoring,
     )
 
 

@@ -77,11 +77,12 @@ class Yard(TrainingVerbs, KeyVerbs, AliasVerbs):
         max_file_bytes: int,
         asks_for_keys: bool = False,
         protected_aliases: tuple[str, ...] = (),
+        monitoring: bool = True,
     ) -> None:
         super().__init__(storage.keys, storage.audit, asked_for=asks_for_keys)
         self.calls = Calls()
         self.calls.listeners.append(self._refusals.listen)
-        self.watching = Watching()
+        self.watching = Watching(storage.drift if monitoring else None)
         self.calls.take = self.watching.take
         self.jobs = jobs
         self._store = store = storage.models

@@ -175,7 +175,7 @@ def test_another_task_trains_and_answers(line: Line, tmp_path: Path) -> None:
         reads_enums=line.reads_enums,
         gains_by_batching=line.gains_by_batching,
         size_bytes=0,
-        watch=Watch.of("id", "line", 1, contract),
+        watch=Watch.of("id", "line", 1, contract, None),
         deciding=loaded.Deciding(None),
     )
     few = predicting.predict(model, PredictRequest(model_id="id", X=[[2.5], [4.5]], probabilities=True))
