@@ -70,6 +70,7 @@ def build(settings: Settings, *, make: bool = True, place: Place | None = None) 
         asks_for_keys=settings.asks_for_keys,
         protected_aliases=settings.protected_aliases,
         metrics=metrics,
+        monitoring=settings.monitoring,
     )
 
 

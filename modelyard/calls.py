@@ -44,7 +44,7 @@ class Call:
 
     `title` begins its line in the log, `facts` are what was found out: ids, names, sizes, durations. `address` is where
     the caller is, empty if it is in this process or came by a socket without addresses. `bytes_in` is how much has come
-    of its request so far.
+    of its request so far. `given` is what its answer was found by, for whoever watches answers.
     """
 
     __slots__ = (
@@ -56,6 +56,7 @@ class Call:
         "code",
         "door",
         "facts",
+        "given",
         "identity",
         "seconds",
         "title",
@@ -83,6 +84,7 @@ class Call:
         self.verb = ""
         self.facts: dict[str, Any] = {"request_id": request_id}
         self.code = OK
+        self.given: Any = None
         self.seconds = 0.0
         self._began = time.perf_counter()
 
@@ -132,8 +134,19 @@ class Call:
         """Log an error with its traceback: nobody else hears of it."""
         _logger(self.door).error("unexpected error", exc_info=error, extra={"facts": self.facts})
 
+    def hand_over(self) -> None:
+        """Hand over what was `given` by now, once: the caller has it."""
+        given, self.given = self.given, None
+        if given is not None:
+            self.calls.take(given)
+
     def end(self, **facts: Any) -> None:
-        """Tell the listeners that the call has ended, as `code` says, with the last facts and its milliseconds."""
+        """Tell the listeners that the call has ended, as `code` says, with the last facts and its milliseconds.
+
+        What was given is handed over if all went well.
+        """
+        if self.given is not None and self.code == OK:
+            self.hand_over()
         self.seconds = time.perf_counter() - self._began
         facts["ms"] = round(self.seconds * 1000, 3)
         self.facts.update(facts)
@@ -159,10 +172,14 @@ def write_line(call: Call) -> None:
 
 
 class Calls:
-    """The calls of one core; each of its `listeners` is told of every call that has ended."""
+    """The calls of one core; each of its `listeners` is told of every call that has ended.
+
+    `take` takes what was given to callers; without a watch nobody does.
+    """
 
     def __init__(self) -> None:
         self.listeners: list[Callable[[Call], None]] = [write_line]
+        self.take: Callable[[Any], None] = lambda _: None
         self.tally = logs.Tally()
 
     def drop(self, door: str, address: str) -> None:

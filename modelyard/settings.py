@@ -188,6 +188,9 @@ class Settings(BaseSettings):
     tracking_timeout_s: Annotated[float, Field(gt=0)] = Field(
         120, description="how long ClearML may take for one training, before it is asked again later"
     )
+    monitoring: bool = Field(
+        True, description="count what is predicted for, so that drift is seen; no row is ever kept"
+    )
     allow_version_skew: bool = Field(False, description="load models made under other library versions")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
     log_format: Literal["text", "json"] = Field("text", description="how it is logged")

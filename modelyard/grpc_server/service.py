@@ -108,6 +108,7 @@ class ModelService(AccessService):
             first_row += answer.rows
             calls.note(rows=first_row)
             await call.send(answer.data)
+            call.hand_over()
         return None
 
     async def check_table(self, call: RpcCall) -> pb.CheckTableResponse:

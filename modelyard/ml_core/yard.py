@@ -30,6 +30,7 @@ from modelyard.ml_core.training import checking
 from modelyard.ml_core.training_verbs import TrainingVerbs
 from modelyard.ml_core.validation_predictions import ValidationPredictions, load_validation
 from modelyard.monitoring.metrics import Metrics
+from modelyard.monitoring.watching import Watching
 from modelyard.schemas import (
     CheckRequest,
     Decision,
@@ -79,11 +80,14 @@ class Yard(TrainingVerbs, KeyVerbs, AliasVerbs, MetricsVerb):
         asks_for_keys: bool = False,
         protected_aliases: tuple[str, ...] = (),
         metrics: Metrics | None = None,
+        monitoring: bool = True,
     ) -> None:
         super().__init__(storage.keys, storage.audit, asked_for=asks_for_keys)
         self.calls = Calls()
         self._metrics = Metrics() if metrics is None else metrics
         self.calls.listeners += [self._refusals.listen, self._metrics.listen]
+        self.watching = Watching(storage.drift if monitoring else None, count_rows=self._metrics.count_rows)
+        self.calls.take = self.watching.take
         self.jobs = jobs
         self._store = store = storage.models
         self._evaluations = storage.evaluations
@@ -153,7 +157,7 @@ class Yard(TrainingVerbs, KeyVerbs, AliasVerbs, MetricsVerb):
         call = calls.under_way()
         facts = {} if call is None else call.facts
         facts["model_id"], facts["model_class"] = model.model_id, model.model_class_key
-        found = predicting.predict(model, request)
+        found = predicting.predict(model, request, call)
         facts["rows"] = len(found.predictions)
         return found
 
@@ -261,6 +265,7 @@ class Yard(TrainingVerbs, KeyVerbs, AliasVerbs, MetricsVerb):
         self.jobs.close()
         if self._tracker is not None:
             self._tracker.close()
+        self.watching.close()
         self._refusals.close()
         self._store.close()
 

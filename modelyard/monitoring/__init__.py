@@ -1,1 +1,1 @@
-"""How a yard fares: what its servers count, and how they tell of it."""
+"""How a yard and its models fare: what is asked is watched, counted and told, never kept."""

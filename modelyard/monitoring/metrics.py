@@ -64,7 +64,7 @@ class Metrics:
             self.numbers.values[at + bisect_left(JOB_SECONDS, seconds)] += 1
             self.numbers.values[at + len(JOB_SECONDS) + 1] += seconds
 
-    def count_rows(self, name: str, version: int, *, rows: int, unknown: int, missing: int) -> None:
+    def count_rows(self, name: str, version: int, rows: int, unknown: int, missing: int) -> None:
         """Count rows that a model has predicted, their cells with unknown categories, and their missing cells."""
         with self._lock:
             at = self._models.get((name, version)) or self._place_of_model(name, version)

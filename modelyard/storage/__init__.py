@@ -9,6 +9,7 @@ from modelyard.storage.artifacts.environment import check_environment, current_e
 from modelyard.storage.artifacts.model_files import (
     CALIBRATION_FILE,
     CONTRACT_FILE,
+    DRIFT_FILE,
     ESTIMATOR_FILE,
     REPORT_FILE,
     VALIDATION_FILE,
@@ -16,6 +17,7 @@ from modelyard.storage.artifacts.model_files import (
 )
 from modelyard.storage.collections.aliases import AliasCollection
 from modelyard.storage.collections.audit import AuditCollection
+from modelyard.storage.collections.drift import DriftCollection
 from modelyard.storage.collections.evaluations import EvaluationCollection
 from modelyard.storage.collections.job_index import JobEntry
 from modelyard.storage.collections.jobs import JobCollection, JobRecord
@@ -30,11 +32,13 @@ from modelyard.storage.protocols import Locks, StoredFile, Transaction
 __all__ = [
     "CALIBRATION_FILE",
     "CONTRACT_FILE",
+    "DRIFT_FILE",
     "ESTIMATOR_FILE",
     "REPORT_FILE",
     "VALIDATION_FILE",
     "AliasCollection",
     "AuditCollection",
+    "DriftCollection",
     "EvaluationCollection",
     "JobCollection",
     "JobEntry",

@@ -5,6 +5,7 @@ db.jsonl  db.lock       the documents, and their writers' lock
 <name>.lock             any other lock that is held by name
 artifacts/<model_id>/   the files of a model
 series/<stream>/        entries by time
+drift/                  what each process counts in the hour under way
 jobs/  outbox/          what runs and the tracker keep beside them
 quarantine/<time>/      what a repair has set aside
 ```
@@ -22,6 +23,7 @@ from modelyard.schemas import is_model_id
 from modelyard.storage.artifacts.folder import ArtifactFolder
 from modelyard.storage.collections.aliases import AliasCollection
 from modelyard.storage.collections.audit import AUDIT, AuditCollection
+from modelyard.storage.collections.drift import DRIFT, DriftCollection
 from modelyard.storage.collections.evaluations import EvaluationCollection
 from modelyard.storage.collections.job_index import JobIndex
 from modelyard.storage.collections.jobs import JobCollection
@@ -36,6 +38,7 @@ from modelyard.storage.files import exists, unavailable
 from modelyard.storage.protocols import Documents, Locks, Observer
 from modelyard.storage.series.folder import SeriesFolder
 from modelyard.storage.series.ledger import LedgerFolder
+from modelyard.storage.series.snapshots import SnapshotFolder
 
 
 class Folder:
@@ -53,6 +56,7 @@ class Folder:
         self.outbox = root / "outbox"
         self._artifacts = root / "artifacts"
         self._series = root / "series"
+        self._snapshots = root / DRIFT
         self._lock_timeout_s = lock_timeout_s
         self._audit_days = audit_days
         self.signer = None if signing is None else signing.of(AUDIT)
@@ -89,6 +93,10 @@ class Folder:
         """Open the series. Makes nothing."""
         return SeriesFolder(self._series)
 
+    def drift(self) -> DriftCollection:
+        """Open the counts that drift is told by. Makes nothing."""
+        return DriftCollection(self.series(), SnapshotFolder(self._snapshots), self)
+
     def audit(self, documents: Documents) -> AuditCollection:
         """Open the audit of these documents. Makes nothing."""
         return AuditCollection(documents, self.ledger(), days=self._audit_days, signer=self.signer)
@@ -122,7 +130,7 @@ class Folder:
             if used:
                 return False
             self.database.unlink()
-        for path in (self._artifacts, self._series, self.runs, self.outbox):
+        for path in (self._artifacts, self._series, self._snapshots, self.runs, self.outbox):
             with suppress(OSError):
                 path.rmdir()
         self.database.with_suffix(".lock").unlink(missing_ok=True)
@@ -151,13 +159,15 @@ class Folder:
 class Storage:
     """All that a yard keeps: models, aliases, jobs, evaluations, keys, the audit, and what a tracker is yet to be told.
 
-    `runs` and `outbox` are folders, made by those who use them: for what a run is given and makes, on the file system
-    of the artifacts, and for what waits for the tracker. `locks` are for what one process at a time may do.
+    `drift` are the counts that drift is told by. `runs` and `outbox` are folders, made by those who use them: for what
+    a run is given and makes, on the file system of the artifacts, and for what waits for the tracker. `locks` are for
+    what one process at a time may do.
     """
 
     models: ModelStore
     jobs: JobCollection
     evaluations: EvaluationCollection
+    drift: DriftCollection
     keys: KeyCollection
     aliases: AliasCollection
     audit: AuditCollection
@@ -207,4 +217,16 @@ def open_folder(
     tracked_runs = TrackedRuns(documents, tracking_index) if tracked else None
     jobs, evaluations = JobCollection(documents, job_index, audit), EvaluationCollection(folder.series(), audit)
     keys, aliases = KeyCollection(documents, key_index, audit), AliasCollection(documents, model_index, audit)
-    return Storage(models, jobs, evaluations, keys, aliases, audit, tracked_runs, folder.runs, folder.outbox, folder)
+    return Storage(
+        models,
+        jobs,
+        evaluations,
+        folder.drift(),
+        keys,
+        aliases,
+        audit,
+        tracked_runs,
+        folder.runs,
+        folder.outbox,
+        folder,
+    )

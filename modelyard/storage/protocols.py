@@ -183,8 +183,31 @@ class Series(Protocol):
         Raises DataLoss at a damaged entry, after those before it.
         """
 
+    def streams(self) -> list[str]:
+        """Return the names of all streams."""
+
     def drop(self, stream: str, before: datetime) -> None:
         """Remove the days (UTC) of a stream that ended before this moment or at it; whole days only."""
+
+
+class Snapshots(Protocol):
+    """Small contents by name, each written whole in the place of its last one; all processes read them.
+
+    A name has lower-case letters, digits and `-`. Each has one writer. Every use raises Unavailable if the system
+    refuses.
+    """
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write a content in the place of the last one: whoever reads finds one of the two."""
+
+    def names(self) -> list[str]:
+        """Return the names of all contents."""
+
+    def get(self, name: str) -> bytes | None:
+        """Return a content; None if it is gone."""
+
+    def remove(self, name: str) -> None:
+        """Remove a content; it need not exist."""
 
 
 class LedgerEnd(NamedTuple):

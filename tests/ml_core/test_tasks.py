@@ -23,6 +23,7 @@ from modelyard.ml_core.training import orders, plan, runs
 from modelyard.ml_core.training.orders import order_training
 from modelyard.ml_core.training.trainings import run_training
 from modelyard.models_registry.base import Fit, FitTask, ModelClass
+from modelyard.monitoring.watch import Watch
 from modelyard.schemas import (
     Evaluation,
     FeatureType,
@@ -174,6 +175,7 @@ def test_another_task_trains_and_answers(line: Line, tmp_path: Path) -> None:
         reads_enums=line.reads_enums,
         gains_by_batching=line.gains_by_batching,
         size_bytes=0,
+        watch=Watch.of("id", "line", 1, contract, None),
         deciding=loaded.Deciding(None),
     )
     few = predicting.predict(model, PredictRequest(model_id="id", X=[[2.5], [4.5]], probabilities=True))

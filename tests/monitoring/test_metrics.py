@@ -24,7 +24,7 @@ import sys
 from modelyard.monitoring.metrics import Metrics
 from modelyard.monitoring.numbers import Numbers, Place
 metrics = Metrics(Numbers(Place(int(sys.argv[1]), 1)))
-metrics.count_rows("credit", 1, rows=10, unknown=0, missing=0)
+metrics.count_rows("credit", 1, 10, 0, 0)
 metrics.set_loaded_bytes(500)
 """
 
@@ -106,9 +106,9 @@ def test_names_and_versions_beyond_the_most_are_counted_together(monkeypatch: py
     monkeypatch.setattr(metrics_module, "MOST_VERSIONS", 203)
     metrics = Metrics()
     for number in range(250):
-        metrics.count_rows(f"name{number}", 1, rows=10, unknown=2, missing=1)
+        metrics.count_rows(f"name{number}", 1, 10, 2, 1)
     for version in range(2, 7):
-        metrics.count_rows("name0", version, rows=1, unknown=0, missing=0)
+        metrics.count_rows("name0", version, 1, 0, 0)
     rows = {key: value for (name, key), value in told(metrics).items() if name == "modelyard_predicted_rows_total"}
     assert len(rows) == 200 + 3 + 1
     assert rows[labels(name="name0", version="4")] == 1

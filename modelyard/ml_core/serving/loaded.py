@@ -21,15 +21,16 @@ from threading import Lock
 from typing import Any
 
 from modelyard import models_registry
-from modelyard.errors import ModelyardError
+from modelyard.errors import DataLoss, ModelyardError
 from modelyard.ml_core.deciding import Decider, decider, resolve
 from modelyard.ml_core.deciding.calibration import CalibratedPredictor, Calibration
 from modelyard.ml_core.serving.margins import Margins, margins_of
 from modelyard.ml_core.tasks import TASKS, Task
 from modelyard.ml_core.validation_predictions import load_validation
 from modelyard.models_registry.base import Predictor
+from modelyard.monitoring.watch import Reference, Watch
 from modelyard.schemas import MOST_PROBABLE, Decision, ModelMetadata, ModelQuery, ResolvedDecision
-from modelyard.storage import CALIBRATION_FILE, ModelRecord, ModelStore
+from modelyard.storage import CALIBRATION_FILE, DRIFT_FILE, ModelRecord, ModelStore
 from modelyard.tables import UNPACKED_BYTES, Contract, FileOptions, Reader, contract_from_json
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class LoadedModel:
     """A model that can answer at once.
 
     `n_rows` and `features_fingerprint` are those of its training table; `reads_enums` and `gains_by_batching` are as
-    its model class declares them. `deciding` is what its answers obey.
+    its model class declares them. `watch` is by what its answers are counted, `deciding` what they obey.
     """
 
     model_id: str
@@ -76,6 +77,7 @@ class LoadedModel:
     reads_enums: bool
     gains_by_batching: bool
     size_bytes: int
+    watch: Watch
     deciding: Deciding
 
     @property
@@ -258,8 +260,24 @@ def load(store: ModelStore, record: ModelRecord, max_file_bytes: int) -> LoadedM
         reads_enums=model_class.reads_enums,
         gains_by_batching=model_class.gains_by_batching,
         size_bytes=predictor.size_bytes + margins.size_bytes + 4 * len(contract_bytes),
+        watch=watch_of(store, record, contract),
         deciding=Deciding(MOST_PROBABLE if contract.classes else None),
     )
+
+
+def watch_of(store: ModelStore, record: ModelRecord, contract: Contract) -> Watch:
+    """Return what a model is watched by. If its reference is damaged it answers all the same, and the store knows."""
+    model, reference = record.metadata, None
+    with suppress(DataLoss):
+        reference = reference_of(store, record, contract)
+    return Watch.of(model.model_id, model.name, model.version, contract, reference)
+
+
+def reference_of(store: ModelStore, record: ModelRecord, contract: Contract) -> Reference | None:
+    """Return what a model keeps of its training to tell drift by; None for one of an earlier release."""
+    if DRIFT_FILE not in record.files:
+        return None
+    return Reference.from_bytes(store.read_file(record, DRIFT_FILE), contract)
 
 
 def _deciding(decision: ResolvedDecision, contract: Contract, stored: dict[str, Any] | None = None) -> Deciding:

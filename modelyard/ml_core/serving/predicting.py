@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from modelyard.calls import Call
 from modelyard.ml_core import baton
 from modelyard.ml_core.serving.loaded import LoadedModel
 from modelyard.schemas import Predictions, PredictRequest, ServingRequest
@@ -14,15 +15,15 @@ from modelyard.tables import FewRows, FileContent, Table, advice
 from modelyard.tables.contract import features_fingerprint
 
 
-def predict(model: LoadedModel, request: PredictRequest) -> Predictions:
-    """Predict for each row of a request, as the model's task answers.
+def predict(model: LoadedModel, request: PredictRequest, call: Call | None = None) -> Predictions:
+    """Predict for each row of a request of a call, as the model's task answers.
 
     Raises InvalidTable naming the rows and columns that break the model's contract.
     """
     checked = check(model, request)
     if isinstance(checked, FewRows):
-        return answer_few(model, model.predictor.few(checked.rows), checked, request)
-    return predict_many(model, checked, request)
+        return answer_few(model, model.predictor.few(checked.rows), checked, request, call)
+    return predict_many(model, checked, request, call)
 
 
 def check(model: LoadedModel, request: ServingRequest) -> FewRows | Table:
@@ -49,13 +50,13 @@ def is_training_table(model: LoadedModel, checked: FewRows | Table) -> bool:
     return model.features_fingerprint == features_fingerprint(frame)
 
 
-def predict_many(model: LoadedModel, table: Table, request: PredictRequest) -> Predictions:
-    """Predict for each row of a checked table."""
+def predict_many(model: LoadedModel, table: Table, request: PredictRequest, call: Call | None = None) -> Predictions:
+    """Predict for each row of a checked table; the `call` notes what its answer was found by."""
     frame = table.frame if model.reads_enums else table.text_frame
     with baton.put_down():
         scores = model.predictor.many(frame)
     predictions = model.task.many_answers(scores, model.contract, model.deciding.decider)
-    return Predictions(
+    found = Predictions(
         model_id=model.model_id,
         predictions=predictions,
         classes=list(model.contract.classes) or None,
@@ -66,13 +67,18 @@ def predict_many(model: LoadedModel, table: Table, request: PredictRequest) -> P
         intervals=_intervals(model, request, predictions),
         decision=model.deciding.decision,
     )
+    if call is not None:
+        call.given = (model.watch, table, found)
+    return found
 
 
-def answer_few(model: LoadedModel, scores: list[list[float]], checked: FewRows, request: PredictRequest) -> Predictions:
-    """Return the answer for checked rows and their scores."""
+def answer_few(
+    model: LoadedModel, scores: list[list[float]], checked: FewRows, request: PredictRequest, call: Call | None
+) -> Predictions:
+    """Return the answer for checked rows and their scores; the `call` notes what it was found by."""
     classes = model.contract.classes
     predictions = model.task.answers(scores, model.contract, model.deciding.decider)
-    return Predictions(
+    found = Predictions(
         model_id=model.model_id,
         predictions=predictions,
         classes=list(classes) or None,
@@ -83,6 +89,9 @@ def answer_few(model: LoadedModel, scores: list[list[float]], checked: FewRows, 
         intervals=_intervals(model, request, predictions),
         decision=model.deciding.decision,
     )
+    if call is not None:
+        call.given = (model.watch, checked, found)
+    return found
 
 
 def _intervals(

@@ -92,7 +92,7 @@ def _answer_by(model: LoadedModel, asked: Iterable[_Asked]) -> None:
             if isinstance(checked, FewRows):
                 few.append((one, checked))
                 continue
-            found = predicting.predict_many(model, checked, one.request)
+            found = predicting.predict_many(model, checked, one.request, one.call)
         except Exception as error:  # noqa: BLE001 - told to its caller
             found = error
         one.told(found)
@@ -110,7 +110,8 @@ def _score(model: LoadedModel, batch: list[tuple[_Asked, FewRows]]) -> None:
     for one, checked in batch:
         found: Predictions | Exception
         try:
-            found = predicting.answer_few(model, list(islice(scores, len(checked.rows))), checked, one.request)
+            own = list(islice(scores, len(checked.rows)))
+            found = predicting.answer_few(model, own, checked, one.request, one.call)
         except Exception as error:  # noqa: BLE001 - told to its caller
             found = error
         one.told(found)

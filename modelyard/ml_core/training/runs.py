@@ -20,16 +20,19 @@ import polars as pl
 from modelyard import models_registry
 from modelyard.jobs import Finished, ProgressReporter
 from modelyard.ml_core.tasks import TASKS
+from modelyard.ml_core.tasks.base import Scores
 from modelyard.ml_core.training.decided import first_decision
 from modelyard.ml_core.training.orders import TrainingOrder, check_hyperparams, order_training
 from modelyard.ml_core.training.plan import Trained, TrainingPlan
 from modelyard.ml_core.training.trainings import run_training
+from modelyard.ml_core.validation_predictions import ValidationPredictions
+from modelyard.monitoring.watch import Reference
 from modelyard.schemas import Decision, Evaluation, ModelDescription, ModelWarning, Reading, TrainRequest
-from modelyard.storage import CALIBRATION_FILE, VALIDATION_FILE, current_environment, write_model_files
+from modelyard.storage import CALIBRATION_FILE, DRIFT_FILE, VALIDATION_FILE, current_environment, write_model_files
 from modelyard.storage.artifacts.estimators import pickled
 from modelyard.storage.files import sync_files
 from modelyard.tables import contract_from_json, contract_to_json
-from modelyard.tables.contract import TrainingTable, features_fingerprint
+from modelyard.tables.contract import Contract, TrainingTable, features_fingerprint
 
 TARGET = f"{__name__}:run"
 
@@ -83,6 +86,7 @@ def _rehearse(key: str, hyperparams: Mapping[str, Any]) -> None:
     trained = run_training(order.plan, lambda _: None)
     pickled(trained.estimator)
     trained.report.model_dump_json()
+    Reference.of(order.plan.table, None)
     describe(order, trained)
 
 
@@ -171,11 +175,17 @@ def run(folder: Path, report: ProgressReporter) -> Finished:
         trained.report.model_dump_json().encode(),
         contract_to_json(contract),
         {
+            DRIFT_FILE: Reference.of(order.plan.table, _answers(kept, contract)).to_bytes(),
             **({} if kept is None else {VALIDATION_FILE: kept.to_bytes(contract)}),
             **({} if trained.calibration is None else {CALIBRATION_FILE: trained.calibration.to_bytes()}),
         },
     )
     return Finished(order.name, describe(order, trained), files, decision)
+
+
+def _answers(kept: ValidationPredictions | None, contract: Contract) -> Scores | None:
+    """Return the numbers that were answered for the rows held out; None if the answers are labels, or none were."""
+    return None if kept is None or contract.classes else kept.scores[:, 0]
 
 
 def describe(order: TrainingOrder, trained: Trained) -> ModelDescription:

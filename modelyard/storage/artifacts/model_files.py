@@ -20,6 +20,9 @@ CALIBRATION_FILE = "calibration.json"
 VALIDATION_FILE = "validation.parquet"
 """The predictions of the rows that were held out; only a model that was validated has it."""
 
+DRIFT_FILE = "drift.json"
+"""The counts of the training table, to compare with what is predicted for; models of earlier releases have none."""
+
 DESCRIPTION_FILE = "model.json"
 """What the model's document says but its version, with a checksum of its own, in case the document is lost."""
 

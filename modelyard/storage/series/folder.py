@@ -61,6 +61,10 @@ class SeriesFolder:
             datetime.max.replace(tzinfo=UTC) if until is None else until.astimezone(UTC),
         )
 
+    def streams(self) -> list[str]:
+        with unavailable(f"read {self._path}"):
+            return list(filter(is_stream, entries_of(self._path)))
+
     def drop(self, stream: str, before: datetime) -> None:
         folder, first = self._folder(stream), before.astimezone(UTC).date()
         with unavailable(f"remove files of {folder}"):
@@ -70,8 +74,8 @@ class SeriesFolder:
 
     def files(self) -> list[str]:
         """Return the files of all streams."""
+        streams = self.streams()
         with unavailable(f"read {self._path}"):
-            streams = filter(is_stream, entries_of(self._path))
             return [f"{stream}/{name}" for stream in streams for name in names_of(self._path / stream)]
 
     def is_empty(self, file: str) -> bool:

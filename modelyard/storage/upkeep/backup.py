@@ -15,7 +15,7 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from pathlib import Path
 import orjson
 
 import modelyard
-from modelyard.errors import AlreadyExists, DataLoss, FailedPrecondition, InvalidRequest
+from modelyard.errors import AlreadyExists, DataLoss, FailedPrecondition, InvalidRequest, Unavailable
 from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE
 from modelyard.storage.collections import audit, history
 from modelyard.storage.collections.models import MODELS, model_record
@@ -61,6 +61,8 @@ def create(root: Path, file: Path, *, lock_timeout_s: float = 10.0) -> Backup:
         raise AlreadyExists(f"{file} exists; write the backup to another file")
     folder = Folder(root, lock_timeout_s)
     documents = folder.documents()
+    with suppress(Unavailable):  # of a folder that is read-only, what was counted in the hour under way is left out
+        folder.drift().settle()
     temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
         with unavailable(f"write {file}"):

@@ -18,7 +18,7 @@ from modelyard.access.signing import SigningKeys
 from modelyard.access.verification import ENTRIES, LOST, NO_KEY, NOT_SIGNED, REPAIR
 from modelyard.errors import DataLoss
 from modelyard.schemas import Report
-from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, REPORT_FILE, VALIDATION_FILE
+from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, DRIFT_FILE, REPORT_FILE, VALIDATION_FILE
 from modelyard.storage.collections import history
 from modelyard.storage.collections.alias_index import ALIASES
 from modelyard.storage.collections.aliases import put_alias
@@ -77,7 +77,8 @@ class _Repair:
                 "document": self._drop_document,
                 "model": self._set_model_aside,
                 "report": self._rebuild_report,
-                "validation": self._leave_validation_out,
+                "validation": partial(self._leave_out, VALIDATION_FILE, "its validation predictions"),
+                "drift": partial(self._leave_out, DRIFT_FILE, "what drift is told by"),
                 "description": self._rebuild_description,
                 "orphan": self._bring_back,
                 "outbox": self._set_record_aside,
@@ -185,17 +186,17 @@ class _Repair:
         self._aside.replace(_description_path(rebuilt), description_file(rebuilt))
         return finding.mended(f"made anew with the metrics alone; {self._old(finding)}")
 
-    def _leave_validation_out(self, finding: Finding) -> Finding:
-        """Let a model go on without its validation predictions, which nothing can make anew."""
+    def _leave_out(self, file: str, in_words: str, finding: Finding) -> Finding:
+        """Let a model go on without a file, which nothing can make anew."""
         with self._database.transaction() as transaction:
             record = self._record(finding)
             if record is None:
                 return finding.mended("its model is gone by now")
-            files = {name: file for name, file in record.files.items() if name != VALIDATION_FILE}
+            files = {name: stands for name, stands in record.files.items() if name != file}
             rebuilt = self._put_files(transaction, record, files)
             transaction.before_commit(lambda: self._aside.copy(finding.what))
         self._aside.replace(_description_path(rebuilt), description_file(rebuilt))
-        return finding.mended(f"the model goes on without its validation predictions; {self._old(finding)}")
+        return finding.mended(f"the model goes on without {in_words}; {self._old(finding)}")
 
     def _put_files(self, transaction: Transaction, record: ModelRecord, files: Mapping[str, StoredFile]) -> ModelRecord:
         rebuilt = self._signatures.sign_like(record, replace(record, files=files)).with_metadata(updated_at=self._now)

@@ -1,0 +1,109 @@
+"""The counts that drift is told by: of each model, hour and process.
+
+The counts of an hour under way are a snapshot of the process that counts, replaced every few seconds. When the hour is
+over, somebody puts them into the model's own stream. Counts of one process and hour only grow, so of all that is found
+of them those of the most rows hold: whatever stands twice, after a crash in between for example, counts once.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from modelyard.errors import Unavailable
+from modelyard.storage.protocols import Locks, Series, Snapshots
+
+log = logging.getLogger("modelyard.storage")
+
+DRIFT = "drift"
+KEPT_DAYS = 90
+
+_HOUR = timedelta(hours=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAME = re.compile(r"(\d{1,9})-([0-9a-f]{16})")
+
+Counts = Mapping[str, Any]
+"""What was counted, as JSON can hold it. It has `rows`; what else is in it is not known here."""
+
+
+class DriftCollection:
+    """The counts of one yard. Hours are numbered from 1970 on. Every use raises Unavailable if the system refuses."""
+
+    def __init__(self, series: Series, snapshots: Snapshots, locks: Locks) -> None:
+        self._series = series
+        self._snapshots = snapshots
+        self._locks = locks
+
+    def keep(self, hour: int, process: str, counts: Mapping[str, Counts]) -> None:
+        """Keep what a process has counted in an hour so far, by model id. `process` is its own: 16 digits in hex."""
+        self._snapshots.put(f"{hour}-{process}", orjson.dumps(counts))
+
+    def read(self, model_id: str, since: int) -> Iterator[Counts]:
+        """Iterate what was counted of a model from an hour on, in any order, each count once. Raises DataLoss."""
+        found: dict[tuple[int, str], Counts] = {}
+        # Snapshots first: what goes to the stream meanwhile is found there.
+        for name in self._snapshots.names():
+            told = self._told(name)
+            if told is not None and told[0][0] >= since and model_id in told[1]:
+                _take(found, told[0], told[1][model_id])
+        for entry in self._series.scan(_stream(model_id), since=_EPOCH + since * _HOUR):
+            said = entry.fields
+            if said["hour"] >= since:
+                _take(found, (said["hour"], said["process"]), said["counts"])
+        yield from found.values()
+
+    def tidy(self, hour: int) -> None:
+        """Put the snapshots of the hours before one into the streams, unless another process does; drop old days.
+
+        A process that was held up may put one of them again: it then stands twice, and counts once.
+        """
+        with suppress(Unavailable), self._locks.held(DRIFT):
+            over = [name for name in self._snapshots.names() if int(name.partition("-")[0]) < hour]
+            self._append(over)
+            for name in over:
+                self._snapshots.remove(name)
+            limit = _EPOCH + hour * _HOUR - timedelta(days=KEPT_DAYS)
+            for stream in self._series.streams():
+                if stream.startswith(f"{DRIFT}-"):
+                    self._series.drop(stream, before=limit)
+
+    def settle(self) -> None:
+        """Put all snapshots into the streams as they are now, and leave them: what is read of both counts once."""
+        self._append(self._snapshots.names())
+
+    def _append(self, names: list[str]) -> None:
+        entries: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for name in names:
+            if (told := self._told(name)) is not None:
+                (hour, process), models = told
+                for model_id, counts in models.items():
+                    entries[model_id].append({"hour": hour, "process": process, "counts": counts})
+        for model_id, found in entries.items():
+            self._series.append(_stream(model_id), found)
+
+    def _told(self, name: str) -> tuple[tuple[int, str], dict[str, Counts]] | None:
+        """Return whose snapshot that is, and what it tells; None if it is gone, or damaged."""
+        content, known = self._snapshots.get(name), _NAME.fullmatch(name)
+        if content is None or known is None:
+            return None
+        try:
+            return (int(known[1]), known[2]), orjson.loads(content)
+        except ValueError:
+            log.warning("snapshot %s is damaged: its counts are lost", name)
+            return None
+
+
+def _stream(model_id: str) -> str:
+    return f"{DRIFT}-{model_id}"
+
+
+def _take(found: dict[tuple[int, str], Counts], key: tuple[int, str], counts: Counts) -> None:
+    if key not in found or counts["rows"] > found[key]["rows"]:
+        found[key] = counts
