@@ -93,6 +93,22 @@ def test_a_door_tells_of_its_calls_jobs_and_models(serve: Serve) -> None:
     assert found["process_resident_memory_bytes", labels(worker="0")] > 0
 
 
+@pytest.mark.parametrize("monitoring", [True, False])
+def test_predicted_rows_are_counted_whether_or_not_drift_is_watched(serve: Serve, *, monitoring: bool) -> None:
+    of_model = labels(name="credit", version="1")
+    with serve(monitoring=monitoring) as (address, metrics):
+        with (RestClient if address.startswith("http") else GrpcClient)(address) as yard:
+            yard.train(TABLE)
+            yard.predict(PredictRequest(model_id="credit", X=[{"age": 44, "job": "clerk"}]))
+            yard.predict(
+                PredictRequest(model_id="credit", X=[{"age": None, "job": "baker"}, {"age": 1, "job": "smith"}])
+            )
+        wait_until(lambda: scrape(metrics).get(("modelyard_predicted_rows_total", of_model)) == 3)
+        found = scrape(metrics)
+    assert found["modelyard_unknown_categories_total", of_model] == 1
+    assert found["modelyard_missing_cells_total", of_model] == 1
+
+
 def test_with_keys_metrics_are_for_readers_of_all_models(serve: Serve, tmp_path: Path) -> None:
     with doors.core(tmp_path / "yard") as yard:
         reader = make_key(yard, "prometheus", "reader")

@@ -66,8 +66,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[str]
                 with pytest.raises(ModelNotFound):
                     client.get_model("nothing")
         headers = {"Authorization": f"Bearer {key_file.read_text().strip()}"}
-        text = httpx.get(f"{url}/metrics", headers=headers).text
+        with httpx.Client(headers=headers) as client:
+            text = wait_until(lambda: with_rows(client.get(f"{url}/metrics").text))
         yield [f"127.0.0.1:{rest}", f"127.0.0.1:{metrics}"], key_file, text
+
+
+def with_rows(text: str) -> str:
+    """Return a text that tells of predicted rows, which are counted a little later; otherwise nothing."""
+    return text if "modelyard_predicted_rows_total{" in text else ""
 
 
 @pytest.fixture(scope="module")
