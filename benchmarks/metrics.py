@@ -57,7 +57,7 @@ def run(runs: int = RUNS, seconds: float = SECONDS) -> str:
                 for connections in (1, 16):
                     measure = partial(_measure, partial(ask, connections=connections), seconds)
                     rounds = [_in_turn(measure, without, counting, first=turn % 2) for turn in range(runs)]
-                    lines.append(_line(f"{door}, {connections} connections", rounds))
+                    lines.append(_line(f"{door}, {connections} connection{'s' * (connections > 1)}", rounds))
     return "\n".join(lines)
 
 
