@@ -23,7 +23,6 @@ from benchmarks.serving_models import MODELS, asked, body, slug, train
 RUNS = 5
 SECONDS = 2
 MODEL = "LR"
-TARGET = 0.97
 WARM_UP_S = 0.5
 Ask = Callable[..., Load]
 Measured = tuple[float, float]

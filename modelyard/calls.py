@@ -27,6 +27,9 @@ _SERVERS_FAULT = frozenset({"INTERNAL", "UNAVAILABLE", "DATA_LOSS", "DEADLINE_EX
 _REFUSED = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"})
 """How calls end that anybody may make by the thousands: their lines tell the address, and are counted if too many."""
 
+_ASKED_BY_MACHINES = frozenset({"health", "metrics"})
+"""Every few seconds: such lines are for those who look for a fault there."""
+
 _MOST_REFUSALS = 10
 """So many lines a minute are written of those that end alike."""
 
@@ -166,8 +169,8 @@ def write_line(call: Call) -> None:
             _logger(call.door), f"more calls ended with {call.code}", most=_MOST_REFUSALS, last_address=call.address
         ):
             return
-    if call.verb == "health" and call.code == OK:
-        level = logging.DEBUG  # machines ask every few seconds
+    if call.verb in _ASKED_BY_MACHINES and call.code == OK:
+        level = logging.DEBUG
     logs.emit(_logger(call.door), level, call.title, call.facts)
 
 

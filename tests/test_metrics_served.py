@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import socket
 import ssl
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -28,8 +25,7 @@ from modelyard.settings import Settings
 from tests import doors
 from tests.access.callers import make_key
 from tests.certificates import Authority
-from tests.monitoring.test_metrics import Samples, labels, read
-from tests.processes import wait_until_gone
+from tests.scraping import labels, scrape
 from tests.waiting import PATIENCE_S, wait_until
 
 TABLE = TrainRequest(
@@ -63,13 +59,6 @@ def serve(request: pytest.FixtureRequest, tmp_path: Path) -> Serve:
                 yield target, f"{scheme}://127.0.0.1:{port}/metrics"
 
     return served
-
-
-def scrape(address: str, **given: Any) -> Samples:
-    answer = httpx.get(address, timeout=PATIENCE_S, **given)
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-    return read(answer.content)
 
 
 def test_a_door_tells_of_its_calls_jobs_and_models(serve: Serve) -> None:
@@ -172,30 +161,3 @@ def test_who_sends_no_request_is_cut_off_and_too_many_are_closed_at_once(tmp_pat
             assert one.recv(1) == b""
             one.close()
         assert scrape(f"http://127.0.0.1:{port}/metrics")
-
-
-def test_one_scrape_tells_of_all_workers_and_no_count_dies_with_one(tmp_path: Path) -> None:
-    port = doors.free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "modelyard", "rest", "--workers", "2"]
-
-    def asked() -> float:
-        return scrape(f"{url}/metrics").get(
-            ("modelyard_requests_total", labels(door="rest", verb="list_models", code="OK")), 0
-        )
-
-    def workers() -> set[str]:
-        return {dict(of)["worker"] for name, of in scrape(f"{url}/metrics") if name == "process_cpu_seconds_total"}
-
-    with doors.serving(command, tmp_path / "yard", MODELYARD_REST_PORT=str(port)) as parent:
-        doors.wait_until_healthy(url)
-        wait_until(lambda: workers() == {"0", "1"})
-        for _ in range(20):
-            httpx.get(f"{url}/models").raise_for_status()  # a connection each: both workers have some
-        assert [asked() for _ in range(5)] == [20] * 5
-        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
-        os.kill(int(children[0]), signal.SIGKILL)
-        wait_until_gone([int(children[0])])
-        doors.wait_until_healthy(url)
-        wait_until(lambda: workers() == {"0", "1"})
-        assert asked() == 20

@@ -66,8 +66,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[str]
                 with pytest.raises(ModelNotFound):
                     client.get_model("nothing")
         headers = {"Authorization": f"Bearer {key_file.read_text().strip()}"}
-        with httpx.Client(headers=headers) as client:
-            text = wait_until(lambda: with_rows(client.get(f"{url}/metrics").text))
+        with httpx.Client(headers=headers) as scraper:
+            text = wait_until(lambda: with_rows(scraper.get(f"{url}/metrics").text))
         yield [f"127.0.0.1:{rest}", f"127.0.0.1:{metrics}"], key_file, text
 
 

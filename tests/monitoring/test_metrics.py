@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from modelyard.calls import Call, Calls
 from modelyard.monitoring import metrics as metrics_module
@@ -18,6 +17,7 @@ from modelyard.monitoring.exposition import State, exposition
 from modelyard.monitoring.metrics import CALL_SECONDS, Metrics
 from modelyard.monitoring.numbers import Numbers, Place, shared_memory
 from modelyard.schemas import Job
+from tests.scraping import Samples, labels, read
 
 OTHER_WORKER = """
 import sys
@@ -28,24 +28,9 @@ metrics.count_rows("credit", 1, 10, 0, 0)
 metrics.set_loaded_bytes(500)
 """
 
-Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
-
-
-def read(text: bytes) -> Samples:
-    families = text_string_to_metric_families(text.decode())
-    return {
-        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in families
-        for sample in family.samples
-    }
-
 
 def told(metrics: Metrics, state: State | None = None) -> Samples:
     return read(exposition(metrics.numbers, state))
-
-
-def labels(**given: str) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(given.items()))
 
 
 def call(verb: str, code: str = "OK", seconds: float = 0.01, door: str = "rest") -> Call:

@@ -14,6 +14,7 @@ import pytest
 
 from tests import doors
 from tests.processes import wait_until_gone
+from tests.scraping import labels, scrape
 from tests.waiting import PATIENCE_S, wait_until
 
 REST = [sys.executable, "-m", "modelyard", "rest"]
@@ -49,20 +50,31 @@ def test_a_request_that_outlasts_the_server_is_told_why(tmp_path: Path) -> None:
     assert "Traceback" not in folder.with_suffix(".log").read_text()
 
 
-def test_workers_share_a_port_and_a_dead_one_is_replaced(tmp_path: Path) -> None:
+def test_workers_share_a_port_and_a_dead_one_is_replaced_and_its_counts_stay(tmp_path: Path) -> None:
     port = doors.free_port()
     url = f"http://127.0.0.1:{port}"
+    lists = "modelyard_requests_total", labels(door="rest", verb="list_models", code="OK")
     with doors.serving([*REST, "--workers", "2"], tmp_path / "yard", MODELYARD_REST_PORT=str(port)) as parent:
         doors.wait_until_healthy(url)
         first = wait_for_children(parent.pid, 2)
+        wait_until(lambda: workers_told_of(url) == {"0", "1"})
+        for _ in range(20):
+            httpx.get(f"{url}/models").raise_for_status()  # a connection each: both workers have some
+        assert [scrape(f"{url}/metrics")[lists] for _ in range(5)] == [20] * 5
         os.kill(first[0], signal.SIGKILL)
         second = wait_for_children(parent.pid, 2, without=first[0])
         assert first[1] in second
         doors.wait_until_healthy(url)
+        wait_until(lambda: workers_told_of(url) == {"0", "1"})
+        assert scrape(f"{url}/metrics")[lists] == 20
         parent.terminate()
         assert parent.wait(PATIENCE_S) == 0
         with pytest.raises(httpx.ConnectError):
             httpx.get(url)
+
+
+def workers_told_of(url: str) -> set[str]:
+    return {dict(of)["worker"] for name, of in scrape(f"{url}/metrics") if name == "process_cpu_seconds_total"}
 
 
 def test_workers_end_with_their_parent(tmp_path: Path) -> None:
