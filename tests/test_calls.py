@@ -182,6 +182,7 @@ def test_grpc_is_one_call_of_its_verb_too(tmp_path: Path) -> None:
     ("verb", "error", "level"),
     [
         ("health", None, "DEBUG"),
+        ("metrics", None, "DEBUG"),
         ("predict", None, "INFO"),
         ("health", ModelNotFound("no"), "INFO"),
         ("predict", Unavailable("no disk"), "WARNING"),

@@ -46,17 +46,28 @@ _MOST_CELLS = 4_000_000
 """So many cells wait at most, some 100 MB as plain rows; a single table may have more."""
 
 CountRows: TypeAlias = Callable[[str, int, int, int, int], None]
-"""Counts what a name and version was asked: rows, cells with unknown categories, missing cells."""
+"""Counts what a name and version was asked since last time: rows, cells with unknown categories, missing cells."""
 
 Given: TypeAlias = tuple[Watch, FewRows | Table, Predictions]
 """What was answered: by which model, for which checked rows, and what."""
 
 
+@dataclass(slots=True)
+class Totals:
+    """What one model has been asked in this process so far: rows, cells with unknown categories, missing cells."""
+
+    name: str
+    version: int
+    rows: int = 0
+    unknown_categories: int = 0
+    missing_cells: int = 0
+
+
 class Watching:
     """The watch of one process. Its thread begins with the first answer and ends with `close`.
 
-    `kept` keeps the counts for all processes to read; without it rows are counted by `count_rows` alone. `clock` tells
-    the seconds since 1970.
+    `kept` keeps the counts for all processes to read; without it there are totals alone. `clock` tells the seconds
+    since 1970. Whether or not counts are kept, `count_rows` counts rows for the metrics.
     """
 
     def __init__(
@@ -65,6 +76,7 @@ class Watching:
         clock: Callable[[], float] = time.time,
         count_rows: CountRows = lambda *_: None,
     ) -> None:
+        self._count_rows = count_rows
         self._kept = kept
         self._clock = clock
         self._process = secrets.token_hex(8)
@@ -73,7 +85,7 @@ class Watching:
         self._lost = 0
         self._awake = False
         self._counting = threading.Lock()
-        self._count_rows = count_rows
+        self._totals: dict[str, Totals] = {}
         self._hours: dict[int, dict[str, ModelCounts]] = {}
         self._unkept = False
         self._tidied = 0
@@ -97,6 +109,12 @@ class Watching:
         self._waiting.append(given)
         if not self._awake:
             self._wake()
+
+    def totals(self) -> list[Totals]:
+        """Return what each model was asked so far, up to this moment."""
+        self.count()
+        with self._counting:
+            return list(self._totals.values())
 
     def count(self) -> None:
         """Count what waits, in the calling thread."""
@@ -139,6 +157,10 @@ class Watching:
     def _count(self, asked: _Asked) -> None:
         watch = asked.watch
         counts, apart = count_cells(watch, asked.few, asked.tables)
+        totals = self._totals.setdefault(watch.model_id, Totals(watch.name, watch.version))
+        totals.rows += counts.rows
+        totals.unknown_categories += apart.unknown
+        totals.missing_cells += apart.missing
         self._count_rows(watch.name, watch.version, counts.rows, apart.unknown, apart.missing)
         if self._kept is None or not watch.has_reference:
             return

@@ -29,22 +29,9 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
         yield yard
 
 
-class Counted(Watching):
-    """A watch that remembers the sums of what it has counted."""
-
-    def __init__(self) -> None:
-        super().__init__(count_rows=self._add)
-        self.sums = (0, 0, 0)
-
-    def _add(self, name: str, version: int, *more: int) -> None:
-        assert (name, version) == ("watched", 1)
-        rows, unknown, missing = map(sum, zip(self.sums, more, strict=True))
-        self.sums = (rows, unknown, missing)
-
-
 @pytest.fixture
-def watched(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counted]:
-    fresh = Counted()
+def watched(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watching]:
+    fresh = Watching()
     monkeypatch.setattr(yard.calls, "take", fresh.take)
     yield fresh
     fresh.close()
@@ -54,9 +41,10 @@ def ask(yard: Yard, X: Any) -> None:
     yard.predict(PredictRequest(model_id="watched", X=X))
 
 
-def counted(watching: Counted) -> tuple[int, int, int]:
-    watching.count()
-    return watching.sums
+def counted(watching: Watching) -> tuple[int, int, int]:
+    [totals] = watching.totals()
+    assert (totals.name, totals.version) == ("watched", 1)
+    return totals.rows, totals.unknown_categories, totals.missing_cells
 
 
 def hold_few(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +54,7 @@ def hold_few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 3, 64, 65, 120])
-def test_rows_unknown_categories_and_missing_cells_are_counted(yard: Yard, watched: Counted, n: int) -> None:
+def test_rows_unknown_categories_and_missing_cells_are_counted(yard: Yard, watched: Watching, n: int) -> None:
     odd: list[dict[str, Any]] = [
         {"age": None, "job": "c", "since": None},
         {"age": 1.0, "job": None, "since": "2024-02-01"},
@@ -79,22 +67,22 @@ def test_rows_unknown_categories_and_missing_cells_are_counted(yard: Yard, watch
     assert counted(watched) == (3 * n + 4, 2, 6)
 
 
-def test_what_is_refused_is_not_counted(yard: Yard, watched: Counted) -> None:
+def test_what_is_refused_is_not_counted(yard: Yard, watched: Watching) -> None:
     for wrong in ([{**ROWS[0], "age": "old"}], [{"age": 1.0}], {"age": [1.0] * 100}):
         with pytest.raises(InvalidTable):
             ask(yard, wrong)
-    assert counted(watched) == (0, 0, 0)
+    assert watched.totals() == []
 
 
-def test_rows_are_counted_without_anybody_asking(yard: Yard, watched: Counted) -> None:
+def test_rows_are_counted_without_anybody_asking(yard: Yard, watched: Watching) -> None:
     ask(yard, ROWS[:5])
-    wait_until(lambda: watched.sums[0] == 5)
+    wait_until(lambda: watched._totals)
     ask(yard, ROWS[:5])
-    wait_until(lambda: watched.sums[0] == 10)
+    wait_until(lambda: [one.rows for one in watched._totals.values()] == [10])
 
 
 def test_what_cannot_be_counted_in_time_is_left_out_and_told(
-    yard: Yard, watched: Counted, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    yard: Yard, watched: Watching, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     hold_few(monkeypatch)
     with caplog.at_level(logging.WARNING):
@@ -107,7 +95,7 @@ def test_what_cannot_be_counted_in_time_is_left_out_and_told(
 
 
 def test_a_table_beyond_the_bound_is_counted_if_nothing_waits(
-    yard: Yard, watched: Counted, monkeypatch: pytest.MonkeyPatch
+    yard: Yard, watched: Watching, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold_few(monkeypatch)
     ask(yard, ROWS)
