@@ -39,7 +39,8 @@ class Apart:
 
 @dataclass(frozen=True, slots=True)
 class NumericBins:
-    """Bins between edges, each from its lower edge on; the last one has its upper edge, too. At least two edges.
+    """Bins between edges, each from its lower edge on; the last one has its upper edge, too. At least two edges,
+    of which the last two may be equal: the greatest number is a bin then.
 
     Counts are those of the k bins, then of what is below, above and missing.
     """
@@ -55,8 +56,8 @@ class NumericBins:
         present = numbers[~np.isnan(numbers)]
         found, often = np.unique(np.quantile(present, _DECILES, method="inverted_cdf"), return_counts=True)
         behind = [present[present > tied].min() for tied in found[often > 1] if tied < found[-1]]
-        edges = np.unique(np.concatenate([found, behind]))
-        return cls(tuple(edges.tolist()) if len(edges) > 1 else (float(edges[0]), float(edges[0])))
+        edges = np.unique(np.concatenate([found, behind])).tolist()
+        return cls((*edges, edges[-1]) if often[-1] > 1 else tuple(edges))
 
     def count(self, cells: Cells) -> Counts:
         """Count cells by bin."""
@@ -112,7 +113,8 @@ class CategoryBins:
         """Count cells by bin; unknown ones are among the others."""
         size = len(self.categories) + 3
         if isinstance(cells, pl.Series) and isinstance(cells.dtype, pl.Enum):
-            return np.bincount(self.places[cells.to_physical().to_numpy()], minlength=size).astype(np.int64)
+            found = np.bincount(cells.to_physical().to_numpy(), minlength=len(self.places))
+            return np.bincount(self.places, weights=found, minlength=size).astype(np.int64)
         often = cells.value_counts().iter_rows() if isinstance(cells, pl.Series) else Counter(cells).items()
         find, counts = _finder(self.categories), np.zeros(size, dtype=np.int64)
         for category, count in often:
