@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from modelyard.connection import connect
     from modelyard.schemas import (
         CheckRequest,
+        DriftQuery,
         EvaluateRequest,
         Evaluation,
         EvaluationQuery,
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CheckRequest",
+    "DriftQuery",
     "EvaluateRequest",
     "Evaluation",
     "EvaluationQuery",

@@ -19,6 +19,8 @@ from modelyard.schemas import (
     Decision,
     DecisionReport,
     DefaultAlias,
+    Drift,
+    DriftQuery,
     EvaluateRequest,
     EvaluationPage,
     EvaluationQuery,
@@ -129,6 +131,10 @@ class Client(Verbs, ABC):
         fields = _fields(query or EvaluationQuery())
         return self._read(EvaluationPage, self._call("list_evaluations", model_id=_checked(reference), **fields))
 
+    def get_drift(self, reference: str, query: DriftQuery | None = None) -> Drift:
+        fields = _fields(query or DriftQuery())
+        return self._read(Drift, self._call("get_drift", model_id=_checked(reference), **fields))
+
     def get_artifact(self, reference: str) -> bytes:
         """Return a model's `.pkl`. Raises DataLoss if it was damaged on the way."""
         content, sha256 = self._artifact(_checked(reference))
@@ -234,7 +240,9 @@ def _checked(reference: str) -> str:
     return reference
 
 
-def _fields(query: ModelQuery | JobQuery | EvaluationQuery | AuditQuery | UpdateRequest) -> dict[str, Any]:
+def _fields(
+    query: ModelQuery | JobQuery | EvaluationQuery | DriftQuery | AuditQuery | UpdateRequest,
+) -> dict[str, Any]:
     fields = query.model_dump(exclude_none=True)
     check_unicode(**fields)
     return fields

@@ -16,6 +16,8 @@ from modelyard.schemas import (
     Decision,
     DecisionReport,
     DefaultAlias,
+    Drift,
+    DriftQuery,
     EvaluateRequest,
     EvaluationPage,
     EvaluationQuery,
@@ -145,6 +147,10 @@ class Verbs(Protocol):
 
     def get_history(self, reference: str) -> ModelHistory:
         """Return what happened to a model, when and by which verb; of one deleted for good, too."""
+        ...
+
+    def get_drift(self, reference: str, query: DriftQuery | None = None) -> Drift:
+        """Tell how far what a model was asked in the last hours, 24 if nothing is said, is from its training."""
         ...
 
     def get_artifact(self, reference: str) -> bytes:

@@ -79,7 +79,14 @@ def rest_thread(folder: Path, **settings: Any) -> Iterator[str]:
     """Serve REST in a thread, with settings by their own names, and yield the address once it answers."""
     keep_fork_server()
     chosen = Settings(**{"storage_dir": folder, "rest_port": free_port(), **settings})
-    server = rest_door.make_server(build(chosen), chosen)
+    with serving_rest(build(chosen), chosen) as url:
+        yield url
+
+
+@contextmanager
+def serving_rest(yard: Yard, chosen: Settings) -> Iterator[str]:
+    """Serve a core by REST in a thread, which closes it, and yield the address once it answers."""
+    server = rest_door.make_server(yard, chosen)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -25,6 +25,7 @@ NEEDED: dict[str, Role | None] = {
     "get_decision": "reader",
     "get_history": "reader",
     "list_evaluations": "reader",
+    "get_drift": "reader",
     "get_job": "reader",
     "list_jobs": "reader",
     "metrics": "reader",

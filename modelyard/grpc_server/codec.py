@@ -21,6 +21,7 @@ from modelyard.schemas import (
     AuditQuery,
     CheckRequest,
     Decision,
+    DriftQuery,
     EvaluateRequest,
     EvaluationQuery,
     ExplainRequest,
@@ -145,6 +146,11 @@ def read_evaluation_query(message: pb.ListEvaluationsRequest) -> EvaluationQuery
     """Read which evaluations to list. Raises InvalidRequest."""
     fields = {name: value for name, value in messages.read_fields(message).items() if value != ""}
     return parse(EvaluationQuery, {name: value for name, value in fields.items() if name != "model_id"})
+
+
+def read_drift_query(message: pb.GetDriftRequest) -> DriftQuery:
+    """Read how far to look back. Raises InvalidRequest."""
+    return parse(DriftQuery, {"hours": message.hours} if message.HasField("hours") else {})
 
 
 def write_predictions(found: Predictions) -> bytes:

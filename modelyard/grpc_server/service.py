@@ -126,6 +126,12 @@ class ModelService(AccessService):
         page = await self._desk.ask(Yard.list_evaluations, _reference(message), codec.read_evaluation_query(message))
         return messages.write(pb.ListEvaluationsResponse, page)
 
+    async def get_drift(self, call: RpcCall) -> pb.Drift:
+        """Tell how far what a model is asked is from its training."""
+        message = call.message()
+        found = await self._desk.ask(Yard.get_drift, _reference(message), codec.read_drift_query(message))
+        return messages.write(pb.Drift, found)
+
     async def list_available_models(self, call: RpcCall) -> pb.ListAvailableModelsResponse:
         """List the algorithms there are."""
         call.message()

@@ -18,6 +18,7 @@ from modelyard.errors import FailedPrecondition, Unavailable
 from modelyard.jobs import Jobs
 from modelyard.ml_core.alias_verbs import AliasVerbs
 from modelyard.ml_core.deciding import stored
+from modelyard.ml_core.drift_verbs import DriftVerbs
 from modelyard.ml_core.evaluating import evaluations
 from modelyard.ml_core.explaining import explanations
 from modelyard.ml_core.key_verbs import KeyVerbs
@@ -62,10 +63,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Yard(TrainingVerbs, KeyVerbs, AliasVerbs, MetricsVerb):
+class Yard(TrainingVerbs, KeyVerbs, AliasVerbs, MetricsVerb, DriftVerbs):
     """The core of one folder. It satisfies `modelyard.verbs.Verbs`, where the verbs are described.
 
-    Its `jobs` and `loaded` models are for the desk, its `calls` for whoever wants to hear of them.
+    Its `jobs` and `loaded` models are for the desk, its `calls` and its `watching` for whoever wants to hear of them.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Yard(TrainingVerbs, KeyVerbs, AliasVerbs, MetricsVerb):
         self._store = store = storage.models
         self._evaluations = storage.evaluations
         self._aliases = storage.aliases
+        self._drift = storage.drift
         self._protected = frozenset(protected_aliases)
         self._tracker = tracker
         self._missing_markers = missing_markers

@@ -20,7 +20,7 @@ from modelyard.tables import MISSING_CATEGORY
 MOST_CATEGORIES = 30
 """So many of the most frequent categories have bins of their own."""
 
-_DECILES = np.linspace(0, 1, 11)
+_DECILES = np.arange(11) / 10
 
 Counts: TypeAlias = npt.NDArray[np.int64]
 Numbers: TypeAlias = npt.NDArray[np.float64]
@@ -39,12 +39,15 @@ class Apart:
 
 @dataclass(frozen=True, slots=True)
 class NumericBins:
-    """Bins between edges, each from its lower edge on; the last one has its upper edge, too. At least two edges.
+    """Bins between at least two edges, each from its lower edge on; the last one has its upper edge, too.
 
-    Counts are those of the k bins, then of what is below, above and missing.
+    The last two edges may be equal: the greatest number has a bin of its own then. `tied` says whether the least and
+    the greatest number stood in a tenth of the rows or more. Counts are those of the k bins, then of what is below,
+    above and missing.
     """
 
     edges: tuple[float, ...]
+    tied: tuple[bool, bool] = (True, True)
 
     @classmethod
     def of(cls, numbers: Numbers) -> NumericBins:
@@ -55,8 +58,9 @@ class NumericBins:
         present = numbers[~np.isnan(numbers)]
         found, often = np.unique(np.quantile(present, _DECILES, method="inverted_cdf"), return_counts=True)
         behind = [present[present > tied].min() for tied in found[often > 1] if tied < found[-1]]
-        edges = np.unique(np.concatenate([found, behind]))
-        return cls(tuple(edges.tolist()) if len(edges) > 1 else (float(edges[0]), float(edges[0])))
+        edges = np.unique(np.concatenate([found, behind])).tolist()
+        tied = bool(often[0] > 1), bool(often[-1] > 1)
+        return cls((*edges, edges[-1]) if tied[1] else tuple(edges), tied)
 
     def count(self, cells: Cells) -> Counts:
         """Count cells by bin."""
@@ -69,8 +73,16 @@ class NumericBins:
         return np.array([*(-np.diff(reached)), below, above, missing], dtype=np.int64)
 
     def compared(self, counts: Counts) -> Counts:
-        """Return counts as they are compared with training's: all of them."""
-        return counts
+        """Return counts as they are compared with training's: what is out of range is in the outer bins.
+
+        There is always some beyond the ends of a sample, and by definition none in the sample. Beyond an end that is
+        tied it has a cell of its own: such an end is the distribution's.
+        """
+        *bins, below, above, missing = counts.tolist()
+        first, last = self.tied
+        bins[0] += 0 if first else below
+        bins[-1] += 0 if last else above
+        return np.array([*([below] if first else []), *bins, *([above] if last else []), missing], dtype=np.int64)
 
     def apart(self, counts: Counts) -> Apart:
         """Return what of counts is apart."""
@@ -79,9 +91,15 @@ class NumericBins:
 
     def labels(self, write: Callable[[float], str]) -> list[str]:
         """Name what `compared` returns; `write` writes a number."""
-        edges = list(map(write, self.edges))
-        between = [f"{low} to {high}" for low, high in pairwise(edges)]
-        return [*between, f"below {edges[0]}", f"above {edges[-1]}", "missing"]
+        first, last = self.tied
+        edges = list(map(write, self.edges if first else self.edges[1:]))
+        edges = edges if last else edges[:-1]
+        return [
+            f"below {edges[0]}",
+            *(f"{low} to {high}" for low, high in pairwise(edges)),
+            f"{'above' if last else 'from'} {edges[-1]}",
+            "missing",
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +130,8 @@ class CategoryBins:
         """Count cells by bin; unknown ones are among the others."""
         size = len(self.categories) + 3
         if isinstance(cells, pl.Series) and isinstance(cells.dtype, pl.Enum):
-            return np.bincount(self.places[cells.to_physical().to_numpy()], minlength=size).astype(np.int64)
+            found = np.bincount(cells.to_physical().to_numpy(), minlength=len(self.places))
+            return np.bincount(self.places, weights=found, minlength=size).astype(np.int64)
         often = cells.value_counts().iter_rows() if isinstance(cells, pl.Series) else Counter(cells).items()
         find, counts = _finder(self.categories), np.zeros(size, dtype=np.int64)
         for category, count in often:

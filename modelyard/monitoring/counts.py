@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -45,7 +45,7 @@ class ModelCounts:
         }
 
     @classmethod
-    def from_json(cls, said: dict[str, Any]) -> ModelCounts:
+    def from_json(cls, said: Mapping[str, Any]) -> ModelCounts:
         """Read what `to_json` returned."""
         arrays = (
             {key: np.array(counts, dtype=np.int64) for key, counts in said[part].items()}

@@ -53,9 +53,11 @@ def psi(a: Counts, b: Counts) -> float:
     """Return the population stability index of two samples: Σ (q - p) · ln(q / p), less what chance alone makes of it.
 
     Shares count half a row more in each cell, so that empty ones can be compared. Chance makes (k - 1) (1/n + 1/m) on
-    average of k cells, n and m rows (Yurdakul 2018).
+    average of k cells, n and m rows (Yurdakul 2018). It is 0 if a sample is empty.
     """
     n, m, k = int(a.sum()), int(b.sum()), len(a)
+    if n == 0 or m == 0:
+        return 0.0
     p, q = (a + 0.5) / (n + 0.5 * k), (b + 0.5) / (m + 0.5 * k)
     return max(0.0, float(((q - p) * np.log(q / p)).sum()) - (k - 1) * (1 / n + 1 / m))
 

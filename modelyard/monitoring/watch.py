@@ -1,7 +1,7 @@
 """What is watched of one model: the bins of its callers' columns and of its answers, and where the cells stand.
 
 `Reference` is what the model keeps of its training to compare with, in the file `drift.json`: `{"format": 1,
-"columns": {name: {"edges" | "categories", "counts", "rises"}}, "answers": {"edges", "counts"} | null}`. It holds
+"columns": {name: {"edges" and "tied" | "categories", "counts", "rises"}}, "answers": the same | null}`. It holds
 counts, the edges of bins and the most frequent categories, and no row.
 """
 
@@ -167,7 +167,9 @@ def _known_categories(series: pl.Series) -> Known:
 
 def _written(known: Known) -> dict[str, Any]:
     bins = known.bins
-    of_bins = {"edges": bins.edges} if isinstance(bins, NumericBins) else {"categories": bins.categories}
+    of_bins = (
+        {"edges": bins.edges, "tied": bins.tied} if isinstance(bins, NumericBins) else {"categories": bins.categories}
+    )
     return {**of_bins, "counts": known.counts.tolist(), "rises": known.rises}
 
 
@@ -176,5 +178,5 @@ def _read(said: Mapping[str, Any], contract: Contract, name: str = "") -> Known:
     if name in contract.categorical:
         bins = CategoryBins.among(tuple(said["categories"]), contract.categorical[name].categories)
     else:
-        bins = NumericBins(tuple(map(float, said["edges"])))
+        bins = NumericBins(tuple(map(float, said["edges"])), tuple(said["tied"]))
     return Known(bins, np.array(said["counts"], dtype=np.int64), said["rises"])

@@ -23,6 +23,7 @@ from modelyard.rest_api.routes import (
     aliases,
     decisions,
     docs,
+    drift,
     evaluations,
     explanations,
     jobs,
@@ -75,7 +76,7 @@ def create_app(desk: Desk, settings: Settings) -> Gate:
     app.router.redirect_slashes = False
     app.openapi = lambda: _openapi_once(app)  # type: ignore[method-assign]
     checked = [Depends(_enter), Depends(formats.checking())]
-    nouns = (service, predictions, explanations, models, aliases, decisions, evaluations, tables, jobs, keys)
+    nouns = (service, predictions, explanations, models, aliases, decisions, evaluations, drift, tables, jobs, keys)
     for noun in (*nouns, open_inference):
         app.include_router(noun.router(desk), dependencies=checked)
     app.include_router(training.router(desk, settings.root_path), dependencies=checked)

@@ -38,6 +38,7 @@ from modelyard.schemas.decisions import (
     DecisionReport,
     ResolvedDecision,
 )
+from modelyard.schemas.drift import ColumnDrift, ColumnStatus, Drift, DriftQuery, DriftStatus
 from modelyard.schemas.evaluations import (
     EvaluatedModel,
     EvaluationPage,
@@ -139,7 +140,9 @@ __all__ = [
     "CalibrationMethod",
     "CheckRequest",
     "ClassCount",
+    "ColumnDrift",
     "ColumnRole",
+    "ColumnStatus",
     "ConfusionMatrix",
     "Curve",
     "Decision",
@@ -147,6 +150,9 @@ __all__ = [
     "DecisionPoint",
     "DecisionReport",
     "DefaultAlias",
+    "Drift",
+    "DriftQuery",
+    "DriftStatus",
     "EvaluateRequest",
     "EvaluatedModel",
     "Evaluation",

@@ -27,6 +27,7 @@ READING = {
     "explain": ("churn", "table.csv"),
     "evaluate": ("churn", "table.csv"),
     "evaluations": ("churn",),
+    "drift": ("churn",),
     "list": (),
     "show": ("churn",),
     "edit": ("churn", "--no-tags"),

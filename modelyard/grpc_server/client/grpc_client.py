@@ -59,6 +59,7 @@ _CALLS: dict[str, tuple[str, type[Message]]] = {
     "set_decision": ("SetDecision", pb.SetDecisionRequest),
     "get_decision": ("GetDecision", pb.GetDecisionRequest),
     "get_history": ("GetHistory", pb.GetHistoryRequest),
+    "get_drift": ("GetDrift", pb.GetDriftRequest),
     "list_evaluations": ("ListEvaluations", pb.ListEvaluationsRequest),
     "set_alias": ("SetAlias", pb.SetAliasRequest),
     "delete_alias": ("DeleteAlias", pb.DeleteAliasRequest),

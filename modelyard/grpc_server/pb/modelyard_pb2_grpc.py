@@ -79,6 +79,11 @@ class ModelServiceStub:
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListEvaluationsRequest.SerializeToString,
                 response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListEvaluationsResponse.FromString,
                 _registered_method=True)
+        self.GetDrift = channel.unary_unary(
+                '/modelyard.v1.ModelService/GetDrift',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetDriftRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Drift.FromString,
+                _registered_method=True)
         self.ListAvailableModels = channel.unary_unary(
                 '/modelyard.v1.ModelService/ListAvailableModels',
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListAvailableModelsRequest.SerializeToString,
@@ -284,6 +289,13 @@ class ModelServiceServicer:
 
     def ListEvaluations(self, request, context):
         """Lists the evaluations of a model, newest first, page by page; of one deleted for good, too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDrift(self, request, context):
+        """Tells how far what a model was asked, and answered, in the last hours is from its training.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -532,6 +544,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.ListEvaluations,
                     request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListEvaluationsRequest.FromString,
                     response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListEvaluationsResponse.SerializeToString,
+            ),
+            'GetDrift': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDrift,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetDriftRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Drift.SerializeToString,
             ),
             'ListAvailableModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAvailableModels,
@@ -917,6 +934,33 @@ class ModelService:
             '/modelyard.v1.ModelService/ListEvaluations',
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListEvaluationsRequest.SerializeToString,
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListEvaluationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDrift(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/GetDrift',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetDriftRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Drift.FromString,
             options,
             channel_credentials,
             insecure,

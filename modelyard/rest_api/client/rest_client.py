@@ -54,6 +54,7 @@ _ROUTES = {
     "set_decision": ("PUT", "/models/{model_id}/decision"),
     "get_decision": ("GET", "/models/{model_id}/decision"),
     "get_history": ("GET", "/models/{model_id}/history"),
+    "get_drift": ("GET", "/models/{model_id}/drift"),
     "list_evaluations": ("GET", "/models/{model_id}/evaluations"),
     "get_artifact": ("GET", "/models/{model_id}/artifact"),
     "set_alias": ("PUT", "/models/{name}/aliases/{alias}"),

@@ -49,10 +49,9 @@ class DriftCollection:
         """Iterate what was counted of a model from an hour on, in any order, each count once. Raises DataLoss."""
         found: dict[tuple[int, str], Counts] = {}
         # Snapshots first: what goes to the stream meanwhile is found there.
-        for name in self._snapshots.names():
-            told = self._told(name)
-            if told is not None and told[0][0] >= since and model_id in told[1]:
-                _take(found, told[0], told[1][model_id])
+        for name, hour, process in self._named():
+            if hour >= since and (counts := self._told(name).get(model_id)) is not None:
+                _take(found, (hour, process), counts)
         for entry in self._series.scan(_stream(model_id), since=_EPOCH + since * _HOUR):
             said = entry.fields
             if said["hour"] >= since:
@@ -65,9 +64,9 @@ class DriftCollection:
         A process that was held up may put one of them again: it then stands twice, and counts once.
         """
         with suppress(Unavailable), self._locks.held(DRIFT):
-            over = [name for name in self._snapshots.names() if int(name.partition("-")[0]) < hour]
+            over = [named for named in self._named() if named[1] < hour]
             self._append(over)
-            for name in over:
+            for name, _, _ in over:
                 self._snapshots.remove(name)
             limit = _EPOCH + hour * _HOUR - timedelta(days=KEPT_DAYS)
             for stream in self._series.streams():
@@ -76,28 +75,29 @@ class DriftCollection:
 
     def settle(self) -> None:
         """Put all snapshots into the streams as they are now, and leave them: what is read of both counts once."""
-        self._append(self._snapshots.names())
+        self._append(self._named())
 
-    def _append(self, names: list[str]) -> None:
+    def _named(self) -> list[tuple[str, int, str]]:
+        """Return the names of all snapshots, with the hour and the process that each is of."""
+        found = filter(None, map(_NAME.fullmatch, self._snapshots.names()))
+        return [(known[0], int(known[1]), known[2]) for known in found]
+
+    def _append(self, named: list[tuple[str, int, str]]) -> None:
         entries: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for name in names:
-            if (told := self._told(name)) is not None:
-                (hour, process), models = told
-                for model_id, counts in models.items():
-                    entries[model_id].append({"hour": hour, "process": process, "counts": counts})
+        for name, hour, process in named:
+            for model_id, counts in self._told(name).items():
+                entries[model_id].append({"hour": hour, "process": process, "counts": counts})
         for model_id, found in entries.items():
             self._series.append(_stream(model_id), found)
 
-    def _told(self, name: str) -> tuple[tuple[int, str], dict[str, Counts]] | None:
-        """Return whose snapshot that is, and what it tells; None if it is gone, or damaged."""
-        content, known = self._snapshots.get(name), _NAME.fullmatch(name)
-        if content is None or known is None:
-            return None
+    def _told(self, name: str) -> dict[str, Counts]:
+        """Return what a snapshot tells by model id; nothing if it is gone, or damaged."""
         try:
-            return (int(known[1]), known[2]), orjson.loads(content)
+            told: dict[str, Counts] = orjson.loads(self._snapshots.get(name) or b"{}")
         except ValueError:
             log.warning("snapshot %s is damaged: its counts are lost", name)
-            return None
+            return {}
+        return told
 
 
 def _stream(model_id: str) -> str:
