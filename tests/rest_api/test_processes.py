@@ -58,8 +58,9 @@ def test_workers_share_a_port_and_a_dead_one_is_replaced_and_its_counts_stay(tmp
         doors.wait_until_healthy(url)
         first = wait_for_children(parent.pid, 2)
         wait_until(lambda: workers_told_of(url) == {"0", "1"})
-        for _ in range(20):
-            httpx.get(f"{url}/models").raise_for_status()  # a connection each: both workers have some
+        with httpx.Client(base_url=url, headers={"Connection": "close"}) as client:
+            for _ in range(20):
+                client.get("/models").raise_for_status()  # a connection each: both workers have some
         assert [scrape(f"{url}/metrics")[lists] for _ in range(5)] == [20] * 5
         os.kill(first[0], signal.SIGKILL)
         second = wait_for_children(parent.pid, 2, without=first[0])
