@@ -15,7 +15,7 @@ from modelyard.schemas.showing import label_text
 from modelyard.tables import Contract
 from modelyard.tables.contract import unescape_category
 
-LEVEL = 0.001
+LEVEL = 0.0005
 """How often chance alone may make any of a model's columns significant, all together."""
 
 WATCH_PSI, DRIFTED_PSI = 0.1, 0.25

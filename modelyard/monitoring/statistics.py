@@ -20,16 +20,18 @@ _LEAST_EXPECTED = 5.0
 def merged(a: Counts, b: Counts) -> tuple[Counts, Counts]:
     """Put cells together that expect too few in the smaller sample, so that all that are left expect enough.
 
-    Empty cells go. What is left may be one cell, which tells nothing.
+    A cell is expected to have the mean of its two shares: by the counts of both together, a class that a large sample
+    lacks would be too rare to be missed. What is left may be one cell, which tells nothing.
     """
-    both = a + b
-    least = _LEAST_EXPECTED * both.sum() / max(1, min(a.sum(), b.sum()))
-    order = np.argsort(both, kind="stable")
-    order = order[both[order] > 0]
-    enough = int(np.searchsorted(np.cumsum(both[order]), least)) + 1  # so many of the smallest together are enough
-    apart = max(enough, int(np.searchsorted(both[order], least)))
-    small, rest = order[:apart], order[apart:]
-    return np.append(a[rest], a[small].sum()), np.append(b[rest], b[small].sum())
+    n, m = int(a.sum()), int(b.sum())
+    if n == 0 or m == 0:
+        return a, b
+    expected = (a / n + b / m) / 2 * min(n, m)
+    order = np.argsort(expected, kind="stable")
+    enough = int(np.searchsorted(np.cumsum(expected[order]), _LEAST_EXPECTED)) + 1  # so many together are enough
+    small = max(enough, int(np.searchsorted(expected[order], _LEAST_EXPECTED)))
+    together, rest = order[:small], order[small:]
+    return np.append(a[rest], a[together].sum()), np.append(b[rest], b[together].sum())
 
 
 def g_test(a: Counts, b: Counts) -> float:

@@ -86,7 +86,7 @@ def test_cells_that_expect_too_few_are_put_together(n: int) -> None:
     left, right = merged(a, b)
     assert (left.sum(), right.sum()) == (2000, n)
     assert 1 < len(left) < 199
-    expected = np.array([left, right]).sum(axis=0) * min(2000, n) / (2000 + n)
+    expected = (left / 2000 + right / n) / 2 * min(2000, n)
     assert expected.min() >= 5
 
 
@@ -94,8 +94,13 @@ def test_few_rows_are_one_cell() -> None:
     left, right = merged(counts(3, 2, 1), counts(1, 1, 1))
     assert (left.tolist(), right.tolist()) == ([6], [3])
     left, right = merged(counts(5, 0, 5), counts(0, 0, 0))
-    assert left.sum() == 10
-    assert right.sum() == 0
+    assert (left.sum(), right.sum()) == (10, 0)
+
+
+def test_a_class_that_a_large_sample_lacks_is_missed() -> None:
+    a, b = merged(counts(31, 29), counts(0, 100_000))
+    assert g_test(a, b) < 1e-9
+    assert psi(a, b) > 1
 
 
 def deciles_of_a_sample(draw: np.random.Generator, n_training: int, n: int) -> tuple[Counts, Counts]:
