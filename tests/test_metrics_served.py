@@ -25,7 +25,7 @@ from modelyard.settings import Settings
 from tests import doors
 from tests.access.callers import make_key
 from tests.certificates import Authority
-from tests.scraping import labels, scrape
+from tests.scraping import labels, read, scrape
 from tests.waiting import PATIENCE_S, wait_until
 
 TABLE = TrainRequest(
@@ -161,3 +161,17 @@ def test_who_sends_no_request_is_cut_off_and_too_many_are_closed_at_once(tmp_pat
             assert one.recv(1) == b""
             one.close()
         assert scrape(f"http://127.0.0.1:{port}/metrics")
+
+
+def test_without_the_folder_the_counts_are_told_still(tmp_path: Path) -> None:
+    with doors.core(tmp_path / "yard") as yard:
+        yard.list_models()
+        before = read(yard.metrics())
+        (tmp_path / "yard" / "db.jsonl").rename(tmp_path / "elsewhere")
+        (tmp_path / "yard" / "db.jsonl").mkdir()
+        found = read(yard.metrics())
+        (tmp_path / "yard" / "db.jsonl").rmdir()
+        (tmp_path / "elsewhere").rename(tmp_path / "yard" / "db.jsonl")
+    assert found["modelyard_requests_total", labels(door="local", verb="list_models", code="OK")] == 1
+    told = {name for name, _ in before} - {name for name, _ in found}
+    assert told == {"modelyard_jobs", "modelyard_models", "modelyard_tracking_pending"}
