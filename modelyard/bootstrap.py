@@ -11,6 +11,7 @@ from modelyard import calls, logs
 from modelyard.access.signing import is_open_to_read, read_signing_keys
 from modelyard.jobs import Jobs, Limits, Spool
 from modelyard.jobs.local import LocalOwners, LocalRunner
+from modelyard.ml_core.promoting import Gate
 from modelyard.ml_core.training import runs
 from modelyard.ml_core.yard import Yard
 from modelyard.monitoring.metrics import Metrics
@@ -59,6 +60,7 @@ def build(settings: Settings, *, make: bool = True, place: Place | None = None) 
         limits,
         on_end=None if tracker is None else tracker.note,
         count=metrics.count_job,
+        gate=Gate(storage.models, storage.aliases),
     )
     return Yard(
         storage,

@@ -103,7 +103,10 @@ class Verbs(Protocol):
         ...
 
     def list_evaluations(self, reference: str, query: EvaluationQuery | None = None) -> EvaluationPage:
-        """List the evaluations of a model, newest first, without a query the 50 newest; of a deleted model, too."""
+        """List the evaluations of a model, newest first, without a query the 50 newest; of a deleted model, too.
+
+        Of `name@alias` they are those in which a model was asked by that alias, whichever version it was then.
+        """
         ...
 
     def delete(self, reference: str, *, hard: bool = False) -> ModelMetadata | None:

@@ -10,7 +10,6 @@ import typer
 
 from modelyard.cli import screen
 from modelyard.cli.connection import AsJson, Storage, Url, open_yard
-from modelyard.cli.models import Ref
 from modelyard.cli.reading import reads_table
 
 if TYPE_CHECKING:
@@ -76,7 +75,10 @@ def evaluate(
 
 
 def evaluations(
-    ref: Ref,
+    ref: Annotated[
+        str,
+        typer.Argument(metavar="REF", help="The model: an id, a name, or name:version; or name@alias."),
+    ],
     *,
     limit: Annotated[int, typer.Option("--limit", help="At most so many (1 to 1000).")] = 50,
     cursor: Annotated[
@@ -86,42 +88,53 @@ def evaluations(
     storage: Storage = None,
     json: AsJson = False,
 ) -> None:
-    """List what labelled tables showed of a model, newest first."""
+    """List what labelled tables showed of a model, newest first.
+
+    Of name@alias: what they showed of the models that were asked by that alias, whichever versions it meant.
+    """
     from modelyard.schemas import EvaluationQuery, parse
 
     query = parse(EvaluationQuery, {"limit": limit, "cursor": cursor})
+    name, _, alias = ref.partition("@")
     with open_yard(url, storage) as yard:
-        model = yard.get_history(ref)
-        page = yard.list_evaluations(model.model_id, query)
+        model = None if alias else yard.get_history(ref)
+        page = yard.list_evaluations(ref if model is None else model.model_id, query)
     if json:
         screen.show_json(page.model_dump_json().encode())
         return
     if not page.evaluations:
-        screen.show(f"{model.name}:{model.version} has not been judged by a table yet.")
+        called = ref if model is None else f"{model.name}:{model.version}"
+        screen.show(f"{called} has not been judged by a table yet.")
         return
-    made = screen.table("when", "label", "rows", "metric", "value", "beside", right=["rows"])
-    for one in page.evaluations:
-        screen.add_row(made, *_line(one, model.model_id))
-    screen.show(made)
+    asked = [
+        next(
+            one
+            for one in found.models
+            if (one.name == name and one.alias == alias if model is None else one.model_id == model.model_id)
+        )
+        for found in page.evaluations
+    ]
+    screen.show(_series(page.evaluations, asked, by_alias=model is None))
     if page.next_cursor is not None:
         screen.show(f"There are more: --cursor {page.next_cursor}")
 
 
-def _line(one: KeptEvaluation, model_id: str) -> tuple[object, ...]:
+def _series(found: Sequence[KeptEvaluation], asked: Sequence[ModelMetrics], *, by_alias: bool) -> Table:
+    """Return a line for each evaluation, of one model or of those that an alias meant."""
     from modelyard.cli import sheets
 
-    (metrics,) = (model.metrics for model in one.models if model.model_id == model_id)
-    others = ", ".join(_called(model) for model in one.models if model.model_id != model_id)
-    name = _telling(one.task)
-    when = f"{one.at:%Y-%m-%d %H:%M:%S} UTC"
-    return (
-        when,
-        one.label or "",
-        f"{one.n_rows:,}",
-        sheets.metric_title(name),
-        sheets.with_interval(name, metrics),
-        others,
-    )
+    cost = any("cost" in model.metrics for model in asked)
+    titles = ["when", *["model"] * by_alias, "label", "rows", "metric", "value", *["cost"] * cost, "beside"]
+    made = screen.table(*titles, right=["rows"])
+    for one, model in zip(found, asked, strict=True):
+        name = _telling(one.task)
+        cells = [f"{one.at:%Y-%m-%d %H:%M:%S} UTC", *[_called(model)] * by_alias, one.label or "", f"{one.n_rows:,}"]
+        cells += [sheets.metric_title(name), sheets.with_interval(name, model.metrics)]
+        if cost:
+            cells.append(sheets.with_interval("cost", model.metrics))
+        beside = ", ".join(_called(other) for other in one.models if other.model_id != model.model_id)
+        screen.add_row(made, *cells, beside)
+    return made
 
 
 def _heading(found: TableEvaluation) -> str:

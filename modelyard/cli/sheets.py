@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.table import Table
 
-from modelyard.cli import screen
+from modelyard.cli import promoting, screen
 from modelyard.schemas import ConfusionMatrix, Histogram, ModelMetadata, Report, Tracking, interval_of, meaning
 
 _MEASURES = (
@@ -76,6 +76,8 @@ def _facts(model: ModelMetadata) -> Iterator[tuple[str, object]]:
         yield "calibrated", f"by {model.calibrate} curves"
     if model.decision is not None:
         yield "answers", model.decision.in_words
+    if model.promotion is not None:
+        yield "promotion", promoting.in_words(model.promotion)
     if model.description:
         yield "description", model.description
     if model.tags:

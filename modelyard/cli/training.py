@@ -10,6 +10,7 @@ import typer
 from modelyard.cli import jobs, screen
 from modelyard.cli.connection import AsJson, Storage, Url, open_yard
 from modelyard.cli.deciding import DecisionJson, decision_field
+from modelyard.cli.promoting import PromoteAlias, PromoteIf, PromoteMargin, PromoteMetric, promote_field
 from modelyard.cli.reading import given_fields, reads_training_table
 
 if TYPE_CHECKING:
@@ -136,6 +137,10 @@ def train(
     seed: Seed = None,
     decision: DecisionJson = None,
     calibrate: Calibrate = None,
+    promote: PromoteAlias = None,
+    promote_if: PromoteIf = None,
+    promote_metric: PromoteMetric = None,
+    promote_margin: PromoteMargin = None,
     reading: dict[str, Any],
     idempotency_key: IdempotencyKey = None,
     url: Url = None,
@@ -153,6 +158,7 @@ def train(
     given = pairs("--param", param or [])
     fields = reading | _fields(feature_type, role, monotone, tag, _evaluation(evaluation, fraction, folds, seed))
     fields |= decision_field(decision) | given_fields(calibrate=calibrate)
+    fields |= promote_field(promote, promote_if, promote_metric, promote_margin)
     fields |= {"model_class_key": model_class, "target": target}
     fields |= given_fields(task=task, name=name, description=description)
     with table_file(file) as table, open_yard(url, storage, make=True) as yard:
@@ -188,6 +194,10 @@ def retrain(
     seed: Seed = None,
     decision: DecisionJson = None,
     calibrate: Calibrate = None,
+    promote: PromoteAlias = None,
+    promote_if: PromoteIf = None,
+    promote_metric: PromoteMetric = None,
+    promote_margin: PromoteMargin = None,
     reading: dict[str, Any],
     idempotency_key: IdempotencyKey = None,
     url: Url = None,
@@ -205,6 +215,7 @@ def retrain(
     given = pairs("--param", param or [])
     fields = reading | _fields(feature_type, role, monotone, tag, _evaluation(evaluation, fraction, folds, seed))
     fields |= decision_field(decision) | given_fields(calibrate=calibrate)
+    fields |= promote_field(promote, promote_if, promote_metric, promote_margin)
     fields["model_id"] = ref
     fields |= given_fields(target=target, description=description)
     with table_file(file) as table, open_yard(url, storage) as yard:

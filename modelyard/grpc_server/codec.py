@@ -8,12 +8,13 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import orjson
+import polars as pl
 
 from modelyard import models_registry
-from modelyard.errors import FieldError, InvalidTable
+from modelyard.errors import FieldError, InvalidRequest, InvalidTable
 from modelyard.grpc_server import messages
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
-from modelyard.grpc_server.table_messages import Sent
+from modelyard.grpc_server.table_messages import Sent, read_table
 from modelyard.grpc_server.values import NoValue, read_value, write_values
 from modelyard.models_registry import hyperparams
 from modelyard.schemas import (
@@ -256,6 +257,22 @@ def _training_fields(message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y
         fields["evaluation"] = messages.read_fields(message.evaluation)
     if message.HasField("decision"):
         fields["decision"] = messages.read_fields(message.decision)
+    if message.HasField("promote"):
+        fields["promote"] = _promote(message.promote)
+    return fields
+
+
+def _promote(message: pb.Promote) -> dict[str, Any]:
+    """Return what is asked of an alias, its table in the plain values of JSON. Raises InvalidRequest, InvalidTable."""
+    fields: dict[str, Any] = {field.name: value for field, value in message.ListFields()}
+    if message.HasField("on"):
+        on = message.on
+        if on.X.WhichOneof("data") not in ("rows", "columns"):
+            raise InvalidRequest.of([FieldError(("promote", "on", "X"), "promote.on.X must be rows or columns")])
+        X = read_table(on.X).X
+        if isinstance(X, dict):
+            X = {name: column.to_list() if isinstance(column, pl.Series) else column for name, column in X.items()}
+        fields["on"] = {"X": X, **_given(y=_read_labels(on.y), target=on.target)}
     return fields
 
 

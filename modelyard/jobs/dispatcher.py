@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from modelyard.errors import ModelyardError, Unavailable
-from modelyard.jobs.finishing import Finisher, OnEnd
+from modelyard.jobs.finishing import Finisher, Gate, OnEnd
 from modelyard.jobs.lifecycle import Lifecycle, cancelled, interrupted
 from modelyard.jobs.runner import Limits, Owners, Place, RunEnd, Runner
 from modelyard.jobs.spool import Finished, Spool
@@ -54,13 +54,14 @@ class Dispatcher:
         limits: Limits,
         *,
         on_end: OnEnd | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._folder = storage.runs
         self._lifecycle = lifecycle
         self._runner = runner
         self._owners = owners
         self._limits = limits
-        self._finisher = Finisher(storage.models, lifecycle, on_end)
+        self._finisher = Finisher(storage.models, lifecycle, on_end, gate)
         self._runs: dict[str, _Run] = {}
         self._ends: deque[tuple[str, RunEnd]] = deque()
         self._listeners: list[Callable[[], None]] = []

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from modelyard.errors import FailedPrecondition, InvalidArgument, JobNotFound, ModelyardError
 from modelyard.jobs.lifecycle import Lifecycle, interrupted
 from modelyard.jobs.runner import RunEnd
 from modelyard.jobs.spool import Finished, Spool
 from modelyard.schemas import Job
-from modelyard.storage import JobEntry, ModelStore
+from modelyard.storage import JobEntry, ModelStore, Proposal
 
 log = logging.getLogger("modelyard.jobs")
 
 OnEnd = Callable[[str], None]
 """Called last at the end of a job, with the id of its model, or the job's own id if it has no model."""
 
+Gate = Callable[[Path, Finished], Proposal | None]
+"""Says, by a run's spool and what it has made, whether an alias shall be moved to the model. Raises nothing."""
+
 
 class Finisher:
     """Ends the jobs of a yard. Every use raises Unavailable if the storage cannot be used."""
 
-    def __init__(self, store: ModelStore, lifecycle: Lifecycle, on_end: OnEnd | None) -> None:
+    def __init__(self, store: ModelStore, lifecycle: Lifecycle, on_end: OnEnd | None, gate: Gate | None) -> None:
         self._store = store
         self._lifecycle = lifecycle
         self._on_end = on_end
+        self._gate = gate
 
     def tell(self, made: str) -> None:
         """Tell of an end: of a model by its id, or of a job that has none by its own."""
@@ -35,13 +40,18 @@ class Finisher:
         """Store what a run has made; return the model's id, the job's if that failed, None if the job had ended."""
         progress = spool.progress()
         ended: list[Job] = []
+        proposal = None if self._gate is None else self._gate(spool.path, made)
+        described = made.description
+        if proposal is not None:
+            described = described.model_copy(update={"warnings": [*described.warnings, *proposal.warnings]})
         try:
             record = self._store.publish(
-                made.description,
+                described,
                 spool.result,
                 made.files,
                 name=made.name,
                 decision=made.decision,
+                proposal=proposal,
                 by=self._lifecycle.get(job_id).by,
                 job_id=job_id,
                 also=lambda transaction, record: ended.append(

@@ -17,7 +17,7 @@ import uuid_utils
 from modelyard import calls
 from modelyard.errors import Unavailable
 from modelyard.jobs.dispatcher import Dispatcher
-from modelyard.jobs.finishing import OnEnd
+from modelyard.jobs.finishing import Gate, OnEnd
 from modelyard.jobs.lifecycle import Lifecycle, cancelled
 from modelyard.jobs.runner import Limits, Owners, Runner
 from modelyard.jobs.spool import Spool
@@ -52,7 +52,8 @@ class Jobs:
 
     Runs take place in `runner`; `owners` are the processes that share the yard. If trainings are tracked, `on_end` is
     called with the id of the model that a job has made, or of the job that has made none; `count` with every job that
-    this process has ended. Every use raises Unavailable if the storage cannot be used.
+    this process has ended. `gate` is asked before a model is stored. Every use raises Unavailable if the storage cannot
+    be used.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Jobs:
         *,
         on_end: OnEnd | None = None,
         count: Callable[[Job], None] = lambda _: None,
+        gate: Gate | None = None,
     ) -> None:
         self._folder = storage.runs
         self._limits = limits
@@ -71,7 +73,7 @@ class Jobs:
         self._lifecycle = Lifecycle(storage.jobs, tracked=on_end is not None, on_end=count)
         self._runner = runner
         self._owners = owners
-        self._dispatcher = Dispatcher(storage, self._lifecycle, runner, owners, limits, on_end=on_end)
+        self._dispatcher = Dispatcher(storage, self._lifecycle, runner, owners, limits, on_end=on_end, gate=gate)
 
     def serve(self) -> None:
         """Get ready to run, and run what other processes have left queued."""

@@ -10,6 +10,8 @@ from modelyard.access.guard import Holder
 from modelyard.calls import Calls, verb
 from modelyard.errors import FailedPrecondition
 from modelyard.jobs import Jobs, NewJob
+from modelyard.ml_core.alias_verbs import AliasVerbs
+from modelyard.ml_core.promoting import check_promote
 from modelyard.ml_core.sentences import model_of
 from modelyard.ml_core.training.orders import TrainingOrder, order_training
 from modelyard.ml_core.training.plan import check_plan
@@ -24,11 +26,10 @@ from modelyard.schemas import (
     check_idempotency_key,
 )
 from modelyard.storage import ModelStore, check_name_visible
-from modelyard.verbs import Verbs
 
 
-class TrainingVerbs(Verbs):
-    """The part of a yard that trains. Its `jobs` are for the desk, too."""
+class TrainingVerbs(AliasVerbs):
+    """The part of a yard that trains, and has new versions take aliases over. Its `jobs` are for the desk, too."""
 
     calls: Calls
     jobs: Jobs
@@ -87,6 +88,9 @@ class TrainingVerbs(Verbs):
         check_name_visible(order.name)
         calls.note(model_class=order.plan.model_class.key, rows=order.plan.table.frame.height)
         check_plan(order.plan)
+        check_promote(order)
+        if order.promote is not None:
+            self.check_may_move(order.promote.alias)
         new = NewJob(
             model_class_key=order.plan.model_class.key,
             name=order.name,

@@ -16,7 +16,6 @@ from modelyard import calls, models_registry
 from modelyard.calls import Calls, verb
 from modelyard.errors import FailedPrecondition, Unavailable
 from modelyard.jobs import Jobs
-from modelyard.ml_core.alias_verbs import AliasVerbs
 from modelyard.ml_core.deciding import stored
 from modelyard.ml_core.drift_verbs import DriftVerbs
 from modelyard.ml_core.evaluating import evaluations
@@ -63,7 +62,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Yard(TrainingVerbs, KeyVerbs, AliasVerbs, MetricsVerb, DriftVerbs):
+class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs):
     """The core of one folder. It satisfies `modelyard.verbs.Verbs`, where the verbs are described.
 
     Its `jobs` and `loaded` models are for the desk, its `calls` and its `watching` for whoever wants to hear of them.
@@ -131,7 +130,8 @@ class Yard(TrainingVerbs, KeyVerbs, AliasVerbs, MetricsVerb, DriftVerbs):
     def evaluate(self, request: EvaluateRequest) -> TableEvaluation:
         """Judge models by a labelled table, and keep what it showed. See `Verbs.evaluate`."""
         models = [self._store.get_active(reference).metadata for reference in request.model_ids]
-        found = evaluations.evaluate(models, self.loaded.get, request, self._held_out)
+        aliases = [self._aliases.asked_by(reference) for reference in request.model_ids]
+        found = evaluations.evaluate(models, self.loaded.get, request, self._held_out, aliases)
         calls.note(rows=found.n_rows)
         self._evaluations.keep(KeptEvaluation.model_validate(found.model_dump()))
         return found
@@ -139,7 +139,11 @@ class Yard(TrainingVerbs, KeyVerbs, AliasVerbs, MetricsVerb, DriftVerbs):
     @verb
     def list_evaluations(self, reference: str, query: EvaluationQuery | None = None) -> EvaluationPage:
         """List the evaluations of a model, newest first. See `Verbs.list_evaluations`."""
-        return self._evaluations.page(self._store.history(reference).model_id, query or EvaluationQuery())
+        query = query or EvaluationQuery()
+        name, alias = self._aliases.series_of(reference, query.alias)
+        if alias is not None:
+            return self._evaluations.page_of_alias(name, alias, query)
+        return self._evaluations.page(self._store.history(reference).model_id, query)
 
     def warm_up(self) -> None:
         """Load models and import libraries in a thread, so that the first to ask need not wait; ends with `close`."""

@@ -65,7 +65,16 @@ from modelyard.schemas.keys import (
     check_sent_key_name,
     hide_keys,
 )
-from modelyard.schemas.metrics import are_validated, baseline_of, headline, interval_of, is_loss, meaning, spoken_metric
+from modelyard.schemas.metrics import (
+    MEASURES,
+    are_validated,
+    baseline_of,
+    headline,
+    interval_of,
+    is_loss,
+    meaning,
+    spoken_metric,
+)
 from modelyard.schemas.models import (
     Artifact,
     EventVerb,
@@ -92,6 +101,7 @@ from modelyard.schemas.naming import (
     plain_key,
 )
 from modelyard.schemas.parsing import check_unicode, field_error, parse
+from modelyard.schemas.promotions import Promote, Promotion, PromotionTable
 from modelyard.schemas.reading import TableRequest
 from modelyard.schemas.reports import ActualAndPredicted, ConfusionMatrix, Curve, Histogram, LearningCurve, Report
 from modelyard.schemas.requests import (
@@ -121,6 +131,7 @@ __all__ = [
     "IDEMPOTENCY_KEY_PATTERN",
     "KEY_PATTERN",
     "LATEST",
+    "MEASURES",
     "MODEL_ID_PATTERN",
     "MOST_PROBABLE",
     "MOST_SINGLE_CLASSES",
@@ -195,6 +206,9 @@ __all__ = [
     "PredictRequest",
     "Prediction",
     "Predictions",
+    "Promote",
+    "Promotion",
+    "PromotionTable",
     "Reading",
     "Report",
     "Request",

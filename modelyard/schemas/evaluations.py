@@ -11,8 +11,13 @@ from modelyard.schemas.reports import ActualAndPredicted, ConfusionMatrix, Curve
 
 
 class ModelMetrics(ModelIdentity):
-    """How good a model was: `accuracy`, `roc_auc`, `rmse`, …, each with its interval (90 %) as `…_low` and `…_high`."""
+    """How good a model was: `accuracy`, `roc_auc`, `rmse`, …, each with its interval (90 %) as `…_low` and `…_high`.
 
+    `cost` is there if the model obeys a decision by costs: the mean cost of a row. `alias` is the one by which the
+    model was asked; null: by none.
+    """
+
+    alias: str | None = None
     metrics: dict[str, float | None]
 
 

@@ -11,8 +11,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+MEASURES: Mapping[str, tuple[str, ...]] = {
+    "classification": (
+        "accuracy",
+        "balanced_accuracy",
+        "precision",
+        "recall",
+        "f1",
+        "roc_auc",
+        "average_precision",
+        "log_loss",
+        "brier",
+    ),
+    "regression": ("rmse", "mae", "r2", "median_absolute_error", "mape"),
+}
+"""What is measured of rows held out, by task. Beside it there is `cost`, if a decision says what errors cost."""
+
 _HEADLINES = {"classification": "accuracy", "regression": "rmse"}
-_LOSSES = frozenset({"log_loss", "brier", "rmse", "mae", "median_absolute_error", "mape"})
+_LOSSES = frozenset({"log_loss", "brier", "rmse", "mae", "median_absolute_error", "mape", "cost"})
 _MEANS_OVER_CLASSES = frozenset({"precision", "recall", "f1"})
 _ROWS = ("validation", "train", "baseline")
 _KINDS = ("std", "low", "high")

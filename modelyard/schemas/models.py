@@ -21,6 +21,7 @@ from modelyard.schemas.base import (
     Thousands,
 )
 from modelyard.schemas.decisions import ResolvedDecision
+from modelyard.schemas.promotions import Promotion
 from modelyard.schemas.requests import Evaluation
 
 
@@ -119,12 +120,14 @@ class ModelMetadata(ModelDescription, ModelIdentity):
 
     Only `status`, `tags`, `description`, `decision`, `updated_at` (UTC) and `tracking` ever change. `decision` is how
     the model's probabilities become answers; null: by the most probable class, or the model has none. `created_by` is
-    who ordered the training, by the name of their key; null for models of releases before it. `message` says in a
-    sentence what the verb did; it and `aliases`, which point to the model now, are not stored with it.
+    who ordered the training, by the name of their key; null for models of releases before it. `promotion` is what came
+    of `promote`, null if the training did not ask for it. `message` says in a sentence what the verb did; it and
+    `aliases`, which point to the model now, are not stored with it.
     """
 
     status: Status = "active"
     aliases: list[str] = []
+    promotion: Promotion | None = None
     decision: ResolvedDecision | None = None
     tracking: Tracking = Tracking()
     created_by: str | None = None

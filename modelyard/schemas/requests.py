@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, StrictBool, WithJsonSchema
 
+from modelyard.schemas.aliases import AliasName
 from modelyard.schemas.base import ColumnRole, JobStatus, Request, StatusFilter, TaskName
 from modelyard.schemas.decisions import Decision
 from modelyard.schemas.naming import check_name
+from modelyard.schemas.promotions import Promote
 from modelyard.schemas.reading import TableRequest
 from modelyard.schemas.showing import shown
 
@@ -125,6 +127,7 @@ class TrainRequest(TableRequest):
     probability of the second of two classes.
     `description` is what people shall know of the model, in at most 2,000 characters.
     `decision` is how the model's probabilities become answers; left out, by the most probable class.
+    `promote` says which alias the model takes over, and on what condition.
     """
 
     model_class_key: str = Field(validation_alias=AliasChoices("model_class_key", "modelclasskey"))
@@ -145,6 +148,7 @@ class TrainRequest(TableRequest):
     exclude: list[str] | None = None
     decision: Decision | None = None
     calibrate: Calibrate | None = None
+    promote: Promote | None = None
 
 
 class RetrainRequest(TableRequest):
@@ -155,7 +159,7 @@ class RetrainRequest(TableRequest):
     parent's; the role `feature` and the direction 0 undo one of them. `description` is the new version's own, and not
     inherited.
     The rule of the parent's `decision` is inherited and its threshold found anew; one that was given stays, with a
-    warning.
+    warning. `promote` says which alias the new version takes over, and on what condition; it is not inherited.
     """
 
     model_id: str = Field(validation_alias=AliasChoices("model_id", "modelid"))
@@ -174,6 +178,7 @@ class RetrainRequest(TableRequest):
     exclude: list[str] | None = None
     decision: Decision | None = None
     calibrate: Calibrate | None = None
+    promote: Promote | None = None
 
 
 class CheckRequest(TableRequest):
@@ -258,8 +263,12 @@ class EvaluateRequest(TableRequest):
 
 
 class EvaluationQuery(Request):
-    """Which evaluations of a model to list: `limit` at most, after `cursor`, newest first."""
+    """Which evaluations of a model to list: `limit` at most, after `cursor`, newest first.
 
+    With `alias`, those in which a model was asked by that alias of the name, whichever version it was then.
+    """
+
+    alias: AliasName | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 50
     cursor: str | None = None
 

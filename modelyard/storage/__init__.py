@@ -12,10 +12,12 @@ from modelyard.storage.artifacts.model_files import (
     DRIFT_FILE,
     ESTIMATOR_FILE,
     REPORT_FILE,
+    ROWS_FILE,
     VALIDATION_FILE,
+    read_made,
     write_model_files,
 )
-from modelyard.storage.collections.aliases import AliasCollection
+from modelyard.storage.collections.aliases import AliasCollection, Proposal
 from modelyard.storage.collections.audit import AuditCollection
 from modelyard.storage.collections.drift import DriftCollection
 from modelyard.storage.collections.evaluations import EvaluationCollection
@@ -35,6 +37,7 @@ __all__ = [
     "DRIFT_FILE",
     "ESTIMATOR_FILE",
     "REPORT_FILE",
+    "ROWS_FILE",
     "VALIDATION_FILE",
     "AliasCollection",
     "AuditCollection",
@@ -48,6 +51,7 @@ __all__ = [
     "ModelRecord",
     "ModelStore",
     "Pending",
+    "Proposal",
     "Storage",
     "StoredFile",
     "Told",
@@ -58,5 +62,6 @@ __all__ = [
     "check_name_visible",
     "current_environment",
     "open_folder",
+    "read_made",
     "write_model_files",
 ]

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from modelyard.grpc_server import messages
+from modelyard.grpc_server.client import table_chunks
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import write_value
 from modelyard.schemas import (
@@ -19,6 +20,7 @@ from modelyard.schemas import (
     EvaluateRequest,
     ExplainRequest,
     PredictRequest,
+    Promote,
     Request,
     RetrainRequest,
     TableRequest,
@@ -46,6 +48,7 @@ def training_message(request: TrainRequest | RetrainRequest) -> pb.TrainRequest 
         "calibrate": request.calibrate,
         "description": request.description,
         "decision": decision(request.decision),
+        "promote": _promote(request.promote),
         "evaluation": None if evaluation is None else pb.Evaluation(**evaluation.model_dump(exclude_unset=True)),
     }
     if isinstance(request, TrainRequest):
@@ -128,6 +131,25 @@ def decision(asked: Decision | None) -> pb.Decision | None:
         return None
     check_unicode(decision=asked.model_dump())
     return messages.write(pb.Decision, asked)
+
+
+def _promote(asked: Promote | None) -> pb.Promote | None:
+    """Return what is asked of an alias as a message, None for nothing. Raises what the core raises for its table."""
+    if asked is None:
+        return None
+    said = asked.model_dump(exclude_unset=True, exclude={"on"})
+    check_unicode(promote=said)
+    message = pb.Promote(**said)
+    if asked.on is not None:
+        check_unicode(target=asked.on.target)
+        message.on.CopyFrom(
+            pb.PromotionTable(
+                X=table_chunks.whole(asked.on.X),
+                y=() if asked.on.y is None else map(write_value, plain_labels(asked.on.y)),
+                target=asked.on.target or "",
+            )
+        )
+    return message
 
 
 def labels(request: TrainRequest | RetrainRequest | EvaluateRequest | CheckRequest) -> Iterator[pb.Value]:

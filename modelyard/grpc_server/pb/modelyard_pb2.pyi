@@ -469,6 +469,7 @@ class TrainRequest(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
     CALIBRATE_FIELD_NUMBER: _builtins.int
+    PROMOTE_FIELD_NUMBER: _builtins.int
     model_class_key: _builtins.str
     """`logistic_regression`, `catboost_classifier`, ...: see ListAvailableModels."""
     name: _builtins.str
@@ -549,6 +550,10 @@ class TrainRequest(_message.Message):
     def decision(self) -> Global___Decision:
         """How the probabilities become answers; left out, by the most probable class."""
 
+    @_builtins.property
+    def promote(self) -> Global___Promote:
+        """Which alias the model takes over, and on what condition."""
+
     def __init__(
         self,
         *,
@@ -580,10 +585,11 @@ class TrainRequest(_message.Message):
         description: _builtins.str = ...,
         decision: Global___Decision | None = ...,
         calibrate: _builtins.str = ...,
+        promote: Global___Promote | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_type_list", b"feature_type_list", "header", b"header", "missing_markers", b"missing_markers", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands", "wait", b"wait"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_type_list", b"feature_type_list", "header", b"header", "missing_markers", b"missing_markers", "names", b"names", "promote", b"promote", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "calibrate", b"calibrate", "column_roles", b"column_roles", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "description", b"description", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_class_key", b"model_class_key", "monotone", b"monotone", "name", b"name", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "task", b"task", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "calibrate", b"calibrate", "column_roles", b"column_roles", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "description", b"description", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_class_key", b"model_class_key", "monotone", b"monotone", "name", b"name", "names", b"names", "promote", b"promote", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "task", b"task", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
@@ -730,6 +736,7 @@ class RetrainRequest(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
     CALIBRATE_FIELD_NUMBER: _builtins.int
+    PROMOTE_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     """The parent: a reference."""
     wait: _builtins.bool
@@ -788,6 +795,10 @@ class RetrainRequest(_message.Message):
     def decision(self) -> Global___Decision:
         """Left out, the parent's, its threshold found anew."""
 
+    @_builtins.property
+    def promote(self) -> Global___Promote:
+        """Not inherited."""
+
     def __init__(
         self,
         *,
@@ -817,10 +828,11 @@ class RetrainRequest(_message.Message):
         description: _builtins.str = ...,
         decision: Global___Decision | None = ...,
         calibrate: _builtins.str = ...,
+        promote: Global___Promote | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_type_list", b"feature_type_list", "header", b"header", "missing_markers", b"missing_markers", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "thousands", b"thousands", "wait", b"wait"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_type_list", b"feature_type_list", "header", b"header", "missing_markers", b"missing_markers", "names", b"names", "promote", b"promote", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "thousands", b"thousands", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "calibrate", b"calibrate", "column_roles", b"column_roles", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "description", b"description", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_id", b"model_id", "monotone", b"monotone", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_wait", b"_wait", "calibrate", b"calibrate", "column_roles", b"column_roles", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "description", b"description", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "hyperparams", b"hyperparams", "missing_markers", b"missing_markers", "model_id", b"model_id", "monotone", b"monotone", "names", b"names", "promote", b"promote", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "thousands", b"thousands", "wait", b"wait", "y", b"y"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
@@ -856,6 +868,144 @@ class RetrainRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__wait) -> _WhichOneofReturnType__wait | None: ...
 
 Global___RetrainRequest: _TypeAlias = RetrainRequest  # noqa: Y015
+
+@_typing.final
+class Promote(_message.Message):
+    """Which alias a new version takes over from the version that has it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALIAS_FIELD_NUMBER: _builtins.int
+    IF_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
+    ON_FIELD_NUMBER: _builtins.int
+    alias: _builtins.str
+    metric: _builtins.str
+    """One of the task's, or `cost`; left out, `cost` with a costs decision, else `log_loss`, for regression `rmse`."""
+    margin: _builtins.float
+    """0.01 if left out."""
+    @_builtins.property
+    def on(self) -> Global___PromotionTable:
+        """A labelled table to judge both versions by, as rows or columns; left out, the rows held out."""
+
+    def __init__(
+        self,
+        *,
+        alias: _builtins.str = ...,
+        metric: _builtins.str | None = ...,
+        margin: _builtins.float | None = ...,
+        on: Global___PromotionTable | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_if", b"_if", "_margin", b"_margin", "_metric", b"_metric", "if", b"if", "margin", b"margin", "metric", b"metric", "on", b"on"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_if", b"_if", "_margin", b"_margin", "_metric", b"_metric", "alias", b"alias", "if", b"if", "margin", b"margin", "metric", b"metric", "on", b"on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__if: _TypeAlias = _typing.Literal["if"]  # noqa: Y015
+    _WhichOneofArgType__if: _TypeAlias = _typing.Literal["_if", b"_if"]  # noqa: Y015
+    _WhichOneofReturnType__margin: _TypeAlias = _typing.Literal["margin"]  # noqa: Y015
+    _WhichOneofArgType__margin: _TypeAlias = _typing.Literal["_margin", b"_margin"]  # noqa: Y015
+    _WhichOneofReturnType__metric: _TypeAlias = _typing.Literal["metric"]  # noqa: Y015
+    _WhichOneofArgType__metric: _TypeAlias = _typing.Literal["_metric", b"_metric"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__if) -> _WhichOneofReturnType__if | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__margin) -> _WhichOneofReturnType__margin | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__metric) -> _WhichOneofReturnType__metric | None: ...
+
+Global___Promote: _TypeAlias = Promote  # noqa: Y015
+
+@_typing.final
+class PromotionTable(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    X_FIELD_NUMBER: _builtins.int
+    Y_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """The column of X that holds the labels."""
+    @_builtins.property
+    def X(self) -> Global___Table: ...
+    @_builtins.property
+    def y(self) -> _containers.RepeatedCompositeFieldContainer[Global___Value]: ...
+    def __init__(
+        self,
+        *,
+        X: Global___Table | None = ...,
+        y: _abc.Iterable[Global___Value] | None = ...,
+        target: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "target", b"target", "y", b"y"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromotionTable: _TypeAlias = PromotionTable  # noqa: Y015
+
+@_typing.final
+class Promotion(_message.Message):
+    """What came of `promote`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALIAS_FIELD_NUMBER: _builtins.int
+    MOVED_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    N_ROWS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    alias: _builtins.str
+    moved: _builtins.bool
+    metric: _builtins.str
+    """What was not measured is left out."""
+    difference: _builtins.float
+    """By how much the new version is better, between `low` and `high` in 9 of 10 cases."""
+    low: _builtins.float
+    high: _builtins.float
+    n_rows: _builtins.int
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        alias: _builtins.str = ...,
+        moved: _builtins.bool = ...,
+        metric: _builtins.str | None = ...,
+        difference: _builtins.float | None = ...,
+        low: _builtins.float | None = ...,
+        high: _builtins.float | None = ...,
+        n_rows: _builtins.int | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_difference", b"_difference", "_high", b"_high", "_low", b"_low", "_metric", b"_metric", "_n_rows", b"_n_rows", "difference", b"difference", "high", b"high", "low", b"low", "metric", b"metric", "n_rows", b"n_rows"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_difference", b"_difference", "_high", b"_high", "_low", b"_low", "_metric", b"_metric", "_n_rows", b"_n_rows", "alias", b"alias", "difference", b"difference", "high", b"high", "low", b"low", "metric", b"metric", "moved", b"moved", "n_rows", b"n_rows", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__difference: _TypeAlias = _typing.Literal["difference"]  # noqa: Y015
+    _WhichOneofArgType__difference: _TypeAlias = _typing.Literal["_difference", b"_difference"]  # noqa: Y015
+    _WhichOneofReturnType__high: _TypeAlias = _typing.Literal["high"]  # noqa: Y015
+    _WhichOneofArgType__high: _TypeAlias = _typing.Literal["_high", b"_high"]  # noqa: Y015
+    _WhichOneofReturnType__low: _TypeAlias = _typing.Literal["low"]  # noqa: Y015
+    _WhichOneofArgType__low: _TypeAlias = _typing.Literal["_low", b"_low"]  # noqa: Y015
+    _WhichOneofReturnType__metric: _TypeAlias = _typing.Literal["metric"]  # noqa: Y015
+    _WhichOneofArgType__metric: _TypeAlias = _typing.Literal["_metric", b"_metric"]  # noqa: Y015
+    _WhichOneofReturnType__n_rows: _TypeAlias = _typing.Literal["n_rows"]  # noqa: Y015
+    _WhichOneofArgType__n_rows: _TypeAlias = _typing.Literal["_n_rows", b"_n_rows"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__difference) -> _WhichOneofReturnType__difference | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__high) -> _WhichOneofReturnType__high | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__low) -> _WhichOneofReturnType__low | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__metric) -> _WhichOneofReturnType__metric | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__n_rows) -> _WhichOneofReturnType__n_rows | None: ...
+
+Global___Promotion: _TypeAlias = Promotion  # noqa: Y015
 
 @_typing.final
 class ColumnNames(_message.Message):
@@ -2055,9 +2205,12 @@ class EvaluatedModel(_message.Message):
     RESIDUALS_FIELD_NUMBER: _builtins.int
     PREDICTED_AGAINST_ACTUAL_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    ALIAS_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     name: _builtins.str
     version: _builtins.int
+    alias: _builtins.str
+    """The alias by which the model was asked; left out: by none."""
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """`accuracy`, `roc_auc`, `rmse`, ..., each with its interval (90 %) as `..._low` and `..._high`; NaN where a metric does
@@ -2097,12 +2250,15 @@ class EvaluatedModel(_message.Message):
         residuals: Global___Histogram | None = ...,
         predicted_against_actual: Global___ActualAndPredicted | None = ...,
         warnings: _abc.Iterable[Global___Warning] | None = ...,
+        alias: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["confusion_matrix", b"confusion_matrix", "predicted_against_actual", b"predicted_against_actual", "residuals", b"residuals"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alias", b"_alias", "alias", b"alias", "confusion_matrix", b"confusion_matrix", "predicted_against_actual", b"predicted_against_actual", "residuals", b"residuals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration_curve", b"calibration_curve", "confusion_matrix", b"confusion_matrix", "metrics", b"metrics", "model_id", b"model_id", "name", b"name", "per_class", b"per_class", "precision_recall_curves", b"precision_recall_curves", "predicted_against_actual", b"predicted_against_actual", "residuals", b"residuals", "roc_curves", b"roc_curves", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alias", b"_alias", "alias", b"alias", "calibration_curve", b"calibration_curve", "confusion_matrix", b"confusion_matrix", "metrics", b"metrics", "model_id", b"model_id", "name", b"name", "per_class", b"per_class", "precision_recall_curves", b"precision_recall_curves", "predicted_against_actual", b"predicted_against_actual", "residuals", b"residuals", "roc_curves", b"roc_curves", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__alias: _TypeAlias = _typing.Literal["alias"]  # noqa: Y015
+    _WhichOneofArgType__alias: _TypeAlias = _typing.Literal["_alias", b"_alias"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__alias) -> _WhichOneofReturnType__alias | None: ...
 
 Global___EvaluatedModel: _TypeAlias = EvaluatedModel  # noqa: Y015
 
@@ -2154,22 +2310,26 @@ class ListEvaluationsRequest(_message.Message):
     MODEL_ID_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    ALIAS_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
-    """The model: a reference."""
+    """The model: a reference. `name@alias`: the evaluations in which a model was asked by that alias."""
     limit: _builtins.int
     """50 by default, at most 1,000."""
     cursor: _builtins.str
     """The last answer's next_cursor."""
+    alias: _builtins.str
+    """The same as `name@alias`, with a name alone."""
     def __init__(
         self,
         *,
         model_id: _builtins.str = ...,
         limit: _builtins.int | None = ...,
         cursor: _builtins.str = ...,
+        alias: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "cursor", b"cursor", "limit", b"limit", "model_id", b"model_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "alias", b"alias", "cursor", b"cursor", "limit", b"limit", "model_id", b"model_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
@@ -2526,6 +2686,7 @@ class Model(_message.Message):
     CALIBRATE_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
     ALIASES_FIELD_NUMBER: _builtins.int
+    PROMOTION_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     name: _builtins.str
     version: _builtins.int
@@ -2608,6 +2769,10 @@ class Model(_message.Message):
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Those that point to the model now."""
 
+    @_builtins.property
+    def promotion(self) -> Global___Promotion:
+        """What came of `promote`; left out if the training did not ask for it."""
+
     def __init__(
         self,
         *,
@@ -2646,10 +2811,11 @@ class Model(_message.Message):
         calibrate: _builtins.str | None = ...,
         created_by: _builtins.str | None = ...,
         aliases: _abc.Iterable[_builtins.str] | None = ...,
+        promotion: Global___Promotion | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_calibrate", b"_calibrate", "_created_by", b"_created_by", "_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "calibrate", b"calibrate", "created_at", b"created_at", "created_by", b"created_by", "decision", b"decision", "evaluation", b"evaluation", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "job", b"job", "parent_id", b"parent_id", "reading", b"reading", "target", b"target", "task", b"task", "tracking", b"tracking", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_calibrate", b"_calibrate", "_created_by", b"_created_by", "_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "calibrate", b"calibrate", "created_at", b"created_at", "created_by", b"created_by", "decision", b"decision", "evaluation", b"evaluation", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "job", b"job", "parent_id", b"parent_id", "promotion", b"promotion", "reading", b"reading", "target", b"target", "task", b"task", "tracking", b"tracking", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calibrate", b"_calibrate", "_created_by", b"_created_by", "_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "aliases", b"aliases", "artifact", b"artifact", "calibrate", b"calibrate", "classes", b"classes", "column_roles", b"column_roles", "created_at", b"created_at", "created_by", b"created_by", "decision", b"decision", "description", b"description", "environment", b"environment", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_types", b"feature_types", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "hyperparams", b"hyperparams", "job", b"job", "message", b"message", "metrics", b"metrics", "model_class_key", b"model_class_key", "model_id", b"model_id", "monotone", b"monotone", "n_rows", b"n_rows", "name", b"name", "parent_id", b"parent_id", "reading", b"reading", "status", b"status", "tags", b"tags", "target", b"target", "task", b"task", "tracking", b"tracking", "training_seconds", b"training_seconds", "updated_at", b"updated_at", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calibrate", b"_calibrate", "_created_by", b"_created_by", "_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "aliases", b"aliases", "artifact", b"artifact", "calibrate", b"calibrate", "classes", b"classes", "column_roles", b"column_roles", "created_at", b"created_at", "created_by", b"created_by", "decision", b"decision", "description", b"description", "environment", b"environment", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_types", b"feature_types", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "hyperparams", b"hyperparams", "job", b"job", "message", b"message", "metrics", b"metrics", "model_class_key", b"model_class_key", "model_id", b"model_id", "monotone", b"monotone", "n_rows", b"n_rows", "name", b"name", "parent_id", b"parent_id", "promotion", b"promotion", "reading", b"reading", "status", b"status", "tags", b"tags", "target", b"target", "task", b"task", "tracking", b"tracking", "training_seconds", b"training_seconds", "updated_at", b"updated_at", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__calibrate: _TypeAlias = _typing.Literal["calibrate"]  # noqa: Y015
     _WhichOneofArgType__calibrate: _TypeAlias = _typing.Literal["_calibrate", b"_calibrate"]  # noqa: Y015

@@ -28,8 +28,8 @@ def first_half(validation: ValidationPredictions) -> Mask:
     return first
 
 
-def only(validation: ValidationPredictions, rows: Mask) -> ValidationPredictions:
-    """Return some of the rows."""
+def only(validation: ValidationPredictions, rows: Mask | npt.NDArray[np.int64]) -> ValidationPredictions:
+    """Return some of the rows: those of a mask of shape (n,), or those at some places."""
     return replace(
         validation,
         rows=validation.rows[rows],

@@ -9,6 +9,7 @@ import uuid_utils
 
 from modelyard.errors import FieldError, InvalidRequest
 from modelyard.ml_core.evaluating.differences import Judged, differences
+from modelyard.ml_core.evaluating.mean_costs import COST, with_cost
 from modelyard.ml_core.evaluating.scores import answer, on_shared_rows
 from modelyard.ml_core.resampling import bootstrap, intervals_of, replicates, usual_rounds
 from modelyard.ml_core.serving.loaded import LoadedModel
@@ -24,8 +25,9 @@ def evaluate(
     load: Callable[[str], LoadedModel],
     request: EvaluateRequest,
     held_out: Callable[[LoadedModel], ValidationPredictions | None],
+    aliases: Sequence[str | None],
 ) -> TableEvaluation:
-    """Judge models, one after the other loaded by its id.
+    """Judge models, one after the other loaded by its id. `aliases` are those by which they were asked, None: by none.
 
     `held_out` returns what a model keeps of its evaluation, by which it is judged if the table is the one that it was
     trained on. Raises InvalidRequest, InvalidTable, FailedPrecondition, and what `load` and `held_out` raise.
@@ -36,17 +38,20 @@ def evaluate(
     judged: list[Judged] = []
     shown: list[EvaluatedModel] = []
     n = 0
-    for model, one in zip(models, on_shared_rows(answered), strict=True):
-        found = one.task.judge_table(one.truth, one.scores, one.contract)
+    alike = _have_the_same_costs(models)
+    for model, one, alias in zip(models, on_shared_rows(answered), aliases, strict=True):
+        found = with_cost(one.task.judge_table(one.truth, one.scores, one.contract), one, model.decision)
         n, k = one.scores.shape
         rounds = usual_rounds(n, rankings=k if k > 2 else 1)
         replicated = replicates(found.measure, bootstrap(n, _SEED, rounds=rounds))
-        judged.append(Judged(model.model_id, f"{model.name}:{model.version}", found.metrics, replicated))
+        compared = {name: value for name, value in found.metrics.items() if name != COST or alike}
+        judged.append(Judged(model.model_id, f"{model.name}:{model.version}", compared, replicated))
         shown.append(
             EvaluatedModel(
                 model_id=model.model_id,
                 name=model.name,
                 version=model.version,
+                alias=alias,
                 metrics={**found.metrics, **intervals_of(found.metrics, replicated)},
                 warnings=[*one.warnings, *found.warnings],
                 **found.shown,
@@ -61,6 +66,12 @@ def evaluate(
         models=shown,
         pairs=differences(judged, n),
     )
+
+
+def _have_the_same_costs(models: Sequence[ModelMetadata]) -> bool:
+    """Whether the costs of all models mean the same."""
+    first, *others = (None if model.decision is None else model.decision.costs for model in models)
+    return all(costs == first for costs in others)
 
 
 def _check(models: Sequence[ModelMetadata]) -> None:

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from modelyard.errors import InvalidTable
-from modelyard.ml_core.serving.loaded import LoadedModel
-from modelyard.ml_core.tasks.base import Truth
+from modelyard.ml_core.tasks.base import Task, Truth
 from modelyard.schemas import EvaluateRequest, FeatureType, Reading
-from modelyard.tables import FileContent, RawTable, ReadingOptions, Table
+from modelyard.tables import Contract, FileContent, RawTable, Reader, ReadingOptions, Table
 from modelyard.tables.inference import ColumnPlan, plan_columns
 from modelyard.tables.labels import find_labels
 from modelyard.tables.sources import read_source
+
+
+class Reads(Protocol):
+    """A model as far as it reads tables, loaded or yet to be published."""
+
+    @property
+    def contract(self) -> Contract: ...
+
+    @property
+    def reader(self) -> Reader: ...
+
+    @property
+    def task(self) -> Task: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +36,7 @@ class Labelled:
     truth: Truth
 
 
-def read_labelled(
-    model: LoadedModel, request: EvaluateRequest, target: str | None, reading: Reading | None
-) -> Labelled:
+def read_labelled(model: Reads, request: EvaluateRequest, target: str | None, reading: Reading | None) -> Labelled:
     """Read the table of a request for a model. `reading` is how its caller said that the training table is read.
 
     Without y the labels are the column `target`. Raises InvalidTable, PayloadTooLarge.
@@ -51,7 +62,7 @@ def read_labelled(
     return Labelled(table, truth)
 
 
-def _plan(raw: RawTable, model: LoadedModel, target: str, options: ReadingOptions) -> ColumnPlan | None:
+def _plan(raw: RawTable, model: Reads, target: str, options: ReadingOptions) -> ColumnPlan | None:
     """Return how the numbers of a CSV's target are written, as all its columns show it; None for labels."""
     if model.task.target_type is None:
         return None

@@ -19,7 +19,7 @@ from modelyard.ml_core.training.plan import TrainingPlan
 from modelyard.ml_core.training.reading import kept_reading, read_table, reading_options
 from modelyard.models_registry import hyperparams
 from modelyard.models_registry.base import ModelClass
-from modelyard.schemas import Decision, ModelMetadata, ModelWarning, Reading, RetrainRequest, TrainRequest
+from modelyard.schemas import Decision, ModelMetadata, ModelWarning, Promote, Reading, RetrainRequest, TrainRequest
 from modelyard.tables import UNPACKED_BYTES, TrainingTable, advice
 from modelyard.tables.contract import as_text
 
@@ -37,6 +37,7 @@ class TrainingOrder:
     reading: Reading
     description: str = ""
     decision: Decision | None = None
+    promote: Promote | None = None
     parent_id: str | None = None
     parent_reference: str | None = None
 
@@ -63,6 +64,8 @@ class TrainingOrder:
             said["description"] = self.description
         if self.decision is not None:
             said["decision"] = self.decision.model_dump()
+        if self.promote is not None:
+            said["promote"] = self.promote.model_dump()
         return _digest(said, table)
 
     def fingerprint(self) -> str:
@@ -146,6 +149,7 @@ def order_training(
         reading=kept_reading(options, table),
         description=request.description,
         decision=decision,
+        promote=request.promote,
         parent_id=None if parent is None else parent.model_id,
         parent_reference=None if isinstance(request, TrainRequest) else request.model_id,
     )
@@ -176,7 +180,7 @@ def _completed(request: RetrainRequest, parent: ModelMetadata | None) -> TrainRe
     assert parent is not None
     inherited: dict[str, Any] = {"target": parent.target, "tags": parent.tags, "evaluation": parent.evaluation}
     inherited["calibrate"] = parent.calibrate
-    given = {name: value for name, value in request if value is not None and name != "model_id"}
+    given = {name: value for name, value in request if value is not None and name not in ("model_id", "promote")}
     full = {**inherited, **given, "hyperparams": {**parent.hyperparams, **request.hyperparams}}
     # What a parent of an earlier release says is not checked anew.
     return TrainRequest.model_construct(model_class_key=parent.model_class_key, name=parent.name, **full)

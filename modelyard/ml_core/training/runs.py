@@ -19,6 +19,7 @@ import polars as pl
 
 from modelyard import models_registry
 from modelyard.jobs import Finished, ProgressReporter
+from modelyard.ml_core.row_hashes import RowHashes
 from modelyard.ml_core.tasks import TASKS
 from modelyard.ml_core.tasks.base import Scores
 from modelyard.ml_core.training.decided import first_decision
@@ -27,8 +28,15 @@ from modelyard.ml_core.training.plan import Trained, TrainingPlan
 from modelyard.ml_core.training.trainings import run_training
 from modelyard.ml_core.validation_predictions import ValidationPredictions
 from modelyard.monitoring.watch import Reference
-from modelyard.schemas import Decision, Evaluation, ModelDescription, ModelWarning, Reading, TrainRequest
-from modelyard.storage import CALIBRATION_FILE, DRIFT_FILE, VALIDATION_FILE, current_environment, write_model_files
+from modelyard.schemas import Decision, Evaluation, ModelDescription, ModelWarning, Promote, Reading, TrainRequest
+from modelyard.storage import (
+    CALIBRATION_FILE,
+    DRIFT_FILE,
+    ROWS_FILE,
+    VALIDATION_FILE,
+    current_environment,
+    write_model_files,
+)
 from modelyard.storage.artifacts.estimators import pickled
 from modelyard.storage.files import sync_files
 from modelyard.tables import contract_from_json, contract_to_json
@@ -110,6 +118,7 @@ def write_order(folder: Path, order: TrainingOrder) -> None:
         "description": order.description,
         "reading": order.reading.model_dump(),
         "decision": None if order.decision is None else order.decision.model_dump(),
+        "promote": None if order.promote is None else order.promote.model_dump(),
         "parent_id": order.parent_id,
     }
     (folder / _ORDER).write_bytes(orjson.dumps(said))
@@ -155,8 +164,14 @@ def read_order(folder: Path) -> TrainingOrder:
         reading=Reading.model_validate(said["reading"]),
         description=said.get("description", ""),
         decision=None if said.get("decision") is None else Decision.model_validate(said["decision"]),
+        promote=_promote(said),
         parent_id=said["parent_id"],
     )
+
+
+def read_promote(folder: Path) -> Promote | None:
+    """Return what an order says of aliases, without its table. Raises OSError."""
+    return _promote(orjson.loads((folder / _ORDER).read_bytes()))
 
 
 def run(folder: Path, report: ProgressReporter) -> Finished:
@@ -166,7 +181,8 @@ def run(folder: Path, report: ProgressReporter) -> Finished:
     """
     order = read_order(folder)
     trained = run_training(order.plan, lambda now: report(now.step, now.total, now.metric))
-    contract, kept = order.plan.table.contract, trained.validation
+    table, kept = order.plan.table, trained.validation
+    contract = table.contract
     decision, doubts = first_decision(order.decision, contract.classes, kept)
     trained = replace(trained, warnings=(*trained.warnings, *doubts))
     files = write_model_files(
@@ -175,7 +191,8 @@ def run(folder: Path, report: ProgressReporter) -> Finished:
         trained.report.model_dump_json().encode(),
         contract_to_json(contract),
         {
-            DRIFT_FILE: Reference.of(order.plan.table, _answers(kept, contract)).to_bytes(),
+            DRIFT_FILE: Reference.of(table, _answers(kept, contract)).to_bytes(),
+            ROWS_FILE: RowHashes.of(contract.expand(table.frame), table.codes, contract.classes).to_bytes(),
             **({} if kept is None else {VALIDATION_FILE: kept.to_bytes(contract)}),
             **({} if trained.calibration is None else {CALIBRATION_FILE: trained.calibration.to_bytes()}),
         },
@@ -217,6 +234,11 @@ def describe(order: TrainingOrder, trained: Trained) -> ModelDescription:
         training_seconds=round(trained.seconds, 6),
         environment=current_environment(plan.model_class.libraries),
     )
+
+
+def _promote(said: Mapping[str, Any]) -> Promote | None:
+    promote = said.get("promote")
+    return None if promote is None else Promote.model_validate(promote)
 
 
 def _write_frame(path: Path, frame: pl.DataFrame) -> None:

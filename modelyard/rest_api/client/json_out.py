@@ -17,6 +17,7 @@ from modelyard.schemas import (
     Decision,
     EvaluateRequest,
     Evaluation,
+    Promote,
     RetrainRequest,
     ServingRequest,
     TrainRequest,
@@ -57,7 +58,7 @@ def fields_of(request: AnyRequest) -> dict[str, Any]:
 def _field(name: str, value: Any) -> Any:
     if name == "y":
         return _labels(value)
-    if isinstance(value, Evaluation | Decision):
+    if isinstance(value, Evaluation | Decision | Promote):
         value = value.model_dump(exclude_unset=True)
     if name == "hyperparams" and not all(map(_is_json, value.values())):
         from modelyard.tables import wire

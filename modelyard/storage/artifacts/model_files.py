@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from modelyard.errors import DataLoss
 from modelyard.storage.artifacts.estimators import pickled
 from modelyard.storage.files import sync_folder, unavailable, write_new_files
 from modelyard.storage.protocols import StoredFile, stored
@@ -22,6 +23,9 @@ VALIDATION_FILE = "validation.parquet"
 
 DRIFT_FILE = "drift.json"
 """The counts of the training table, to compare with what is predicted for; models of earlier releases have none."""
+
+ROWS_FILE = "training_rows.bin"
+"""A hash of each training row, by which rows are known again; models of releases before it have none."""
 
 DESCRIPTION_FILE = "model.json"
 """What the model's document says but its version, with a checksum of its own, in case the document is lost."""
@@ -41,3 +45,12 @@ def write_model_files(
         write_new_files(folder, contents)
         sync_folder(folder)
     return {name: stored(content) for name, content in contents.items()}
+
+
+def read_made(folder: Path, name: str, files: Mapping[str, StoredFile]) -> bytes:
+    """Return one of the files that `write_model_files` wrote. Raises Unavailable, DataLoss if it is another by now."""
+    with unavailable(f"read {folder / name}"):
+        content = (folder / name).read_bytes()
+    if stored(content) != files[name]:
+        raise DataLoss(f"{folder / name} is not what the run wrote")
+    return content

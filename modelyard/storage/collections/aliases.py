@@ -5,15 +5,27 @@ An alias that was deleted keeps its document, without a version, so that its mov
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from modelyard import calls
-from modelyard.errors import Aborted, AliasNotFound, FailedPrecondition
-from modelyard.references import NameReference
-from modelyard.schemas import Alias, AliasHistory, AliasList, AliasMove, AliasRequest, MovedAlias
+from modelyard.errors import Aborted, AliasNotFound, FailedPrecondition, FieldError, InvalidRequest
+from modelyard.references import NameReference, parse_reference
+from modelyard.schemas import (
+    LATEST,
+    Alias,
+    AliasHistory,
+    AliasList,
+    AliasMove,
+    AliasRequest,
+    ModelMetadata,
+    ModelWarning,
+    MovedAlias,
+    Promotion,
+)
 from modelyard.storage.collections.alias_index import ALIASES, DEFAULT_ALIAS, YARD
 from modelyard.storage.collections.audit import AuditCollection
 from modelyard.storage.collections.model_index import IndexEntry, ModelIndex
@@ -21,6 +33,20 @@ from modelyard.storage.collections.resolving import check_name_visible, checked_
 from modelyard.storage.protocols import Documents, Transaction
 
 MOVES = "alias_moves"
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What the gate says of a model that is yet to be published: its `promotion`, as it is if the alias stays so long.
+
+    `against` is the id of the model that the alias pointed to then, None if it was not set; with `in_any_case` the
+    alias is moved wherever it points.
+    """
+
+    promotion: Promotion
+    against: str | None = None
+    in_any_case: bool = False
+    warnings: tuple[ModelWarning, ...] = ()
 
 
 class AliasCollection:
@@ -41,6 +67,35 @@ class AliasCollection:
         """Return the ids of the models that aliases point to."""
         with self._documents.reading():
             return list(dict.fromkeys(self._index.aliases.meant.values()))
+
+    def target(self, name: str, alias: str) -> str | None:
+        """Return the id of the model that an alias of a name points to; None if it is not set."""
+        with self._documents.reading():
+            return self._index.aliases.meant.get(f"{name}@{alias}")
+
+    def asked_by(self, reference: str) -> str | None:
+        """Return the alias by which a reference means a model; None if it means it otherwise. Raises InvalidRequest."""
+        meant = parse_reference(reference)
+        if not isinstance(meant, NameReference) or meant.version is not None or meant.alias == LATEST:
+            return None
+        with self._documents.reading():
+            return meant.alias or (self._index.aliases.default if meant.name in self._index.aliases.meant else None)
+
+    def series_of(self, reference: str, alias: str | None) -> tuple[str, str | None]:
+        """Return the name and the alias whose series is asked for: by `name@alias`, or by a name and an `alias`.
+
+        The alias is None if one model is meant. Raises InvalidRequest, and AliasNotFound if it never was set.
+        """
+        meant = parse_reference(reference)
+        name, of_reference = (meant.name, meant.alias) if isinstance(meant, NameReference) else (meant, None)
+        wanted = alias or (None if of_reference == LATEST else of_reference)
+        if wanted is None:
+            return name, None
+        if reference not in (name, f"{name}@{wanted}") or isinstance(meant, str):
+            message = f"alias {wanted!r} goes with the name of models, got {reference!r}; write name@{wanted}"
+            raise InvalidRequest.of([FieldError(("alias",), message, wanted)])
+        self.history(name, wanted)
+        return name, wanted
 
     def move(self, name: str, alias: str, request: AliasRequest) -> MovedAlias:
         """Point an alias at a version, which must be active; if it does already, nothing changes.
@@ -120,11 +175,36 @@ class AliasCollection:
             )
 
 
-def put_alias(transaction: Transaction, name: str, alias: str, moves: int, to: IndexEntry | None) -> None:
-    """Put where an alias points after so many moves (None: it is deleted), and the move."""
+def promoted(
+    transaction: Transaction, audit: AuditCollection, model: ModelMetadata, proposal: Proposal, by: str
+) -> Promotion:
+    """Move an alias to a new model as its gate proposes, unless the alias points elsewhere by now."""
+    promotion, called = proposal.promotion, f"{model.name}@{proposal.promotion.alias}"
+    before = transaction.get(ALIASES, called) or {"version": None, "model_id": None, "moves": 0}
+    if not promotion.moved:
+        return promotion
+    if before["model_id"] != proposal.against and not proposal.in_any_case:
+        reason = f"{called} was moved by somebody else meanwhile: it is {_at(before['version'])}"
+        return promotion.model_copy(update={"moved": False, "reason": reason})
+    put_alias(transaction, model.name, promotion.alias, before["moves"], model, by=by)
+    what = {"alias": called, "model": f"{model.name}:{model.version}", "model_id": model.model_id}
+    audit.note(transaction, "set_alias", what, by)
+    return promotion
+
+
+def put_alias(
+    transaction: Transaction,
+    name: str,
+    alias: str,
+    moves: int,
+    to: IndexEntry | ModelMetadata | None,
+    *,
+    by: str | None = None,
+) -> None:
+    """Put where an alias points after so many moves (None: it is deleted), and the move, made by who calls or `by`."""
     number = moves + 1
     move: dict[str, Any] = {"version": to and to.version, "model_id": to and to.model_id}
-    at, by = datetime.now(UTC).isoformat(), calls.who().name
+    at, by = datetime.now(UTC).isoformat(), calls.who().name if by is None else by
     transaction.put(MOVES, f"{name}@{alias}/{number}", {**move, "at": at, "by": by})
     document = {"name": name, "alias": alias, **move, "since": at, "by": by, "moves": number}
     transaction.put(ALIASES, f"{name}@{alias}", document)

@@ -6,6 +6,8 @@ An evaluation stays when one of its models is deleted for good: it is of the oth
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
+from typing import Any
 
 from modelyard import calls
 from modelyard.access.audit import deed
@@ -35,14 +37,21 @@ class EvaluationCollection:
 
         Raises DataLoss if an entry is damaged.
         """
+        return self._page(lambda model: bool(model["model_id"] == model_id), query)
+
+    def page_of_alias(self, name: str, alias: str, query: EvaluationQuery) -> EvaluationPage:
+        """Return a page of the evaluations in which a model was asked by an alias of its name. Raises like `page`."""
+        return self._page(lambda model: bool(model["name"] == name and model.get("alias") == alias), query)
+
+    def _page(self, takes_part: Callable[[dict[str, Any]], bool], query: EvaluationQuery) -> EvaluationPage:
         before = None if query.cursor is None else decode_cursor(query.cursor)
-        of_model = (
+        meant = (
             entry.fields
             for entry in self._series.scan(_STREAM)
-            if any(model["model_id"] == model_id for model in entry.fields["models"])
+            if any(map(takes_part, entry.fields["models"]))
             if before is None or entry.fields["evaluation_id"] < before
         )
-        newest = heapq.nlargest(query.limit + 1, of_model, key=lambda fields: fields["evaluation_id"])
+        newest = heapq.nlargest(query.limit + 1, meant, key=lambda fields: fields["evaluation_id"])
         found = [_seen(KeptEvaluation.model_validate(fields)) for fields in newest[: query.limit]]
         more = len(newest) > query.limit
         return EvaluationPage(evaluations=found, next_cursor=encode_cursor(found[-1].evaluation_id) if more else None)

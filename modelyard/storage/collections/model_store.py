@@ -25,6 +25,7 @@ from modelyard.schemas import (
 )
 from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE
 from modelyard.storage.collections import history
+from modelyard.storage.collections.aliases import Proposal, promoted
 from modelyard.storage.collections.audit import AuditCollection
 from modelyard.storage.collections.cursors import decode_cursor, encode_cursor
 from modelyard.storage.collections.model_contents import ModelContents
@@ -91,26 +92,31 @@ class ModelStore(ModelContents):
         *,
         name: str | None = None,
         decision: ResolvedDecision | None = None,
+        proposal: Proposal | None = None,
         by: str | None = None,
         job_id: str | None = None,
         also: Callable[[Transaction, ModelRecord], None] | None = None,
     ) -> ModelRecord:
         """Store a new model as the next version of its name, which is made from its class and id if it has none.
 
-        `decision` is the one that it obeys at first. `by` is who ordered it (None: who calls), in the job `job_id`.
-        `write_model_files` wrote its files into `folder`, which becomes the model's. `also` puts what belongs to it
-        into the same transaction; if it raises, nothing is stored.
+        `decision` is the one that it obeys at first. A `proposal` moves an alias to it in the same transaction. `by` is
+        who ordered it (None: who calls), in the job `job_id`. `write_model_files` wrote its files into `folder`, which
+        becomes the model's. `also` puts what belongs to it into the same transaction; if it raises, nothing is stored.
         """
         model_id = str(uuid_utils.uuid7())
         name = _checked_name(name, description.model_class_key, model_id)
         record = new_record(description, model_id, name, 0, files)
-        record = record.with_metadata(decision=decision, created_by=calls.who().name if by is None else by)
+        ordered_by = calls.who().name if by is None else by
+        record = record.with_metadata(decision=decision, created_by=ordered_by)
         record = self._signatures.sign(record)
         self._artifacts.stage(folder, {DESCRIPTION_FILE: description_file(record)})
         transaction = self._documents.transaction()
         try:
             with transaction:
                 record = record.with_metadata(version=next_version(transaction, name), tracking=self._tracking)
+                if proposal is not None:
+                    promotion = promoted(transaction, self._audit, record.metadata, proposal, ordered_by)
+                    record = record.with_metadata(promotion=promotion)
                 transaction.put(MODELS, model_id, model_document(record))
                 if also is not None:
                     also(transaction, record)

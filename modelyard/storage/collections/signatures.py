@@ -15,8 +15,19 @@ from modelyard.access.signing import SigningKeys
 from modelyard.errors import Unsigned
 from modelyard.storage.collections.models import ModelRecord
 
-CHANGING = {"version", "status", "aliases", "tags", "description", "decision", "tracking", "updated_at", "message"}
-"""What verbs and repairs change. A signature over it would say no more than that it was so once."""
+CHANGING = {
+    "version",
+    "status",
+    "aliases",
+    "promotion",
+    "tags",
+    "description",
+    "decision",
+    "tracking",
+    "updated_at",
+    "message",
+}
+"""What verbs, repairs and the publishing change. A signature over it would say no more than that it was so once."""
 
 
 class Signatures:

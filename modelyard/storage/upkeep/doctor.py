@@ -16,7 +16,13 @@ from modelyard.access.audit import Link
 from modelyard.access.signing import SigningKeys
 from modelyard.access.verification import NO_KEY, NOT_SIGNED, Flaw
 from modelyard.errors import DataLoss
-from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, DRIFT_FILE, REPORT_FILE, VALIDATION_FILE
+from modelyard.storage.artifacts.model_files import (
+    DESCRIPTION_FILE,
+    DRIFT_FILE,
+    REPORT_FILE,
+    ROWS_FILE,
+    VALIDATION_FILE,
+)
 from modelyard.storage.collections.alias_index import ALIASES
 from modelyard.storage.collections.audit import link_in, verified
 from modelyard.storage.collections.models import (
@@ -45,6 +51,7 @@ Kind = Literal[
     "report",
     "validation",
     "drift",
+    "rows",
     "signature",
     "description",
     "orphan",
@@ -55,7 +62,12 @@ Kind = Literal[
     "audit",
 ]
 
-_MENDED_ALONE: dict[str, Kind] = {REPORT_FILE: "report", VALIDATION_FILE: "validation", DRIFT_FILE: "drift"}
+_MENDED_ALONE: dict[str, Kind] = {
+    REPORT_FILE: "report",
+    VALIDATION_FILE: "validation",
+    DRIFT_FILE: "drift",
+    ROWS_FILE: "rows",
+}
 """The files without which a model still answers."""
 
 

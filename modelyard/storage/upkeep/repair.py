@@ -18,7 +18,13 @@ from modelyard.access.signing import SigningKeys
 from modelyard.access.verification import ENTRIES, LOST, NO_KEY, NOT_SIGNED, REPAIR
 from modelyard.errors import DataLoss
 from modelyard.schemas import Report
-from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, DRIFT_FILE, REPORT_FILE, VALIDATION_FILE
+from modelyard.storage.artifacts.model_files import (
+    DESCRIPTION_FILE,
+    DRIFT_FILE,
+    REPORT_FILE,
+    ROWS_FILE,
+    VALIDATION_FILE,
+)
 from modelyard.storage.collections import history
 from modelyard.storage.collections.alias_index import ALIASES
 from modelyard.storage.collections.aliases import put_alias
@@ -79,6 +85,7 @@ class _Repair:
                 "report": self._rebuild_report,
                 "validation": partial(self._leave_out, VALIDATION_FILE, "its validation predictions"),
                 "drift": partial(self._leave_out, DRIFT_FILE, "what drift is told by"),
+                "rows": partial(self._leave_out, ROWS_FILE, "the hashes of its training rows"),
                 "description": self._rebuild_description,
                 "orphan": self._bring_back,
                 "outbox": self._set_record_aside,
