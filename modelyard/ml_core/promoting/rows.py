@@ -7,7 +7,7 @@ served, without those that either was fitted on, as far as that is known.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from modelyard.ml_core.deciding.resolving import answered, crossed, is_found
 from modelyard.ml_core.promoting.asked import new_version, read_given
 from modelyard.ml_core.row_hashes import RowHashes
 from modelyard.ml_core.serving.loaded import LoadedModel
-from modelyard.ml_core.tasks.base import Scores
+from modelyard.ml_core.tasks.base import MAX_NAMED, Scores
 from modelyard.ml_core.training.orders import TrainingOrder
 from modelyard.ml_core.validation_predictions import ValidationPredictions
 from modelyard.models_registry.base import Predictor
@@ -95,7 +95,10 @@ def held_out(made: Made, old: Old) -> Judged:
     rows = ValidationPredictions.from_bytes(made.read(VALIDATION_FILE), table.contract)
     kept = np.arange(0, len(rows.rows), -(-len(rows.rows) // MOST_ROWS))
     _check_classes(made, old)
-    read = _read_by_old(made, old, as_sent(table.frame[rows.rows[kept]]))
+    try:
+        read = old.model.reader.read_table(as_sent(table.frame[rows.rows[kept]]))
+    except InvalidTable as error:
+        raise _cannot_read(made, old) from error
     unseen = ~old.hashes.hold(read.frame, rows.truth[kept], old.model.contract.classes)
     if rows.weights is not None:
         unseen &= rows.weights[kept] > 0
@@ -196,20 +199,12 @@ def _check_classes(made: Made, old: Old) -> None:
         raise FailedPrecondition(f"the classes of {old.called} are not those of the new version")
 
 
-def _read_by_old(made: Made, old: Old, frame: pl.DataFrame) -> Table:
-    missing = [name for name in old.model.contract.feature_names if name not in frame.columns]
-    if missing:
-        told = ", ".join(map(repr, missing[:20]))
-        raise FailedPrecondition(f"{old.called} cannot answer the rows: they lack its columns {told}")
-    try:
-        return replace(old.model.reader.read_table(frame), ids=None)
-    except InvalidTable as error:
-        raise _cannot_read(made, old) from error
-
-
 def _cannot_read(made: Made, old: Old) -> FailedPrecondition:
-    """Say that the old version refuses the rows, without the cells that its own words would quote."""
-    types = made.order.plan.table.contract.feature_types
-    others = [name for name, kind in old.model.contract.feature_types.items() if types.get(name, kind) != kind]
-    told = f": the types of its columns {', '.join(map(repr, others[:20]))} are other ones" if others else ""
-    return FailedPrecondition(f"{old.called} cannot read the rows{told}")
+    """Say why the old version refuses the rows, without the cells that its own words would quote."""
+    ours, theirs = made.order.plan.table.contract.feature_types, old.model.contract.feature_types
+    why = {
+        "they lack its columns": [name for name in theirs if name not in ours],
+        "they have other types in its columns": [name for name, kind in theirs.items() if ours.get(name, kind) != kind],
+    }
+    told = [f"{words} {', '.join(map(repr, names[:MAX_NAMED]))}" for words, names in why.items() if names]
+    return FailedPrecondition(f"{old.called} cannot read the rows{': ' if told else ''}{', and '.join(told)}")
