@@ -67,6 +67,15 @@ def _monotone(model: ModelMetadata) -> dict[str, str]:
     return {t("model.monotone"): told} if told else {}
 
 
+def _promotion(model: ModelMetadata) -> dict[str, str]:
+    """Return whether the model took an alias over, and why."""
+    found = model.promotion
+    if found is None:
+        return {}
+    key = "promotion.moved" if found.moved else "promotion.stayed"
+    return {t("model.promotion"): t(key, alias=found.alias, reason=found.reason)}
+
+
 def _show_origin(model: ModelMetadata) -> None:
     facts = {
         t("column.rows"): formats.count(model.n_rows),
@@ -75,6 +84,7 @@ def _show_origin(model: ModelMetadata) -> None:
         **_roles(model),
         **_monotone(model),
         **({} if model.calibrate is None else {t("model.calibrate"): t(f"calibrate.{model.calibrate}")}),
+        **_promotion(model),
         **_labels(model),
         t("model.trained_at"): f"{model.created_at:%Y-%m-%d %H:%M} UTC",
         t("model.libraries"): ", ".join(f"{name} {version}" for name, version in model.environment.items()),

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
+from modelyard.bootstrap import build
 from modelyard.ml_core.row_hashes import RowHashes
 from modelyard.ml_core.tasks import TASKS
 from modelyard.ml_core.training.orders import order_training
-from modelyard.schemas import TrainRequest
+from modelyard.schemas import AliasRequest, PredictRequest, TrainRequest
+from modelyard.settings import Settings
+from modelyard.storage.upkeep import backup, doctor
+from modelyard.storage.upkeep.repair import repair
 from modelyard.tables import FileContent, Reader, Table
-from tests.promotions import table
+from tests.promotions import table, train
 
 KINDS = pl.Enum(["\x00missing", "a", "b"])
 FRAME = pl.DataFrame({"size": [1.0, 0.0, None, 2.5], "kind": pl.Series(["a", "b", "\x00missing", "a"], dtype=KINDS)})
@@ -100,3 +105,26 @@ def test_a_table_to_predict_for_has_the_rows_of_the_training(sent: str) -> None:
     assert isinstance(read, Table)
     assert TASKS["classification"] is plan.task
     assert hashes.hold(read.frame, plan.table.codes, contract.classes).all()
+
+
+def test_they_are_in_the_checksums_and_in_the_backup_and_a_repair_goes_on_without_them(tmp_path: Path) -> None:
+    root = tmp_path / "yard"
+    with build(Settings(storage_dir=root, train_workers=1)) as yard:
+        model = yard.train(train("churn", 1, n=60))
+        path = root / "artifacts" / model.model_id / "training_rows.bin"
+        content = path.read_bytes()
+        assert len(content) == 16 + 8 * 60
+        backup.create(root, tmp_path / "yard.tar")
+        backup.load(tmp_path / "yard.tar", tmp_path / "loaded")
+        assert (tmp_path / "loaded" / path.relative_to(root)).read_bytes() == content
+        path.write_bytes(content[:-1])
+        (finding,) = doctor.examine(root).findings
+        assert (finding.kind, finding.what) == ("rows", str(path.relative_to(root)))
+        assert repair(root).is_sound
+        assert next(root.glob("quarantine/*/artifacts/*/training_rows.bin")).read_bytes() == content[:-1]
+        assert doctor.examine(root).findings == []
+        assert len(yard.predict(PredictRequest(model_id="churn", X=table(1, n=60)[0])).predictions) == 60
+        yard.set_alias("churn", "live", AliasRequest(version=1))
+        promotion = yard.train(train("churn", 2, promote={"alias": "live"})).promotion
+        assert promotion is not None
+        assert promotion.reason.startswith("churn:1 keeps no hashes of its training rows")

@@ -25,6 +25,7 @@ from modelyard.ml_core.training.trainings import run_training
 from modelyard.models_registry.base import Fit, FitTask, ModelClass
 from modelyard.monitoring.watch import Watch
 from modelyard.schemas import (
+    MEASURES,
     Evaluation,
     FeatureType,
     Label,
@@ -200,3 +201,10 @@ def test_the_sentence_of_a_training_tells_the_headline_of_the_task(
 ) -> None:
     fields: dict[str, Any] = {"name": "n", "version": 1, "task": task, "metrics": metrics}
     assert say_trained(ModelMetadata.model_construct(**fields)).message.endswith(ending)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_measures_that_requests_may_name_are_those_of_the_task(task: str) -> None:
+    truth = np.array([0, 1] * 10)
+    scores = np.full((20, 2), 0.5) if task == "classification" else np.ones((20, 1))
+    assert tuple(TASKS[task].metrics_of(truth, scores)) == MEASURES[task]
