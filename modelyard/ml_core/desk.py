@@ -271,14 +271,20 @@ class Desk:
         return model_of(job, await following.end_of(self._yard.jobs, job.job_id), self._yard.get_model)
 
     async def _load(self, request: PredictRequest) -> LoadedModel:
-        """Load a model with its decision in one thread, for whoever waits for it."""
-        key = looked_up_by(request, calls.under_way())
+        """Load a model with its decision in one thread, for whoever waits for it.
+
+        Others may have begun to load it before its decision was set, so that is looked up again at the end.
+        """
+        loaded = self._yard.loaded
+        model_id = loaded.resolve(request.model_id)  # what the reference means to others may be what it meant before
+        key = (model_id, looked_up_by(request, calls.under_way()))
         loading = self._loading.get(key)
         if loading is None:
-            loaded = self._waiting.run(self._yard.loaded.get, request.model_id, request.decision)
-            loading = self._loading[key] = asyncio.ensure_future(loaded)
+            begun = self._waiting.run(loaded.get, model_id, request.decision)
+            loading = self._loading[key] = asyncio.ensure_future(begun)
             loading.add_done_callback(partial(self._loaded, key))
-        return await asyncio.shield(loading)
+        model = await asyncio.shield(loading)
+        return loaded.get_loaded(model_id, request.decision) or model
 
     def _loaded(self, key: LookUp, loading: asyncio.Future[LoadedModel]) -> None:
         del self._loading[key]

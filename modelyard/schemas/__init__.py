@@ -67,6 +67,7 @@ from modelyard.schemas.keys import (
 )
 from modelyard.schemas.metrics import (
     MEASURES,
+    USUAL_LOSSES,
     are_validated,
     baseline_of,
     headline,
@@ -137,6 +138,7 @@ __all__ = [
     "MOST_SINGLE_CLASSES",
     "NAME_PATTERN",
     "ROLES",
+    "USUAL_LOSSES",
     "ActualAndPredicted",
     "Alias",
     "AliasHistory",

@@ -27,6 +27,9 @@ MEASURES: Mapping[str, tuple[str, ...]] = {
 }
 """What is measured of rows held out, by task. Beside it there is `cost`, if a decision says what errors cost."""
 
+USUAL_LOSSES: Mapping[str, str] = {"classification": "log_loss", "regression": "rmse"}
+"""What versions are compared by if nothing else is said, by task: it heeds how sure an answer is."""
+
 _HEADLINES = {"classification": "accuracy", "regression": "rmse"}
 _LOSSES = frozenset({"log_loss", "brier", "rmse", "mae", "median_absolute_error", "mape", "cost"})
 _MEANS_OVER_CLASSES = frozenset({"precision", "recall", "f1"})

@@ -31,7 +31,7 @@ from modelyard.rest_api.app import create_app
 from modelyard.rest_api.express.gathering import MOST_HELD_BYTES, GatheringProtocol, _Gathering
 from modelyard.rest_api.express.short_way import ShortWay
 from modelyard.rest_api.gate import Gate
-from modelyard.schemas import Predictions, PredictRequest, TrainRequest
+from modelyard.schemas import AliasRequest, Predictions, PredictRequest, TrainRequest
 from modelyard.settings import Settings
 from modelyard.storage import ModelStore
 from modelyard.tables import Reader
@@ -392,3 +392,37 @@ class Transport:
 
     def close(self) -> None:
         self.did.append("closed")
+
+
+def test_who_asks_after_a_move_is_not_answered_by_what_others_load_since_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    begun, may_load = threading.Event(), threading.Event()
+
+    def load(store: ModelStore, record: Any, max_file_bytes: int) -> LoadedModel:
+        begun.set()
+        assert may_load.wait(PATIENCE_S)
+        return original(store, record, max_file_bytes)
+
+    original = serving.load
+    monkeypatch.setattr(serving, "load", load)
+    asked = PredictRequest(model_id="moved@live", X=X[:1])
+
+    async def ask(desk: Desk) -> str:
+        return (await desk.predict(100, lambda: asked, lambda found: found)).content.model_id
+
+    async def ask_move_and_ask(desk: Desk, core: Yard) -> str:
+        first = asyncio.create_task(ask(desk))
+        assert await asyncio.to_thread(begun.wait, PATIENCE_S)
+        await asyncio.to_thread(core.set_alias, "moved", "live", AliasRequest(version=2))
+        second = asyncio.create_task(ask(desk))
+        for _ in range(10):  # turns of the loop, after which it waits for a model
+            await asyncio.sleep(0)
+        may_load.set()
+        await first
+        return await second
+
+    with build(Settings(storage_dir=tmp_path / "yard")) as core:
+        ids = [core.train(request("moved")).model_id for _ in range(2)]
+        core.set_alias("moved", "live", AliasRequest(version=1))
+        assert asyncio.run(ask_move_and_ask(Desk(core), core)) == ids[1]

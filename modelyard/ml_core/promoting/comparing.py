@@ -10,12 +10,11 @@ from modelyard.ml_core.evaluating.mean_costs import COST, mean_cost
 from modelyard.ml_core.promoting.rows import Judged, Made, Old
 from modelyard.ml_core.resampling import Measure, bootstrap, replicates, usual_rounds
 from modelyard.ml_core.tasks.base import Scores
-from modelyard.schemas import Promote, Promotion, is_loss
+from modelyard.schemas import USUAL_LOSSES, Promote, Promotion, is_loss
 
 FEWEST_ROWS = 200
 """With fewer rows no difference that matters would be seen, and an alias moves by chance."""
 
-_USUAL = {"classification": "log_loss", "regression": "rmse"}
 _SEED = 0
 
 
@@ -53,7 +52,7 @@ class _Comparison:
 
     @property
     def usual_metric(self) -> str:
-        return _USUAL[self.made.order.plan.model_class.task] if self._costs is None else COST
+        return USUAL_LOSSES[self.made.order.plan.model_class.task] if self._costs is None else COST
 
     @property
     def _costs(self) -> dict[str, dict[str, float]] | None:

@@ -142,6 +142,10 @@ class LoadedModels:
         deciding = self._asked.get((model_id, decision.model_dump_json()))
         return None if deciding is None else replace(model, deciding=deciding)
 
+    def resolve(self, reference: str) -> str:
+        """Return the id of the active model that `reference` means now. Raises ModelNotFound."""
+        return self._store.resolve_deciding(reference)[0]
+
     def get_metadata(self, reference: str) -> ModelMetadata:
         """Return what is known of the active model that `reference` means, without loading it. Raises ModelNotFound."""
         return self._store.get_active(reference).metadata
