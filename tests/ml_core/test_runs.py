@@ -41,7 +41,7 @@ def test_hyperparams_that_nobody_may_set_are_not_taken_from_an_order(
         read_order(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["table.arrow", "roles.arrow"])
+@pytest.mark.parametrize("name", ["order.json", "table.arrow", "roles.arrow"])
 def test_cells_are_not_written_through_a_link(name: str, order: TrainingOrder, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     (tmp_path / name).symlink_to(elsewhere)

@@ -121,7 +121,8 @@ def write_order(folder: Path, order: TrainingOrder) -> None:
         "promote": None if order.promote is None else order.promote.model_dump(),
         "parent_id": order.parent_id,
     }
-    (folder / _ORDER).write_bytes(orjson.dumps(said))
+    with (folder / _ORDER).open("xb") as file:
+        file.write(orjson.dumps(said))
     (folder / _CONTRACT).write_bytes(contract_to_json(table.contract))
     codes = pl.Series(_new_name(table.frame), table.codes)
     _write_frame(folder / _TABLE, table.frame.with_columns(codes))
