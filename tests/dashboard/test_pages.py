@@ -211,6 +211,21 @@ def test_a_model_is_deleted_and_restored(yard: Yard, penguins_csv: Path) -> None
     assert yard.client.get_model(model.model_id).status == "active"
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "live was moved here: the alias was not set yet"),
+        ("ru", "live перенесён сюда: the alias was not set yet"),
+    ],
+)
+def test_a_model_says_which_alias_it_took_over(yard: Yard, penguins_csv: Path, language: str, said: str) -> None:
+    fields = {"X": penguins_csv, "target": "species", "promote": {"alias": "live"}, "name": f"taken-{language}"}
+    model = yard.client.train(TrainRequest.model_validate({"model_class_key": "logistic_regression", **fields}))
+    app = yard.open("model", lang=language, id=model.model_id)
+    cells = [str(cell) for table in app.table for cell in table.value.to_numpy().ravel()]
+    assert said in [cell.replace("\\", "") for cell in cells]
+
+
 def test_what_happened_to_a_model_is_told_the_latest_first(yard: Yard, penguins_csv: Path) -> None:
     request = TrainRequest(model_class_key="logistic_regression", X=penguins_csv, target="species", name="eventful")
     model = yard.client.train(request)
