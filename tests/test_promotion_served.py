@@ -87,7 +87,15 @@ def test_a_protected_alias_is_refused_when_it_is_asked_for_and_moves_are_those_o
             assert move.by == "trainer"
         with RestClient(url, key=keys["admin"]) as admin:
             assert admin.train(train("churn", 2, n=100, promote=live())).aliases == ["live"]
+            limited = admin.create_key(KeyRequest(name="limited", role="trainer", models=["other*"])).key
             entries = admin.list_audit(AuditQuery(verb="set_alias")).entries
+        with RestClient(url, key=limited) as other:
+            for refused in (
+                lambda: other.list_evaluations("churn@next"),
+                lambda: other.train(train("churn", 1, n=100, promote={"alias": "next"})),
+            ):
+                with pytest.raises(PermissionDenied, match="may not use models named 'churn'"):
+                    refused()
     assert [(entry.key, entry.what["alias"], entry.what["model"]) for entry in entries] == [
         ("admin", "churn@live", "churn:2"),
         ("trainer", "churn@next", "churn:1"),
