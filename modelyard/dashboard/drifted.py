@@ -26,7 +26,8 @@ def show_drift(model: ModelMetadata) -> None:
         t("drift.span"), list(_SPANS), default="drift.day", format_func=t, required=True, key=f"drift-{model.model_id}"
     )
     found = session.yard().get_drift(model.model_id, DriftQuery(hours=_SPANS[span or "drift.day"]))
-    st.markdown(f":{_BADGES[found.status]}-badge[{t(f'drift.{found.status}')}] {formats.escaped(found.message)}")
+    badge = f":{_BADGES[found.status]}-badge[{t(f'drift.{found.status}')}]"
+    st.markdown(f"{badge} {formats.escaped(found.message)}")
     if not found.columns:
         return
     columns = {formats.escaped(name): column for name, column in found.columns.items()}
@@ -42,7 +43,7 @@ def _show_columns(columns: Mapping[str, ColumnDrift]) -> None:
         {
             t("drift.column"): list(columns),
             t("drift.status"): [t(f"drift.{one.status}") for one in found],
-            "PSI": [formats.number(one.psi, 3) for one in found],
+            t("drift.psi"): [formats.number(one.psi, 3) for one in found],
             t("drift.missing"): [formats.percent(one.missing) for one in found],
             t("drift.unknown"): [formats.percent(one.unknown) for one in found],
             t("drift.out_of_range"): [formats.percent(one.out_of_range) for one in found],

@@ -15,6 +15,7 @@ DRIFT: dict[str, tuple[str, str]] = {
     "drift.predictions": ("predictions", "предсказания"),
     "drift.column": ("Column", "Столбец"),
     "drift.status": ("Status", "Состояние"),
+    "drift.psi": ("PSI", "PSI"),
     "drift.missing": ("Missing", "Пропуски"),
     "drift.unknown": ("Unknown", "Неизвестные"),
     "drift.out_of_range": ("Out of range", "Вне диапазона"),
