@@ -146,8 +146,9 @@ def _bins_of(column: str, contract: Contract) -> Bins:
 def _known_numbers(numbers: Numbers) -> Known:
     bins = NumericBins.of(numbers)
     present = numbers[~np.isnan(numbers)]
-    steps = np.diff(present)
-    rises = ((steps >= 0).all() or (steps <= 0).all()) and np.count_nonzero(steps) >= _FEWEST_THAT_RISE
+    before, after = present[:-1], present[1:]
+    is_monotone = (after >= before).all() or (after <= before).all()
+    rises = is_monotone and np.count_nonzero(after != before) >= _FEWEST_THAT_RISE
     return Known(bins, bins.count(numbers), bool(rises))
 
 
