@@ -186,9 +186,10 @@ def test_what_rest_refuses_is_not_counted(rest: Served) -> None:
         rest.http.post("/predict", json={"model_id": "linear", "X": ROWS, "interval": 0.9}),
         rest.http.post("/predict", json={"model_id": "gone", "X": ROWS[:1]}),
         rest.http.post("/explain", json={"model_id": "linear", "X": ROWS[:3]}),
+        rest.http.post("/evaluate", json={"model_ids": ["linear"], "X": ROWS[:80], "y": Y[:80]}),
         rest.http.post("/predict/file", data={"model_id": "linear"}, files={"file": b"age,job\nold,smith\n"}),
     ]
-    assert [answer.status_code for answer in refused] == [400, 400, 400, 404, 200, 400]
+    assert [answer.status_code for answer in refused] == [400, 400, 400, 404, 200, 200, 400]
     rest.counts(lambda: predict(rest, "linear", 1), 6)
     assert rest.rows() == before + 6
 

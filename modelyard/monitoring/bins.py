@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +24,12 @@ _DECILES = np.arange(11) / 10
 
 Counts: TypeAlias = npt.NDArray[np.int64]
 Numbers: TypeAlias = npt.NDArray[np.float64]
-Cells: TypeAlias = Numbers | Sequence[str] | pl.Series
-"""The cells of one column: numbers with NaN for a missing one, shape (n,), or categories in estimators' form."""
+Codes: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
+Cells: TypeAlias = Numbers | Codes | Sequence[str] | pl.Series
+"""The cells of one column, shape (n,): numbers with NaN for a missing one, or categories in estimators' form.
+
+Categories may be codes, too: their places in the contract.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +133,8 @@ class CategoryBins:
     def count(self, cells: Cells) -> Counts:
         """Count cells by bin; unknown ones are among the others."""
         size = len(self.categories) + 3
-        if isinstance(cells, pl.Series) and isinstance(cells.dtype, pl.Enum):
-            found = np.bincount(cells.to_physical().to_numpy(), minlength=len(self.places))
+        if isinstance(cells, np.ndarray):
+            found = np.bincount(cells, minlength=len(self.places))
             return np.bincount(self.places, weights=found, minlength=size).astype(np.int64)
         often = cells.value_counts().iter_rows() if isinstance(cells, pl.Series) else Counter(cells).items()
         find, counts = _finder(self.categories), np.zeros(size, dtype=np.int64)

@@ -16,7 +16,7 @@ import orjson
 import polars as pl
 
 from modelyard.errors import DataLoss
-from modelyard.monitoring.bins import Bins, CategoryBins, Counts, Numbers, NumericBins
+from modelyard.monitoring.bins import Bins, CategoryBins, Cells, Counts, Numbers, NumericBins
 from modelyard.schemas import FeatureType, Label
 from modelyard.tables import MISSING_CATEGORY, Contract, TrainingTable
 
@@ -86,10 +86,10 @@ class WatchedColumn:
     bins: Bins
     warns_of_missing: bool
 
-    def cells(self, table: pl.DataFrame) -> Numbers | pl.Series:
-        """Return the column of a checked frame."""
-        series = table.to_series(self.place)
-        return series if self.is_categorical else series.to_numpy()
+    def cells(self, frame: pl.DataFrame) -> Cells:
+        """Return the column of a checked frame whose categories are codes, if they are all known, or texts."""
+        series = frame.to_series(self.place)
+        return series if series.dtype == pl.String else series.to_numpy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +146,9 @@ def _bins_of(column: str, contract: Contract) -> Bins:
 def _known_numbers(numbers: Numbers) -> Known:
     bins = NumericBins.of(numbers)
     present = numbers[~np.isnan(numbers)]
-    steps = np.diff(present)
-    rises = ((steps >= 0).all() or (steps <= 0).all()) and np.count_nonzero(steps) >= _FEWEST_THAT_RISE
+    before, after = present[:-1], present[1:]
+    is_monotone = (after >= before).all() or (after <= before).all()
+    rises = is_monotone and np.count_nonzero(after != before) >= _FEWEST_THAT_RISE
     return Known(bins, bins.count(numbers), bool(rises))
 
 
@@ -162,7 +163,7 @@ def _known_categories(series: pl.Series) -> Known:
     chosen = np.bincount(series.gather_every(2).to_physical(), minlength=len(categories))
     bins = CategoryBins.of(categories, chosen.tolist())
     between = series.gather_every(2, offset=1)
-    return Known(bins, bins.count(between if len(between) else series))
+    return Known(bins, bins.count((between if len(between) else series).to_physical().to_numpy()))
 
 
 def _written(known: Known) -> dict[str, Any]:

@@ -165,7 +165,7 @@ class Watching:
         if self._kept is None or not watch.has_reference:
             return
         for decision, found in asked.answers.values():
-            answers = count_answers(watch, list(chain.from_iterable(found)))
+            answers = count_answers(watch, found[0] if len(found) == 1 else list(chain.from_iterable(found)))
             if answers is not None:
                 counts.add(ModelCounts(answers={key_of(decision): answers}))
         of_hour = self._hours.setdefault(self._hour_now(), {})

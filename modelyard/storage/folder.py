@@ -54,9 +54,9 @@ class Folder:
         self.database = root / "db.jsonl"
         self.runs = root / "jobs"
         self.outbox = root / "outbox"
+        self.snapshots = root / DRIFT
         self._artifacts = root / "artifacts"
         self._series = root / "series"
-        self._snapshots = root / DRIFT
         self._lock_timeout_s = lock_timeout_s
         self._audit_days = audit_days
         self.signer = None if signing is None else signing.of(AUDIT)
@@ -95,7 +95,7 @@ class Folder:
 
     def drift(self) -> DriftCollection:
         """Open the counts that drift is told by. Makes nothing."""
-        return DriftCollection(self.series(), SnapshotFolder(self._snapshots), self)
+        return DriftCollection(self.series(), SnapshotFolder(self.snapshots), self)
 
     def audit(self, documents: Documents) -> AuditCollection:
         """Open the audit of these documents. Makes nothing."""
@@ -130,7 +130,7 @@ class Folder:
             if used:
                 return False
             self.database.unlink()
-        for path in (self._artifacts, self._series, self._snapshots, self.runs, self.outbox):
+        for path in (self._artifacts, self._series, self.snapshots, self.runs, self.outbox):
             with suppress(OSError):
                 path.rmdir()
         self.database.with_suffix(".lock").unlink(missing_ok=True)

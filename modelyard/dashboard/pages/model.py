@@ -6,6 +6,7 @@ import streamlit as st
 
 from modelyard.dashboard import access, formats, notices, session
 from modelyard.dashboard.decision import show_decision
+from modelyard.dashboard.drifted import show_drift
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.lineage import show_versions
 from modelyard.dashboard.listing import class_title, title
@@ -31,14 +32,16 @@ def show() -> None:
     _show_actions(model)
     show_metrics(model)
     decides = [t("model.decision")] if model.classes else []
-    report_tab, *decision_tab, versions_tab, details_tab = st.tabs(
-        [t("model.report"), *decides, t("model.versions"), t("model.details")], key="model-tabs"
+    report_tab, *decision_tab, drift_tab, versions_tab, details_tab = st.tabs(
+        [t("model.report"), *decides, t("model.drift"), t("model.versions"), t("model.details")], key="model-tabs"
     )
     with report_tab, notices.errors_in_place():
         show_report(model, here.yard.get_report(model.model_id))
     for tab in decision_tab:
         with tab, notices.errors_in_place():
             show_decision(model)
+    with drift_tab, notices.errors_in_place():
+        show_drift(model)
     with versions_tab, notices.errors_in_place():
         show_versions(model)
     with details_tab, notices.errors_in_place():

@@ -81,6 +81,14 @@ class DriftCollection:
         """Put all snapshots into the streams as they are now, and leave them: what is read of both counts once."""
         self._append(self._named())
 
+    def damaged(self) -> list[str]:
+        """Return the names of snapshots that cannot be read: what their processes counted in an hour is lost."""
+        return [name for name, _, _ in self._named() if self._read(name) is None]
+
+    def remove(self, name: str) -> None:
+        """Remove a snapshot."""
+        self._snapshots.remove(name)
+
     def _named(self) -> list[tuple[str, int, str]]:
         """Return the names of all snapshots, with the hour and the process that each is of."""
         found = filter(None, map(_NAME.fullmatch, self._snapshots.names()))
@@ -96,11 +104,18 @@ class DriftCollection:
 
     def _told(self, name: str) -> dict[str, Counts]:
         """Return what a snapshot tells by model id; nothing if it is gone, or damaged."""
-        try:
-            told: dict[str, Counts] = orjson.loads(self._snapshots.get(name) or b"{}")
-        except ValueError:
+        told = self._read(name)
+        if told is None:
             log.warning("snapshot %s is damaged: its counts are lost", name)
             return {}
+        return told
+
+    def _read(self, name: str) -> dict[str, Counts] | None:
+        content = self._snapshots.get(name)
+        try:
+            told: dict[str, Counts] = {} if content is None else orjson.loads(content)
+        except ValueError:
+            return None
         return told
 
 

@@ -25,6 +25,7 @@ from modelyard.storage.artifacts.model_files import (
 )
 from modelyard.storage.collections.alias_index import ALIASES
 from modelyard.storage.collections.audit import link_in, verified
+from modelyard.storage.collections.drift import DRIFT
 from modelyard.storage.collections.models import (
     MODELS,
     TOMBSTONES,
@@ -41,6 +42,7 @@ from modelyard.storage.sealing import is_sealed
 from modelyard.storage.upkeep.salvage import salvage
 
 BURIED = "left of a model deleted for good"
+LOST_COUNTS = "is damaged: what a process had counted in an hour is lost"
 UNFINISHED = "files that never became a model's"
 
 Kind = Literal[
@@ -129,6 +131,9 @@ def examine(root: Path, *, lock_timeout_s: float = 10.0, signing: SigningKeys | 
     findings += _unnamed(artifacts, folders, documents)
     findings += _outbox(folder.outbox)
     findings += _series(folder)
+    findings += [
+        Finding("leftover", f"{DRIFT}/{name}.json", LOST_COUNTS, harmless=True) for name in folder.drift().damaged()
+    ]
     findings += _audit(folder, documents)
     return Examination(len(documents.get(MODELS, {})), findings)
 

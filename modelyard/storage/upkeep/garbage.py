@@ -15,6 +15,7 @@ from typing import Literal
 
 from modelyard.access.signing import SigningKeys
 from modelyard.storage.collections import history
+from modelyard.storage.collections.drift import DRIFT
 from modelyard.storage.collections.models import MODELS, TOMBSTONES, ModelRecord, model_record, named
 from modelyard.storage.files import age_s, unavailable
 from modelyard.storage.folder import Folder
@@ -57,7 +58,13 @@ def collect(
         found: list[Garbage] = []
         if retention_days is not None:
             found += collector.deleted_before(datetime.now(UTC) - timedelta(days=retention_days))
-        return [*found, *collector.unnamed(orphans=orphans), *collector.temporaries(), *collector.empty_series()]
+        return [
+            *found,
+            *collector.unnamed(orphans=orphans),
+            *collector.temporaries(),
+            *collector.empty_series(),
+            *collector.damaged_snapshots(),
+        ]
     finally:
         documents.close()
 
@@ -102,12 +109,19 @@ class _Collector:
             found = Garbage("leftover", path, doctor.UNFINISHED, self._size(path))
             self._remove(partial(self._artifacts.discard, folder))
             yield found
-        for file in sorted(self._folder.outbox.glob(".new-*")):
+        unfinished = (*self._folder.outbox.glob(".new-*"), *self._folder.snapshots.glob("*.new"))
+        for file in sorted(unfinished):
             if age_s(file) > _LEFTOVER_AFTER_S:
-                yield Garbage(
-                    "leftover", f"outbox/{file.name}", "a record that was never finished", file.stat().st_size
-                )
+                what = f"{file.parent.name}/{file.name}"
+                yield Garbage("leftover", what, "a record that was never finished", file.stat().st_size)
                 self._remove(partial(file.unlink, missing_ok=True))
+
+    def damaged_snapshots(self) -> Iterator[Garbage]:
+        drift = self._folder.drift()
+        for name in drift.damaged():
+            path = f"{DRIFT}/{name}.json"
+            yield Garbage("leftover", path, doctor.LOST_COUNTS, self._size(path))
+            self._remove(partial(drift.remove, name))
 
     def empty_series(self) -> Iterator[Garbage]:
         series = self._folder.series()

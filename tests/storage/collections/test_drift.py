@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from modelyard.errors import Unavailable
 from modelyard.storage.collections import drift
 from modelyard.storage.collections.drift import DriftCollection
 from modelyard.storage.folder import Folder
-from modelyard.storage.upkeep import backup, doctor
+from modelyard.storage.upkeep import backup, doctor, garbage
 from tests.storage_drafts import add_model, new_model, open_store
 
 MODEL, OTHER = "0190a000-0000-7000-8000-000000000001", "0190a000-0000-7000-8000-000000000002"
@@ -135,6 +136,20 @@ def test_a_folder_that_refuses_is_unavailable(kept: DriftCollection, tmp_path: P
     (tmp_path / "drift").write_bytes(b"")
     with pytest.raises(Unavailable, match="cannot write"):
         kept.keep(HOUR, A, {MODEL: counts(5)})
+
+
+def test_doctor_and_gc_know_what_a_crash_leaves(tmp_path: Path) -> None:
+    yard = tmp_path / "yard"
+    add_model(open_store(yard), new_model())
+    Folder(yard).drift().keep(HOUR, A, {MODEL: counts(4)})
+    (yard / "drift" / f"{HOUR}-{B}.json").write_bytes(b"{")
+    (yard / "drift" / f"{HOUR}-{A}.new").write_bytes(b"")
+    os.utime(yard / "drift" / f"{HOUR}-{A}.new", (0, 0))
+    [finding] = doctor.examine(yard).findings
+    assert (finding.what, finding.problem, finding.harmless) == (f"drift/{HOUR}-{B}.json", doctor.LOST_COUNTS, True)
+    assert {found.what for found in garbage.collect(yard)} == {f"drift/{HOUR}-{A}.new", f"drift/{HOUR}-{B}.json"}
+    assert [path.name for path in (yard / "drift").iterdir()] == [f"{HOUR}-{A}.json"]
+    assert doctor.examine(yard).findings == []
 
 
 def test_a_backup_has_what_was_counted_up_to_now(tmp_path: Path) -> None:
