@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
+import time
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,9 +20,8 @@ import numpy as np
 import polars as pl
 
 from benchmarks import rest_serving
-from benchmarks.load import Load
 from benchmarks.servers import Server, our_server
-from benchmarks.serving_models import MODELS, body, train
+from benchmarks.serving_models import MODELS, Body, body, train
 from modelyard.monitoring.counts import ModelCounts
 from modelyard.monitoring.watch import Reference, Watch
 from modelyard.monitoring.watching import HOUR_S, Watching
@@ -30,6 +30,10 @@ from modelyard.storage.folder import Folder
 from modelyard.tables import ReadingOptions, Table, TrainingTable, read_training
 
 RUNS = 5
+WARM_UP_S = 0.5
+COUNTED_S = 1.5
+"""After so long all that was answered is counted."""
+
 SECONDS = 2
 MODEL = "LR"
 TARGETS = {"one row": 0.92, "10,000 rows": 0.9}
@@ -41,7 +45,7 @@ WAYS = {"off": {"MODELYARD_MONITORING": "false"}, "on": {"MODELYARD_MONITORING":
 
 def run(runs: int = RUNS, seconds: float = SECONDS) -> str:
     """Measure, and return the Markdown tables."""
-    lines = ["| requests/s | off | on | ratio |", "| --- | ---: | ---: | ---: |"]
+    lines = ["| requests/s | off | on | ratio | µs of CPU a request, off | on |", "| --- |" + " ---: |" * 5]
     with tempfile.TemporaryDirectory(prefix="modelyard-bench-") as name:
         folder = Path(name)
         train(folder, {MODEL: MODELS[MODEL]})
@@ -53,7 +57,7 @@ def run(runs: int = RUNS, seconds: float = SECONDS) -> str:
                 ("10,000 rows as Arrow", many, 1),
             ):
                 rounds = [
-                    {way: rest_serving.ask(server, question, connections, seconds) for way, server in servers.items()}
+                    {way: _ask(server, question, connections, seconds) for way, server in servers.items()}
                     for _ in range(runs)
                 ]
                 lines.append(_line(what, rounds))
@@ -115,10 +119,19 @@ def _servers(folder: Path) -> Iterator[dict[str, Server]]:
         }
 
 
-def _line(what: str, rounds: list[dict[str, Load]]) -> str:
-    cells = [f"{statistics.median(one[way].per_second for one in rounds):,.0f}" for way in WAYS]
-    ratio = statistics.median(one["on"].per_second / one["off"].per_second for one in rounds)
-    return f"| {what} | {' | '.join(cells)} | {ratio:.2f} |"
+def _ask(server: Server, question: Body, connections: int, seconds: float) -> tuple[float, float]:
+    """Return the requests a second, and the CPU that each took in µs, that of counting it included."""
+    before = server.cpu_s()
+    load = rest_serving.ask(server, question, connections, seconds)
+    time.sleep(COUNTED_S)
+    return load.per_second, (server.cpu_s() - before) / (load.per_second * (seconds + WARM_UP_S)) * 1e6
+
+
+def _line(what: str, rounds: list[dict[str, tuple[float, float]]]) -> str:
+    per_second, cpu = ([statistics.median(one[way][which] for one in rounds) for way in WAYS] for which in range(2))
+    ratio = statistics.median(one["on"][0] / one["off"][0] for one in rounds)
+    cells = [f"{per_second[0]:,.0f}", f"{per_second[1]:,.0f}", f"{ratio:.2f}", *(f"{one:,.1f}" for one in cpu)]
+    return f"| {what} | {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":
