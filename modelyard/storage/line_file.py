@@ -55,14 +55,16 @@ class LineFile:
         """Return what stands behind an offset."""
         return os.pread(self._file, max(0, self.size() - offset), offset)
 
-    def append(self, line: bytes, offset: int) -> None:
-        """Write a line at the end of the file and down to the disk.
+    def append(self, line: bytes, offset: int, *, loose: bool = False) -> None:
+        """Write a line at the end of the file and, unless `loose`, down to the disk.
 
         If that fails, the line is taken back; `is_taken_back` then tells whether that is certain.
         """
         self.is_taken_back = False
         try:
-            write_all(self._file, line, offset)
+            write_all(self._file, line + b"\n" if loose else line, offset)
+            if loose:
+                return
             os.fsync(self._file)
         except BaseException:
             self.is_taken_back = self._take_back(offset)

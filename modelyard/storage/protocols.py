@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from modelyard.errors import DataLoss
+
+EntryT = TypeVar("EntryT")
 
 Collections = dict[str, dict[str, bytes]]
 """Documents as JSON, by collection and id, the first put first."""
@@ -170,11 +172,11 @@ class Series(Protocol):
     letter first. Every use raises InvalidRequest for another name, Unavailable if the system refuses.
     """
 
-    def append(self, stream: str, entries: Sequence[Mapping[str, Any]]) -> datetime:
+    def append(self, stream: str, entries: Sequence[Mapping[str, Any]], *, loose: bool = False) -> datetime:
         """Add entries at the end of a stream, all or none; return their moment. They are on the disk then.
 
-        A writer's moments never go back, even if the clock does. Raises InvalidRequest if the entries are no JSON.
-        There is no cheaper append: whoever has many entries gathers them.
+        With `loose` they outlive the process, but a power cut may lose some of the last seconds. A writer's moments
+        never go back, even if the clock does. Raises InvalidRequest if the entries are no JSON.
         """
 
     def scan(self, stream: str, since: datetime | None = None, until: datetime | None = None) -> Iterator[SeriesEntry]:
@@ -183,11 +185,20 @@ class Series(Protocol):
         Raises DataLoss at a damaged entry, after those before it.
         """
 
+    def read(self, stream: str, kind: type[EntryT], since: datetime | None = None) -> Iterator[tuple[datetime, EntryT]]:
+        """Iterate entries with their moments, each read as a `kind` (a `msgspec.Struct`), day by day in no order.
+
+        `since` leaves out the days before it. This is the way for millions of entries. Raises like `scan`.
+        """
+
     def streams(self) -> list[str]:
-        """Return the names of all streams."""
+        """Return the names of the streams that there are."""
 
     def drop(self, stream: str, before: datetime) -> None:
         """Remove the days (UTC) of a stream that ended before this moment or at it; whole days only."""
+
+    def remove(self, stream: str) -> None:
+        """Remove a whole stream."""
 
 
 class Snapshots(Protocol):

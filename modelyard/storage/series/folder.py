@@ -8,12 +8,12 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from modelyard.errors import InvalidRequest, Unavailable
 from modelyard.storage.files import sync_folder, unavailable
@@ -23,12 +23,16 @@ from modelyard.storage.series.stream_file import (
     content_of,
     day_of,
     entries_of,
+    is_loose,
     is_stream,
+    lost_lines,
     mended,
     names_of,
     read_lines,
 )
 from modelyard.storage.series.writer import StreamWriter
+
+EntryT = TypeVar("EntryT")
 
 
 def _now() -> datetime:
@@ -44,14 +48,14 @@ class SeriesFolder:
     def __init__(self, path: Path, clock: Callable[[], datetime] = _now) -> None:
         self._path = path
         self._clock = clock
-        self._writers: dict[str, StreamWriter] = {}
+        self._writers: dict[tuple[str, bool], StreamWriter] = {}
 
-    def append(self, stream: str, entries: Sequence[Mapping[str, Any]]) -> datetime:
-        folder = self._folder(stream)
-        writer = self._writers.get(stream)
+    def append(self, stream: str, entries: Sequence[Mapping[str, Any]], *, loose: bool = False) -> datetime:
+        writer = self._writers.get((stream, loose))
         if writer is None:
-            writer = self._writers.setdefault(stream, StreamWriter(folder, self._path.parent, self._clock))
-        with unavailable(f"write {folder}"):
+            made = StreamWriter(self._folder(stream), self._path.parent, self._clock, loose=loose)
+            writer = self._writers.setdefault((stream, loose), made)
+        with unavailable(f"write {writer.folder}"):
             return writer.append(entries)
 
     def scan(self, stream: str, since: datetime | None = None, until: datetime | None = None) -> Iterator[SeriesEntry]:
@@ -61,16 +65,37 @@ class SeriesFolder:
             datetime.max.replace(tzinfo=UTC) if until is None else until.astimezone(UTC),
         )
 
+    def read(self, stream: str, kind: type[EntryT], since: datetime | None = None) -> Iterator[tuple[datetime, EntryT]]:
+        folder = self._folder(stream)
+        first = date.min if since is None else since.astimezone(UTC).date()
+        with unavailable(f"read {folder}"):
+            for name in names_of(folder):
+                if (day := day_of(name)) is not None and day >= first:
+                    for line in read_lines(folder / name, kind):
+                        for entry in line.entries:
+                            yield line.at, entry
+
     def streams(self) -> list[str]:
         with unavailable(f"read {self._path}"):
             return list(filter(is_stream, entries_of(self._path)))
 
     def drop(self, stream: str, before: datetime) -> None:
+        with unavailable(f"remove files of {self._folder(stream)}"):
+            for file in self.files_before(stream, before):
+                _remove(self._path / file)
+
+    def files_before(self, stream: str, before: datetime) -> list[str]:
+        """Return the files that `drop` would remove."""
         folder, first = self._folder(stream), before.astimezone(UTC).date()
-        with unavailable(f"remove files of {folder}"):
-            for name in names_of(folder):
-                if (day := day_of(name)) is not None and day < first:
-                    _remove(folder / name)
+        with unavailable(f"read {folder}"):
+            days = [(name, day_of(name)) for name in names_of(folder)]
+            return [f"{stream}/{name}" for name, day in days if day is not None and day < first]
+
+    def remove(self, stream: str) -> None:
+        folder = self._folder(stream)
+        self.drop(stream, datetime.max.replace(tzinfo=UTC))
+        with suppress(OSError):  # one that is written to stays
+            folder.rmdir()
 
     def files(self) -> list[str]:
         """Return the files of all streams."""
@@ -87,6 +112,13 @@ class SeriesFolder:
         """Read a file through. Raises DataLoss, naming file and line."""
         with unavailable(f"read {self._path / file}"):
             deque(read_lines(self._path / file), maxlen=0)
+
+    def lost_lines(self, file: str) -> int:
+        """Return how many lines are lost in a file that was written without waiting for the disk; 0 in others."""
+        path = self._path / file
+        with unavailable(f"read {path}"), suppress(FileNotFoundError):
+            return lost_lines(path) if is_loose(path) else 0
+        return 0
 
     def content(self, file: str) -> bytes:
         """Return a file's whole lines; nothing if it was dropped. Raises DataLoss, naming file and line."""

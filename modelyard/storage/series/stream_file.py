@@ -3,6 +3,9 @@
 A file is of one day (UTC) and one writer. Each line is a sealed JSON object and holds what one append brought:
 `{"n": number of the line, "at": moment, "entries": [...], "sum": ...}`. The checksum is keyed to stream and file, so a
 line of another file is not accepted. An end without a newline and without a checksum that holds was torn by a crash.
+
+A file whose name ends in `.loose.jsonl` was written without waiting for the disk. A power cut may leave holes in it, so
+lines without a checksum that holds are no damage there: readers pass them over.
 """
 
 from __future__ import annotations
@@ -15,9 +18,11 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from modelyard.errors import DataLoss, InvalidRequest, Unavailable
@@ -25,7 +30,8 @@ from modelyard.storage.line_file import Identity
 from modelyard.storage.sealing import is_sealed, seal, sealed_beginning
 
 _STREAM = re.compile(r"[a-z][a-z0-9_-]{0,63}")
-_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-[0-9a-f]{16}\.jsonl")
+_LOOSE = ".loose.jsonl"
+_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-[0-9a-f]{16}(?:\.loose)?\.jsonl")
 _PORTION_BYTES = 1 << 18
 
 
@@ -34,7 +40,7 @@ class Line:
     """What one append brought, and when."""
 
     at: datetime
-    entries: list[dict[str, Any]]
+    entries: list[Any]
 
 
 def is_stream(name: str) -> bool:
@@ -42,9 +48,14 @@ def is_stream(name: str) -> bool:
     return _STREAM.fullmatch(name) is not None
 
 
-def new_name(day: date) -> str:
+def new_name(day: date, *, loose: bool = False) -> str:
     """Make up a name that no file has had."""
-    return f"{day.isoformat()}-{secrets.token_hex(8)}.jsonl"
+    return f"{day.isoformat()}-{secrets.token_hex(8)}{_LOOSE if loose else '.jsonl'}"
+
+
+def is_loose(path: Path) -> bool:
+    """Whether a file was written without waiting for the disk."""
+    return path.name.endswith(_LOOSE)
 
 
 def day_of(name: str) -> date | None:
@@ -77,13 +88,14 @@ def encode_line(path: Path, number: int, at: datetime, entries: Iterable[Mapping
     return seal(line, key_of(path))
 
 
-def read_lines(path: Path) -> Iterator[Line]:
+def read_lines(path: Path, kind: type | None = None) -> Iterator[Line]:
     """Yield the whole lines of a file, holding some 256 KB of it at most, or one line, and no descriptor between them.
 
-    One whose writer is still at work on it is left out. A file that is gone has none. Raises DataLoss naming file and
-    line, Unavailable if the file was mended meanwhile, OSError.
+    One whose writer is still at work on it is left out. A file that is gone has none. Entries are of `kind`, a
+    `msgspec.Struct`, or dictionaries. Raises DataLoss naming file and line, Unavailable if the file was mended
+    meanwhile, OSError.
     """
-    key, number, offset = key_of(path), 0, 0
+    key, number, offset, loose, name = key_of(path), 0, 0, is_loose(path), str(path)
     identity: Identity | None = None
     while True:
         try:
@@ -94,14 +106,15 @@ def read_lines(path: Path) -> Iterator[Line]:
         if found != identity:
             raise Unavailable(f"{path} was mended while it was read; read it again")
         for raw in portion:
-            where = f"{path} line {number + 1}"
-            line = raw[:-1] if raw.endswith(b"\n") else _whole(raw, where, key)
+            where = f"{name} line {number + 1}"
+            line = raw[:-1] if raw.endswith(b"\n") else b"" if loose else _whole(raw, where, key)
             if not line and raw != b"\n":
                 return
-            if not is_sealed(line, key):
-                raise DataLoss(f"{where} is damaged: its checksum does not hold")
             number, offset = number + 1, offset + len(raw)
-            yield decode_line(line, where, number)
+            if is_sealed(line, key):
+                yield decode_line(line, where, None if loose else number, kind)
+            elif not loose:
+                raise DataLoss(f"{where} is damaged: its checksum does not hold")
         if not portion or not portion[-1].endswith(b"\n"):
             return
 
@@ -111,6 +124,12 @@ def content_of(path: Path) -> bytes:
     return b"".join(
         encode_line(path, number, line.at, line.entries) + b"\n" for number, line in enumerate(read_lines(path), 1)
     )
+
+
+def lost_lines(path: Path) -> int:
+    """Return how many lines of a loose file readers pass over. Raises OSError."""
+    key = key_of(path)
+    return sum(bool(line) and not is_sealed(line, key) for line in path.read_bytes().split(b"\n")[:-1])
 
 
 def mended(path: Path) -> tuple[bytes, int]:
@@ -170,17 +189,30 @@ def _whole(end: bytes, where: str, key: bytes) -> bytes:
     return whole
 
 
-def decode_line(line: bytes, where: str, number: int | None) -> Line:
-    """Read a line that is_sealed. `number` is the one it must have (None: any)."""
+def decode_line(line: bytes, where: str, number: int | None, kind: type | None = None) -> Line:
+    """Read a line that is_sealed, its entries as of a kind. `number` is the one it must have (None: any)."""
     try:
-        fields = orjson.loads(line)
-        if number not in (None, fields["n"]):
-            raise DataLoss(f"{where} is line {fields['n']}: others are missing or doubled")
-        return Line(datetime.fromisoformat(fields["at"]), fields["entries"])
-    except (ValueError, TypeError, KeyError) as error:
+        if kind is None:
+            fields = orjson.loads(line)
+            n, found = fields["n"], Line(datetime.fromisoformat(fields["at"]), fields["entries"])
+        else:
+            read = _decoder(kind).decode(line)
+            n, found = read.n, Line(read.at, read.entries)
+        if number not in (None, n):
+            raise DataLoss(f"{where} is line {n}: others are missing or doubled")
+        return found
+    except (ValueError, TypeError, KeyError, msgspec.MsgspecError) as error:
         raise DataLoss(f"{where}: not a line of a stream: {error}") from error
 
 
+@lru_cache(maxsize=16)
+def _decoder(kind: type) -> msgspec.json.Decoder[Any]:
+    """Return what reads lines of such entries, in a third of the time that dictionaries take."""
+    fields = [("n", int), ("at", datetime), ("entries", list[kind])]  # type: ignore[valid-type]
+    return msgspec.json.Decoder(msgspec.defstruct("Line", fields))
+
+
+@lru_cache(maxsize=256)
 def key_of(path: Path) -> bytes:
     """Return the key of a file's checksums."""
     return hashlib.blake2b(f"{path.parent.name}/{path.stem}".encode(), digest_size=32).digest()

@@ -21,10 +21,14 @@ MAX_FILE_BYTES = 1 << 26
 
 
 class StreamWriter:
-    """Appends to the stream of one folder, below the folder `inside`, which must be there. Safe for threads."""
+    """Appends to the stream of one folder, below the folder `inside`, which must be there. Safe for threads.
 
-    def __init__(self, folder: Path, inside: Path, clock: Callable[[], datetime]) -> None:
-        self._folder = folder
+    With `loose` nothing waits for the disk.
+    """
+
+    def __init__(self, folder: Path, inside: Path, clock: Callable[[], datetime], *, loose: bool = False) -> None:
+        self._loose = loose
+        self.folder = folder
         self._inside = inside
         self._clock = clock
         self._mutex = threading.Lock()
@@ -35,14 +39,17 @@ class StreamWriter:
         self._offset = 0
 
     def append(self, entries: Sequence[Mapping[str, Any]]) -> datetime:
-        """Write entries as one line, down to the disk; return their moment. Raises InvalidRequest, OSError."""
+        """Write entries as one line, unless `loose` down to the disk; return their moment.
+
+        Raises InvalidRequest, OSError.
+        """
         with self._mutex:
             at = max(self._clock(), self._last)
             with self._last_file(at.date()) or self._new_file(at.date()) as file:
-                if self._lines == 0:
-                    sync_folder(self._folder)
+                if self._lines == 0 and not self._loose:
+                    sync_folder(self.folder)
                 line = encode_line(file.path, self._lines + 1, at, entries)
-                file.append(line, self._offset)
+                file.append(line, self._offset, loose=self._loose)
             self._lines += 1
             self._offset += len(line) + 1
             self._last = at
@@ -62,8 +69,8 @@ class StreamWriter:
         return None
 
     def _new_file(self, day: date) -> LineFile:
-        make_folder(self._folder, inside=self._inside)
-        while not (file := LineFile(self._folder / new_name(day), make=True)).lock():
+        make_folder(self.folder, inside=self._inside)
+        while not (file := LineFile(self.folder / new_name(day, loose=self._loose), make=True)).lock():
             file.close()  # removed as it was made: there was nothing in it
         self._path, self._identity, self._lines, self._offset = file.path, file.identity, 0, 0
         return file

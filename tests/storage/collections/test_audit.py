@@ -445,9 +445,9 @@ def test_a_crash_at_any_moment_leaves_the_entries_of_what_was_committed(memory_p
 class Unsynced(LineFile):
     """A file of the ledger that is not brought down to the disk."""
 
-    def append(self, line: bytes, offset: int) -> None:
+    def append(self, line: bytes, offset: int, *, loose: bool = False) -> None:
         with mock.patch("os.fsync", disk_recorder.no_fsync):
-            super().append(line, offset)
+            super().append(line, offset, loose=loose)
 
 
 @pytest.mark.parametrize("left_out", [{"LineFile": Unsynced}, {"sync_folder": lambda _: None}], ids=["file", "folder"])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import msgspec
 import orjson
 import pytest
 
@@ -358,3 +359,75 @@ def test_what_cannot_be_read_is_unavailable(series: SeriesFolder, path: Path) ->
     with refused, pytest.raises(Unavailable, match=r"cannot read .*: Permission denied"):
         numbers(series)
     assert numbers(series) == [1]
+
+
+class Numbered(msgspec.Struct):
+    """An entry with a number."""
+
+    n: int
+
+
+def test_entries_are_read_in_bulk_as_they_were_appended(path: Path) -> None:
+    clock = Clock()
+    writers = [SeriesFolder(path, clock) for _ in range(2)]
+    moments = [writers[n % 2].append("outcomes", [{"n": n}], loose=n % 3 == 0) for n in range(30)]
+    found = sorted(writers[0].read("outcomes", Numbered), key=lambda pair: pair[1].n)
+    assert found == [(at, Numbered(n)) for n, at in enumerate(moments)]
+    since = [n for n, at in enumerate(moments) if at.date() >= moments[9].date()]
+    assert sorted(entry.n for _, entry in writers[0].read("outcomes", Numbered, moments[9])) == since
+    assert numbers(writers[1]) == list(range(30))
+    assert writers[1].streams() == ["outcomes"]
+    writers[1].remove("outcomes")
+    assert numbers(writers[1]) == []
+    assert writers[1].streams() == []
+
+
+def test_entries_of_another_kind_are_damage(series: SeriesFolder) -> None:
+    series.append("outcomes", [{"n": "one"}])
+    with pytest.raises(DataLoss, match=r"line 1: not a line of a stream: Expected `int`, got `str`"):
+        list(series.read("outcomes", Numbered))
+
+
+@pytest.mark.parametrize("hole", [b"\0" * 8, b"lost\nxxx", b""], ids=["zeros", "a newline in it", "cut"])
+def test_a_hole_in_what_was_not_waited_for_costs_the_lines_in_it_alone(path: Path, hole: bytes) -> None:
+    series = SeriesFolder(path, lambda: START)
+    for n in range(5):
+        series.append("answers", [{"n": n}], loose=True)
+    content = only_file(path).read_bytes()
+    at = content.index(b"\n") + 9
+    only_file(path).write_bytes(content[:at] + hole + content[at + 8 :])
+    assert numbers(series, "answers") == [0, 2, 3, 4]
+    (file,) = series.files()
+    assert series.lost_lines(file) >= 1
+    series.check(file)
+    series.append("answers", [{"n": 5}], loose=True)
+    assert sorted(numbers(series, "answers")) == [0, 2, 3, 4, 5]
+
+
+def test_what_is_not_waited_for_is_written_whole_and_a_torn_line_is_ignored(path: Path) -> None:
+    series = SeriesFolder(path, lambda: START)
+    path.joinpath("answers").mkdir(parents=True)
+    with mock.patch("os.fsync", side_effect=AssertionError("it waited")):
+        series.append("answers", [{"n": 0}], loose=True)
+        series.append("answers", [{"n": 1}], loose=True)
+    content = only_file(path).read_bytes()
+    only_file(path).write_bytes(content + content[:20])
+    assert numbers(series, "answers") == [0, 1]
+    series.append("answers", [{"n": 2}], loose=True)
+    assert len(list(path.glob("answers/*.loose.jsonl"))) == 2
+    assert sorted(numbers(series, "answers")) == [0, 1, 2]
+
+
+def test_a_full_disk_takes_back_what_was_not_waited_for(path: Path) -> None:
+    series = SeriesFolder(path, lambda: START)
+    path.mkdir()
+    series.append("answers", [{"n": 0}], loose=True)
+
+    def write_some(file: int, content: bytes, offset: int) -> None:
+        os.pwrite(file, content[:10], offset)
+        raise OSError(28, "No space left on device")
+
+    with mock.patch("modelyard.storage.line_file.write_all", write_some), pytest.raises(Unavailable, match="No space"):
+        series.append("answers", [{"n": 1}], loose=True)
+    series.append("answers", [{"n": 2}], loose=True)
+    assert numbers(series, "answers") == [0, 2]
