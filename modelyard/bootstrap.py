@@ -42,6 +42,7 @@ def build(settings: Settings, *, make: bool = True, place: Place | None = None) 
         tracked=settings.tracking != "none",
         signing=read_signing_keys(settings.signing_key_file, settings.storage_dir),
         audit_days=settings.audit_days,
+        keep_answers_days=settings.keep_answers_days,
     )
     tracker = _tracker(settings, storage)
     limits = Limits(

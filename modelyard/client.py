@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from modelyard.errors import DataLoss, InvalidRequest, InvalidTable
 from modelyard.references import check_job_id, parse_reference
 from modelyard.schemas import (
+    AddedOutcomes,
     AliasHistory,
     AliasList,
     AliasRequest,
@@ -28,6 +29,8 @@ from modelyard.schemas import (
     Job,
     JobPage,
     JobQuery,
+    KeepAnswersRequest,
+    KeptName,
     KeyList,
     KeyRequest,
     ModelClassInfo,
@@ -37,7 +40,11 @@ from modelyard.schemas import (
     ModelQuery,
     MovedAlias,
     NewKey,
+    OutcomesRequest,
+    Performance,
+    PerformanceQuery,
     Report,
+    Request,
     RetrainRequest,
     RotateRequest,
     TableCheck,
@@ -163,6 +170,17 @@ class Client(Verbs, ABC):
     def set_default_alias(self, default: DefaultAlias) -> DefaultAlias:
         return self._read(DefaultAlias, self._call("set_default_alias", request=default))
 
+    def set_keep_answers(self, name: str, request: KeepAnswersRequest) -> KeptName:
+        return self._read(KeptName, self._call("set_keep_answers", name=_checked(name), request=request))
+
+    def add_outcomes(self, request: OutcomesRequest) -> AddedOutcomes:
+        parse_reference(request.model_id)
+        return self._read(AddedOutcomes, self._outcomes(request))
+
+    def get_performance(self, reference: str, query: PerformanceQuery | None = None) -> Performance:
+        fields = _fields(query or PerformanceQuery())
+        return self._read(Performance, self._call("get_performance", model_id=_checked(reference), **fields))
+
     def create_key(self, request: KeyRequest) -> NewKey:
         return self._read(NewKey, self._call("create_key", request=request))
 
@@ -212,6 +230,10 @@ class Client(Verbs, ABC):
         """Ask for a check of a table and return the answer as it came."""
 
     @abstractmethod
+    def _outcomes(self, request: OutcomesRequest) -> Any:
+        """Hand outcomes over and return the answer as it came."""
+
+    @abstractmethod
     def _update(self, reference: str, changes: dict[str, Any]) -> Any:
         """Ask for changes of a model and return the answer as it came."""
 
@@ -240,9 +262,7 @@ def _checked(reference: str) -> str:
     return reference
 
 
-def _fields(
-    query: ModelQuery | JobQuery | EvaluationQuery | DriftQuery | AuditQuery | UpdateRequest,
-) -> dict[str, Any]:
+def _fields(query: Request) -> dict[str, Any]:
     fields = query.model_dump(exclude_none=True)
     check_unicode(**fields)
     return fields

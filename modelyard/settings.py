@@ -143,6 +143,9 @@ class Settings(BaseSettings):
     audit_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
         365, description="how long the audit keeps what was done, in days; 0: for ever"
     )
+    keep_answers_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        365, description="how long answers are kept for outcomes to be joined to, in days; 0: none are"
+    )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="proxies whose `X-Forwarded-For` says where a call comes from: addresses or networks, "

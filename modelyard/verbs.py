@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from modelyard.schemas import (
+    AddedOutcomes,
     AliasHistory,
     AliasList,
     AliasRequest,
@@ -27,6 +28,8 @@ from modelyard.schemas import (
     Job,
     JobPage,
     JobQuery,
+    KeepAnswersRequest,
+    KeptName,
     KeyList,
     KeyRequest,
     ModelClassInfo,
@@ -36,6 +39,9 @@ from modelyard.schemas import (
     ModelQuery,
     MovedAlias,
     NewKey,
+    OutcomesRequest,
+    Performance,
+    PerformanceQuery,
     Predictions,
     PredictRequest,
     Report,
@@ -185,6 +191,27 @@ class Verbs(Protocol):
 
     def set_default_alias(self, default: DefaultAlias) -> DefaultAlias:
         """Set the alias that a name alone means if it has it, for the whole yard."""
+        ...
+
+    def set_keep_answers(self, name: str, request: KeepAnswersRequest) -> KeptName:
+        """Keep all predictions by a name from now on, or no longer, so that outcomes can be joined to them.
+
+        Raises FailedPrecondition if the yard keeps no answers at all.
+        """
+        ...
+
+    def add_outcomes(self, request: OutcomesRequest) -> AddedOutcomes:
+        """Join what really happened to the answers that were kept. Of several outcomes for a row the last counts.
+
+        A name alone means the answers of all its versions.
+        """
+        ...
+
+    def get_performance(self, reference: str, query: PerformanceQuery | None = None) -> Performance:
+        """Say how good the answers of a model were, by the week in which they were asked for and the alias.
+
+        A name alone means all its versions.
+        """
         ...
 
     def create_key(self, request: KeyRequest) -> NewKey:

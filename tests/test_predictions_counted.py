@@ -37,8 +37,8 @@ MODELS = {"linear": "logistic_regression", "trees": "catboost_classifier"}
 SIZES = (1, 65, 400, 1000)
 """A row, more than go as plain rows, a small body with a large answer, and a body that goes to a thread."""
 
-NOT_PREDICTING = {"POST /explain", "POST /explain/file", "POST /tables/check", "POST /tables/check/file"}
-NO_PREDICTING_RPC = {"Explain", "CheckTable"}
+NOT_PREDICTING = {f"POST {path}{file}" for path in ("/explain", "/tables/check", "/outcomes") for file in ("", "/file")}
+NO_PREDICTING_RPC = {"Explain", "CheckTable", "AddOutcomes"}
 
 
 @dataclass

@@ -47,6 +47,9 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    keep_answers: Annotated[
+        bool, typer.Option("--keep-answers", help="Keep the answers, to join what really happens to them later.")
+    ] = False,
     output: Output = None,
     decision: DecisionJson = None,
     reading: dict[str, Any],
@@ -64,7 +67,7 @@ def predict(
     check_output(output, as_json=json)
     with table_file(file) as table:
         fields = reading | decision_field(decision) | {"model_id": ref, "probabilities": probabilities}
-        request = parse(PredictRequest, {**fields, "X": table, "interval": interval})
+        request = parse(PredictRequest, {**fields, "X": table, "interval": interval, "keep_answers": keep_answers})
         with open_yard(url, storage) as yard, screen.busy(f"Predicting {table.name} by {ref}", as_json=json):
             found = yard.predict(request)
     if output not in (None, "-"):
@@ -74,6 +77,8 @@ def predict(
     elif output == "-" or (output is None and not screen.is_terminal()):
         sys.stdout.write(_encoded(found, ".csv").decode())
         screen.show_warnings(found.warnings, stderr=True)
+        if found.prediction_id is not None:
+            typer.echo(f"Kept as prediction {found.prediction_id}.", err=True)
     else:
         _show(found, output)
 
@@ -99,7 +104,7 @@ def _document(found: Predictions, output: str | None) -> bytes:
     warnings = [warning.model_dump(exclude_none=True) for warning in found.warnings]
     decision = None if found.decision is None else found.decision.model_dump()
     fields: dict[str, Any] = {"model_id": found.model_id, "classes": found.classes, "decision": decision}
-    fields["warnings"] = warnings
+    fields |= {"warnings": warnings, "prediction_id": found.prediction_id}
     if output is None:
         fields |= {"predictions": found.predictions, "probabilities": found.probabilities}
         fields |= {"intervals": found.intervals, "ids": found.ids, "id_column": found.id_column}
@@ -117,6 +122,8 @@ def _show(found: Predictions, output: str | None) -> None:
     else:
         screen.show(screen.text(f"Wrote {rows:,} predictions to {output}", "bold green"))
     screen.show(f"{rows:,} rows by model {found.model_id}; {_spread(found)}")
+    if found.prediction_id is not None:
+        screen.show(f"Kept as prediction {found.prediction_id}.")
     if found.decision is not None and found.decision.rule != "most_probable":
         screen.show(f"The decision answers {found.decision.in_words}.")
     screen.show_warnings(found.warnings)

@@ -98,13 +98,14 @@ def gc(
     storage: Storage = None,
     json: AsJson = False,
 ) -> None:
-    """Remove what is of no use: models deleted long ago, and files of no model."""
+    """Remove what is of no use: models deleted long ago, files of no model, and answers kept for long enough."""
     from modelyard.storage.upkeep import garbage
 
     settings = settings_with(storage_dir=storage, deleted_retention_days=retention_days)
     found = garbage.collect(
         settings.storage_dir,
         retention_days=settings.deleted_retention_days,
+        keep_answers_days=settings.keep_answers_days,
         orphans=orphans,
         dry_run=dry_run,
         lock_timeout_s=settings.lock_timeout_s,

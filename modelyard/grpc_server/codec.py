@@ -31,6 +31,8 @@ from modelyard.schemas import (
     ModelClassInfo,
     ModelMetadata,
     ModelQuery,
+    OutcomesRequest,
+    PerformanceQuery,
     Predictions,
     PredictRequest,
     ResolvedDecision,
@@ -117,6 +119,16 @@ def read_evaluate(message: pb.EvaluateRequest, sent: Sent, y: Iterable[pb.Value]
     return parse(EvaluateRequest, fields | _reading(message))
 
 
+def read_outcomes(message: pb.AddOutcomesRequest, sent: Sent) -> OutcomesRequest:
+    """Read outcomes as a table that was read before. Raises InvalidRequest."""
+    return parse(OutcomesRequest, {"model_id": message.model_id, "X": sent.X, **_reading(message)})
+
+
+def read_performance_query(message: pb.GetPerformanceRequest) -> PerformanceQuery:
+    """Read of how many weeks the performance is asked. Raises InvalidRequest."""
+    return parse(PerformanceQuery, {"weeks": message.weeks} if message.HasField("weeks") else {})
+
+
 def read_update(message: pb.UpdateModelRequest) -> UpdateRequest:
     """Read what shall be said of a model. Raises InvalidRequest."""
     fields = messages.read_fields(message)
@@ -176,6 +188,8 @@ def write_predictions(found: Predictions) -> bytes:
         parts.append(pb.PredictResponse(warnings=warnings).SerializeToString())
     if found.decision is not None:
         parts.append(_decision(found.decision.json_text))
+    if found.prediction_id is not None:
+        parts.append(pb.PredictResponse(prediction_id=found.prediction_id).SerializeToString())
     return b"".join(parts)
 
 
@@ -295,7 +309,7 @@ def _table_fields(
 
 
 def _reading(
-    message: pb.TrainRequest | pb.RetrainRequest | pb.EvaluateRequest | pb.CheckTableRequest,
+    message: pb.TrainRequest | pb.RetrainRequest | pb.EvaluateRequest | pb.CheckTableRequest | pb.AddOutcomesRequest,
 ) -> dict[str, Any]:
     """Return what was said of how the table is read."""
     said = (name for name in TableRequest.model_fields if message.HasField(name))  # type: ignore[arg-type]

@@ -13,10 +13,12 @@ from modelyard.grpc_server import codec, messages
 from modelyard.grpc_server.access_service import AccessService
 from modelyard.grpc_server.chunks_on_disk import Spool
 from modelyard.grpc_server.gate import RpcCall
+from modelyard.grpc_server.outcome_service import OutcomeService
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.stream_parts import chunk_of, counted_from, header_of
 from modelyard.grpc_server.table_messages import Sent, opened, read_rows
 from modelyard.ml_core.desk import SMALL_BYTES, Desk
+from modelyard.ml_core.serving.keeping import Part, new_prediction_id
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import (
     MOST_PROBABLE,
@@ -38,7 +40,7 @@ Order: TypeAlias = pb.TrainRequest | pb.RetrainRequest
 ARTIFACT_CHUNK_BYTES = 2**20
 
 
-class ModelService(AccessService):
+class ModelService(AccessService, OutcomeService):
     """One method for each of `modelyard.v1.ModelService`, named alike in snake case."""
 
     def __init__(self, desk: Desk, *, max_body_bytes: int) -> None:
@@ -94,19 +96,19 @@ class ModelService(AccessService):
         header = await header_of(received, ("predict",))
         calls.name_verb("predict")
         model = self._desk.get_model(header.model_id)
+        part = Part(new_prediction_id(), header.model_id, 0)
         header.model_id = model.model_id
         pinned = None if header.HasField("decision") else model.decision or MOST_PROBABLE
-        first_row = 0
         async for message in received:
             chunk = chunk_of(message)
             if chunk.WhichOneof("data") == "file":
                 with await self._spooled(received, pb.TrainChunk(X=chunk)) as spool:
-                    answer = await self._predict(header, lambda: nullcontext(spool.table()[0]), pinned)
+                    answer = await self._predict(header, lambda: nullcontext(spool.table()[0]), pinned, part)
                 return await call.send(answer.data)
-            with counted_from(first_row):
-                answer = await self._predict(header, partial(opened, chunk), pinned, let_in=first_row > 0)
-            first_row += answer.rows
-            calls.note(rows=first_row)
+            with counted_from(part.first_row):
+                answer = await self._predict(header, partial(opened, chunk), pinned, part)
+            part = part._replace(first_row=part.first_row + answer.rows)
+            calls.note(rows=part.first_row)
             await call.send(answer.data)
             call.hand_over()
         return None
@@ -256,8 +258,7 @@ class ModelService(AccessService):
         message: pb.PredictRequest,
         read: Callable[[], AbstractContextManager[Sent]],
         pinned: ResolvedDecision | None = None,
-        *,
-        let_in: bool = False,
+        part: Part | None = None,
     ) -> _Answer:
         @contextmanager
         def read_request() -> Iterator[PredictRequest]:
@@ -265,7 +266,8 @@ class ModelService(AccessService):
                 request = codec.read_predict(message, sent)
                 yield request if pinned is None else request.model_copy(update={"decision": pinned})
 
-        return (await self._desk.predict_many(read_request, _Answer.of, let_in=let_in)).content
+        let_in = part is not None and part.first_row > 0
+        return (await self._desk.predict_many(read_request, _Answer.of, let_in=let_in, part=part)).content
 
 
 class _Answer(NamedTuple):

@@ -23,6 +23,7 @@ from modelyard.errors import ModelyardError
 from modelyard.ml_core import following
 from modelyard.ml_core.answering import Answer, Answering, Opened, written
 from modelyard.ml_core.sentences import model_of
+from modelyard.ml_core.serving.keeping import Part
 from modelyard.ml_core.serving.loaded import (
     LoadedModel,
     collect_garbage_less_often,
@@ -34,6 +35,7 @@ from modelyard.ml_core.serving.warming import FIRST_CALLERS_S
 from modelyard.ml_core.workers import Workers, begin
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import (
+    AddedOutcomes,
     CheckRequest,
     EvaluateRequest,
     ExplainRequest,
@@ -42,6 +44,7 @@ from modelyard.schemas import (
     Job,
     ModelMetadata,
     ModelQuery,
+    OutcomesRequest,
     Predictions,
     PredictRequest,
     RetrainRequest,
@@ -120,13 +123,14 @@ class Desk:
             found = self._yard.predict_by(model, request)
         else:
             calls.note(rows=len(found.predictions))
+            self._yard.keep(found)
         return written(found, write, began, read_at)
 
     def predict_soon(self, call: Call, read: Callable[[], PredictRequest], write: Write[T], told: Told[T]) -> None:
         """Predict for a small request of a call on the loop, without a coroutine: `told` is called with the answer.
 
-        It is called with None if only `predict` can answer, or say what is wrong. What is wrong with the request as
-        such is raised here.
+        It is called with None if only `predict` can answer, or say what is wrong; and if `write` raises, before
+        anything is kept. What is wrong with the request as such is raised here.
         """
         call.ask("predict")
         began = perf_counter()
@@ -139,7 +143,9 @@ class Desk:
             if isinstance(found, Predictions):
                 call.facts["rows"] = len(found.predictions)
                 with suppress(Exception), calls.on_behalf_of(call):  # `predict` meets it again
-                    answer = written(found, write, began, read_at)
+                    in_words = written(found, write, began, read_at)
+                    self._yard.keep(found)
+                    answer = in_words
             told(answer)
 
         self._turns.ask(request, tell, call)
@@ -162,14 +168,17 @@ class Desk:
         again: Callable[[], PredictRequest] | None = None,
         *,
         let_in: bool = False,
+        part: Part | None = None,
     ) -> Answer[T]:
         """Predict in a thread; if the caller hangs up, the steps that have not begun are left out.
 
         If a request is refused and `again` is given, `again` reads it once more, and what comes of that counts.
         With `let_in` it belongs to a call that was let in already, and is not refused because too many are under way.
+        `part` says which part of a larger table it is.
         """
         calls.name_verb("predict")
-        return await self._answering.answer(read, partial(self._predict, again=again), write, let_in=let_in)
+        find = partial(self._predict, again=again, part=part)
+        return await self._answering.answer(read, find, write, let_in=let_in)
 
     async def explain(self, read: Opened[ExplainRequest], write: Callable[[Explanations], T]) -> Answer[T]:
         """Explain in a thread, as `predict_many` predicts."""
@@ -185,6 +194,11 @@ class Desk:
         """Judge models by a labelled table, in a thread. It is kept even if its caller hangs up."""
         calls.name_verb("evaluate")
         return await self._answering.find(read, self._yard.evaluate)
+
+    async def add_outcomes(self, read: Opened[OutcomesRequest]) -> AddedOutcomes:
+        """Join outcomes to kept answers, in a thread. They are kept even if their caller hangs up."""
+        calls.name_verb("add_outcomes")
+        return await self._answering.find(read, self._yard.add_outcomes)
 
     async def train(
         self, read: Opened[TrainRequest], idempotency_key: str | None, *, wait: bool
@@ -257,9 +271,11 @@ class Desk:
         """Say whether the yard can serve. Other work that waits does not delay it."""
         return await begin(self._yard.health)
 
-    def _predict(self, request: PredictRequest, again: Callable[[], PredictRequest] | None) -> Predictions:
+    def _predict(
+        self, request: PredictRequest, again: Callable[[], PredictRequest] | None, part: Part | None
+    ) -> Predictions:
         try:
-            return self._yard.predict(request)
+            return self._yard.predict_by(self._yard.loaded.get(request.model_id, request.decision), request, part)
         except ModelyardError:
             if again is None:
                 raise

@@ -22,8 +22,10 @@ from modelyard.ml_core.evaluating import evaluations
 from modelyard.ml_core.explaining import explanations
 from modelyard.ml_core.key_verbs import KeyVerbs
 from modelyard.ml_core.metrics_verb import MetricsVerb
+from modelyard.ml_core.outcome_verbs import OutcomeVerbs
 from modelyard.ml_core.sentences import say
 from modelyard.ml_core.serving import predicting
+from modelyard.ml_core.serving.keeping import Part
 from modelyard.ml_core.serving.loaded import LoadedModel, LoadedModels
 from modelyard.ml_core.serving.warming import Warming
 from modelyard.ml_core.training import checking
@@ -62,7 +64,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs):
+class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
     """The core of one folder. It satisfies `modelyard.verbs.Verbs`, where the verbs are described.
 
     Its `jobs` and `loaded` models are for the desk, its `calls` and its `watching` for whoever wants to hear of them.
@@ -91,13 +93,20 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs):
         self.jobs = jobs
         self._store = store = storage.models
         self._evaluations = storage.evaluations
+        self._kept = storage.answers
         self._aliases = storage.aliases
         self._drift = storage.drift
         self._protected = frozenset(protected_aliases)
         self._tracker = tracker
         self._missing_markers = missing_markers
         self._max_file_bytes = max_file_bytes
-        self.loaded = LoadedModels(store, model_cache_bytes, max_file_bytes, self._metrics.set_loaded_bytes)
+        self.loaded = LoadedModels(
+            store,
+            model_cache_bytes,
+            max_file_bytes,
+            self._metrics.set_loaded_bytes,
+            may_keep=storage.answers.are_kept,
+        )
         self._warming = Warming(store, jobs, storage.aliases, self.loaded)
         self._started = time.monotonic()
 
@@ -158,13 +167,14 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs):
         calls.note(rows=len(found.predictions))
         return found
 
-    def predict_by(self, model: LoadedModel, request: PredictRequest) -> Predictions:
-        """Predict by a model that is loaded."""
+    def predict_by(self, model: LoadedModel, request: PredictRequest, part: Part | None = None) -> Predictions:
+        """Predict by a model that is loaded, and keep the answers if they are to be; `part`: as a part of others."""
         call = calls.under_way()
         facts = {} if call is None else call.facts
         facts["model_id"], facts["model_class"] = model.model_id, model.model_class_key
         found = predicting.predict(model, request, call)
         facts["rows"] = len(found.predictions)
+        self.keep(found, part)
         return found
 
     @verb
@@ -174,7 +184,7 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs):
             calls.name_verb("delete_for_good")
             if self._tracker is not None:  # while there still is something to tell of it
                 self._tracker.note(self._store.get(reference).metadata.model_id)
-            self._store.delete_for_good(reference)
+            self._kept.forget(self._store.delete_for_good(reference))
             return None
         return say(self._store.set_status(reference, "deleted").metadata, "deleted {}; it can be restored")
 

@@ -53,8 +53,10 @@ def outputs_of(found: Predictions, names: Sequence[str]) -> list[Output]:
 
 
 def parameters_of(found: Predictions) -> dict[str, str]:
-    """Return the parameters of an answer: the model's id, and the warnings, if there are any, as a JSON list."""
+    """Return the parameters of an answer: the model's id, the prediction's if it is kept, warnings as a JSON list."""
     parameters = {"model_id": found.model_id}
+    if found.prediction_id is not None:
+        parameters["prediction_id"] = found.prediction_id
     if found.warnings:
         shown = [warning.model_dump(exclude_none=True) for warning in found.warnings]
         parameters["warnings"] = orjson.dumps(shown).decode()

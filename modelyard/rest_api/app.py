@@ -29,6 +29,7 @@ from modelyard.rest_api.routes import (
     jobs,
     keys,
     models,
+    outcomes,
     predictions,
     service,
     tables,
@@ -76,7 +77,8 @@ def create_app(desk: Desk, settings: Settings) -> Gate:
     app.router.redirect_slashes = False
     app.openapi = lambda: _openapi_once(app)  # type: ignore[method-assign]
     checked = [Depends(_enter), Depends(formats.checking())]
-    nouns = (service, predictions, explanations, models, aliases, decisions, evaluations, drift, tables, jobs, keys)
+    of_models = (models, aliases, decisions, evaluations, drift, outcomes)
+    nouns = (service, predictions, explanations, *of_models, tables, jobs, keys)
     for noun in (*nouns, open_inference):
         app.include_router(noun.router(desk), dependencies=checked)
     app.include_router(training.router(desk, settings.root_path), dependencies=checked)

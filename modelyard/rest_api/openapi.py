@@ -21,7 +21,9 @@ from modelyard.schemas import (
     DefaultAlias,
     EvaluateRequest,
     ExplainRequest,
+    KeepAnswersRequest,
     KeyRequest,
+    OutcomesRequest,
     PredictRequest,
     RetrainRequest,
     RotateRequest,
@@ -43,6 +45,8 @@ _BODIES: tuple[type[BaseModel], ...] = (
     RotateRequest,
     AliasRequest,
     DefaultAlias,
+    KeepAnswersRequest,
+    OutcomesRequest,
 )
 
 _X = [
@@ -85,6 +89,10 @@ CHECK_EXAMPLE: dict[str, Any] = {"X": _X, "y": ["no", "yes", "no", "yes"]}
 UPDATE_EXAMPLE: dict[str, Any] = {"tags": ["risk"], "description": "Trained on the applications of March."}
 DECISION_EXAMPLE: dict[str, Any] = {"rule": "costs", "costs": {"yes": {"no": 10}, "no": {"yes": 1}}}
 KEY_EXAMPLE: dict[str, Any] = {"name": "crm", "role": "predictor", "models": ["churn*"], "expires_in_days": 365}
+OUTCOMES_EXAMPLE: dict[str, Any] = {
+    "model_id": "credit",
+    "outcomes": [{"prediction_id": "20260302-9f3c2a1b7d5e4f60", "row": 0, "label": "yes"}],
+}
 EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     TrainRequest: TRAIN_EXAMPLE,
     RetrainRequest: RETRAIN_EXAMPLE,
@@ -98,6 +106,8 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     RotateRequest: {"grace_s": 3600},
     AliasRequest: {"version": 3, "expected": 2},
     DefaultAlias: {"alias": "live"},
+    KeepAnswersRequest: {"keep": True},
+    OutcomesRequest: OUTCOMES_EXAMPLE,
 }
 
 _PROBLEM: dict[str, Any] = {

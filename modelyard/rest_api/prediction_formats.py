@@ -50,6 +50,7 @@ def write_json(found: Predictions) -> bytes:
         "id_column": found.id_column,
         "warnings": [warning.model_dump(exclude_none=True) for warning in found.warnings],
         "decision": None if found.decision is None else orjson.Fragment(found.decision.json_text),
+        "prediction_id": found.prediction_id,
     }
     return orjson.dumps(document)
 

@@ -101,6 +101,16 @@ from modelyard.schemas.naming import (
     is_model_id,
     plain_key,
 )
+from modelyard.schemas.outcomes import (
+    AddedOutcomes,
+    Freshness,
+    KeepAnswersRequest,
+    KeptName,
+    OutcomesRequest,
+    Performance,
+    PerformanceQuery,
+    WeekPerformance,
+)
 from modelyard.schemas.parsing import check_unicode, field_error, parse
 from modelyard.schemas.promotions import Promote, Promotion, PromotionTable
 from modelyard.schemas.reading import TableRequest
@@ -140,6 +150,7 @@ __all__ = [
     "ROLES",
     "USUAL_LOSSES",
     "ActualAndPredicted",
+    "AddedOutcomes",
     "Alias",
     "AliasHistory",
     "AliasList",
@@ -176,6 +187,7 @@ __all__ = [
     "Explanations",
     "FeatureType",
     "FeatureTypes",
+    "Freshness",
     "Frozen",
     "Health",
     "Histogram",
@@ -185,7 +197,9 @@ __all__ = [
     "JobProgress",
     "JobQuery",
     "JobStatus",
+    "KeepAnswersRequest",
     "KeptEvaluation",
+    "KeptName",
     "Key",
     "KeyList",
     "KeyRequest",
@@ -204,7 +218,10 @@ __all__ = [
     "MovedAlias",
     "Name",
     "NewKey",
+    "OutcomesRequest",
     "PairDifference",
+    "Performance",
+    "PerformanceQuery",
     "PredictRequest",
     "Prediction",
     "Predictions",
@@ -230,6 +247,7 @@ __all__ = [
     "Tracking",
     "TrainRequest",
     "UpdateRequest",
+    "WeekPerformance",
     "Whoami",
     "WrongPlace",
     "are_validated",

@@ -191,7 +191,7 @@ class Predictions:
     `decision` is the one that the labels obey. For regression there are n numbers; `classes`, `probabilities` and
     `decision` are null; `intervals` are, if asked for, the low and the high end around each. `ids` are those of the n
     rows as they came, from the column `id_column`; both are null if the model has no column of ids, or the table lacks
-    it.
+    it. `prediction_id` is what they are kept under, null if they are not kept.
     """
 
     model_id: str
@@ -203,6 +203,7 @@ class Predictions:
     id_column: str | None = None
     intervals: list[tuple[float, float]] | None = None
     decision: ResolvedDecision | None = None
+    prediction_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,10 +226,12 @@ class PredictRequest(ServingRequest):
     """A table to predict for, by the model that the reference `model_id` means.
 
     `interval` asks, of a regression, for an interval around each number that is to hold this share of the true ones.
-    How the table is read is said only if it is not read as in training.
+    With `keep_answers` the answers are kept under a `prediction_id`, so that outcomes can be joined to them later; no
+    cell of the table is. How the table is read is said only if it is not read as in training.
     """
 
     probabilities: StrictBool = False
+    keep_answers: StrictBool = False
     interval: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False, strict=True)] | None = None
     decision: Decision | None = None
 

@@ -18,12 +18,14 @@ from modelyard.storage.artifacts.model_files import (
     write_model_files,
 )
 from modelyard.storage.collections.aliases import AliasCollection, Proposal
+from modelyard.storage.collections.answers import NONE_KEPT, AnswerCollection, KeptAnswers, KeptOutcomes
 from modelyard.storage.collections.audit import AuditCollection
 from modelyard.storage.collections.drift import DriftCollection
 from modelyard.storage.collections.evaluations import EvaluationCollection
 from modelyard.storage.collections.job_index import JobEntry
 from modelyard.storage.collections.jobs import JobCollection, JobRecord
 from modelyard.storage.collections.keys import KeyCollection
+from modelyard.storage.collections.model_index import Serving
 from modelyard.storage.collections.model_store import ModelStore
 from modelyard.storage.collections.models import ModelRecord
 from modelyard.storage.collections.resolving import check_name_visible
@@ -36,22 +38,27 @@ __all__ = [
     "CONTRACT_FILE",
     "DRIFT_FILE",
     "ESTIMATOR_FILE",
+    "NONE_KEPT",
     "REPORT_FILE",
     "ROWS_FILE",
     "VALIDATION_FILE",
     "AliasCollection",
+    "AnswerCollection",
     "AuditCollection",
     "DriftCollection",
     "EvaluationCollection",
     "JobCollection",
     "JobEntry",
     "JobRecord",
+    "KeptAnswers",
+    "KeptOutcomes",
     "KeyCollection",
     "Locks",
     "ModelRecord",
     "ModelStore",
     "Pending",
     "Proposal",
+    "Serving",
     "Storage",
     "StoredFile",
     "Told",

@@ -22,6 +22,7 @@ from modelyard.errors import DataLoss, NoYard
 from modelyard.schemas import is_model_id
 from modelyard.storage.artifacts.folder import ArtifactFolder
 from modelyard.storage.collections.aliases import AliasCollection
+from modelyard.storage.collections.answers import AnswerCollection
 from modelyard.storage.collections.audit import AUDIT, AuditCollection
 from modelyard.storage.collections.drift import DRIFT, DriftCollection
 from modelyard.storage.collections.evaluations import EvaluationCollection
@@ -157,7 +158,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """All that a yard keeps: models, aliases, jobs, evaluations, keys, the audit, and what a tracker is yet to be told.
+    """All that a yard keeps: models, aliases, jobs, evaluations, answers, keys, the audit, what a tracker is to hear.
 
     `drift` are the counts that drift is told by. `runs` and `outbox` are folders, made by those who use them: for what
     a run is given and makes, on the file system of the artifacts, and for what waits for the tracker. `locks` are for
@@ -168,6 +169,7 @@ class Storage:
     jobs: JobCollection
     evaluations: EvaluationCollection
     drift: DriftCollection
+    answers: AnswerCollection
     keys: KeyCollection
     aliases: AliasCollection
     audit: AuditCollection
@@ -190,11 +192,12 @@ def open_folder(
     tracked: bool = False,
     signing: SigningKeys | None = None,
     audit_days: int = 0,
+    keep_answers_days: int = 0,
 ) -> Storage:
     """Open what one folder keeps, shared with other processes. With `make` the folder is made a yard if it is none.
 
     With `signing` new models and the audit are signed, and no other model may be used. The audit is kept for
-    `audit_days` (0: for ever).
+    `audit_days` (0: for ever), answers for `keep_answers_days` (0: none are).
 
     Raises NoYard if it is none and none is to be made, Unavailable if it cannot be used, DataLoss if its database is
     damaged or gone, FailedPrecondition if a newer release wrote it.
@@ -215,13 +218,16 @@ def open_folder(
         tracked=tracked,
     )
     tracked_runs = TrackedRuns(documents, tracking_index) if tracked else None
-    jobs, evaluations = JobCollection(documents, job_index, audit), EvaluationCollection(folder.series(), audit)
+    jobs, series = JobCollection(documents, job_index, audit), folder.series()
+    evaluations = EvaluationCollection(series, audit)
+    answers = AnswerCollection(documents, series, model_index, audit, days=keep_answers_days)
     keys, aliases = KeyCollection(documents, key_index, audit), AliasCollection(documents, model_index, audit)
     return Storage(
         models,
         jobs,
         evaluations,
         folder.drift(),
+        answers,
         keys,
         aliases,
         audit,

@@ -104,6 +104,7 @@ ABOUT_NAMES: dict[str, Any] = {
     "GetAliasHistory": partial(pb.GetAliasHistoryRequest, alias=ALIAS),
     "SetAlias": partial(pb.SetAliasRequest, alias=ALIAS, version=1),
     "DeleteAlias": partial(pb.DeleteAliasRequest, alias=ALIAS),
+    "SetKeepAnswers": partial(pb.SetKeepAnswersRequest, keep=True),
     "ListTrainedModels": pb.ListTrainedModelsRequest,
     "Train": partial(pb.TrainRequest, model_class_key="logistic_regression", X=table_of(X), y=labels_of(Y)),
 }

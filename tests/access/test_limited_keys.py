@@ -29,11 +29,13 @@ BODIES: dict[str, Any] = {
     "PATCH /models/{reference}": {"tags": ["mine"]},
     "POST /predict": {"model_id": "REF", "X": X},
     "POST /explain": {"model_id": "REF", "X": X},
+    "POST /outcomes": {"model_id": "REF", "outcomes": [{"id": 1, "label": "low"}]},
     "POST /retrain": {"model_id": "REF", "X": X, "y": Y},
     "POST /v2/models/{reference}/infer": V2,
     "POST /evaluate": {"model_ids": [OWN, "REF"], "X": X, "y": Y},
     "POST /predict/file": "?model_id=REF",
     "POST /explain/file": "?model_id=REF",
+    "POST /outcomes/file": "?model_id=REF",
     "POST /retrain/file": "?model_id=REF&target=label",
     "POST /evaluate/file": f'?model_ids=["{OWN}","REF"]&target=label',
 }
@@ -48,6 +50,7 @@ BY_NAME = {
     "GET /models/{name}/aliases/{alias}/history": None,
     "PUT /models/{name}/aliases/{alias}": {"version": 1},
     "DELETE /models/{name}/aliases/{alias}": None,
+    "PUT /models/{name}/keep-answers": {"keep": True},
     "GET /v2/models/{reference}/versions/{version}": None,
     "GET /v2/models/{reference}/versions/{version}/ready": None,
     "POST /v2/models/{reference}/versions/{version}/infer": V2,
@@ -61,7 +64,9 @@ def takes_reference(route: str) -> bool:
 
 def test_each_route_that_may_name_a_model_is_asked() -> None:
     others = {route for route in ROUTES if not takes_reference(route)} - NAME_NONE - set(BY_NAME)
-    assert not [route for route in others if re.match(r"\w+ /(models|predict|explain|train|retrain|evaluate)", route)]
+    assert not [
+        route for route in others if re.match(r"\w+ /(models|predict|explain|train|retrain|evaluate|outcomes)", route)
+    ]
 
 
 def ask(http: httpx.Client, route: str, reference: str) -> tuple[int, list[tuple[str, str]], bytes]:

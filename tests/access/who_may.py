@@ -40,12 +40,15 @@ ROUTES: dict[str, Role | None] = {
     "GET /models/{reference}/decision": "reader",
     "GET /models/{reference}/evaluations": "reader",
     "GET /models/{reference}/drift": "reader",
+    "GET /models/{reference}/performance": "reader",
     "GET /jobs": "reader",
     "GET /metrics": "reader",
     "GET /jobs/{job_id}": "reader",
     "GET /jobs/{job_id}/events": "reader",
     "POST /predict": "predictor",
     "POST /predict/file": "predictor",
+    "POST /outcomes": "predictor",
+    "POST /outcomes/file": "predictor",
     "POST /explain": "predictor",
     "POST /explain/file": "predictor",
     "POST /tables/check": "predictor",
@@ -57,6 +60,7 @@ ROUTES: dict[str, Role | None] = {
     "POST /evaluate": "trainer",
     "POST /evaluate/file": "trainer",
     "PUT /models/{reference}/decision": "trainer",
+    "PUT /models/{name}/keep-answers": "trainer",
     "PATCH /models/{reference}": "trainer",
     "DELETE /models/{reference}": "trainer",
     "POST /models/{reference}/restore": "trainer",
@@ -80,11 +84,13 @@ RPCS: dict[str, Role | None] = {
     "GetDecision": "reader",
     "ListEvaluations": "reader",
     "GetDrift": "reader",
+    "GetPerformance": "reader",
     "GetJob": "reader",
     "ListJobs": "reader",
     "WatchJob": "reader",
     "Predict": "predictor",
     "PredictStream": "predictor",
+    "AddOutcomes": "predictor",
     "Explain": "predictor",
     "CheckTable": "predictor",
     "Train": "trainer",
@@ -92,6 +98,7 @@ RPCS: dict[str, Role | None] = {
     "Retrain": "trainer",
     "Evaluate": "trainer",
     "SetDecision": "trainer",
+    "SetKeepAnswers": "trainer",
     "UpdateModel": "trainer",
     "DeleteModel": "trainer",
     "RestoreModel": "trainer",
@@ -128,5 +135,5 @@ REFLECTION: dict[str, Role | None] = {
     f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo": "reader" for version in ("v1alpha",)
 }
 
-NAME_NOBODY = {"ListAliases", "GetAliasHistory", "DeleteAlias"}
+NAME_NOBODY = {"ListAliases", "GetAliasHistory", "DeleteAlias", "SetKeepAnswers"}
 """Methods that are asked here for a name that is empty, and so not a limited key's own."""

@@ -120,6 +120,7 @@ def test_predictions_carry_the_servers_timing(http: httpx.Client, name: str) -> 
         "id_column",
         "warnings",
         "decision",
+        "prediction_id",
     }
     assert answer.json().keys() == always
     laps = [lap.split(";")[0] for lap in answer.headers["server-timing"].split(", ")]

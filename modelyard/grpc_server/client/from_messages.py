@@ -44,6 +44,7 @@ def read_predictions(message: pb.PredictResponse, *, probabilities: bool) -> Pre
         id_column=message.id_column if message.HasField("id_column") else None,
         intervals=[(one.low, one.high) for one in message.intervals] or None,
         decision=messages.read(ResolvedDecision, message.decision) if message.HasField("decision") else None,
+        prediction_id=message.prediction_id if message.HasField("prediction_id") else None,
     )
 
 

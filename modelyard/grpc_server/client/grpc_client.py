@@ -26,6 +26,7 @@ from modelyard.schemas import (
     ExplainRequest,
     Explanations,
     Job,
+    OutcomesRequest,
     Predictions,
     PredictRequest,
     RetrainRequest,
@@ -67,6 +68,8 @@ _CALLS: dict[str, tuple[str, type[Message]]] = {
     "get_alias_history": ("GetAliasHistory", pb.GetAliasHistoryRequest),
     "get_default_alias": ("GetDefaultAlias", pb.GetDefaultAliasRequest),
     "set_default_alias": ("SetDefaultAlias", pb.DefaultAlias),
+    "set_keep_answers": ("SetKeepAnswers", pb.SetKeepAnswersRequest),
+    "get_performance": ("GetPerformance", pb.GetPerformanceRequest),
     "create_key": ("CreateKey", pb.CreateKeyRequest),
     "list_keys": ("ListKeys", pb.ListKeysRequest),
     "revoke_key": ("RevokeKey", pb.RevokeKeyRequest),
@@ -155,6 +158,11 @@ class GrpcClient(Client):
         message.X.CopyFrom(table_chunks.whole(request.X, request.feature_names))
         message.y.extend(to_messages.labels(request))
         return self._send("CheckTable", message)
+
+    def _outcomes(self, request: OutcomesRequest) -> Any:
+        message = to_messages.outcomes_message(request)
+        message.X.CopyFrom(table_chunks.whole(request.X, None))
+        return self._send("AddOutcomes", message)
 
     def _update(self, reference: str, changes: dict[str, Any]) -> Any:
         return self._send("UpdateModel", to_messages.update_message(reference, changes))

@@ -19,6 +19,7 @@ from modelyard.schemas import (
     Decision,
     EvaluateRequest,
     ExplainRequest,
+    OutcomesRequest,
     PredictRequest,
     Promote,
     Request,
@@ -71,6 +72,7 @@ def prediction_message(request: PredictRequest) -> pb.PredictRequest:
         model_id=request.model_id,
         probabilities=request.probabilities,
         interval=request.interval,
+        keep_answers=request.keep_answers,
         feature_names=request.feature_names,
         decision=decision(request.decision),
         **_reading(request),
@@ -95,6 +97,11 @@ def evaluation_message(request: EvaluateRequest) -> pb.EvaluateRequest:
         feature_names=request.feature_names,
         **_reading(request),
     )
+
+
+def outcomes_message(request: OutcomesRequest) -> pb.AddOutcomesRequest:
+    """Return a request without its table as a message. Raises what the core raises for broken text."""
+    return pb.AddOutcomesRequest(model_id=request.model_id, **_reading(request))
 
 
 def check_message(request: CheckRequest) -> pb.CheckTableRequest:

@@ -1214,6 +1214,7 @@ class PredictRequest(_message.Message):
     SHEET_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
+    KEEP_ANSWERS_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     """The model: a reference."""
     probabilities: _builtins.bool
@@ -1227,6 +1228,8 @@ class PredictRequest(_message.Message):
     sheet: _builtins.str
     interval: _builtins.float
     """For regression: the share of the true numbers that an interval around each prediction is to hold, between 0 and 1."""
+    keep_answers: _builtins.bool
+    """Keep the answers, so that outcomes can be joined to them later. No cell of X is kept."""
     @_builtins.property
     def X(self) -> Global___Table: ...
     @_builtins.property
@@ -1256,10 +1259,11 @@ class PredictRequest(_message.Message):
         sheet: _builtins.str | None = ...,
         interval: _builtins.float | None = ...,
         decision: Global___Decision | None = ...,
+        keep_answers: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_interval", b"_interval", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "encoding", b"encoding", "header", b"header", "interval", b"interval", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_interval", b"_interval", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "encoding", b"encoding", "feature_names", b"feature_names", "header", b"header", "interval", b"interval", "model_id", b"model_id", "names", b"names", "probabilities", b"probabilities", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_interval", b"_interval", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "encoding", b"encoding", "feature_names", b"feature_names", "header", b"header", "interval", b"interval", "keep_answers", b"keep_answers", "model_id", b"model_id", "names", b"names", "probabilities", b"probabilities", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
@@ -1309,9 +1313,12 @@ class PredictResponse(_message.Message):
     ID_COLUMN_FIELD_NUMBER: _builtins.int
     INTERVALS_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
+    PREDICTION_ID_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     id_column: _builtins.str
     """What that column is called."""
+    prediction_id: _builtins.str
+    """What the answers are kept under, if they are; one for all answers to a stream, whose rows are counted on."""
     @_builtins.property
     def predictions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Value]:
         """One label a row; for regression one double_value a row."""
@@ -1350,14 +1357,20 @@ class PredictResponse(_message.Message):
         id_column: _builtins.str | None = ...,
         intervals: _abc.Iterable[Global___Interval] | None = ...,
         decision: Global___Decision | None = ...,
+        prediction_id: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_id_column", b"_id_column", "decision", b"decision", "id_column", b"id_column"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_id_column", b"_id_column", "_prediction_id", b"_prediction_id", "decision", b"decision", "id_column", b"id_column", "prediction_id", b"prediction_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_id_column", b"_id_column", "classes", b"classes", "decision", b"decision", "id_column", b"id_column", "ids", b"ids", "intervals", b"intervals", "model_id", b"model_id", "predictions", b"predictions", "probabilities", b"probabilities", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_id_column", b"_id_column", "_prediction_id", b"_prediction_id", "classes", b"classes", "decision", b"decision", "id_column", b"id_column", "ids", b"ids", "intervals", b"intervals", "model_id", b"model_id", "prediction_id", b"prediction_id", "predictions", b"predictions", "probabilities", b"probabilities", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__id_column: _TypeAlias = _typing.Literal["id_column"]  # noqa: Y015
     _WhichOneofArgType__id_column: _TypeAlias = _typing.Literal["_id_column", b"_id_column"]  # noqa: Y015
+    _WhichOneofReturnType__prediction_id: _TypeAlias = _typing.Literal["prediction_id"]  # noqa: Y015
+    _WhichOneofArgType__prediction_id: _TypeAlias = _typing.Literal["_prediction_id", b"_prediction_id"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__id_column) -> _WhichOneofReturnType__id_column | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__prediction_id) -> _WhichOneofReturnType__prediction_id | None: ...
 
 Global___PredictResponse: _TypeAlias = PredictResponse  # noqa: Y015
 
@@ -2521,6 +2534,299 @@ class ColumnDrift(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ColumnDrift: _TypeAlias = ColumnDrift  # noqa: Y015
+
+@_typing.final
+class SetKeepAnswersRequest(_message.Message):
+    """---------------------------------------------------------------------------------------------------------------------
+    Outcomes
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KEEP_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    keep: _builtins.bool
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        keep: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keep", b"keep", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetKeepAnswersRequest: _TypeAlias = SetKeepAnswersRequest  # noqa: Y015
+
+@_typing.final
+class KeptName(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KEEP_ANSWERS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    keep_answers: _builtins.bool
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        keep_answers: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keep_answers", b"keep_answers", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeptName: _TypeAlias = KeptName  # noqa: Y015
+
+@_typing.final
+class AddOutcomesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_ID_FIELD_NUMBER: _builtins.int
+    X_FIELD_NUMBER: _builtins.int
+    DECIMAL_FIELD_NUMBER: _builtins.int
+    THOUSANDS_FIELD_NUMBER: _builtins.int
+    ENCODING_FIELD_NUMBER: _builtins.int
+    DELIMITER_FIELD_NUMBER: _builtins.int
+    SKIP_ROWS_FIELD_NUMBER: _builtins.int
+    HEADER_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    SHEET_FIELD_NUMBER: _builtins.int
+    model_id: _builtins.str
+    """The model: a reference; a name alone means all its versions."""
+    decimal: _builtins.str
+    """How a file is read and how the numbers of a CSV are written; left out, it is found out."""
+    thousands: _builtins.str
+    encoding: _builtins.str
+    delimiter: _builtins.str
+    skip_rows: _builtins.int
+    header: _builtins.bool
+    sheet: _builtins.str
+    @_builtins.property
+    def X(self) -> Global___Table:
+        """With the columns `label`, and `prediction_id` with `row` (from 0 on, 0 if it is missing), or `id`."""
+
+    @_builtins.property
+    def names(self) -> Global___ColumnNames: ...
+    def __init__(
+        self,
+        *,
+        model_id: _builtins.str = ...,
+        X: Global___Table | None = ...,
+        decimal: _builtins.str | None = ...,
+        thousands: _builtins.str | None = ...,
+        encoding: _builtins.str | None = ...,
+        delimiter: _builtins.str | None = ...,
+        skip_rows: _builtins.int | None = ...,
+        header: _builtins.bool | None = ...,
+        names: Global___ColumnNames | None = ...,
+        sheet: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "header", b"header", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "header", b"header", "model_id", b"model_id", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
+    _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
+    _WhichOneofReturnType__delimiter: _TypeAlias = _typing.Literal["delimiter"]  # noqa: Y015
+    _WhichOneofArgType__delimiter: _TypeAlias = _typing.Literal["_delimiter", b"_delimiter"]  # noqa: Y015
+    _WhichOneofReturnType__encoding: _TypeAlias = _typing.Literal["encoding"]  # noqa: Y015
+    _WhichOneofArgType__encoding: _TypeAlias = _typing.Literal["_encoding", b"_encoding"]  # noqa: Y015
+    _WhichOneofReturnType__header: _TypeAlias = _typing.Literal["header"]  # noqa: Y015
+    _WhichOneofArgType__header: _TypeAlias = _typing.Literal["_header", b"_header"]  # noqa: Y015
+    _WhichOneofReturnType__sheet: _TypeAlias = _typing.Literal["sheet"]  # noqa: Y015
+    _WhichOneofArgType__sheet: _TypeAlias = _typing.Literal["_sheet", b"_sheet"]  # noqa: Y015
+    _WhichOneofReturnType__skip_rows: _TypeAlias = _typing.Literal["skip_rows"]  # noqa: Y015
+    _WhichOneofArgType__skip_rows: _TypeAlias = _typing.Literal["_skip_rows", b"_skip_rows"]  # noqa: Y015
+    _WhichOneofReturnType__thousands: _TypeAlias = _typing.Literal["thousands"]  # noqa: Y015
+    _WhichOneofArgType__thousands: _TypeAlias = _typing.Literal["_thousands", b"_thousands"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__decimal) -> _WhichOneofReturnType__decimal | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__delimiter) -> _WhichOneofReturnType__delimiter | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__encoding) -> _WhichOneofReturnType__encoding | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__header) -> _WhichOneofReturnType__header | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sheet) -> _WhichOneofReturnType__sheet | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__skip_rows) -> _WhichOneofReturnType__skip_rows | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__thousands) -> _WhichOneofReturnType__thousands | None: ...
+
+Global___AddOutcomesRequest: _TypeAlias = AddOutcomesRequest  # noqa: Y015
+
+@_typing.final
+class AddOutcomesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    MATCHED_FIELD_NUMBER: _builtins.int
+    REPLACED_FIELD_NUMBER: _builtins.int
+    UNKNOWN_FIELD_NUMBER: _builtins.int
+    UNKNOWN_EXAMPLES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    outcomes: _builtins.int
+    """So many were given; `matched` of them belong to kept answers, `replaced` of these to rows whose outcome was another
+    one before. `unknown` belong to none, and some of these are named.
+    """
+    matched: _builtins.int
+    replaced: _builtins.int
+    unknown: _builtins.int
+    @_builtins.property
+    def unknown_examples(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        outcomes: _builtins.int = ...,
+        matched: _builtins.int = ...,
+        replaced: _builtins.int = ...,
+        unknown: _builtins.int = ...,
+        unknown_examples: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["matched", b"matched", "name", b"name", "outcomes", b"outcomes", "replaced", b"replaced", "unknown", b"unknown", "unknown_examples", b"unknown_examples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddOutcomesResponse: _TypeAlias = AddOutcomesResponse  # noqa: Y015
+
+@_typing.final
+class GetPerformanceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_ID_FIELD_NUMBER: _builtins.int
+    WEEKS_FIELD_NUMBER: _builtins.int
+    model_id: _builtins.str
+    """The model: a reference; a name alone means all its versions."""
+    weeks: _builtins.int
+    """So many weeks, this one included: 26 by default."""
+    def __init__(
+        self,
+        *,
+        model_id: _builtins.str = ...,
+        weeks: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_weeks", b"_weeks", "weeks", b"weeks"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_weeks", b"_weeks", "model_id", b"model_id", "weeks", b"weeks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__weeks: _TypeAlias = _typing.Literal["weeks"]  # noqa: Y015
+    _WhichOneofArgType__weeks: _TypeAlias = _typing.Literal["_weeks", b"_weeks"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__weeks) -> _WhichOneofReturnType__weeks | None: ...
+
+Global___GetPerformanceRequest: _TypeAlias = GetPerformanceRequest  # noqa: Y015
+
+@_typing.final
+class Performance(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KEEP_ANSWERS_FIELD_NUMBER: _builtins.int
+    WEEKS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    keep_answers: _builtins.bool
+    """Whether all predictions by the name are kept."""
+    @_builtins.property
+    def weeks(self) -> _containers.RepeatedCompositeFieldContainer[Global___WeekPerformance]:
+        """The newest first."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        keep_answers: _builtins.bool = ...,
+        weeks: _abc.Iterable[Global___WeekPerformance] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keep_answers", b"keep_answers", "name", b"name", "weeks", b"weeks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Performance: _TypeAlias = Performance  # noqa: Y015
+
+@_typing.final
+class WeekPerformance(_message.Message):
+    """How good the answers of one version were that were asked for in one week by one alias."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetricsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    WEEK_FIELD_NUMBER: _builtins.int
+    ALIAS_FIELD_NUMBER: _builtins.int
+    MODEL_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    METRICS_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    week: _builtins.str
+    """The ISO week in UTC: `2026-W09`."""
+    alias: _builtins.str
+    """Not there if they were asked for by the version, the id, or a name alone that means the newest version."""
+    model_id: _builtins.str
+    version: _builtins.int
+    rows: _builtins.int
+    """So many rows were answered, and of so many the outcomes are known."""
+    outcomes: _builtins.int
+    status: _builtins.str
+    """`unknown`, `drifting`, `stale` or `fresh`."""
+    @_builtins.property
+    def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """`accuracy`, `roc_auc`, `log_loss`, `cost`; for regression `rmse` and `mae`; each with its interval (90 %) as `..._low`
+        and `..._high`; NaN where a metric does not apply.
+        """
+
+    def __init__(
+        self,
+        *,
+        week: _builtins.str = ...,
+        alias: _builtins.str | None = ...,
+        model_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        rows: _builtins.int = ...,
+        outcomes: _builtins.int = ...,
+        metrics: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        status: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alias", b"_alias", "alias", b"alias"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alias", b"_alias", "alias", b"alias", "metrics", b"metrics", "model_id", b"model_id", "outcomes", b"outcomes", "rows", b"rows", "status", b"status", "version", b"version", "week", b"week"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__alias: _TypeAlias = _typing.Literal["alias"]  # noqa: Y015
+    _WhichOneofArgType__alias: _TypeAlias = _typing.Literal["_alias", b"_alias"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__alias) -> _WhichOneofReturnType__alias | None: ...
+
+Global___WeekPerformance: _TypeAlias = WeekPerformance  # noqa: Y015
 
 @_typing.final
 class Model(_message.Message):

@@ -189,6 +189,21 @@ class ModelServiceStub:
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DefaultAlias.SerializeToString,
                 response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DefaultAlias.FromString,
                 _registered_method=True)
+        self.SetKeepAnswers = channel.unary_unary(
+                '/modelyard.v1.ModelService/SetKeepAnswers',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.SetKeepAnswersRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.KeptName.FromString,
+                _registered_method=True)
+        self.AddOutcomes = channel.unary_unary(
+                '/modelyard.v1.ModelService/AddOutcomes',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.AddOutcomesRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.AddOutcomesResponse.FromString,
+                _registered_method=True)
+        self.GetPerformance = channel.unary_unary(
+                '/modelyard.v1.ModelService/GetPerformance',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetPerformanceRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Performance.FromString,
+                _registered_method=True)
         self.CreateKey = channel.unary_unary(
                 '/modelyard.v1.ModelService/CreateKey',
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.CreateKeyRequest.SerializeToString,
@@ -448,6 +463,27 @@ class ModelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetKeepAnswers(self, request, context):
+        """Keeps all predictions by a name from now on, or no longer, so that outcomes can be joined to them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddOutcomes(self, request, context):
+        """Joins what really happened to the answers that were kept. Of several outcomes for a row the last counts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPerformance(self, request, context):
+        """Says how good the answers of a model, or of all of a name, were by the week in which they were asked for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateKey(self, request, context):
         """Makes a key for a person or a program, and shows it: this once.
         """
@@ -654,6 +690,21 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.SetDefaultAlias,
                     request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DefaultAlias.FromString,
                     response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DefaultAlias.SerializeToString,
+            ),
+            'SetKeepAnswers': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetKeepAnswers,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.SetKeepAnswersRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.KeptName.SerializeToString,
+            ),
+            'AddOutcomes': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddOutcomes,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.AddOutcomesRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.AddOutcomesResponse.SerializeToString,
+            ),
+            'GetPerformance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPerformance,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetPerformanceRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Performance.SerializeToString,
             ),
             'CreateKey': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateKey,
@@ -1528,6 +1579,87 @@ class ModelService:
             '/modelyard.v1.ModelService/SetDefaultAlias',
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DefaultAlias.SerializeToString,
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.DefaultAlias.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetKeepAnswers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/SetKeepAnswers',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.SetKeepAnswersRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.KeptName.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddOutcomes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/AddOutcomes',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.AddOutcomesRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.AddOutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPerformance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/GetPerformance',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetPerformanceRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Performance.FromString,
             options,
             channel_credentials,
             insecure,

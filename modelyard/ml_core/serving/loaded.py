@@ -18,7 +18,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Lock
-from typing import Any
 
 from modelyard import models_registry
 from modelyard.errors import DataLoss, ModelyardError
@@ -30,7 +29,7 @@ from modelyard.ml_core.validation_predictions import load_validation
 from modelyard.models_registry.base import Predictor
 from modelyard.monitoring.watch import Reference, Watch
 from modelyard.schemas import MOST_PROBABLE, Decision, ModelMetadata, ModelQuery, ResolvedDecision
-from modelyard.storage import CALIBRATION_FILE, DRIFT_FILE, ModelRecord, ModelStore
+from modelyard.storage import CALIBRATION_FILE, DRIFT_FILE, ModelRecord, ModelStore, Serving
 from modelyard.tables import UNPACKED_BYTES, Contract, FileOptions, Reader, contract_from_json
 
 log = logging.getLogger(__name__)
@@ -46,14 +45,10 @@ _MOST_ASKED = 1000
 
 @dataclass(frozen=True, slots=True)
 class Deciding:
-    """A decision and what decides by it; both are None if there is nothing to decide.
-
-    `stored` is the object of the store that the decision came from.
-    """
+    """A decision and what decides by it; both are None if there is nothing to decide."""
 
     decision: ResolvedDecision | None
     decider: Decider | None = None
-    stored: dict[str, Any] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +56,9 @@ class LoadedModel:
     """A model that can answer at once.
 
     `n_rows` and `features_fingerprint` are those of its training table; `reads_enums` and `gains_by_batching` are as
-    its model class declares them. `watch` is by what its answers are counted, `deciding` what they obey.
+    its model class declares them. `watch` is by what its answers are counted, `deciding` what they obey; with
+    `keeps_answers` they are kept, `serving` is the object of the store that says both. Without `may_keep` no answers
+    are kept at all.
     """
 
     model_id: str
@@ -79,6 +76,9 @@ class LoadedModel:
     size_bytes: int
     watch: Watch
     deciding: Deciding
+    may_keep: bool = False
+    keeps_answers: bool = False
+    serving: Serving | None = field(default=None, compare=False)
 
     @property
     def raw_predictor(self) -> Predictor:
@@ -91,7 +91,7 @@ class LoadedModels:
 
     One that is larger than the bound alone is kept until the next one comes. When many ask for a model that is not
     loaded, it is loaded once. `max_file_bytes` bounds what comes out of a compressed file. `on_size` is called with the
-    bytes that all of them take, whenever that changes.
+    bytes that all of them take, whenever that changes. Without `may_keep` no answers are kept.
     """
 
     def __init__(
@@ -100,7 +100,10 @@ class LoadedModels:
         capacity_bytes: int,
         max_file_bytes: int = UNPACKED_BYTES,
         on_size: Callable[[int], None] = lambda _: None,
+        *,
+        may_keep: bool = False,
     ) -> None:
+        self._may_keep = may_keep
         self._store = store
         self._capacity_bytes = capacity_bytes
         self._max_file_bytes = max_file_bytes
@@ -117,10 +120,12 @@ class LoadedModels:
         It obeys `decision`, or the one that the store has for it. Raises ModelNotFound, DataLoss, EnvironmentMismatch,
         and what `resolve` raises for a decision.
         """
-        model_id, stored = self._store.resolve_deciding(reference)
+        model_id, serving = self._store.resolve_serving(reference)
         model = self._loaded_or_load(model_id)
+        if model.serving is not serving:
+            model = self._obeying(model, serving)
         if decision is None:
-            return model if model.deciding.stored is stored else self._obeying(model, stored)
+            return model
         key = (model_id, decision.model_dump_json())
         if key not in self._asked:
             if len(self._asked) >= _MOST_ASKED:
@@ -131,20 +136,22 @@ class LoadedModels:
 
     def get_loaded(self, reference: str, decision: Decision | None = None) -> LoadedModel | None:
         """Return what `get` does if it is there in a moment, else None. Raises ModelNotFound."""
-        model_id, stored = self._store.resolve_deciding(reference)
+        model_id, serving = self._store.resolve_serving(reference)
         with self._lock:
             model = self._loaded.get(model_id)
             if model is None:
                 return None
             self._loaded.move_to_end(model_id)
+        if model.serving is not serving:
+            model = self._obeying(model, serving)
         if decision is None:
-            return model if model.deciding.stored is stored else self._obeying(model, stored)
+            return model
         deciding = self._asked.get((model_id, decision.model_dump_json()))
         return None if deciding is None else replace(model, deciding=deciding)
 
     def resolve(self, reference: str) -> str:
         """Return the id of the active model that `reference` means now. Raises ModelNotFound."""
-        return self._store.resolve_deciding(reference)[0]
+        return self._store.resolve_serving(reference)[0]
 
     def get_metadata(self, reference: str) -> ModelMetadata:
         """Return what is known of the active model that `reference` means, without loading it. Raises ModelNotFound."""
@@ -192,10 +199,16 @@ class LoadedModels:
             promise = under_way or self._loading.setdefault(model_id, Future())
         return promise.result() if under_way else self._load(model_id, promise)
 
-    def _obeying(self, model: LoadedModel, stored: dict[str, Any] | None) -> LoadedModel:
-        """Return the model with the decision that the store has for it, and keep it so."""
-        decision = MOST_PROBABLE if stored is None else ResolvedDecision.model_validate(stored)
-        obeying = replace(model, deciding=_deciding(decision, model.contract, stored))
+    def _obeying(self, model: LoadedModel, serving: Serving | None) -> LoadedModel:
+        """Return the model as the store has it serve now, and keep it so."""
+        decided, keeps = (None, False) if serving is None else serving
+        decision = MOST_PROBABLE if decided is None else ResolvedDecision.model_validate(decided)
+        obeying = replace(
+            model,
+            deciding=_deciding(decision, model.contract),
+            keeps_answers=keeps and self._may_keep,
+            serving=serving,
+        )
         with self._lock:
             if model.model_id in self._loaded:
                 self._loaded[model.model_id] = obeying
@@ -205,6 +218,7 @@ class LoadedModels:
         began = time.monotonic()
         try:
             model = load(self._store, self._store.get_active(model_id), self._max_file_bytes)
+            model = replace(model, may_keep=self._may_keep)
         except BaseException as error:
             with self._lock:
                 del self._loading[model_id]
@@ -284,8 +298,8 @@ def reference_of(store: ModelStore, record: ModelRecord, contract: Contract) -> 
     return Reference.from_bytes(store.read_file(record, DRIFT_FILE), contract)
 
 
-def _deciding(decision: ResolvedDecision, contract: Contract, stored: dict[str, Any] | None = None) -> Deciding:
-    return Deciding(decision, decider(decision, contract.classes), stored)
+def _deciding(decision: ResolvedDecision, contract: Contract) -> Deciding:
+    return Deciding(decision, decider(decision, contract.classes)) if contract.classes else Deciding(None)
 
 
 def collect_garbage_less_often() -> None:

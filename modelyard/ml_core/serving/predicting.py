@@ -9,6 +9,7 @@ from typing import Any
 
 from modelyard.calls import Call
 from modelyard.ml_core import baton
+from modelyard.ml_core.serving.keeping import check_may_keep, to_keep
 from modelyard.ml_core.serving.loaded import LoadedModel
 from modelyard.schemas import Predictions, PredictRequest, ServingRequest
 from modelyard.tables import FewRows, FileContent, Table, advice
@@ -27,12 +28,15 @@ def predict(model: LoadedModel, request: PredictRequest, call: Call | None = Non
 
 
 def check(model: LoadedModel, request: ServingRequest) -> FewRows | Table:
-    """Check the table of a request against the model's contract, and whether the model has the interval asked for.
+    """Check the table of a request against the model's contract, and whether it can be answered as it is asked.
 
-    Raises InvalidTable, and what `Margins.of` raises.
+    Raises InvalidTable, FailedPrecondition, and what `Margins.of` raises.
     """
-    if isinstance(request, PredictRequest) and request.interval is not None:
-        model.margins.of(request.interval)  # what cannot be had is refused before anything is scored
+    if isinstance(request, PredictRequest):  # what cannot be had is refused before anything is scored
+        if request.interval is not None:
+            model.margins.of(request.interval)
+        if request.keep_answers:
+            check_may_keep(model.may_keep)
     reader, X = model.reader, request.X
     file = reader.usual.told(request) if isinstance(X, (Path, FileContent)) else None
     checked = reader.read(X, request.feature_names, request.decimal, request.thousands, file)
@@ -69,7 +73,7 @@ def predict_many(model: LoadedModel, table: Table, request: PredictRequest, call
     )
     if call is not None:
         call.given = (model.watch, table, found)
-    return found
+    return to_keep(found, scores, request.model_id) if request.keep_answers or model.keeps_answers else found
 
 
 def answer_few(
@@ -91,7 +95,7 @@ def answer_few(
     )
     if call is not None:
         call.given = (model.watch, checked, found)
-    return found
+    return to_keep(found, scores, request.model_id) if request.keep_answers or model.keeps_answers else found
 
 
 def _intervals(

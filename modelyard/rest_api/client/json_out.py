@@ -17,6 +17,7 @@ from modelyard.schemas import (
     Decision,
     EvaluateRequest,
     Evaluation,
+    OutcomesRequest,
     Promote,
     RetrainRequest,
     ServingRequest,
@@ -24,7 +25,7 @@ from modelyard.schemas import (
     check_unicode,
 )
 
-AnyRequest = TrainRequest | RetrainRequest | EvaluateRequest | CheckRequest | ServingRequest
+AnyRequest = TrainRequest | RetrainRequest | EvaluateRequest | CheckRequest | ServingRequest | OutcomesRequest
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
@@ -77,6 +78,8 @@ def _table(request: AnyRequest) -> Any:
     from modelyard.rest_api.client import cells_out
     from modelyard.tables import wire
 
+    if isinstance(request, OutcomesRequest):
+        return cells_out.table(X, None)
     if not isinstance(request, ServingRequest) and request.y is None:
         wire.check_target(X, request.target, request.feature_names)
     return cells_out.table(X, request.feature_names)

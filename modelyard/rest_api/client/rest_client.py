@@ -28,6 +28,7 @@ from modelyard.schemas import (
     ExplainRequest,
     Explanations,
     Job,
+    OutcomesRequest,
     Predictions,
     PredictRequest,
     Request,
@@ -63,6 +64,8 @@ _ROUTES = {
     "get_alias_history": ("GET", "/models/{name}/aliases/{alias}/history"),
     "get_default_alias": ("GET", "/aliases/default"),
     "set_default_alias": ("PUT", "/aliases/default"),
+    "set_keep_answers": ("PUT", "/models/{name}/keep-answers"),
+    "get_performance": ("GET", "/models/{model_id}/performance"),
     "create_key": ("POST", "/keys"),
     "list_keys": ("GET", "/keys"),
     "revoke_key": ("DELETE", "/keys/{name}"),
@@ -125,6 +128,9 @@ class RestClient(Client):
 
     def _check(self, request: CheckRequest) -> httpx.Response:
         return self._send("/tables/check", request)
+
+    def _outcomes(self, request: OutcomesRequest) -> httpx.Response:
+        return self._send("/outcomes", request)
 
     def _update(self, reference: str, changes: dict[str, Any]) -> httpx.Response:
         return self._request("PATCH", f"/models/{quote(reference, safe='')}", json=changes)

@@ -23,7 +23,7 @@ from modelyard.rest_api.formats import JSON
 from modelyard.rest_api.gate import DOOR, FORWARDED_FOR, Gate
 from modelyard.rest_api.prediction_formats import timing
 from modelyard.rest_api.questions import PredictQuestion, Question
-from modelyard.schemas import PredictRequest
+from modelyard.schemas import Predictions, PredictRequest
 
 _BEGIN, _END = (b"POST /predict HTTP/1.1\r\n", b"POST /v2/models/"), b"\r\n\r\n"
 _OTHERS = frozenset({b"origin", b"expect", b"x-request-id", b"content-encoding"})
@@ -163,20 +163,24 @@ class AtOnceProtocol(GatheringProtocol):
             self._answered(data)
             return
         try:
-            write = partial(self._write, data, body_at, call)
-            self._desk.predict_soon(call, partial(_read, question), question.write, write)
+            write, told = partial(self._small, question, data[:body_at]), partial(self._write, data, body_at, call)
+            self._desk.predict_soon(call, partial(_read, question), write, told)
         except Exception:  # noqa: BLE001 - the ordinary way meets it again, and answers it
             self._leave(data, call)
+
+    def _small(self, question: Question, head: bytes, found: Predictions) -> bytes:
+        """Write an answer. A large one is for the ordinary way, which may compress it."""
+        content = question.write(found)
+        if len(content) > SMALL_BYTES:
+            self._heads.leave(head)
+            raise FormatNotGiven("the answer is large")
+        return content
 
     def _write(self, data: bytes, body_at: int, call: Call, answer: Answer[bytes] | None) -> None:
         if answer is None:
             self._leave(data, call)
             return
         content = answer.content
-        if len(content) > SMALL_BYTES:
-            self._heads.leave(data[:body_at])
-            self._leave(data, call)
-            return
         call.end(status=200, bytes_in=len(data) - body_at, bytes_out=len(content))
         if not self.transport.is_closing():
             always = b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers])

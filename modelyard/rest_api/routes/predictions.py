@@ -51,6 +51,8 @@ def router(desk: Desk) -> APIRouter:
 
 def _as_file(found: Predictions, media_type: str) -> Response:
     headers = answer_headers(found.model_id, found.warnings) | _decision_header(found)
+    if found.prediction_id is not None:
+        headers["X-Prediction-Id"] = found.prediction_id
     return Response(write(found, media_type), media_type=media_type, headers=headers)
 
 

@@ -7,19 +7,29 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from operator import attrgetter
 from sys import intern
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelyard.schemas import LATEST, ModelQuery
 from modelyard.storage.collections.alias_index import AliasIndex
 from modelyard.storage.collections.models import MODELS, TOMBSTONES
 
+KEPT_NAMES = "kept_names"
+"""The collection of names whose predictions are all kept."""
+
 _MODEL_ID = attrgetter("model_id")
+
+
+class Serving(NamedTuple):
+    """What a model obeys when it answers: its decision as a document has it, and whether the answers are kept."""
+
+    decision: dict[str, Any] | None
+    keeps: bool
 
 
 class IndexEntry:
     """What the index holds of one model."""
 
-    __slots__ = ("active", "decision", "model_class_key", "model_id", "name", "signed", "tags", "version")
+    __slots__ = ("active", "model_class_key", "model_id", "name", "serving", "signed", "tags", "version")
 
     def __init__(self, model_id: str, metadata: dict[str, Any]) -> None:
         self.model_id = model_id
@@ -27,7 +37,7 @@ class IndexEntry:
         self.version: int = metadata["version"]
         self.active = False
         self.signed = True
-        self.decision: dict[str, Any] | None = None  # as it stands in the document
+        self.serving: Serving | None = None  # as of most models; another object after each change
         self.model_class_key: str = intern(metadata["model_class_key"])
         self.tags: tuple[str, ...] = ()
 
@@ -50,6 +60,7 @@ class ModelIndex:
         self._versions: dict[str, IndexEntry | dict[int, IndexEntry]] = {}
         self.gone: dict[tuple[str, int], str] = {}  # by name and version, the ids of those deleted for good
         self.gone_ids: dict[str, str] = {}  # their names, by id
+        self.kept_names: set[str] = set()
 
     def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
         self.aliases.put(collection, key, document)
@@ -58,9 +69,15 @@ class ModelIndex:
         elif collection == TOMBSTONES:
             self.gone[document["name"], document["version"]] = key
             self.gone_ids[key] = document["name"]
+        elif collection == KEPT_NAMES:
+            self.kept_names.add(key)
+            self._serve_anew(key)
 
     def remove(self, collection: str, key: str) -> None:
         self.aliases.remove(collection, key)
+        if collection == KEPT_NAMES:
+            self.kept_names.discard(key)
+            self._serve_anew(key)
         if collection == MODELS and (entry := self.by_id.pop(key, None)) is not None:
             self._entries.pop(bisect_left(self._entries, key, key=_MODEL_ID))
             self.active_count -= entry.active
@@ -134,7 +151,7 @@ class ModelIndex:
             self.unsigned_count -= not entry.signed
         entry.active = metadata["status"] == "active"
         entry.tags = tuple(map(intern, metadata["tags"]))
-        entry.decision = metadata.get("decision")  # nothing else of it ever changes
+        self._serve(entry, metadata.get("decision"))
         entry.signed = signed
         self.active_count += entry.active
         self.unsigned_count += not signed
@@ -143,6 +160,14 @@ class ModelIndex:
             self.latest_active[entry.name] = entry
         elif latest is entry and not entry.active:
             self._choose_latest(entry.name)
+
+    def _serve(self, entry: IndexEntry, decision: dict[str, Any] | None) -> None:
+        keeps = entry.name in self.kept_names
+        entry.serving = None if decision is None and not keeps else Serving(decision, keeps)
+
+    def _serve_anew(self, name: str) -> None:
+        for entry in self.versions(name):
+            self._serve(entry, entry.serving and entry.serving.decision)
 
     def _put_version(self, entry: IndexEntry) -> None:
         versions = self._versions.get(entry.name)

@@ -11,7 +11,7 @@ import uuid_utils
 
 from modelyard import calls
 from modelyard.errors import DataLoss, FailedPrecondition, InvalidRequest, ModelGone, ModelNotFound, Unavailable
-from modelyard.references import parse_reference
+from modelyard.references import NameReference, parse_reference
 from modelyard.schemas import (
     EventVerb,
     ModelDescription,
@@ -29,7 +29,7 @@ from modelyard.storage.collections.aliases import Proposal, promoted
 from modelyard.storage.collections.audit import AuditCollection
 from modelyard.storage.collections.cursors import decode_cursor, encode_cursor
 from modelyard.storage.collections.model_contents import ModelContents
-from modelyard.storage.collections.model_index import ModelIndex
+from modelyard.storage.collections.model_index import ModelIndex, Serving
 from modelyard.storage.collections.models import (
     MODELS,
     ModelRecord,
@@ -46,6 +46,7 @@ from modelyard.storage.collections.resolving import (
     find,
     find_active,
     gone_id,
+    not_found,
 )
 from modelyard.storage.collections.signatures import Signatures
 from modelyard.storage.protocols import Artifacts, Documents, StoredFile, Transaction
@@ -143,16 +144,38 @@ class ModelStore(ModelContents):
         with self._documents.reading():
             return find_active(self._index, reference).model_id
 
-    def resolve_deciding(self, reference: str) -> tuple[str, dict[str, Any] | None]:
-        """Return what `resolve_active` does, and the model's decision as a document has it, None if it has none.
+    def resolve_serving(self, reference: str) -> tuple[str, Serving | None]:
+        """Return what `resolve_active` does, and what the model obeys; None if it has no decision and keeps nothing.
 
-        The same object comes back until the decision is set anew. Raises Unauthenticated if the caller's key is no
-        longer valid: one look at the documents tells that, too.
+        The same object comes back until that changes. Raises Unauthenticated if the caller's key is no longer valid:
+        one look at the documents tells that, too.
         """
         with self._documents.reading():
             calls.who().check()
             entry = find_active(self._index, reference)
-            return entry.model_id, entry.decision
+            return entry.model_id, entry.serving
+
+    def alias_in(self, reference: str) -> str | None:
+        """Return the alias by which a reference means a model, the default one too; None if it is by none."""
+        meant = parse_reference(reference)
+        if isinstance(meant, str) or meant.version is not None:
+            return None
+        if meant.alias is not None:
+            return meant.alias
+        with self._documents.reading():
+            return self._index.aliases.default if meant.name in self._index.aliases.meant else None
+
+    def all_meant(self, reference: str) -> list[ModelRecord]:
+        """Return the model that is meant, or all versions of a name alone, whatever their status."""
+        meant = parse_reference(reference)
+        if isinstance(meant, str) or meant != NameReference(meant.name):
+            return [self.get(reference)]
+        check_name_visible(meant.name)
+        with self._documents.reading():
+            found = self._index.versions(meant.name)
+            if not found:
+                raise not_found(self._index, meant)
+            return [self._record(entry.model_id) for entry in found]
 
     def page(self, query: ModelQuery) -> ModelPage:
         """Return a page of models, newest first. Raises InvalidRequest for a cursor that is none."""
@@ -222,14 +245,15 @@ class ModelStore(ModelContents):
                 record = self._changed(transaction, record, "decision", decision=decision)
         return record
 
-    def delete_for_good(self, reference: str) -> None:
-        """Remove a model, whatever its status, and then its files. Its id and version are never used again."""
+    def delete_for_good(self, reference: str) -> str:
+        """Remove a model, whatever its status, and then its files; return its id, which is never used again."""
         with self._documents.transaction() as transaction:
             record = self._record(find(self._index, parse_reference(reference)).model_id)
             _check_has_no_alias(record)
             history.bury(transaction, record, "delete", datetime.now(UTC))
             self._audit.note(transaction, "delete_for_good", named(record))
         self._artifacts.remove(record.metadata.model_id)
+        return record.metadata.model_id
 
     def history(self, reference: str) -> ModelHistory:
         """Return what happened to a model, of one deleted for good too (by its id or `name:version`)."""

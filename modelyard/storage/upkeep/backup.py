@@ -33,12 +33,12 @@ from modelyard.storage.folder import Folder
 from modelyard.storage.protocols import ArtifactGone, Artifacts, Collections, Documents, LedgerEnd
 from modelyard.storage.upkeep import doctor
 
-FORMAT = 2
-"""Format 1 had no series."""
+FORMAT = 3
+"""Format 1 had no series, format 2 no files of series that were written without waiting for the disk."""
 _ABOUT = "modelyard-backup.json"
 _FILE = re.compile(
     r"artifacts/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/[a-z0-9_]+\.[a-z0-9]+"
-    r"|series/[a-z][a-z0-9_-]*/[0-9a-f-]+\.jsonl|db\.jsonl"
+    r"|series/[a-z][a-z0-9_-]*/[0-9a-f-]+(?:\.loose)?\.jsonl|db\.jsonl"
 )
 
 
@@ -123,7 +123,7 @@ def _write(path: Path, documents: Documents, folder: Folder, *, compress: bool) 
                     _add_model(archive, artifacts, model_id, collections[MODELS][model_id])
                 except (ArtifactGone, DataLoss) as error:
                     _leave_out(documents, collections, model_id, error)
-            _add_series(archive, folder, audit.end_in(collections))
+            _add_series(archive, folder, collections)
             _add(archive, "db.jsonl", _database_of(path, collections, seq))
         raw.flush()
         os.fsync(raw.fileno())
@@ -138,10 +138,13 @@ def _add_model(archive: tarfile.TarFile, artifacts: Artifacts, model_id: str, ra
         _add(archive, f"artifacts/{model_id}/{name}", content)
 
 
-def _add_series(archive: tarfile.TarFile, folder: Folder, audit_end: LedgerEnd | None) -> None:
-    """Add all series, the audit up to its end at the moment of the backup: what is done meanwhile is no part of it."""
-    series = folder.series()
+def _add_series(archive: tarfile.TarFile, folder: Folder, collections: Collections) -> None:
+    """Add the series of what is backed up, the audit up to its end then: what is done meanwhile is no part of it."""
+    series, audit_end = folder.series(), audit.end_in(collections)
+    forgotten = set(doctor.forgotten_streams(series, collections))
     for file in series.files():
+        if file.partition("/")[0] in forgotten:
+            continue
         try:
             content = series.content(file)
         except DataLoss as error:

@@ -24,6 +24,7 @@ from modelyard.storage.artifacts.model_files import (
     VALIDATION_FILE,
 )
 from modelyard.storage.collections.alias_index import ALIASES
+from modelyard.storage.collections.answers import stream_owner
 from modelyard.storage.collections.audit import link_in, verified
 from modelyard.storage.collections.drift import DRIFT
 from modelyard.storage.collections.models import (
@@ -37,11 +38,12 @@ from modelyard.storage.collections.models import (
 )
 from modelyard.storage.collections.signatures import Signatures
 from modelyard.storage.folder import Folder
-from modelyard.storage.protocols import ArtifactGone, Artifacts, Collections
+from modelyard.storage.protocols import ArtifactGone, Artifacts, Collections, Series
 from modelyard.storage.sealing import is_sealed
 from modelyard.storage.upkeep.salvage import salvage
 
 BURIED = "left of a model deleted for good"
+FORGOTTEN = "kept answers of a model deleted for good"
 LOST_COUNTS = "is damaged: what a process had counted in an hour is lost"
 UNFINISHED = "files that never became a model's"
 
@@ -130,7 +132,7 @@ def examine(root: Path, *, lock_timeout_s: float = 10.0, signing: SigningKeys | 
     findings += _aliases(documents, {finding.model_id for finding in findings if finding.kind in ("model", "document")})
     findings += _unnamed(artifacts, folders, documents)
     findings += _outbox(folder.outbox)
-    findings += _series(folder)
+    findings += _series(folder, documents)
     findings += [
         Finding("leftover", f"{DRIFT}/{name}.json", LOST_COUNTS, harmless=True) for name in folder.drift().damaged()
     ]
@@ -237,14 +239,26 @@ def _outbox(folder: Path) -> Iterator[Finding]:
             yield Finding("outbox", f"outbox/{path.name}", "is damaged: its checksum does not hold")
 
 
-def _series(folder: Folder) -> Iterator[Finding]:
-    """Find damaged files of series, each by its first damaged line."""
+def _series(folder: Folder, documents: Collections) -> Iterator[Finding]:
+    """Find damaged files of series, each by its first damaged line, and streams of models that are gone."""
     series = folder.series()
     for file in series.files():
         try:
             series.check(file)
+            if lost := series.lost_lines(file):
+                problem = f"{lost} of its lines are lost, as by a power cut; they do not count"
+                yield Finding("series", f"series/{file}", problem, harmless=True)
         except DataLoss as error:
             yield Finding("series", f"series/{file}", error.detail.partition(f"{file} ")[2])
+    for stream in forgotten_streams(series, documents):
+        yield Finding("leftover", f"series/{stream}", FORGOTTEN, harmless=True)
+
+
+def forgotten_streams(series: Series, documents: Collections) -> Iterator[str]:
+    """Yield the streams of kept answers and outcomes whose models were deleted for good."""
+    for stream in series.streams():
+        if stream_owner(stream) in documents.get(TOMBSTONES, {}):
+            yield stream
 
 
 def audit_finding(flaw: Flaw) -> Finding:

@@ -15,6 +15,7 @@ from typing import Literal
 
 from modelyard.access.signing import SigningKeys
 from modelyard.storage.collections import history
+from modelyard.storage.collections.answers import stream_owner
 from modelyard.storage.collections.drift import DRIFT
 from modelyard.storage.collections.models import MODELS, TOMBSTONES, ModelRecord, model_record, named
 from modelyard.storage.files import age_s, unavailable
@@ -40,6 +41,7 @@ def collect(
     root: Path,
     *,
     retention_days: float | None = None,
+    keep_answers_days: int | None = None,
     orphans: bool = False,
     dry_run: bool = False,
     lock_timeout_s: float = 10.0,
@@ -47,6 +49,7 @@ def collect(
 ) -> list[Garbage]:
     """Remove models soft-deleted `retention_days` ago or earlier (None: never) and files of no model; servers go on.
 
+    Answers kept for `keep_answers_days` (None: for ever) and their outcomes go, too, and those of models that are gone.
     With `orphans` also whole models that no line of the database names. With `dry_run` only say what would go; a
     read-only folder will do. The audit, signed by `signing`, says what went. Raises NoYard, DataLoss if the database is
     damaged or lost, Unavailable.
@@ -58,13 +61,10 @@ def collect(
         found: list[Garbage] = []
         if retention_days is not None:
             found += collector.deleted_before(datetime.now(UTC) - timedelta(days=retention_days))
-        return [
-            *found,
-            *collector.unnamed(orphans=orphans),
-            *collector.temporaries(),
-            *collector.empty_series(),
-            *collector.damaged_snapshots(),
-        ]
+        found += [*collector.unnamed(orphans=orphans), *collector.temporaries()]
+        if keep_answers_days is not None:
+            found += collector.answers_before(datetime.now(UTC) - timedelta(days=keep_answers_days))
+        return [*found, *collector.answers_of_nobody(), *collector.empty_series(), *collector.damaged_snapshots()]
     finally:
         documents.close()
 
@@ -115,6 +115,22 @@ class _Collector:
                 what = f"{file.parent.name}/{file.name}"
                 yield Garbage("leftover", what, "a record that was never finished", file.stat().st_size)
                 self._remove(partial(file.unlink, missing_ok=True))
+
+    def answers_before(self, limit: datetime) -> Iterator[Garbage]:
+        series = self._folder.series()
+        for stream in filter(stream_owner, series.streams()):
+            for file in series.files_before(stream, limit):
+                path = f"series/{file}"
+                yield Garbage("leftover", path, "kept for long enough", self._size(path))
+            self._remove(partial(series.drop, stream, limit))
+
+    def answers_of_nobody(self) -> Iterator[Garbage]:
+        series = self._folder.series()
+        documents = self._documents.snapshot()[0]
+        for stream in doctor.forgotten_streams(series, documents):
+            path = f"series/{stream}"
+            yield Garbage("leftover", path, doctor.FORGOTTEN, self._size(path))
+            self._remove(partial(series.remove, stream))
 
     def damaged_snapshots(self) -> Iterator[Garbage]:
         drift = self._folder.drift()

@@ -188,8 +188,8 @@ def test_what_is_no_backup_is_said_to_be_none(tmp_path: Path) -> None:
 
 
 def test_a_newer_backup_is_refused(store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backup, "FORMAT", 3)
+    monkeypatch.setattr(backup, "FORMAT", 4)
     backup.create(root_of(store), tmp_path / "yard.tar")
     monkeypatch.undo()
-    with pytest.raises(FailedPrecondition, match="has format 3; this release reads formats up to 2"):
+    with pytest.raises(FailedPrecondition, match="has format 4; this release reads formats up to 3"):
         backup.load(tmp_path / "yard.tar", tmp_path / "new")

@@ -1,0 +1,43 @@
+"""The methods of the service for kept answers and outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from modelyard.grpc_server import codec, messages
+from modelyard.grpc_server.gate import RpcCall
+from modelyard.grpc_server.pb import modelyard_pb2 as pb
+from modelyard.grpc_server.table_messages import opened
+from modelyard.ml_core.desk import Desk
+from modelyard.ml_core.yard import Yard
+from modelyard.schemas import KeepAnswersRequest, OutcomesRequest
+
+
+class OutcomeService:
+    """The part of `modelyard.v1.ModelService` that learns what really happened."""
+
+    _desk: Desk
+
+    async def set_keep_answers(self, call: RpcCall) -> pb.KeptName:
+        """Keep all predictions by a name, or no longer."""
+        message = call.message()
+        wanted = KeepAnswersRequest(keep=message.keep)
+        return messages.write(pb.KeptName, await self._desk.ask(Yard.set_keep_answers, message.name, wanted))
+
+    async def add_outcomes(self, call: RpcCall) -> pb.AddOutcomesResponse:
+        """Join what really happened to kept answers, in a thread."""
+        message = call.message()
+
+        @contextmanager
+        def read_request() -> Iterator[OutcomesRequest]:
+            with opened(message.X) as sent:
+                yield codec.read_outcomes(message, sent)
+
+        return messages.write(pb.AddOutcomesResponse, await self._desk.add_outcomes(read_request))
+
+    async def get_performance(self, call: RpcCall) -> pb.Performance:
+        """Say how good the answers of a model were."""
+        message = call.message()
+        query = codec.read_performance_query(message)
+        return messages.write(pb.Performance, await self._desk.ask(Yard.get_performance, message.model_id, query))
