@@ -24,6 +24,7 @@ _NAMES_A_KEY = re.compile("MODELYARD_(.*_)?KEY(_.*)?")
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+Days = Annotated[int, Field(ge=0, le=36_500)]
 
 
 def is_loopback(host: str) -> bool:
@@ -140,12 +141,8 @@ class Settings(BaseSettings):
         description="a file outside the folder with one key a line; models are signed by the first, and none is loaded "
         "that none of them has signed",
     )
-    audit_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
-        365, description="how long the audit keeps what was done, in days; 0: for ever"
-    )
-    keep_answers_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
-        365, description="how long answers are kept for outcomes to be joined to, in days; 0: none are"
-    )
+    audit_days: Days = Field(365, description="how long the audit keeps what was done, in days; 0: for ever")
+    keep_answers_days: Days = Field(365, description="how long answers are kept for outcomes, in days; 0: none are")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="proxies whose `X-Forwarded-For` says where a call comes from: addresses or networks, "

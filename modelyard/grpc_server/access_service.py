@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from modelyard.grpc_server import codec, messages
 from modelyard.grpc_server.gate import RpcCall
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.ml_core.desk import Desk
 from modelyard.ml_core.yard import Yard
-from modelyard.schemas import DefaultAlias, KeyRequest, parse
+from modelyard.schemas import AliasRequest, DefaultAlias, KeyRequest, parse
+
+
+def _alias_request(message: pb.SetAliasRequest) -> AliasRequest:
+    """Return where an alias is to point; version 0 is expected of one that is not there yet."""
+    fields: dict[str, Any] = {"version": message.version}
+    if message.HasField("expected"):
+        fields["expected"] = message.expected or None
+    return parse(AliasRequest, fields)
 
 
 class AccessService:
@@ -18,7 +28,7 @@ class AccessService:
     async def set_alias(self, call: RpcCall) -> pb.MovedAlias:
         """Point an alias at a version."""
         message = call.message()
-        wanted = codec.read_alias_request(message)
+        wanted = _alias_request(message)
         return messages.write(pb.MovedAlias, await self._desk.ask(Yard.set_alias, message.name, message.alias, wanted))
 
     async def delete_alias(self, call: RpcCall) -> pb.DeleteAliasResponse:

@@ -18,7 +18,6 @@ from modelyard.grpc_server.table_messages import Sent, read_table
 from modelyard.grpc_server.values import NoValue, read_value, write_values
 from modelyard.models_registry import hyperparams
 from modelyard.schemas import (
-    AliasRequest,
     AuditQuery,
     CheckRequest,
     Decision,
@@ -31,8 +30,6 @@ from modelyard.schemas import (
     ModelClassInfo,
     ModelMetadata,
     ModelQuery,
-    OutcomesRequest,
-    PerformanceQuery,
     Predictions,
     PredictRequest,
     ResolvedDecision,
@@ -47,14 +44,6 @@ from modelyard.schemas import (
 GetModel = Callable[[str], ModelMetadata]
 TrainingT = TypeVar("TrainingT", TrainRequest, RetrainRequest)
 ServingT = TypeVar("ServingT", bound=ServingRequest)
-
-
-def read_alias_request(message: pb.SetAliasRequest) -> AliasRequest:
-    """Return where an alias is to point; version 0 is expected of one that is not there yet."""
-    fields: dict[str, Any] = {"version": message.version}
-    if message.HasField("expected"):
-        fields["expected"] = message.expected or None
-    return parse(AliasRequest, fields)
 
 
 def read_train(message: pb.TrainRequest, sent: Sent, y: Iterable[pb.Value]) -> TrainRequest:
@@ -116,17 +105,7 @@ def read_evaluate(message: pb.EvaluateRequest, sent: Sent, y: Iterable[pb.Value]
         label=message.label,
         feature_names=list(sent.feature_names or message.feature_names),
     )
-    return parse(EvaluateRequest, fields | _reading(message))
-
-
-def read_outcomes(message: pb.AddOutcomesRequest, sent: Sent) -> OutcomesRequest:
-    """Read outcomes as a table that was read before. Raises InvalidRequest."""
-    return parse(OutcomesRequest, {"model_id": message.model_id, "X": sent.X, **_reading(message)})
-
-
-def read_performance_query(message: pb.GetPerformanceRequest) -> PerformanceQuery:
-    """Read of how many weeks the performance is asked. Raises InvalidRequest."""
-    return parse(PerformanceQuery, {"weeks": message.weeks} if message.HasField("weeks") else {})
+    return parse(EvaluateRequest, fields | reading(message))
 
 
 def read_update(message: pb.UpdateModelRequest) -> UpdateRequest:
@@ -305,10 +284,10 @@ def _table_fields(
     for name in ("missing_markers", "exclude"):
         if message.HasField(name):
             fields[name] = list(getattr(message, name).values)
-    return fields | _reading(message)
+    return fields | reading(message)
 
 
-def _reading(
+def reading(
     message: pb.TrainRequest | pb.RetrainRequest | pb.EvaluateRequest | pb.CheckTableRequest | pb.AddOutcomesRequest,
 ) -> dict[str, Any]:
     """Return what was said of how the table is read."""

@@ -11,7 +11,7 @@ from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.table_messages import opened
 from modelyard.ml_core.desk import Desk
 from modelyard.ml_core.yard import Yard
-from modelyard.schemas import KeepAnswersRequest, OutcomesRequest
+from modelyard.schemas import KeepAnswersRequest, OutcomesRequest, PerformanceQuery, parse
 
 
 class OutcomeService:
@@ -32,12 +32,13 @@ class OutcomeService:
         @contextmanager
         def read_request() -> Iterator[OutcomesRequest]:
             with opened(message.X) as sent:
-                yield codec.read_outcomes(message, sent)
+                fields = {"model_id": message.model_id, "X": sent.X, **codec.reading(message)}
+                yield parse(OutcomesRequest, fields)
 
         return messages.write(pb.AddOutcomesResponse, await self._desk.add_outcomes(read_request))
 
     async def get_performance(self, call: RpcCall) -> pb.Performance:
         """Say how good the answers of a model were."""
         message = call.message()
-        query = codec.read_performance_query(message)
+        query = parse(PerformanceQuery, {"weeks": message.weeks} if message.HasField("weeks") else {})
         return messages.write(pb.Performance, await self._desk.ask(Yard.get_performance, message.model_id, query))

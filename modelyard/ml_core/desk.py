@@ -24,12 +24,8 @@ from modelyard.ml_core import following
 from modelyard.ml_core.answering import Answer, Answering, Opened, written
 from modelyard.ml_core.sentences import model_of
 from modelyard.ml_core.serving.keeping import Part
-from modelyard.ml_core.serving.loaded import (
-    LoadedModel,
-    collect_garbage_less_often,
-    keep_freed_memory,
-    switch_threads_sooner,
-)
+from modelyard.ml_core.serving.loaded import LoadedModel
+from modelyard.ml_core.serving.process import collect_garbage_less_often, keep_freed_memory, switch_threads_sooner
 from modelyard.ml_core.serving.turns import LookUp, Turns, looked_up_by
 from modelyard.ml_core.serving.warming import FIRST_CALLERS_S
 from modelyard.ml_core.workers import Workers, begin

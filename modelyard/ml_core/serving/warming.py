@@ -15,7 +15,8 @@ from collections.abc import Callable
 from modelyard import models_registry
 from modelyard.errors import ModelyardError
 from modelyard.jobs import Jobs
-from modelyard.ml_core.serving.loaded import LoadedModels, collect_garbage_less_often
+from modelyard.ml_core.serving.loaded import LoadedModels
+from modelyard.ml_core.serving.process import collect_garbage_less_often
 from modelyard.schemas import ModelMetadata, ModelQuery
 from modelyard.storage import AliasCollection, ModelStore
 
