@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -61,13 +62,19 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("counted") / "yard"
+def unserved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that no server keeps counts in: those come seconds after the answer."""
+    folder = tmp_path_factory.mktemp("unserved") / "yard"
     with doors.core(folder) as yard:
         for name, key in MODELS.items():
             evaluation = Evaluation(method="none")
             yard.train(TrainRequest(model_class_key=key, X=ROWS[:80], y=Y[:80], name=name, evaluation=evaluation))
     return folder
+
+
+@pytest.fixture(scope="module")
+def folder(unserved: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(unserved, tmp_path_factory.mktemp("counted") / "yard"))
 
 
 REST: dict[str, dict[str, Any]] = {"express": {}, "framework": {"rest_express": False}}
@@ -287,26 +294,26 @@ def drift_rows(folder: Path, model: str) -> int:
         return yard.get_drift(model).rows
 
 
-def test_what_is_predicted_on_a_folder_is_counted_at_its_close(folder: Path, tmp_path: Path) -> None:
+def test_what_is_predicted_on_a_folder_is_counted_at_its_close(unserved: Path, tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     file.write_bytes(written("write_csv", 120))
     for name in MODELS:
-        before = drift_rows(folder, name)
-        with connect(str(folder)) as yard:
+        before = drift_rows(unserved, name)
+        with connect(str(unserved)) as yard:
             yard.predict(PredictRequest(model_id=name, X=ROWS[:3]))
             with pytest.raises(ModelyardError):
                 yard.predict(PredictRequest(model_id=name, X=[{"age": "old"}]))
-        assert drift_rows(folder, name) == before + 3
-        told = run("predict", name, file, "--storage", folder, "--json")
+        assert drift_rows(unserved, name) == before + 3
+        told = run("predict", name, file, "--storage", unserved, "--json")
         assert told.exit_code == 0, told.stderr
-        found = run("drift", name, "--storage", folder, "--json")
+        found = run("drift", name, "--storage", unserved, "--json")
         assert json.loads(found.stdout)["rows"] == before + 123
 
 
-def test_nothing_is_kept_if_monitoring_is_off(folder: Path) -> None:
-    before = drift_rows(folder, "linear")
+def test_nothing_is_kept_if_monitoring_is_off(unserved: Path) -> None:
+    before = drift_rows(unserved, "linear")
     with ExitStack() as opened:
-        yard = opened.enter_context(build(Settings(storage_dir=folder, monitoring=False)))
+        yard = opened.enter_context(build(Settings(storage_dir=unserved, monitoring=False)))
         yard.predict(PredictRequest(model_id="linear", X=ROWS[:3]))
         assert [one.rows for one in yard.watching.totals()] == [3]
-    assert drift_rows(folder, "linear") == before
+    assert drift_rows(unserved, "linear") == before
