@@ -17,7 +17,9 @@ from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.table_messages import Sent, read_table
 from modelyard.grpc_server.values import NoValue, read_value, write_values
 from modelyard.models_registry import hyperparams
+from modelyard.models_registry.base import ModelClass
 from modelyard.schemas import (
+    AUTO,
     AuditQuery,
     CheckRequest,
     Decision,
@@ -34,11 +36,13 @@ from modelyard.schemas import (
     PredictRequest,
     ResolvedDecision,
     RetrainRequest,
+    SearchRequest,
     ServingRequest,
     TableRequest,
     TrainRequest,
     UpdateRequest,
     parse,
+    plain_key,
 )
 
 GetModel = Callable[[str], ModelMetadata]
@@ -52,19 +56,40 @@ def read_train(message: pb.TrainRequest, sent: Sent, y: Iterable[pb.Value]) -> T
     fields |= _given(
         model_class_key=message.model_class_key, name=message.name, tags=list(message.tags), task=message.task
     )
+    fields |= _given(hyperparams=dict(sorted(message.hyperparams.items())))
     request = parse(TrainRequest, fields)
-    return _with_typed_hyperparams(request, request.model_class_key)
+    if plain_key(request.model_class_key) == AUTO:  # it has no hyperparams, which the core says of any
+        return request
+    return _with_typed_hyperparams(request, models_registry.model_class(request.model_class_key))
+
+
+def read_search(message: pb.SearchRequest, sent: Sent, y: Iterable[pb.Value]) -> SearchRequest:
+    """Read a request to search on a table that was read before. Raises InvalidRequest, InvalidTable."""
+    fields = _training_fields(message, sent, y) | _given(
+        name=message.name,
+        tags=list(message.tags),
+        task=message.task,
+        model_classes=list(message.model_classes),
+        metric=message.metric,
+    )
+    for name in ("trials", "max_seconds", "seed"):
+        if message.HasField(name):
+            fields[name] = getattr(message, name)
+    return parse(SearchRequest, fields)
 
 
 def read_retrain(message: pb.RetrainRequest, sent: Sent, y: Iterable[pb.Value], get_model: GetModel) -> RetrainRequest:
     """Read a request to retrain; hyperparams mean what the parent's model class says. Raises ModelNotFound, too."""
-    fields = _training_fields(message, sent, y) | _given(model_id=message.model_id)
+    fields = _training_fields(message, sent, y) | _given(
+        model_id=message.model_id, hyperparams=dict(sorted(message.hyperparams.items()))
+    )
     if message.HasField("tags"):
         fields["tags"] = list(message.tags.values)
     request = parse(RetrainRequest, fields)
     if not request.hyperparams:
         return request
-    return _with_typed_hyperparams(request, get_model(request.model_id).model_class_key)
+    parent = get_model(request.model_id)
+    return _with_typed_hyperparams(request, models_registry.class_of_model(parent.model_class_key, parent.hyperparams))
 
 
 def read_check(message: pb.CheckTableRequest, sent: Sent, y: Iterable[pb.Value]) -> CheckRequest:
@@ -239,9 +264,10 @@ def _intervals(rows: Iterable[tuple[float, float]]) -> Iterable[bytes]:
     return (head + pack(low, between, high) for low, high in rows)
 
 
-def _training_fields(message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y: Iterable[pb.Value]) -> dict[str, Any]:
+def _training_fields(
+    message: pb.TrainRequest | pb.SearchRequest | pb.RetrainRequest, sent: Sent, y: Iterable[pb.Value]
+) -> dict[str, Any]:
     fields = _table_fields(message, sent, y) | _given(
-        hyperparams=dict(sorted(message.hyperparams.items())),
         monotone=dict(sorted(message.monotone.items())),
         calibrate=message.calibrate,
         description=message.description,
@@ -270,7 +296,9 @@ def _promote(message: pb.Promote) -> dict[str, Any]:
 
 
 def _table_fields(
-    message: pb.TrainRequest | pb.RetrainRequest | pb.CheckTableRequest, sent: Sent, y: Iterable[pb.Value]
+    message: pb.TrainRequest | pb.SearchRequest | pb.RetrainRequest | pb.CheckTableRequest,
+    sent: Sent,
+    y: Iterable[pb.Value],
 ) -> dict[str, Any]:
     fields: dict[str, Any] = {"X": sent.X} | _given(
         y=_read_labels(y),
@@ -288,7 +316,12 @@ def _table_fields(
 
 
 def reading(
-    message: pb.TrainRequest | pb.RetrainRequest | pb.EvaluateRequest | pb.CheckTableRequest | pb.AddOutcomesRequest,
+    message: pb.TrainRequest
+    | pb.SearchRequest
+    | pb.RetrainRequest
+    | pb.EvaluateRequest
+    | pb.CheckTableRequest
+    | pb.AddOutcomesRequest,
 ) -> dict[str, Any]:
     """Return what was said of how the table is read."""
     said = (name for name in TableRequest.model_fields if message.HasField(name))  # type: ignore[arg-type]
@@ -311,6 +344,6 @@ def _given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _with_typed_hyperparams(request: TrainingT, model_class_key: str) -> TrainingT:
-    declared = models_registry.model_class(model_class_key).hyperparams
-    return request.model_copy(update={"hyperparams": hyperparams.from_text(declared, request.hyperparams)})
+def _with_typed_hyperparams(request: TrainingT, model_class: ModelClass) -> TrainingT:
+    typed = hyperparams.from_text(model_class.hyperparams, request.hyperparams)
+    return request.model_copy(update={"hyperparams": typed})

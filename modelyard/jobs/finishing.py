@@ -10,7 +10,7 @@ from modelyard.errors import FailedPrecondition, InvalidArgument, JobNotFound, M
 from modelyard.jobs.lifecycle import Lifecycle, interrupted
 from modelyard.jobs.runner import RunEnd
 from modelyard.jobs.spool import Finished, Spool
-from modelyard.schemas import Job
+from modelyard.schemas import Job, JobProgress
 from modelyard.storage import JobEntry, ModelStore, Proposal
 
 log = logging.getLogger("modelyard.jobs")
@@ -36,9 +36,11 @@ class Finisher:
         if self._on_end is not None:
             self._on_end(made)
 
-    def publish(self, job_id: str, spool: Spool, made: Finished) -> str | None:
-        """Store what a run has made; return the model's id, the job's if that failed, None if the job had ended."""
-        progress = spool.progress()
+    def publish(self, job_id: str, spool: Spool, made: Finished, progress: JobProgress) -> str | None:
+        """Store what a run has made; return the model's id, the job's if that failed, None if the job had ended.
+
+        `progress` is the job's.
+        """
         ended: list[Job] = []
         proposal = None if self._gate is None else self._gate(spool.path, made)
         described = made.description
@@ -61,18 +63,18 @@ class Finisher:
         except FailedPrecondition:
             return None  # cancelled meanwhile
         except ModelyardError as error:
-            return self.end_without_model(job_id, spool, RunEnd(error))
+            return self.end_without_model(job_id, spool, RunEnd(error), progress)
         if said := spool.log_tail():
             log.info("job %s said:\n%s", job_id, said)
         log.info("job %s has made model %s", job_id, record.metadata.model_id)
         self._lifecycle.on_end(ended[-1])
         return record.metadata.model_id
 
-    def end_without_model(self, job_id: str, spool: Spool, how: RunEnd) -> str | None:
+    def end_without_model(self, job_id: str, spool: Spool, how: RunEnd, progress: JobProgress) -> str | None:
         """Record why a job has no model. Returns its id, None if it had ended."""
         error = how.error
         try:
-            self._lifecycle.end(job_id, how.status, error, progress=spool.progress())
+            self._lifecycle.end(job_id, how.status, error, progress=progress)
         except (FailedPrecondition, JobNotFound):
             return None  # cancelled meanwhile
         said = spool.log_tail()
@@ -82,7 +84,14 @@ class Finisher:
         return job_id
 
     def interrupt(self, entry: JobEntry, spool: Spool) -> None:
-        """End a running job whose owner is gone, unless another process was quicker, and remove its spool."""
+        """End a running job whose owner is gone, unless another process was quicker, and remove its spool.
+
+        A search is put back into the queue instead.
+        """
+        if entry.kind == "search":
+            if self._lifecycle.requeue(entry.job_id, entry.owner):
+                log.warning("job %s goes on in another process: its server is gone", entry.job_id)
+            return
         try:
             self._lifecycle.end(
                 entry.job_id,

@@ -44,6 +44,7 @@ from modelyard.schemas import (
     Predictions,
     PredictRequest,
     RetrainRequest,
+    SearchRequest,
     TableCheck,
     TableEvaluation,
     TrainRequest,
@@ -153,7 +154,7 @@ class Desk:
         calls.name_verb("predict")
         request = read()
         model = self._yard.loaded.get_loaded(request.model_id, request.decision)
-        if model is None or model.gains_by_batching:
+        if model is None or model.model_class.gains_by_batching:
             return None
         return write(self._yard.predict_by(model, request))
 
@@ -205,6 +206,13 @@ class Desk:
         """
         calls.name_verb("train" if wait else "submit_training")
         return await self._ordered(await begin(_submit, self._yard.submit_training, read, idempotency_key), wait)
+
+    async def search(
+        self, read: Opened[SearchRequest], idempotency_key: str | None, *, wait: bool
+    ) -> ModelMetadata | Job:
+        """Find the best model, as `train` trains one."""
+        calls.name_verb("search" if wait else "submit_search")
+        return await self._ordered(await begin(_submit, self._yard.submit_search, read, idempotency_key), wait)
 
     async def retrain(
         self, read: Opened[RetrainRequest], idempotency_key: str | None, *, wait: bool

@@ -1,6 +1,6 @@
 """What a run does: it trains in a process of its own. Its order goes there as files, its model comes back as files.
 
-`run` is what `jobs` calls in the process; this module is named there by `TARGET`.
+`searching.steps` calls `run` in the process, unless the run is one of a search.
 """
 
 from __future__ import annotations
@@ -28,7 +28,16 @@ from modelyard.ml_core.training.plan import Trained, TrainingPlan
 from modelyard.ml_core.training.trainings import run_training
 from modelyard.ml_core.validation_predictions import ValidationPredictions
 from modelyard.monitoring.watch import Reference
-from modelyard.schemas import Decision, Evaluation, ModelDescription, ModelWarning, Promote, Reading, TrainRequest
+from modelyard.schemas import (
+    Decision,
+    Evaluation,
+    ModelDescription,
+    ModelWarning,
+    Promote,
+    Reading,
+    SearchSummary,
+    TrainRequest,
+)
 from modelyard.storage import (
     CALIBRATION_FILE,
     DRIFT_FILE,
@@ -41,8 +50,6 @@ from modelyard.storage.artifacts.estimators import pickled
 from modelyard.storage.files import sync_files
 from modelyard.tables import contract_from_json, contract_to_json
 from modelyard.tables.contract import Contract, TrainingTable, features_fingerprint
-
-TARGET = f"{__name__}:run"
 
 PRELOAD = ("joblib", "polars", f"{__name__}:warm_up()")
 """What every run needs, imported once for all; then a call."""
@@ -149,7 +156,7 @@ def read_order(folder: Path) -> TrainingOrder:
         column_roles=said.get("column_roles", {}),  # an order may have waited for its run since the release before
         roles=pl.read_ipc(folder / _ROLES) if (folder / _ROLES).exists() else pl.DataFrame(),
     )
-    model_class = models_registry.model_class(said["model_class_key"])
+    model_class = models_registry.class_of_model(said["model_class_key"], said["hyperparams"])
     plan = TrainingPlan(
         model_class=model_class,
         hyperparams=check_hyperparams(model_class, said["hyperparams"]),
@@ -181,7 +188,11 @@ def run(folder: Path, report: ProgressReporter) -> Finished:
     Raises what `run_training` raises.
     """
     order = read_order(folder)
-    trained = run_training(order.plan, lambda now: report(now.step, now.total, now.metric))
+    return finish(folder, order, run_training(order.plan, lambda now: report(now.step, now.total, now.metric)))
+
+
+def finish(folder: Path, order: TrainingOrder, trained: Trained, search: SearchSummary | None = None) -> Finished:
+    """Leave the files of a model in a run's folder `result`; `search` is the one that found what to train."""
     table, kept = order.plan.table, trained.validation
     contract = table.contract
     decision, doubts = first_decision(order.decision, contract.classes, kept)
@@ -198,7 +209,7 @@ def run(folder: Path, report: ProgressReporter) -> Finished:
             **({} if trained.calibration is None else {CALIBRATION_FILE: trained.calibration.to_bytes()}),
         },
     )
-    return Finished(order.name, describe(order, trained), files, decision)
+    return Finished(order.name, describe(order, trained).model_copy(update={"search": search}), files, decision)
 
 
 def _answers(kept: ValidationPredictions | None, contract: Contract) -> Scores | None:
