@@ -25,7 +25,8 @@ from modelyard.ml_core.tasks.base import Scores
 from modelyard.ml_core.training import runs
 from modelyard.ml_core.training.orders import check_hyperparams
 from modelyard.ml_core.training.trainings import run_training
-from modelyard.models_registry.ensemble.ensemble import ENSEMBLE, hyperparams_of
+from modelyard.models_registry.base import ModelClass
+from modelyard.models_registry.ensemble.ensemble import Ensemble
 from modelyard.schemas import SearchSummary, is_loss
 
 TARGET = f"{__name__}:run"
@@ -67,9 +68,7 @@ def _finish(folder: Path, report: ProgressReporter) -> Finished:
     by_class = _best_of_each_class(told, lower=is_loss(settings.metric))
     best = smallest_best({key: scores[one["number"]] for key, one in by_class.items()}, folds)
 
-    key, hyperparams = _chosen(best, by_class)
-    model_class = models_registry.class_of_model(key, hyperparams)
-    order = at_work(order, model_class, check_hyperparams(model_class, hyperparams))
+    order = at_work(order, *_chosen(best, {key: one["hyperparams"] for key, one in by_class.items()}))
     trained = run_training(order.plan, lambda now: report(now.step, now.total, now.metric))
     members = {by_class[one]["number"]: weight for one, weight in best.weights.items()}
     entries = Board(folds, scores, best, members).entries(told)
@@ -90,10 +89,10 @@ def _best_of_each_class(told: Sequence[Mapping[str, Any]], *, lower: bool) -> di
     return {one["model_class_key"]: one for one in reversed(complete)}
 
 
-def _chosen(best: Weighed, by_class: Mapping[str, Mapping[str, Any]]) -> tuple[str, dict[str, Any]]:
+def _chosen(best: Weighed, hyperparams: Mapping[str, Mapping[str, Any]]) -> tuple[ModelClass, dict[str, Any]]:
     """Return the model class and the hyperparams of the model: those of one trial, or of an ensemble of several."""
-    if len(best.weights) == 1:
-        (key,) = best.weights
-        return key, dict(by_class[key]["hyperparams"])
-    members = {key: (weight, by_class[key]["hyperparams"]) for key, weight in best.weights.items()}
-    return ENSEMBLE, hyperparams_of(members)
+    classes = [models_registry.model_class(key) for key in best.weights]
+    if len(classes) == 1:
+        return classes[0], check_hyperparams(classes[0], dict(hyperparams[classes[0].key]))
+    ensemble = Ensemble(classes)
+    return ensemble, check_hyperparams(ensemble, ensemble.flat(best.weights, hyperparams))

@@ -45,6 +45,11 @@ class Ensemble(ModelClass):
         self.takes_monotone = all(member.takes_monotone for member in members)
         self.gains_by_batching = any(member.gains_by_batching for member in members)
 
+    def flat(self, weights: Mapping[str, float], own: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """Return the hyperparams of this ensemble by the weight and the hyperparams of each member."""
+        flat = {f"{key}.{name}": value for key, one in own.items() for name, value in one.items()} | dict(weights)
+        return {one.name: flat.get(one.name, one.default) for one in self.hyperparams}
+
     def rules(self, hyperparams: Mapping[str, Any], n_classes: int | None) -> list[FieldError]:
         """Return the members' own errors, under the names that the hyperparams have here."""
         return [
@@ -106,15 +111,6 @@ class Ensemble(ModelClass):
 def members_of(hyperparams: Iterable[str]) -> list[str]:
     """Return the keys of the model classes that hyperparams of an ensemble name, in their order."""
     return list(dict.fromkeys(name.partition(".")[0] for name in hyperparams))
-
-
-def hyperparams_of(members: Mapping[str, tuple[float, Mapping[str, Any]]]) -> dict[str, Any]:
-    """Return the hyperparams of an ensemble of members: by the key of each class its weight and its hyperparams."""
-    flat: dict[str, Any] = {}
-    for key, (weight, own) in members.items():
-        flat[key] = weight
-        flat |= {f"{key}.{name}": value for name, value in own.items()}
-    return flat
 
 
 def _declared(member: ModelClass) -> list[Hyperparam]:
