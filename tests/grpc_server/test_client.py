@@ -23,7 +23,7 @@ from modelyard.errors import (
 )
 from modelyard.grpc_server.client import GrpcClient
 from modelyard.ml_core.yard import Yard
-from modelyard.schemas import Evaluation, ModelQuery, PredictRequest, RetrainRequest, TrainRequest
+from modelyard.schemas import Evaluation, ModelQuery, PredictRequest, RetrainRequest, SearchRequest, TrainRequest
 from modelyard.verbs import Verbs
 from tests import doors
 from tests.dated_targets import dated_targets
