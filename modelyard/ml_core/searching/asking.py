@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from modelyard import models_registry
-from modelyard.ml_core.searching.orders import SearchSettings
+from modelyard.errors import FailedPrecondition
+from modelyard.ml_core.searching.settings import SearchSettings
 from modelyard.models_registry import hyperparams as declared
 from modelyard.models_registry.ranges import Range
 from modelyard.schemas import is_loss
@@ -45,6 +47,15 @@ def ask(settings: SearchSettings, told: Told, number: int) -> tuple[str, dict[st
     key = trial.suggest_categorical(_CLASS, searched)
     chosen = {one.name: _suggest(trial, key, one) for one in models_registry.model_class(key).search_space}
     return key, _in_full(key, chosen)
+
+
+def check_sampler() -> None:
+    """Raise FailedPrecondition if Optuna is not installed."""
+    if find_spec("optuna") is None:
+        raise FailedPrecondition(
+            "a search beyond the defaults of its model classes needs Optuna, which is not installed here: install "
+            "modelyard[search], or ask for as many trials as there are model classes"
+        )
 
 
 def tries_enough(settings: SearchSettings) -> int:

@@ -12,6 +12,8 @@ import orjson
 
 from modelyard import models_registry
 from modelyard.errors import FieldError, InvalidRequest
+from modelyard.ml_core.searching.asking import check_sampler
+from modelyard.ml_core.searching.settings import SearchSettings
 from modelyard.ml_core.tasks import TASKS
 from modelyard.ml_core.training.checking import read_by_task
 from modelyard.ml_core.training.orders import TrainingOrder, order_training
@@ -20,38 +22,10 @@ from modelyard.ml_core.training.reading import reading_options
 from modelyard.ml_core.training.runs import write_order
 from modelyard.models_registry.base import ModelClass
 from modelyard.schemas import AUTO, SearchRequest, TrainRequest
-from modelyard.storage.files import sync_files
 from modelyard.tables import advice
 
-_FILE = "search.json"
 _OWN = {"model_classes", "trials", "max_seconds", "metric", "seed"}
 """The fields of a request to search that no request to train has."""
-
-
-@dataclass(frozen=True, slots=True)
-class SearchSettings:
-    """What a search tries, at most how often and for how many seconds, by which metric, and its seed.
-
-    `model_classes` are keys, of one task.
-    """
-
-    model_classes: tuple[str, ...]
-    trials: int
-    max_seconds: float
-    metric: str
-    seed: int
-
-    def write(self, folder: Path) -> None:
-        """Write them into a search's folder, down to the disk. Raises OSError."""
-        said = {name: getattr(self, name) for name in self.__slots__}
-        (folder / _FILE).write_bytes(orjson.dumps(said))
-        sync_files(folder, [_FILE])
-
-    @classmethod
-    def read(cls, folder: Path) -> SearchSettings:
-        """Read what `write` wrote."""
-        said = orjson.loads((folder / _FILE).read_bytes())
-        return cls(**{**said, "model_classes": tuple(said["model_classes"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +50,7 @@ def order_search(request: SearchRequest, missing_markers: tuple[str, ...], max_f
     """Work out a request to search. Raises what `order_training` and `check_plan` raise.
 
     InvalidRequest is raised, too, for model classes of several tasks, a metric that the task has not, and the
-    evaluation `cv`, which would take a search for each of its folds.
+    evaluation `cv`, which would take a search for each of its folds; FailedPrecondition if Optuna is not installed.
     """
     _check_evaluation(request)
     task, named = _task_of(request, missing_markers, max_file_bytes)
@@ -87,6 +61,8 @@ def order_search(request: SearchRequest, missing_markers: tuple[str, ...], max_f
     orders = [_order(request, one, missing_markers, max_file_bytes) for one in (named or candidates[:1])]
     for order in orders:
         check_plan(order.plan)
+    if request.trials > len(candidates):
+        check_sampler()
     settings = SearchSettings(
         tuple(dict.fromkeys(one.key for one in candidates)), request.trials, request.max_seconds, metric, request.seed
     )

@@ -11,10 +11,13 @@ import orjson
 
 from modelyard.jobs import Step
 from modelyard.ml_core.searching.asking import ask, tries_enough
-from modelyard.ml_core.searching.orders import SearchSettings
+from modelyard.ml_core.searching.settings import SearchSettings
 from modelyard.schemas import JobError, JobProgress, is_loss
 
 LAST = "last"
+_OF_TRIALS = 0.9
+"""The share of the progress that trials have; the rest is the last run's."""
+
 TRIAL_FILE, LAST_FILE = "trial.json", "last.json"
 
 
@@ -55,8 +58,9 @@ class SearchPlanner:
         complete = [one for one in told if one["status"] == "complete"]
         pick = min if is_loss(settings.metric) else max
         best = pick(complete, key=lambda one: one["metric"]) if complete else None
+        spent = told[-1]["at_s"] / settings.max_seconds if told else 0.0
         return JobProgress(
-            fraction=len(told) / (total + 1),
+            fraction=_OF_TRIALS * max(len(told) / total, min(spent, 1.0)),
             step=len(told),
             total=total,
             metric=None if best is None else best["metric"],

@@ -17,8 +17,9 @@ from modelyard import models_registry
 from modelyard.jobs import Finished, ProgressReporter, StepTold
 from modelyard.ml_core.searching.folds import Folds
 from modelyard.ml_core.searching.leaderboard import Board
-from modelyard.ml_core.searching.orders import SearchSettings, at_work
+from modelyard.ml_core.searching.orders import at_work
 from modelyard.ml_core.searching.planning import LAST_FILE, TRIAL_FILE
+from modelyard.ml_core.searching.settings import SearchSettings
 from modelyard.ml_core.searching.trials import run_trial
 from modelyard.ml_core.searching.weighing import Weighed, smallest_best
 from modelyard.ml_core.tasks.base import Scores

@@ -8,7 +8,7 @@ import pytest
 
 from modelyard import models_registry
 from modelyard.ml_core.searching.asking import ask, tries_enough
-from modelyard.ml_core.searching.orders import SearchSettings
+from modelyard.ml_core.searching.settings import SearchSettings
 from modelyard.models_registry import hyperparams
 from modelyard.models_registry.base import ModelClass
 

@@ -76,3 +76,10 @@ def test_monotone_columns_are_for_the_classes_that_take_them() -> None:
     monotone = order_search(search(monotone={"age": 1}), (), 0)
     assert monotone.settings.model_classes == ("catboost_classifier", "lightgbm_classifier")
     assert monotone.order.plan.monotone == {"age": 1}
+
+
+def test_without_optuna_the_defaults_alone_can_be_tried(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelyard.ml_core.searching.asking.find_spec", lambda _: None)
+    assert order_search(search(trials=3), (), 0).settings.trials == 3
+    with pytest.raises(errors.FailedPrecondition, match=r"install modelyard\[search\]"):
+        yard.submit_search(search(trials=4))
