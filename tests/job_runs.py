@@ -213,14 +213,14 @@ class Planned:
         return None if running else _step(folder, LAST, last)
 
     def failed(self, step: Step, error: JobError) -> Mapping[str, Any]:
-        return {"name": step.name, "error": error.type}
+        return {**step.facts, "error": error.type}
 
     def progress(self, folder: Path, told: Sequence[Mapping[str, Any]]) -> JobProgress:
         return JobProgress(step=len(told), total=9)
 
 
 def _step(folder: Path, name: str, what: str) -> Step:
-    step = Step(name, folder / STEPS / name, is_last=name == LAST)
+    step = Step(name, folder / STEPS / name, {"name": name}, is_last=name == LAST)
     step.folder.mkdir(parents=True, exist_ok=True)
     _write(step.folder / "order", what)
     return step

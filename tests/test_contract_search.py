@@ -10,7 +10,15 @@ import polars as pl
 import pytest
 
 from modelyard import errors
-from modelyard.schemas import ExplainRequest, PredictRequest, RetrainRequest, SearchRequest, TrainRequest, parse
+from modelyard.schemas import (
+    AuditQuery,
+    ExplainRequest,
+    PredictRequest,
+    RetrainRequest,
+    SearchRequest,
+    TrainRequest,
+    parse,
+)
 from modelyard.verbs import Verbs
 from tests.test_contract import LABELS, RECORDS, name, order, yard
 
@@ -49,6 +57,8 @@ def test_a_search_makes_a_model_with_its_leaderboard(yard: Verbs, name: str) -> 
     assert chosen.high is not None
     assert chosen.low <= chosen.metric <= chosen.high
     assert len(yard.predict(PredictRequest(model_id=name, X=RECORDS)).predictions) == len(RECORDS)
+    noted = [entry for entry in yard.list_audit(AuditQuery(verb="search")).entries if entry.what["name"] == name]
+    assert [entry.what["model_class"] for entry in noted] == ["auto"]
 
 
 def test_an_ensemble_is_served_explained_and_retrained_like_any_model(yard: Verbs, name: str) -> None:
@@ -114,7 +124,11 @@ def test_an_idempotency_key_searches_once(yard: Verbs, name: str) -> None:
     ("fields", "kind", "words"),
     [
         ({"evaluation": {"method": "cv"}}, errors.InvalidRequest, "'cv', which would take a search"),
-        ({"metric": "rmse"}, errors.InvalidRequest, "metric must be .*'log_loss'.* for classification, got 'rmse'"),
+        (
+            {"metric": "rmse"},
+            errors.InvalidRequest,
+            "metric of classification must be one of 'log_loss', .*, got 'rmse'",
+        ),
         ({"model_classes": ["logistic_regression", "linear_regression"]}, errors.InvalidRequest, "all be of one task"),
         ({"model_classes": ["ensemble"]}, errors.ModelClassNotFound, "made by a search"),
         ({"model_classes": ["catbost"]}, errors.ModelClassNotFound, "did you mean"),

@@ -10,7 +10,7 @@ from modelyard.errors import FailedPrecondition, InvalidArgument, JobNotFound, M
 from modelyard.jobs.lifecycle import Lifecycle, interrupted
 from modelyard.jobs.runner import RunEnd
 from modelyard.jobs.spool import Finished, Spool
-from modelyard.schemas import Job, JobProgress
+from modelyard.schemas import Job, JobError, JobProgress
 from modelyard.storage import JobEntry, ModelStore, Proposal
 
 log = logging.getLogger("modelyard.jobs")
@@ -20,6 +20,17 @@ OnEnd = Callable[[str], None]
 
 Gate = Callable[[Path, Finished], Proposal | None]
 """Says, by a run's spool and what it has made, whether an alias shall be moved to the model. Raises nothing."""
+
+
+def why_to_log(error: ModelyardError | JobError) -> str:
+    """Return why a run failed, for the log: what is wrong with a table quotes its cells, which a log never holds."""
+    return error.code if error.code == InvalidArgument.code else error.detail
+
+
+def logged(spool: Spool) -> str:
+    """Return the end of what a run said, on lines of its own; empty if it said nothing."""
+    said = spool.log_tail()
+    return f"\n{said}" if said else ""
 
 
 class Finisher:
@@ -77,10 +88,7 @@ class Finisher:
             self._lifecycle.end(job_id, how.status, error, progress=progress)
         except (FailedPrecondition, JobNotFound):
             return None  # cancelled meanwhile
-        said = spool.log_tail()
-        # What is wrong with a table is told in words that quote it, and logs hold no cells.
-        why = error.code if error.code == InvalidArgument.code else error.detail
-        log.warning("job %s %s: %s%s", job_id, how.status, why, "\n" + said if said else "")
+        log.warning("job %s %s: %s%s", job_id, how.status, why_to_log(error), logged(spool))
         return job_id
 
     def interrupt(self, entry: JobEntry, spool: Spool) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from modelyard.errors import Internal, ModelyardError, Unavailable
+from modelyard.jobs.finishing import logged, why_to_log
 from modelyard.jobs.lifecycle import Lifecycle
 from modelyard.jobs.runner import UNEXPECTED
 from modelyard.jobs.spool import Spool
@@ -28,10 +29,14 @@ Told = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One run of a search: its name, its folder, where its order stands, and whether it ends the search."""
+    """One run of a search: its name, its folder, where its order stands, and whether it ends the search.
+
+    `facts` are what is kept of it even if it fails.
+    """
 
     name: str
     folder: Path
+    facts: Told = field(default_factory=dict)
     is_last: bool = False
 
 
@@ -117,8 +122,10 @@ class Searches:
         search = self._under_way[job_id]
         if isinstance(said, ModelyardError):
             said = JobError.of(said)
-        found = self._planner.failed(step, said) if isinstance(said, JobError) else said
-        timed = {**found, "at_s": round(search.spent_s, 3)}
+        if isinstance(said, JobError):
+            log.warning("job %s/%s failed: %s%s", job_id, step.name, why_to_log(said), logged(Spool(step.folder)))
+            said = self._planner.failed(step, said)
+        timed = {**said, "at_s": round(search.spent_s, 3)}
         if self._lifecycle.tell(job_id, timed):
             search.tell(timed)
             self._write_progress(search)

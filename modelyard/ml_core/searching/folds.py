@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 from modelyard.errors import InvalidTable
-from modelyard.ml_core.resampling import Floats, Measure, bootstrap, mean_of_folds, replicates
+from modelyard.ml_core.resampling import Floats, Measure, bootstrap, mean_of_folds, replicates, usual_rounds
 from modelyard.ml_core.tasks.base import Groups, Part, Rows, Scores, Splits, Task, Truth, Weights
 from modelyard.ml_core.training.plan import TrainingPlan
 from modelyard.ml_core.training.role_splits import split_by_roles
@@ -21,8 +21,8 @@ MANY_ROWS = 20_000
 """Above it a trial is judged by one hold-out, whose noise is small then."""
 
 _FRACTION = 0.2
-_ROUNDS = 200
-"""The resamples by which trials are compared: standard errors are then known to 5 %."""
+_MOST_ROUNDS = 200
+"""The resamples by which trials are compared, of many rows fewer: standard errors are then known to 5 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,9 @@ class Folds:
 
     def resampled(self, scores: Scores) -> Floats:
         """Return the metric of each of some resamples, shape (rounds,), the same for all trials."""
-        blocks = bootstrap(len(self.truth), self.seed, rounds=_ROUNDS, groups=self.groups, weights=self.weights)
+        n, k = scores.shape
+        rounds = min(_MOST_ROUNDS, usual_rounds(n, rankings=k if k > 2 else 1))
+        blocks = bootstrap(n, self.seed, rounds=rounds, groups=self.groups, weights=self.weights)
         return replicates(lambda rows: {"": self._measure(scores)(rows)[self.metric]}, blocks)[""]
 
     def _measure(self, scores: Scores) -> Measure:

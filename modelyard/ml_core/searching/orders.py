@@ -22,7 +22,7 @@ from modelyard.ml_core.training.reading import reading_options
 from modelyard.ml_core.training.runs import write_order
 from modelyard.models_registry.base import ModelClass
 from modelyard.schemas import AUTO, SearchRequest, TrainRequest
-from modelyard.tables import advice
+from modelyard.schemas.showing import shown
 
 _OWN = {"model_classes", "trials", "max_seconds", "metric", "seed"}
 """The fields of a request to search that no request to train has."""
@@ -124,7 +124,7 @@ def _metric(request: SearchRequest, task: str) -> str:
     if request.metric is None:
         return known[0]
     if request.metric not in known:
-        message = f"metric must be {advice.one_of(known)} for {task}, got {request.metric!r}"
+        message = f"metric of {task} must be one of {', '.join(map(repr, known))}, got {shown(request.metric)}"
         raise InvalidRequest.of([FieldError(("metric",), message, request.metric)])
     return request.metric
 

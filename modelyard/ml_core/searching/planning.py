@@ -38,18 +38,16 @@ class SearchPlanner:
         is_over = len(done | under_way) >= tries_enough(settings) or (has_best and spent_s >= settings.max_seconds)
         if not is_over:
             number = next(one for one in range(settings.trials) if one not in done and one not in under_way)
-            return Step(str(number), _written(folder, str(number), TRIAL_FILE, _trial(settings, told, number)))
+            return _trial(folder, settings, told, number)
         if running:
             return None
         if not has_best:
             return JobError.model_validate(told[0]["error"])
-        return Step(LAST, _written(folder, LAST, LAST_FILE, {"told": told, "seconds": spent_s}), is_last=True)
+        return Step(LAST, _written(folder, LAST, LAST_FILE, {"told": told, "seconds": spent_s}), {}, is_last=True)
 
     def failed(self, step: Step, error: JobError) -> Mapping[str, Any]:
         """Return what is kept of a trial that failed."""
-        trial = orjson.loads((step.folder / TRIAL_FILE).read_bytes())
-        kept = {name: trial[name] for name in ("number", "model_class_key", "hyperparams")}
-        return {**kept, "status": "failed", "folds": [], "seconds": 0.0, "error": error.model_dump()}
+        return {**step.facts, "status": "failed", "folds": [], "seconds": 0.0, "error": error.model_dump(mode="json")}
 
     def progress(self, folder: Path, told: Sequence[Mapping[str, Any]]) -> JobProgress:
         """Return how many trials are done, and the best so far."""
@@ -68,10 +66,11 @@ class SearchPlanner:
         )
 
 
-def _trial(settings: SearchSettings, told: Sequence[Mapping[str, Any]], number: int) -> dict[str, Any]:
+def _trial(folder: Path, settings: SearchSettings, told: Sequence[Mapping[str, Any]], number: int) -> Step:
     key, hyperparams = ask(settings, told, number)
+    facts = {"number": number, "model_class_key": key, "hyperparams": hyperparams}
     others = [one["folds"] for one in told if one["model_class_key"] == key]
-    return {"number": number, "model_class_key": key, "hyperparams": hyperparams, "others": others}
+    return Step(str(number), _written(folder, str(number), TRIAL_FILE, {**facts, "others": others}), facts)
 
 
 def _written(search: Path, name: str, file: str, said: Mapping[str, Any]) -> Path:

@@ -65,7 +65,10 @@ def is_worse(one: Weighed, best: Weighed, *, lower: bool) -> bool:
     """Whether it is shown that one is worse than the best, by resamples of the same rows."""
     worse_by = (one.value - best.value) * (1 if lower else -1)
     differences = one.resampled - best.resampled
-    error = float(differences[np.isfinite(differences)].std(ddof=1))
+    defined = differences[np.isfinite(differences)]
+    if len(defined) < 2:
+        return False
+    error = float(defined.std(ddof=1))
     return worse_by > NormalDist().inv_cdf(1 - LEVEL / 2) * error
 
 
