@@ -16,7 +16,8 @@ from modelyard.ml_core.searching.asking import check_sampler
 from modelyard.ml_core.searching.settings import SearchSettings
 from modelyard.ml_core.tasks import TASKS
 from modelyard.ml_core.training.checking import read_by_task
-from modelyard.ml_core.training.orders import TrainingOrder, order_training
+from modelyard.ml_core.training.monotone import resolve_monotone
+from modelyard.ml_core.training.orders import TrainingOrder, check_hyperparams, order_training
 from modelyard.ml_core.training.plan import check_plan
 from modelyard.ml_core.training.reading import reading_options
 from modelyard.ml_core.training.runs import write_order
@@ -58,15 +59,18 @@ def order_search(request: SearchRequest, missing_markers: tuple[str, ...], max_f
     candidates = named or _able(
         [models_registry.model_class(key) for key in models_registry.keys_of_task(task)], request
     )
-    orders = [_order(request, one, missing_markers, max_file_bytes) for one in (named or candidates[:1])]
-    for order in orders:
-        check_plan(order.plan)
+    given = {name: value for name, value in request if name not in _OWN}
+    first = TrainRequest.model_construct(model_class_key=candidates[0].key, **given)
+    order = order_training(first, missing_markers, max_file_bytes)
+    for one in candidates:
+        resolve_monotone(request.monotone or {}, {}, one, order.plan.table.contract)
+        check_plan(at_work(order, one, check_hyperparams(one, {})).plan)
     if request.trials > len(candidates):
         check_sampler()
     settings = SearchSettings(
         tuple(dict.fromkeys(one.key for one in candidates)), request.trials, request.max_seconds, metric, request.seed
     )
-    return SearchOrder(orders[0], settings)
+    return SearchOrder(order, settings)
 
 
 def write_search(folder: Path, order: SearchOrder) -> None:
@@ -82,14 +86,6 @@ def search_of(request: TrainRequest) -> SearchRequest:
         raise InvalidRequest.of([FieldError(("hyperparams",), message)])
     given = {name: value for name, value in request if name not in ("model_class_key", "hyperparams")}
     return SearchRequest.model_construct(**given)
-
-
-def _order(
-    request: SearchRequest, model_class: ModelClass, missing_markers: tuple[str, ...], max_file_bytes: int
-) -> TrainingOrder:
-    given = {name: value for name, value in request if name not in _OWN}
-    full = TrainRequest.model_construct(model_class_key=model_class.key, **given)
-    return order_training(full, missing_markers, max_file_bytes)
 
 
 def _task_of(
