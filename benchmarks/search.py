@@ -124,7 +124,7 @@ def _judge(found: Found, fitted: pl.DataFrame, judged: pl.DataFrame, task: str, 
         loss = root_mean_squared_error(truth, found.scores[:, 0]) / fitted["target"].std()
     else:
         labels = fitted["target"].unique().sort().to_list()
-        loss = log_loss(truth, found.scores, labels=labels)
+        loss = log_loss(truth, found.scores / found.scores.sum(axis=1, keepdims=True), labels=labels)
         auc = roc_auc_score(truth == labels[1], found.scores[:, 1]) if len(labels) == 2 else None
     return Judged(auc, float(loss), found.cpu_seconds, found.model_bytes / 1e6, ms)
 

