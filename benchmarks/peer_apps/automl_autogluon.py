@@ -15,7 +15,7 @@ def solve(fitted: pd.DataFrame, judged: pd.DataFrame, order: dict[str, Any]) -> 
     is_numbers = order["task"] == "regression"
     metric = "root_mean_squared_error" if is_numbers else "log_loss"
     found = TabularPredictor("target", eval_metric=metric, path="model", verbosity=0)
-    found.fit(fitted, time_limit=order["seconds"], presets="good_quality", num_cpus=2)
+    found.fit(fitted, time_limit=order["seconds"], presets="good_quality", dynamic_stacking=False, num_cpus=2)
     if is_numbers:
         return found.predict(judged).to_numpy().reshape(-1, 1), Path("model")
     return found.predict_proba(judged)[sorted(found.class_labels)].to_numpy(), Path("model")
