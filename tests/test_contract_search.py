@@ -127,7 +127,7 @@ def test_an_idempotency_key_searches_once(yard: Verbs, name: str) -> None:
         (
             {"metric": "rmse"},
             errors.InvalidRequest,
-            "metric of classification must be one of 'log_loss', .*, got 'rmse'",
+            "metric of classification must be one of 'accuracy', .*, got 'rmse'",
         ),
         ({"model_classes": ["logistic_regression", "linear_regression"]}, errors.InvalidRequest, "all be of one task"),
         ({"model_classes": ["ensemble"]}, errors.ModelClassNotFound, "made by a search"),

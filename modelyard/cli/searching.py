@@ -9,6 +9,7 @@ import typer
 from modelyard.cli import jobs, screen
 from modelyard.cli.connection import AsJson, Storage, Url, open_yard
 from modelyard.cli.deciding import DecisionJson, decision_field
+from modelyard.cli.promoting import PromoteAlias, PromoteIf, PromoteMargin, PromoteMetric, promote_field
 from modelyard.cli.reading import given_fields, reads_training_table
 from modelyard.cli.training import (
     Calibrate,
@@ -86,6 +87,10 @@ def search(
     monotone: Monotone = None,
     evaluation: Method = None,
     fraction: Fraction = None,
+    promote: PromoteAlias = None,
+    promote_if: PromoteIf = None,
+    promote_metric: PromoteMetric = None,
+    promote_margin: PromoteMargin = None,
     decision: DecisionJson = None,
     calibrate: Calibrate = None,
     reading: dict[str, Any],
@@ -104,6 +109,7 @@ def search(
     fields = reading | fields_of(feature_type, role, monotone, tag, judged_by(evaluation, fraction, None, None))
     fields |= decision_field(decision) | given_fields(calibrate=calibrate, task=task, name=name, target=target)
     fields |= given_fields(description=description, trials=trials, max_seconds=max_seconds, metric=metric, seed=seed)
+    fields |= promote_field(promote, promote_if, promote_metric, promote_margin)
     fields |= given_fields(model_classes=model_class or None)
     with table_file(file) as table, open_yard(url, storage, make=True) as yard:
         job = yard.submit_search(parse(SearchRequest, {**fields, "X": table}), idempotency_key=idempotency_key)

@@ -81,6 +81,18 @@ def _facts(model: ModelMetadata) -> Iterator[tuple[str, object]]:
         said = {1: "rises", -1: "falls"}
         yield "monotone", ", ".join(f"{said[way]} with {name}" for name, way in model.monotone.items())
     yield "evaluation", _spoken_evaluation(model)
+    yield from _what_was_asked(model)
+    if model.description:
+        yield "description", model.description
+    if model.tags:
+        yield "tags", ", ".join(model.tags)
+    yield "trained", f"{screen.age(model.created_at)}, in {model.training_seconds:.1f} s"
+    yield "artifact", f"{screen.size(model.artifact.bytes)}, sha256 {model.artifact.sha256}"
+    if model.tracking.status != "off":
+        yield "tracking", spoken_tracking(model.tracking)
+
+
+def _what_was_asked(model: ModelMetadata) -> Iterator[tuple[str, object]]:
     if model.search is not None:
         found = model.search
         yield "found by", f"a search of {found.trials} trials in {found.seconds:.1f} s, by {metric_title(found.metric)}"
@@ -90,14 +102,6 @@ def _facts(model: ModelMetadata) -> Iterator[tuple[str, object]]:
         yield "answers", model.decision.in_words
     if model.promotion is not None:
         yield "promotion", promoting.in_words(model.promotion)
-    if model.description:
-        yield "description", model.description
-    if model.tags:
-        yield "tags", ", ".join(model.tags)
-    yield "trained", f"{screen.age(model.created_at)}, in {model.training_seconds:.1f} s"
-    yield "artifact", f"{screen.size(model.artifact.bytes)}, sha256 {model.artifact.sha256}"
-    if model.tracking.status != "off":
-        yield "tracking", spoken_tracking(model.tracking)
 
 
 def spoken_tracking(tracking: Tracking) -> str:

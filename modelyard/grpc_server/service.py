@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from modelyard import calls
 from modelyard.errors import FieldError, InvalidRequest
@@ -13,6 +13,7 @@ from modelyard.grpc_server import codec, messages
 from modelyard.grpc_server.access_service import AccessService
 from modelyard.grpc_server.chunks_on_disk import Spool
 from modelyard.grpc_server.gate import RpcCall
+from modelyard.grpc_server.labelled_tables import Labelled, Order, read_labelled
 from modelyard.grpc_server.outcome_service import OutcomeService
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.stream_parts import chunk_of, counted_from, header_of
@@ -22,21 +23,14 @@ from modelyard.ml_core.serving.keeping import Part, new_prediction_id
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import (
     MOST_PROBABLE,
-    CheckRequest,
-    EvaluateRequest,
     ExplainRequest,
     Job,
     ModelMetadata,
     Predictions,
     PredictRequest,
     ResolvedDecision,
-    RetrainRequest,
-    SearchRequest,
-    TrainRequest,
     check_idempotency_key,
 )
-
-Order: TypeAlias = pb.TrainRequest | pb.RetrainRequest | pb.SearchRequest
 
 ARTIFACT_CHUNK_BYTES = 2**20
 
@@ -234,18 +228,8 @@ class ModelService(AccessService, OutcomeService):
             sent, labels = spool.table()
             yield self._read(header, sent, labels)
 
-    def _read(
-        self, message: Order | pb.EvaluateRequest | pb.CheckTableRequest, sent: Sent, y: Iterable[pb.Value]
-    ) -> TrainRequest | SearchRequest | RetrainRequest | EvaluateRequest | CheckRequest:
-        if isinstance(message, pb.CheckTableRequest):
-            return codec.read_check(message, sent, y)
-        if isinstance(message, pb.EvaluateRequest):
-            return codec.read_evaluate(message, sent, y)
-        if isinstance(message, pb.TrainRequest):
-            return codec.read_train(message, sent, y)
-        if isinstance(message, pb.SearchRequest):
-            return codec.read_search(message, sent, y)
-        return codec.read_retrain(message, sent, y, self._desk.get_model)
+    def _read(self, message: Labelled, sent: Sent, y: Iterable[pb.Value]) -> Any:
+        return read_labelled(message, sent, y, self._desk.get_model)
 
     def _order_of(self, header: Order) -> Callable[..., Awaitable[ModelMetadata | Job]]:
         if isinstance(header, pb.SearchRequest):

@@ -17,12 +17,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from modelyard.errors import Internal, ModelyardError, Unavailable
-from modelyard.jobs.finishing import Finisher, Gate, OnEnd
+from modelyard.errors import ModelyardError, Unavailable
+from modelyard.jobs.finishing import Ending, Finisher, Gate, OnEnd
 from modelyard.jobs.lifecycle import Lifecycle, cancelled, interrupted
 from modelyard.jobs.runner import Limits, Owners, Place, RunEnd, Runner
-from modelyard.jobs.spool import Finished, Spool, StepTold
-from modelyard.jobs.steps import Planner, Searches, Step, Told
+from modelyard.jobs.spool import Spool
+from modelyard.jobs.steps import Planner, Searches, Step
 from modelyard.schemas import JobError
 from modelyard.storage import JobEntry, Storage
 
@@ -300,33 +300,16 @@ class Dispatcher:
             self._end_step(run, run.step, how)
         del self._runs[run_id]
 
-    def _end_job(self, job_id: str, spool: Spool, how: Finished | StepTold | JobError | RunEnd) -> None:
-        progress = Spool(self._folder / job_id).progress()
-        if isinstance(how, Finished):
-            made = self._finisher.publish(job_id, spool, how, progress)
-        else:
-            without = how if isinstance(how, RunEnd) else RunEnd(Internal("the run has made no model"))
-            without = RunEnd(how) if isinstance(how, JobError) else without
-            made = self._finisher.end_without_model(job_id, spool, without, progress)
+    def _end_job(self, job_id: str, spool: Spool, how: Ending) -> None:
+        made = self._finisher.end(job_id, spool, how, Spool(self._folder / job_id).progress())
         self._tell()  # those who wait need not wait for what is left to do
         if made is not None:
             self._finisher.tell(made)
 
-    def _end_step(self, run: _Run, step: Step, how: Finished | StepTold | JobError | RunEnd) -> None:
+    def _end_step(self, run: _Run, step: Step, how: Ending) -> None:
         """End the run of a search. One that was killed has told nothing: its job has ended, or others go on with it."""
         if run.killed is None and step.is_last:
             self._end_job(run.job_id, run.spool, how)
         elif run.killed is None:
-            self._searches.tell(run.job_id, step, _told(how))
+            self._searches.tell(run.job_id, step, how)
         self._searches.end_run(run.job_id, step)
-
-
-def _told(how: Finished | StepTold | JobError | RunEnd) -> Told | ModelyardError | JobError:
-    match how:
-        case StepTold():
-            return how.said
-        case RunEnd():
-            return how.error
-        case JobError():
-            return how
-    return Internal("the run has made a model, which was not its order")

@@ -6,14 +6,17 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from modelyard.errors import FailedPrecondition, InvalidArgument, JobNotFound, ModelyardError
+from modelyard.errors import FailedPrecondition, Internal, InvalidArgument, JobNotFound, ModelyardError
 from modelyard.jobs.lifecycle import Lifecycle, interrupted
 from modelyard.jobs.runner import RunEnd
-from modelyard.jobs.spool import Finished, Spool
+from modelyard.jobs.spool import Finished, Spool, StepTold
 from modelyard.schemas import Job, JobError, JobProgress
 from modelyard.storage import JobEntry, ModelStore, Proposal
 
 log = logging.getLogger("modelyard.jobs")
+
+Ending = Finished | StepTold | JobError | RunEnd
+"""What came of a run: what it said itself, or what the runner saw."""
 
 OnEnd = Callable[[str], None]
 """Called last at the end of a job, with the id of its model, or the job's own id if it has no model."""
@@ -46,6 +49,14 @@ class Finisher:
         """Tell of an end: of a model by its id, or of a job that has none by its own."""
         if self._on_end is not None:
             self._on_end(made)
+
+    def end(self, job_id: str, spool: Spool, how: Ending, progress: JobProgress) -> str | None:
+        """End a job by what its run came to; return as `publish` does. `progress` is the job's."""
+        if isinstance(how, Finished):
+            return self.publish(job_id, spool, how, progress)
+        if isinstance(how, StepTold):
+            how = RunEnd(Internal("the run has made no model"))
+        return self.end_without_model(job_id, spool, how if isinstance(how, RunEnd) else RunEnd(how), progress)
 
     def publish(self, job_id: str, spool: Spool, made: Finished, progress: JobProgress) -> str | None:
         """Store what a run has made; return the model's id, the job's if that failed, None if the job had ended.

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from modelyard.errors import Internal, ModelyardError, Unavailable
-from modelyard.jobs.finishing import logged, why_to_log
+from modelyard.errors import Internal, Unavailable
+from modelyard.jobs.finishing import Ending, logged, why_to_log
 from modelyard.jobs.lifecycle import Lifecycle
-from modelyard.jobs.runner import UNEXPECTED
-from modelyard.jobs.spool import Spool
+from modelyard.jobs.runner import UNEXPECTED, RunEnd
+from modelyard.jobs.spool import Spool, StepTold
 from modelyard.schemas import JobError, JobProgress
 
 log = logging.getLogger("modelyard.jobs")
@@ -116,12 +116,11 @@ class Searches:
             search.running.add(step.name)
         return step
 
-    def tell(self, job_id: str, step: Step, said: Told | ModelyardError | JobError) -> None:
+    def tell(self, job_id: str, step: Step, how: Ending) -> None:
         """Keep what a run has told, or why it failed. Raises Unavailable."""
         assert self._planner is not None
         search = self._under_way[job_id]
-        if isinstance(said, ModelyardError):
-            said = JobError.of(said)
+        said = _told(how)
         if isinstance(said, JobError):
             log.warning("job %s/%s failed: %s%s", job_id, step.name, why_to_log(said), logged(Spool(step.folder)))
             said = self._planner.failed(step, said)
@@ -151,3 +150,14 @@ class Searches:
         assert self._planner is not None
         with suppress(OSError):  # it is told again with the next trial
             search.spool.write_progress(self._planner.progress(search.spool.path, search.told))
+
+
+def _told(how: Ending) -> Told | JobError:
+    match how:
+        case StepTold():
+            return how.said
+        case JobError():
+            return how
+        case RunEnd():
+            return how.error if isinstance(how.error, JobError) else JobError.of(how.error)
+    return JobError.of(Internal("the run has made a model, which was not its order"))

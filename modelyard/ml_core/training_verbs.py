@@ -83,6 +83,7 @@ class TrainingVerbs(AliasVerbs):
         check_name_visible(request.name)
         found = order_search(request, self._missing_markers, self._max_file_bytes)
         calls.note(model_class=AUTO, rows=found.order.plan.table.frame.height)
+        self._check_promote(found.order)
         new = NewJob(
             model_class_key=AUTO,
             kind="search",
@@ -119,9 +120,7 @@ class TrainingVerbs(AliasVerbs):
         check_name_visible(order.name)
         calls.note(model_class=order.plan.model_class.key, rows=order.plan.table.frame.height)
         check_plan(order.plan)
-        check_promote(order)
-        if order.promote is not None:
-            self.check_may_move(order.promote.alias)
+        self._check_promote(order)
         new = NewJob(
             model_class_key=order.plan.model_class.key,
             name=order.name,
@@ -133,6 +132,11 @@ class TrainingVerbs(AliasVerbs):
         job = self.jobs.order(new, lambda folder: write_order(folder, order))
         calls.note(job_id=job.job_id)
         return job
+
+    def _check_promote(self, order: TrainingOrder) -> None:
+        check_promote(order)
+        if order.promote is not None:
+            self.check_may_move(order.promote.alias)
 
     def _wait_for_model(self, job: Job) -> ModelMetadata:
         try:

@@ -45,7 +45,6 @@ from modelyard.tables.sources import Cells
 class Values:
     """A task whose targets are numbers: as little of a regression as there can be."""
 
-    measures: tuple[str, ...] = ("rmse",)
     preloads: tuple[str, ...] = ("sklearn.linear_model",)
     target_type: FeatureType | None = "numeric"
 

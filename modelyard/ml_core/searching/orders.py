@@ -14,7 +14,6 @@ from modelyard import models_registry
 from modelyard.errors import FieldError, InvalidRequest
 from modelyard.ml_core.searching.asking import check_sampler
 from modelyard.ml_core.searching.settings import SearchSettings
-from modelyard.ml_core.tasks import TASKS
 from modelyard.ml_core.training.checking import read_by_task
 from modelyard.ml_core.training.monotone import resolve_monotone
 from modelyard.ml_core.training.orders import TrainingOrder, check_hyperparams, order_training
@@ -22,7 +21,7 @@ from modelyard.ml_core.training.plan import check_plan
 from modelyard.ml_core.training.reading import reading_options
 from modelyard.ml_core.training.runs import write_order
 from modelyard.models_registry.base import ModelClass
-from modelyard.schemas import AUTO, SearchRequest, TrainRequest
+from modelyard.schemas import AUTO, MEASURES, USUAL_LOSSES, SearchRequest, TrainRequest
 from modelyard.schemas.showing import shown
 
 _OWN = {"model_classes", "trials", "max_seconds", "metric", "seed"}
@@ -116,11 +115,11 @@ def _able(known: Sequence[ModelClass], request: SearchRequest) -> list[ModelClas
 
 
 def _metric(request: SearchRequest, task: str) -> str:
-    known = TASKS[task].measures
     if request.metric is None:
-        return known[0]
-    if request.metric not in known:
-        message = f"metric of {task} must be one of {', '.join(map(repr, known))}, got {shown(request.metric)}"
+        return USUAL_LOSSES[task]
+    if request.metric not in MEASURES[task]:
+        known = ", ".join(map(repr, MEASURES[task]))
+        message = f"metric of {task} must be one of {known}, got {shown(request.metric)}"
         raise InvalidRequest.of([FieldError(("metric",), message, request.metric)])
     return request.metric
 

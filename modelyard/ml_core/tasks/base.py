@@ -95,8 +95,6 @@ class Task(Protocol):
     `truth`, `scores` and `weights` are always of the same rows; without weights all rows count alike.
     """
 
-    measures: tuple[str, ...]
-    """The names of the metrics of `measure`, the one that tells most of a fit first: searches go by it."""
     preloads: tuple[str, ...]
     """The modules that evaluations of the task import when they come to it; runs import them before."""
     target_type: FeatureType | None

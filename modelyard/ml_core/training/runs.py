@@ -110,6 +110,29 @@ def write_order(folder: Path, order: TrainingOrder) -> None:
 
     Files with cells are new ones: links are not followed, as in the run's log.
     """
+    table = order.plan.table
+    with (folder / _ORDER).open("xb") as file:
+        file.write(_written(order))
+    (folder / _CONTRACT).write_bytes(contract_to_json(table.contract))
+    codes = pl.Series(_new_name(table.frame), table.codes)
+    _write_frame(folder / _TABLE, table.frame.with_columns(codes))
+    files = [_ORDER, _CONTRACT, _TABLE]
+    if table.roles.width:
+        _write_frame(folder / _ROLES, table.roles)
+        files.append(_ROLES)
+    sync_files(folder, files)
+
+
+def write_order_beside(folder: Path, order: TrainingOrder, beside: Path) -> None:
+    """Write an order into a folder, of whose table another order has been written into `beside`. Raises OSError."""
+    (folder / _ORDER).write_bytes(_written(order))
+    for name in (_CONTRACT, _TABLE, _ROLES):
+        if (beside / name).exists():
+            (folder / name).symlink_to((beside / name).absolute())
+
+
+def _written(order: TrainingOrder) -> bytes:
+    """Return an order as JSON, without its table."""
     plan, table = order.plan, order.plan.table
     said = {
         "model_class_key": plan.model_class.key,
@@ -128,16 +151,7 @@ def write_order(folder: Path, order: TrainingOrder) -> None:
         "promote": None if order.promote is None else order.promote.model_dump(),
         "parent_id": order.parent_id,
     }
-    with (folder / _ORDER).open("xb") as file:
-        file.write(orjson.dumps(said))
-    (folder / _CONTRACT).write_bytes(contract_to_json(table.contract))
-    codes = pl.Series(_new_name(table.frame), table.codes)
-    _write_frame(folder / _TABLE, table.frame.with_columns(codes))
-    files = [_ORDER, _CONTRACT, _TABLE]
-    if table.roles.width:
-        _write_frame(folder / _ROLES, table.roles)
-        files.append(_ROLES)
-    sync_files(folder, files)
+    return orjson.dumps(said)
 
 
 def read_order(folder: Path) -> TrainingOrder:

@@ -42,17 +42,6 @@ def labels_of(codes: metrics.Codes, classes: Sequence[Label]) -> Truth:
 class Classification:
     """The task of model classes that predict a label. It satisfies `tasks.base.Task`, which describes the methods."""
 
-    measures: tuple[str, ...] = (
-        "log_loss",
-        "roc_auc",
-        "accuracy",
-        "balanced_accuracy",
-        "f1",
-        "average_precision",
-        "brier",
-        "precision",
-        "recall",
-    )
     preloads: tuple[str, ...] = ("sklearn.metrics", "sklearn.model_selection")
     target_type: FeatureType | None = None
     metrics_of = staticmethod(metrics.metrics_of)

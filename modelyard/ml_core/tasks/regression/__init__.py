@@ -27,7 +27,6 @@ from modelyard.tables.sources import Cells
 class Regression:
     """The task of model classes that predict a number. It satisfies `tasks.base.Task`, which describes the methods."""
 
-    measures: tuple[str, ...] = ("rmse", "mae", "r2", "median_absolute_error", "mape")
     preloads: tuple[str, ...] = ("sklearn.metrics", "sklearn.model_selection")
     target_type: FeatureType | None = "numeric"
     metrics_of = staticmethod(metrics.metrics_of)
