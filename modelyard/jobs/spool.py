@@ -2,7 +2,8 @@
 
 The order's files are their writer's affair. All else stands here: `progress.json`, `log.txt`, `ending.json` and the
 folder `result/` with the model's files. The first line of `ending.json` is an HMAC of the rest, by a key that the run
-and its owner alone know: others who can write the folder cannot say what a run has made.
+and its owner alone know: others who can write the folder cannot say what a run has made. The runs of a search have
+folders of their own in that of its job, `jobs/<job_id>/runs/<name>/`.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from modelyard import models_registry
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import optuna
 
 _CLASS = "model_class"
+_RANDOM = 3
+"""Trials after the defaults that are drawn at random, before there is enough to learn from."""
 
 Told = Sequence[Mapping[str, Any]]
 """What trials have told, each as `trials.Trial.told` writes it."""
@@ -38,7 +41,7 @@ def ask(settings: SearchSettings, told: Told, number: int) -> tuple[str, dict[st
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = optuna.samplers.TPESampler(seed=settings.seed * 1000 + number, n_startup_trials=2 * len(keys) + 2)
+    sampler = optuna.samplers.TPESampler(seed=settings.seed * 1000 + number, n_startup_trials=len(keys) + _RANDOM)
     study = optuna.create_study(direction="minimize" if is_loss(settings.metric) else "maximize", sampler=sampler)
     for one in told:
         if one["status"] != "failed" and one["model_class_key"] in searched:
@@ -58,7 +61,7 @@ def check_sampler() -> None:
         )
 
 
-def tries_enough(settings: SearchSettings) -> int:
+def number_of_trials(settings: SearchSettings) -> int:
     """Return how many trials there are to make: no more than the defaults if no model class has a search space."""
     classes = [models_registry.model_class(key) for key in settings.model_classes]
     return settings.trials if any(one.search_space for one in classes) else min(settings.trials, len(classes))
@@ -95,7 +98,7 @@ def _frozen(one: Mapping[str, Any], searched: Sequence[str]) -> optuna.trial.Fro
             value=one["metric"],
             params=params,
             distributions=distributions,
-            intermediate_values=dict(enumerate(one["folds"])),
+            intermediate_values={place: fmean(one["folds"][: place + 1]) for place in range(len(one["folds"]))},
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from modelyard.jobs import Step
-from modelyard.ml_core.searching.asking import ask, tries_enough
+from modelyard.ml_core.searching.asking import ask, number_of_trials
 from modelyard.ml_core.searching.settings import SearchSettings
 from modelyard.schemas import JobError, JobProgress, is_loss
 
@@ -35,7 +35,7 @@ class SearchPlanner:
         done = {one["number"] for one in told}
         under_way = {int(name) for name in running if name != LAST}
         has_best = any(one["status"] == "complete" for one in told)
-        is_over = len(done | under_way) >= tries_enough(settings) or (has_best and spent_s >= settings.max_seconds)
+        is_over = len(done | under_way) >= number_of_trials(settings) or (has_best and spent_s >= settings.max_seconds)
         if not is_over:
             number = next(one for one in range(settings.trials) if one not in done and one not in under_way)
             return _trial(folder, settings, told, number)
@@ -52,7 +52,7 @@ class SearchPlanner:
     def progress(self, folder: Path, told: Sequence[Mapping[str, Any]]) -> JobProgress:
         """Return how many trials are done, and the best so far."""
         settings = SearchSettings.read(folder)
-        total = tries_enough(settings)
+        total = number_of_trials(settings)
         complete = [one for one in told if one["status"] == "complete"]
         pick = min if is_loss(settings.metric) else max
         best = pick(complete, key=lambda one: one["metric"]) if complete else None

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from modelyard import models_registry
-from modelyard.ml_core.searching.asking import ask, tries_enough
+from modelyard.ml_core.searching.asking import ask, number_of_trials
 from modelyard.ml_core.searching.settings import SearchSettings
 from modelyard.models_registry import hyperparams
 from modelyard.models_registry.base import ModelClass
@@ -64,11 +64,11 @@ def test_what_was_good_is_tried_more_often() -> None:
 
 
 def test_a_search_of_classes_without_ranges_ends_with_their_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert tries_enough(settings()) == 30
+    assert number_of_trials(settings()) == 30
     for key in KEYS:
         monkeypatch.setattr(type(models_registry.model_class(key)), "search_space", ())
-    assert tries_enough(settings()) == 3
-    assert tries_enough(settings(trials=2)) == 2
+    assert number_of_trials(settings()) == 3
+    assert number_of_trials(settings(trials=2)) == 2
 
 
 @pytest.mark.parametrize("model_class", models_registry.BUILT_IN.values(), ids=lambda one: one.key)
