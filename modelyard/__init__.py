@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         PredictRequest,
         Promote,
         RetrainRequest,
+        SearchRequest,
         TrainRequest,
         UpdateRequest,
     )
@@ -45,6 +46,7 @@ __all__ = [
     "PredictRequest",
     "Promote",
     "RetrainRequest",
+    "SearchRequest",
     "TrainRequest",
     "UpdateRequest",
     "connect",

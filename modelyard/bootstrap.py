@@ -12,6 +12,8 @@ from modelyard.access.signing import is_open_to_read, read_signing_keys
 from modelyard.jobs import Jobs, Limits, Spool
 from modelyard.jobs.local import LocalOwners, LocalRunner
 from modelyard.ml_core.promoting import Gate
+from modelyard.ml_core.searching import steps
+from modelyard.ml_core.searching.planning import SearchPlanner
 from modelyard.ml_core.training import runs
 from modelyard.ml_core.yard import Yard
 from modelyard.monitoring.metrics import Metrics
@@ -56,9 +58,10 @@ def build(settings: Settings, *, make: bool = True, place: Place | None = None) 
     metrics = Metrics(Numbers(place))
     jobs = Jobs(
         storage,
-        LocalRunner(storage.runs, limits, target=runs.TARGET, preload=runs.PRELOAD, rehearsal=runs.REHEARSAL),
+        LocalRunner(storage.runs, limits, target=steps.TARGET, preload=runs.PRELOAD, rehearsal=runs.REHEARSAL),
         LocalOwners(storage.runs),
         limits,
+        planner=SearchPlanner(),
         on_end=None if tracker is None else tracker.note,
         count=metrics.count_job,
         gate=Gate(storage.models, storage.aliases),

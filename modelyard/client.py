@@ -47,6 +47,7 @@ from modelyard.schemas import (
     Request,
     RetrainRequest,
     RotateRequest,
+    SearchRequest,
     TableCheck,
     TableEvaluation,
     TrainRequest,
@@ -83,6 +84,12 @@ class Client(Verbs, ABC):
         return self._read(Job, self._checked_order(request, idempotency_key, wait=False))
 
     def submit_retraining(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> Job:
+        return self._read(Job, self._checked_order(request, idempotency_key, wait=False))
+
+    def search(self, request: SearchRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
+        return self._read(ModelMetadata, self._checked_order(request, idempotency_key, wait=True))
+
+    def submit_search(self, request: SearchRequest, *, idempotency_key: str | None = None) -> Job:
         return self._read(Job, self._checked_order(request, idempotency_key, wait=False))
 
     def get_job(self, job_id: str) -> Job:
@@ -203,7 +210,9 @@ class Client(Verbs, ABC):
     def health(self) -> Health:
         return self._read(Health, self._call("health"))
 
-    def _checked_order(self, request: TrainRequest | RetrainRequest, idempotency_key: str | None, *, wait: bool) -> Any:
+    def _checked_order(
+        self, request: TrainRequest | SearchRequest | RetrainRequest, idempotency_key: str | None, *, wait: bool
+    ) -> Any:
         check_idempotency_key(idempotency_key)
         if isinstance(request, RetrainRequest):
             parse_reference(request.model_id)
@@ -218,8 +227,10 @@ class Client(Verbs, ABC):
         """Read an answer as a `kind`."""
 
     @abstractmethod
-    def _order(self, request: TrainRequest | RetrainRequest, idempotency_key: str | None, *, wait: bool) -> Any:
-        """Order a training and return the answer as it came: the model's or, without `wait`, the job's."""
+    def _order(
+        self, request: TrainRequest | SearchRequest | RetrainRequest, idempotency_key: str | None, *, wait: bool
+    ) -> Any:
+        """Order a training or a search and return the answer as it came: the model's or, without `wait`, the job's."""
 
     @abstractmethod
     def _evaluate(self, request: EvaluateRequest) -> Any:

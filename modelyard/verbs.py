@@ -46,6 +46,7 @@ from modelyard.schemas import (
     PredictRequest,
     Report,
     RetrainRequest,
+    SearchRequest,
     TableCheck,
     TableEvaluation,
     TrainRequest,
@@ -74,6 +75,14 @@ class Verbs(Protocol):
 
     def submit_retraining(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> Job:
         """Order the next version of an existing model and return its job at once."""
+        ...
+
+    def search(self, request: SearchRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
+        """Try many model classes and hyperparams on a table, and return the best as a model, alone or an ensemble."""
+        ...
+
+    def submit_search(self, request: SearchRequest, *, idempotency_key: str | None = None) -> Job:
+        """Order a search and return its job at once; with a key seen in the last 24 hours, that request's job."""
         ...
 
     def get_job(self, job_id: str) -> Job:

@@ -28,6 +28,7 @@ from modelyard.bootstrap import build
 from modelyard.grpc_server import server as grpc_door
 from modelyard.grpc_server.client import GrpcClient
 from modelyard.jobs.local import launcher
+from modelyard.ml_core.searching import steps
 from modelyard.ml_core.training import runs
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api import server as rest_door
@@ -53,7 +54,7 @@ def free_port() -> int:
 @cache
 def keep_fork_server() -> None:
     """Let all cores of this process share one fork server, to its end: it takes seconds to get ready."""
-    launcher.share(runs.TARGET, runs.PRELOAD)
+    launcher.share(steps.TARGET, runs.PRELOAD)
 
 
 @contextmanager

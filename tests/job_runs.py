@@ -10,28 +10,31 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from modelyard.errors import FieldError, InvalidTable
-from modelyard.jobs import Finished, Jobs, Limits, NewJob, ProgressReporter
+from modelyard.jobs import Finished, Jobs, Limits, NewJob, ProgressReporter, Step, StepTold
 from modelyard.jobs.local import LocalOwners, LocalRunner, fork_server
-from modelyard.schemas import Job
+from modelyard.schemas import Job, JobError, JobKind, JobProgress
 from modelyard.storage import Storage, open_folder, write_model_files
 from tests.storage_drafts import new_model
 
 TARGET = f"{__name__}:run"
 REHEARSAL = f"{__name__}:rehearse"
+STEPS, LAST = "runs", "last"
 REHEARSED_FILE = 99
 WRONG = InvalidTable.of([FieldError(("X", 3, "age"), "column 'age', row 3: too old", 1e3)])
 
 
-def run(folder: Path, report: ProgressReporter) -> Finished:
-    """Do what the order says; without another end, make a model."""
+def run(folder: Path, report: ProgressReporter) -> Finished | StepTold:
+    """Do what the order says; without another end, make a model, or before the last step of a search tell something."""
     what, *arguments = (folder / "order").read_text().split()
     ACTIONS[what](folder, report, *arguments)
+    if folder.parent.name == STEPS and folder.name != LAST:
+        return StepTold({"name": folder.name})
     model = new_model()
     files = write_model_files(folder / "result", model.estimator, model.report, model.contract)
     return Finished(model.name, model.description, files)
@@ -194,10 +197,39 @@ ACTIONS: dict[str, Callable[..., None]] = {
 }
 
 
+class Planned:
+    """Plans a search by its order: an order of a run a line, all but the last of which may run side by side."""
+
+    def next_step(
+        self, folder: Path, told: Sequence[Mapping[str, Any]], running: Collection[str], spent_s: float
+    ) -> Step | JobError | None:
+        *before, last = (folder / "order").read_text().splitlines()
+        begun = {one["name"] for one in told} | set(running)
+        for number, what in enumerate(before):
+            if str(number) not in begun:
+                return _step(folder, str(number), what)
+        if last == "unplanned":
+            raise LookupError("no plan")
+        return None if running else _step(folder, LAST, last)
+
+    def failed(self, step: Step, error: JobError) -> Mapping[str, Any]:
+        return {**step.facts, "error": error.type}
+
+    def progress(self, folder: Path, told: Sequence[Mapping[str, Any]]) -> JobProgress:
+        return JobProgress(step=len(told), total=9)
+
+
+def _step(folder: Path, name: str, what: str) -> Step:
+    step = Step(name, folder / STEPS / name, {"name": name}, is_last=name == LAST)
+    step.folder.mkdir(parents=True, exist_ok=True)
+    _write(step.folder / "order", what)
+    return step
+
+
 def jobs_of(storage: Storage, limits: Limits, preload: Sequence[str] = (), rehearsal: str | None = None) -> Jobs:
     """Return the jobs of a folder, whose runs are this module's."""
     runner = LocalRunner(storage.runs, limits, target=TARGET, preload=preload, rehearsal=rehearsal)
-    return Jobs(storage, runner, LocalOwners(storage.runs), limits)
+    return Jobs(storage, runner, LocalOwners(storage.runs), limits, planner=Planned())
 
 
 @contextmanager
@@ -212,9 +244,9 @@ def opened(root: Path, limits: Limits = NO_GRACE, rehearsal: str | None = None) 
         storage.close()
 
 
-def order(jobs: Jobs, what: str, key: str | None = None, sha256: str = "a") -> Job:
-    """Order a run."""
-    new = NewJob("logistic_regression", idempotency_key=key, request_sha256=key and sha256)
+def order(jobs: Jobs, what: str, key: str | None = None, sha256: str = "a", kind: JobKind = "train") -> Job:
+    """Order a run, or a search of several."""
+    new = NewJob("logistic_regression", kind, idempotency_key=key, request_sha256=key and sha256)
     return jobs.order(new, lambda folder: _write(folder / "order", what))
 
 
@@ -230,7 +262,8 @@ def serve(root: str, workers: str, preload: str = "", rehearsal: str = "") -> No
     _say("ready")
     for line in sys.stdin:
         what, _, key = line.strip().partition("|")
-        _say(order(jobs, what, key or None).job_id)
+        steps = what.split(";")  # more than one are a search
+        _say(order(jobs, "\n".join(steps), key or None, kind="train" if len(steps) == 1 else "search").job_id)
     jobs.close()
 
 

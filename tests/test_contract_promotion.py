@@ -12,7 +12,7 @@ import pytest
 
 from modelyard import errors
 from modelyard.grpc_server.client import GrpcClient
-from modelyard.schemas import EvaluateRequest, EvaluationQuery, ModelMetadata, RetrainRequest, parse
+from modelyard.schemas import EvaluateRequest, EvaluationQuery, ModelMetadata, RetrainRequest, SearchRequest, parse
 from modelyard.verbs import Verbs
 from tests import doors
 from tests.promotions import live, retrain, table, train
@@ -179,3 +179,15 @@ def test_the_evaluations_of_an_alias_are_a_series_of_what_it_meant(yard: Verbs) 
         yard.list_evaluations("series@next")
     with pytest.raises(errors.InvalidRequest, match="alias 'live' goes with the name of models, got 'series:1'"):
         yard.list_evaluations("series:1", EvaluationQuery(alias="live"))
+
+
+def test_the_best_of_a_search_takes_an_alias_over_by_the_rows_that_no_trial_saw(yard: Verbs) -> None:
+    X, y = table(21)
+    asked = {"X": X, "y": y, "name": "searched", "model_classes": ["logistic_regression"], "trials": 1}
+    first = yard.search(parse(SearchRequest, {**asked, "promote": live()}))
+    assert first.aliases == ["live"]
+    X, y = table(22)
+    second = yard.search(parse(SearchRequest, {**asked, "X": X, "y": y, "promote": live(**{"if": "better"})}))
+    assert second.promotion is not None
+    assert (second.promotion.moved, second.promotion.n_rows) == (False, 240)
+    assert yard.get_model("searched@live").version == 1

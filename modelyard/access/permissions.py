@@ -39,6 +39,8 @@ NEEDED: dict[str, Role | None] = {
     "retrain": "trainer",
     "submit_training": "trainer",
     "submit_retraining": "trainer",
+    "search": "trainer",
+    "submit_search": "trainer",
     "cancel_job": "trainer",
     "evaluate": "trainer",
     "set_decision": "trainer",

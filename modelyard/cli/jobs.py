@@ -140,7 +140,7 @@ def _bar(doing: str, *, as_json: bool) -> Iterator[Callable[[Job], None]]:
         def move(job: Job) -> None:
             loss = "waits for its turn" if job.status == "queued" else ""
             if job.progress.metric is not None:
-                loss = f"loss {job.progress.metric:.4f}"
+                loss = _spoken_metric(job)
             progress.update(task, completed=job.progress.fraction, loss=loss)
 
         yield move
@@ -160,12 +160,21 @@ def _sheet(job: Job) -> Table:
     return made
 
 
+def _spoken_metric(job: Job) -> str:
+    """Say what the steps have come to: the loss, or of a search the best trial's metric and its model class."""
+    progress = job.progress
+    if job.kind == "search":
+        return f"best {progress.metric:.4f} by {progress.model_class_key}"
+    return f"loss {progress.metric:.4f}"
+
+
 def _facts(job: Job) -> Iterator[tuple[str, object]]:
     yield "job", job.job_id
     yield "status", job.status
     progress = job.progress
-    steps = "" if progress.step is None else f", step {progress.step:,} of {progress.total:,}"
-    loss = "" if progress.metric is None else f", loss {progress.metric:.4f}"
+    what = "trial" if job.kind == "search" else "step"
+    steps = "" if progress.step is None else f", {what} {progress.step:,} of {progress.total:,}"
+    loss = "" if progress.metric is None else f", {_spoken_metric(job)}"
     yield "progress", f"{progress.fraction:.0%}{steps}{loss}"
     yield "model class", job.model_class_key
     if job.name:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
 
 from modelyard.cli import promoting, screen
-from modelyard.schemas import ConfusionMatrix, Histogram, ModelMetadata, Report, Tracking, interval_of, meaning
+from modelyard.schemas import (
+    ConfusionMatrix,
+    Histogram,
+    LeaderboardEntry,
+    ModelMetadata,
+    Report,
+    Tracking,
+    interval_of,
+    meaning,
+)
 
 _MEASURES = (
     "accuracy",
@@ -72,12 +81,7 @@ def _facts(model: ModelMetadata) -> Iterator[tuple[str, object]]:
         said = {1: "rises", -1: "falls"}
         yield "monotone", ", ".join(f"{said[way]} with {name}" for name, way in model.monotone.items())
     yield "evaluation", _spoken_evaluation(model)
-    if model.calibrate is not None:
-        yield "calibrated", f"by {model.calibrate} curves"
-    if model.decision is not None:
-        yield "answers", model.decision.in_words
-    if model.promotion is not None:
-        yield "promotion", promoting.in_words(model.promotion)
+    yield from _what_was_asked(model)
     if model.description:
         yield "description", model.description
     if model.tags:
@@ -86,6 +90,18 @@ def _facts(model: ModelMetadata) -> Iterator[tuple[str, object]]:
     yield "artifact", f"{screen.size(model.artifact.bytes)}, sha256 {model.artifact.sha256}"
     if model.tracking.status != "off":
         yield "tracking", spoken_tracking(model.tracking)
+
+
+def _what_was_asked(model: ModelMetadata) -> Iterator[tuple[str, object]]:
+    if model.search is not None:
+        found = model.search
+        yield "found by", f"a search of {found.trials} trials in {found.seconds:.1f} s, by {metric_title(found.metric)}"
+    if model.calibrate is not None:
+        yield "calibrated", f"by {model.calibrate} curves"
+    if model.decision is not None:
+        yield "answers", model.decision.in_words
+    if model.promotion is not None:
+        yield "promotion", promoting.in_words(model.promotion)
 
 
 def spoken_tracking(tracking: Tracking) -> str:
@@ -134,6 +150,9 @@ def with_interval(name: str, values: Mapping[str, float | None]) -> str:
 def report(found: Report) -> Iterator[RenderableType]:
     """Yield the parts of a report that a terminal can show."""
     yield metrics(found.metrics)
+    if found.leaderboard:
+        yield screen.text("\nLeaderboard (on rows that the trials had not seen)", "bold")
+        yield leaderboard(found.leaderboard)
     if found.per_class:
         yield screen.text("\nPer class", "bold")
         yield _per_class(found.per_class)
@@ -154,6 +173,17 @@ def report(found: Report) -> Iterator[RenderableType]:
         yield screen.text(
             f"\n{curve.metric} after {len(curve.train)} iterations: train {curve.train[-1]:.4f}{held_out}"
         )
+
+
+def leaderboard(entries: Sequence[LeaderboardEntry]) -> Table:
+    """Return the trials of a search, the best first."""
+    made = screen.table("model class", "metric", "weight", "seconds", "", right=["metric", "weight", "seconds"])
+    for entry in entries:
+        ends = "" if entry.low is None else f" ({screen.number(entry.low)}\N{EN DASH}{screen.number(entry.high)})"
+        metric = "" if entry.metric is None else screen.number(entry.metric) + ends
+        weight = f"{entry.weight:.0%}" if entry.weight else ""
+        screen.add_row(made, entry.model_class_key, metric, weight, f"{entry.seconds:.1f}", entry.words)
+    return made
 
 
 def _per_class(rows: list[dict[str, Any]]) -> Table:

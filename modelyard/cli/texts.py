@@ -33,8 +33,17 @@ def typed(given: Mapping[str, str], key: str, model_classes: Sequence[ModelClass
     what is allowed.
     """
     info = next((one for one in model_classes if plain_key(one.key) == plain_key(key)), None)
-    read = from_texts(info.hyperparams if info else {}, given)
+    read = from_texts(info.hyperparams if info else _of_members(model_classes), given)
     return {name: value if _is_json(value) else given[name] for name, value in read.items()}
+
+
+def _of_members(model_classes: Sequence[ModelClassInfo]) -> dict[str, Any]:
+    """Return the schema of an ensemble of any model classes: `KEY` is a member's weight, `KEY.NAME` a hyperparam."""
+    properties: dict[str, Any] = {}
+    for info in model_classes:
+        properties[info.key] = {"type": "number"}
+        properties |= {f"{info.key}.{name}": one for name, one in info.hyperparams.get("properties", {}).items()}
+    return {"properties": properties}
 
 
 def _is_json(value: Any) -> bool:

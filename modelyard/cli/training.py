@@ -156,7 +156,7 @@ def train(
     from modelyard.schemas import TrainRequest, parse
 
     given = pairs("--param", param or [])
-    fields = reading | _fields(feature_type, role, monotone, tag, _evaluation(evaluation, fraction, folds, seed))
+    fields = reading | fields_of(feature_type, role, monotone, tag, judged_by(evaluation, fraction, folds, seed))
     fields |= decision_field(decision) | given_fields(calibrate=calibrate)
     fields |= promote_field(promote, promote_if, promote_metric, promote_margin)
     fields |= {"model_class_key": model_class, "target": target}
@@ -168,7 +168,7 @@ def train(
         job = yard.submit_training(request, idempotency_key=idempotency_key)
         doing = f"Training {model_class} on {table.name}"
         model = jobs.train(yard, job, doing, url=url, storage=storage, as_json=json)
-    _show_trained(model, as_json=json)
+    show_trained(model, as_json=json)
 
 
 @reads_training_table
@@ -213,7 +213,7 @@ def retrain(
     from modelyard.schemas import RetrainRequest, parse
 
     given = pairs("--param", param or [])
-    fields = reading | _fields(feature_type, role, monotone, tag, _evaluation(evaluation, fraction, folds, seed))
+    fields = reading | fields_of(feature_type, role, monotone, tag, judged_by(evaluation, fraction, folds, seed))
     fields |= decision_field(decision) | given_fields(calibrate=calibrate)
     fields |= promote_field(promote, promote_if, promote_metric, promote_margin)
     fields["model_id"] = ref
@@ -226,10 +226,10 @@ def retrain(
         job = yard.submit_retraining(request, idempotency_key=idempotency_key)
         doing = f"Training {ref} anew on {table.name}"
         model = jobs.train(yard, job, doing, url=url, storage=storage, as_json=json)
-    _show_trained(model, as_json=json)
+    show_trained(model, as_json=json)
 
 
-def _fields(
+def fields_of(
     feature_type: list[str] | None,
     role: list[str] | None,
     monotone: list[str] | None,
@@ -262,9 +262,7 @@ def columns_fields(feature_type: list[str] | None, role: list[str] | None) -> di
     return fields
 
 
-def _evaluation(
-    method: str | None, fraction: float | None, folds: int | None, seed: int | None
-) -> dict[str, Any] | None:
+def judged_by(method: str | None, fraction: float | None, folds: int | None, seed: int | None) -> dict[str, Any] | None:
     """Return the evaluation asked for: `--folds` alone means cv, `--fraction` alone means holdout."""
     from modelyard.errors import InvalidRequest
 
@@ -278,7 +276,8 @@ def _evaluation(
     return given_fields(**given) or None
 
 
-def _show_trained(model: ModelMetadata, *, as_json: bool) -> None:
+def show_trained(model: ModelMetadata, *, as_json: bool) -> None:
+    """Show the model that a training has made."""
     if as_json:
         screen.show_json(model.model_dump_json().encode())
         return

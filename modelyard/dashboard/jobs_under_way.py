@@ -94,8 +94,12 @@ def _steps(job: Job) -> str:
         return t("job.waiting")
     parts = [formats.percent(progress.fraction)]
     if progress.step is not None and progress.total is not None:
-        parts.append(t("job.step", step=formats.count(progress.step), total=formats.count(progress.total)))
-    if progress.metric is not None:
+        what = "job.trial" if job.kind == "search" else "job.step"
+        parts.append(t(what, step=formats.count(progress.step), total=formats.count(progress.total)))
+    if progress.metric is not None and progress.model_class_key is not None:
+        best = formats.number(progress.metric, 3)
+        parts.append(t("job.best", metric=best, algorithm=formats.escaped(progress.model_class_key)))
+    elif progress.metric is not None:
         parts.append(t("job.loss", loss=formats.number(progress.metric, 3)))
     return " · ".join(parts)
 

@@ -12,10 +12,22 @@ from modelyard.dashboard.columns import Mapping
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.forms import ask_hyperparams
 from modelyard.dashboard.listing import classes
+from modelyard.dashboard.searching import ask_search, show_search_card
 from modelyard.dashboard.tables import Table
 from modelyard.dashboard.texts import t
 from modelyard.errors import ModelClassNotFound
-from modelyard.schemas import Evaluation, ModelClassInfo, ModelMetadata, RetrainRequest, TrainRequest, parse
+from modelyard.schemas import (
+    AUTO,
+    Evaluation,
+    ModelClassInfo,
+    ModelMetadata,
+    RetrainRequest,
+    SearchRequest,
+    TrainRequest,
+    parse,
+)
+
+ENSEMBLE = "ensemble"
 
 _METHODS: tuple[Literal["holdout", "time", "cv", "none"], ...] = ("holdout", "time", "cv", "none")
 
@@ -25,6 +37,7 @@ _CHOICES = (
     "target-",
     "task-",
     "hyperparams-",
+    "search-",
     "monotone-",
     "calibrate-",
     "evaluation-",
@@ -44,11 +57,12 @@ def is_choice(key: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """A model class and the hyperparams that differ from the form's start."""
+    """A model class and the hyperparams that differ from the form's start, or what a search may take to find them."""
 
     key: str
     hyperparams: dict[str, Any]
     takes_monotone: bool = False
+    search: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +81,12 @@ class Order:
     def training(self, table: Table) -> TrainRequest:
         """Write the order as a request. Raises InvalidRequest."""
         return parse(TrainRequest, self._fields(table, model_class_key=self.algorithm.key, name=self.name))
+
+    def searching(self, table: Table) -> SearchRequest:
+        """Write the order as a request to search. Raises InvalidRequest."""
+        fields = self._fields(table, name=self.name)
+        del fields["hyperparams"]
+        return parse(SearchRequest, {**fields, **(self.algorithm.search or {})})
 
     def retraining(self, table: Table, parent: ModelMetadata) -> RetrainRequest:
         """Write the order as a request for the next version of a model. Raises InvalidRequest."""
@@ -102,6 +122,10 @@ def ask_algorithm(parent: ModelMetadata | None, task: str) -> Algorithm:
     infos = {info.key: info for info in classes()}
     if parent is not None:
         info = infos.get(parent.model_class_key)
+        if parent.model_class_key == ENSEMBLE:
+            members = ", ".join(one.title for one in infos.values() if one.key in parent.hyperparams)
+            st.markdown(t("search.ensemble_kept", members=escaped(members)))
+            return Algorithm(ENSEMBLE, {})
         if info is None:
             raise ModelClassNotFound(t("train.class_gone", algorithm=parent.model_class_key))
         st.markdown(t("train.algorithm_kept", title=escaped(info.title)))
@@ -111,23 +135,30 @@ def ask_algorithm(parent: ModelMetadata | None, task: str) -> Algorithm:
         raise ModelClassNotFound(t("train.no_class", task=t(f"task.{task}")))
     here = session.current()
     chosen = here.kept.get("model_class")
-    if chosen not in infos:
+    if chosen not in (AUTO, *infos):
         chosen = next(iter(infos))
-    cards = st.grid(min(3, len(infos)), min_column_width=230, border=True)
+    cards = st.grid(min(4, len(infos) + 1), min_column_width=230, border=True)
     for info in infos.values():
         with cards.cell():
-            _show_card(info, chosen=info.key == chosen)
+            _show_card(info)
+            _choose(info.key, chosen=info.key == chosen)
+    with cards.cell():
+        show_search_card()
+        _choose(AUTO, chosen=chosen == AUTO)
+    if chosen == AUTO:
+        return Algorithm(AUTO, {}, any(info.takes_monotone for info in infos.values()), ask_search())
     return _ask_hyperparams(infos[chosen], None)
 
 
-def ask_evaluation(parent: ModelMetadata | None) -> Evaluation:
-    """Ask how the training is to be judged."""
+def ask_evaluation(parent: ModelMetadata | None, *, is_search: bool = False) -> Evaluation:
+    """Ask how the training is to be judged; a search not by folds, because each would take a search."""
+    methods = tuple(method for method in _METHODS if not (is_search and method == "cv"))
     st.subheader(t("train.evaluation"), anchor=False)
     start = parent.evaluation if parent else Evaluation()
-    key = f"evaluation-{parent.model_id if parent else ''}"
+    key = f"evaluation-{'search' if is_search else parent.model_id if parent else ''}"
     method = st.segmented_control(
         t("train.method"),
-        _METHODS,
+        methods,
         default=start.method,
         required=True,
         format_func=lambda name: t(f"evaluation.{name}"),
@@ -197,14 +228,17 @@ def _ask_hyperparams(info: ModelClassInfo, parent: ModelMetadata | None) -> Algo
     return Algorithm(info.key, ask_hyperparams(key, info.hyperparams, start), info.takes_monotone)
 
 
-def _show_card(info: ModelClassInfo, *, chosen: bool) -> None:
+def _show_card(info: ModelClassInfo) -> None:
     st.markdown(f"**{escaped(info.title)}**  \n:small[{escaped(info.description)}]")
     st.caption(f":small[`{info.import_path}`]")
+
+
+def _choose(key: str, *, chosen: bool) -> None:
     if st.button(
         t("train.chosen") if chosen else t("train.choose"),
-        key=f"class-{info.key}",
+        key=f"class-{key}",
         icon=":material/check:" if chosen else None,
         type="primary" if chosen else "secondary",
     ):
-        session.current().kept["model_class"] = info.key
+        session.current().kept["model_class"] = key
         st.rerun()

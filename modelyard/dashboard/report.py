@@ -8,6 +8,7 @@ import streamlit as st
 
 from modelyard.dashboard import formats, notices
 from modelyard.dashboard.charts import Drawing, bars, curves, draw, numbers, side_by_side
+from modelyard.dashboard.searching import show_leaderboard
 from modelyard.dashboard.texts import known, t
 from modelyard.schemas import ModelMetadata, Report, are_validated, headline, meaning
 
@@ -58,6 +59,8 @@ def _trusted_by(metrics: Mapping[str, float | None]) -> Iterator[str]:
 def show_report(model: ModelMetadata, report: Report) -> None:
     """Show a whole report."""
     notices.show_warnings(report.warnings)
+    if report.leaderboard:
+        show_leaderboard(report.leaderboard)
     pair = side_by_side()
     if report.confusion_matrix is not None:
         with pair.cell():

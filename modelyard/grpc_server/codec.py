@@ -3,74 +3,35 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import orjson
-import polars as pl
 
-from modelyard import models_registry
-from modelyard.errors import FieldError, InvalidRequest, InvalidTable
 from modelyard.grpc_server import messages
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
-from modelyard.grpc_server.table_messages import Sent, read_table
-from modelyard.grpc_server.values import NoValue, read_value, write_values
-from modelyard.models_registry import hyperparams
+from modelyard.grpc_server.table_messages import Sent
+from modelyard.grpc_server.values import write_values
 from modelyard.schemas import (
     AuditQuery,
-    CheckRequest,
     Decision,
     DriftQuery,
-    EvaluateRequest,
     EvaluationQuery,
     ExplainRequest,
     Explanations,
     JobQuery,
     ModelClassInfo,
-    ModelMetadata,
     ModelQuery,
     Predictions,
     PredictRequest,
     ResolvedDecision,
-    RetrainRequest,
     ServingRequest,
-    TableRequest,
-    TrainRequest,
     UpdateRequest,
     parse,
 )
 
-GetModel = Callable[[str], ModelMetadata]
-TrainingT = TypeVar("TrainingT", TrainRequest, RetrainRequest)
 ServingT = TypeVar("ServingT", bound=ServingRequest)
-
-
-def read_train(message: pb.TrainRequest, sent: Sent, y: Iterable[pb.Value]) -> TrainRequest:
-    """Read a request to train on a table that was read before. Raises InvalidRequest, InvalidHyperparams."""
-    fields = _training_fields(message, sent, y)
-    fields |= _given(
-        model_class_key=message.model_class_key, name=message.name, tags=list(message.tags), task=message.task
-    )
-    request = parse(TrainRequest, fields)
-    return _with_typed_hyperparams(request, request.model_class_key)
-
-
-def read_retrain(message: pb.RetrainRequest, sent: Sent, y: Iterable[pb.Value], get_model: GetModel) -> RetrainRequest:
-    """Read a request to retrain; hyperparams mean what the parent's model class says. Raises ModelNotFound, too."""
-    fields = _training_fields(message, sent, y) | _given(model_id=message.model_id)
-    if message.HasField("tags"):
-        fields["tags"] = list(message.tags.values)
-    request = parse(RetrainRequest, fields)
-    if not request.hyperparams:
-        return request
-    return _with_typed_hyperparams(request, get_model(request.model_id).model_class_key)
-
-
-def read_check(message: pb.CheckTableRequest, sent: Sent, y: Iterable[pb.Value]) -> CheckRequest:
-    """Read a request to check a table that was read before. Raises InvalidRequest, InvalidTable."""
-    asked = _given(model_class_key=message.model_class_key, task=message.task)
-    return parse(CheckRequest, _table_fields(message, sent, y) | asked)
 
 
 def read_predict(message: pb.PredictRequest, sent: Sent) -> PredictRequest:
@@ -95,17 +56,6 @@ def _read_serving(kind: type[ServingT], message: pb.PredictRequest | pb.ExplainR
     if "decision" in fields:
         fields["decision"] = messages.read_fields(fields["decision"])
     return parse(kind, fields)
-
-
-def read_evaluate(message: pb.EvaluateRequest, sent: Sent, y: Iterable[pb.Value]) -> EvaluateRequest:
-    """Read a request to judge models by a table that was read before. Raises InvalidRequest, InvalidTable."""
-    fields: dict[str, Any] = {"X": sent.X, "model_ids": list(message.model_ids)} | _given(
-        y=_read_labels(y),
-        target=message.target,
-        label=message.label,
-        feature_names=list(sent.feature_names or message.feature_names),
-    )
-    return parse(EvaluateRequest, fields | reading(message))
 
 
 def read_update(message: pb.UpdateModelRequest) -> UpdateRequest:
@@ -237,80 +187,3 @@ def _intervals(rows: Iterable[tuple[float, float]]) -> Iterable[bytes]:
     head, between = first[:-17], first[-9:-8]  # tags and length, the same for every row
     pack = struct.Struct("<dcd").pack
     return (head + pack(low, between, high) for low, high in rows)
-
-
-def _training_fields(message: pb.TrainRequest | pb.RetrainRequest, sent: Sent, y: Iterable[pb.Value]) -> dict[str, Any]:
-    fields = _table_fields(message, sent, y) | _given(
-        hyperparams=dict(sorted(message.hyperparams.items())),
-        monotone=dict(sorted(message.monotone.items())),
-        calibrate=message.calibrate,
-        description=message.description,
-    )
-    if message.HasField("evaluation"):
-        fields["evaluation"] = messages.read_fields(message.evaluation)
-    if message.HasField("decision"):
-        fields["decision"] = messages.read_fields(message.decision)
-    if message.HasField("promote"):
-        fields["promote"] = _promote(message.promote)
-    return fields
-
-
-def _promote(message: pb.Promote) -> dict[str, Any]:
-    """Return what is asked of an alias, its table in the plain values of JSON. Raises InvalidRequest, InvalidTable."""
-    fields: dict[str, Any] = {field.name: value for field, value in message.ListFields()}
-    if message.HasField("on"):
-        on = message.on
-        if on.X.WhichOneof("data") not in ("rows", "columns"):
-            raise InvalidRequest.of([FieldError(("promote", "on", "X"), "promote.on.X must be rows or columns")])
-        X = read_table(on.X).X
-        if isinstance(X, dict):
-            X = {name: column.to_list() if isinstance(column, pl.Series) else column for name, column in X.items()}
-        fields["on"] = {"X": X, **_given(y=_read_labels(on.y), target=on.target)}
-    return fields
-
-
-def _table_fields(
-    message: pb.TrainRequest | pb.RetrainRequest | pb.CheckTableRequest, sent: Sent, y: Iterable[pb.Value]
-) -> dict[str, Any]:
-    fields: dict[str, Any] = {"X": sent.X} | _given(
-        y=_read_labels(y),
-        target=message.target,
-        feature_types=dict(sorted(message.feature_types.items())),
-        feature_names=list(sent.feature_names or message.feature_names),
-        column_roles=dict(sorted(message.column_roles.items())),
-    )
-    if message.HasField("feature_type_list"):
-        fields["feature_types"] = list(message.feature_type_list.values)
-    for name in ("missing_markers", "exclude"):
-        if message.HasField(name):
-            fields[name] = list(getattr(message, name).values)
-    return fields | reading(message)
-
-
-def reading(
-    message: pb.TrainRequest | pb.RetrainRequest | pb.EvaluateRequest | pb.CheckTableRequest | pb.AddOutcomesRequest,
-) -> dict[str, Any]:
-    """Return what was said of how the table is read."""
-    said = (name for name in TableRequest.model_fields if message.HasField(name))  # type: ignore[arg-type]
-    given = {name: getattr(message, name) for name in said}
-    return given | {"names": list(message.names.values)} if "names" in given else given
-
-
-def _read_labels(y: Iterable[pb.Value]) -> list[Any]:
-    try:
-        return list(map(read_value, y))
-    except NoValue:
-        wrong = [
-            FieldError(("y", row), f"y, row {row}: a value of no kind") for row, v in enumerate(y) if not v.ByteSize()
-        ]
-        raise InvalidTable.of(wrong) from None
-
-
-def _given(**fields: Any) -> dict[str, Any]:
-    """Leave out what is empty: in proto3 that is how a field is left out."""
-    return {name: value for name, value in fields.items() if value}
-
-
-def _with_typed_hyperparams(request: TrainingT, model_class_key: str) -> TrainingT:
-    declared = models_registry.model_class(model_class_key).hyperparams
-    return request.model_copy(update={"hyperparams": hyperparams.from_text(declared, request.hyperparams)})

@@ -35,6 +35,7 @@ _NULL_WHERE_EMPTY = frozenset(
         "validation",
         "top",
         "costs",
+        "leaderboard",
     }
 )
 """Lists and maps that are null if they do not apply, and never empty."""

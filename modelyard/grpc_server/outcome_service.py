@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from modelyard.grpc_server import codec, messages
+from modelyard.grpc_server import messages
 from modelyard.grpc_server.gate import RpcCall
+from modelyard.grpc_server.labelled_tables import reading
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.table_messages import opened
 from modelyard.ml_core.desk import Desk
@@ -32,7 +33,7 @@ class OutcomeService:
         @contextmanager
         def read_request() -> Iterator[OutcomesRequest]:
             with opened(message.X) as sent:
-                fields = {"model_id": message.model_id, "X": sent.X, **codec.reading(message)}
+                fields = {"model_id": message.model_id, "X": sent.X, **reading(message)}
                 yield parse(OutcomesRequest, fields)
 
         return messages.write(pb.AddOutcomesResponse, await self._desk.add_outcomes(read_request))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from modelyard import calls
 from modelyard.errors import FieldError, InvalidRequest
@@ -13,6 +13,7 @@ from modelyard.grpc_server import codec, messages
 from modelyard.grpc_server.access_service import AccessService
 from modelyard.grpc_server.chunks_on_disk import Spool
 from modelyard.grpc_server.gate import RpcCall
+from modelyard.grpc_server.labelled_tables import Labelled, Order, read_labelled
 from modelyard.grpc_server.outcome_service import OutcomeService
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.stream_parts import chunk_of, counted_from, header_of
@@ -22,20 +23,14 @@ from modelyard.ml_core.serving.keeping import Part, new_prediction_id
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import (
     MOST_PROBABLE,
-    CheckRequest,
-    EvaluateRequest,
     ExplainRequest,
     Job,
     ModelMetadata,
     Predictions,
     PredictRequest,
     ResolvedDecision,
-    RetrainRequest,
-    TrainRequest,
     check_idempotency_key,
 )
-
-Order: TypeAlias = pb.TrainRequest | pb.RetrainRequest
 
 ARTIFACT_CHUNK_BYTES = 2**20
 
@@ -57,11 +52,16 @@ class ModelService(AccessService, OutcomeService):
         key, message = idempotency_key(call), call.message()
         return _trained(await self._desk.retrain(partial(self._opened, message), key, wait=_waits(message)))
 
+    async def search(self, call: RpcCall) -> pb.Model:
+        """Find the best model, as a job that goes on when the caller leaves."""
+        key, message = idempotency_key(call), call.message()
+        return _trained(await self._desk.search(partial(self._opened, message), key, wait=_waits(message)))
+
     async def train_stream(self, call: RpcCall) -> pb.Model:
-        """Keep the chunks on disk until all are there, then train."""
+        """Keep the chunks on disk until all are there, then train or search."""
         key, received = idempotency_key(call), call.messages()
-        header = await header_of(received, ("train", "retrain"))
-        order = self._desk.train if isinstance(header, pb.TrainRequest) else self._desk.retrain
+        header = await header_of(received, ("train", "retrain", "search"))
+        order = self._order_of(header)
         await self._desk.wait(self._read, header, Sent(None), ())  # what is wrong there need not wait for the table
         spool = await self._spooled(received)
         return _trained(await order(partial(self._opened_spool, header, spool), key, wait=_waits(header)))
@@ -228,16 +228,13 @@ class ModelService(AccessService, OutcomeService):
             sent, labels = spool.table()
             yield self._read(header, sent, labels)
 
-    def _read(
-        self, message: Order | pb.EvaluateRequest | pb.CheckTableRequest, sent: Sent, y: Iterable[pb.Value]
-    ) -> TrainRequest | RetrainRequest | EvaluateRequest | CheckRequest:
-        if isinstance(message, pb.CheckTableRequest):
-            return codec.read_check(message, sent, y)
-        if isinstance(message, pb.EvaluateRequest):
-            return codec.read_evaluate(message, sent, y)
-        if isinstance(message, pb.TrainRequest):
-            return codec.read_train(message, sent, y)
-        return codec.read_retrain(message, sent, y, self._desk.get_model)
+    def _read(self, message: Labelled, sent: Sent, y: Iterable[pb.Value]) -> Any:
+        return read_labelled(message, sent, y, self._desk.get_model)
+
+    def _order_of(self, header: Order) -> Callable[..., Awaitable[ModelMetadata | Job]]:
+        if isinstance(header, pb.SearchRequest):
+            return self._desk.search
+        return self._desk.train if isinstance(header, pb.TrainRequest) else self._desk.retrain
 
     async def _spooled(self, received: AsyncIterator[Any], *first: pb.TrainChunk) -> Spool:
         """Return the chunks that are still to come, on disk, after those that came before."""

@@ -6,6 +6,7 @@ model classes: what a run does is handed in by a dotted path.
 
 from modelyard.jobs.jobs import Jobs, NewJob
 from modelyard.jobs.runner import Limits
-from modelyard.jobs.spool import Finished, ProgressReporter, Spool
+from modelyard.jobs.spool import Finished, ProgressReporter, Spool, StepTold
+from modelyard.jobs.steps import Planner, Step
 
-__all__ = ["Finished", "Jobs", "Limits", "NewJob", "ProgressReporter", "Spool"]
+__all__ = ["Finished", "Jobs", "Limits", "NewJob", "Planner", "ProgressReporter", "Spool", "Step", "StepTold"]

@@ -18,10 +18,12 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from modelyard.errors import ModelyardError, Unavailable
-from modelyard.jobs.finishing import Finisher, Gate, OnEnd
+from modelyard.jobs.finishing import Ending, Finisher, Gate, OnEnd
 from modelyard.jobs.lifecycle import Lifecycle, cancelled, interrupted
 from modelyard.jobs.runner import Limits, Owners, Place, RunEnd, Runner
-from modelyard.jobs.spool import Finished, Spool
+from modelyard.jobs.spool import Spool
+from modelyard.jobs.steps import Planner, Searches, Step
+from modelyard.schemas import JobError
 from modelyard.storage import JobEntry, Storage
 
 log = logging.getLogger("modelyard.jobs")
@@ -35,9 +37,14 @@ _LEFTOVER_AFTER_S = 3600.0
 
 @dataclass(slots=True)
 class _Run:
-    """A run of this process, and the key of its ending; `killed` is what becomes of its job if it had to be killed."""
+    """A run of this process, and the key of its ending; `killed` is what becomes of its job if it had to be killed.
 
+    `step` is there if the job is a search, of which the run is one.
+    """
+
+    job_id: str
     spool: Spool
+    step: Step | None = None
     key: bytes = field(default_factory=partial(secrets.token_bytes, 32), repr=False)
     killed: RunEnd | None = None
 
@@ -53,6 +60,7 @@ class Dispatcher:
         owners: Owners,
         limits: Limits,
         *,
+        planner: Planner | None = None,
         on_end: OnEnd | None = None,
         gate: Gate | None = None,
     ) -> None:
@@ -62,6 +70,7 @@ class Dispatcher:
         self._owners = owners
         self._limits = limits
         self._finisher = Finisher(storage.models, lifecycle, on_end, gate)
+        self._searches = Searches(storage.runs, lifecycle, planner)
         self._runs: dict[str, _Run] = {}
         self._ends: deque[tuple[str, RunEnd]] = deque()
         self._listeners: list[Callable[[], None]] = []
@@ -149,6 +158,8 @@ class Dispatcher:
                 log.exception("jobs cannot be looked after now")
                 self._wake.wait(_RETRY_INTERVAL_S)
             if self.stops and not self._runs:
+                with suppress(ModelyardError):  # whoever finds them without an owner goes on with them
+                    self._searches.release()
                 self._tell()
                 return
 
@@ -162,13 +173,17 @@ class Dispatcher:
             self._end(*self._ends[0])
             self._ends.popleft()
         alive = self._lifecycle.alive()
-        self._kill_what_must_end({entry.job_id for entry in alive if entry.status == "running"})
+        running = {entry.job_id for entry in alive if entry.status == "running"}
+        self._kill_what_must_end(running)
+        for job_id in self._searches.ids():
+            if job_id not in running:
+                self._searches.forget(job_id)
         for entry in alive:
             if entry.status == "running" and entry.job_id not in self._runs:
                 self.interrupt_orphan(entry)
         queued = [entry for entry in alive if entry.status == "queued"]
-        if not self.stops:
-            self._start_those_whose_turn_it_is(queued)
+        if not self.stops and self._start_trainings([entry for entry in queued if entry.kind == "train"]):
+            self._go_on_with_searches([entry for entry in queued if entry.kind == "search"])
         self._any_alive = bool(alive)
         changes = self._lifecycle.changes
         if changes != self._seen_changes:
@@ -189,50 +204,84 @@ class Dispatcher:
 
     # Starting.
 
-    def _start_those_whose_turn_it_is(self, queued: list[JobEntry]) -> None:
-        mine = self._owners.mine
+    def _start_trainings(self, queued: list[JobEntry]) -> bool:
+        """Start those whose turn it is. Returns whether none has to wait, so that searches may have what is left."""
         for entry in queued:
-            if entry.owner != mine:
-                if entry.owner is not None and self._owners.is_alive(entry.owner):
-                    return  # it is that one's turn
-                if not self._serves:
-                    continue
+            if self._is_anothers(entry):
+                return False  # it is that one's turn
+            if not self._may_take(entry):
+                continue
             place = self._runner.reserve()
             if place is None:
-                return
+                return False
             try:
-                self._start(entry, place)
+                if self._lifecycle.begin(entry, self._owners.claim()) is not None:
+                    self._start(entry.job_id, _Run(entry.job_id, Spool(self._folder / entry.job_id)), place)
+            finally:
+                place.free()
+        return True
+
+    def _go_on_with_searches(self, queued: list[JobEntry]) -> None:
+        """Give the places that are left to searches, those that run first."""
+        for job_id in self._searches.ids():
+            self._start_steps(job_id)
+        for entry in queued:
+            place = self._runner.reserve() if self._may_take(entry) else None
+            if place is None:
+                continue
+            try:
+                begun = self._lifecycle.begin(entry, self._owners.claim())
+            finally:
+                place.free()
+            if begun is not None:
+                self._searches.take_up(entry.job_id)
+                self._start_steps(entry.job_id)
+
+    def _start_steps(self, job_id: str) -> None:
+        while (place := self._runner.reserve()) is not None:
+            try:
+                step = self._searches.next_step(job_id)
+                if isinstance(step, JobError):
+                    self._end_job(job_id, Spool(self._folder / job_id), step)
+                if not isinstance(step, Step):
+                    return
+                self._start(f"{job_id}/{step.name}", _Run(job_id, Spool(step.folder), step), place)
             finally:
                 place.free()
 
-    def _start(self, entry: JobEntry, place: Place) -> None:
-        job_id = entry.job_id
-        if self._lifecycle.begin(entry, self._owners.claim()) is None:
-            return
-        run = self._runs[job_id] = _Run(Spool(self._folder / job_id))
-        place.start(job_id, run.spool.path, run.key, lambda seen: self._ended(job_id, seen))
-        log.info("job %s begins", job_id)
+    def _is_anothers(self, entry: JobEntry) -> bool:
+        """Whether a queued job is another process's, which is alive."""
+        return entry.owner not in (None, self._owners.mine) and self._owners.is_alive(entry.owner or "")
 
-    def _ended(self, job_id: str, seen: RunEnd) -> None:
+    def _may_take(self, entry: JobEntry) -> bool:
+        """Whether a queued job is this process's, or one that nobody looks after while this process serves."""
+        return entry.owner == self._owners.mine or (self._serves and not self._is_anothers(entry))
+
+    def _start(self, run_id: str, run: _Run, place: Place) -> None:
+        self._runs[run_id] = run
+        place.start(run_id, run.spool.path, run.key, lambda seen: self._ended(run_id, seen))
+        log.info("job %s begins", run_id)
+
+    def _ended(self, run_id: str, seen: RunEnd) -> None:
         """Note a run's end, in a thread of the runner's."""
-        self._ends.append((job_id, seen))
+        self._ends.append((run_id, seen))
         self._wake.set()
 
     # Watching.
 
     def _kill_what_must_end(self, running: set[str]) -> None:
-        for job_id, run in self._runs.items():
+        for run_id, run in self._runs.items():
             if run.killed is not None:
                 continue
-            if job_id not in running:
-                run.killed = RunEnd(cancelled(job_id), "cancelled")
+            if run.job_id not in running:
+                run.killed = RunEnd(cancelled(run.job_id), "cancelled")
             elif self._stop_at is not None and time.monotonic() >= self._stop_at:
                 run.killed = RunEnd(interrupted(), "interrupted")
             if run.killed is not None:
-                self._runner.kill(job_id)
+                self._runner.kill(run_id)
 
     def interrupt_orphan(self, entry: JobEntry) -> bool:
-        """End a running job if its owner is gone. Returns whether it is."""
+        """End a running job if its owner is gone, or let others go on with a search. Returns whether it is gone."""
         if entry.owner is not None and self._owners.is_alive(entry.owner):
             return False
         self._finisher.interrupt(entry, Spool(self._folder / entry.job_id))
@@ -240,16 +289,27 @@ class Dispatcher:
 
     # Ending.
 
-    def _end(self, job_id: str, seen: RunEnd) -> None:
-        run = self._runs[job_id]
+    def _end(self, run_id: str, seen: RunEnd) -> None:
+        run = self._runs[run_id]
         ending = run.spool.ending(run.key) if run.killed is None else None
-        if isinstance(ending, Finished):
-            made = self._finisher.publish(job_id, run.spool, ending)
+        how = run.killed or seen if ending is None else ending
+        if run.step is None:
+            self._end_job(run.job_id, run.spool, how)
+            run.spool.remove()
         else:
-            how = RunEnd(ending) if ending is not None else run.killed or seen
-            made = self._finisher.end_without_model(job_id, run.spool, how)
+            self._end_step(run, run.step, how)
+        del self._runs[run_id]
+
+    def _end_job(self, job_id: str, spool: Spool, how: Ending) -> None:
+        made = self._finisher.end(job_id, spool, how, Spool(self._folder / job_id).progress())
         self._tell()  # those who wait need not wait for what is left to do
         if made is not None:
             self._finisher.tell(made)
-        run.spool.remove()
-        del self._runs[job_id]
+
+    def _end_step(self, run: _Run, step: Step, how: Ending) -> None:
+        """End the run of a search. One that was killed has told nothing: its job has ended, or others go on with it."""
+        if run.killed is None and step.is_last:
+            self._end_job(run.job_id, run.spool, how)
+        elif run.killed is None:
+            self._searches.tell(run.job_id, step, how)
+        self._searches.end_run(run.job_id, step)

@@ -6,20 +6,34 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from modelyard.errors import FailedPrecondition, InvalidArgument, JobNotFound, ModelyardError
+from modelyard.errors import FailedPrecondition, Internal, InvalidArgument, JobNotFound, ModelyardError
 from modelyard.jobs.lifecycle import Lifecycle, interrupted
 from modelyard.jobs.runner import RunEnd
-from modelyard.jobs.spool import Finished, Spool
-from modelyard.schemas import Job
+from modelyard.jobs.spool import Finished, Spool, StepTold
+from modelyard.schemas import Job, JobError, JobProgress
 from modelyard.storage import JobEntry, ModelStore, Proposal
 
 log = logging.getLogger("modelyard.jobs")
+
+Ending = Finished | StepTold | JobError | RunEnd
+"""What came of a run: what it said itself, or what the runner saw."""
 
 OnEnd = Callable[[str], None]
 """Called last at the end of a job, with the id of its model, or the job's own id if it has no model."""
 
 Gate = Callable[[Path, Finished], Proposal | None]
 """Says, by a run's spool and what it has made, whether an alias shall be moved to the model. Raises nothing."""
+
+
+def why_to_log(error: ModelyardError | JobError) -> str:
+    """Return why a run failed, for the log: what is wrong with a table quotes its cells, which a log never holds."""
+    return error.code if error.code == InvalidArgument.code else error.detail
+
+
+def logged(spool: Spool) -> str:
+    """Return the end of what a run said, on lines of its own; empty if it said nothing."""
+    said = spool.log_tail()
+    return f"\n{said}" if said else ""
 
 
 class Finisher:
@@ -36,9 +50,19 @@ class Finisher:
         if self._on_end is not None:
             self._on_end(made)
 
-    def publish(self, job_id: str, spool: Spool, made: Finished) -> str | None:
-        """Store what a run has made; return the model's id, the job's if that failed, None if the job had ended."""
-        progress = spool.progress()
+    def end(self, job_id: str, spool: Spool, how: Ending, progress: JobProgress) -> str | None:
+        """End a job by what its run came to; return as `publish` does. `progress` is the job's."""
+        if isinstance(how, Finished):
+            return self.publish(job_id, spool, how, progress)
+        if isinstance(how, StepTold):
+            how = RunEnd(Internal("the run has made no model"))
+        return self.end_without_model(job_id, spool, how if isinstance(how, RunEnd) else RunEnd(how), progress)
+
+    def publish(self, job_id: str, spool: Spool, made: Finished, progress: JobProgress) -> str | None:
+        """Store what a run has made; return the model's id, the job's if that failed, None if the job had ended.
+
+        `progress` is the job's.
+        """
         ended: list[Job] = []
         proposal = None if self._gate is None else self._gate(spool.path, made)
         described = made.description
@@ -61,28 +85,32 @@ class Finisher:
         except FailedPrecondition:
             return None  # cancelled meanwhile
         except ModelyardError as error:
-            return self.end_without_model(job_id, spool, RunEnd(error))
+            return self.end_without_model(job_id, spool, RunEnd(error), progress)
         if said := spool.log_tail():
             log.info("job %s said:\n%s", job_id, said)
         log.info("job %s has made model %s", job_id, record.metadata.model_id)
         self._lifecycle.on_end(ended[-1])
         return record.metadata.model_id
 
-    def end_without_model(self, job_id: str, spool: Spool, how: RunEnd) -> str | None:
+    def end_without_model(self, job_id: str, spool: Spool, how: RunEnd, progress: JobProgress) -> str | None:
         """Record why a job has no model. Returns its id, None if it had ended."""
         error = how.error
         try:
-            self._lifecycle.end(job_id, how.status, error, progress=spool.progress())
+            self._lifecycle.end(job_id, how.status, error, progress=progress)
         except (FailedPrecondition, JobNotFound):
             return None  # cancelled meanwhile
-        said = spool.log_tail()
-        # What is wrong with a table is told in words that quote it, and logs hold no cells.
-        why = error.code if error.code == InvalidArgument.code else error.detail
-        log.warning("job %s %s: %s%s", job_id, how.status, why, "\n" + said if said else "")
+        log.warning("job %s %s: %s%s", job_id, how.status, why_to_log(error), logged(spool))
         return job_id
 
     def interrupt(self, entry: JobEntry, spool: Spool) -> None:
-        """End a running job whose owner is gone, unless another process was quicker, and remove its spool."""
+        """End a running job whose owner is gone, unless another process was quicker, and remove its spool.
+
+        A search is put back into the queue instead.
+        """
+        if entry.kind == "search":
+            if self._lifecycle.requeue(entry.job_id, entry.owner):
+                log.warning("job %s goes on in another process: its server is gone", entry.job_id)
+            return
         try:
             self._lifecycle.end(
                 entry.job_id,

@@ -21,8 +21,9 @@ from modelyard.jobs.finishing import Gate, OnEnd
 from modelyard.jobs.lifecycle import Lifecycle, cancelled
 from modelyard.jobs.runner import Limits, Owners, Runner
 from modelyard.jobs.spool import Spool
+from modelyard.jobs.steps import Planner
 from modelyard.references import no_such_job
-from modelyard.schemas import Job, JobPage, JobQuery, JobStatus
+from modelyard.schemas import Job, JobKind, JobPage, JobQuery, JobStatus
 from modelyard.storage import JobEntry, JobRecord, Storage
 from modelyard.storage.files import make_folder, unavailable
 
@@ -40,6 +41,7 @@ class NewJob:
     """
 
     model_class_key: str
+    kind: JobKind = "train"
     name: str | None = None
     parent_id: str | None = None
     idempotency_key: str | None = None
@@ -50,10 +52,10 @@ class NewJob:
 class Jobs:
     """The jobs of one yard.
 
-    Runs take place in `runner`; `owners` are the processes that share the yard. If trainings are tracked, `on_end` is
-    called with the id of the model that a job has made, or of the job that has made none; `count` with every job that
-    this process has ended. `gate` is asked before a model is stored. Every use raises Unavailable if the storage cannot
-    be used.
+    Runs take place in `runner`; `owners` are the processes that share the yard; `planner` knows searches. If trainings
+    are tracked, `on_end` is called with the id of the model that a job has made, or of the job that has made none;
+    `count` with every job that this process has ended. `gate` is asked before a model is stored. Every use raises
+    Unavailable if the storage cannot be used.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Jobs:
         owners: Owners,
         limits: Limits,
         *,
+        planner: Planner | None = None,
         on_end: OnEnd | None = None,
         count: Callable[[Job], None] = lambda _: None,
         gate: Gate | None = None,
@@ -73,7 +76,9 @@ class Jobs:
         self._lifecycle = Lifecycle(storage.jobs, tracked=on_end is not None, on_end=count)
         self._runner = runner
         self._owners = owners
-        self._dispatcher = Dispatcher(storage, self._lifecycle, runner, owners, limits, on_end=on_end, gate=gate)
+        self._dispatcher = Dispatcher(
+            storage, self._lifecycle, runner, owners, limits, planner=planner, on_end=on_end, gate=gate
+        )
 
     def serve(self) -> None:
         """Get ready to run, and run what other processes have left queued."""
@@ -95,6 +100,7 @@ class Jobs:
         job = Job(
             job_id=str(uuid_utils.uuid7()),
             status="queued",
+            kind=new.kind,
             model_class_key=new.model_class_key,
             name=new.name,
             parent_id=new.parent_id,
@@ -125,7 +131,7 @@ class Jobs:
     def get(self, job_id: str) -> Job:
         """Return a job as it is now. Raises JobNotFound, also for one that the caller may not see."""
         record = self._seen(job_id)
-        entry = JobEntry(job_id, record.job.status, record.owner)
+        entry = JobEntry(job_id, record.job.status, record.owner, record.job.kind)
         if entry.status == "running" and self._dispatcher.interrupt_orphan(entry):
             record = self._lifecycle.get(job_id)
         return self._with_progress(record.job)

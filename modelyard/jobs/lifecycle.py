@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from modelyard import calls
 from modelyard.errors import (
@@ -116,7 +117,7 @@ class Lifecycle:
                 if jobs.get(job_id).job.created_at + REMEMBERED_FOR <= record.job.created_at:
                     jobs.remove(job_id)
             jobs.put(record)
-            jobs.note("train" if record.job.parent_id is None else "retrain", record.job)
+            jobs.note(record.job.kind if record.job.parent_id is None else "retrain", record.job)
         return record.job
 
     def begin(self, entry: JobEntry, owner: str) -> Job | None:
@@ -124,9 +125,28 @@ class Lifecycle:
         with self._jobs.changing() as jobs:
             if jobs.index.alive.get(entry.job_id) != entry:
                 return None
-            begun = _changed(jobs.get(entry.job_id), status="running", started_at=datetime.now(UTC))
+            record = jobs.get(entry.job_id)
+            begun = _changed(record, status="running", started_at=record.job.started_at or datetime.now(UTC))
             jobs.put(replace(begun, owner=owner))
             return begun.job
+
+    def tell(self, job_id: str, told: Mapping[str, Any]) -> bool:
+        """Keep what a run of a search has told. Returns False if the search does not run any more."""
+        with self._jobs.changing() as jobs:
+            record = jobs.get(job_id)
+            if record.job.status != "running":
+                return False
+            jobs.put(replace(record, told=(*record.told, told)))
+            return True
+
+    def requeue(self, job_id: str, only_of: str | None = None) -> bool:
+        """Let any process go on with a running search, of the owner `only_of` alone. Returns whether it was running."""
+        with self._jobs.changing() as jobs:
+            record = jobs.get(job_id)
+            if record.job.status != "running" or only_of not in (None, record.owner):
+                return False
+            jobs.put(replace(_changed(record, status="queued"), owner=None))
+            return True
 
     def succeed(self, transaction: Transaction, job_id: str, model_id: str, progress: JobProgress) -> Job:
         """End a running job with its model, in the transaction that stores the model; `on_end` is not called yet.

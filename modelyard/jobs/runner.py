@@ -15,6 +15,8 @@ from typing import Protocol
 from modelyard.errors import ModelyardError
 from modelyard.schemas import JobError, JobStatus
 
+UNEXPECTED = "something went wrong inside; the log has the reason under this job's id"
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -2,7 +2,8 @@
 
 The order's files are their writer's affair. All else stands here: `progress.json`, `log.txt`, `ending.json` and the
 folder `result/` with the model's files. The first line of `ending.json` is an HMAC of the rest, by a key that the run
-and its owner alone know: others who can write the folder cannot say what a run has made.
+and its owner alone know: others who can write the folder cannot say what a run has made. The runs of a search have
+folders of their own in that of its job, `jobs/<job_id>/runs/<name>/`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,13 @@ class Finished:
     decision: ResolvedDecision | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class StepTold:
+    """What a run of a search tells that makes no model: a document, to be kept with the job."""
+
+    said: Mapping[str, Any]
+
+
 _FINISHED = TypeAdapter(Finished)
 
 
@@ -67,12 +75,16 @@ class Spool:
         """Say what the run has made, under the run's key."""
         self._write_ending(orjson.dumps({"finished": _FINISHED.dump_python(finished, mode="json")}), key)
 
+    def write_told(self, told: StepTold, key: bytes) -> None:
+        """Say what the run of a search tells, under the run's key."""
+        self._write_ending(orjson.dumps({"told": told.said}), key)
+
     def write_error(self, error: ModelyardError, key: bytes) -> None:
         """Say why the run has made nothing, under the run's key."""
         document = {"error": JobError.of(error).model_dump()}
         self._write_ending(orjson.dumps(document, default=repr, option=orjson.OPT_NON_STR_KEYS), key)
 
-    def ending(self, key: bytes) -> Finished | JobError | None:
+    def ending(self, key: bytes) -> Finished | StepTold | JobError | None:
         """Return what came of the run; None if it ended without a word. What has not the run's key is an error."""
         try:
             found, _, said = self._ending.read_bytes().partition(b"\n")
@@ -85,6 +97,8 @@ class Spool:
                 Internal("what stands in the spool is not what the run said at its end: its HMAC does not hold")
             )
         document = orjson.loads(said)
+        if "told" in document:
+            return StepTold(document["told"])
         return JobError.model_validate(document["error"]) if "error" in document else _finished(document["finished"])
 
     def _write_ending(self, said: bytes, key: bytes) -> None:

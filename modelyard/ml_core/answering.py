@@ -11,6 +11,7 @@ from modelyard import calls
 from modelyard.errors import Cancelled
 from modelyard.ml_core.baton import Baton
 from modelyard.ml_core.workers import Crowd, Workers
+from modelyard.schemas import Job
 from modelyard.settings import usable_cores
 
 LARGE_BYTES = 256 * 1024
@@ -96,3 +97,9 @@ def written(found: F, write: Callable[[F], T], began: float, read_at: float) -> 
     predicted_at = perf_counter()
     content = write(found)
     return Answer(content, read_at - began, predicted_at - read_at, perf_counter() - predicted_at)
+
+
+def submit(order: Callable[..., Job], read: Opened[R], idempotency_key: str | None) -> Job:
+    """Read a request and order what it asks for."""
+    with read() as request:
+        return order(request, idempotency_key=idempotency_key)

@@ -21,7 +21,7 @@ from modelyard import calls
 from modelyard.calls import Call
 from modelyard.errors import ModelyardError
 from modelyard.ml_core import following
-from modelyard.ml_core.answering import Answer, Answering, Opened, written
+from modelyard.ml_core.answering import Answer, Answering, Opened, submit, written
 from modelyard.ml_core.sentences import model_of
 from modelyard.ml_core.serving.keeping import Part
 from modelyard.ml_core.serving.loaded import LoadedModel
@@ -44,6 +44,7 @@ from modelyard.schemas import (
     Predictions,
     PredictRequest,
     RetrainRequest,
+    SearchRequest,
     TableCheck,
     TableEvaluation,
     TrainRequest,
@@ -65,7 +66,6 @@ T = TypeVar("T")
 F = TypeVar("F")
 Write: TypeAlias = Callable[[Predictions], T]
 Told: TypeAlias = "Callable[[Answer[T] | None], None]"
-R = TypeVar("R")
 
 
 class Desk:
@@ -153,7 +153,7 @@ class Desk:
         calls.name_verb("predict")
         request = read()
         model = self._yard.loaded.get_loaded(request.model_id, request.decision)
-        if model is None or model.gains_by_batching:
+        if model is None or model.model_class.gains_by_batching:
             return None
         return write(self._yard.predict_by(model, request))
 
@@ -204,14 +204,21 @@ class Desk:
         The training goes on after its caller has hung up.
         """
         calls.name_verb("train" if wait else "submit_training")
-        return await self._ordered(await begin(_submit, self._yard.submit_training, read, idempotency_key), wait)
+        return await self._ordered(await begin(submit, self._yard.submit_training, read, idempotency_key), wait)
+
+    async def search(
+        self, read: Opened[SearchRequest], idempotency_key: str | None, *, wait: bool
+    ) -> ModelMetadata | Job:
+        """Find the best model, as `train` trains one."""
+        calls.name_verb("search" if wait else "submit_search")
+        return await self._ordered(await begin(submit, self._yard.submit_search, read, idempotency_key), wait)
 
     async def retrain(
         self, read: Opened[RetrainRequest], idempotency_key: str | None, *, wait: bool
     ) -> ModelMetadata | Job:
         """Train the next version of a model, as `train` does."""
         calls.name_verb("retrain" if wait else "submit_retraining")
-        return await self._ordered(await begin(_submit, self._yard.submit_retraining, read, idempotency_key), wait)
+        return await self._ordered(await begin(submit, self._yard.submit_retraining, read, idempotency_key), wait)
 
     async def ask(self, verb: Callable[Concatenate[Yard, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a verb in a thread, such as `ask(Yard.get_report, reference)`: most verbs look or wait, and no more."""
@@ -308,8 +315,3 @@ class Desk:
             self._yard.serve()
         except ModelyardError as error:
             log.warning("not ready to train yet: %s", error.detail)
-
-
-def _submit(submit: Callable[..., Job], read: Opened[R], idempotency_key: str | None) -> Job:
-    with read() as request:
-        return submit(request, idempotency_key=idempotency_key)

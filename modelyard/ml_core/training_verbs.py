@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 
 from modelyard import calls
 from modelyard.access.guard import Holder
@@ -12,18 +13,22 @@ from modelyard.errors import FailedPrecondition
 from modelyard.jobs import Jobs, NewJob
 from modelyard.ml_core.alias_verbs import AliasVerbs
 from modelyard.ml_core.promoting import check_promote
+from modelyard.ml_core.searching.orders import order_search, search_of, write_search
 from modelyard.ml_core.sentences import model_of
 from modelyard.ml_core.training.orders import TrainingOrder, order_training
 from modelyard.ml_core.training.plan import check_plan
 from modelyard.ml_core.training.runs import write_order
 from modelyard.schemas import (
+    AUTO,
     Job,
     JobPage,
     JobQuery,
     ModelMetadata,
     RetrainRequest,
+    SearchRequest,
     TrainRequest,
     check_idempotency_key,
+    plain_key,
 )
 from modelyard.storage import ModelStore, check_name_visible
 
@@ -50,6 +55,8 @@ class TrainingVerbs(AliasVerbs):
     @verb
     def submit_training(self, request: TrainRequest, *, idempotency_key: str | None = None) -> Job:
         """Order a new model. See `Verbs.submit_training`."""
+        if plain_key(request.model_class_key) == AUTO:
+            return self.submit_search(search_of(request), idempotency_key=idempotency_key)
         check_idempotency_key(idempotency_key)
         return self._order(order_training(request, self._missing_markers, self._max_file_bytes), idempotency_key)
 
@@ -63,6 +70,31 @@ class TrainingVerbs(AliasVerbs):
         self._store.check_signed(parent)
         order = order_training(request, self._missing_markers, self._max_file_bytes, parent=parent.metadata)
         return self._order(order, idempotency_key)
+
+    @verb
+    def search(self, request: SearchRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
+        """Find the best model. See `Verbs.search`."""
+        return self._wait_for_model(self.submit_search(request, idempotency_key=idempotency_key))
+
+    @verb
+    def submit_search(self, request: SearchRequest, *, idempotency_key: str | None = None) -> Job:
+        """Order a search. See `Verbs.submit_search`."""
+        check_idempotency_key(idempotency_key)
+        check_name_visible(request.name)
+        found = order_search(request, self._missing_markers, self._max_file_bytes)
+        calls.note(model_class=AUTO, rows=found.order.plan.table.frame.height)
+        self._check_promote(found.order)
+        new = NewJob(
+            model_class_key=AUTO,
+            kind="search",
+            name=request.name,
+            idempotency_key=_of_caller(idempotency_key),
+            request_sha256=None if idempotency_key is None else found.digest(),
+            details=found.details(),
+        )
+        job = self.jobs.order(new, partial(write_search, order=found))
+        calls.note(job_id=job.job_id)
+        return job
 
     @verb
     def get_job(self, job_id: str) -> Job:
@@ -88,9 +120,7 @@ class TrainingVerbs(AliasVerbs):
         check_name_visible(order.name)
         calls.note(model_class=order.plan.model_class.key, rows=order.plan.table.frame.height)
         check_plan(order.plan)
-        check_promote(order)
-        if order.promote is not None:
-            self.check_may_move(order.promote.alias)
+        self._check_promote(order)
         new = NewJob(
             model_class_key=order.plan.model_class.key,
             name=order.name,
@@ -102,6 +132,11 @@ class TrainingVerbs(AliasVerbs):
         job = self.jobs.order(new, lambda folder: write_order(folder, order))
         calls.note(job_id=job.job_id)
         return job
+
+    def _check_promote(self, order: TrainingOrder) -> None:
+        check_promote(order)
+        if order.promote is not None:
+            self.check_may_move(order.promote.alias)
 
     def _wait_for_model(self, job: Job) -> ModelMetadata:
         try:

@@ -31,6 +31,7 @@ from modelyard.ml_core.serving.warming import Warming
 from modelyard.ml_core.training import checking
 from modelyard.ml_core.training_verbs import TrainingVerbs
 from modelyard.ml_core.validation_predictions import ValidationPredictions, load_validation
+from modelyard.models_registry.ensemble.ensemble import ENSEMBLE
 from modelyard.monitoring.metrics import Metrics
 from modelyard.monitoring.watching import Watching
 from modelyard.schemas import (
@@ -204,7 +205,8 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
         """List models, newest first. See `Verbs.list_models`."""
         query = query or ModelQuery()
         if query.model_class_key is not None:
-            key = models_registry.model_class(query.model_class_key).key
+            key = query.model_class_key
+            key = ENSEMBLE if models_registry.is_ensemble(key) else models_registry.model_class(key).key
             query = query.model_copy(update={"model_class_key": key})
         return self._store.page(query)
 

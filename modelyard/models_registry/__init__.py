@@ -10,14 +10,16 @@ import difflib
 import functools
 import importlib
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
+from typing import Any
 
 from modelyard.errors import ModelClassNotFound
 from modelyard.models_registry.base import ModelClass
 from modelyard.models_registry.catboost.classifier import CatBoostClassifierClass
 from modelyard.models_registry.catboost.regressor import CatBoostRegressorClass
+from modelyard.models_registry.ensemble.ensemble import ENSEMBLE, Ensemble, members_of
 from modelyard.models_registry.hyperparams import json_schema
 from modelyard.models_registry.lightgbm.classifier import LightGBMClassifierClass
 from modelyard.models_registry.lightgbm.regressor import LightGBMRegressorClass
@@ -52,10 +54,22 @@ def model_class(key: str) -> ModelClass:
     plain = {plain_key(name): name for name in known}
     if plain_key(key) in plain:
         return known[plain[plain_key(key)]]
+    if is_ensemble(key):
+        raise ModelClassNotFound("an 'ensemble' is made by a search, and by retraining what a search has made")
     near = [plain[name] for name in difflib.get_close_matches(plain_key(key), plain, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     shown = key if len(key) <= 80 else key[:77] + "..."
     raise ModelClassNotFound(f"there is no model class {shown!r}; {hint}known are: {', '.join(map(repr, known))}")
+
+
+def is_ensemble(key: str) -> bool:
+    """Whether a key is that of ensembles, which are made of model classes and are none to choose from."""
+    return plain_key(key) == ENSEMBLE
+
+
+def class_of_model(key: str, hyperparams: Mapping[str, Any]) -> ModelClass:
+    """Return the model class of a model, which for an ensemble is made of its members. Raises ModelClassNotFound."""
+    return Ensemble([model_class(one) for one in members_of(hyperparams)]) if is_ensemble(key) else model_class(key)
 
 
 def keys_of_task(task: str) -> list[str]:

@@ -15,6 +15,7 @@ from modelyard.errors import FieldError
 from modelyard.models_registry.contributions import Contributions
 from modelyard.models_registry.hyperparams import Hyperparam
 from modelyard.models_registry.predictors import EstimatorPredictor
+from modelyard.models_registry.ranges import Range
 from modelyard.schemas import LearningCurve, ModelWarning
 from modelyard.tables.contract import Contract
 
@@ -106,10 +107,12 @@ class ModelClass(ABC):
     title: ClassVar[str]
     description: ClassVar[str]
     import_path: ClassVar[str]
-    libraries: ClassVar[tuple[str, ...]]
+    libraries: tuple[str, ...]
     """The distributions whose version a fitted estimator depends on."""
-    hyperparams: ClassVar[tuple[Hyperparam, ...]]
-    task: ClassVar[str] = "classification"
+    hyperparams: tuple[Hyperparam, ...]
+    search_space: ClassVar[tuple[Range, ...]] = ()
+    """What a search tries; without any it tries the defaults alone."""
+    task: str = "classification"
     """What it predicts: a key of `ml_core.tasks.TASKS`."""
     preloads: ClassVar[tuple[str, ...]] = ()
     """The modules that fitting, unpickling and predicting import when they come to it; servers import them before."""
@@ -119,13 +122,13 @@ class ModelClass(ABC):
     """ClearML's name of the library; None: as other model classes of the same library declare it."""
     early_stopping: ClassVar[str] = "early_stopping_rounds"
     """The hyperparam that asks for early stopping, by rows held out, unless it is null; a class need not have it."""
-    reads_enums: ClassVar[bool] = False
+    reads_enums: bool = False
     """Whether fits and predictors take categorical columns as Enum, too."""
-    takes_weights: ClassVar[bool] = False
+    takes_weights: bool = False
     """Whether fits heed the weights of rows; a class that does not is refused for a table with weights."""
-    takes_monotone: ClassVar[bool] = False
+    takes_monotone: bool = False
     """Whether fits heed `FitTask.monotone`."""
-    gains_by_batching: ClassVar[bool] = False
+    gains_by_batching: bool = False
     """Whether rows of several callers are better scored in one call.
 
     That is so if the library takes longer to be called than to score a row, and gives a row the same bits alone and

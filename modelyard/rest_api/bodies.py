@@ -59,6 +59,7 @@ TEXT_FIELDS = frozenset(
         "delimiter",
         "sheet",
         "calibrate",
+        "metric",
     }
 )
 """Form fields whose value is the text itself; the others hold JSON."""

@@ -27,6 +27,7 @@ from modelyard.schemas import (
     PredictRequest,
     RetrainRequest,
     RotateRequest,
+    SearchRequest,
     TrainRequest,
     UpdateRequest,
 )
@@ -34,6 +35,7 @@ from modelyard.schemas import (
 _REF = "#/components/schemas/{model}"
 _BODIES: tuple[type[BaseModel], ...] = (
     TrainRequest,
+    SearchRequest,
     RetrainRequest,
     PredictRequest,
     ExplainRequest,
@@ -62,6 +64,13 @@ TRAIN_EXAMPLE: dict[str, Any] = {
     "y": ["no", "yes", "no", "yes"],
     "hyperparams": {"C": 0.5},
     "evaluation": {"method": "none"},
+}
+SEARCH_EXAMPLE: dict[str, Any] = {
+    "name": "credit",
+    "X": _X * 3,
+    "y": ["no", "yes", "no", "yes"] * 3,
+    "model_classes": ["logistic_regression"],
+    "trials": 1,
 }
 RETRAIN_EXAMPLE: dict[str, Any] = {
     "model_id": "credit",
@@ -95,6 +104,7 @@ OUTCOMES_EXAMPLE: dict[str, Any] = {
 }
 EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     TrainRequest: TRAIN_EXAMPLE,
+    SearchRequest: SEARCH_EXAMPLE,
     RetrainRequest: RETRAIN_EXAMPLE,
     PredictRequest: PREDICT_EXAMPLE,
     ExplainRequest: EXPLAIN_EXAMPLE,

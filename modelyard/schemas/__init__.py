@@ -20,6 +20,7 @@ from modelyard.schemas.base import (
     ColumnRole,
     FeatureType,
     Frozen,
+    JobKind,
     JobStatus,
     Label,
     ModelWarning,
@@ -134,10 +135,12 @@ from modelyard.schemas.requests import (
     TrainRequest,
     UpdateRequest,
 )
+from modelyard.schemas.searches import AUTO, LeaderboardEntry, SearchRequest, SearchSummary, TrialStatus
 from modelyard.schemas.targets import MOST_SINGLE_CLASSES, is_hopeless
 
 __all__ = [
     "ALIAS_PATTERN",
+    "AUTO",
     "BOOTSTRAP",
     "IDEMPOTENCY_KEY_PATTERN",
     "KEY_PATTERN",
@@ -193,6 +196,7 @@ __all__ = [
     "Histogram",
     "Job",
     "JobError",
+    "JobKind",
     "JobPage",
     "JobProgress",
     "JobQuery",
@@ -205,6 +209,7 @@ __all__ = [
     "KeyRequest",
     "Label",
     "LabelsValue",
+    "LeaderboardEntry",
     "LearningCurve",
     "ModelClassInfo",
     "ModelDescription",
@@ -235,6 +240,8 @@ __all__ = [
     "RetrainRequest",
     "Role",
     "RotateRequest",
+    "SearchRequest",
+    "SearchSummary",
     "ServingRequest",
     "Status",
     "StatusFilter",
@@ -246,6 +253,7 @@ __all__ = [
     "TaskName",
     "Tracking",
     "TrainRequest",
+    "TrialStatus",
     "UpdateRequest",
     "WeekPerformance",
     "Whoami",

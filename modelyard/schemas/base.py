@@ -17,6 +17,7 @@ ColumnRole = Literal["feature", "ignore", "id", "time", "group", "weight"]
 Decimal = Literal[".", ","]
 Thousands = Literal["", ".", ",", " ", "'"]
 Status = Literal["active", "deleted"]
+JobKind = Literal["train", "search"]
 JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
 StatusFilter = Literal["active", "deleted", "all"]
 

@@ -6,18 +6,22 @@ from datetime import datetime
 from typing import Any
 
 from modelyard.errors import FieldError, ModelyardError, error_class
-from modelyard.schemas.base import Frozen, JobStatus
+from modelyard.schemas.base import Frozen, JobKind, JobStatus
 from modelyard.schemas.models import Tracking
 from modelyard.schemas.showing import presentable
 
 
 class JobProgress(Frozen):
-    """How far a job is: `fraction` of 1; after `step` of `total` steps the loss was `metric`, if there is one."""
+    """How far a job is: `fraction` of 1; after `step` of `total` steps the loss was `metric`, if there is one.
+
+    The steps of a search are its trials, `metric` is the best so far, by the model class `model_class_key`.
+    """
 
     fraction: float = 0.0
     step: int | None = None
     total: int | None = None
     metric: float | None = None
+    model_class_key: str | None = None
 
 
 class WrongPlace(Frozen):
@@ -52,15 +56,16 @@ class JobError(Frozen):
 
 
 class Job(Frozen):
-    """One training run, from the request to its end. Times are UTC.
+    """One training run or search, from the request to its end. Times are UTC.
 
-    `name` is the model's, None if it is made up at the end; `model_id` is there once the job has succeeded, `error` if
-    it ended in any other way. `tracking` is that of a run without a model, if trainings are tracked; a model has its
-    own.
+    A search has `auto` in the place of a model class. `name` is the model's, None if it is made up at the end;
+    `model_id` is there once the job has succeeded, `error` if it ended in any other way. `tracking` is that of a run
+    without a model, if trainings are tracked; a model has its own.
     """
 
     job_id: str
     status: JobStatus
+    kind: JobKind = "train"
     model_class_key: str
     name: str | None = None
     parent_id: str | None = None

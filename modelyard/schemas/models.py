@@ -23,6 +23,7 @@ from modelyard.schemas.base import (
 from modelyard.schemas.decisions import ResolvedDecision
 from modelyard.schemas.promotions import Promotion
 from modelyard.schemas.requests import Evaluation
+from modelyard.schemas.searches import SearchSummary
 
 
 class Tracking(Frozen):
@@ -81,7 +82,8 @@ class ModelDescription(Frozen):
     (`train_accuracy`, `validation_roc_auc`, …). `fingerprint` is a SHA-256 of the table, which two trainings share only
     if their tables are equal; `features_fingerprint` leaves the targets and the columns with roles out. `created_at` is
     UTC; `training_seconds` is the wall time of evaluation and fit. `environment` has the versions of Python and of the
-    libraries that the artifact needs. `reading` is null for models of releases before it.
+    libraries that the artifact needs. `reading` is null for models of releases before it. `search` is there if a search
+    chose the model class and the hyperparams.
     """
 
     parent_id: str | None = None
@@ -107,6 +109,7 @@ class ModelDescription(Frozen):
     created_at: datetime
     training_seconds: float
     environment: dict[str, str]
+    search: SearchSummary | None = None
 
     @property
     def roles(self) -> dict[str, ColumnRole]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from modelyard.schemas.base import Frozen, Label, ModelWarning
+from modelyard.schemas.searches import LeaderboardEntry
 
 
 class ConfusionMatrix(Frozen):
@@ -48,7 +49,8 @@ class Report(Frozen):
 
     Curves are keyed by the class label's text. Rows of `per_class` hold `label`, `precision`, `recall`, `f1` and
     `support`. For regression there are `residuals` (true number minus prediction) and `predicted_against_actual` (at
-    most 2,000 rows), of the rows held out. `columns` profiles each feature of the training table.
+    most 2,000 rows), of the rows held out. `columns` profiles each feature of the training table. `leaderboard` has the
+    trials of the search that made the model, the best first.
     """
 
     metrics: dict[str, float | None]
@@ -65,3 +67,4 @@ class Report(Frozen):
     columns: dict[str, dict[str, Any]]
     rows: dict[str, int]
     warnings: list[ModelWarning] = []
+    leaderboard: list[LeaderboardEntry] | None = None

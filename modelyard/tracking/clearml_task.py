@@ -165,6 +165,8 @@ def _report(task: Task, report: Record, framework: str | None, n_classes: int) -
         logger.report_scalar(title, series, value, iteration)
     for title, figure in plots.figures(report):
         logger.report_plotly(title, "validation", figure, iteration=0)
+    if (board := plots.leaderboard(report)) is not None:
+        logger.report_table("Leaderboard", "trials", 0, table_plot=board)
     if (table := plots.per_class(report)) is not None:
         logger.report_table("Classes", "validation", iteration=0, table_plot=table)
 

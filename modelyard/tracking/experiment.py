@@ -98,7 +98,7 @@ def _of_model(model: Record, job: Record | None, warnings: list[Record]) -> Expe
         folder=_folder(model["name"]),
         comment=comment,
         tags=tags_of(model),
-        parameters=_parameters(model["hyperparams"], model["evaluation"], data, environment),
+        parameters=_parameters(model["hyperparams"], model["evaluation"], data, environment, model.get("search")),
         properties=_present(
             {
                 "model_id": model["model_id"],
@@ -189,11 +189,8 @@ def _applying(evaluation: Record) -> dict[str, Any]:
 
 def _command(run: Record, name: str | None, order: Record) -> str:
     """Return the command line that does such a training; `order` is a model's metadata or a job's details."""
-    words = ["modelyard", "train", "TABLE", "--model-class", run["model_class_key"]]
-    if run["parent_id"] is not None:
-        words = ["modelyard", "retrain", run["parent_id"], "TABLE"]
-    elif name is not None:
-        words += ["--name", name]
+    is_search = bool(run.get("search")) or run.get("kind") == "search"
+    words = _verb(run, name, is_search=is_search)
     words += ["--target", order.get("target") or "TARGET"]
     for column, role in order.get("column_roles", {}).items():
         words += ["--role", f"{column}={role}"]
@@ -201,11 +198,26 @@ def _command(run: Record, name: str | None, order: Record) -> str:
         words += ["--monotone", f"{column}={direction}"]
     if order.get("calibrate"):
         words += ["--calibrate", order["calibrate"]]
-    for key, value in _applying(order.get("evaluation", {})).items():
+    evaluation = _applying(order.get("evaluation", {}))
+    if is_search:  # its --seed is another one, and it has found the hyperparams itself
+        evaluation.pop("seed", None)
+    for key, value in evaluation.items():
         words += ["--evaluation" if key == "method" else f"--{key}", str(value)]
-    for key, value in _present(order.get("hyperparams", {})).items():
+    for key, value in _present({} if is_search else order.get("hyperparams", {})).items():
         words += ["-p", f"{key}={label_text(value)}"]
     return shlex.join(words)
+
+
+def _verb(run: Record, name: str | None, *, is_search: bool) -> list[str]:
+    """Return how such a command line begins."""
+    if run["parent_id"] is not None:
+        return ["modelyard", "retrain", run["parent_id"], "TABLE"]
+    called = [] if name is None else ["--name", name]
+    if not is_search:
+        return ["modelyard", "train", "TABLE", "--model-class", run["model_class_key"], *called]
+    found = run.get("search") or {}
+    options = [text for key in ("trials", "metric") if key in found for text in (f"--{key}", str(found[key]))]
+    return ["modelyard", "search", "TABLE", *called, *options]
 
 
 def _times_of_model(model: Record, job: Record | None) -> tuple[str | None, str | None]:
@@ -223,11 +235,14 @@ def _present(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _parameters(hyperparams: Record, evaluation: Record, data: Record, environment: Record) -> dict[str, Any]:
+def _parameters(
+    hyperparams: Record, evaluation: Record, data: Record, environment: Record, search: Record | None = None
+) -> dict[str, Any]:
     sections = {
         "Hyperparams": hyperparams,
         "Evaluation": _applying(evaluation),
         "Data": _present(data),
         "Environment": environment,
+        "Search": search or {},
     }
     return {f"{section}/{name}": value for section, values in sections.items() for name, value in values.items()}

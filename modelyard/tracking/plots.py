@@ -71,6 +71,8 @@ def figures(report: Record) -> Iterator[tuple[str, dict[str, Any]]]:
         figure["layout"]["yaxis"] |= {"type": "category", "autorange": "reversed"}
         yield "Confusion matrix", figure
     yield from _of_numbers(report)
+    if (entries := report.get("leaderboard")) is not None:
+        yield "Leaderboard", _leaderboard(entries)
     if found := report["feature_importances"]:
         top = sorted(found.items(), key=lambda item: -abs(item[1]))[:MAX_IMPORTANCES]
         bars = {"type": "bar", "x": [name for name, _ in top], "y": [value for _, value in top]}
@@ -101,6 +103,38 @@ def per_class(report: Record) -> list[list[Any]] | None:
         return None
     columns = list(rows[0])
     return [columns, *([_cell(row[column]) for column in columns] for row in rows)]
+
+
+def leaderboard(report: Record) -> list[list[Any]] | None:
+    """Return the trials of the search that made the model, a header first; None if there was none."""
+    entries = report.get("leaderboard")
+    if not entries:
+        return None
+    columns = ["model_class_key", "metric", "low", "high", "weight", "seconds", "status", "words", "hyperparams"]
+    rows = [{**entry, "hyperparams": _spoken(entry["hyperparams"])} for entry in entries]
+    return [columns, *([_cell(row[column]) for column in columns] for row in rows)]
+
+
+def _leaderboard(entries: Sequence[Record]) -> dict[str, Any]:
+    """Return the metric of each trial with its interval, the best first, a colour for each model class."""
+    points: dict[str, dict[str, Any]] = {}
+    for place, entry in enumerate(entries, start=1):
+        key, metric = entry["model_class_key"], entry["metric"]
+        if metric is None:
+            continue
+        ends = {"type": "data", "symmetric": False, "array": [], "arrayminus": []}
+        line = points.setdefault(
+            key, {"type": "scatter", "mode": "markers", "name": key, "x": [], "y": [], "error_y": ends}
+        )
+        line["x"].append(place)
+        line["y"].append(metric)
+        line["error_y"]["array"].append(0.0 if entry["high"] is None else entry["high"] - metric)
+        line["error_y"]["arrayminus"].append(0.0 if entry["low"] is None else metric - entry["low"])
+    return _figure(list(points.values()), "place", "metric")
+
+
+def _spoken(hyperparams: Record) -> str:
+    return ", ".join(f"{name}={label_text(value)}" for name, value in hyperparams.items() if value is not None)
 
 
 def _line(label: str, curve: Record) -> dict[str, Any]:

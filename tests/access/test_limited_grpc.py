@@ -107,6 +107,7 @@ ABOUT_NAMES: dict[str, Any] = {
     "SetKeepAnswers": partial(pb.SetKeepAnswersRequest, keep=True),
     "ListTrainedModels": pb.ListTrainedModelsRequest,
     "Train": partial(pb.TrainRequest, model_class_key="logistic_regression", X=table_of(X), y=labels_of(Y)),
+    "Search": partial(pb.SearchRequest, X=table_of(X), y=labels_of(Y)),
 }
 """The methods that take a model's name and no reference, and their messages but for the name."""
 

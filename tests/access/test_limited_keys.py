@@ -159,9 +159,10 @@ def test_evaluations_show_neither_foreign_models_nor_pairs_with_them(http: httpx
 
 
 @pytest.mark.parametrize("name", [None, FOREIGN, NEVER_NAME, "CHURN-1", "xchurn", "churn"[:4], "Churn"])
-@pytest.mark.parametrize("way", ["/train", "/train?wait=false", "/train/file"])
+@pytest.mark.parametrize("way", ["/train", "/train?wait=false", "/train/file", "/search", "/search/file"])
 def test_a_limited_key_trains_under_its_own_names_alone(http: httpx.Client, name: str | None, way: str) -> None:
-    fields = {"model_class_key": "logistic_regression"} | ({} if name is None else {"name": name})
+    fields = {"model_class_key": "logistic_regression"} if way.startswith("/train") else {}
+    fields |= {} if name is None else {"name": name}
     if way.endswith("file"):
         query = {**fields, "target": "label"}
         answer = http.post(way, params=query, content=CSV, headers={"content-type": "text/csv"})

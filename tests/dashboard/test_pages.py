@@ -17,8 +17,9 @@ from streamlit.testing.v1 import AppTest
 from modelyard.dashboard.formats import percent
 from modelyard.dashboard.listing import selection_key
 from modelyard.rest_api.client import RestClient
-from modelyard.schemas import Evaluation, ModelMetadata, ModelQuery, PredictRequest, TrainRequest
+from modelyard.schemas import Evaluation, ModelMetadata, ModelQuery, PredictRequest, SearchRequest, TrainRequest
 from tests import doors
+from tests.test_contract_search import MIXED, SUMS
 from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.filterwarnings("default")  # Streamlit's own
@@ -144,6 +145,35 @@ def test_one_click_brings_the_defaults_back(yard: Yard) -> None:
     app = button(app, "hyperparams-logistic_regression--defaults").click().run()
     assert field(app, "C").value == 1.0
     assert "Changed" not in texts(app)
+
+
+def test_a_search_is_ordered_by_its_card_and_shows_its_leaderboard(yard: Yard) -> None:
+    app = yard.open("train")
+    app = app.button[-1].click().run()
+    app = button(app, "class-auto").click().run()
+    app = app.text_input(key="name-").set_value("searched").run()
+    app = app.number_input(key="search-trials").set_value(1).run()
+    app = wait_for_model(button(app, "train-go").click().run())
+    assert "Leaderboard" in texts(app)
+    found = yard.client.get_model("searched")
+    assert found.search is not None
+    assert (found.search.trials, found.model_class_key) == (1, "logistic_regression")
+
+
+def test_an_ensemble_shows_its_leaderboard_and_keeps_its_members_when_it_is_trained_anew(yard: Yard) -> None:
+    members = ["linear_regression", "lightgbm_regressor"]
+    none = Evaluation(method="none")
+    parent = yard.client.search(
+        SearchRequest(X=MIXED, y=SUMS, name="mixed", model_classes=members, trials=2, evaluation=none)
+    )
+    app = yard.open("train", parent=parent.model_id)
+    app = next(one for one in app.button if "sample" in one.label).click().run()
+    assert not app.exception
+    assert not app.error
+    assert "**Ensemble** of Linear regression, LightGBM regressor" in texts(app)
+    app = yard.open("model", id=parent.model_id)
+    assert not app.exception
+    assert "Leaderboard" in texts(app)
 
 
 def test_an_error_is_shown_in_place_in_words(yard: Yard) -> None:

@@ -23,7 +23,7 @@ from modelyard.errors import (
 )
 from modelyard.grpc_server.client import GrpcClient
 from modelyard.ml_core.yard import Yard
-from modelyard.schemas import Evaluation, ModelQuery, PredictRequest, RetrainRequest, TrainRequest
+from modelyard.schemas import Evaluation, ModelQuery, PredictRequest, RetrainRequest, SearchRequest, TrainRequest
 from modelyard.verbs import Verbs
 from tests import doors
 from tests.dated_targets import dated_targets
@@ -259,3 +259,10 @@ def test_ids_that_a_chunk_lacks_are_missing_ones(yards: Yards, first: dict[str, 
     core, grpc, chunked = (yard.predict(PredictRequest(model_id="named", X=rows)) for yard in yards)
     assert core.ids == grpc.ids == chunked.ids == [row.get("id") for row in rows]
     assert core.id_column == grpc.id_column == chunked.id_column == "id"
+
+
+def test_a_search_on_a_table_in_chunks_finds_what_one_message_finds(yards: Yards) -> None:
+    asked = SearchRequest(X=ROWS, y=LABELS, model_classes=["logistic_regression"], trials=1)
+    core, grpc, chunked = (yard.search(asked) for yard in yards)
+    assert core.fingerprint == grpc.fingerprint == chunked.fingerprint
+    assert core.metrics == grpc.metrics == chunked.metrics

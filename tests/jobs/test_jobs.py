@@ -20,9 +20,10 @@ from modelyard import errors
 from modelyard.access.signing import mac
 from modelyard.jobs import Jobs, Limits, NewJob
 from modelyard.jobs.lifecycle import Lifecycle
-from modelyard.jobs.local import LocalOwners, LocalRunner, launcher, run_process
+from modelyard.jobs.local import LocalOwners, LocalRunner, launcher
+from modelyard.jobs.runner import UNEXPECTED
 from modelyard.jobs.spool import Spool
-from modelyard.ml_core.training import runs
+from modelyard.ml_core.searching import steps
 from modelyard.schemas import Job, JobQuery, TrainRequest
 from modelyard.storage import open_folder
 from tests import doors, job_runs
@@ -110,7 +111,7 @@ def test_runs_that_end_while_others_begin_leave_the_fork_server_alone(storage_di
     with job_runs.opened(storage_dir, Limits(niceness=0, grace_s=0.0, workers=4)) as jobs:
         ordered = [order(jobs, "unexpected").job_id for _ in range(60)]
         ended = [jobs.wait(job_id).error for job_id in ordered]
-    assert {error.detail for error in ended if error is not None} == {run_process.UNEXPECTED}
+    assert {error.detail for error in ended if error is not None} == {UNEXPECTED}
 
 
 @pytest.mark.parametrize(("what", "words"), [("signal 11", "the last words"), ("unexpected", "builtins.LookupError")])
@@ -544,7 +545,7 @@ def test_the_fork_server_of_trainings_has_no_threads_of_polars(storage_dir: Path
     with doors.core(storage_dir) as yard:
         yard.train(TrainRequest(model_class_key="logistic_regression", X={"a": [1, 2] * 10}, y=["n", "y"] * 10))
         (server,) = (
-            pid for pid, parent in parents().items() if parent == os.getpid() and _is_fork_server(pid, runs.TARGET)
+            pid for pid, parent in parents().items() if parent == os.getpid() and _is_fork_server(pid, steps.TARGET)
         )
         threads = {path.read_text().strip() for path in Path(f"/proc/{server}/task").glob("*/comm")}
         assert not any(re.fullmatch(r"polars-\d+", name) for name in threads), threads

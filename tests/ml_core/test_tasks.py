@@ -165,7 +165,7 @@ def test_another_task_trains_and_answers(line: Line, tmp_path: Path) -> None:
     model = loaded.LoadedModel(
         model_id="id",
         version=1,
-        model_class_key="line",
+        model_class=line,
         contract=contract,
         reader=Reader(contract),
         predictor=line.predictor(trained.estimator, contract),
@@ -173,8 +173,6 @@ def test_another_task_trains_and_answers(line: Line, tmp_path: Path) -> None:
         margins=Margins("line:1", lambda: np.zeros(0)),
         n_rows=60,
         features_fingerprint=None,
-        reads_enums=line.reads_enums,
-        gains_by_batching=line.gains_by_batching,
         size_bytes=0,
         watch=Watch.of("id", "line", 1, contract, None),
         deciding=loaded.Deciding(None),

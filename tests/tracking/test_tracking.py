@@ -16,7 +16,16 @@ import pytest
 from modelyard.bootstrap import build, open_tracker
 from modelyard.errors import InvalidTable, Unavailable
 from modelyard.ml_core.yard import Yard
-from modelyard.schemas import Evaluation, JobQuery, ModelMetadata, RetrainRequest, Tracking, TrainRequest, UpdateRequest
+from modelyard.schemas import (
+    Evaluation,
+    JobQuery,
+    ModelMetadata,
+    RetrainRequest,
+    SearchRequest,
+    Tracking,
+    TrainRequest,
+    UpdateRequest,
+)
 from modelyard.settings import Settings
 from modelyard.storage.upkeep import doctor, garbage
 from modelyard.storage.upkeep.backup import create, load
@@ -193,6 +202,26 @@ def test_a_regression_arrives_with_its_own_plots(clearml: Double, storage_dir: P
     assert plots["Residuals", "validation"]["data"][0]["y"] == report.residuals.counts
     (output,) = task["models"]["output"]
     assert clearml.models[output["model"]]["labels"] == {}
+
+
+def test_a_search_is_one_experiment_with_its_trials_as_a_table_and_a_plot(clearml: Double, storage_dir: Path) -> None:
+    with opened(storage_dir) as yard:
+        asked = SearchRequest(X=ROWS, y=LABELS, name="size", model_classes=["logistic_regression"], trials=3)
+        model = yard.search(asked)
+        board = yard.get_report("size").leaderboard
+        flush(storage_dir)
+    (task,) = clearml.by_name().values()
+    assert (task["name"], task["status"]) == ("size-v1", "completed")
+    assert task["hyperparams"]["Search"]["trials"]["value"] == "3"
+    assert task["hyperparams"]["Hyperparams"]["C"]["value"] == str(model.hyperparams["C"])
+    plots = clearml.plots(task)
+    assert board is not None
+    (points,) = plots["Leaderboard", "validation"]["data"]
+    assert points["name"] == "logistic_regression"
+    assert points["y"] == [entry.metric for entry in board]
+    (shown,) = plots["Leaderboard", "trials"]["data"]
+    assert len(shown["cells"]["values"][0]) == 3
+    assert task["script"]["entry_point"].startswith("modelyard search TABLE --name size --trials 3 --metric log_loss")
 
 
 def test_retrainings_failures_and_cancellations_arrive_in_order(clearml: Double, storage_dir: Path) -> None:

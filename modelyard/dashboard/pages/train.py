@@ -123,7 +123,7 @@ def _show_form(parent: ModelMetadata | None) -> None:
     with notices.errors_in_place():
         algorithm = ask_algorithm(parent, task)
         monotone = ask_monotone(mapping.numeric, parent) if algorithm.takes_monotone and mapping.numeric else {}
-        evaluation = ask_evaluation(parent)
+        evaluation = ask_evaluation(parent, is_search=algorithm.search is not None)
         calibrate = ask_calibration(parent) if task == "classification" else None
         name, tags = ask_name(parent)
         order = Order(algorithm, evaluation, name, tags, mapping, target, monotone, calibrate)
@@ -149,7 +149,9 @@ def _offer_to_train(order: Order, table: Table, parent: ModelMetadata | None, *,
 
 def _submit(order: Order, table: Table, parent: ModelMetadata | None) -> None:
     here, key = session.current(), uuid.uuid4().hex
-    if parent is None:
+    if order.algorithm.search is not None:
+        job = here.yard.submit_search(order.searching(table), idempotency_key=key)
+    elif parent is None:
         job = here.yard.submit_training(order.training(table), idempotency_key=key)
     else:
         job = here.yard.submit_retraining(order.retraining(table, parent), idempotency_key=key)

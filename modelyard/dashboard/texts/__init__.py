@@ -16,11 +16,12 @@ from modelyard.dashboard.texts.decisions import DECISIONS
 from modelyard.dashboard.texts.drift import DRIFT
 from modelyard.dashboard.texts.models import MODELS
 from modelyard.dashboard.texts.predictions import PREDICTIONS
+from modelyard.dashboard.texts.searching import SEARCHING
 from modelyard.dashboard.texts.shell import SHELL
 from modelyard.dashboard.texts.training import TRAINING
 
 LANGUAGES: Final = {"en": "English", "ru": "Русский"}
-PARTS: Final = (SHELL, ACCESS, TRAINING, CHECKS, MODELS, DECISIONS, DRIFT, PREDICTIONS, CHARTS)
+PARTS: Final = (SHELL, ACCESS, TRAINING, SEARCHING, CHECKS, MODELS, DECISIONS, DRIFT, PREDICTIONS, CHARTS)
 CATALOGUE: Final[dict[str, tuple[str, str]]] = {key: texts for part in PARTS for key, texts in part.items()}
 
 

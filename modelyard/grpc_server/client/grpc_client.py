@@ -30,6 +30,7 @@ from modelyard.schemas import (
     Predictions,
     PredictRequest,
     RetrainRequest,
+    SearchRequest,
     TrainRequest,
 )
 
@@ -180,7 +181,9 @@ class GrpcClient(Client):
     def _read(self, kind: type[AnswerT], answer: Any) -> AnswerT:
         return from_messages.read(kind, answer)
 
-    def _order(self, request: TrainRequest | RetrainRequest, idempotency_key: str | None, *, wait: bool) -> Any:
+    def _order(
+        self, request: TrainRequest | SearchRequest | RetrainRequest, idempotency_key: str | None, *, wait: bool
+    ) -> Any:
         header = to_messages.training_message(request)
         header.wait = wait
         labels = to_messages.labels(request)
@@ -189,7 +192,7 @@ class GrpcClient(Client):
         if following is None:
             header.X.CopyFrom(first)
             header.y.extend(labels)
-            answer = self._send("Train" if isinstance(header, pb.TrainRequest) else "Retrain", header, key)
+            answer = self._send(type(request).__name__.removesuffix("Request"), header, key)
         else:
             answer = self._send("TrainStream", to_messages.training_parts(header, following, labels), key)
         return answer if wait else answer.job

@@ -24,6 +24,7 @@ from modelyard.schemas import (
     Promote,
     Request,
     RetrainRequest,
+    SearchRequest,
     TableRequest,
     TrainRequest,
     check_unicode,
@@ -33,10 +34,11 @@ from modelyard.tables.wire import Plain, check_target, plain_labels, send_hyperp
 _LABELS_A_MESSAGE = 50_000
 
 
-def training_message(request: TrainRequest | RetrainRequest) -> pb.TrainRequest | pb.RetrainRequest:
+def training_message(
+    request: TrainRequest | SearchRequest | RetrainRequest,
+) -> pb.TrainRequest | pb.SearchRequest | pb.RetrainRequest:
     """Return a request without its table and labels as a message. Raises what the core raises for broken text."""
     check_unicode(
-        hyperparams=list(request.hyperparams),
         tags=request.tags,
         description=request.description,
         monotone=request.monotone,
@@ -44,7 +46,6 @@ def training_message(request: TrainRequest | RetrainRequest) -> pb.TrainRequest 
     evaluation = request.evaluation if "evaluation" in request.model_fields_set else None
     fields: dict[str, Any] = {  # what is None stays unset
         **_table_fields(request),
-        "hyperparams": hyperparams_as_text(request.hyperparams),
         "monotone": request.monotone,
         "calibrate": request.calibrate,
         "description": request.description,
@@ -52,6 +53,10 @@ def training_message(request: TrainRequest | RetrainRequest) -> pb.TrainRequest 
         "promote": _promote(request.promote),
         "evaluation": None if evaluation is None else pb.Evaluation(**evaluation.model_dump(exclude_unset=True)),
     }
+    if isinstance(request, SearchRequest):
+        return _search_message(request, fields)
+    check_unicode(hyperparams=list(request.hyperparams))
+    fields["hyperparams"] = hyperparams_as_text(request.hyperparams)
     if isinstance(request, TrainRequest):
         check_unicode(model_class_key=request.model_class_key, name=request.name)
         return pb.TrainRequest(
@@ -63,6 +68,21 @@ def training_message(request: TrainRequest | RetrainRequest) -> pb.TrainRequest 
         )
     tags = None if request.tags is None else pb.Tags(values=request.tags)
     return pb.RetrainRequest(model_id=request.model_id, tags=tags, **fields)
+
+
+def _search_message(request: SearchRequest, fields: Mapping[str, Any]) -> pb.SearchRequest:
+    check_unicode(name=request.name, model_classes=request.model_classes, metric=request.metric)
+    return pb.SearchRequest(
+        model_classes=request.model_classes,
+        trials=request.trials,
+        max_seconds=request.max_seconds,
+        metric=request.metric or "",
+        seed=request.seed,
+        name=request.name or "",
+        tags=request.tags,
+        task=request.task or "",
+        **fields,
+    )
 
 
 def prediction_message(request: PredictRequest) -> pb.PredictRequest:
@@ -119,11 +139,15 @@ def update_message(reference: str, changes: Mapping[str, Any]) -> pb.UpdateModel
 
 
 def training_parts(
-    header: pb.TrainRequest | pb.RetrainRequest, chunks: Iterable[tuple[pb.Table, int]], y: Iterator[pb.Value]
+    header: pb.TrainRequest | pb.SearchRequest | pb.RetrainRequest,
+    chunks: Iterable[tuple[pb.Table, int]],
+    y: Iterator[pb.Value],
 ) -> Iterator[pb.TrainStreamRequest]:
     """Yield the messages of a stream: the header, each chunk with the labels of its rows, the labels that are left."""
     if isinstance(header, pb.TrainRequest):
         yield pb.TrainStreamRequest(train=header)
+    elif isinstance(header, pb.SearchRequest):
+        yield pb.TrainStreamRequest(search=header)
     else:
         yield pb.TrainStreamRequest(retrain=header)
     for table, rows in chunks:
@@ -159,7 +183,9 @@ def _promote(asked: Promote | None) -> pb.Promote | None:
     return message
 
 
-def labels(request: TrainRequest | RetrainRequest | EvaluateRequest | CheckRequest) -> Iterator[pb.Value]:
+def labels(
+    request: TrainRequest | SearchRequest | RetrainRequest | EvaluateRequest | CheckRequest,
+) -> Iterator[pb.Value]:
     """Return a request's labels as Values, one at a time; none if a column of X holds them. Raises InvalidTable."""
     X = request.X
     if request.y is not None:
@@ -175,7 +201,7 @@ def hyperparams_as_text(given: Mapping[str, Any]) -> dict[str, str]:
     return send_hyperparams(given, _as_text)
 
 
-def _table_fields(request: TrainRequest | RetrainRequest | CheckRequest) -> dict[str, Any]:
+def _table_fields(request: TrainRequest | SearchRequest | RetrainRequest | CheckRequest) -> dict[str, Any]:
     """Return what is said of a table to train on and its columns; what is None stays unset."""
     check_unicode(
         target=request.target,

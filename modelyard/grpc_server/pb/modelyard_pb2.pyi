@@ -627,6 +627,246 @@ class TrainRequest(_message.Message):
 Global___TrainRequest: _TypeAlias = TrainRequest  # noqa: Y015
 
 @_typing.final
+class SearchRequest(_message.Message):
+    """All fields that it shares with TrainRequest mean the same."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FeatureTypesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class ColumnRolesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class MonotoneEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    X_FIELD_NUMBER: _builtins.int
+    Y_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    MODEL_CLASSES_FIELD_NUMBER: _builtins.int
+    TRIALS_FIELD_NUMBER: _builtins.int
+    MAX_SECONDS_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
+    FEATURE_TYPES_FIELD_NUMBER: _builtins.int
+    FEATURE_NAMES_FIELD_NUMBER: _builtins.int
+    FEATURE_TYPE_LIST_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    EVALUATION_FIELD_NUMBER: _builtins.int
+    MISSING_MARKERS_FIELD_NUMBER: _builtins.int
+    COLUMN_ROLES_FIELD_NUMBER: _builtins.int
+    MONOTONE_FIELD_NUMBER: _builtins.int
+    EXCLUDE_FIELD_NUMBER: _builtins.int
+    DECIMAL_FIELD_NUMBER: _builtins.int
+    THOUSANDS_FIELD_NUMBER: _builtins.int
+    ENCODING_FIELD_NUMBER: _builtins.int
+    DELIMITER_FIELD_NUMBER: _builtins.int
+    SKIP_ROWS_FIELD_NUMBER: _builtins.int
+    HEADER_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    SHEET_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    CALIBRATE_FIELD_NUMBER: _builtins.int
+    PROMOTE_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    task: _builtins.str
+    trials: _builtins.int
+    """The most trials; left out, 30."""
+    max_seconds: _builtins.float
+    """No trial begins after so many seconds; left out, 120."""
+    metric: _builtins.str
+    """What is better: `log_loss`, `roc_auc`, `rmse`, ...; left out, `log_loss`, for regression `rmse`."""
+    seed: _builtins.int
+    """Decides on folds and on what is tried; left out, 0."""
+    wait: _builtins.bool
+    name: _builtins.str
+    description: _builtins.str
+    decimal: _builtins.str
+    thousands: _builtins.str
+    encoding: _builtins.str
+    delimiter: _builtins.str
+    skip_rows: _builtins.int
+    header: _builtins.bool
+    sheet: _builtins.str
+    calibrate: _builtins.str
+    @_builtins.property
+    def X(self) -> Global___Table: ...
+    @_builtins.property
+    def y(self) -> _containers.RepeatedCompositeFieldContainer[Global___Value]: ...
+    @_builtins.property
+    def model_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Those to try, by key, of one task; left out, all of the task, which the target shows."""
+
+    @_builtins.property
+    def feature_types(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def feature_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def feature_type_list(self) -> Global___FeatureTypeList: ...
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def evaluation(self) -> Global___Evaluation:
+        """Its method must not be `cv`; rows held out by it are seen by no trial."""
+
+    @_builtins.property
+    def missing_markers(self) -> Global___MissingMarkers: ...
+    @_builtins.property
+    def column_roles(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def monotone(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]: ...
+    @_builtins.property
+    def exclude(self) -> Global___ColumnNames: ...
+    @_builtins.property
+    def names(self) -> Global___ColumnNames: ...
+    @_builtins.property
+    def decision(self) -> Global___Decision: ...
+    @_builtins.property
+    def promote(self) -> Global___Promote: ...
+    def __init__(
+        self,
+        *,
+        X: Global___Table | None = ...,
+        y: _abc.Iterable[Global___Value] | None = ...,
+        target: _builtins.str = ...,
+        task: _builtins.str = ...,
+        model_classes: _abc.Iterable[_builtins.str] | None = ...,
+        trials: _builtins.int | None = ...,
+        max_seconds: _builtins.float | None = ...,
+        metric: _builtins.str = ...,
+        seed: _builtins.int | None = ...,
+        wait: _builtins.bool | None = ...,
+        feature_types: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        feature_names: _abc.Iterable[_builtins.str] | None = ...,
+        feature_type_list: Global___FeatureTypeList | None = ...,
+        name: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        description: _builtins.str = ...,
+        evaluation: Global___Evaluation | None = ...,
+        missing_markers: Global___MissingMarkers | None = ...,
+        column_roles: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        monotone: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        exclude: Global___ColumnNames | None = ...,
+        decimal: _builtins.str | None = ...,
+        thousands: _builtins.str | None = ...,
+        encoding: _builtins.str | None = ...,
+        delimiter: _builtins.str | None = ...,
+        skip_rows: _builtins.int | None = ...,
+        header: _builtins.bool | None = ...,
+        names: Global___ColumnNames | None = ...,
+        sheet: _builtins.str | None = ...,
+        decision: Global___Decision | None = ...,
+        calibrate: _builtins.str = ...,
+        promote: Global___Promote | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_max_seconds", b"_max_seconds", "_seed", b"_seed", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_trials", b"_trials", "_wait", b"_wait", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_type_list", b"feature_type_list", "header", b"header", "max_seconds", b"max_seconds", "missing_markers", b"missing_markers", "names", b"names", "promote", b"promote", "seed", b"seed", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands", "trials", b"trials", "wait", b"wait"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_max_seconds", b"_max_seconds", "_seed", b"_seed", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_trials", b"_trials", "_wait", b"_wait", "calibrate", b"calibrate", "column_roles", b"column_roles", "decimal", b"decimal", "decision", b"decision", "delimiter", b"delimiter", "description", b"description", "encoding", b"encoding", "evaluation", b"evaluation", "exclude", b"exclude", "feature_names", b"feature_names", "feature_type_list", b"feature_type_list", "feature_types", b"feature_types", "header", b"header", "max_seconds", b"max_seconds", "metric", b"metric", "missing_markers", b"missing_markers", "model_classes", b"model_classes", "monotone", b"monotone", "name", b"name", "names", b"names", "promote", b"promote", "seed", b"seed", "sheet", b"sheet", "skip_rows", b"skip_rows", "tags", b"tags", "target", b"target", "task", b"task", "thousands", b"thousands", "trials", b"trials", "wait", b"wait", "y", b"y"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
+    _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
+    _WhichOneofReturnType__delimiter: _TypeAlias = _typing.Literal["delimiter"]  # noqa: Y015
+    _WhichOneofArgType__delimiter: _TypeAlias = _typing.Literal["_delimiter", b"_delimiter"]  # noqa: Y015
+    _WhichOneofReturnType__encoding: _TypeAlias = _typing.Literal["encoding"]  # noqa: Y015
+    _WhichOneofArgType__encoding: _TypeAlias = _typing.Literal["_encoding", b"_encoding"]  # noqa: Y015
+    _WhichOneofReturnType__header: _TypeAlias = _typing.Literal["header"]  # noqa: Y015
+    _WhichOneofArgType__header: _TypeAlias = _typing.Literal["_header", b"_header"]  # noqa: Y015
+    _WhichOneofReturnType__max_seconds: _TypeAlias = _typing.Literal["max_seconds"]  # noqa: Y015
+    _WhichOneofArgType__max_seconds: _TypeAlias = _typing.Literal["_max_seconds", b"_max_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
+    _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    _WhichOneofReturnType__sheet: _TypeAlias = _typing.Literal["sheet"]  # noqa: Y015
+    _WhichOneofArgType__sheet: _TypeAlias = _typing.Literal["_sheet", b"_sheet"]  # noqa: Y015
+    _WhichOneofReturnType__skip_rows: _TypeAlias = _typing.Literal["skip_rows"]  # noqa: Y015
+    _WhichOneofArgType__skip_rows: _TypeAlias = _typing.Literal["_skip_rows", b"_skip_rows"]  # noqa: Y015
+    _WhichOneofReturnType__thousands: _TypeAlias = _typing.Literal["thousands"]  # noqa: Y015
+    _WhichOneofArgType__thousands: _TypeAlias = _typing.Literal["_thousands", b"_thousands"]  # noqa: Y015
+    _WhichOneofReturnType__trials: _TypeAlias = _typing.Literal["trials"]  # noqa: Y015
+    _WhichOneofArgType__trials: _TypeAlias = _typing.Literal["_trials", b"_trials"]  # noqa: Y015
+    _WhichOneofReturnType__wait: _TypeAlias = _typing.Literal["wait"]  # noqa: Y015
+    _WhichOneofArgType__wait: _TypeAlias = _typing.Literal["_wait", b"_wait"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__decimal) -> _WhichOneofReturnType__decimal | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__delimiter) -> _WhichOneofReturnType__delimiter | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__encoding) -> _WhichOneofReturnType__encoding | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__header) -> _WhichOneofReturnType__header | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_seconds) -> _WhichOneofReturnType__max_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sheet) -> _WhichOneofReturnType__sheet | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__skip_rows) -> _WhichOneofReturnType__skip_rows | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__thousands) -> _WhichOneofReturnType__thousands | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trials) -> _WhichOneofReturnType__trials | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__wait) -> _WhichOneofReturnType__wait | None: ...
+
+Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
+
+@_typing.final
 class RetrainRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1145,24 +1385,28 @@ class TrainStreamRequest(_message.Message):
     TRAIN_FIELD_NUMBER: _builtins.int
     RETRAIN_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def train(self) -> Global___TrainRequest: ...
     @_builtins.property
     def retrain(self) -> Global___RetrainRequest: ...
     @_builtins.property
     def chunk(self) -> Global___TrainChunk: ...
+    @_builtins.property
+    def search(self) -> Global___SearchRequest: ...
     def __init__(
         self,
         *,
         train: Global___TrainRequest | None = ...,
         retrain: Global___RetrainRequest | None = ...,
         chunk: Global___TrainChunk | None = ...,
+        search: Global___SearchRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "part", b"part", "retrain", b"retrain", "train", b"train"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "part", b"part", "retrain", b"retrain", "search", b"search", "train", b"train"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "part", b"part", "retrain", b"retrain", "train", b"train"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "part", b"part", "retrain", b"retrain", "search", b"search", "train", b"train"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["train", "retrain", "chunk"]  # noqa: Y015
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["train", "retrain", "chunk", "search"]  # noqa: Y015
     _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
 
@@ -2992,6 +3236,7 @@ class Model(_message.Message):
     CALIBRATE_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
     ALIASES_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
     PROMOTION_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     name: _builtins.str
@@ -3076,6 +3321,10 @@ class Model(_message.Message):
         """Those that point to the model now."""
 
     @_builtins.property
+    def search(self) -> Global___SearchSummary:
+        """There if a search chose the model class and the hyperparams."""
+
+    @_builtins.property
     def promotion(self) -> Global___Promotion:
         """What came of `promote`; left out if the training did not ask for it."""
 
@@ -3117,11 +3366,12 @@ class Model(_message.Message):
         calibrate: _builtins.str | None = ...,
         created_by: _builtins.str | None = ...,
         aliases: _abc.Iterable[_builtins.str] | None = ...,
+        search: Global___SearchSummary | None = ...,
         promotion: Global___Promotion | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_calibrate", b"_calibrate", "_created_by", b"_created_by", "_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "calibrate", b"calibrate", "created_at", b"created_at", "created_by", b"created_by", "decision", b"decision", "evaluation", b"evaluation", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "job", b"job", "parent_id", b"parent_id", "promotion", b"promotion", "reading", b"reading", "target", b"target", "task", b"task", "tracking", b"tracking", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_calibrate", b"_calibrate", "_created_by", b"_created_by", "_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "artifact", b"artifact", "calibrate", b"calibrate", "created_at", b"created_at", "created_by", b"created_by", "decision", b"decision", "evaluation", b"evaluation", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "job", b"job", "parent_id", b"parent_id", "promotion", b"promotion", "reading", b"reading", "search", b"search", "target", b"target", "task", b"task", "tracking", b"tracking", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calibrate", b"_calibrate", "_created_by", b"_created_by", "_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "aliases", b"aliases", "artifact", b"artifact", "calibrate", b"calibrate", "classes", b"classes", "column_roles", b"column_roles", "created_at", b"created_at", "created_by", b"created_by", "decision", b"decision", "description", b"description", "environment", b"environment", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_types", b"feature_types", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "hyperparams", b"hyperparams", "job", b"job", "message", b"message", "metrics", b"metrics", "model_class_key", b"model_class_key", "model_id", b"model_id", "monotone", b"monotone", "n_rows", b"n_rows", "name", b"name", "parent_id", b"parent_id", "promotion", b"promotion", "reading", b"reading", "status", b"status", "tags", b"tags", "target", b"target", "task", b"task", "tracking", b"tracking", "training_seconds", b"training_seconds", "updated_at", b"updated_at", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calibrate", b"_calibrate", "_created_by", b"_created_by", "_features_fingerprint", b"_features_fingerprint", "_fingerprint", b"_fingerprint", "_parent_id", b"_parent_id", "_target", b"_target", "_task", b"_task", "aliases", b"aliases", "artifact", b"artifact", "calibrate", b"calibrate", "classes", b"classes", "column_roles", b"column_roles", "created_at", b"created_at", "created_by", b"created_by", "decision", b"decision", "description", b"description", "environment", b"environment", "evaluation", b"evaluation", "feature_names", b"feature_names", "feature_types", b"feature_types", "features_fingerprint", b"features_fingerprint", "fingerprint", b"fingerprint", "hyperparams", b"hyperparams", "job", b"job", "message", b"message", "metrics", b"metrics", "model_class_key", b"model_class_key", "model_id", b"model_id", "monotone", b"monotone", "n_rows", b"n_rows", "name", b"name", "parent_id", b"parent_id", "promotion", b"promotion", "reading", b"reading", "search", b"search", "status", b"status", "tags", b"tags", "target", b"target", "task", b"task", "tracking", b"tracking", "training_seconds", b"training_seconds", "updated_at", b"updated_at", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__calibrate: _TypeAlias = _typing.Literal["calibrate"]  # noqa: Y015
     _WhichOneofArgType__calibrate: _TypeAlias = _typing.Literal["_calibrate", b"_calibrate"]  # noqa: Y015
@@ -3153,6 +3403,33 @@ class Model(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__task) -> _WhichOneofReturnType__task | None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class SearchSummary(_message.Message):
+    """How many trials a search made, in how many seconds, and by which metric."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIALS_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    trials: _builtins.int
+    seconds: _builtins.float
+    metric: _builtins.str
+    def __init__(
+        self,
+        *,
+        trials: _builtins.int = ...,
+        seconds: _builtins.float = ...,
+        metric: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metric", b"metric", "seconds", b"seconds", "trials", b"trials"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchSummary: _TypeAlias = SearchSummary  # noqa: Y015
 
 @_typing.final
 class Decision(_message.Message):
@@ -4338,6 +4615,7 @@ class Report(_message.Message):
     RESIDUALS_FIELD_NUMBER: _builtins.int
     PREDICTED_AGAINST_ACTUAL_FIELD_NUMBER: _builtins.int
     COVERAGE_FIELD_NUMBER: _builtins.int
+    LEADERBOARD_FIELD_NUMBER: _builtins.int
     coverage: _builtins.float
     """For regression: the share of the rows held out that an interval of 0.9 holds, one half of them judged by the other."""
     @_builtins.property
@@ -4370,6 +4648,10 @@ class Report(_message.Message):
     def predicted_against_actual(self) -> Global___ActualAndPredicted:
         """For regression: at most 2,000 of the rows held out."""
 
+    @_builtins.property
+    def leaderboard(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeaderboardEntry]:
+        """The trials of the search that made the model, the best first."""
+
     def __init__(
         self,
         *,
@@ -4387,16 +4669,103 @@ class Report(_message.Message):
         residuals: Global___Histogram | None = ...,
         predicted_against_actual: Global___ActualAndPredicted | None = ...,
         coverage: _builtins.float | None = ...,
+        leaderboard: _abc.Iterable[Global___LeaderboardEntry] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_coverage", b"_coverage", "confusion_matrix", b"confusion_matrix", "coverage", b"coverage", "learning_curve", b"learning_curve", "predicted_against_actual", b"predicted_against_actual", "residuals", b"residuals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_coverage", b"_coverage", "calibration_curve", b"calibration_curve", "columns", b"columns", "confusion_matrix", b"confusion_matrix", "coverage", b"coverage", "feature_importances", b"feature_importances", "learning_curve", b"learning_curve", "metrics", b"metrics", "per_class", b"per_class", "precision_recall_curves", b"precision_recall_curves", "predicted_against_actual", b"predicted_against_actual", "residuals", b"residuals", "roc_curves", b"roc_curves", "rows", b"rows", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_coverage", b"_coverage", "calibration_curve", b"calibration_curve", "columns", b"columns", "confusion_matrix", b"confusion_matrix", "coverage", b"coverage", "feature_importances", b"feature_importances", "leaderboard", b"leaderboard", "learning_curve", b"learning_curve", "metrics", b"metrics", "per_class", b"per_class", "precision_recall_curves", b"precision_recall_curves", "predicted_against_actual", b"predicted_against_actual", "residuals", b"residuals", "roc_curves", b"roc_curves", "rows", b"rows", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__coverage: _TypeAlias = _typing.Literal["coverage"]  # noqa: Y015
     _WhichOneofArgType__coverage: _TypeAlias = _typing.Literal["_coverage", b"_coverage"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__coverage) -> _WhichOneofReturnType__coverage | None: ...
 
 Global___Report: _TypeAlias = Report  # noqa: Y015
+
+@_typing.final
+class LeaderboardEntry(_message.Message):
+    """One trial of a search, or the ensemble made of several."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class HyperparamsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___Value: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___Value | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    MODEL_CLASS_KEY_FIELD_NUMBER: _builtins.int
+    HYPERPARAMS_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    model_class_key: _builtins.str
+    metric: _builtins.float
+    """On rows that the trial's fits had not seen; `low` and `high` hold the true value nine times in ten."""
+    low: _builtins.float
+    high: _builtins.float
+    seconds: _builtins.float
+    weight: _builtins.float
+    """Its share in the model; NaN for the ensemble itself."""
+    status: _builtins.str
+    """`complete`, `pruned` or `failed`."""
+    words: _builtins.str
+    """How it compares with the model, or why it failed."""
+    @_builtins.property
+    def hyperparams(self) -> _containers.MessageMap[_builtins.str, Global___Value]: ...
+    def __init__(
+        self,
+        *,
+        model_class_key: _builtins.str = ...,
+        hyperparams: _abc.Mapping[_builtins.str, Global___Value] | None = ...,
+        metric: _builtins.float | None = ...,
+        low: _builtins.float | None = ...,
+        high: _builtins.float | None = ...,
+        seconds: _builtins.float = ...,
+        weight: _builtins.float | None = ...,
+        status: _builtins.str = ...,
+        words: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "_metric", b"_metric", "_weight", b"_weight", "high", b"high", "low", b"low", "metric", b"metric", "weight", b"weight"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "_metric", b"_metric", "_weight", b"_weight", "high", b"high", "hyperparams", b"hyperparams", "low", b"low", "metric", b"metric", "model_class_key", b"model_class_key", "seconds", b"seconds", "status", b"status", "weight", b"weight", "words", b"words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__high: _TypeAlias = _typing.Literal["high"]  # noqa: Y015
+    _WhichOneofArgType__high: _TypeAlias = _typing.Literal["_high", b"_high"]  # noqa: Y015
+    _WhichOneofReturnType__low: _TypeAlias = _typing.Literal["low"]  # noqa: Y015
+    _WhichOneofArgType__low: _TypeAlias = _typing.Literal["_low", b"_low"]  # noqa: Y015
+    _WhichOneofReturnType__metric: _TypeAlias = _typing.Literal["metric"]  # noqa: Y015
+    _WhichOneofArgType__metric: _TypeAlias = _typing.Literal["_metric", b"_metric"]  # noqa: Y015
+    _WhichOneofReturnType__weight: _TypeAlias = _typing.Literal["weight"]  # noqa: Y015
+    _WhichOneofArgType__weight: _TypeAlias = _typing.Literal["_weight", b"_weight"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__high) -> _WhichOneofReturnType__high | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__low) -> _WhichOneofReturnType__low | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__metric) -> _WhichOneofReturnType__metric | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__weight) -> _WhichOneofReturnType__weight | None: ...
+
+Global___LeaderboardEntry: _TypeAlias = LeaderboardEntry  # noqa: Y015
 
 @_typing.final
 class ActualAndPredicted(_message.Message):
@@ -4752,6 +5121,7 @@ class Job(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     PARENT_ID_FIELD_NUMBER: _builtins.int
     TRACKING_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     status: _builtins.str
     """`queued`, `running`, `succeeded`, `failed`, `cancelled` or `interrupted`."""
@@ -4761,6 +5131,8 @@ class Job(_message.Message):
     name: _builtins.str
     """The model's name; not there where it is made up at the end."""
     parent_id: _builtins.str
+    kind: _builtins.str
+    """`train` or `search`."""
     @_builtins.property
     def progress(self) -> Global___JobProgress: ...
     @_builtins.property
@@ -4792,17 +5164,22 @@ class Job(_message.Message):
         name: _builtins.str | None = ...,
         parent_id: _builtins.str | None = ...,
         tracking: Global___Tracking | None = ...,
+        kind: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_model_id", b"_model_id", "_name", b"_name", "_parent_id", b"_parent_id", "created_at", b"created_at", "ended_at", b"ended_at", "error", b"error", "model_id", b"model_id", "name", b"name", "parent_id", b"parent_id", "progress", b"progress", "started_at", b"started_at", "tracking", b"tracking"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "_model_id", b"_model_id", "_name", b"_name", "_parent_id", b"_parent_id", "created_at", b"created_at", "ended_at", b"ended_at", "error", b"error", "kind", b"kind", "model_id", b"model_id", "name", b"name", "parent_id", b"parent_id", "progress", b"progress", "started_at", b"started_at", "tracking", b"tracking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_model_id", b"_model_id", "_name", b"_name", "_parent_id", b"_parent_id", "created_at", b"created_at", "ended_at", b"ended_at", "error", b"error", "job_id", b"job_id", "model_class_key", b"model_class_key", "model_id", b"model_id", "name", b"name", "parent_id", b"parent_id", "progress", b"progress", "started_at", b"started_at", "status", b"status", "tracking", b"tracking"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "_model_id", b"_model_id", "_name", b"_name", "_parent_id", b"_parent_id", "created_at", b"created_at", "ended_at", b"ended_at", "error", b"error", "job_id", b"job_id", "kind", b"kind", "model_class_key", b"model_class_key", "model_id", b"model_id", "name", b"name", "parent_id", b"parent_id", "progress", b"progress", "started_at", b"started_at", "status", b"status", "tracking", b"tracking"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__kind: _TypeAlias = _typing.Literal["kind"]  # noqa: Y015
+    _WhichOneofArgType__kind: _TypeAlias = _typing.Literal["_kind", b"_kind"]  # noqa: Y015
     _WhichOneofReturnType__model_id: _TypeAlias = _typing.Literal["model_id"]  # noqa: Y015
     _WhichOneofArgType__model_id: _TypeAlias = _typing.Literal["_model_id", b"_model_id"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
     _WhichOneofReturnType__parent_id: _TypeAlias = _typing.Literal["parent_id"]  # noqa: Y015
     _WhichOneofArgType__parent_id: _TypeAlias = _typing.Literal["_parent_id", b"_parent_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__kind) -> _WhichOneofReturnType__kind | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__model_id) -> _WhichOneofReturnType__model_id | None: ...
     @_typing.overload
@@ -4814,7 +5191,9 @@ Global___Job: _TypeAlias = Job  # noqa: Y015
 
 @_typing.final
 class JobProgress(_message.Message):
-    """`fraction` of 1; after `step` of `total` steps the loss was `metric` (NaN where there is none)."""
+    """`fraction` of 1; after `step` of `total` steps the loss was `metric` (NaN where there is none). The steps of a search
+    are its trials, `metric` is the best so far, by `model_class_key`.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -4822,10 +5201,12 @@ class JobProgress(_message.Message):
     STEP_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     METRIC_FIELD_NUMBER: _builtins.int
+    MODEL_CLASS_KEY_FIELD_NUMBER: _builtins.int
     fraction: _builtins.float
     step: _builtins.int
     total: _builtins.int
     metric: _builtins.float
+    model_class_key: _builtins.str
     def __init__(
         self,
         *,
@@ -4833,19 +5214,24 @@ class JobProgress(_message.Message):
         step: _builtins.int | None = ...,
         total: _builtins.int | None = ...,
         metric: _builtins.float | None = ...,
+        model_class_key: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_metric", b"_metric", "_step", b"_step", "_total", b"_total", "metric", b"metric", "step", b"step", "total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_metric", b"_metric", "_model_class_key", b"_model_class_key", "_step", b"_step", "_total", b"_total", "metric", b"metric", "model_class_key", b"model_class_key", "step", b"step", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_metric", b"_metric", "_step", b"_step", "_total", b"_total", "fraction", b"fraction", "metric", b"metric", "step", b"step", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_metric", b"_metric", "_model_class_key", b"_model_class_key", "_step", b"_step", "_total", b"_total", "fraction", b"fraction", "metric", b"metric", "model_class_key", b"model_class_key", "step", b"step", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__metric: _TypeAlias = _typing.Literal["metric"]  # noqa: Y015
     _WhichOneofArgType__metric: _TypeAlias = _typing.Literal["_metric", b"_metric"]  # noqa: Y015
+    _WhichOneofReturnType__model_class_key: _TypeAlias = _typing.Literal["model_class_key"]  # noqa: Y015
+    _WhichOneofArgType__model_class_key: _TypeAlias = _typing.Literal["_model_class_key", b"_model_class_key"]  # noqa: Y015
     _WhichOneofReturnType__step: _TypeAlias = _typing.Literal["step"]  # noqa: Y015
     _WhichOneofArgType__step: _TypeAlias = _typing.Literal["_step", b"_step"]  # noqa: Y015
     _WhichOneofReturnType__total: _TypeAlias = _typing.Literal["total"]  # noqa: Y015
     _WhichOneofArgType__total: _TypeAlias = _typing.Literal["_total", b"_total"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__metric) -> _WhichOneofReturnType__metric | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__model_class_key) -> _WhichOneofReturnType__model_class_key | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__step) -> _WhichOneofReturnType__step | None: ...
     @_typing.overload

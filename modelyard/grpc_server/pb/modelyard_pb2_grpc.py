@@ -44,6 +44,11 @@ class ModelServiceStub:
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.RetrainRequest.SerializeToString,
                 response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.FromString,
                 _registered_method=True)
+        self.Search = channel.unary_unary(
+                '/modelyard.v1.ModelService/Search',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.SearchRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.FromString,
+                _registered_method=True)
         self.TrainStream = channel.stream_unary(
                 '/modelyard.v1.ModelService/TrainStream',
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.TrainStreamRequest.SerializeToString,
@@ -258,8 +263,15 @@ class ModelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Search(self, request, context):
+        """Tries many model classes and hyperparams on a table, and makes the best a model, alone or an ensemble of several.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def TrainStream(self, request_iterator, context):
-        """Trains or retrains on a table of any size, sent in chunks.
+        """Trains, retrains or searches on a table of any size, sent in chunks.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -546,6 +558,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.RetrainRequest.FromString,
                     response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.SerializeToString,
             ),
+            'Search': grpc.unary_unary_rpc_method_handler(
+                    servicer.Search,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.SearchRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.SerializeToString,
+            ),
             'TrainStream': grpc.stream_unary_rpc_method_handler(
                     servicer.TrainStream,
                     request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.TrainStreamRequest.FromString,
@@ -795,6 +812,33 @@ class ModelService:
             target,
             '/modelyard.v1.ModelService/Retrain',
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.RetrainRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Search(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/Search',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.SearchRequest.SerializeToString,
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.Model.FromString,
             options,
             channel_credentials,

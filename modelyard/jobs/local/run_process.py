@@ -15,14 +15,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from modelyard.errors import Internal, ModelyardError, ResourceExhausted, Unavailable
-from modelyard.jobs.spool import Finished, ProgressReporter, Spool
+from modelyard.jobs.runner import UNEXPECTED
+from modelyard.jobs.spool import Finished, ProgressReporter, Spool, StepTold
 
 log = logging.getLogger("modelyard.jobs")
 
-RunFunction = Callable[[Path, ProgressReporter], Finished]
-"""Trains: reads its order from the run's spool, leaves files in the spool's folder `result`, and says what it made."""
+RunFunction = Callable[[Path, ProgressReporter], Finished | StepTold]
+"""Trains: reads its order from the run's spool, leaves files in the spool's folder `result`, and says what it made.
 
-UNEXPECTED = "something went wrong inside; the log has the reason under this job's id"
+A run of a search may only tell something instead.
+"""
+
 EXIT_UNWRITABLE = os.EX_IOERR
 """The exit code of a run's process that cannot even write down why it ends."""
 
@@ -75,7 +78,11 @@ def carry_out(folder: Path, key: bytes, function: RunFunction) -> None:
     spool = Spool(folder)
     _speak_to(spool.log)
     try:
-        spool.write_finished(function(folder, ProgressReporter(spool)), key)
+        made = function(folder, ProgressReporter(spool))
+        if isinstance(made, StepTold):
+            spool.write_told(made, key)
+        else:
+            spool.write_finished(made, key)
     except ModelyardError as error:
         _write_error(spool, error, key)
     except MemoryError:

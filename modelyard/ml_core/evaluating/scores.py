@@ -50,7 +50,7 @@ def answer(
     is_own = is_training_table(model, table)
     kept = held_out(model) if is_own else None
     if kept is None:
-        scores = model.predictor.many(table.frame if model.reads_enums else table.text_frame)
+        scores = model.predictor.many(table.frame if model.model_class.reads_enums else table.text_frame)
         told = (advice.training_table(n),) if is_own else ()
         return replace(found, scores=scores, warnings=(*table.warnings, *told))
     scores = np.full((n, kept.scores.shape[1]), np.nan)

@@ -74,7 +74,7 @@ def strongest(shares: Shares, top: int) -> list[int]:
 def _framed(model: LoadedModel, checked: FewRows | Table) -> pl.DataFrame:
     if isinstance(checked, FewRows):
         return checked.frame(model.contract)
-    return checked.frame if model.reads_enums else checked.text_frame
+    return checked.frame if model.model_class.reads_enums else checked.text_frame
 
 
 def _predictions(model: LoadedModel, checked: FewRows | Table, frame: pl.DataFrame) -> list[Prediction]:
@@ -85,7 +85,7 @@ def _predictions(model: LoadedModel, checked: FewRows | Table, frame: pl.DataFra
 
 
 def _contributions(model: LoadedModel, frame: pl.DataFrame) -> Contributions:
-    model_class = models_registry.model_class(model.model_class_key)
+    model_class = model.model_class
     found = model_class.contributions(model.raw_predictor, frame)
     if found is None:
         can = ", ".join(map(repr, models_registry.keys_that_explain()))

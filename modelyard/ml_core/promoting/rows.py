@@ -153,7 +153,7 @@ def _judged(old: Old, rows: ValidationPredictions, frame: pl.DataFrame, answers:
     if not len(rows.truth):
         return Judged(rows, np.empty((0, 1)), None)
     model = old.model
-    scores = _scores(model.predictor, frame, reads_enums=model.reads_enums)
+    scores = _scores(model.predictor, frame, reads_enums=model.model_class.reads_enums)
     if answers is None:
         return Judged(rows, scores, None)
     theirs = answered(old.metadata.decision or MOST_PROBABLE, model.contract.classes, scores)

@@ -23,7 +23,7 @@ from modelyard.ml_core.deciding.calibration import CalibratedPredictor, Calibrat
 from modelyard.ml_core.serving.margins import Margins, margins_of
 from modelyard.ml_core.tasks import TASKS, Task
 from modelyard.ml_core.validation_predictions import load_validation
-from modelyard.models_registry.base import Predictor
+from modelyard.models_registry.base import ModelClass, Predictor
 from modelyard.monitoring.watch import Reference, Watch
 from modelyard.schemas import MOST_PROBABLE, Decision, ModelMetadata, ModelQuery, ResolvedDecision
 from modelyard.storage import CALIBRATION_FILE, DRIFT_FILE, ModelRecord, ModelStore, Serving
@@ -47,15 +47,14 @@ class Deciding:
 class LoadedModel:
     """A model that can answer at once.
 
-    `n_rows` and `features_fingerprint` are those of its training table; `reads_enums` and `gains_by_batching` are as
-    its model class declares them. `watch` is by what its answers are counted, `deciding` what they obey; with
-    `keeps_answers` they are kept, `serving` is the object of the store that says both. Without `may_keep` no answers
-    are kept at all.
+    `n_rows` and `features_fingerprint` are those of its training table. `watch` is by what its answers are counted,
+    `deciding` what they obey; with `keeps_answers` they are kept, `serving` is the object of the store that says both.
+    Without `may_keep` no answers are kept at all.
     """
 
     model_id: str
     version: int
-    model_class_key: str
+    model_class: ModelClass
     contract: Contract
     reader: Reader
     predictor: Predictor
@@ -63,14 +62,17 @@ class LoadedModel:
     margins: Margins
     n_rows: int
     features_fingerprint: str | None
-    reads_enums: bool
-    gains_by_batching: bool
     size_bytes: int
     watch: Watch
     deciding: Deciding
     may_keep: bool = False
     keeps_answers: bool = False
     serving: Serving | None = field(default=None, compare=False)
+
+    @property
+    def model_class_key(self) -> str:
+        """The key of the model class."""
+        return self.model_class.key
 
     @property
     def raw_predictor(self) -> Predictor:
@@ -247,7 +249,7 @@ def latest_of_each_name(store: ModelStore) -> Iterator[ModelMetadata]:
 
 def load(store: ModelStore, record: ModelRecord, max_file_bytes: int) -> LoadedModel:
     """Read a model's artifact and contract and make them ready to answer."""
-    model_class = models_registry.model_class(record.metadata.model_class_key)
+    model_class = models_registry.class_of_model(record.metadata.model_class_key, record.metadata.hyperparams)
     contract_bytes = store.read_file(record, "contract.json")
     contract = contract_from_json(contract_bytes)
     estimator = store.load_estimator(record, model_class.libraries)
@@ -259,7 +261,7 @@ def load(store: ModelStore, record: ModelRecord, max_file_bytes: int) -> LoadedM
     return LoadedModel(
         model_id=record.metadata.model_id,
         version=record.metadata.version,
-        model_class_key=model_class.key,
+        model_class=model_class,
         contract=contract,
         reader=Reader(contract, FileOptions.usual(record.metadata.reading, max_file_bytes), record.metadata.roles),
         predictor=predictor,
@@ -267,8 +269,6 @@ def load(store: ModelStore, record: ModelRecord, max_file_bytes: int) -> LoadedM
         margins=margins,
         n_rows=record.metadata.n_rows,
         features_fingerprint=record.metadata.features_fingerprint,
-        reads_enums=model_class.reads_enums,
-        gains_by_batching=model_class.gains_by_batching,
         size_bytes=predictor.size_bytes + margins.size_bytes + 4 * len(contract_bytes),
         watch=watch_of(store, record, contract),
         deciding=Deciding(MOST_PROBABLE if contract.classes else None),

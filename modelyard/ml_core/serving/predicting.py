@@ -56,7 +56,7 @@ def is_training_table(model: LoadedModel, checked: FewRows | Table) -> bool:
 
 def predict_many(model: LoadedModel, table: Table, request: PredictRequest, call: Call | None = None) -> Predictions:
     """Predict for each row of a checked table; the `call` notes what its answer was found by."""
-    frame = table.frame if model.reads_enums else table.text_frame
+    frame = table.frame if model.model_class.reads_enums else table.text_frame
     with baton.put_down():
         scores = model.predictor.many(frame)
     predictions = model.task.many_answers(scores, model.contract, model.deciding.decider)

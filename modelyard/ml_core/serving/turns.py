@@ -96,7 +96,7 @@ def _answer_by(model: LoadedModel, asked: Iterable[_Asked]) -> None:
         except Exception as error:  # noqa: BLE001 - told to its caller
             found = error
         one.told(found)
-    for batch in _batches(few) if model.gains_by_batching else ([pair] for pair in few):
+    for batch in _batches(few) if model.model_class.gains_by_batching else ([pair] for pair in few):
         _score(model, batch)
 
 

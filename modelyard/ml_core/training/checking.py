@@ -10,7 +10,7 @@ from modelyard.ml_core.tasks import TASKS
 from modelyard.ml_core.training.orders import check_task
 from modelyard.ml_core.training.plan import check_roles
 from modelyard.ml_core.training.reading import read_table, reading_options
-from modelyard.schemas import CheckRequest, ClassCount, Evaluation, TableCheck
+from modelyard.schemas import CheckRequest, ClassCount, Evaluation, SearchRequest, TableCheck
 from modelyard.tables import ReadingOptions, TrainingTable, profile_columns
 from modelyard.tables.checks import check_table
 from modelyard.tables.sources import read_source
@@ -27,7 +27,7 @@ def check(request: CheckRequest, missing_markers: tuple[str, ...], max_file_byte
         check_task(task, model_class)
         task = model_class.task
     options = reading_options(request, None, missing_markers, max_file_bytes)
-    task, table = _read(request, task, options)
+    task, table = read_by_task(request, task, options)
     check_roles(table, Evaluation(), model_class)
     contract = table.contract
     counts = np.bincount(table.codes, minlength=len(contract.classes)).tolist() if contract.classes else []
@@ -46,7 +46,9 @@ def check(request: CheckRequest, missing_markers: tuple[str, ...], max_file_byte
     )
 
 
-def _read(request: CheckRequest, task: str | None, options: ReadingOptions) -> tuple[str, TrainingTable]:
+def read_by_task(
+    request: CheckRequest | SearchRequest, task: str | None, options: ReadingOptions
+) -> tuple[str, TrainingTable]:
     """Read a table for a task; without one for classification, unless the target is a number rather than a label."""
     if task is not None:
         return task, read_table(request, TASKS[task], options)

@@ -120,7 +120,10 @@ def order_training(
     task, or one that cannot do what is asked.
     """
     full = request if isinstance(request, TrainRequest) else _completed(request, parent)
-    model_class = models_registry.model_class(full.model_class_key)
+    if parent is None:
+        model_class = models_registry.model_class(full.model_class_key)
+    else:
+        model_class = models_registry.class_of_model(parent.model_class_key, parent.hyperparams)
     check_task(full.task, model_class)
     task = TASKS[model_class.task]
     checked = check_hyperparams(model_class, full.hyperparams)

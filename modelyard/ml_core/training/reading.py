@@ -6,12 +6,20 @@ from collections.abc import Mapping, Sequence
 
 from modelyard import models_registry
 from modelyard.ml_core.tasks import Task
-from modelyard.schemas import CheckRequest, FeatureType, ModelMetadata, Reading, RetrainRequest, TrainRequest
+from modelyard.schemas import (
+    CheckRequest,
+    FeatureType,
+    ModelMetadata,
+    Reading,
+    RetrainRequest,
+    SearchRequest,
+    TrainRequest,
+)
 from modelyard.tables import FileOptions, ReadingOptions, TrainingTable, read_training
 
 
 def reading_options(
-    request: TrainRequest | RetrainRequest | CheckRequest,
+    request: TrainRequest | RetrainRequest | CheckRequest | SearchRequest,
     parent_model: ModelMetadata | None,
     missing_markers: tuple[str, ...],
     max_file_bytes: int,
@@ -44,7 +52,7 @@ def reading_options(
 
 
 def read_table(
-    request: TrainRequest | CheckRequest,
+    request: TrainRequest | CheckRequest | SearchRequest,
     task: Task,
     options: ReadingOptions,
     *,
@@ -66,7 +74,7 @@ def read_table(
     )
 
 
-def _used(request: TrainRequest | RetrainRequest | CheckRequest) -> set[str | None]:
+def _used(request: TrainRequest | RetrainRequest | CheckRequest | SearchRequest) -> set[str | None]:
     """Return the columns of which a request speaks in other fields: they have the parent's role no longer."""
     types = request.feature_types
     return {request.target, *(types if isinstance(types, dict) else ()), *(request.exclude or ())}

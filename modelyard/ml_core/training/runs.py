@@ -1,6 +1,6 @@
 """What a run does: it trains in a process of its own. Its order goes there as files, its model comes back as files.
 
-`run` is what `jobs` calls in the process; this module is named there by `TARGET`.
+`searching.steps` calls `run` in the process, unless the run is one of a search.
 """
 
 from __future__ import annotations
@@ -28,7 +28,16 @@ from modelyard.ml_core.training.plan import Trained, TrainingPlan
 from modelyard.ml_core.training.trainings import run_training
 from modelyard.ml_core.validation_predictions import ValidationPredictions
 from modelyard.monitoring.watch import Reference
-from modelyard.schemas import Decision, Evaluation, ModelDescription, ModelWarning, Promote, Reading, TrainRequest
+from modelyard.schemas import (
+    Decision,
+    Evaluation,
+    ModelDescription,
+    ModelWarning,
+    Promote,
+    Reading,
+    SearchSummary,
+    TrainRequest,
+)
 from modelyard.storage import (
     CALIBRATION_FILE,
     DRIFT_FILE,
@@ -41,8 +50,6 @@ from modelyard.storage.artifacts.estimators import pickled
 from modelyard.storage.files import sync_files
 from modelyard.tables import contract_from_json, contract_to_json
 from modelyard.tables.contract import Contract, TrainingTable, features_fingerprint
-
-TARGET = f"{__name__}:run"
 
 PRELOAD = ("joblib", "polars", f"{__name__}:warm_up()")
 """What every run needs, imported once for all; then a call."""
@@ -103,6 +110,29 @@ def write_order(folder: Path, order: TrainingOrder) -> None:
 
     Files with cells are new ones: links are not followed, as in the run's log.
     """
+    table = order.plan.table
+    with (folder / _ORDER).open("xb") as file:
+        file.write(_written(order))
+    (folder / _CONTRACT).write_bytes(contract_to_json(table.contract))
+    codes = pl.Series(_new_name(table.frame), table.codes)
+    _write_frame(folder / _TABLE, table.frame.with_columns(codes))
+    files = [_ORDER, _CONTRACT, _TABLE]
+    if table.roles.width:
+        _write_frame(folder / _ROLES, table.roles)
+        files.append(_ROLES)
+    sync_files(folder, files)
+
+
+def write_order_beside(folder: Path, order: TrainingOrder, beside: Path) -> None:
+    """Write an order into a folder, of whose table another order has been written into `beside`. Raises OSError."""
+    (folder / _ORDER).write_bytes(_written(order))
+    for name in (_CONTRACT, _TABLE, _ROLES):
+        if (beside / name).exists():
+            (folder / name).symlink_to((beside / name).absolute())
+
+
+def _written(order: TrainingOrder) -> bytes:
+    """Return an order as JSON, without its table."""
     plan, table = order.plan, order.plan.table
     said = {
         "model_class_key": plan.model_class.key,
@@ -121,16 +151,7 @@ def write_order(folder: Path, order: TrainingOrder) -> None:
         "promote": None if order.promote is None else order.promote.model_dump(),
         "parent_id": order.parent_id,
     }
-    with (folder / _ORDER).open("xb") as file:
-        file.write(orjson.dumps(said))
-    (folder / _CONTRACT).write_bytes(contract_to_json(table.contract))
-    codes = pl.Series(_new_name(table.frame), table.codes)
-    _write_frame(folder / _TABLE, table.frame.with_columns(codes))
-    files = [_ORDER, _CONTRACT, _TABLE]
-    if table.roles.width:
-        _write_frame(folder / _ROLES, table.roles)
-        files.append(_ROLES)
-    sync_files(folder, files)
+    return orjson.dumps(said)
 
 
 def read_order(folder: Path) -> TrainingOrder:
@@ -149,7 +170,7 @@ def read_order(folder: Path) -> TrainingOrder:
         column_roles=said.get("column_roles", {}),  # an order may have waited for its run since the release before
         roles=pl.read_ipc(folder / _ROLES) if (folder / _ROLES).exists() else pl.DataFrame(),
     )
-    model_class = models_registry.model_class(said["model_class_key"])
+    model_class = models_registry.class_of_model(said["model_class_key"], said["hyperparams"])
     plan = TrainingPlan(
         model_class=model_class,
         hyperparams=check_hyperparams(model_class, said["hyperparams"]),
@@ -181,7 +202,11 @@ def run(folder: Path, report: ProgressReporter) -> Finished:
     Raises what `run_training` raises.
     """
     order = read_order(folder)
-    trained = run_training(order.plan, lambda now: report(now.step, now.total, now.metric))
+    return finish(folder, order, run_training(order.plan, lambda now: report(now.step, now.total, now.metric)))
+
+
+def finish(folder: Path, order: TrainingOrder, trained: Trained, search: SearchSummary | None = None) -> Finished:
+    """Leave the files of a model in a run's folder `result`; `search` is the one that found what to train."""
     table, kept = order.plan.table, trained.validation
     contract = table.contract
     decision, doubts = first_decision(order.decision, contract.classes, kept)
@@ -198,7 +223,7 @@ def run(folder: Path, report: ProgressReporter) -> Finished:
             **({} if trained.calibration is None else {CALIBRATION_FILE: trained.calibration.to_bytes()}),
         },
     )
-    return Finished(order.name, describe(order, trained), files, decision)
+    return Finished(order.name, describe(order, trained).model_copy(update={"search": search}), files, decision)
 
 
 def _answers(kept: ValidationPredictions | None, contract: Contract) -> Scores | None:

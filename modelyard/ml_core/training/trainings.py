@@ -64,7 +64,7 @@ def _train(plan: TrainingPlan, on_progress: OnProgress | None, looked_at: Future
     task, contract, truth, weights = plan.task, plan.table.contract, plan.table.codes, plan.table.weights
     splits = split_by_roles(plan.evaluation, plan.table) or task.split(plan.evaluation, plan.table)
     fits_a_part = 1 if plan.calibrate is None else 1 + FOLDS
-    fits = _Fits(plan, ProgressStream(on_progress, (len(splits.parts) + 1) * fits_a_part))
+    fits = Fits(plan, ProgressStream(on_progress, (len(splits.parts) + 1) * fits_a_part))
 
     parts, splits = _evaluate(fits, splits)
     validation = judge(parts, task, plan.evaluation.seed) if parts else None
@@ -100,7 +100,7 @@ def _train(plan: TrainingPlan, on_progress: OnProgress | None, looked_at: Future
     return Trained(final.estimator, metrics, report, warnings, splits.evaluation, kept, calibration)
 
 
-def _evaluate(fits: _Fits, splits: Splits) -> tuple[list[FittedPart], Splits]:
+def _evaluate(fits: Fits, splits: Splits) -> tuple[list[FittedPart], Splits]:
     """Fit the parts. If one cannot be fitted (all its columns are constant), the model is not validated.
 
     If the whole table cannot be fitted either, the final fit raises.
@@ -113,7 +113,7 @@ def _evaluate(fits: _Fits, splits: Splits) -> tuple[list[FittedPart], Splits]:
         return [], Splits(splits.evaluation.model_copy(update={"method": "none"}), warnings=warnings)
 
 
-class _Fits:
+class Fits:
     """The fits of one training: same model class, hyperparams and contract, different rows.
 
     `frame` and `contract` are as the model class sees them: expanded.

@@ -22,6 +22,7 @@ from modelyard.models_registry.base import Fit, FitTask, Labels, ModelClass
 from modelyard.models_registry.catboost.listening import Listener, end_after, log_line
 from modelyard.models_registry.contributions import Contributions
 from modelyard.models_registry.hyperparams import Hyperparam
+from modelyard.models_registry.ranges import Range
 from modelyard.schemas import LearningCurve
 from modelyard.tables.contract import Contract
 
@@ -84,6 +85,11 @@ class CatBoostModelClass(ModelClass):
     preloads = ("catboost",)
     rehearsal: ClassVar[Mapping[str, Any] | None] = MappingProxyType({"iterations": 2})
     framework = "CatBoost"
+    search_space = (
+        Range("depth", 4, 8),
+        Range("learning_rate", 0.02, 0.12, log=True),
+        Range("l2_leaf_reg", 1.0, 20.0, log=True),
+    )
     reads_enums = True
     takes_weights = True
     takes_monotone = True

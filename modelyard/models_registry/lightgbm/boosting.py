@@ -22,6 +22,7 @@ from modelyard.models_registry.lightgbm.codes import Codes
 from modelyard.models_registry.lightgbm.defaults import SETTINGS, in_full
 from modelyard.models_registry.lightgbm.listening import Listener
 from modelyard.models_registry.lightgbm.predictor import LightGBMPredictor
+from modelyard.models_registry.ranges import Range
 from modelyard.schemas import LearningCurve
 from modelyard.tables.contract import Contract
 
@@ -41,6 +42,14 @@ class LightGBMModelClass(ModelClass):
     libraries = ("lightgbm", "scikit-learn")
     preloads = ("modelyard.models_registry.lightgbm.library",)
     framework = "LightGBM"
+    search_space = (
+        Range("learning_rate", 0.01, 0.08, log=True),
+        Range("num_leaves", 4, 48, log=True),
+        Range("min_child_samples", 1, 50, log=True),
+        Range("subsample", 0.4, 1.0),
+        Range("colsample_bytree", 0.4, 1.0),
+        Range("reg_lambda", 1e-3, 30.0, log=True),
+    )
     reads_enums = True
     takes_weights = True
     takes_monotone = True

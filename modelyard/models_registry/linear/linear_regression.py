@@ -9,6 +9,7 @@ from modelyard.models_registry.base import FitTask, Predictor
 from modelyard.models_registry.hyperparams import Hyperparam
 from modelyard.models_registry.linear.pipeline import LinearModelClass
 from modelyard.models_registry.linear.predictor import RidgePredictor
+from modelyard.models_registry.ranges import Range
 from modelyard.tables.contract import Contract
 
 SOLVERS = ("auto", "sparse_cg", "sag")
@@ -31,6 +32,7 @@ class LinearRegressionClass(LinearModelClass):
     task = "regression"
     step = "regressor"
     rehearsal = None  # logistic regression's has made nearly all that is made at the first use
+    search_space = (Range("alpha", 1e-2, 1e4, log=True),)
     hyperparams = (
         Hyperparam(
             "alpha",

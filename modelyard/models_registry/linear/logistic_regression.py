@@ -13,6 +13,7 @@ from modelyard.models_registry.base import FitTask, Predictor
 from modelyard.models_registry.hyperparams import Hyperparam
 from modelyard.models_registry.linear.pipeline import LinearModelClass
 from modelyard.models_registry.linear.predictor import LogisticPredictor
+from modelyard.models_registry.ranges import Range
 from modelyard.tables.contract import Contract
 
 PENALTIES_OF_SOLVER = {
@@ -37,6 +38,7 @@ class LogisticRegressionClass(LinearModelClass):
     )
     import_path = "sklearn.linear_model.LogisticRegression"
     step = "classifier"
+    search_space = (Range("C", 0.01, 30.0, log=True),)
     hyperparams = (
         Hyperparam(
             "C",

@@ -20,12 +20,15 @@ from modelyard.schemas import (
     OutcomesRequest,
     Promote,
     RetrainRequest,
+    SearchRequest,
     ServingRequest,
     TrainRequest,
     check_unicode,
 )
 
-AnyRequest = TrainRequest | RetrainRequest | EvaluateRequest | CheckRequest | ServingRequest | OutcomesRequest
+AnyRequest = (
+    TrainRequest | SearchRequest | RetrainRequest | EvaluateRequest | CheckRequest | ServingRequest | OutcomesRequest
+)
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 

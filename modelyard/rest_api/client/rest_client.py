@@ -33,6 +33,7 @@ from modelyard.schemas import (
     PredictRequest,
     Request,
     RetrainRequest,
+    SearchRequest,
     TrainRequest,
 )
 
@@ -76,6 +77,7 @@ _ROUTES = {
 }
 """The calls without a table. A field that the path does not name goes into the query, a request into the body."""
 
+_ORDERED_AT: dict[type[Request], str] = {TrainRequest: "/train", SearchRequest: "/search", RetrainRequest: "/retrain"}
 
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 """To and from there nothing is so slow that compressing would pay."""
@@ -139,9 +141,9 @@ class RestClient(Client):
         self._http.close()
 
     def _order(
-        self, request: TrainRequest | RetrainRequest, idempotency_key: str | None, *, wait: bool
+        self, request: TrainRequest | SearchRequest | RetrainRequest, idempotency_key: str | None, *, wait: bool
     ) -> httpx.Response:
-        path = "/train" if isinstance(request, TrainRequest) else "/retrain"
+        path = _ORDERED_AT[type(request)]
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         return self._send(path, request, params={} if wait else {"wait": "false"}, headers=headers)
 

@@ -1,4 +1,4 @@
-"""Training and retraining, from JSON and from files. Each is a job, whose end the answer waits for or not."""
+"""Training, searching and retraining, from JSON and from files: jobs, whose end the answer waits for or not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from modelyard import schemas
 from modelyard.ml_core.desk import Desk
 from modelyard.rest_api.bodies import read_json, read_table
 from modelyard.rest_api.openapi import error_responses, json_body, table_body
-from modelyard.schemas import Job, ModelMetadata, RetrainRequest, TrainRequest
+from modelyard.schemas import Job, ModelMetadata, RetrainRequest, SearchRequest, TrainRequest
 
 
 def _checked_key(key: str | None) -> str | None:
@@ -73,6 +73,22 @@ def router(desk: Desk, root_path: str) -> APIRouter:
         """Train a model on an uploaded table."""
         read = await read_table(request, TrainRequest, TrainQuery.model_fields)
         return answer(await desk.train(read, idempotency_key, wait=query.wait))
+
+    @routes.post("/search", **_OPTIONS, openapi_extra=json_body(SearchRequest))
+    async def search(
+        request: Request, query: Asked, idempotency_key: IdempotencyKey = None
+    ) -> ModelMetadata | Response:
+        """Find the best model for a table among many model classes and hyperparams."""
+        read = await read_json(request, SearchRequest)
+        return answer(await desk.search(read, idempotency_key, wait=query.wait))
+
+    @routes.post("/search/file", **_OPTIONS, openapi_extra=table_body(SearchRequest))
+    async def search_file(
+        request: Request, query: AskedForFile, idempotency_key: IdempotencyKey = None
+    ) -> ModelMetadata | Response:
+        """Find the best model for an uploaded table."""
+        read = await read_table(request, SearchRequest, TrainQuery.model_fields)
+        return answer(await desk.search(read, idempotency_key, wait=query.wait))
 
     @routes.post("/retrain", **_OPTIONS, openapi_extra=json_body(RetrainRequest))
     async def retrain(

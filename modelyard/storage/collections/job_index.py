@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from modelyard.schemas import JobStatus
+from modelyard.schemas import JobKind, JobStatus
 
 JOBS = "jobs"
 ALIVE = ("queued", "running")
@@ -21,6 +21,7 @@ class JobEntry:
     job_id: str
     status: JobStatus
     owner: str | None
+    kind: JobKind = "train"
 
 
 class JobIndex:
@@ -46,14 +47,15 @@ class JobIndex:
     def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
         if collection != JOBS:
             return
-        entry = JobEntry(key, document["job"]["status"], document["owner"])
+        job = document["job"]
+        entry = JobEntry(key, job["status"], document["owner"], job.get("kind", "train"))
         idempotency_key = document["idempotency_key"]
         self.changes += 1
         if key not in self._status:
             insort(self._ids, key)
         self._status[key] = entry.status
-        self._names[key] = document["job"].get("name")
-        self._kinds[key] = document["job"].get("kind", "train")
+        self._names[key] = job.get("name")
+        self._kinds[key] = entry.kind
         if entry.status in ALIVE:
             self.alive[key] = entry
         else:

@@ -26,7 +26,7 @@ class JobRecord:
 
     `owner` is the id of the lock of the process that runs it or will, None while anybody may. `by` is who ordered it,
     None for jobs of releases before it. `details` are what an experiment tracker is told of the order should no model
-    come of it; None if trainings are not tracked.
+    come of it; None if trainings are not tracked. `told` is what the runs of a search have told so far.
     """
 
     job: Job
@@ -35,6 +35,7 @@ class JobRecord:
     request_sha256: str | None = None
     details: Mapping[str, Any] | None = None
     by: str | None = None
+    told: tuple[Mapping[str, Any], ...] = ()
 
 
 class JobChanges:
@@ -102,6 +103,8 @@ def _document(record: JobRecord) -> dict[str, Any]:
     }
     if record.details is not None:
         document["details"] = record.details
+    if record.told:
+        document["told"] = list(record.told)
     return document
 
 
@@ -117,6 +120,7 @@ def _record(job_id: str, document: Mapping[str, Any] | None) -> JobRecord:
             document["request_sha256"],
             document.get("details"),
             document.get("by"),
+            tuple(document.get("told", ())),
         )
     except (ValidationError, KeyError, TypeError) as error:
         raise DataLoss(f"the document of job {job_id} is damaged: {error}") from error

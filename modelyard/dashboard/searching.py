@@ -1,0 +1,59 @@
+"""Searches on the screen: the card that orders one, how long it may take, and the leaderboard of its trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from modelyard.dashboard import formats
+from modelyard.dashboard.texts import t
+from modelyard.schemas import LeaderboardEntry
+
+_TRIALS, _MOST_TRIALS = 30, 200
+_SECONDS, _MOST_SECONDS = 120, 604_800
+
+
+def show_search_card() -> None:
+    """Say what a search is."""
+    st.markdown(f"**{t('search.title')}**  \n:small[{t('search.lead')}]")
+    st.caption(f":small[{t('search.all_classes')}]")
+
+
+def ask_search() -> dict[str, Any]:
+    """Ask how much a search may take; return the fields of its request."""
+    st.markdown(f"**{t('search.limits')}**")
+    grid = st.grid(2, min_column_width=200)
+    seconds = grid.number_input(
+        t("search.max_seconds"), 1, _MOST_SECONDS, _SECONDS, help=t("search.max_seconds_help"), key="search-seconds"
+    )
+    trials = grid.number_input(
+        t("search.trials"), 1, _MOST_TRIALS, _TRIALS, help=t("search.trials_help"), key="search-trials"
+    )
+    return {"max_seconds": float(seconds), "trials": int(trials)}
+
+
+def show_leaderboard(entries: Sequence[LeaderboardEntry]) -> None:
+    """Show the trials of the search that made a model, the best first."""
+    st.subheader(t("search.leaderboard"), anchor=False)
+    st.caption(t("search.leaderboard_help"))
+    config = st.column_config
+    st.dataframe(
+        {
+            t("search.class"): [entry.model_class_key for entry in entries],
+            t("report.metric"): [formats.number(entry.metric, 4) for entry in entries],
+            t("search.interval"): [_interval(entry) for entry in entries],
+            t("search.weight"): [entry.weight for entry in entries],
+            t("search.seconds"): [round(entry.seconds, 1) for entry in entries],
+            t("search.words"): [entry.words for entry in entries],
+        },
+        column_config={t("search.weight"): config.NumberColumn(format="percent", width=80)},
+        hide_index=True,
+    )
+
+
+def _interval(entry: LeaderboardEntry) -> str:
+    if entry.low is None or entry.high is None:
+        return ""
+    return f"{formats.number(entry.low, 4)} … {formats.number(entry.high, 4)}"

@@ -1,0 +1,37 @@
+"""Searches."""
+
+SEARCHING: dict[str, tuple[str, str]] = {
+    "search.title": ("Search for the best", "Найти лучшую модель"),
+    "search.lead": (
+        "Tries all algorithms with many hyperparams, and takes the best, or several together if that is better.",
+        "Пробует все алгоритмы с разными гиперпараметрами и берёт лучшую модель или несколько вместе, если так точнее.",
+    ),
+    "search.all_classes": ("all algorithms of the task", "все алгоритмы задачи"),
+    "search.limits": ("How much it may take", "Сколько искать"),
+    "search.max_seconds": ("Seconds", "Секунды"),
+    "search.max_seconds_help": (
+        "No trial begins after so many seconds; then the best is fitted.",
+        "После этого времени новые попытки не начинаются, и обучается лучшая модель.",
+    ),
+    "search.trials": ("Trials at most", "Попыток не более"),
+    "search.trials_help": (
+        "The first of each algorithm has its defaults; those that are hopeless are given up early.",
+        "Первая попытка каждого алгоритма — с обычными значениями; безнадёжные прекращаются рано.",
+    ),
+    "search.leaderboard": ("Leaderboard", "Таблица попыток"),
+    "search.leaderboard_help": (
+        "What the search tried, judged by rows that the trials had not seen, the best first.",
+        "Что пробовал поиск, по строкам, которых попытки не видели; лучшие сверху.",
+    ),
+    "search.class": ("Algorithm", "Алгоритм"),
+    "search.interval": ("Nine times in ten between", "В девяти случаях из десяти между"),
+    "search.weight": ("Weight", "Вес"),
+    "search.seconds": ("Seconds", "Секунды"),
+    "search.words": ("Compared with the model", "В сравнении с моделью"),
+    "search.ensemble_kept": (
+        "**Ensemble** of {members}, as in the parent: the same members, hyperparams and weights.",
+        "**Ансамбль** из {members}, как у предыдущей версии: те же члены, гиперпараметры и веса.",
+    ),
+    "job.trial": ("trial {step} of {total}", "попытка {step} из {total}"),
+    "job.best": ("best {metric} by {algorithm}", "лучшее {metric}: {algorithm}"),
+}

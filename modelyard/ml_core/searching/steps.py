@@ -1,0 +1,101 @@
+"""What a run does that belongs to a search: a trial, or at the end the model. A run of no search is a training.
+
+`run` is what `jobs` calls in the process; this module is named there by `TARGET`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from modelyard import models_registry
+from modelyard.jobs import Finished, ProgressReporter, StepTold
+from modelyard.ml_core.searching.folds import Folds
+from modelyard.ml_core.searching.leaderboard import Board
+from modelyard.ml_core.searching.orders import at_work
+from modelyard.ml_core.searching.planning import LAST_FILE, TRIAL_FILE
+from modelyard.ml_core.searching.settings import SearchSettings
+from modelyard.ml_core.searching.trials import run_trial
+from modelyard.ml_core.searching.weighing import Weighed, smallest_best
+from modelyard.ml_core.tasks.base import Scores
+from modelyard.ml_core.training import runs
+from modelyard.ml_core.training.orders import check_hyperparams
+from modelyard.ml_core.training.trainings import run_training
+from modelyard.models_registry.base import ModelClass
+from modelyard.models_registry.ensemble.ensemble import Ensemble
+from modelyard.schemas import SearchSummary, is_loss
+
+TARGET = f"{__name__}:run"
+
+_SCORES = "scores.npy"
+
+
+def run(folder: Path, report: ProgressReporter) -> Finished | StepTold:
+    """Carry out what is ordered in `folder`. Raises what `run_training` raises."""
+    if (folder / TRIAL_FILE).exists():
+        return _try(folder)
+    if (folder / LAST_FILE).exists():
+        return _finish(folder, report)
+    return runs.run(folder, report)
+
+
+def _try(folder: Path) -> StepTold:
+    """Make a trial and keep its scores in the run's folder, which stays until the search has ended."""
+    search = folder.parents[1]
+    order, settings = runs.read_order(search), SearchSettings.read(search)
+    said = orjson.loads((folder / TRIAL_FILE).read_bytes())
+    model_class = models_registry.model_class(said["model_class_key"])
+    hyperparams = check_hyperparams(model_class, said["hyperparams"])
+    plan = at_work(order, model_class, hyperparams).plan
+    trial = run_trial(plan, Folds.of(plan, settings.metric, settings.seed), said["others"])
+    if trial.scores is not None:
+        np.save(folder / _SCORES, trial.scores)
+    return StepTold(trial.told(said["number"], model_class.key, hyperparams))
+
+
+def _finish(folder: Path, report: ProgressReporter) -> Finished:
+    """Weigh what was tried, and train the best: the model is evaluated and fitted like any other."""
+    search = folder.parents[1]
+    order, settings = runs.read_order(search), SearchSettings.read(search)
+    said = orjson.loads((folder / LAST_FILE).read_bytes())
+    told: Sequence[Mapping[str, Any]] = said["told"]
+    folds = Folds.of(order.plan, settings.metric, settings.seed)
+    scores = {one["number"]: _scores(search, one) for one in told if one["status"] == "complete"}
+    by_class = _best_of_each_class(told, lower=is_loss(settings.metric))
+    best = smallest_best({key: scores[one["number"]] for key, one in by_class.items()}, folds)
+
+    order = at_work(order, *_chosen(best, {key: one["hyperparams"] for key, one in by_class.items()}))
+    if order.promote is not None:  # for the gate, which judges by what was trained
+        runs.write_order_beside(folder, order, search)
+    trained = run_training(order.plan, lambda now: report(now.step, now.total, now.metric))
+    members = {by_class[one]["number"]: weight for one, weight in best.weights.items()}
+    entries = Board(folds, scores, best, members).entries(told)
+    trained = replace(trained, report=trained.report.model_copy(update={"leaderboard": entries}))
+    summary = SearchSummary(trials=len(told), seconds=round(said["seconds"], 3), metric=settings.metric)
+    return runs.finish(folder, order, trained, summary)
+
+
+def _scores(search: Path, one: Mapping[str, Any]) -> Scores:
+    found: Scores = np.load(search / "runs" / str(one["number"]) / _SCORES)
+    return found
+
+
+def _best_of_each_class(told: Sequence[Mapping[str, Any]], *, lower: bool) -> dict[str, Mapping[str, Any]]:
+    complete = sorted(
+        (one for one in told if one["status"] == "complete"), key=lambda one: one["metric"], reverse=not lower
+    )
+    return {one["model_class_key"]: one for one in reversed(complete)}
+
+
+def _chosen(best: Weighed, hyperparams: Mapping[str, Mapping[str, Any]]) -> tuple[ModelClass, dict[str, Any]]:
+    """Return the model class and the hyperparams of the model: those of one trial, or of an ensemble of several."""
+    classes = [models_registry.model_class(key) for key in best.weights]
+    if len(classes) == 1:
+        return classes[0], check_hyperparams(classes[0], dict(hyperparams[classes[0].key]))
+    ensemble = Ensemble(classes)
+    return ensemble, check_hyperparams(ensemble, ensemble.flat(best.weights, hyperparams))

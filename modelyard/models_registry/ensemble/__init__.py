@@ -1,0 +1,1 @@
+"""Ensembles: models of several model classes that answer together, each by its weight."""

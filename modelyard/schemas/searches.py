@@ -1,0 +1,93 @@
+"""What a search is asked for, and what it tells of its trials."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field
+
+from modelyard.schemas.base import Frozen, TaskName
+from modelyard.schemas.decisions import Decision
+from modelyard.schemas.promotions import Promote
+from modelyard.schemas.reading import TableRequest
+from modelyard.schemas.requests import (
+    Calibrate,
+    ColumnRoles,
+    Description,
+    Evaluation,
+    FeatureTypes,
+    LabelsValue,
+    MissingMarkers,
+    Monotone,
+    Name,
+    TableValue,
+    Tags,
+)
+
+AUTO = "auto"
+"""The model class that a training names if a search shall choose it."""
+
+TrialStatus = Literal["complete", "pruned", "failed"]
+
+
+class SearchRequest(TableRequest):
+    """A table, its labels, and how long and by what to look for the best model.
+
+    `model_classes` are the keys of those to try; left out, all of the task, which `task` says or the target shows.
+    `trials` is the most of them. None begins after `max_seconds`, so the search takes at most one trial longer, and
+    then weighs and fits what it has found. `metric` says what is better: `log_loss`, `roc_auc`, `rmse`, ...; left out,
+    the log loss, or for regression the rmse. `seed` decides which rows are in which fold, and what is tried. All other
+    fields are as in TrainRequest; rows held out by `evaluation`, which must not be `cv`, are seen by no trial.
+    """
+
+    X: TableValue
+    y: LabelsValue = None
+    target: str | None = None
+    task: TaskName | None = None
+    model_classes: Annotated[list[str], Field(min_length=1, max_length=100)] | None = Field(
+        None, validation_alias=AliasChoices("model_classes", "modelclasses")
+    )
+    trials: Annotated[int, Field(ge=1, le=200, strict=True)] = 30
+    max_seconds: Annotated[float, Field(gt=0, le=604_800, allow_inf_nan=False, strict=True)] = 120.0
+    metric: str | None = None
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)] = 0
+    feature_types: FeatureTypes | None = Field(None, validation_alias=AliasChoices("feature_types", "featuretypes"))
+    feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
+    name: Name | None = None
+    tags: Tags = []
+    description: Description = ""
+    evaluation: Evaluation = Evaluation()
+    missing_markers: MissingMarkers | None = None
+    column_roles: ColumnRoles | None = None
+    monotone: Monotone | None = None
+    exclude: list[str] | None = None
+    decision: Decision | None = None
+    calibrate: Calibrate | None = None
+    promote: Promote | None = None
+
+
+class SearchSummary(Frozen):
+    """The search that a model is the best of: how many trials it made, in how many seconds, and by which metric."""
+
+    trials: int
+    seconds: float
+    metric: str
+
+
+class LeaderboardEntry(Frozen):
+    """One trial of a search, or the ensemble made of several.
+
+    `metric` is its value on rows that its fits had not seen, between `low` and `high` nine times in ten; of a pruned
+    trial it is that of its first folds, and there is no interval. `weight` is its share in the model, null for the
+    ensemble itself. `words` say how it compares with the model, or why it failed.
+    """
+
+    model_class_key: str
+    hyperparams: dict[str, Any]
+    metric: float | None = None
+    low: float | None = None
+    high: float | None = None
+    seconds: float
+    weight: float | None = None
+    status: TrialStatus
+    words: str
