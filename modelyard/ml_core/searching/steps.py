@@ -70,8 +70,7 @@ def _finish(folder: Path, report: ProgressReporter) -> Finished:
     best = smallest_best({key: scores[one["number"]] for key, one in by_class.items()}, folds)
 
     order = at_work(order, *_chosen(best, {key: one["hyperparams"] for key, one in by_class.items()}))
-    if order.promote is not None:  # for the gate, which judges by what was trained
-        runs.write_order_beside(folder, order, search)
+    runs.write_order_beside(folder, order, search)  # for the gate, which asks what was trained
     trained = run_training(order.plan, lambda now: report(now.step, now.total, now.metric))
     members = {by_class[one]["number"]: weight for one, weight in best.weights.items()}
     entries = Board(folds, scores, best, members).entries(told)

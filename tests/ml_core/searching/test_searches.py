@@ -40,8 +40,11 @@ def test_the_same_seed_and_number_of_trials_give_the_same_result(yard: Yard) -> 
     assert first.artifact.sha256 == again.artifact.sha256
 
 
-def test_no_trial_begins_after_the_time_but_one_is_made_in_any_case(yard: Yard) -> None:
+def test_no_trial_begins_after_the_time_but_one_is_made_in_any_case(
+    yard: Yard, caplog: pytest.LogCaptureFixture
+) -> None:
     model = yard.search(search(max_seconds=1e-6))
+    assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == []
     assert model.search is not None
     assert (model.search.trials, model.model_class_key) == (1, "logistic_regression")
 
