@@ -38,17 +38,15 @@ def show_leaderboard(entries: Sequence[LeaderboardEntry]) -> None:
     """Show the trials of the search that made a model, the best first."""
     st.subheader(t("search.leaderboard"), anchor=False)
     st.caption(t("search.leaderboard_help"))
-    config = st.column_config
     st.dataframe(
         {
             t("search.class"): [entry.model_class_key for entry in entries],
             t("report.metric"): [formats.number(entry.metric, 4) for entry in entries],
             t("search.interval"): [_interval(entry) for entry in entries],
-            t("search.weight"): [entry.weight for entry in entries],
+            t("search.weight"): [formats.percent(entry.weight) if entry.weight else "" for entry in entries],
             t("search.seconds"): [round(entry.seconds, 1) for entry in entries],
             t("search.words"): [entry.words for entry in entries],
         },
-        column_config={t("search.weight"): config.NumberColumn(format="percent", width=80)},
         hide_index=True,
     )
 
