@@ -40,12 +40,17 @@ def test_the_form_asks_what_a_column_holds_and_offers_the_algorithms_for_it(yard
     app = yard.open("train")
     app = app.button[-1].click().run()
     offered = {button.key for button in app.button if str(button.key).startswith("class-")}
-    assert offered == {"class-logistic_regression", "class-catboost_classifier", "class-lightgbm_classifier"}
+    assert offered == {
+        "class-auto",
+        "class-logistic_regression",
+        "class-catboost_classifier",
+        "class-lightgbm_classifier",
+    }
     app = app.selectbox(key="target-penguins.csv-").set_value("body_mass_g").run()
     (task,) = (one for one in app.segmented_control if str(one.key).startswith("task-"))
     assert task.value == "regression"
     offered = {button.key for button in app.button if str(button.key).startswith("class-")}
-    assert offered == {"class-linear_regression", "class-catboost_regressor", "class-lightgbm_regressor"}
+    assert offered == {"class-auto", "class-linear_regression", "class-catboost_regressor", "class-lightgbm_regressor"}
     assert "Numbers: 2700 … 6300" in texts(app)
 
 
