@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import TypeAlias
 
@@ -79,14 +80,13 @@ class Watching:
         self._count_rows = count_rows
         self._kept = kept
         self._clock = clock
-        self._process = secrets.token_hex(8)
         self._waiting: deque[Given] = deque()
         self._cells = 0
         self._lost = 0
         self._awake = False
         self._counting = threading.Lock()
         self._totals: dict[str, Totals] = {}
-        self._hours: dict[int, dict[str, ModelCounts]] = {}
+        self._hours: dict[int, _Hour] = {}
         self._unkept = False
         self._tidied = 0
         self._news = threading.Event()
@@ -135,8 +135,9 @@ class Watching:
         hour = self._hour_now()
         with self._counting:
             for past in list(self._hours) if self._unkept else ():
-                counts = {model_id: found.to_json() for model_id, found in self._hours[past].items()}
-                self._kept.keep(past, self._process, counts)
+                of_hour = self._hours[past]
+                counts = {model_id: found.to_json() for model_id, found in of_hour.models.items()}
+                self._kept.keep(past, of_hour.name, counts)
                 if past != hour:
                     del self._hours[past]
             self._unkept = False
@@ -168,8 +169,8 @@ class Watching:
             answers = count_answers(watch, found[0] if len(found) == 1 else list(chain.from_iterable(found)))
             if answers is not None:
                 counts.add(ModelCounts(answers={key_of(decision): answers}))
-        of_hour = self._hours.setdefault(self._hour_now(), {})
-        of_hour.setdefault(watch.model_id, ModelCounts()).add(counts)
+        of_hour = self._hours.setdefault(self._hour_now(), _Hour())
+        of_hour.models.setdefault(watch.model_id, ModelCounts()).add(counts)
         self._unkept = True
         if len(self._hours) > _MOST_HOURS:
             log.warning("the counts of an hour are lost, because they could not be kept for a day")
@@ -205,6 +206,18 @@ class Watching:
             log.warning("what was predicted for is not kept now: %s", error.detail)
         except Exception:  # whatever is wrong with the rows of one second, those of the next are counted
             log.exception("what was predicted for cannot be counted")
+
+
+@dataclass(slots=True)
+class _Hour:
+    """The counts of one hour, by model id, and the name that they are kept under.
+
+    An hour that comes again, because the clock was set back, is counted anew, and under another name. So it is not
+    written over what was kept of it before.
+    """
+
+    name: str = field(default_factory=partial(secrets.token_hex, 8))
+    models: dict[str, ModelCounts] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -130,6 +130,17 @@ def test_an_hour_goes_into_the_stream_when_all_have_kept_its_last_counts(
     assert counts(yard, kept, since=HOUR + 1).rows == 7
 
 
+def test_a_clock_that_is_set_back_costs_no_counts(
+    yard: Yard, watched: Watching, kept: DriftCollection, clock: Clock
+) -> None:
+    for hours, rows in ((0, 20), (-1, 30), (1, 3), (-1, 7), (0, 5)):  # each hour comes twice
+        clock.now += hours * HOUR_S
+        ask(yard, "one", rows)
+        watched.keep()
+    assert counts(yard, kept).rows == 20 + 30 + 3 + 7 + 5
+    assert counts(yard, kept, since=HOUR).rows == 20 + 3
+
+
 def test_what_the_disk_refuses_is_kept_later(
     yard: Yard, watched: Watching, kept: DriftCollection, clock: Clock, tmp_path: Path
 ) -> None:
