@@ -62,7 +62,8 @@ class ModelCounts:
 def _add(counts: dict[str, Counts], more: dict[str, Counts]) -> None:
     for key, other in more.items():
         mine = counts.get(key)
-        counts[key] = other if mine is None or mine.shape != other.shape else mine + other
+        if mine is None or mine.shape == other.shape:
+            counts[key] = other if mine is None else mine + other
 
 
 def key_of(decision: ResolvedDecision | None) -> str:

@@ -42,7 +42,10 @@ class DriftCollection:
         self._locks = locks
 
     def keep(self, hour: int, process: str, counts: Mapping[str, Counts]) -> None:
-        """Keep what a process has counted in an hour so far, by model id. `process` is its own: 16 digits in hex."""
+        """Keep what a process has counted in an hour so far, by model id, under a name of its own: 16 digits in hex.
+
+        What was kept of the hour under the same name is replaced.
+        """
         self._snapshots.put(f"{hour}-{process}", orjson.dumps(counts))
 
     def read(self, model_id: str, since: int) -> Iterator[Counts]:
@@ -112,11 +115,13 @@ class DriftCollection:
 
     def _read(self, name: str) -> dict[str, Counts] | None:
         content = self._snapshots.get(name)
+        if content is None:
+            return {}
         try:
-            told: dict[str, Counts] = {} if content is None else orjson.loads(content)
-        except ValueError:
+            told: dict[str, Counts] = orjson.loads(content)
+            return told if all(counts["rows"] >= 0 for counts in told.values()) else None
+        except (ValueError, TypeError, KeyError, AttributeError):
             return None
-        return told
 
 
 def _stream(model_id: str) -> str:

@@ -102,12 +102,13 @@ def test_many_who_tidy_at_once_count_nothing_twice(kept: DriftCollection, tmp_pa
     assert rows(kept) == [1] * 20
 
 
+@pytest.mark.parametrize("content", [b'{"0190', b"", b"[]", b"7", b'{"0190": [3]}', b'{"0190": {"rows": "3"}}'])
 def test_a_snapshot_that_is_damaged_is_left_out_and_told(
-    kept: DriftCollection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    kept: DriftCollection, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     kept.keep(HOUR - 1, A, {MODEL: counts(5)})
     kept.keep(HOUR - 1, B, {MODEL: counts(6)})
-    (tmp_path / "drift" / f"{HOUR - 1}-{A}.json").write_bytes(b'{"0190')
+    (tmp_path / "drift" / f"{HOUR - 1}-{A}.json").write_bytes(content)
     (tmp_path / "drift" / "notes.json").write_bytes(b"{}")
     with caplog.at_level(logging.WARNING):
         assert rows(kept) == [6]
