@@ -12,6 +12,8 @@ import polars as pl
 import pytest
 
 from modelyard.bootstrap import build
+from modelyard.errors import InvalidTable
+from modelyard.jobs import Finished
 from modelyard.ml_core.promoting import gate, rows
 from modelyard.ml_core.validation_predictions import ValidationPredictions, load_validation
 from modelyard.ml_core.yard import Yard
@@ -257,8 +259,12 @@ def test_a_model_of_an_earlier_release_says_that_it_keeps_no_hashes(tmp_path: Pa
 
 def test_of_many_rows_some_are_taken_evenly(yard: Yard, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "MOST_ROWS", 210)
-    found = next_version(yard, name, *table(2), evaluation={"method": "cv", "folds": 3})
-    assert found.n_rows == 200
+    cv = {"method": "cv", "folds": 3}
+    assert next_version(yard, name, *table(2), evaluation=cv).n_rows == 210
+    (more, labels), fresh = table(2, n=300), table(3, n=300)
+    # Those are taken of the rows that count: 300 of 1,500.
+    assert next_version(yard, name, [*X, *more], [*Y, *labels], evaluation=cv).n_rows == 210
+    assert next_version(yard, name, *table(2), promote=live(on=dict(zip(("X", "y"), fresh, strict=True)))).n_rows == 210
 
 
 def moving(yard: Yard, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
@@ -299,6 +305,28 @@ def test_in_any_case_means_wherever_the_alias_is(yard: Yard, name: str, monkeypa
     yard.retrain(retrain(name, 5, n=300))
     moving(yard, monkeypatch, lambda: yard.set_alias(name, "live", AliasRequest(version=2)))
     assert yard.retrain(retrain(name, 4, n=300, promote=ALWAYS)).aliases == ["live"]
+
+
+@pytest.mark.parametrize("by", ["y", "target"])
+def test_labels_that_cannot_be_predicted_are_named(yard: Yard, name: str, by: str) -> None:
+    given, labels = table(3, n=300)
+    labels[7] = labels[9] = "maybe"
+    on: dict[str, Any] = {"X": given, "y": labels}
+    if by == "target":
+        on = {"X": [{**row, "left": label} for row, label in zip(given, labels, strict=True)], "target": "left"}
+    with pytest.raises(InvalidTable) as refused:
+        yard.retrain(retrain(name, 2, promote=live(on=on)))
+    has = "has the label 'maybe'" if by == "y" else "has a label"
+    assert refused.value.detail == (
+        f"promote.on: row 7 (and 1 more) {has} that the new version cannot predict; its classes are 'no', 'yes'"
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b'{"promote": {"alias": 7}}'])
+def test_an_order_that_cannot_be_read_moves_nothing(yard: Yard, name: str, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "order.json").write_bytes(content)
+    made = Finished("any", yard.get_model(name), {})
+    assert gate.Gate(yard._store, yard._aliases)(tmp_path, made) is None
 
 
 def test_a_model_is_kept_whatever_fails_in_judging_it(

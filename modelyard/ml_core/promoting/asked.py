@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from modelyard.errors import FieldError, InvalidArgument, InvalidRequest, InvalidTable
 from modelyard.ml_core.evaluating.labelled import Labelled, Reads, read_labelled
 from modelyard.ml_core.evaluating.mean_costs import COST
-from modelyard.ml_core.tasks.base import Task
+from modelyard.ml_core.tasks.base import MAX_NAMED, Task
 from modelyard.ml_core.training.orders import TrainingOrder
-from modelyard.schemas import MEASURES, EvaluateRequest, PromotionTable
+from modelyard.schemas import MEASURES, EvaluateRequest, Label, PromotionTable
 from modelyard.schemas.showing import shown
 from modelyard.tables import UNPACKED_BYTES, Contract, FileOptions, Reader
 
@@ -50,10 +54,21 @@ def _check_table(order: TrainingOrder, on: PromotionTable) -> None:
             FieldError(("promote", "on", *one.loc), f"promote.on: {one.message}", one.value) for one in error.errors
         ]
         raise type(error)(f"promote.on: {error.detail}", errors=wrong) from None
-    classes = order.plan.table.contract.classes
-    unknown = int((labelled.truth >= len(classes)).sum()) if classes else 0
-    if unknown:
-        raise InvalidTable(f"promote.on: {unknown} rows have labels that the model is not trained to predict")
+    if classes := order.plan.table.contract.classes:
+        _check_labels(np.flatnonzero(labelled.truth >= len(classes)), on, classes)
+
+
+def _check_labels(unknown: npt.NDArray[np.int64], on: PromotionTable, classes: Sequence[Label]) -> None:
+    """Refuse rows, by their places, whose labels are no classes. Raises InvalidTable naming the first one."""
+    if not len(unknown):
+        return
+    row = int(unknown[0])
+    label = None if on.y is None else on.y[row]
+    told = "has a label" if on.y is None else f"has the label {shown(label)}"
+    more = f" (and {len(unknown) - 1:,} more)" if len(unknown) > 1 else ""
+    named = ", ".join(map(shown, classes[:MAX_NAMED])) + (", ..." if len(classes) > MAX_NAMED else "")
+    message = f"promote.on: row {row}{more} {told} that the new version cannot predict; its classes are {named}"
+    raise InvalidTable.of([FieldError(("promote", "on", "y", row), message, label)])
 
 
 def new_version(order: TrainingOrder) -> NewVersion:

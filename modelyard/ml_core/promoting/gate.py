@@ -35,7 +35,7 @@ class Gate:
         """Return what is proposed, None if the order did not ask. Whatever goes wrong, the alias stays, with words."""
         try:
             promote = read_promote(spool)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             log.warning("what the order of %s says of aliases cannot be read: %s", spool.name, error)
             return None
         if promote is None:

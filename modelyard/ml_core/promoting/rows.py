@@ -93,19 +93,17 @@ def held_out(made: Made, old: Old) -> Judged:
         )
     table = made.order.plan.table
     rows = ValidationPredictions.from_bytes(made.read(VALIDATION_FILE), table.contract)
-    kept = np.arange(0, len(rows.rows), -(-len(rows.rows) // MOST_ROWS))
     _check_classes(made, old)
     try:
-        read = old.model.reader.read_table(as_sent(table.frame[rows.rows[kept]]))
+        read = old.model.reader.read_table(as_sent(table.frame[rows.rows]))
     except InvalidTable as error:
         raise _cannot_read(made, old) from error
-    unseen = ~old.hashes.hold(read.frame, rows.truth[kept], old.model.contract.classes)
+    unseen = ~old.hashes.hold(read.frame, rows.truth, old.model.contract.classes)
     if rows.weights is not None:
-        unseen &= rows.weights[kept] > 0
-    answers = None
-    if table.contract.classes:
-        answers = _new_answers(made, rows)[kept][unseen]
-    return _judged(old, only(rows, kept[unseen]), _frame(read, unseen), answers)
+        unseen &= rows.weights > 0
+    kept = _taken(unseen)
+    answers = _new_answers(made, rows)[kept] if table.contract.classes else None
+    return _judged(old, only(rows, kept), read.frame[kept], answers)
 
 
 def given(made: Made, old: Old) -> Judged:
@@ -127,14 +125,14 @@ def given(made: Made, old: Old) -> Judged:
     unseen = ~hashes.hold(labelled.table.frame, labelled.truth, new.contract.classes)
     if old.hashes is not None:
         unseen &= ~old.hashes.hold(read.frame, labelled.truth, old.model.contract.classes)
-    truth = labelled.truth[unseen]
-    frame = _frame(labelled.table, unseen)
+    kept = _taken(unseen)
+    truth, frame = labelled.truth[kept], labelled.table.frame[kept]
     if not len(truth):
         return _judged(old, ValidationPredictions(np.arange(0), truth, np.empty((0, 1))), frame, None)
     scores = _scores(_predictor(made), frame, reads_enums=order.plan.model_class.reads_enums)
     rows = ValidationPredictions(np.arange(len(truth)), truth, scores)
     answers = answered(made.decision or MOST_PROBABLE, new.contract.classes, scores) if new.contract.classes else None
-    return _judged(old, rows, _frame(read, unseen), answers)
+    return _judged(old, rows, read.frame[kept], answers)
 
 
 def as_sent(frame: pl.DataFrame) -> pl.DataFrame:
@@ -182,8 +180,12 @@ def _scores(predictor: Predictor, frame: pl.DataFrame, *, reads_enums: bool) -> 
     return predictor.many(table.frame if reads_enums else table.text_frame)
 
 
-def _frame(read: Table, rows: npt.NDArray[np.bool_]) -> pl.DataFrame:
-    return read.frame.filter(pl.Series(rows))
+def _taken(unseen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return the places of the rows that count, of more than MOST_ROWS so many, spread evenly."""
+    places = np.flatnonzero(unseen)
+    if len(places) <= MOST_ROWS:
+        return places
+    return places[np.linspace(0, len(places) - 1, MOST_ROWS).astype(np.int64)]
 
 
 def _check_classes(made: Made, old: Old) -> None:
