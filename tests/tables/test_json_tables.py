@@ -155,6 +155,20 @@ def test_a_text_that_looks_like_the_end_of_a_row_is_none(yard: Yard, row: bytes,
         assert_same(yard, b'{"model_id":"log","X":[%b],"probabilities":true}' % pieces.join([row, odd] * 100))
 
 
+def test_columns_whose_names_json_escapes_go_the_long_way(yard: Yard) -> None:
+    rows = [{'size "L"': row, "a\\b": "xy"[row % 2], "c\td": row % 7} for row in range(200)]
+    roles = {"c\td": "id"}
+    for name, asked in (("odd", {}), ("odd-id", {"column_roles": roles})):
+        yard.train(
+            TrainRequest.model_validate(
+                {"model_class_key": "logistic_regression", "name": name, "X": rows, "y": [0, 1] * 100, **asked}
+            )
+        )
+        body = orjson.dumps({"model_id": name, "X": rows, "probabilities": True})
+        assert len(orjson.loads(outcome(yard, body))["predictions"]) == 200
+        assert_same(yard, body)
+
+
 def test_a_text_is_cut_between_rows_alone() -> None:
     text = b"[%b]" % b" , ".join([PLAIN] * 1000)
     pieces = [*json_text._pieces(text)]

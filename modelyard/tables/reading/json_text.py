@@ -33,6 +33,9 @@ _ROWS_AT_ONCE = 1000
 
 _CUT = re.compile(rb"(?<=[}\]])\s*,\s*(?=[{\[])")
 
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
+"""msgspec decodes no records that have such characters in their keys."""
+
 _MOST_LOOKED_UP = 10_000
 """Columns of more categories (names, codes) are not looked up: most of their texts are new in prediction."""
 
@@ -48,6 +51,7 @@ class JsonTextReader:
     def __init__(self, contract: Contract, carried: str | None = None) -> None:
         self._contract = contract
         self._carried = carried
+        self._reads_records = not any(map(_ESCAPED.search, (*contract.feature_types, carried or "")))
         self._known = {
             name: known
             for name, column in contract.categorical.items()
@@ -64,7 +68,8 @@ class JsonTextReader:
         Raises InvalidTable if the text is not JSON.
         """
         by_position = _ROWS.match(table.text) is not None
-        read = None if by_position and feature_names is not None else self._read(table.text, by_position)
+        fits = feature_names is None if by_position else self._reads_records
+        read = self._read(table.text, by_position) if fits else None
         if not read or len(read[0]) <= FEW_ROWS:
             return table.document()
         columns = dict(zip(self._contract.feature_types.items(), read, strict=False))
