@@ -116,7 +116,7 @@ def memory_mib(folder: Path) -> tuple[float, float]:
     for model in range(MODELS_WATCHED):
         reference = Reference.from_bytes(content, table.contract)
         watches.append(Watch.of(f"0190a000-0000-7000-8000-{model:012}", f"m{model}", 1, table.contract, reference))
-        watching.take((watches[-1], rows, answered))
+        watching.take((watches[-1], rows, answered, False))
         watching.count()
     watched = tracemalloc.get_traced_memory()[0]
     watching.close()

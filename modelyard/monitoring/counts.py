@@ -17,17 +17,13 @@ from modelyard.monitoring.watch import Watch, WatchedColumn
 from modelyard.schemas import Prediction, ResolvedDecision
 from modelyard.tables import CheckedRow, FewRows, Table
 
-_MOST_DECISIONS = 20
-"""Answers by more decisions than this are not told apart in one hour of a model: they are left out."""
-
-
 _FEW_CLASSES = 5
 """To look for so many labels one after the other is quicker than to look each answer up."""
 
 
 @dataclass(slots=True)
 class ModelCounts:
-    """Of `rows` rows: one array of counts a column, and one of the answers for each decision that they obeyed."""
+    """Of `rows` rows: an array of counts for each column, and of the answers one for each decision that they obeyed."""
 
     rows: int = 0
     columns: dict[str, Counts] = field(default_factory=dict)
@@ -37,9 +33,7 @@ class ModelCounts:
         """Add the counts of other rows. Counts of another form are left out: they are of another model."""
         self.rows += other.rows
         _add(self.columns, other.columns)
-        known = {key: counts for key, counts in other.answers.items() if key in self.answers}
-        new = dict(list(other.answers.items())[: _MOST_DECISIONS - len(self.answers)])
-        _add(self.answers, {**new, **known})
+        _add(self.answers, other.answers)
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts as JSON can hold them."""

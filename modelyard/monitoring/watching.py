@@ -49,8 +49,11 @@ _MOST_CELLS = 4_000_000
 CountRows: TypeAlias = Callable[[str, int, int, int, int], None]
 """Counts what a name and version was asked since last time: rows, cells with unknown categories, missing cells."""
 
-Given: TypeAlias = tuple[Watch, FewRows | Table, Predictions]
-"""What was answered: by which model, for which checked rows, and what."""
+Given: TypeAlias = tuple[Watch, FewRows | Table, Predictions, bool]
+"""What was answered: by which model, for which checked rows, what, and whether by a decision that the request brought.
+
+Such answers are not counted: callers may bring any number of decisions, and the model's own is what drift is told by.
+"""
 
 
 @dataclass(slots=True)
@@ -222,7 +225,7 @@ class _Hour:
 
 @dataclass(slots=True)
 class _Asked:
-    """What one model was asked: few rows, tables, and the answers by the decision that they obeyed."""
+    """What one model was asked: few rows, tables, and the answers by the decision of the model that they obeyed."""
 
     watch: Watch
     few: list[FewRows] = field(default_factory=list)
@@ -232,7 +235,7 @@ class _Asked:
 
 def _by_model(waiting: Iterable[Given]) -> Iterable[_Asked]:
     asked: dict[str, _Asked] = {}
-    for watch, checked, found in waiting:
+    for watch, checked, found, is_decided_by_caller in waiting:
         one = asked.get(watch.model_id)
         if one is None:
             one = asked[watch.model_id] = _Asked(watch)
@@ -240,5 +243,6 @@ def _by_model(waiting: Iterable[Given]) -> Iterable[_Asked]:
             one.few.append(checked)
         else:
             one.tables.append(checked)
-        one.answers.setdefault(id(found.decision), (found.decision, []))[1].append(found.predictions)
+        if not is_decided_by_caller:
+            one.answers.setdefault(id(found.decision), (found.decision, []))[1].append(found.predictions)
     return asked.values()

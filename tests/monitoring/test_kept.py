@@ -101,13 +101,17 @@ def test_cells_and_answers_are_kept_by_bin(yard: Yard, watched: Watching, kept: 
 def test_answers_are_told_apart_by_the_decision_that_they_obey(
     yard: Yard, watched: Watching, kept: DriftCollection
 ) -> None:
-    ask(yard, "one", 5)
     for threshold in range(1, 30):
-        ask(yard, "one", 6, decision=Decision(rule="threshold", threshold=threshold / 100))
+        decision = Decision(rule="threshold", threshold=threshold / 100)
+        ask(yard, "one", 3, decision=decision)  # a caller's own
+        yard.set_decision("one", decision)
+        ask(yard, "one", threshold)
+    yard.set_decision("one", Decision(rule="most_probable"))
+    ask(yard, "one", 100)
     watched.keep()
     found = counts(yard, kept)
-    assert found.rows == 5 + 29 * 6
-    assert sorted(int(cells.sum()) for cells in found.answers.values()) == [5, *[6] * 19]  # twenty decisions at most
+    assert found.rows == 29 * 3 + sum(range(30)) + 100
+    assert sorted(int(cells.sum()) for cells in found.answers.values()) == [*range(1, 30), 100]
 
 
 def test_an_hour_goes_into_the_stream_when_all_have_kept_its_last_counts(
@@ -178,7 +182,7 @@ def test_a_model_without_a_reference_is_counted_in_total_alone(
     model = yard.loaded.get("one")
     bare = Watch.of(model.model_id, "one", 1, model.contract, None)
     found = predicting.predict(model, PredictRequest(model_id="one", X=ROWS[:2]))
-    watched.take((bare, model.reader.read([{"age": None, "job": "new"}, ROWS[0]]), found))
+    watched.take((bare, model.reader.read([{"age": None, "job": "new"}, ROWS[0]]), found, False))
     watched.keep()
     [total] = watched.totals()
     assert (total.rows, total.unknown_categories, total.missing_cells) == (2, 1, 1)
