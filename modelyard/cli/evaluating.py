@@ -92,12 +92,12 @@ def evaluations(
 
     Of name@alias: what they showed of the models that were asked by that alias, whichever versions it meant.
     """
-    from modelyard.schemas import EvaluationQuery, parse
+    from modelyard.schemas import LATEST, EvaluationQuery, parse
 
     query = parse(EvaluationQuery, {"limit": limit, "cursor": cursor})
     name, _, alias = ref.partition("@")
     with open_yard(url, storage) as yard:
-        model = None if alias else yard.get_history(ref)
+        model = yard.get_history(ref) if alias in ("", LATEST) else None
         page = yard.list_evaluations(ref if model is None else model.model_id, query)
     if json:
         screen.show_json(page.model_dump_json().encode())

@@ -70,3 +70,4 @@ def test_the_series_of_an_alias_names_versions_and_costs(here: Run, tables: list
     assert "UTC series:2 2 1,200 accuracy 0." in lines[1]
     assert "UTC series:1 1 1,200 accuracy 0." in lines[2]
     assert here("evaluations", "series@next").exit_code == 3
+    assert here("evaluations", "series@latest").out == here("evaluations", "series:2").out
