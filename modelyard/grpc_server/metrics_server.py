@@ -139,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
         if server.hosts is not None and not is_one_of(server.hosts, host):
             raise PermissionDenied(f"host {host[:200]!r} is not a name of this server; see MODELYARD_ALLOWED_HOSTS")
         call.identity = server.yard.guard.identify(self.headers.get("authorization"), call.address)
-        if self.path != PATH:
+        if self.path.partition("?")[0] != PATH:
             raise NotFound(f"there is no GET {self.path[:200]!r}, only {PATH}")
         return server.yard.metrics()
 
