@@ -1,8 +1,8 @@
 """Several processes of the REST server behind one socket: started together, replaced when one dies, stopped together.
 
 The parent only holds the socket and the memory in which workers count, and watches; each worker builds its own core on
-the folder. A worker that is killed is
-replaced; one that gives up by itself, for the folder cannot be used say, ends the whole.
+the folder. A worker that is killed is replaced; one that gives up by itself, because the folder cannot be used for
+example, ends the whole.
 """
 
 from __future__ import annotations
