@@ -118,7 +118,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unlike": (live(on={"X": [{"age": 1.0}], "y": ["yes"]}), "promote.on: column 'job' is missing"),
     "labels": (
         live(on={"X": table(1, n=2)[0], "y": ["yes", "maybe"]}),
-        "promote.on: 1 rows have labels that the model",
+        "promote.on: row 1 has the label 'maybe' that the new version cannot predict; its classes are 'no', 'yes'",
     ),
     "no labels": (live(on={"X": table(1, n=2)[0]}), "promote.on: the labels are missing"),
 }
