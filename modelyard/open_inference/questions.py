@@ -76,7 +76,8 @@ def table_of(inputs: Sequence[Tensor], reference: str, wanted: Container[str], g
     if len(inputs) == 1 and len(inputs[0].shape) == 2 and inputs[0].shape[1] != 1:
         model = get_model(reference)
         X = _matrix(inputs[0], model)
-        return PredictRequest(model_id=model.model_id, X=X, probabilities=probabilities)
+        named = model.feature_names if isinstance(X, list) else None  # `reference` may mean another model by now
+        return PredictRequest(model_id=reference, X=X, feature_names=named, probabilities=probabilities)
     names: dict[str, int] = {}
     for tensor, height in zip(inputs, heights, strict=True):
         if tensor.name in names:
