@@ -229,6 +229,8 @@ def test_no_answers_are_kept_if_the_yard_keeps_none(yard: Path) -> None:
             core.predict(PredictRequest(model_id="churn", X=table(1), keep_answers=True))
         with pytest.raises(FailedPrecondition, match="MODELYARD_KEEP_ANSWERS_DAYS is 0"):
             core.set_keep_answers("churn", KeepAnswersRequest(keep=True))
+        with pytest.raises(FailedPrecondition, match="MODELYARD_KEEP_ANSWERS_DAYS is 0"):
+            core.add_outcomes(_outcomes([{"id": "c0", "label": "no"}]))
         assert not core.get_performance("churn").keep_answers
         assert not core.set_keep_answers("churn", KeepAnswersRequest(keep=False)).keep_answers
 
