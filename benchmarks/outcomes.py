@@ -93,7 +93,7 @@ def _fill(place: Path, kept: int) -> None:
             outcomes.predictions.append(prediction)
             outcomes.rows.append(0)
             outcomes.labels.append(float(chance.random() < score))
-        yard._kept.add_outcomes("churn", kept, {model_id: outcomes})
+        yard._kept.add_outcomes("churn", kept, [(model_id, outcomes)])
 
 
 def _judged(place: Path) -> tuple[float, float, float]:

@@ -212,7 +212,7 @@ class Verbs(Protocol):
     def add_outcomes(self, request: OutcomesRequest) -> AddedOutcomes:
         """Join what really happened to the answers that were kept. Of several outcomes for a row the last counts.
 
-        A name alone means the answers of all its versions.
+        A name alone means the answers of all its versions. Raises FailedPrecondition if the yard keeps no answers.
         """
         ...
 

@@ -145,6 +145,45 @@ def test_outcomes_by_id_are_of_all_rows_without_one_and_then_correct_the_last(ya
         assert counts(said) == (1, 1, 0, 0)  # each of them is `no` by now
 
 
+def test_a_correction_by_id_reaches_all_rows_of_the_last_outcome_by_id(yard: Verbs, name: str) -> None:
+    """Those included that were corrected by prediction in between, and those alone."""
+    alone = ask(yard, name)
+    add(yard, name, [{"prediction_id": alone.prediction_id, "row": 1, "label": "no"}])
+    both = [ask(yard, name), ask(yard, name)]
+    assert counts(add(yard, name, [{"id": 1, "label": "no"}])) == (1, 1, 0, 0)
+    assert counts(add(yard, name, [{"prediction_id": both[0].prediction_id, "row": 1, "label": "yes"}])) == (1, 1, 1, 0)
+    for label in ("yes", "no"):
+        assert counts(add(yard, name, [{"id": 1, "label": label}])) == (1, 1, 1, 0)
+        for one, expected in ((alone, "no"), (both[0], label), (both[1], label)):
+            known = [{"prediction_id": one.prediction_id, "row": 1, "label": expected}]
+            assert counts(add(yard, name, known)) == (1, 1, 0, 0)
+
+
+def test_a_correction_by_id_is_of_the_last_outcome_if_none_came_by_id(yard: Verbs, name: str) -> None:
+    first, second = ask(yard, name), ask(yard, name)
+    for one in (first, second):
+        add(yard, name, [{"prediction_id": one.prediction_id, "label": "no"}])
+    assert counts(add(yard, name, [{"id": 0, "label": "yes"}])) == (1, 1, 1, 0)
+    for one, expected in ((first, "no"), (second, "yes")):
+        known = [{"prediction_id": one.prediction_id, "label": expected}]
+        assert counts(add(yard, name, known)) == (1, 1, 0, 0)
+
+
+def test_whole_numbers_may_be_written_with_a_point(yard: Verbs, name: str, tmp_path: Path) -> None:
+    """As pandas writes columns in which some cells are missing."""
+    kept = ask(yard, name, 3).prediction_id
+    (tmp_path / "labels.csv").write_text(f"id,prediction_id,row,label\n2.0,,,no\n,{kept},1.0,yes\n,{kept},,yes\n")
+    assert counts(add(yard, name, tmp_path / "labels.csv")) == (3, 3, 0, 0)
+    (tmp_path / "rows.csv").write_text("customer,months,calls\n90.0,3.0,1.0\n,3.0,1.0\n")
+    ask(yard, name, X=tmp_path / "rows.csv")
+    assert counts(add(yard, name, [{"id": 90, "label": "no"}])) == (1, 1, 0, 0)
+
+
+def test_examples_of_unknown_outcomes_are_short(yard: Verbs, name: str) -> None:
+    (shown,) = add(yard, name, [{"id": "x" * 10_000, "label": "no"}]).unknown_examples
+    assert shown == f"id {'x' * 76}…"
+
+
 def test_outcomes_come_as_tables_and_files(yard: Verbs, name: str, tmp_path: Path) -> None:
     kept = ask(yard, name, 4).prediction_id
     frame = pl.DataFrame({"prediction_id": [kept] * 2, "row": [0, 1], "label": ["no", "yes"], "note": ["a", "b"]})

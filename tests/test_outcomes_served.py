@@ -188,6 +188,23 @@ def test_files_and_the_open_inference_protocol_keep_answers_too(yard: Path) -> N
         assert http.post("/outcomes", json={"model_id": "churn", "outcomes": outcomes}).json()["matched"] == 2
 
 
+def test_a_matrix_of_the_open_inference_protocol_is_kept_by_the_alias_that_was_asked(yard: Path) -> None:
+    with doors.rest_thread(yard) as url, httpx.Client(base_url=url, timeout=60) as http:
+        http.put("/models/churn/keep-answers", json={"keep": True}).raise_for_status()
+        for n in (1, 500):
+            inputs = [{"name": "X", "datatype": "FP64", "shape": [n, 2], "data": [3.0, 1.0] * n}]
+            http.post("/v2/models/churn@live/infer", json={"inputs": inputs}).raise_for_status()
+        assert [(one["alias"], one["rows"]) for one in performance(http)] == [("live", 501)]
+
+
+def test_an_unknown_field_is_answered_with_the_names_that_are_taken(yard: Path) -> None:
+    outcomes = [{"id": "c1", "label": "no"}]
+    with doors.rest_thread(yard) as url, httpx.Client(base_url=url, timeout=60) as http:
+        answer = http.post("/outcomes", json={"model_id": "churn", "outcomes": outcomes, "X": outcomes})
+    assert answer.status_code == 400
+    assert "field 'X' is unknown; known are: model_id, outcomes, decimal" in answer.json()["detail"]
+
+
 def test_a_model_that_is_asked_something_else_is_drifting_before_its_labels_come(yard: Path) -> None:
     with doors.core(yard) as core:
         usual = core.predict(PredictRequest(model_id="churn@live", X=table(240), keep_answers=True))
@@ -212,6 +229,8 @@ def test_no_answers_are_kept_if_the_yard_keeps_none(yard: Path) -> None:
             core.predict(PredictRequest(model_id="churn", X=table(1), keep_answers=True))
         with pytest.raises(FailedPrecondition, match="MODELYARD_KEEP_ANSWERS_DAYS is 0"):
             core.set_keep_answers("churn", KeepAnswersRequest(keep=True))
+        with pytest.raises(FailedPrecondition, match="MODELYARD_KEEP_ANSWERS_DAYS is 0"):
+            core.add_outcomes(_outcomes([{"id": "c0", "label": "no"}]))
         assert not core.get_performance("churn").keep_answers
         assert not core.set_keep_answers("churn", KeepAnswersRequest(keep=False)).keep_answers
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from modelyard import calls
 from modelyard.calls import Calls, verb
-from modelyard.errors import DataLoss
+from modelyard.errors import DataLoss, FailedPrecondition
 from modelyard.ml_core.outcomes.matching import match
 from modelyard.ml_core.outcomes.performance import performance_of
 from modelyard.ml_core.outcomes.reading import read_outcomes
@@ -22,7 +22,7 @@ from modelyard.schemas import (
     PerformanceQuery,
     Predictions,
 )
-from modelyard.storage import AnswerCollection, ModelStore
+from modelyard.storage import NONE_KEPT, AnswerCollection, ModelStore
 from modelyard.verbs import Verbs
 
 
@@ -44,6 +44,8 @@ class OutcomeVerbs(Verbs):
     def add_outcomes(self, request: OutcomesRequest) -> AddedOutcomes:
         """Join what really happened to kept answers. See `Verbs.add_outcomes`."""
         models = self._store.all_meant(request.model_id)
+        if not self._kept.are_kept:
+            raise FailedPrecondition(NONE_KEPT)
         given = read_outcomes(request, self._max_file_bytes)
         calls.note(rows=len(given.of))
         said, outcomes = match(given, models, self._store, self._kept)

@@ -74,9 +74,8 @@ def table_of(inputs: Sequence[Tensor], reference: str, wanted: Container[str], g
         raise InvalidTable("inputs must hold at least one tensor")
     heights = [tensor.rows() for tensor in inputs]
     if len(inputs) == 1 and len(inputs[0].shape) == 2 and inputs[0].shape[1] != 1:
-        model = get_model(reference)
-        X = _matrix(inputs[0], model)
-        return PredictRequest(model_id=model.model_id, X=X, probabilities=probabilities)
+        X = _matrix(inputs[0], get_model(reference))
+        return PredictRequest(model_id=reference, X=X, probabilities=probabilities)
     names: dict[str, int] = {}
     for tensor, height in zip(inputs, heights, strict=True):
         if tensor.name in names:
@@ -115,6 +114,7 @@ def _columns(names: Sequence[str], columns: Sequence[Cells], height: int) -> Any
 
 
 def _matrix(tensor: Tensor, model: ModelMetadata) -> Any:
+    """Return the columns by their names in the model: its reference may mean another one when it is asked."""
     names = model.feature_names
     others = [name for name in names if model.feature_types[name] != "numeric"]
     if others:
@@ -129,7 +129,7 @@ def _matrix(tensor: Tensor, model: ModelMetadata) -> Any:
     cells = tensor.cells()
     if rows <= FEW_ROWS:
         flat = _listed(cells)
-        return [flat[at : at + width] for at in range(0, len(flat), width)]
+        return [dict(zip(names, flat[at : at + width], strict=True)) for at in range(0, len(flat), width)]
     if isinstance(cells, np.ndarray):
         table = cells.reshape(rows, width)
         return {name: pl.Series(name, table[:, at]) for at, name in enumerate(names)}

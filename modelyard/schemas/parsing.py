@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
 import orjson
-from pydantic import BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from modelyard.errors import (
     FieldError,
@@ -100,7 +101,14 @@ def _fields_of(kind: type[BaseModel]) -> list[str]:
     """Return the names of a model's fields, those that are required first."""
     fields = kind.model_fields
     names = sorted(fields, key=lambda name: not fields[name].is_required())
-    return [fields[name].alias or name for name in names]
+    return [_name_outside(fields[name]) or name for name in names]
+
+
+def _name_outside(field: FieldInfo) -> str | None:
+    """Return the name by which a field is given, if that is not its own; the first of several."""
+    aliases = field.validation_alias
+    found = aliases.choices[0] if isinstance(aliases, AliasChoices) else field.alias
+    return found if isinstance(found, str) else None
 
 
 def _model_at(kind: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:

@@ -14,7 +14,6 @@ from modelyard.ml_core.resampling import Floats, Indices
 from modelyard.storage import KeptAnswers, KeptOutcomes
 
 _AT_ONCE = 20_000
-_MOST_ROWS = 2**40
 _ENTRY = [("key", np.uint64), ("first", np.int64), ("rows", np.int64), ("week", np.int64), ("alias", np.int64)]
 
 
@@ -109,11 +108,12 @@ def _labels(entries: npt.NDArray[Any], outcomes: Iterable[KeptOutcomes]) -> Floa
     labels: Floats = np.full(int(entries["rows"].sum()), np.nan)
     starts = np.cumsum(entries["rows"]) - entries["rows"]
     predictions, prediction = np.unique(entries["key"], return_inverse=True)
-    places = prediction * _MOST_ROWS + entries["first"]  # of the parts of predictions, in one order
+    longest = int((entries["first"] + entries["rows"]).max())
+    places = prediction * longest + entries["first"]  # of the parts of predictions, in one order
     order = np.argsort(places)
     for given in sorted(map(_given, outcomes), key=lambda one: one.at):
         of = np.searchsorted(predictions, given.keys)
-        part = np.searchsorted(places, of * _MOST_ROWS + given.rows, side="right", sorter=order) - 1
+        part = np.searchsorted(places, of * longest + given.rows, side="right", sorter=order) - 1
         found = order[np.maximum(part, 0)]
         row = given.rows - entries["first"][found]
         is_there = (entries["key"][found] == given.keys) & (row >= 0) & (row < entries["rows"][found])

@@ -2,7 +2,8 @@
 
 An outcome by prediction and row is that row's. An outcome by id is that of every kept row with this id that has none
 yet: who is predicted for every day until something happens has one outcome for all these days, and what happens later
-does not change what happened before. If every row has one, it corrects the last one, for all rows that this went to.
+does not change what happened before. If every row has one, it corrects the last one by id, for all rows that this one
+reached, those included whose outcome was changed by prediction since.
 """
 
 from __future__ import annotations
@@ -10,20 +11,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from modelyard.ml_core.outcomes.reading import GivenOutcomes, OfId, OfRow
 from modelyard.ml_core.tasks import TASKS
 from modelyard.ml_core.tasks.base import Truth
 from modelyard.schemas import AddedOutcomes
+from modelyard.schemas.showing import MAX_CHARS, cut
 from modelyard.storage import CONTRACT_FILE, AnswerCollection, KeptOutcomes, ModelRecord, ModelStore
 from modelyard.tables import contract_from_json
 
 _EXAMPLES = 5
-_NEVER = (datetime.min.replace(tzinfo=UTC), 0.0)
 
 
-_Known = tuple[datetime, float]
-"""When the outcome of a row was given, and what it is."""
+class _Known(NamedTuple):
+    """The outcome of a row, when it was given, and when the row last had one by its id, if ever."""
+
+    label: float
+    at: datetime
+    by_id_at: datetime | None
+
+    def and_also(self, other: _Known) -> _Known:
+        """Return what is known of the row by both: the later outcome."""
+        earlier, later = (self, other) if other.at >= self.at else (other, self)
+        by_id_at = max(filter(None, (earlier.by_id_at, later.by_id_at)), default=None)
+        return later._replace(by_id_at=by_id_at)
 
 
 @dataclass(slots=True)
@@ -34,6 +46,10 @@ class _Kept:
     by_id: dict[str, list[OfRow]] = field(default_factory=dict)
     known: dict[OfRow, _Known] = field(default_factory=dict)
 
+    def is_new(self, row: OfRow, label: float) -> bool:
+        """Whether a row has no outcome yet, or another one."""
+        return row not in self.known or self.known[row].label != label
+
     def meant_by(self, of: OfRow | OfId) -> Sequence[OfRow]:
         """Return the rows that an outcome is of."""
         if isinstance(of, OfRow):
@@ -42,36 +58,29 @@ class _Kept:
         without = [row for row in rows if row not in self.known]
         if without or not rows:
             return without
-        last = max(self.known[row][0] for row in rows)
-        return [row for row in rows if self.known[row][0] == last]
+        known = {row: self.known[row] for row in rows}
+        reached = {row: one.by_id_at for row, one in known.items() if one.by_id_at is not None}
+        reached = reached or {row: one.at for row, one in known.items()}
+        last = max(reached.values())
+        return [row for row, at in reached.items() if at == last]
 
 
 def match(
     given: GivenOutcomes, models: list[ModelRecord], store: ModelStore, answers: AnswerCollection
-) -> tuple[AddedOutcomes, dict[str, KeptOutcomes]]:
+) -> tuple[AddedOutcomes, list[tuple[str, KeptOutcomes]]]:
     """Return what becomes of outcomes for these models of one name, and what is to be kept of them by model.
 
-    Of several for one row the last one counts. Raises InvalidTable naming the outcomes whose labels are none.
+    Of several for one row the last one counts. One by id that is new to some of its rows is kept for all of them, so
+    that a correction reaches them all. Raises InvalidTable naming the outcomes whose labels are none.
     """
     kept = _find(given, models, answers)
     meant = [kept.meant_by(of) for of in given.of]
-    unknown = [str(of) for of, rows in zip(given.of, meant, strict=True) if not rows]
+    unknown = [cut(str(of), MAX_CHARS) for of, rows in zip(given.of, meant, strict=True) if not rows]
     labels = _labels(given, [[kept.models[row] for row in rows] for rows in meant], models, store)
     last = {row: place for place, rows in enumerate(meant) for row in rows}
-    now = datetime.now(UTC)
-    new: dict[str, KeptOutcomes] = {}
-    replaced = set()
-    for row, place in last.items():
-        model_id = kept.models[row]
-        label, before = float(labels[model_id][place]), kept.known.get(row)
-        if before is not None and before[1] == label:
-            continue
-        of_model = new.setdefault(model_id, KeptOutcomes(now, [], [], []))
-        of_model.predictions.append(row.prediction_id)
-        of_model.rows.append(row.row)
-        of_model.labels.append(label)
-        if before is not None:
-            replaced.add(place)
+    label_of = {row: float(labels[kept.models[row]][place]) for row, place in last.items()}
+    new = {place for row, place in last.items() if kept.is_new(row, label_of[row])}
+    replaced = {place for row, place in last.items() if row in kept.known and kept.is_new(row, label_of[row])}
     said = AddedOutcomes(
         name=models[0].metadata.name,
         outcomes=len(given.of),
@@ -80,7 +89,22 @@ def match(
         unknown=len(unknown),
         unknown_examples=list(dict.fromkeys(unknown))[:_EXAMPLES],
     )
-    return said, new
+    return said, _to_keep({row: label for row, label in label_of.items() if last[row] in new}, last, given, kept)
+
+
+def _to_keep(
+    labels: dict[OfRow, float], places: dict[OfRow, int], given: GivenOutcomes, kept: _Kept
+) -> list[tuple[str, KeptOutcomes]]:
+    """Return new labels of rows by model, each from the outcome at its place, as they are stored."""
+    now = datetime.now(UTC)
+    found: dict[tuple[str, bool], KeptOutcomes] = {}
+    for row, label in labels.items():
+        model_id, by_id = kept.models[row], isinstance(given.of[places[row]], OfId)
+        outcomes = found.setdefault((model_id, by_id), KeptOutcomes(now, [], [], [], by_id))
+        outcomes.predictions.append(row.prediction_id)
+        outcomes.rows.append(row.row)
+        outcomes.labels.append(label)
+    return [(model_id, outcomes) for (model_id, _), outcomes in found.items()]
 
 
 def _find(given: GivenOutcomes, models: list[ModelRecord], answers: AnswerCollection) -> _Kept:
@@ -95,8 +119,9 @@ def _find(given: GivenOutcomes, models: list[ModelRecord], answers: AnswerCollec
         for outcomes in answers.outcomes(model_id):
             for prediction, number, label in zip(outcomes.predictions, outcomes.rows, outcomes.labels, strict=True):
                 row = OfRow(prediction, number)
-                if row in kept.models and outcomes.given >= kept.known.get(row, _NEVER)[0]:
-                    kept.known[row] = (outcomes.given, label)
+                if row in kept.models:
+                    one = _Known(label, outcomes.given, outcomes.given if outcomes.by_id else None)
+                    kept.known[row] = kept.known[row].and_also(one) if row in kept.known else one
     return kept
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidTable
@@ -20,6 +19,7 @@ from modelyard.tables import Contract, FileContent, FileOptions, RawTable, Readi
 from modelyard.tables.inference import plan_columns
 from modelyard.tables.sources import Cells, read_source
 
+_MAX_DIGITS = 16
 _LABEL, _PREDICTION, _ROW, _ID = "label", "prediction_id", "row", "id"
 
 
@@ -88,7 +88,7 @@ def read_outcomes(request: OutcomesRequest, max_file_bytes: int) -> GivenOutcome
         known = ", ".join(map(repr, list(raw.columns)[:20]))
         raise InvalidTable(f"outcomes must have 'label', and 'prediction_id' or 'id'; they have {known}")
     nothing = [None] * raw.height
-    predictions = [_text(cell) for cell in _cells(raw.columns.get(_PREDICTION, nothing))]
+    predictions = [id_text(cell) or None for cell in _cells(raw.columns.get(_PREDICTION, nothing))]
     ids = [id_text(cell) or None for cell in _cells(raw.columns.get(_ID, nothing))]
     rows = _cells(raw.columns.get(_ROW, nothing))
     wrong: list[FieldError] = []
@@ -112,19 +112,10 @@ def _cells(column: Cells) -> Sequence[Any]:
     return column.to_list() if isinstance(column, pl.Series) else column
 
 
-def _text(cell: Any) -> str | None:
-    return None if cell is None else str(cell).strip() or None
-
-
 def _row(cell: Any) -> int | None:
     """Return the number of a row, 0 if it is left out; None if the cell is none."""
-    if cell is None or (isinstance(cell, str) and not cell.strip()):
-        return 0
-    if isinstance(cell, str):
-        return int(cell) if cell.strip().isdecimal() and len(cell) < 19 else None
-    if isinstance(cell, bool | np.bool_) or not isinstance(cell, int | float | np.integer | np.floating):
-        return None
-    return int(cell) if 0 <= cell < 2**53 and cell == int(cell) else None
+    text = id_text(cell) or "0"
+    return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else None
 
 
 def _wrong(place: int, column: str, problem: str, cell: Any) -> FieldError:

@@ -85,7 +85,11 @@ def keep(found: KeptPredictions, answers: AnswerCollection, store: ModelStore, p
 
 
 def id_text(cell: Any) -> str | None:
-    """Return a cell of a column of ids as a text, the same one for 7, 7.0 and `7`; None for a missing cell."""
+    """Return a cell of a column of ids as a text, the same one for 7, 7.0, `7` and `7.0`; None for a missing cell."""
     if isinstance(cell, float):
         cell = None if math.isnan(cell) else int(cell) if cell.is_integer() else cell
-    return None if cell is None else label_text(cell).strip()
+    if cell is None:
+        return None
+    text = label_text(cell).strip()
+    whole = text.removesuffix(".0")  # as a CSV has whole numbers of a column in which some are missing
+    return whole if whole.removeprefix("-").isdecimal() else text

@@ -19,7 +19,7 @@ from modelyard.schemas import (
     PerformanceQuery,
 )
 
-_ERRORS = error_responses(400, 404, 413)
+_ERRORS = error_responses(400, 404, 409, 413)
 
 
 def router(desk: Desk) -> APIRouter:

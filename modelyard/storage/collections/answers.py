@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,12 +47,16 @@ class KeptAnswers(msgspec.Struct, gc=False):
 
 
 class KeptOutcomes(msgspec.Struct, gc=False):
-    """What really happened to rows of predictions: codes of classes, or numbers. `given` is when this was said."""
+    """What really happened to rows of predictions: codes of classes, or numbers.
+
+    `given` is when this was said, `by_id` whether the rows were named by their id.
+    """
 
     given: datetime
     predictions: list[str]
     rows: list[int]
     labels: list[float]
+    by_id: bool = False
 
 
 def stream_owner(stream: str) -> str | None:
@@ -133,15 +137,14 @@ class AnswerCollection:
         """Iterate the outcomes that were given for a model's answers, in no order."""
         return (entry for _, entry in self._series.read(_OUTCOMES + model_id, KeptOutcomes))
 
-    def add_outcomes(self, name: str, given: int, found: dict[str, KeptOutcomes]) -> None:
+    def add_outcomes(self, name: str, given: int, found: Iterable[tuple[str, KeptOutcomes]]) -> None:
         """Keep outcomes by model, after the audit has said that so many were given for a name."""
         self._audit.keep([deed("add_outcomes", {"name": name, "outcomes": str(given)})])
-        for model_id, outcomes in found.items():
-            for start in range(0, len(outcomes.rows), _ROWS_A_LINE):
+        for model_id, outcomes in found:
+            predictions, rows, labels = outcomes.predictions, outcomes.rows, outcomes.labels
+            for start in range(0, len(rows), _ROWS_A_LINE):
                 part = slice(start, start + _ROWS_A_LINE)
-                entry = KeptOutcomes(
-                    outcomes.given, outcomes.predictions[part], outcomes.rows[part], outcomes.labels[part]
-                )
+                entry = KeptOutcomes(outcomes.given, predictions[part], rows[part], labels[part], outcomes.by_id)
                 self._series.append(_OUTCOMES + model_id, [msgspec.to_builtins(entry)])
 
     def forget(self, model_id: str) -> None:
