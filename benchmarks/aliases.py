@@ -26,7 +26,7 @@ PROCESSES = 4
 ASKED_AFTER_EACH = 8
 ALWAYS_ASKING = 2
 HASHED = 200_000
-JUDGED = 50_000
+JUDGED = 20_000
 
 Row = tuple[str, str, str]
 BODY = {"model_id": "churn@live", "X": [[1.0, 2.0]]}

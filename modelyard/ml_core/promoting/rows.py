@@ -31,7 +31,7 @@ from modelyard.storage.artifacts.estimators import unpickle
 from modelyard.tables import Table
 from modelyard.tables.contract import unescape_category
 
-MOST_ROWS = 50_000
+MOST_ROWS = 20_000
 """Of more rows so many are taken, spread evenly: more show nothing more, and would take a server's time."""
 
 Codes = npt.NDArray[np.int64]
