@@ -32,7 +32,7 @@ from modelyard.tables import Table
 from modelyard.tables.contract import unescape_category
 
 MOST_ROWS = 20_000
-"""Of more rows so many are taken, spread evenly: more show nothing more, and would take a server's time."""
+"""Of more rows so many are taken, spread evenly: more would show little more, and hold up the thread of jobs."""
 
 Codes = npt.NDArray[np.int64]
 
