@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from modelyard import calls, logs
 from modelyard.access.signing import is_open_to_read, read_signing_keys
+from modelyard.errors import FailedPrecondition
 from modelyard.jobs import Jobs, Limits, Spool
 from modelyard.jobs.local import LocalOwners, LocalRunner
 from modelyard.ml_core.promoting import Gate
@@ -20,9 +22,10 @@ from modelyard.monitoring.metrics import Metrics
 from modelyard.monitoring.numbers import Numbers, Place
 from modelyard.schemas import hide_keys
 from modelyard.settings import Settings, is_loopback
-from modelyard.storage import AuditCollection, Storage, open_folder
+from modelyard.storage import AuditCollection, Folder, Storage, open_storage
 
 if TYPE_CHECKING:
+    from modelyard.storage.servers import Servers
     from modelyard.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
@@ -36,16 +39,8 @@ def build(settings: Settings, *, make: bool = True, place: Place | None = None) 
     Raises Unavailable if the folder cannot be used, DataLoss if its database is damaged, and what `read_signing_keys`
     raises.
     """
-    storage = open_folder(
-        settings.storage_dir,
-        make=make,
-        lock_timeout_s=settings.lock_timeout_s,
-        allow_version_skew=settings.allow_version_skew,
-        tracked=settings.tracking != "none",
-        signing=read_signing_keys(settings.signing_key_file, settings.storage_dir),
-        audit_days=settings.audit_days,
-        keep_answers_days=settings.keep_answers_days,
-    )
+    engines = engines_of(settings)
+    storage = _open(engines, settings, make=make, tracked=settings.tracking != "none")
     tracker = _tracker(settings, storage)
     limits = Limits(
         workers=settings.train_workers,
@@ -59,7 +54,7 @@ def build(settings: Settings, *, make: bool = True, place: Place | None = None) 
     jobs = Jobs(
         storage,
         LocalRunner(storage.runs, limits, target=steps.TARGET, preload=runs.PRELOAD, rehearsal=runs.REHEARSAL),
-        LocalOwners(storage.runs),
+        LocalOwners(storage.runs) if isinstance(engines, Folder) else engines.owners(),
         limits,
         planner=SearchPlanner(),
         on_end=None if tracker is None else tracker.note,
@@ -83,13 +78,7 @@ def build(settings: Settings, *, make: bool = True, place: Place | None = None) 
 @contextmanager
 def open_tracker(settings: Settings) -> Iterator[Tracker]:
     """Open the tracker of a folder without its core, whatever the settings say of tracking. Raises NoYard."""
-    storage = open_folder(
-        settings.storage_dir,
-        make=False,
-        lock_timeout_s=settings.lock_timeout_s,
-        tracked=True,
-        signing=read_signing_keys(settings.signing_key_file, settings.storage_dir),
-    )
+    storage = _open(engines_of(settings), settings, make=False, tracked=True)
     tracker = _tracker(settings, storage)
     assert tracker is not None
     try:
@@ -102,17 +91,43 @@ def open_tracker(settings: Settings) -> Iterator[Tracker]:
 @contextmanager
 def open_audit(settings: Settings) -> Iterator[AuditCollection]:
     """Open the audit of a folder without its core. Raises NoYard."""
-    storage = open_folder(
-        settings.storage_dir,
-        make=False,
-        lock_timeout_s=settings.lock_timeout_s,
-        signing=read_signing_keys(settings.signing_key_file, settings.storage_dir),
-        audit_days=settings.audit_days,
-    )
+    storage = _open(engines_of(settings), settings, make=False)
     try:
         yield storage.audit
     finally:
         storage.close()
+
+
+def engines_of(settings: Settings) -> Folder | Servers:
+    """Return what the yard's storage stands on. Raises FailedPrecondition if a package is missing."""
+    if settings.database_url is None:
+        return Folder(settings.storage_dir, settings.lock_timeout_s)
+    if find_spec("psycopg") is None:
+        raise FailedPrecondition("PostgreSQL is not part of this installation; install modelyard[postgres]")
+    if settings.artifacts_url is not None and find_spec("obstore") is None:
+        raise FailedPrecondition("S3 is not part of this installation; install modelyard[s3]")
+    from modelyard.storage.servers import Servers
+
+    return Servers(
+        settings.database_url,
+        settings.storage_dir,
+        settings.lock_timeout_s,
+        artifacts_url=settings.artifacts_url,
+        s3_endpoint=settings.s3_endpoint,
+    )
+
+
+def _open(engines: Folder | Servers, settings: Settings, *, make: bool, tracked: bool = False) -> Storage:
+    return open_storage(
+        engines,
+        make=make,
+        lock_timeout_s=settings.lock_timeout_s,
+        allow_version_skew=settings.allow_version_skew,
+        tracked=tracked,
+        signing=read_signing_keys(settings.signing_key_file, settings.storage_dir),
+        audit_days=settings.audit_days,
+        keep_answers_days=settings.keep_answers_days,
+    )
 
 
 def _tracker(settings: Settings, storage: Storage) -> Tracker | None:

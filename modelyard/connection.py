@@ -48,7 +48,9 @@ def connect(
     from modelyard.bootstrap import build
     from modelyard.settings import read_settings
 
-    return build(read_settings(storage_dir=address), make=False)
+    return build(
+        read_settings(storage_dir=address).model_copy(update={"database_url": None, "artifacts_url": None}), make=False
+    )
 
 
 def connect_server(url: str, key: str | None = None, *, timeout_s: float = WAIT_S, **tls: Any) -> Verbs:

@@ -20,7 +20,13 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """What this machine is called by itself."""
 
 _HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?")
-_NAMES_A_KEY = re.compile("MODELYARD_(.*_)?KEY(_.*)?")
+_NAMES_A_KEY = re.compile(
+    "MODELYARD_(.*_)?KEY(_.*)?|MODELYARD_DATABASE_URL|AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)|PGPASSWORD"
+)
+_SECRET = ("database_url",)
+"""Settings whose values are never shown."""
+
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._=-]+)*/?")
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -36,7 +42,7 @@ def is_loopback(host: str) -> bool:
 
 
 def environment_without_keys() -> dict[str, str]:
-    """Return this process's environment without our variables that hold a key or the name of a file with one.
+    """Return this process's environment without the variables that hold a key or the name of a file with one.
 
     It is for processes that need none, and that run what others have written.
     """
@@ -66,6 +72,27 @@ def check_root_path(path: str) -> str:
     return bare
 
 
+def check_database_url(url: str) -> str:
+    """Return the URL of a PostgreSQL database; raise ValueError, without the password in it, if it is none."""
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise ValueError("a database must be written postgresql://user:password@host:port/name")
+    return url
+
+
+def check_artifacts_url(url: str) -> str:
+    """Return the URL of a part of a bucket; raise ValueError if it is none."""
+    if not _BUCKET.fullmatch(url):
+        raise ValueError("artifacts must be written s3://bucket or s3://bucket/prefix")
+    return url
+
+
+def check_endpoint(url: str) -> str:
+    """Return the URL of a server; raise ValueError if it is none."""
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("an endpoint must begin with http:// or https://")
+    return url
+
+
 class Settings(BaseSettings):
     """How this yard runs. Sizes are in MB (2**20 bytes), times in seconds, a server's port 0 means any free one.
 
@@ -75,6 +102,21 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MODELYARD_", env_ignore_empty=True, frozen=True, extra="forbid")
 
     storage_dir: Path = Field(Path("models_storage"), description="the folder that holds everything")
+    database_url: Annotated[str, AfterValidator(check_database_url)] | None = Field(
+        None,
+        repr=False,
+        description="a PostgreSQL database, `postgresql://user:password@host/name`, that several hosts share; "
+        "by default none: everything stands in the folder",
+    )
+    artifacts_url: Annotated[str, AfterValidator(check_artifacts_url)] | None = Field(
+        None,
+        validate_default=True,
+        description="where the files of models stand, `s3://bucket/prefix`, beside a database; by default in the "
+        "folder, which all hosts then share. Credentials are the usual `AWS_*`",
+    )
+    s3_endpoint: Annotated[str, AfterValidator(check_endpoint)] | None = Field(
+        None, description="the URL of an S3-compatible store; by default Amazon's"
+    )
     host: str = Field("127.0.0.1", description="the address the servers listen on")
     rest_port: Port = Field(8000, description="REST's port")
     grpc_port: Port = Field(50051, description="gRPC's port")
@@ -225,6 +267,13 @@ class Settings(BaseSettings):
                 )
         return tuple(host.lower().strip("[]") for host in hosts)
 
+    @field_validator("artifacts_url")
+    @classmethod
+    def _with_database(cls, artifacts: str | None, info: ValidationInfo) -> str | None:
+        if artifacts is not None and info.data.get("database_url") is None:
+            raise ValueError("must be set with MODELYARD_DATABASE_URL only: a folder keeps its models' files itself")
+        return artifacts
+
     @field_validator("tls_key_file")
     @classmethod
     def _with_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
@@ -316,4 +365,6 @@ def read_settings(**overrides: Any) -> Settings:
 def _setting_error(item: Mapping[str, Any], given: Mapping[str, Any]) -> FieldError:
     name = str(item["loc"][0])
     setting = name if name in given else "MODELYARD_" + name.upper()
+    if name in _SECRET:
+        return FieldError((name,), f"setting {setting}: {item['msg']}")
     return FieldError((name,), f"setting {setting}: {item['msg']}, got {item['input']!r}", item["input"])

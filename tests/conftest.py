@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.postgres_server import PostgresServer, postgres_server
+from tests.s3_server import KEYS, S3Server, s3_server
+
+if TYPE_CHECKING:
+    from tests.engines import Engine
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 """Larger real tables, which stand beside a developer's checkout and nowhere else."""
@@ -53,6 +59,37 @@ def _penguins() -> RealTable:
 def storage_dir(tmp_path: Path) -> Path:
     """A path for a yard's folder, which does not exist yet."""
     return tmp_path / "models_storage"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for all tests of this process; each takes a schema of its own."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """An S3-compatible store for all tests of this process; each takes a prefix of its own."""
+    with s3_server() as server, pytest.MonkeyPatch.context() as environment:
+        for name, value in KEYS.items():
+            environment.setenv(name, value)
+        yield server
+
+
+ENGINES = ("folder", "postgres", "postgres-and-s3")
+"""The kinds of engines; the last two differ in artifacts alone."""
+
+
+@pytest.fixture(params=["folder", "postgres"])
+def engine(request: pytest.FixtureRequest, storage_dir: Path) -> Iterator[Engine]:
+    """A yard's engines, each kind in turn: for what all of them promise. Tests of artifacts ask for all ENGINES."""
+    from tests.engines import opened_engine
+
+    url = None if request.param == "folder" else request.getfixturevalue("postgres").new_yard()
+    bucket = request.getfixturevalue("s3").new_bucket() if request.param.endswith("s3") else {}
+    with opened_engine(request.param, storage_dir, url, bucket) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -58,10 +58,10 @@ def keep_fork_server() -> None:
 
 
 @contextmanager
-def core(folder: Path) -> Iterator[Yard]:
-    """Open the core itself."""
+def core(folder: Path, **settings: Any) -> Iterator[Yard]:
+    """Open the core itself, with settings by their own names."""
     keep_fork_server()
-    with build(Settings(storage_dir=folder)) as yard:
+    with build(Settings(storage_dir=folder, **settings)) as yard:
         yield yard
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from modelyard.errors import FieldError, InvalidTable
 from modelyard.jobs import Finished, Jobs, Limits, NewJob, ProgressReporter, Step, StepTold
 from modelyard.jobs.local import LocalOwners, LocalRunner, fork_server
+from modelyard.jobs.runner import Owners
 from modelyard.schemas import Job, JobError, JobKind, JobProgress
 from modelyard.storage import Storage, open_folder, write_model_files
 from tests.storage_drafts import new_model
@@ -226,10 +227,16 @@ def _step(folder: Path, name: str, what: str) -> Step:
     return step
 
 
-def jobs_of(storage: Storage, limits: Limits, preload: Sequence[str] = (), rehearsal: str | None = None) -> Jobs:
-    """Return the jobs of a folder, whose runs are this module's."""
+def jobs_of(
+    storage: Storage,
+    limits: Limits,
+    preload: Sequence[str] = (),
+    rehearsal: str | None = None,
+    owners: Owners | None = None,
+) -> Jobs:
+    """Return the jobs of a folder, or of other `owners`, whose runs are this module's."""
     runner = LocalRunner(storage.runs, limits, target=TARGET, preload=preload, rehearsal=rehearsal)
-    return Jobs(storage, runner, LocalOwners(storage.runs), limits, planner=Planned())
+    return Jobs(storage, runner, owners or LocalOwners(storage.runs), limits, planner=Planned())
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,9 @@ from modelyard.storage import (
     open_folder,
     write_model_files,
 )
+from modelyard.storage.artifacts.folder import ArtifactFolder
 from modelyard.storage.documents.database import Database
+from modelyard.storage.protocols import Artifacts, Documents
 from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parent.parent
@@ -59,7 +62,9 @@ def new_model(**changed: Any) -> NewModel:
 
 def add_model(store: ModelStore, new: NewModel) -> ModelRecord:
     """Store a model whose files are written into the folder of jobs, as a run's are."""
-    folder = root_of(store) / "jobs" / secrets.token_hex(4)
+    artifacts = artifacts_of(store)  # what is adopted has to be on their file system
+    root = artifacts.path.parent if isinstance(artifacts, ArtifactFolder) else Path(tempfile.gettempdir())
+    folder = root / "jobs" / secrets.token_hex(4)
     try:
         folder.parent.mkdir(exist_ok=True)
         files = write_model_files(folder, new.estimator, new.report, new.contract)
@@ -80,12 +85,22 @@ def database_of(store: ModelStore) -> Database:
     return database
 
 
+def documents_of(store: ModelStore) -> Documents:
+    """Return the documents under a store."""
+    return store._documents
+
+
+def artifacts_of(store: ModelStore) -> Artifacts:
+    """Return the artifacts under a store."""
+    return store._artifacts
+
+
 def audit_of(store: ModelStore) -> AuditCollection:
     """Return the audit of a store."""
     return store._audit
 
 
-def ids(database: Database, collection: str) -> list[str]:
+def ids(database: Documents, collection: str) -> list[str]:
     """Return the ids of a collection's documents, in the order in which they were first put."""
     with database.reading():
         return [key for key, _ in database.documents(collection)]

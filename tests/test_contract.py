@@ -47,9 +47,16 @@ QUICK: dict[str, dict[str, Any]] = {
 LIBRARY = {"logistic_regression": "scikit-learn", "catboost_classifier": "catboost", "lightgbm_classifier": "lightgbm"}
 
 
-@pytest.fixture(scope="module", params=list(DOORS))
+@pytest.fixture(scope="module", params=[*DOORS, "core-on-servers"])
 def yard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verbs]:
-    with DOORS[request.param](tmp_path_factory.mktemp("yard") / "models_storage") as opened:
+    folder = tmp_path_factory.mktemp("yard") / "models_storage"
+    if request.param == "core-on-servers":
+        bucket = request.getfixturevalue("s3").new_bucket()
+        url = request.getfixturevalue("postgres").new_yard()
+        opening: AbstractContextManager[Verbs] = doors.core(folder, database_url=url, **bucket)
+    else:
+        opening = DOORS[request.param](folder)
+    with opening as opened:
         yield opened
 
 

@@ -25,6 +25,7 @@ from modelyard.schemas import (
 )
 from modelyard.settings import Settings
 from modelyard.storage import folder as storage_folder
+from modelyard.storage.folder import Folder
 from modelyard.storage.series.folder import SeriesFolder
 from modelyard.storage.upkeep import backup, doctor, garbage
 from tests import doors
@@ -255,11 +256,11 @@ def test_answers_go_with_their_days_and_with_their_model(yard: Path, clock: Cloc
         clock.now = datetime.now(UTC)
         core.predict(PredictRequest(model_id="churn", X=table(2), keep_answers=True))
         assert [one.rows for one in core.get_performance("churn").weeks] == [2, 3]
-        (old,) = garbage.collect(yard, keep_answers_days=30, dry_run=True)
+        (old,) = garbage.collect(Folder(yard), keep_answers_days=30, dry_run=True)
         assert old.why == "kept for long enough"
-        assert garbage.collect(yard, keep_answers_days=30) == [old]
+        assert garbage.collect(Folder(yard), keep_answers_days=30) == [old]
         assert [one.rows for one in core.get_performance("churn").weeks] == [2]
-        assert garbage.collect(yard, keep_answers_days=30) == []
+        assert garbage.collect(Folder(yard), keep_answers_days=30) == []
         core.delete_alias("churn", "live")
         stream = next(yard.glob("series/answers-*"))
         (kept,) = stream.iterdir()
@@ -272,7 +273,7 @@ def test_answers_go_with_their_days_and_with_their_model(yard: Path, clock: Cloc
     assert (found.problem, found.harmless) == (doctor.FORGOTTEN, True)
     assert backup.create(yard, yard.with_suffix(".tar")).models == 0
     assert backup.load(yard.with_suffix(".tar"), yard.with_suffix(".new")).models == 0
-    (gone,) = garbage.collect(yard)
+    (gone,) = garbage.collect(Folder(yard))
     assert (gone.what, gone.why) == (f"series/{stream.name}", doctor.FORGOTTEN)
     assert doctor.examine(yard).findings == []
 

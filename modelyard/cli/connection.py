@@ -131,7 +131,12 @@ def _made(storage: str | None) -> Iterator[Verbs]:
     from modelyard.errors import ModelyardError
     from modelyard.storage.folder import Folder
 
-    folder = Folder(settings_with(storage_dir=storage).storage_dir)
+    settings = settings_with(storage_dir=storage)
+    if settings.database_url is not None:
+        with closing(_on_folder(storage, make=True)) as yard:
+            yield yard
+        return
+    folder = Folder(settings.storage_dir)
     missing = [path for path in (folder.root, *folder.root.parents) if not path.exists()]
     was_there = folder.database.exists()
     try:
@@ -143,6 +148,18 @@ def _made(storage: str | None) -> Iterator[Verbs]:
                 for path in missing:
                     path.rmdir()
         raise
+
+
+def folder_settings(**overrides: Any) -> Settings:
+    """Read the settings for a command on a yard's folder. Raises FailedPrecondition if the yard is in a database."""
+    from modelyard.errors import FailedPrecondition
+
+    settings = settings_with(**overrides)
+    if settings.database_url is not None:
+        raise FailedPrecondition(
+            "this command looks after a yard in a folder; MODELYARD_DATABASE_URL says that this one is in PostgreSQL"
+        )
+    return settings
 
 
 def leads_to_server(url: str | None, storage: str | None) -> bool:

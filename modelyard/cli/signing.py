@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modelyard.cli import screen
-from modelyard.cli.connection import AsJson, Storage, settings_with
+from modelyard.cli.connection import AsJson, Storage, folder_settings
 
 if TYPE_CHECKING:
     from modelyard.access.signing import SigningKeys
@@ -46,7 +46,7 @@ def sign(
 
     if bool(refs) == all_models:
         raise InvalidRequest("name the models to sign, or say --all")
-    settings = settings_with(storage_dir=storage)
+    settings = folder_settings(storage_dir=storage)
     keys = keys_of(settings)
     if keys is None:
         raise InvalidRequest("there is no key to sign by: MODELYARD_SIGNING_KEY_FILE is not set")

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modelyard.cli import exits, screen
-from modelyard.cli.connection import AsJson, Storage, settings_with
+from modelyard.cli.connection import AsJson, Storage, folder_settings, settings_with
 from modelyard.cli.signing import keys_of
 
 if TYPE_CHECKING:
+    from modelyard.settings import Settings
+    from modelyard.storage.opening import Engines
     from modelyard.storage.upkeep.backup import Backup
     from modelyard.storage.upkeep.doctor import Examination
     from modelyard.storage.upkeep.garbage import Garbage
@@ -27,6 +29,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(rich_help_panel=_PANEL)(doctor)
     app.command(rich_help_panel=_PANEL)(gc)
+    app.command(rich_help_panel=_PANEL)(migrate)
     backup = typer.Typer(no_args_is_help=True, help="Write all models to one file, or load them from one.")
     backup.command("create")(create_backup)
     backup.command("load")(load_backup)
@@ -38,6 +41,10 @@ def doctor(
     repair: Annotated[
         bool, typer.Option("--repair", help="Set broken things aside in quarantine/, rebuild what can be rebuilt.")
     ] = False,
+    accept_restored: Annotated[
+        bool,
+        typer.Option("--accept-restored", help="Go on from the earlier state to which PostgreSQL was taken back."),
+    ] = False,
     storage: Storage = None,
     json: AsJson = False,
 ) -> None:
@@ -45,19 +52,43 @@ def doctor(
 
     Ends with exit code 6 where something is damaged, lost or not signed, and not mended. Nothing is ever deleted.
     """
-    from modelyard.storage.upkeep import doctor as examining
-    from modelyard.storage.upkeep import repair as repairing
-
-    settings = settings_with(storage_dir=storage)
-    look = repairing.repair if repair else examining.examine
+    if accept_restored:
+        _accept_restored(settings_with(storage_dir=storage))
+        return
     with screen.busy("Reading every file", as_json=json):
-        found = look(settings.storage_dir, lock_timeout_s=settings.lock_timeout_s, signing=keys_of(settings))
+        found = _examination(
+            folder_settings(storage_dir=storage) if repair else settings_with(storage_dir=storage), repair=repair
+        )
     if json:
         show_json({"sound": found.is_sound, "models": found.models, "findings": found.findings})
     else:
         _show_examination(found)
     if not found.is_sound:
         raise typer.Exit(exits.EXIT_CODES["DATA_LOSS"])
+
+
+def _examination(settings: Settings, *, repair: bool) -> Examination:
+    from modelyard.storage.upkeep import doctor as examining
+    from modelyard.storage.upkeep import repair as repairing
+
+    if settings.database_url is not None:
+        from modelyard.bootstrap import engines_of
+        from modelyard.storage.upkeep.examining import examine
+
+        return examine(engines_of(settings), signing=keys_of(settings))
+    look = repairing.repair if repair else examining.examine
+    return look(settings.storage_dir, lock_timeout_s=settings.lock_timeout_s, signing=keys_of(settings))
+
+
+def _accept_restored(settings: Settings) -> None:
+    from modelyard.errors import FailedPrecondition
+
+    if settings.database_url is None:
+        raise FailedPrecondition("only a database can be taken back to an earlier state: set MODELYARD_DATABASE_URL")
+    from modelyard.storage.servers import Servers
+
+    Servers(settings.database_url, settings.storage_dir, settings.lock_timeout_s).accept_restored()
+    screen.show("The database's state is the one to go on from; running servers read it anew.")
 
 
 def _show_examination(found: Examination) -> None:
@@ -99,16 +130,16 @@ def gc(
     json: AsJson = False,
 ) -> None:
     """Remove what is of no use: models deleted long ago, files of no model, and answers kept for long enough."""
+    from modelyard.bootstrap import engines_of
     from modelyard.storage.upkeep import garbage
 
     settings = settings_with(storage_dir=storage, deleted_retention_days=retention_days)
     found = garbage.collect(
-        settings.storage_dir,
+        engines_of(settings),
         retention_days=settings.deleted_retention_days,
         keep_answers_days=settings.keep_answers_days,
         orphans=orphans,
         dry_run=dry_run,
-        lock_timeout_s=settings.lock_timeout_s,
         signing=keys_of(settings),
     )
     if json:
@@ -134,7 +165,7 @@ def create_backup(file: File, storage: Storage = None, json: AsJson = False) -> 
     """Write all models, as they are at one moment, to a new file; servers go on meanwhile."""
     from modelyard.storage.upkeep import backup
 
-    settings = settings_with(storage_dir=storage)
+    settings = folder_settings(storage_dir=storage)
     with screen.busy(f"Writing {file}", as_json=json):
         made = backup.create(settings.storage_dir, file, lock_timeout_s=settings.lock_timeout_s)
     _show_backup(made, "Wrote {models} to {file} ({size})", json=json)
@@ -144,7 +175,7 @@ def load_backup(file: File, storage: Storage = None, json: AsJson = False) -> No
     """Make an empty folder what a backup holds, after verifying every file."""
     from modelyard.storage.upkeep import backup
 
-    settings = settings_with(storage_dir=storage)
+    settings = folder_settings(storage_dir=storage)
     with screen.busy(f"Reading {file}", as_json=json):
         loaded = backup.load(file, settings.storage_dir, lock_timeout_s=settings.lock_timeout_s)
     _show_backup(loaded, f"Loaded {{models}} from {{file}} into {settings.storage_dir}", json=json)
@@ -163,3 +194,58 @@ def show_json(document: dict[str, Any]) -> None:
     import orjson
 
     screen.show_json(orjson.dumps(document))
+
+
+def migrate(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The yard: a folder, or as TO.")],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TO",
+            help="Where there is none: a folder, or postgresql://user:password@host/name,s3://bucket/prefix",
+        ),
+    ],
+    json: AsJson = False,
+) -> None:
+    """Move a yard between a folder and servers. FROM takes no change any more.
+
+    Stop the servers first. Killed in between, it goes on when it is called again. Without `,s3://…` the files of models
+    stand in MODELYARD_STORAGE_DIR.
+    """
+    from modelyard.storage.upkeep.migrating import migrate as move
+
+    settings = settings_with()
+    old, source = _engines(source, settings)
+    new, target = _engines(target, settings)
+    with screen.busy("Copying every file", as_json=json):
+        moved = move(old, new, source=source, target=target)
+    if json:
+        show_json({"models": moved.models, "documents": moved.documents, "audit_entries": moved.audit_entries})
+    else:
+        screen.show(f"Moved {moved.models:,} models and {moved.audit_entries:,} entries of the audit to {target}.")
+
+
+def _engines(place: str, settings: Settings) -> tuple[Engines, str]:
+    """Return the engines that a place means, and its name without a password."""
+    from urllib.parse import urlsplit
+
+    from modelyard.errors import InvalidRequest
+    from modelyard.storage import Folder
+
+    if not place.startswith(("postgresql://", "postgres://")):
+        if "://" in place:
+            raise InvalidRequest(f"{place.partition('://')[0]}:// is no yard: write a folder, or postgresql://…,s3://…")
+        return Folder(Path(place), settings.lock_timeout_s), str(Path(place).absolute())
+    from modelyard.storage.servers import Servers
+
+    database, comma, bucket = place.partition(",s3://")
+    parts = urlsplit(database)
+    shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+    engines = Servers(
+        database,
+        settings.storage_dir,
+        settings.lock_timeout_s,
+        artifacts_url=f"s3://{bucket}" if comma else None,
+        s3_endpoint=settings.s3_endpoint,
+    )
+    return engines, shown + (f",s3://{bucket}" if comma else "")

@@ -31,6 +31,7 @@ log = logging.getLogger("modelyard.jobs")
 _LOOK_INTERVAL_S = 0.05
 _IDLE_INTERVAL_S = 1.0
 _RETRY_INTERVAL_S = 1.0
+_PROGRESS_INTERVAL_S = 0.5
 _LEFTOVER_AFTER_S = 3600.0
 """A spool of no living job is left over after so long: its process was killed before it had ordered, or at the end."""
 
@@ -65,6 +66,8 @@ class Dispatcher:
         gate: Gate | None = None,
     ) -> None:
         self._folder = storage.runs
+        self._kept = storage.spools
+        self._tell_progress_at = 0.0
         self._lifecycle = lifecycle
         self._runner = runner
         self._owners = owners
@@ -184,11 +187,22 @@ class Dispatcher:
         queued = [entry for entry in alive if entry.status == "queued"]
         if not self.stops and self._start_trainings([entry for entry in queued if entry.kind == "train"]):
             self._go_on_with_searches([entry for entry in queued if entry.kind == "search"])
+        self._tell_progress()
         self._any_alive = bool(alive)
         changes = self._lifecycle.changes
         if changes != self._seen_changes:
             self._seen_changes = changes
             self._tell()
+
+    def _tell_progress(self) -> None:
+        """Tell other hosts how far the runs are, twice a second."""
+        if time.monotonic() >= self._tell_progress_at:
+            self._tell_progress_at = time.monotonic() + _PROGRESS_INTERVAL_S
+            for run in self._runs.values():
+                run.spool.tell_progress()
+
+    def _spool(self, job_id: str) -> Spool:
+        return Spool(self._folder / job_id, self._kept)
 
     def _tell(self) -> None:
         with self._lock:
@@ -215,8 +229,10 @@ class Dispatcher:
             if place is None:
                 return False
             try:
+                spool = self._spool(entry.job_id)
+                spool.fetch()
                 if self._lifecycle.begin(entry, self._owners.claim()) is not None:
-                    self._start(entry.job_id, _Run(entry.job_id, Spool(self._folder / entry.job_id)), place)
+                    self._start(entry.job_id, _Run(entry.job_id, spool), place)
             finally:
                 place.free()
         return True
@@ -284,7 +300,7 @@ class Dispatcher:
         """End a running job if its owner is gone, or let others go on with a search. Returns whether it is gone."""
         if entry.owner is not None and self._owners.is_alive(entry.owner):
             return False
-        self._finisher.interrupt(entry, Spool(self._folder / entry.job_id))
+        self._finisher.interrupt(entry, self._spool(entry.job_id))
         return True
 
     # Ending.

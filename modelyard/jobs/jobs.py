@@ -71,6 +71,7 @@ class Jobs:
         gate: Gate | None = None,
     ) -> None:
         self._folder = storage.runs
+        self._kept = storage.spools
         self._limits = limits
         self._on_end = on_end
         self._lifecycle = Lifecycle(storage.jobs, tracked=on_end is not None, on_end=count)
@@ -106,7 +107,7 @@ class Jobs:
             parent_id=new.parent_id,
             created_at=datetime.now(UTC),
         )
-        spool = Spool(self._folder / job.job_id)
+        spool = self._spool(job.job_id)
         details = None if self._on_end is None else new.details
         record = JobRecord(job, owner, new.idempotency_key, new.request_sha256, details, by=calls.who().name)
         kept = job
@@ -114,6 +115,7 @@ class Jobs:
             with unavailable(f"write {spool.path}"):
                 make_folder(spool.path, inside=self._folder.parent)
                 write_order(spool.path)
+            spool.keep()
             kept = self._lifecycle.add(record, workers=self._limits.workers, queue_limit=self._limits.queue)
         except BaseException:
             spool.remove()
@@ -151,7 +153,7 @@ class Jobs:
     def cancel(self, job_id: str) -> Job:
         """Cancel a job, whichever process runs it. Raises JobNotFound, FailedPrecondition if it has ended."""
         self._seen(job_id)
-        spool = Spool(self._folder / job_id)
+        spool = self._spool(job_id)
         before = self._lifecycle.end(job_id, "cancelled", cancelled(job_id), progress=spool.progress())
         self._dispatcher.look_now()
         if before.job.status == "queued":
@@ -207,6 +209,9 @@ class Jobs:
         self._dispatcher.close()
         self._runner.close()
 
+    def _spool(self, job_id: str) -> Spool:
+        return Spool(self._folder / job_id, self._kept)
+
     def _seen(self, job_id: str) -> JobRecord:
         record = self._lifecycle.get(job_id)
         if not calls.who().sees(record.job.name):
@@ -216,4 +221,4 @@ class Jobs:
     def _with_progress(self, job: Job) -> Job:
         if job.status != "running":
             return job
-        return job.model_copy(update={"progress": Spool(self._folder / job.job_id).progress()})
+        return job.model_copy(update={"progress": self._spool(job.job_id).progress()})

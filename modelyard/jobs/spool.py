@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from modelyard.access.signing import is_mac, mac
 from modelyard.errors import Internal, ModelyardError
 from modelyard.schemas import JobError, JobProgress, ModelDescription, ResolvedDecision
-from modelyard.storage import StoredFile
+from modelyard.storage import KeptSpools, StoredFile
 
 _LOG_TAIL_BYTES = 16 * 1024
 
@@ -51,10 +51,14 @@ _FINISHED = TypeAdapter(Finished)
 
 
 class Spool:
-    """One run's folder. It need not exist: reading what is not there gives nothing."""
+    """One run's folder. It need not exist: reading what is not there gives nothing.
 
-    def __init__(self, path: Path) -> None:
+    `kept` has what the run was given for the replicas of other hosts, if there is one.
+    """
+
+    def __init__(self, path: Path, kept: KeptSpools | None = None) -> None:
         self.path = path
+        self._kept = kept
         self.result = path / "result"
         self.log = path / "log.txt"
         self._progress = path / "progress.json"
@@ -67,9 +71,29 @@ class Spool:
     def progress(self) -> JobProgress:
         """Return how far the run is."""
         try:
-            return JobProgress.model_validate_json(self._progress.read_bytes())
+            return JobProgress.model_validate_json(self._said())
         except (OSError, ValidationError):
             return JobProgress()
+
+    def _said(self) -> bytes:
+        if self._kept is None or self.path.is_dir():
+            return self._progress.read_bytes()
+        return (self._kept.progress(self.path.name) or "").encode()  # the run is another host's
+
+    def keep(self) -> None:
+        """Let replicas of other hosts have what the run was given. Raises Unavailable."""
+        if self._kept is not None:
+            self._kept.keep(self.path.name, self.path)
+
+    def fetch(self) -> None:
+        """Get what the run was given, if it was ordered on another host. Raises Unavailable."""
+        if self._kept is not None:
+            self._kept.fetch(self.path.name, self.path)
+
+    def tell_progress(self) -> None:
+        """Tell the other hosts how far the run is. Raises Unavailable."""
+        if self._kept is not None and self._progress.exists():
+            self._kept.note_progress(self.path.name, self.progress().model_dump_json())
 
     def write_finished(self, finished: Finished, key: bytes) -> None:
         """Say what the run has made, under the run's key."""
@@ -128,8 +152,10 @@ class Spool:
         shutil.rmtree(self.result, ignore_errors=True)
 
     def remove(self) -> None:
-        """Remove the folder and all that is in it."""
+        """Remove the folder and all that is in it, and what was kept of it."""
         shutil.rmtree(self.path, ignore_errors=True)
+        if self._kept is not None:
+            self._kept.forget(self.path.name)
 
 
 class ProgressReporter:

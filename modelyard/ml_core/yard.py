@@ -263,6 +263,8 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
             storage = f"ok, but damaged: {'; '.join(damaged[:5])}; see `modelyard doctor`" if damaged else "ok"
             if not who.limited and (unsigned := self._store.unsigned()):
                 storage += f"; {unsigned}"
+            if about := self._store.about():
+                storage += f"; {about}"
             tracking = None if self._tracker is None or who.limited else self._tracker.backlog()
         except Unavailable as error:
             status, storage = "unavailable", error.detail

@@ -1,8 +1,9 @@
 """Where models, jobs and what happened to them are kept.
 
-`documents/` is a transactional database of JSON documents, `artifacts/` keeps the files of models. `collections/` alone
-knows the shapes of the documents, and knows the engines below by their `protocols`. `folder` puts everything together
-on the engines of one folder. `upkeep/` looks a folder through, mends it, clears it and copies it.
+`documents/` is a transactional database of JSON documents, `artifacts/` keeps the files of models, `series/` entries by
+time; `postgres/` does the first and the last on a server. `collections/` alone knows the shapes of the documents, and
+knows the engines below by their `protocols`. `opening` puts everything together on engines: those of one `folder`, or
+`servers`. `upkeep/` looks a folder through, mends it, clears it and copies it.
 """
 
 from modelyard.storage.artifacts.environment import check_environment, current_environment
@@ -30,8 +31,9 @@ from modelyard.storage.collections.model_store import ModelStore
 from modelyard.storage.collections.models import ModelRecord
 from modelyard.storage.collections.resolving import check_name_visible
 from modelyard.storage.collections.tracked_runs import Pending, Told, TrackedRun, TrackedRuns
-from modelyard.storage.folder import Storage, open_folder
-from modelyard.storage.protocols import Locks, StoredFile, Transaction
+from modelyard.storage.folder import Folder, open_folder
+from modelyard.storage.opening import Storage, open_storage
+from modelyard.storage.protocols import KeptSpools, Locks, Notes, StoredFile, Transaction
 
 __all__ = [
     "CALIBRATION_FILE",
@@ -47,15 +49,18 @@ __all__ = [
     "AuditCollection",
     "DriftCollection",
     "EvaluationCollection",
+    "Folder",
     "JobCollection",
     "JobEntry",
     "JobRecord",
     "KeptAnswers",
     "KeptOutcomes",
+    "KeptSpools",
     "KeyCollection",
     "Locks",
     "ModelRecord",
     "ModelStore",
+    "Notes",
     "Pending",
     "Proposal",
     "Serving",
@@ -69,6 +74,7 @@ __all__ = [
     "check_name_visible",
     "current_environment",
     "open_folder",
+    "open_storage",
     "read_made",
     "write_model_files",
 ]

@@ -1,4 +1,4 @@
-"""A folder: where everything stands in it, and a yard's storage put together on its engines.
+"""A folder: where everything stands in it, and the engines that a yard's storage stands on there.
 
 ```
 db.jsonl  db.lock       the documents, and their writers' lock
@@ -13,44 +13,37 @@ quarantine/<time>/      what a repair has set aside
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from modelyard.access.signing import SigningKeys
 from modelyard.errors import DataLoss, NoYard
 from modelyard.schemas import is_model_id
 from modelyard.storage.artifacts.folder import ArtifactFolder
-from modelyard.storage.collections.aliases import AliasCollection
-from modelyard.storage.collections.answers import AnswerCollection
 from modelyard.storage.collections.audit import AUDIT, AuditCollection
 from modelyard.storage.collections.drift import DRIFT, DriftCollection
-from modelyard.storage.collections.evaluations import EvaluationCollection
-from modelyard.storage.collections.job_index import JobIndex
-from modelyard.storage.collections.jobs import JobCollection
-from modelyard.storage.collections.keys import KeyCollection, KeyIndex
-from modelyard.storage.collections.model_index import ModelIndex
-from modelyard.storage.collections.model_store import ModelStore
-from modelyard.storage.collections.signatures import Signatures
-from modelyard.storage.collections.tracked_runs import TrackedRuns, TrackingIndex
 from modelyard.storage.documents.database import Database
 from modelyard.storage.documents.folder_lock import FolderLock
 from modelyard.storage.files import exists, unavailable
-from modelyard.storage.protocols import Documents, Locks, Observer
+from modelyard.storage.notes import FolderNotes
+from modelyard.storage.opening import Storage, open_storage
+from modelyard.storage.protocols import Documents, Observer, now
 from modelyard.storage.series.folder import SeriesFolder
 from modelyard.storage.series.ledger import LedgerFolder
 from modelyard.storage.series.snapshots import SnapshotFolder
+from modelyard.storage.spools import KeptInFolder
 
 
 class Folder:
     """The layout of one folder. Nothing is made or opened before it is asked for.
 
-    The audit is signed by `signing`, if there is one, and kept for `audit_days` (0: for ever).
+    The audit is signed by `signing`, if there is one.
     """
 
-    def __init__(
-        self, root: Path, lock_timeout_s: float = 10.0, *, audit_days: int = 0, signing: SigningKeys | None = None
-    ) -> None:
+    def __init__(self, root: Path, lock_timeout_s: float = 10.0, *, signing: SigningKeys | None = None) -> None:
         self.root = root
         self.database = root / "db.jsonl"
         self.runs = root / "jobs"
@@ -59,7 +52,6 @@ class Folder:
         self._artifacts = root / "artifacts"
         self._series = root / "series"
         self._lock_timeout_s = lock_timeout_s
-        self._audit_days = audit_days
         self.signer = None if signing is None else signing.of(AUDIT)
 
     def require_yard(self) -> None:
@@ -70,7 +62,7 @@ class Folder:
         if not self._holds_models() and not exists(self.database):
             raise self._no_yard()
 
-    def documents(self, *observers: Observer, make: bool = False) -> Database:
+    def documents(self, observers: Sequence[Observer] = (), *, make: bool = False) -> Database:
         """Open the documents; with `make` the folder and the database are made if they are missing.
 
         Raises NoYard if there are none and none are to be made, DataLoss if models have lost theirs, and what every use
@@ -90,21 +82,33 @@ class Folder:
         """Open the artifacts. Raises Unavailable."""
         return ArtifactFolder(self._artifacts)
 
-    def series(self) -> SeriesFolder:
-        """Open the series. Makes nothing."""
-        return SeriesFolder(self._series)
+    def series(self, clock: Callable[[], datetime] = now) -> SeriesFolder:
+        """Open the series, which take the time from `clock`. Makes nothing."""
+        return SeriesFolder(self._series, clock)
+
+    def counts(self) -> SnapshotFolder:
+        """Open what processes count. Makes nothing."""
+        return SnapshotFolder(self.snapshots)
 
     def drift(self) -> DriftCollection:
         """Open the counts that drift is told by. Makes nothing."""
-        return DriftCollection(self.series(), SnapshotFolder(self.snapshots), self)
+        return DriftCollection(self.series(), self.counts(), self)
 
     def audit(self, documents: Documents) -> AuditCollection:
         """Open the audit of these documents. Makes nothing."""
-        return AuditCollection(documents, self.ledger(), days=self._audit_days, signer=self.signer)
+        return AuditCollection(documents, self.ledger(), signer=self.signer)
 
     def ledger(self) -> LedgerFolder:
         """Open the entries of the audit. Makes nothing."""
         return LedgerFolder(self._series / AUDIT, self.root)
+
+    def notes(self) -> FolderNotes:
+        """Open what waits for the tracker. Makes nothing."""
+        return FolderNotes(self.outbox)
+
+    def spools(self) -> KeptInFolder:
+        """Return what says that all of a run is in its folder."""
+        return KeptInFolder()
 
     def locked(self, *, for_reading: bool = False) -> AbstractContextManager[None]:
         """Keep writers out within a `with` block. `for_reading`: a folder that is read-only will do.
@@ -156,83 +160,6 @@ class Folder:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """All that a yard keeps: models, aliases, jobs, evaluations, answers, keys, the audit, what a tracker is to hear.
-
-    `drift` are the counts that drift is told by. `runs` and `outbox` are folders, made by those who use them: for what
-    a run is given and makes, on the file system of the artifacts, and for what waits for the tracker. `locks` are for
-    what one process at a time may do.
-    """
-
-    models: ModelStore
-    jobs: JobCollection
-    evaluations: EvaluationCollection
-    drift: DriftCollection
-    answers: AnswerCollection
-    keys: KeyCollection
-    aliases: AliasCollection
-    audit: AuditCollection
-    tracked_runs: TrackedRuns | None
-    runs: Path
-    outbox: Path
-    locks: Locks
-
-    def close(self) -> None:
-        """Let go of what is open."""
-        self.models.close()
-
-
-def open_folder(
-    root: Path,
-    *,
-    make: bool = True,
-    lock_timeout_s: float = 10.0,
-    allow_version_skew: bool = False,
-    tracked: bool = False,
-    signing: SigningKeys | None = None,
-    audit_days: int = 0,
-    keep_answers_days: int = 0,
-) -> Storage:
-    """Open what one folder keeps, shared with other processes. With `make` the folder is made a yard if it is none.
-
-    With `signing` new models and the audit are signed, and no other model may be used. The audit is kept for
-    `audit_days` (0: for ever), answers for `keep_answers_days` (0: none are).
-
-    Raises NoYard if it is none and none is to be made, Unavailable if it cannot be used, DataLoss if its database is
-    damaged or gone, FailedPrecondition if a newer release wrote it.
-    """
-    folder = Folder(root, lock_timeout_s, audit_days=audit_days, signing=signing)
-    model_index, job_index, key_index, tracking_index = ModelIndex(), JobIndex(), KeyIndex(), TrackingIndex()
-    observers = (model_index, job_index, key_index, *([tracking_index] if tracked else ()))
-    documents = folder.documents(*observers, make=make)
-    audit = folder.audit(documents)
-    models = ModelStore(
-        documents,
-        folder.artifacts(),
-        model_index,
-        Signatures(signing),
-        audit,
-        lock_timeout_s=lock_timeout_s,
-        allow_version_skew=allow_version_skew,
-        tracked=tracked,
-    )
-    tracked_runs = TrackedRuns(documents, tracking_index) if tracked else None
-    jobs, series = JobCollection(documents, job_index, audit), folder.series()
-    evaluations = EvaluationCollection(series, audit)
-    answers = AnswerCollection(documents, series, model_index, audit, days=keep_answers_days)
-    keys, aliases = KeyCollection(documents, key_index, audit), AliasCollection(documents, model_index, audit)
-    return Storage(
-        models,
-        jobs,
-        evaluations,
-        folder.drift(),
-        answers,
-        keys,
-        aliases,
-        audit,
-        tracked_runs,
-        folder.runs,
-        folder.outbox,
-        folder,
-    )
+def open_folder(root: Path, *, lock_timeout_s: float = 10.0, **options: Any) -> Storage:
+    """Open what one folder keeps, as `open_storage` does, whose `options` these are."""
+    return open_storage(Folder(root, lock_timeout_s), lock_timeout_s=lock_timeout_s, **options)

@@ -8,20 +8,26 @@ processes do what only one may. An engine knows no collection.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
-from modelyard.errors import DataLoss
+from modelyard.errors import DataLoss, InvalidRequest
 
 EntryT = TypeVar("EntryT")
 
 Collections = dict[str, dict[str, bytes]]
 """Documents as JSON, by collection and id, the first put first."""
+
+
+def now() -> datetime:
+    """Return the moment (UTC)."""
+    return datetime.now(UTC)
 
 
 class Observer(Protocol):
@@ -95,6 +101,9 @@ class Documents(Protocol):
     def snapshot(self) -> tuple[Collections, int]:
         """Return all documents as they are at one moment, and the number of the last transaction."""
 
+    def about(self) -> str:
+        """Say in words what keeps the documents and how fresh they are; nothing of a folder, which is as it is."""
+
     def check(self, timeout_s: float) -> None:
         """Raise what a reader or a writer would meet now, as far as that is known without a commit."""
 
@@ -129,8 +138,8 @@ class Artifacts(Protocol):
     on. Every use raises Unavailable if the system refuses.
     """
 
-    def stage(self, folder: Path, contents: Mapping[str, bytes]) -> None:
-        """Make a folder's files and these beside them durable. No later step needs space on the disk."""
+    def stage(self, model_id: str, folder: Path, contents: Mapping[str, bytes]) -> None:
+        """Make a folder's files and these beside them durable for a model. No later step needs space for them."""
 
     def adopt(self, model_id: str, folder: Path) -> None:
         """Give a staged folder to a model."""
@@ -146,6 +155,12 @@ class Artifacts(Protocol):
 
     def model_ids(self) -> list[str]:
         """Return the ids under which there are files, whether a document names them or not."""
+
+    def size(self, model_id: str) -> int:
+        """Return how many bytes a model's files have."""
+
+    def is_settled(self, model_id: str) -> bool:
+        """Whether files that no document names now, while no other writes, are nobody's and not about to be named."""
 
     def temporaries(self) -> list[Path]:
         """Return the folders in which an earlier release wrote a model's files, untouched for an hour."""
@@ -221,6 +236,23 @@ class Snapshots(Protocol):
         """Remove a content; it need not exist."""
 
 
+_STREAM = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+
+
+def is_stream(name: str) -> bool:
+    """Whether a stream may have this name."""
+    return _STREAM.fullmatch(name) is not None
+
+
+def check_stream(name: str) -> None:
+    """Raise InvalidRequest unless a stream may have this name."""
+    if not is_stream(name):
+        raise InvalidRequest(
+            f"{name[:100]!r} is no name of a stream: it has lower-case letters, digits, '_' and '-', at most 64, "
+            "a letter first"
+        )
+
+
 class LedgerEnd(NamedTuple):
     """The end of a ledger, or of an earlier part of it: a file, and how many lines and bytes of it count."""
 
@@ -266,6 +298,44 @@ class Ledger(Protocol):
 
     def drop(self, before: int) -> None:
         """Remove the files whose first entries have numbers below this one, which `first_since` has returned."""
+
+
+class Notes(Protocol):
+    """Small files by name. Every use raises Unavailable if the system refuses."""
+
+    def names(self) -> list[str]:
+        """Return the names without a slash."""
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file's content; None if there is none."""
+
+    def write(self, name: str, content: bytes, *, durable: bool = False) -> None:
+        """Write a file, new or in the place of another, whole or not at all."""
+
+    def remove(self, name: str) -> bool:
+        """Remove a file; return whether it was there."""
+
+    def move(self, name: str, to: str) -> None:
+        """Give a file, if it is there, another name."""
+
+
+class KeptSpools(Protocol):
+    """What runs were given, where every replica finds it until they have ended. Raises Unavailable."""
+
+    def keep(self, job_id: str, folder: Path) -> None:
+        """Keep the files of a folder."""
+
+    def fetch(self, job_id: str, folder: Path) -> None:
+        """Make the folder with what was kept, unless it is there."""
+
+    def note_progress(self, job_id: str, said: str) -> None:
+        """Say how far a run is."""
+
+    def progress(self, job_id: str) -> str | None:
+        """Return how far a run is, as it was said last."""
+
+    def forget(self, job_id: str) -> None:
+        """Remove what was kept, as far as the system permits. Raises nothing."""
 
 
 class Locks(Protocol):

@@ -8,8 +8,6 @@ it can be made anew from the database, except records of models that were delete
 from __future__ import annotations
 
 import logging
-import secrets
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,9 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from modelyard.errors import DataLoss
-from modelyard.storage.files import make_folder, unavailable, write_new_file
+from modelyard.errors import DataLoss, Unavailable
+from modelyard.storage import Notes
+from modelyard.storage.files import make_folder, unavailable
 from modelyard.storage.sealing import is_sealed, seal
 
 log = logging.getLogger("modelyard.tracking")
@@ -42,115 +41,90 @@ class DeliveryState(BaseModel):
 
 
 class Outbox:
-    """The outbox. Its folder is made with its first file. Every use raises Unavailable if the system refuses."""
+    """The outbox, in `notes`. Every use raises Unavailable if the system refuses.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.talk = self.path / "push.log"
-        """What ClearML's library said in the last attempt."""
+    `talk` is a file of this host: what ClearML's library said in the last attempt.
+    """
+
+    def __init__(self, folder: Path, notes: Notes) -> None:
+        self.path = folder
+        self.talk = folder / "push.log"
+        self._notes = notes
 
     def make(self) -> None:
-        """Make the folder if it is missing."""
+        """Make the folder of this host if it is missing."""
         with unavailable(f"make {self.path}"):
             make_folder(self.path, inside=self.path.parent)
 
     def keys(self) -> list[str]:
         """Return the keys of all records to tell."""
-        with unavailable(f"read {self.path}"):
-            return sorted(path.stem for path in self.path.glob("*.json") if path.name != _STATE)
+        return [name.removesuffix(".json") for name in self._notes.names() if name.endswith(".json") and name != _STATE]
 
     def put(self, key: str, record: dict[str, Any]) -> None:
         """Write a record, whole or not at all."""
         content = seal(orjson.dumps({"format": FORMAT, **record}), key.encode())
-        self._replace(self._record(key), content, durable=True)
+        self._notes.write(f"{key}.json", content, durable=True)
 
     def has(self, key: str) -> bool:
         """Whether there is a record."""
-        return self._record(key).exists()
+        return self._notes.read(f"{key}.json") is not None
 
     def get(self, key: str) -> dict[str, Any] | None:
         """Return a record; None if there is none. Raises DataLoss if it is damaged."""
-        path = self._record(key)
-        with unavailable(f"read {path}"):
-            try:
-                content = path.read_bytes()
-            except FileNotFoundError:
-                return None
+        content = self._notes.read(f"{key}.json")
+        if content is None:
+            return None
         if not is_sealed(content, key.encode()):
-            raise DataLoss(f"{path} is damaged: its checksum does not hold")
+            raise DataLoss(f"{key}.json in the outbox is damaged: its checksum does not hold")
         record: dict[str, Any] = orjson.loads(content)
         if record["format"] != FORMAT:
-            raise DataLoss(f"{path} has format {record['format']}; this release reads format {FORMAT}")
+            raise DataLoss(
+                f"{key}.json in the outbox has format {record['format']}; this release reads format {FORMAT}"
+            )
         return record
 
     def remove(self, key: str) -> None:
         """Remove a record that was told, and the note of its task. Neither need exist."""
-        with unavailable(f"remove {self._record(key)}"):
-            self._record(key).unlink(missing_ok=True)
-            self._task(key).unlink(missing_ok=True)
+        self._notes.remove(f"{key}.json")
+        self._notes.remove(f"{key}.task")
 
     def task_id(self, key: str) -> str | None:
         """Return the task that was begun for a run, if one was."""
         try:
-            return self._task(key).read_text().strip() or None
-        except OSError:
+            return (self._notes.read(f"{key}.task") or b"").decode().strip() or None
+        except Unavailable:
             return None
 
     def note_task(self, key: str, task_id: str) -> None:
         """Write down that a task was begun, so that the next attempt goes on with it."""
-        self._replace(self._task(key), task_id.encode())
+        self._notes.write(f"{key}.task", task_id.encode())
 
     def set_aside(self, key: str) -> None:
         """Move a record that ClearML refuses for good to the refused ones, which are not tried again."""
-        with unavailable(f"move {self._record(key)}"), suppress(FileNotFoundError):
-            make_folder(self.path / _REFUSED, inside=self.path.parent)
-            self._record(key).rename(self.path / _REFUSED / f"{key}.json")
+        self._notes.move(f"{key}.json", f"{_REFUSED}/{key}.json")
 
     def bring_back(self, key: str) -> None:
         """Take back a record that was set aside."""
-        with unavailable(f"move {self._record(key)}"), suppress(FileNotFoundError):
-            (self.path / _REFUSED / f"{key}.json").rename(self._record(key))
+        self._notes.move(f"{_REFUSED}/{key}.json", f"{key}.json")
 
     def state(self) -> DeliveryState:
         """Return how the last attempt went."""
         try:
-            return DeliveryState.model_validate_json((self.path / _STATE).read_bytes())
-        except (OSError, ValidationError):
+            return DeliveryState.model_validate_json(self._notes.read(_STATE) or b"{}")
+        except (Unavailable, ValidationError):
             return DeliveryState()
 
     def write_state(self, state: DeliveryState) -> None:
         """Write down how an attempt went."""
-        self._replace(self.path / _STATE, state.model_dump_json().encode())
+        self._notes.write(_STATE, state.model_dump_json().encode())
 
     def ask(self) -> None:
         """Ask whoever delivers to try at once."""
-        self.make()
-        with unavailable(f"write {self.path / _ASKED}"):
-            (self.path / _ASKED).touch()
+        self._notes.write(_ASKED, b"")
 
     def take_request(self) -> bool:
         """Whether somebody has asked since the last look."""
         try:
-            (self.path / _ASKED).unlink()
-        except OSError:
+            return self._notes.remove(_ASKED)
+        except Unavailable:
             return False
-        return True
-
-    def _record(self, key: str) -> Path:
-        return self.path / f"{key}.json"
-
-    def _task(self, key: str) -> Path:
-        return self.path / f"{key}.task"
-
-    def _replace(self, path: Path, content: bytes, *, durable: bool = False) -> None:
-        self.make()
-        temporary = path.with_name(f".new-{secrets.token_hex(8)}")
-        with unavailable(f"write {path}"):
-            try:
-                if durable:
-                    write_new_file(temporary, content)
-                else:
-                    temporary.write_bytes(content)
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)

@@ -53,7 +53,7 @@ class Tracker:
     def __init__(self, storage: Storage, log_of: Callable[[str], RunLog], *, project: str, timeout_s: float) -> None:
         assert storage.tracked_runs is not None
         self._runs = storage.tracked_runs
-        self._outbox = Outbox(storage.outbox)
+        self._outbox = Outbox(storage.outbox, storage.notes)
         live = LiveRuns(self._runs, log_of)
         self._instructions = Instructions(storage.models, self._runs, live, self._outbox, project)
         rounds = Rounds(self._runs, self._instructions, live, self._outbox, timeout_s)

@@ -16,6 +16,7 @@ from modelyard.errors import DataLoss
 from modelyard.schemas import AuditQuery, ModelQuery
 from modelyard.storage import ModelStore, write_model_files
 from modelyard.storage.documents.log_format import decode_header, encode_header
+from modelyard.storage.folder import Folder
 from modelyard.storage.upkeep import backup
 from modelyard.storage.upkeep.garbage import collect
 from modelyard.storage.upkeep.repair import repair
@@ -113,7 +114,7 @@ SCENARIOS = {
     ),
     "gc": Scenario(
         (add(), add(), lambda store: store.set_status("churn:1", "deleted")),
-        (lambda store: collect(root_of(store), retention_days=0), add()),
+        (lambda store: collect(Folder(root_of(store)), retention_days=0), add()),
     ),
     "out of format 1": Scenario((add(), to_format_1), (add(), lambda store: store.set_status("churn:1", "deleted"))),
     "compact by itself": Scenario((add(), put_much), (put_much, put_much, add())),

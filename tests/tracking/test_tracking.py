@@ -27,6 +27,7 @@ from modelyard.schemas import (
     UpdateRequest,
 )
 from modelyard.settings import Settings
+from modelyard.storage.folder import Folder
 from modelyard.storage.upkeep import doctor, garbage
 from modelyard.storage.upkeep.backup import create, load
 from modelyard.tracking import live_runs
@@ -635,7 +636,7 @@ def test_upkeep_knows_the_outbox(clearml: Double, storage_dir: Path, tmp_path: P
         left = storage_dir / "outbox" / ".new-0123"
         left.touch()
         os.utime(left, (1, 1))
-        assert [one.what for one in garbage.collect(storage_dir)] == ["outbox/.new-0123"]
+        assert [one.what for one in garbage.collect(Folder(storage_dir))] == ["outbox/.new-0123"]
         assert not left.exists()
         create(storage_dir, tmp_path / "copy.tar")
     load(tmp_path / "copy.tar", tmp_path / "copy")

@@ -34,7 +34,7 @@ class ArtifactFolder:
         with unavailable(f"make {path}"):
             make_folder(path)
 
-    def stage(self, folder: Path, contents: Mapping[str, bytes]) -> None:
+    def stage(self, model_id: str, folder: Path, contents: Mapping[str, bytes]) -> None:
         with unavailable(f"write {folder}"):
             for name in contents:
                 (folder / name).unlink(missing_ok=True)
@@ -93,6 +93,14 @@ class ArtifactFolder:
     def model_ids(self) -> list[str]:
         with unavailable(f"read {self.path}"):
             return sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
+
+    def size(self, model_id: str) -> int:
+        folder = self.path / model_id
+        with unavailable(f"read {folder}"):
+            return sum(file.stat().st_size for file in (folder, *folder.rglob("*")) if file.is_file())
+
+    def is_settled(self, model_id: str) -> bool:
+        return True  # folders get their names under the lock
 
     def temporaries(self) -> list[Path]:
         with unavailable(f"read {self.path}"):

@@ -110,9 +110,9 @@ class ModelStore(ModelContents):
         ordered_by = calls.who().name if by is None else by
         record = record.with_metadata(decision=decision, created_by=ordered_by)
         record = self._signatures.sign(record)
-        self._artifacts.stage(folder, {DESCRIPTION_FILE: description_file(record)})
         transaction = self._documents.transaction()
         try:
+            self._artifacts.stage(model_id, folder, {DESCRIPTION_FILE: description_file(record)})
             with transaction:
                 record = record.with_metadata(version=next_version(transaction, name), tracking=self._tracking)
                 if proposal is not None:
@@ -271,6 +271,10 @@ class ModelStore(ModelContents):
         except (DataLoss, FailedPrecondition) as error:
             raise Unavailable(error.detail) from error
         self._artifacts.check()
+
+    def about(self) -> str:
+        """Say in words on what the models stand; nothing of a folder."""
+        return self._documents.about()
 
     def close(self) -> None:
         """Let go of what is open."""

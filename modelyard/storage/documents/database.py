@@ -9,21 +9,19 @@ A line becomes visible by its newline, which is written after the fsync: no read
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import orjson
-
-from modelyard.errors import InvalidRequest
 from modelyard.storage.documents import compaction
 from modelyard.storage.documents.folder_lock import FolderLock
 from modelyard.storage.documents.follower import Follower
 from modelyard.storage.documents.log_format import FORMAT, encode_entry
 from modelyard.storage.documents.log_writer import LogWriter
 from modelyard.storage.files import make_folder, unavailable
+from modelyard.storage.memory import Changes, Draft, parse
 from modelyard.storage.protocols import Collections, Observer
 
 log = logging.getLogger("modelyard.storage")
@@ -67,8 +65,7 @@ class Database:
         return Reading(self._state)
 
     def raw(self, collection: str, key: str) -> bytes | None:
-        documents = self._state.collections.get(collection)
-        return None if documents is None else documents.get(key)
+        return self._state.raw(collection, key)
 
     def documents(self, collection: str) -> Iterable[tuple[str, bytes]]:
         return self._state.collections.get(collection, {}).items()
@@ -79,6 +76,9 @@ class Database:
 
     def transaction(self) -> Transaction:
         return Transaction(self)
+
+    def about(self) -> str:
+        return ""
 
     def check(self, timeout_s: float) -> None:
         with self.reading():
@@ -172,10 +172,6 @@ class Database:
             state.catch_up()
 
 
-Changes = dict[tuple[str, str], bytes | None]
-"""By collection and id: a document's JSON, or None if it is removed."""
-
-
 class Reading:
     """A `with` block in which one committed state is held. Keep it short, because all readers wait for it.
 
@@ -203,32 +199,12 @@ class Reading:
         self._state.mutex.release()
 
 
-class Transaction:
+class Transaction(Draft):
     """`protocols.Transaction` on the file, under the writers' lock."""
 
     def __init__(self, database: Database) -> None:
+        super().__init__(database._state)
         self._database = database
-        self._changes: Changes = {}
-        self._steps: list[Callable[[], None]] = []
-        self.may_be_stored = False
-        self.number = 0
-
-    def get(self, collection: str, key: str) -> dict[str, Any] | None:
-        place = (collection, key)
-        raw = self._changes[place] if place in self._changes else self._database.raw(collection, key)
-        return None if raw is None else parse(raw)
-
-    def put(self, collection: str, key: str, document: Mapping[str, Any]) -> None:
-        try:
-            self._changes[collection, key] = orjson.dumps(document)
-        except TypeError as error:
-            raise InvalidRequest(f"{collection} document {key!r} cannot be written as JSON: {error}") from error
-
-    def remove(self, collection: str, key: str) -> None:
-        self._changes[collection, key] = None
-
-    def before_commit(self, step: Callable[[], None]) -> None:
-        self._steps.append(step)
 
     def __enter__(self) -> Self:
         database = self._database
@@ -241,6 +217,7 @@ class Transaction:
             self._reading = stack.enter_context(ExitStack())
             self._reading.callback(database._state.mutex.release)
             database._state.catch_up()
+            database._state.check_not_moved()
             self.number = database._state.reader.seq + 1
             self._held = stack.pop_all()
         return self
@@ -262,9 +239,3 @@ class Transaction:
                 self._database._commit(self._writer, self._changes)
         finally:
             self.may_be_stored = not self._writer.is_taken_back
-
-
-def parse(raw: bytes) -> dict[str, Any]:
-    """Read a document's JSON."""
-    document: dict[str, Any] = orjson.loads(raw)
-    return document

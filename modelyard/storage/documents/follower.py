@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,23 +18,20 @@ from modelyard.storage.documents import compaction
 from modelyard.storage.documents.log_format import Entry
 from modelyard.storage.documents.log_reader import LogReader
 from modelyard.storage.files import unavailable
-from modelyard.storage.protocols import Collections, Observer
+from modelyard.storage.memory import Memory
+from modelyard.storage.protocols import Observer
 
 
-class Follower:
+class Follower(Memory):
     """The newest committed state of a file.
 
-    `is_settled()` tells whether no writer is at work: then a last line without its newline counts. `readings` is how
-    many readings hold the state, one within the other.
+    `is_settled()` tells whether no writer is at work: then a last line without its newline counts.
     """
 
     def __init__(self, path: Path, observers: Sequence[Observer], is_settled: Callable[[], bool]) -> None:
-        self.mutex = threading.RLock()
-        self.collections: Collections = {}
+        super().__init__(observers)
         self.live_bytes = 0
-        self.readings = 0
         self._path = path
-        self._observers = tuple(observers)
         self._is_settled = is_settled
         self._reader: LogReader | None = None
         self._seen: tuple[str, int] | None = None  # generation and seq: what was seen must never be gone
@@ -115,13 +111,13 @@ class Follower:
         if known:
             new.skip_snapshot()
         else:
-            self._clear()
+            self.clear()
         return new
 
     def _read_anew(self, is_settled: Callable[[], bool]) -> None:
         reader = LogReader(self._path)
         self._hold(reader)
-        self._clear()
+        self.clear()
         with _without_garbage_collection():
             self._read_on(reader, is_settled)
         if self._seen is not None and self._seen[0] == reader.header.generation and reader.seq < self._seen[1]:
@@ -133,11 +129,9 @@ class Follower:
         self.close()
         self._reader = reader
 
-    def _clear(self) -> None:
-        self.collections = {}
+    def clear(self) -> None:
+        super().clear()
         self.live_bytes = 0
-        for observer in self._observers:
-            observer.reset()
 
     def _read_on(self, reader: LogReader, is_settled: Callable[[], bool]) -> None:
         for entry in reader.entries(is_settled):
@@ -145,28 +139,17 @@ class Follower:
 
     def _apply(self, entry: Entry) -> None:
         for collection, key, document in entry.put:
-            documents = self.collections.get(collection)
-            if documents is None:
-                documents = self.collections[collection] = {}
             # A copy of the right size: what orjson returns keeps its much larger buffer's place in memory.
             raw = bytes(memoryview(orjson.dumps(document)))
-            old = documents.get(key)
+            old = self.put(collection, key, raw, document)
             if old is None:
                 self.live_bytes += compaction.size_of(collection, key, raw)
             else:
                 self.live_bytes += len(raw) - len(old)
-            documents[key] = raw
-            try:
-                for observer in self._observers:
-                    observer.put(collection, key, document)
-            except (KeyError, TypeError, AttributeError, ValueError) as error:
-                raise DataLoss(f"document {key} of {collection} is damaged: {error!r}") from error
         for collection, key in entry.removed:
-            old = self.collections.get(collection, {}).pop(key, None)
+            old = self.remove(collection, key)
             if old is not None:
                 self.live_bytes -= compaction.size_of(collection, key, old)
-                for observer in self._observers:
-                    observer.remove(collection, key)
 
 
 @contextmanager

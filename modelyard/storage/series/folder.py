@@ -15,16 +15,15 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
-from modelyard.errors import InvalidRequest, Unavailable
+from modelyard.errors import Unavailable
 from modelyard.storage.files import sync_folder, unavailable
 from modelyard.storage.line_file import LineFile
-from modelyard.storage.protocols import SeriesEntry
+from modelyard.storage.protocols import SeriesEntry, check_stream, is_stream, now
 from modelyard.storage.series.stream_file import (
     content_of,
     day_of,
     entries_of,
     is_loose,
-    is_stream,
     lost_lines,
     mended,
     names_of,
@@ -35,17 +34,13 @@ from modelyard.storage.series.writer import StreamWriter
 EntryT = TypeVar("EntryT")
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class SeriesFolder:
     """`protocols.Series` in the folder `path`, made with the first entry; the folder it stands in must be there.
 
     Upkeep sees it by its files, each named `<stream>/<file>`.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(self, path: Path, clock: Callable[[], datetime] = now) -> None:
         self._path = path
         self._clock = clock
         self._writers: dict[tuple[str, bool], StreamWriter] = {}
@@ -145,11 +140,7 @@ class SeriesFolder:
             _remove(self._path / file, unless=lambda: self.mended(file) != (b"", 0))
 
     def _folder(self, stream: str) -> Path:
-        if not is_stream(stream):
-            raise InvalidRequest(
-                f"{stream[:100]!r} is no name of a stream: it has lower-case letters, digits, '_' and '-', "
-                "at most 64, a letter first"
-            )
+        check_stream(stream)
         return self._path / stream
 
 

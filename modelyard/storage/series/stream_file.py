@@ -29,7 +29,6 @@ from modelyard.errors import DataLoss, InvalidRequest, Unavailable
 from modelyard.storage.line_file import Identity
 from modelyard.storage.sealing import is_sealed, seal, sealed_beginning
 
-_STREAM = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _LOOSE = ".loose.jsonl"
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-[0-9a-f]{16}(?:\.loose)?\.jsonl")
 _PORTION_BYTES = 1 << 18
@@ -41,11 +40,6 @@ class Line:
 
     at: datetime
     entries: list[Any]
-
-
-def is_stream(name: str) -> bool:
-    """Whether a stream may have this name: lower-case letters, digits, `_` and `-`, at most 64, a letter first."""
-    return _STREAM.fullmatch(name) is not None
 
 
 def new_name(day: date, *, loose: bool = False) -> str:

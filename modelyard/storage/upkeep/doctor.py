@@ -123,14 +123,11 @@ def examine(root: Path, *, lock_timeout_s: float = 10.0, signing: SigningKeys | 
         folders = artifacts.model_ids()
     documents = database.collections
     findings = [Finding("database", "db.jsonl", problem) for problem in database.damage]
-    findings += _numbers(documents)
-    for model_id, raw in documents.get(MODELS, {}).items():
-        findings += _model(artifacts, Signatures(signing), model_id, raw)
+    findings += of_documents(artifacts, documents, signing)
     gone = [finding.model_id for finding in findings if finding.kind == "model"]
     if gone:
         findings = _without_deleted(folder, findings)
-    findings += _aliases(documents, {finding.model_id for finding in findings if finding.kind in ("model", "document")})
-    findings += _unnamed(artifacts, folders, documents)
+    findings += unnamed(artifacts, folders, documents)
     findings += _outbox(folder.outbox)
     findings += _series(folder, documents)
     findings += [
@@ -138,6 +135,15 @@ def examine(root: Path, *, lock_timeout_s: float = 10.0, signing: SigningKeys | 
     ]
     findings += _audit(folder, documents)
     return Examination(len(documents.get(MODELS, {})), findings)
+
+
+def of_documents(artifacts: Artifacts, documents: Collections, signing: SigningKeys | None) -> list[Finding]:
+    """Find what is wrong with numbers, models and aliases, after reading every file of every model."""
+    findings = list(_numbers(documents))
+    for model_id, raw in documents.get(MODELS, {}).items():
+        findings += _model(artifacts, Signatures(signing), model_id, raw)
+    broken = {finding.model_id for finding in findings if finding.kind in ("model", "document")}
+    return [*findings, *_aliases(documents, broken)]
 
 
 def orphan(artifacts: Artifacts, model_id: str) -> ModelRecord:
@@ -164,7 +170,7 @@ def damaged_files(artifacts: Artifacts, record: ModelRecord) -> Iterator[tuple[s
     """Yield the names of a model's files that are missing or damaged, after reading each through."""
     for name, expected in record.files.items():
         try:
-            artifacts.verify(record.metadata.model_id, name, expected)
+            artifacts.read(record.metadata.model_id, name, expected)
         except (ArtifactGone, DataLoss) as damage:
             yield name, damage
 
@@ -214,7 +220,8 @@ def _without_deleted(folder: Folder, findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.model_id is None or finding.model_id in models]
 
 
-def _unnamed(artifacts: Artifacts, folders: list[str], documents: Collections) -> Iterator[Finding]:
+def unnamed(artifacts: Artifacts, folders: list[str], documents: Collections) -> Iterator[Finding]:
+    """Find files of models that no document names."""
     for model_id in folders:
         if model_id in documents.get(MODELS, {}):
             continue

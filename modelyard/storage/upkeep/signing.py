@@ -47,7 +47,7 @@ class Signing:
     def __init__(self, root: Path, keys: SigningKeys, *, lock_timeout_s: float = 10.0) -> None:
         folder = Folder(root, lock_timeout_s, signing=keys)
         self._index = ModelIndex()
-        self._documents = folder.documents(self._index)
+        self._documents = folder.documents([self._index])
         self._audit = folder.audit(self._documents)
         self._artifacts = folder.artifacts().path
         self._signatures = Signatures(keys)

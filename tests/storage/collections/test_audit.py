@@ -20,11 +20,13 @@ from modelyard.access.verification import NOT_SIGNED, Verified
 from modelyard.errors import DataLoss, InvalidRequest, Unavailable
 from modelyard.schemas import AuditEntry, AuditQuery
 from modelyard.storage.collections.audit import AuditCollection
-from modelyard.storage.documents.database import Database
+from modelyard.storage.folder import Folder
 from modelyard.storage.line_file import LineFile
+from modelyard.storage.opening import Engines
+from modelyard.storage.protocols import Documents
 from modelyard.storage.series import ledger, stream_file
-from modelyard.storage.series.ledger import LedgerFolder
 from tests import disk_recorder, simulated_disk
+from tests.engines import Engine
 from tests.simulated_disk import Disk
 
 START = datetime(2026, 3, 1, 20, tzinfo=UTC)
@@ -32,6 +34,7 @@ ALL = AuditQuery(limit=1000)
 JSON = object()
 
 Clock = Callable[[], datetime]
+Opened = tuple[Documents, AuditCollection]
 
 
 KEYS = SigningKeys.from_secrets([b"x" * 32]).of("audit")
@@ -44,14 +47,19 @@ def clock(step: timedelta = timedelta(hours=1)) -> Clock:
 
 
 def open_audit(
-    root: Path, ticks: Clock | None = None, *, days: int = 0, signer: SigningKeys | None = None
-) -> tuple[Database, AuditCollection]:
-    database = Database(root / "db.jsonl")
-    folder = LedgerFolder(root / "series" / "audit", root)
-    return database, AuditCollection(database, folder, days=days, signer=signer, clock=ticks or clock())
+    where: Path | Engine, ticks: Clock | None = None, *, days: int = 0, signer: SigningKeys | None = None
+) -> Opened:
+    """Open an audit on engines, or on a folder, whose files a test looks into."""
+    engines, documents = where.engines() if isinstance(where, Engine) else _folder(where)
+    return documents, AuditCollection(documents, engines.ledger(), days=days, signer=signer, clock=ticks or clock())
 
 
-def change(opened: tuple[Database, AuditCollection], what: str) -> None:
+def _folder(root: Path) -> tuple[Engines, Documents]:
+    folder = Folder(root)
+    return folder, folder.documents(make=True)
+
+
+def change(opened: Opened, what: str) -> None:
     """Change something, and say so in the audit."""
     database, audit = opened
     with database.transaction() as transaction:
@@ -78,8 +86,8 @@ def verified(root: Path, signer: SigningKeys | None = None) -> Verified:
 # What a change leaves.
 
 
-def test_an_entry_says_who_did_what_when_and_in_which_transaction(tmp_path: Path) -> None:
-    opened = open_audit(tmp_path)
+def test_an_entry_says_who_did_what_when_and_in_which_transaction(engine: Engine) -> None:
+    opened = open_audit(engine)
     change(opened, "a")
     (entry,) = opened[1].page(ALL).entries
     assert (entry.number, entry.at, entry.verb, entry.what) == (1, START + timedelta(hours=1), "change", {"what": "a"})
@@ -88,8 +96,8 @@ def test_an_entry_says_who_did_what_when_and_in_which_transaction(tmp_path: Path
     assert (entry.code, entry.count, entry.previous) == ("OK", 1, "")
 
 
-def test_what_fails_leaves_no_entry(tmp_path: Path) -> None:
-    opened = open_audit(tmp_path)
+def test_what_fails_leaves_no_entry(engine: Engine) -> None:
+    opened = open_audit(engine)
     change(opened, "a")
     with pytest.raises(InvalidRequest), opened[0].transaction() as transaction:  # noqa: PT012
         opened[1].note(transaction, "change", {"what": "b"})
@@ -126,20 +134,19 @@ def test_a_change_that_the_audit_cannot_take_does_not_happen(tmp_path: Path) -> 
     assert seen(opened[1]) == ["b", "a"]
 
 
-def test_processes_write_one_chain_in_turn(tmp_path: Path) -> None:
+def test_processes_write_one_chain_in_turn(engine: Engine) -> None:
     ticks = clock(timedelta(minutes=1))
-    several = [open_audit(tmp_path, ticks) for _ in range(3)]
+    several = [open_audit(engine, ticks) for _ in range(3)]
     for n in range(9):
         change(several[n % 3], str(n))
     for opened in several:
         assert seen(opened[1]) == [str(n) for n in reversed(range(9))]
         assert not opened[1].verify().flaws
-    assert len(ledger_files(tmp_path)) == 1
 
 
-def test_a_clock_that_goes_back_keeps_the_order(tmp_path: Path) -> None:
+def test_a_clock_that_goes_back_keeps_the_order(engine: Engine) -> None:
     moments = iter([START, START - timedelta(days=2), START + timedelta(days=1), START])
-    opened = open_audit(tmp_path, lambda: next(moments))
+    opened = open_audit(engine, lambda: next(moments))
     for what in "abcd":
         change(opened, what)
     assert seen(opened[1]) == ["d", "c", "b", "a"]
@@ -159,8 +166,8 @@ def paged(audit: AuditCollection, query: AuditQuery) -> Iterator[list[AuditEntry
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 30])
-def test_pages_hold_every_entry_once_though_others_are_added(tmp_path: Path, limit: int) -> None:
-    opened = open_audit(tmp_path)
+def test_pages_hold_every_entry_once_though_others_are_added(engine: Engine, limit: int) -> None:
+    opened = open_audit(engine)
     for n in range(20):
         change(opened, str(n))
     opened[1].keep([Deed("refused", {"what": f"r{n}"}) for n in range(5)])
@@ -171,8 +178,8 @@ def test_pages_hold_every_entry_once_though_others_are_added(tmp_path: Path, lim
     assert found == [f"r{n}" for n in reversed(range(5))] + [str(n) for n in reversed(range(20))]
 
 
-def test_a_page_is_of_a_key_a_verb_and_since_a_moment(tmp_path: Path) -> None:
-    opened = open_audit(tmp_path)
+def test_a_page_is_of_a_key_a_verb_and_since_a_moment(engine: Engine) -> None:
+    opened = open_audit(engine)
     deeds = [Deed(verb, key=key) for key in ("anna", "ben") for verb in ("train", "delete")]
     for done in deeds:
         opened[1].keep([done])
@@ -183,8 +190,8 @@ def test_a_page_is_of_a_key_a_verb_and_since_a_moment(tmp_path: Path) -> None:
     assert opened[1].page(AuditQuery(since=START + timedelta(days=9))).entries == []
 
 
-def test_a_page_looks_at_a_bounded_number_of_entries(tmp_path: Path) -> None:
-    opened = open_audit(tmp_path)
+def test_a_page_looks_at_a_bounded_number_of_entries(engine: Engine) -> None:
+    opened = open_audit(engine)
     for verb in ("rare", *["usual"] * 25):
         opened[1].keep([Deed(verb)])
     with mock.patch("modelyard.storage.collections.audit._MOST_LOOKED_AT", 10):
@@ -193,8 +200,8 @@ def test_a_page_looks_at_a_bounded_number_of_entries(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["x", "", "äöü", "MSAyMDI2"])
-def test_a_cursor_that_is_none_is_refused(tmp_path: Path, cursor: str) -> None:
-    opened = open_audit(tmp_path)
+def test_a_cursor_that_is_none_is_refused(engine: Engine, cursor: str) -> None:
+    opened = open_audit(engine)
     change(opened, "a")
     with pytest.raises(InvalidRequest, match="cursor"):
         opened[1].page(AuditQuery(cursor=cursor))
@@ -217,8 +224,8 @@ def test_a_cursor_into_a_line_leads_to_the_one_before(tmp_path: Path) -> None:
     assert seen(opened[1], AuditQuery(cursor=cursor)) == ["a"]
 
 
-def test_an_audit_without_entries_has_an_empty_page(tmp_path: Path) -> None:
-    opened = open_audit(tmp_path)
+def test_an_audit_without_entries_has_an_empty_page(engine: Engine) -> None:
+    opened = open_audit(engine)
     assert opened[1].page(ALL).entries == []
     assert opened[1].verify().entries == 0
     assert not opened[1].verify().flaws
@@ -371,12 +378,11 @@ def test_a_key_that_is_gone_leaves_entries_that_somebody_has_to_sign_for(tmp_pat
 # Pruning.
 
 
-def test_old_entries_are_pruned_and_the_rest_verifies(tmp_path: Path) -> None:
-    opened = open_audit(tmp_path, clock(timedelta(hours=6)), days=2)
+def test_old_entries_are_pruned_and_the_rest_verifies(engine: Engine) -> None:
+    opened = open_audit(engine, clock(timedelta(hours=6)), days=2)
     for n in range(40):
         change(opened, str(n))
         assert not opened[1].verify().flaws
-    assert len(ledger_files(tmp_path)) <= 4
     assert opened[1].verify().first > 20
     assert opened[1].page(AuditQuery(verb="prune_audit")).entries
 

@@ -148,7 +148,10 @@ def test_doctor_and_gc_know_what_a_crash_leaves(tmp_path: Path) -> None:
     os.utime(yard / "drift" / f"{HOUR}-{A}.new", (0, 0))
     [finding] = doctor.examine(yard).findings
     assert (finding.what, finding.problem, finding.harmless) == (f"drift/{HOUR}-{B}.json", doctor.LOST_COUNTS, True)
-    assert {found.what for found in garbage.collect(yard)} == {f"drift/{HOUR}-{A}.new", f"drift/{HOUR}-{B}.json"}
+    assert {found.what for found in garbage.collect(Folder(yard))} == {
+        f"drift/{HOUR}-{A}.new",
+        f"drift/{HOUR}-{B}.json",
+    }
     assert [path.name for path in (yard / "drift").iterdir()] == [f"{HOUR}-{A}.json"]
     assert doctor.examine(yard).findings == []
 

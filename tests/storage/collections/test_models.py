@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -13,16 +12,19 @@ from modelyard.errors import (
     InvalidRequest,
     ModelGone,
     ModelNotFound,
-    Unavailable,
 )
 from modelyard.schemas import ModelQuery, is_model_id
 from modelyard.storage import ModelStore
-from tests.storage_drafts import add_model, database_of, new_model, open_store
+from tests.conftest import ENGINES
+from tests.engines import Engine
+from tests.storage_drafts import add_model, artifacts_of, documents_of, new_model
+
+pytestmark = pytest.mark.parametrize("engine", ENGINES, indirect=True)
 
 
 @pytest.fixture
-def store(storage_dir: Path) -> ModelStore:
-    return open_store(storage_dir)
+def store(engine: Engine) -> ModelStore:
+    return engine.store()
 
 
 def listed(store: ModelStore, **query: object) -> list[str]:
@@ -31,7 +33,7 @@ def listed(store: ModelStore, **query: object) -> list[str]:
     return [f"{model.name}:{model.version}" for model in page.models]
 
 
-def test_a_model_is_kept_as_it_was_given(store: ModelStore, storage_dir: Path) -> None:
+def test_a_model_is_kept_as_it_was_given(store: ModelStore, engine: Engine) -> None:
     draft = new_model(name="churn", tags=["a", "b"], target="left", parent_id="p")
     record = add_model(store, draft)
     metadata = record.metadata
@@ -39,8 +41,8 @@ def test_a_model_is_kept_as_it_was_given(store: ModelStore, storage_dir: Path) -
     assert (metadata.name, metadata.version, metadata.status, metadata.parent_id) == ("churn", 1, "active", "p")
     assert metadata.feature_names == ["age", "sex"]
     assert metadata.artifact.file == "model.pkl"
-    assert metadata.artifact.bytes == (storage_dir / "artifacts" / metadata.model_id / "model.pkl").stat().st_size
-    assert store.get(metadata.model_id) == open_store(storage_dir).get("churn") == record
+    assert metadata.artifact.bytes == len(store.read_file(record, "model.pkl"))
+    assert store.get(metadata.model_id) == engine.store().get("churn") == record
     assert store.read_file(record, "report.json") == draft.report
     assert store.read_file(record, "contract.json") == draft.contract
 
@@ -50,15 +52,15 @@ def test_a_model_without_a_name_is_named_after_its_class_and_id(store: ModelStor
     assert metadata.name == f"logistic_regression-{metadata.model_id[-12:]}"
 
 
-def test_a_name_that_is_none_is_refused_and_nothing_is_kept(store: ModelStore, storage_dir: Path) -> None:
+def test_a_name_that_is_none_is_refused_and_nothing_is_kept(store: ModelStore, engine: Engine) -> None:
     for name in ("a/b", "", "x" * 101, "01a20899-86ac-73fd-bc25-be162643eb4b"):
         with pytest.raises(InvalidRequest, match="name"):
             add_model(store, new_model(name=name))
-    assert list((storage_dir / "artifacts").iterdir()) == []
+    assert artifacts_of(store).model_ids() == []
 
 
-def test_versions_are_numbered_by_name_and_never_used_twice(store: ModelStore, storage_dir: Path) -> None:
-    other = open_store(storage_dir)
+def test_versions_are_numbered_by_name_and_never_used_twice(store: ModelStore, engine: Engine) -> None:
+    other = engine.store()
     assert [add_model(each, new_model(name="churn")).metadata.version for each in (store, other, store)] == [1, 2, 3]
     store.delete_for_good("churn:3")
     for version in ("churn:1", "churn:2"):
@@ -67,8 +69,8 @@ def test_versions_are_numbered_by_name_and_never_used_twice(store: ModelStore, s
     assert add_model(store, new_model(name="other")).metadata.version == 1
 
 
-def test_threads_and_stores_that_add_at_once_get_versions_of_their_own(storage_dir: Path) -> None:
-    stores = [open_store(storage_dir), open_store(storage_dir)]
+def test_threads_and_stores_that_add_at_once_get_versions_of_their_own(engine: Engine) -> None:
+    stores = [engine.store(), engine.store()]
     with ThreadPoolExecutor(8) as pool:
         added = list(pool.map(lambda n: add_model(stores[n % 2], new_model(name="churn")).metadata, range(24)))
     assert sorted(model.version for model in added) == list(range(1, 25))
@@ -103,9 +105,9 @@ def test_what_is_no_reference_is_refused_with_the_forms_there_are(store: ModelSt
         store.get(reference)
 
 
-def test_a_deleted_model_is_not_served_until_it_is_restored(store: ModelStore, storage_dir: Path) -> None:
+def test_a_deleted_model_is_not_served_until_it_is_restored(store: ModelStore, engine: Engine) -> None:
     record = add_model(store, new_model(name="churn"))
-    other = open_store(storage_dir)
+    other = engine.store()
     deleted = other.set_status("churn", "deleted").metadata
     assert deleted.status == "deleted"
     assert deleted.updated_at > record.metadata.updated_at
@@ -119,20 +121,20 @@ def test_a_deleted_model_is_not_served_until_it_is_restored(store: ModelStore, s
     assert other.count_active() == 1
 
 
-def test_setting_the_status_it_has_changes_nothing(store: ModelStore, storage_dir: Path) -> None:
+def test_setting_the_status_it_has_changes_nothing(store: ModelStore, engine: Engine) -> None:
     add_model(store, new_model(name="churn"))
     first = store.set_status("churn:1", "deleted")
-    before = (storage_dir / "db.jsonl").read_bytes()
+    before = documents_of(store).snapshot()
     assert store.set_status("churn:1", "deleted") == first
-    assert (storage_dir / "db.jsonl").read_bytes() == before
+    assert documents_of(store).snapshot() == before
 
 
-def test_a_model_deleted_for_good_is_gone_with_its_files_and_says_so(store: ModelStore, storage_dir: Path) -> None:
+def test_a_model_deleted_for_good_is_gone_with_its_files_and_says_so(store: ModelStore, engine: Engine) -> None:
     record = add_model(store, new_model(name="churn"))
     model_id = record.metadata.model_id
     store.delete_for_good("churn")
-    assert list((storage_dir / "artifacts").iterdir()) == []
-    for reopened in (store, open_store(storage_dir)):
+    assert artifacts_of(store).model_ids() == []
+    for reopened in (store, engine.store()):
         for reference in (model_id, "churn:1"):
             with pytest.raises(ModelNotFound, match=f"{model_id} was deleted for good"):
                 reopened.get(reference)
@@ -178,39 +180,9 @@ def test_a_cursor_that_is_none_is_refused(store: ModelStore, cursor: str) -> Non
         store.page(ModelQuery(cursor=cursor))
 
 
-def test_a_database_that_is_gone_from_its_models_is_not_made_anew(store: ModelStore, storage_dir: Path) -> None:
-    add_model(store, new_model())
-    store.close()
-    (storage_dir / "db.jsonl").unlink()
-    with pytest.raises(DataLoss, match="restore it from a backup"):
-        open_store(storage_dir)
-
-
-def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(Unavailable, match=r"cannot make .*: File exists"):
-        open_store(tmp_path / "file" / "folder")
-
-
-def test_check_says_why_the_folder_cannot_be_used_and_recovers(store: ModelStore, storage_dir: Path) -> None:
-    store.check()
-    storage_dir.rename(storage_dir.with_name("aside"))
-    with pytest.raises(Unavailable, match="No such file or directory"):
-        store.check()
-    storage_dir.with_name("aside").rename(storage_dir)
-    store.check()
-    content = (storage_dir / "db.jsonl").read_bytes()
-    (storage_dir / "db.jsonl").write_bytes(content + b"damage\n")
-    with pytest.raises(Unavailable, match="line 2 is damaged"):
-        store.check()
-    (storage_dir / "db.jsonl").write_bytes(content)
-    store.check()
-    assert sorted(entry.name for entry in storage_dir.rglob("*")) == ["artifacts", "db.jsonl", "db.lock"]
-
-
 def test_a_document_that_is_no_model_is_data_loss(store: ModelStore) -> None:
     record = add_model(store, new_model(name="churn"))
-    with database_of(store).transaction() as transaction:
+    with documents_of(store).transaction() as transaction:
         document = transaction.get("models", record.metadata.model_id) or {}
         document["metadata"]["n_rows"] = "many"
         transaction.put("models", record.metadata.model_id, document)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from modelyard.errors import Unavailable
 from modelyard.storage.documents.database import Database
 from modelyard.storage.documents.folder_lock import FolderLock
+from tests.observers import Copy
 from tests.storage_drafts import ids
 
 
@@ -26,130 +26,6 @@ def path(tmp_path: Path) -> Path:
 def put(database: Database, key: str, **document: Any) -> None:
     with database.transaction() as transaction:
         transaction.put("models", key, document)
-
-
-class Copy:
-    """An observer that keeps a copy of the documents."""
-
-    def __init__(self) -> None:
-        self.documents: dict[tuple[str, str], dict[str, Any]] = {}
-        self.resets = 0
-
-    def reset(self) -> None:
-        self.documents.clear()
-        self.resets += 1
-
-    def put(self, collection: str, key: str, document: dict[str, Any]) -> None:
-        self.documents[collection, key] = document
-
-    def remove(self, collection: str, key: str) -> None:
-        del self.documents[collection, key]
-
-
-def test_a_transaction_is_seen_at_once_by_every_other_holder(path: Path) -> None:
-    one, other = Database(path), Database(path)
-    put(one, "a", n=1)
-    assert other.get("models", "a") == {"n": 1}
-    put(other, "a", n=2)
-    assert one.get("models", "a") == {"n": 2}
-
-
-def test_a_transaction_sees_what_it_did_itself(path: Path) -> None:
-    database = Database(path)
-    with database.transaction() as transaction:
-        transaction.put("models", "a", {"n": 1})
-        assert transaction.get("models", "a") == {"n": 1}
-        assert database.get("models", "a") is None
-        transaction.remove("models", "a")
-        assert transaction.get("models", "a") is None
-    assert database.get("models", "a") is None
-
-
-def test_a_transaction_that_raises_changes_nothing(path: Path) -> None:
-    database = Database(path)
-    before = path.read_bytes()
-    transaction = database.transaction()
-
-    def change_mind() -> None:
-        with transaction:
-            transaction.put("models", "a", {})
-            raise KeyError("a")
-
-    with pytest.raises(KeyError):
-        change_mind()
-    assert path.read_bytes() == before
-    assert not transaction.may_be_stored
-    put(database, "b")
-    assert ids(database, "models") == ["b"]
-
-
-def test_a_transaction_without_changes_writes_nothing(path: Path) -> None:
-    database = Database(path)
-    before = path.read_bytes()
-    with database.transaction() as transaction:
-        transaction.get("models", "a")
-    assert path.read_bytes() == before
-
-
-def test_what_is_got_is_a_copy(path: Path) -> None:
-    database = Database(path)
-    put(database, "a", tags=[])
-    found = database.get("models", "a") or {}
-    found["tags"].append("mine")
-    assert database.get("models", "a") == {"tags": []}
-
-
-def test_threads_that_count_together_lose_nothing(path: Path) -> None:
-    databases = [Database(path), Database(path)]
-
-    def count(number: int) -> None:
-        with databases[number % 2].transaction() as transaction:
-            document = transaction.get("models", "sum") or {"n": 0}
-            transaction.put("models", "sum", {"n": document["n"] + 1})
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(count, range(80)))
-    assert [database.get("models", "sum") for database in databases] == [{"n": 80}] * 2
-
-
-def test_a_reader_sees_all_of_a_transaction_or_nothing(path: Path) -> None:
-    writer, reader = Database(path), Database(path)
-    ended = threading.Event()
-
-    def write() -> None:
-        for number in range(60):
-            with writer.transaction() as transaction:
-                transaction.put("models", "a", {"n": number})
-                transaction.put("models", "b", {"n": number})
-        ended.set()
-
-    last = -1
-    with ThreadPoolExecutor(1) as pool:
-        written = pool.submit(write)
-        while not ended.is_set() and not written.done():
-            for database in (reader, writer):
-                with database.reading():
-                    a, b = database.raw("models", "a"), database.raw("models", "b")
-                assert a == b
-                now = -1 if a is None else int(a.split(b":")[1][:-1])
-                assert now >= last
-                last = now
-        written.result()
-
-
-def test_observers_follow_other_writers_and_restarts(path: Path) -> None:
-    copy = Copy()
-    observed, other = Database(path, observers=[copy]), Database(path)
-    put(other, "a", n=1)
-    put(other, "b", n=2)
-    with other.transaction() as transaction:
-        transaction.remove("models", "a")
-    ids(observed, "models")
-    assert copy.documents == {("models", "b"): {"n": 2}}
-    assert copy.resets == 1
-    observed.close()
-    assert ids(observed, "models") == ["b"]
-    assert (copy.documents, copy.resets) == ({("models", "b"): {"n": 2}}, 2)
 
 
 def test_a_compaction_keeps_every_document_and_the_holders_of_the_old_file(path: Path) -> None:
@@ -328,3 +204,12 @@ def test_another_database_in_its_place_is_read_anew(path: Path, tmp_path: Path) 
     put(Database(tmp_path / "third" / "db.jsonl"), "c", text="longer")
     path.write_bytes((tmp_path / "third" / "db.jsonl").read_bytes())  # under the same inode
     assert ids(database, "models") == ["c"]
+
+
+def test_a_database_that_was_closed_is_read_anew(path: Path) -> None:
+    copy = Copy()
+    database = Database(path, observers=[copy])
+    put(database, "b", n=2)
+    database.close()
+    assert ids(database, "models") == ["b"]
+    assert (copy.documents, copy.resets) == ({("models", "b"): {"n": 2}}, 2)

@@ -6,19 +6,16 @@ import fcntl
 import os
 import resource
 import signal
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import msgspec
 import orjson
 import pytest
 
-from modelyard.errors import DataLoss, InvalidRequest, Unavailable
-from modelyard.storage.protocols import SeriesEntry
+from modelyard.errors import DataLoss, Unavailable
 from modelyard.storage.series import stream_file, writer
 from modelyard.storage.series.folder import SeriesFolder
 from tests.storage_drafts import finish, start_process
@@ -81,14 +78,6 @@ def only_file(path: Path) -> Path:
     return file
 
 
-def test_entries_come_back_with_the_moment_of_their_append(series: SeriesFolder) -> None:
-    entries: list[dict[str, Any]] = [{"text": "é\n\0", "x": 0.1, "none": None}, {"list": [1, {"a": True}]}]
-    at = series.append("outcomes", entries)
-    assert at == START + timedelta(hours=1)
-    assert list(series.scan("outcomes")) == [SeriesEntry(at, fields) for fields in entries]
-    assert list(series.scan("others")) == []
-
-
 def test_streams_are_read_by_time_over_days_and_writers(path: Path) -> None:
     clock = Clock()
     writers = [SeriesFolder(path, clock) for _ in range(3)]
@@ -103,14 +92,6 @@ def test_streams_are_read_by_time_over_days_and_writers(path: Path) -> None:
         assert numbers(reader, since=elsewhere, until=moments[21]) == [20]
     days = {file.name[:10] for file in path.glob("outcomes/*")}
     assert days == {entry.at.date().isoformat() for entry in writers[0].scan("outcomes")}
-
-
-def test_a_clock_that_goes_back_turns_no_order_round(path: Path) -> None:
-    moments = iter([START, START - timedelta(days=3), START - timedelta(seconds=1), START + timedelta(seconds=1)])
-    series = SeriesFolder(path, lambda: next(moments))
-    stamped = [series.append("outcomes", [{"n": n}]) for n in range(4)]
-    assert stamped == [START, START, START, START + timedelta(seconds=1)]
-    assert numbers(series) == [0, 1, 2, 3]
 
 
 def test_days_that_are_not_asked_for_are_not_read(series: SeriesFolder, path: Path) -> None:
@@ -135,28 +116,6 @@ def test_whole_days_are_dropped_and_never_a_later_entry(series: SeriesFolder, pa
     assert not list(path.glob("*/*"))
     series.append("outcomes", [{"n": 61}])  # its writer's file is gone
     assert numbers(series) == [61]
-
-
-@pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "A", "1a", ".a", "a" * 65, "a\n", "ä", "a.b"])
-def test_names_that_are_no_streams_are_refused(series: SeriesFolder, path: Path, name: str) -> None:
-    uses: list[Callable[[], object]] = [
-        lambda: series.append(name, [{}]),
-        lambda: series.scan(name),
-        lambda: series.drop(name, START),
-    ]
-    for use in uses:
-        with pytest.raises(InvalidRequest, match="is no name of a stream: it has lower-case letters"):
-            use()
-    assert not path.exists()
-
-
-@pytest.mark.parametrize("entry", [{1: 2}, {"x": {1, 2}}, {"x": 1 << 70}])
-def test_what_is_no_json_is_refused_and_harms_nothing(series: SeriesFolder, entry: dict[Any, Any]) -> None:
-    series.append("outcomes", [{"n": 0}])
-    with pytest.raises(InvalidRequest, match="entries of 'outcomes' cannot be written as JSON"):
-        series.append("outcomes", [{"n": 1}, entry])
-    series.append("outcomes", [{"n": 2}])
-    assert numbers(series) == [0, 2]
 
 
 def test_a_large_file_is_not_gone_on_with(series: SeriesFolder, path: Path) -> None:
@@ -195,20 +154,6 @@ def test_processes_append_at_once_and_everyone_reads_all_of_it(path: Path) -> No
         mine = [entry for entry in entries if entry.fields["by"] == name]
         assert [entry.fields["n"] for entry in mine] == list(range(10))
         assert [entry.at.isoformat() for entry in mine] == moments
-
-
-def test_threads_append_at_once(path: Path) -> None:
-    series = SeriesFolder(path)
-    threads = [
-        threading.Thread(target=lambda by=by: [series.append("busy", [{"n": by * 100 + n}]) for n in range(20)])
-        for by in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(numbers(series, "busy")) == sorted(by * 100 + n for by in range(4) for n in range(20))
-    assert len(list(path.glob("busy/*"))) == 1
 
 
 @pytest.mark.parametrize("size", [1, 30, 10_000])

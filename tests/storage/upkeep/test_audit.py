@@ -8,6 +8,7 @@ import pytest
 
 from modelyard.errors import DataLoss
 from modelyard.schemas import AuditEntry, AuditQuery
+from modelyard.storage.folder import Folder
 from modelyard.storage.upkeep import backup
 from modelyard.storage.upkeep.doctor import examine
 from modelyard.storage.upkeep.garbage import collect
@@ -108,7 +109,7 @@ def test_gc_says_what_it_deletes_for_good(filled: Path) -> None:
     store = open_store(filled)
     store.set_status("churn:1", "deleted")
     store.close()
-    collect(filled, retention_days=0)
+    collect(Folder(filled), retention_days=0)
     last = entries(filled)[-1]
     assert (last.verb, last.what["model"]) == ("gc", "churn:1")
 

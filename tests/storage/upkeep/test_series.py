@@ -85,7 +85,7 @@ def test_a_damaged_file_is_written_anew_of_its_whole_lines(
 def test_a_sound_series_is_left_as_it_is(storage_dir: Path, series: SeriesFolder) -> None:
     before = file_of(storage_dir).read_bytes()
     assert examine(storage_dir).findings == repair(storage_dir).findings == []
-    assert collect(storage_dir) == []
+    assert collect(Folder(storage_dir)) == []
     assert file_of(storage_dir).read_bytes() == before
 
 
@@ -101,7 +101,7 @@ def test_gc_removes_files_without_an_entry(storage_dir: Path, series: SeriesFold
     for number, content in enumerate((b"", b'{"n":1,"at"')):
         file.with_name(f"2026-01-01-{number:016x}.jsonl").write_bytes(content)
     for dry_run in (True, False):
-        garbage = collect(storage_dir, dry_run=dry_run)
+        garbage = collect(Folder(storage_dir), dry_run=dry_run)
         assert [(found.kind, found.bytes) for found in garbage] == [("leftover", 0), ("leftover", 11)]
         assert len(list(storage_dir.glob("series/outcomes/*"))) == (3 if dry_run else 1)
     assert numbers(series) == [0, 1, 2]

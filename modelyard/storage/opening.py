@@ -1,0 +1,155 @@
+"""A yard's storage, put together on its engines: here alone is known which collections there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from modelyard.access.signing import SigningKeys
+from modelyard.storage.collections.aliases import AliasCollection
+from modelyard.storage.collections.answers import AnswerCollection
+from modelyard.storage.collections.audit import AUDIT, AuditCollection
+from modelyard.storage.collections.drift import DriftCollection
+from modelyard.storage.collections.evaluations import EvaluationCollection
+from modelyard.storage.collections.job_index import JobIndex
+from modelyard.storage.collections.jobs import JobCollection
+from modelyard.storage.collections.keys import KeyCollection, KeyIndex
+from modelyard.storage.collections.model_index import ModelIndex
+from modelyard.storage.collections.model_store import ModelStore
+from modelyard.storage.collections.signatures import Signatures
+from modelyard.storage.collections.tracked_runs import TrackedRuns, TrackingIndex
+from modelyard.storage.protocols import (
+    Artifacts,
+    Documents,
+    KeptSpools,
+    Ledger,
+    Locks,
+    Notes,
+    Observer,
+    Series,
+    Snapshots,
+    now,
+)
+
+
+class Engines(Protocol):
+    """What a yard's storage stands on. The documents are opened first; they hold what the others share."""
+
+    @property
+    def runs(self) -> Path:
+        """The folder in which runs take place, on the file system from which artifacts are taken over."""
+
+    @property
+    def outbox(self) -> Path:
+        """The folder for what the tracker's child says."""
+
+    def documents(self, observers: Sequence[Observer] = (), *, make: bool = False) -> Documents:
+        """Open the documents; with `make` they are made if there are none. Raises NoYard if there are none."""
+
+    def artifacts(self) -> Artifacts:
+        """Open the artifacts. Raises Unavailable."""
+
+    def series(self, clock: Callable[[], datetime] = now) -> Series:
+        """Open the series; `clock` says when an entry is appended."""
+
+    def counts(self) -> Snapshots:
+        """Open what processes count."""
+
+    def ledger(self) -> Ledger:
+        """Open the entries of the audit."""
+
+    def notes(self) -> Notes:
+        """Open what waits for the tracker."""
+
+    def spools(self) -> KeptSpools:
+        """Open what runs are given."""
+
+    def held(self, name: str) -> AbstractContextManager[None]:
+        """Hold the lock of this name within a `with` block, as `Locks` says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """All that a yard keeps: models, aliases, jobs, evaluations, answers, keys, the audit, what a tracker is to hear.
+
+    `drift` are the counts that drift is told by. `runs` and `outbox` are folders of this host, made by those who use
+    them: for what a run is given and makes, on the file system of the artifacts, and for what the tracker's child says.
+    `notes` wait for the tracker, `spools` keep for other hosts what runs are given. `locks` are for what one process at
+    a time may do.
+    """
+
+    models: ModelStore
+    jobs: JobCollection
+    evaluations: EvaluationCollection
+    drift: DriftCollection
+    answers: AnswerCollection
+    keys: KeyCollection
+    aliases: AliasCollection
+    audit: AuditCollection
+    tracked_runs: TrackedRuns | None
+    runs: Path
+    outbox: Path
+    notes: Notes
+    spools: KeptSpools
+    locks: Locks
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        self.models.close()
+
+
+def open_storage(
+    engines: Engines,
+    *,
+    make: bool = True,
+    lock_timeout_s: float = 10.0,
+    allow_version_skew: bool = False,
+    tracked: bool = False,
+    signing: SigningKeys | None = None,
+    audit_days: int = 0,
+    keep_answers_days: int = 0,
+) -> Storage:
+    """Open what a yard keeps on these engines, shared with other processes. With `make` it is made if there is none.
+
+    With `signing` new models and the audit are signed, and no other model may be used. The audit is kept for
+    `audit_days` (0: for ever), answers for `keep_answers_days` (0: none are).
+
+    Raises NoYard if there is none and none is to be made, Unavailable if it cannot be used, DataLoss if its documents
+    are damaged or gone, FailedPrecondition if a newer release wrote them.
+    """
+    model_index, job_index, key_index, tracking_index = ModelIndex(), JobIndex(), KeyIndex(), TrackingIndex()
+    observers = (model_index, job_index, key_index, *([tracking_index] if tracked else ()))
+    documents = engines.documents(observers, make=make)
+    signer = None if signing is None else signing.of(AUDIT)
+    audit = AuditCollection(documents, engines.ledger(), days=audit_days, signer=signer)
+    models = ModelStore(
+        documents,
+        engines.artifacts(),
+        model_index,
+        Signatures(signing),
+        audit,
+        lock_timeout_s=lock_timeout_s,
+        allow_version_skew=allow_version_skew,
+        tracked=tracked,
+    )
+    series = engines.series()
+    return Storage(
+        models,
+        JobCollection(documents, job_index, audit),
+        EvaluationCollection(series, audit),
+        DriftCollection(series, engines.counts(), engines),
+        AnswerCollection(documents, series, model_index, audit, days=keep_answers_days),
+        KeyCollection(documents, key_index, audit),
+        AliasCollection(documents, model_index, audit),
+        audit,
+        TrackedRuns(documents, tracking_index) if tracked else None,
+        engines.runs,
+        engines.outbox,
+        engines.notes(),
+        engines.spools(),
+        engines,
+    )

@@ -1,0 +1,1 @@
+"""Documents, series, the audit's entries and leases in PostgreSQL, shared by processes of several hosts."""

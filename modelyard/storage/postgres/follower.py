@@ -1,0 +1,225 @@
+"""The documents in memory, and the thread that keeps them as fresh as promised.
+
+The thread asks the database again and again how far it is. What is in memory counts for LEASE_S from the sending of the
+last question that was answered, by this process's own clock: so a look at it is a comparison of two numbers, and no
+reader waits for the network. A writer waits until every replica has followed or its lease has run out.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from modelyard.errors import DataLoss, FailedPrecondition, ModelyardError, NoYard, Unavailable
+from modelyard.storage.memory import Changes, Memory, parse
+from modelyard.storage.postgres import rows, schema
+from modelyard.storage.postgres.session import Session
+from modelyard.storage.protocols import Observer
+
+log = logging.getLogger("modelyard.storage")
+
+LEASE_S = 0.1
+_POLL_S = 0.033
+_RETRY_S = 0.2
+_DAMAGED_RETRY_S = 1.0
+_PATIENCE_S = 0.5
+"""For so long a reader waits for an answer if the lease has run out. Who comes later is refused at once."""
+
+_QUESTION = """
+select format, generation, seq, forgotten,
+    (select token from commits where seq = %s), (select not leaving from replicas where id = %s)
+from head
+"""
+
+_REGISTER = """
+insert into replicas (id, seq) values (%s, %s) on conflict (id) do update set seq = excluded.seq, leaving = false
+"""
+
+clock = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+"""Seconds that go on while the machine sleeps: a lease runs out then, too."""
+
+
+class Follower(Memory):
+    """The newest committed state. `seq` is its last transaction, known by `token`."""
+
+    def __init__(self, session: Session, observers: Sequence[Observer]) -> None:
+        super().__init__(observers)
+        self.me = secrets.token_hex(8)
+        self.seq = 0
+        self._token: str | None = None
+        self._generation: str | None = None
+        self._session = session
+        self._following = threading.Lock()
+        """Held by who moves the state on, and taken before the mutex."""
+
+        self._fresh_until = 0.0
+        self._asking_since: float | None = None
+        self._problem: ModelyardError | None = None
+        self._news = threading.Condition(self.mutex)
+        self._stop = threading.Event()
+        self._listens = False
+        self._thread = threading.Thread(target=self._work, name="documents", daemon=True)
+
+    def start(self) -> None:
+        """Read everything, then go on following. Raises what every reader would meet."""
+        self._ask()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Follow no longer, and tell writers that nobody need wait for this replica."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        with self.mutex:
+            self._fresh_until = 0.0
+            self._problem = Unavailable("this yard's storage is closed")
+        try:
+            self._session.run("delete from replicas where id = %s", self.me)
+        except Unavailable as error:
+            log.info("not signed off from the database: %s", error.detail)
+        self._session.close()
+
+    def look(self) -> None:
+        """Return if the state is fresh, or as soon as it is. Call it with the mutex.
+
+        Raises Unavailable if the database does not answer, DataLoss if it is damaged or was taken back,
+        FailedPrecondition if a newer release has changed it.
+        """
+        if clock() < self._fresh_until:
+            return
+        entered = clock()
+        while clock() >= self._fresh_until:
+            if self._problem is not None:
+                raise type(self._problem)(self._problem.detail)
+            since = entered if self._asking_since is None else min(entered, self._asking_since)
+            left = since + _PATIENCE_S - clock()
+            if left <= 0:
+                raise Unavailable("the database does not answer, so it is not known what is true now; try again")
+            self._news.wait(left)
+
+    def age_s(self) -> float:
+        """Return for how long nothing newer than the state is known, in seconds."""
+        return clock() - (self._fresh_until - LEASE_S)
+
+    def catch_up(self, session: Session, *, writing: bool = False) -> bool:
+        """Bring the state up to what a session sees; `writing`: which has just taken the next number for itself.
+
+        Returns whether writers wait for this replica. Raises DataLoss, FailedPrecondition.
+        """
+        with self._following:
+            head = session.row(_QUESTION, self.seq, self.me)
+            if head is None:
+                raise NoYard("the database holds no yard any more")
+            found, generation, seq, forgotten, token, registered = head
+            if found > schema.FORMAT:
+                raise FailedPrecondition(
+                    f"the database has format {found}; this release reads format {schema.FORMAT}: use a newer one"
+                )
+            seq -= writing
+            if generation != self._generation or self.seq <= forgotten:
+                self._read_anew(session, generation, seq)
+            elif seq < self.seq or token != self._token:
+                self._fresh_until = 0.0
+                raise DataLoss(
+                    f"the database has lost what it had: transaction {self.seq} is not there, or is another one. If an "
+                    "earlier state was restored on purpose, say so by `modelyard doctor --accept-restored`"
+                )
+            elif seq > self.seq:
+                self._read_on(session, seq)
+            return bool(registered)
+
+    def note_own(self, seq: int, token: str, changes: Changes) -> None:
+        """Take what this process has just committed; if it does not follow on the state, the next look waits."""
+        with self._following, self.mutex:
+            if self.seq != seq - 1 or self._generation is None:
+                self._fresh_until = self._fresh_until if self.seq >= seq else 0.0
+                return
+            for (collection, key), raw in changes.items():
+                if raw is not None:
+                    self.put(collection, key, raw, parse(raw))
+            for (collection, key), raw in changes.items():
+                if raw is None:
+                    self.remove(collection, key)
+            self.seq, self._token = seq, token
+
+    def _read_on(self, session: Session, seq: int) -> None:
+        found = list(rows.since(session, self.seq))  # readers go on meanwhile
+        with self.mutex:
+            self._apply(session, found, seq)
+
+    def _read_anew(self, session: Session, generation: str, seq: int) -> None:
+        with self.mutex:
+            self._generation = None
+            self.clear()
+            self.seq = 0
+            self._apply(session, rows.since(session, 0), seq)
+            self._generation = generation
+
+    def _apply(self, session: Session, found: Iterable[rows.Row], seq: int) -> None:
+        before, last = self.seq, seq
+        try:
+            for row in found:
+                last = max(last, row.seq)
+                if row.body is None:
+                    self.remove(row.collection, row.key)
+                    continue
+                if row.first_seq > before:  # perhaps it was removed in between
+                    self.collections.get(row.collection, {}).pop(row.key, None)
+                self.put(row.collection, row.key, row.body, parse(row.body))
+            token = session.row("select token from commits where seq = %s", last)
+        except BaseException:
+            self._generation = None  # what was half applied must not be served
+            self._fresh_until = 0.0
+            raise
+        self.seq, self._token = last, None if token is None else token[0]
+
+    # The thread.
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            try:
+                if self._listens:
+                    self._session.wait_for_notice(_POLL_S)
+                self._ask()
+            except ModelyardError as error:
+                self._fail(error)
+            except Exception:  # without this thread nobody could read any more
+                log.exception("the database cannot be followed now")
+                self._fail(Unavailable("the database cannot be followed now; see the log"))
+
+    def _fail(self, error: ModelyardError) -> None:
+        if self._problem is None or self._problem.detail != error.detail:
+            log.warning("%s", error.detail)
+        with self.mutex:
+            self._asking_since = None
+            self._problem = error
+            if not isinstance(error, Unavailable):
+                self._fresh_until = 0.0
+            self._news.notify_all()
+        self._session.close()
+        self._listens = False
+        self._stop.wait(_RETRY_S if isinstance(error, Unavailable) else _DAMAGED_RETRY_S)
+
+    def _ask(self) -> None:
+        """Ask the database how far it is, and follow."""
+        sent = self._asking_since = clock()
+        if not self._listens:
+            schema.prepare(self._session, make=False)
+            schema.listen(self._session)
+            self._listens = True
+        before = self.seq
+        while not self.catch_up(self._session):  # writers wait for this replica from the row on, so an answer counts
+            self._session.run(_REGISTER, self.me, self.seq)
+            sent = clock()
+        if self.seq != before:
+            self._session.run("update replicas set seq = %s where id = %s", self.seq, self.me)
+        with self.mutex:
+            if self._problem is not None:
+                log.info("the database answers again")
+            self._problem = self._asking_since = None
+            self._fresh_until = sent + LEASE_S
+            self._news.notify_all()

@@ -1,0 +1,169 @@
+"""One connection to PostgreSQL, made anew after it was lost; what the server refuses, in the core's words.
+
+No other module knows the library. A session is used by one thread at a time: who shares one takes its `mutex`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import errors, sql
+from psycopg.conninfo import conninfo_to_dict
+
+from modelyard.errors import DataLoss, InvalidRequest, Unavailable
+
+_CONNECT = {
+    "application_name": "modelyard",
+    "connect_timeout": 5,
+    # A host that is cut off is given up after some seconds, on this side by these …
+    "keepalives_idle": 2,
+    "keepalives_interval": 1,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 5000,
+}
+_SETTINGS = {
+    "client_encoding": "UTF8",
+    "TimeZone": "UTC",
+    "idle_in_transaction_session_timeout": "3s",  # else a host that is cut off keeps the writers' lock
+    # … and on the server's by these.
+    "tcp_keepalives_idle": "2",
+    "tcp_keepalives_interval": "1",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "5000",
+}
+_STATEMENT_S = 5.0
+
+
+class Session:
+    """A connection, which is made when it is first used. Every use raises Unavailable if the server refuses.
+
+    A lock is waited for `lock_timeout_s` seconds at most. `settings` are further ones of the server's.
+    """
+
+    def __init__(self, url: str, lock_timeout_s: float, settings: Mapping[str, str] | None = None) -> None:
+        self.mutex = threading.RLock()
+        self._url = url
+        self._lock_timeout_s = lock_timeout_s
+        self._settings = {
+            **_SETTINGS,
+            "lock_timeout": f"{int(lock_timeout_s * 1000)}ms",
+            "statement_timeout": f"{int((lock_timeout_s + _STATEMENT_S) * 1000)}ms",
+            **(settings or {}),
+        }
+        self._connection: psycopg.Connection[Any] | None = None
+        self._in_transaction = False
+
+    def rows(self, statement: LiteralString, *values: Any) -> list[Any]:
+        """Return the rows of a statement, which is committed unless a transaction is open."""
+        with self._refusals(), self._connected().cursor() as cursor:
+            cursor.execute(statement, values)
+            return cursor.fetchall()
+
+    def row(self, statement: LiteralString, *values: Any) -> Any:
+        """Return the only row of a statement; None if there is none."""
+        return next(iter(self.rows(statement, *values)), None)
+
+    def run(self, statement: LiteralString, *values: Any) -> int:
+        """Run a statement that returns no rows; return how many it changed."""
+        with self._refusals(), self._connected().cursor() as cursor:
+            return cursor.execute(statement, values).rowcount
+
+    def stream(self, statement: LiteralString, *values: Any) -> Iterator[Any]:
+        """Iterate the rows of a statement as they are at one moment, in portions, without holding all of them."""
+        with self._refusals(), self._transaction() as connection, connection.cursor(name="portions") as cursor:
+            cursor.itersize = 5000
+            cursor.execute(statement, values)
+            yield from cursor
+
+    def begin(self) -> None:
+        """Open a transaction, which ends with `commit` or `rollback`, or with its connection."""
+        self._in_transaction = False
+        self.run("begin")
+        self._in_transaction = True
+
+    def commit(self) -> bool:
+        """Commit; return whether that was answered with yes. Raises Unavailable if the connection was lost in it."""
+        try:
+            self.run("commit")
+        except Unavailable:
+            if self.is_lost:
+                raise
+            return False
+        finally:
+            self._in_transaction = False
+        return True
+
+    def rollback(self) -> None:
+        """Leave a transaction; nothing of it counts."""
+        self._in_transaction = False
+        if not self.is_lost:
+            try:
+                self.run("rollback")
+            except Unavailable:
+                self.close()
+
+    def listen(self, channel: str) -> None:
+        """Have this session told of what is sent to a channel."""
+        with self._refusals():
+            self._connected().execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+
+    def wait_for_notice(self, timeout_s: float) -> None:
+        """Return when a channel that is listened to has something, or after a while."""
+        with self._refusals():
+            for _ in self._connected().notifies(timeout=timeout_s, stop_after=1):
+                pass
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether there is no connection that could go on."""
+        return self._connection is None or self._connection.closed
+
+    def close(self) -> None:
+        """Let go of the connection; an open transaction is rolled back."""
+        if self._connection is not None:
+            with suppress(psycopg.Error):
+                self._connection.close()
+            self._connection = None
+        self._in_transaction = False
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        if self.is_lost and self._in_transaction:
+            raise Unavailable("the connection to the database was lost in a transaction")
+        if self._connection is None or self._connection.closed:
+            given: dict[str, Any] = {**_CONNECT, **conninfo_to_dict(self._url)}
+            connection = psycopg.connect(**given, autocommit=True)
+            connection.execute(
+                "select set_config(name, value, false) from unnest(%s::text[], %s::text[]) as given(name, value)",
+                (list(self._settings), list(self._settings.values())),
+            )
+            self._connection = connection
+        return self._connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[psycopg.Connection[Any]]:
+        connection = self._connected()
+        with connection.transaction():
+            yield connection
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except errors.LockNotAvailable:
+            raise Unavailable(
+                f"the storage is busy: the database's lock was not free within {self._lock_timeout_s:g} s"
+            ) from None
+        except (errors.DataCorrupted, errors.IndexCorrupted) as error:
+            raise DataLoss(f"the database is damaged: {_said(error)}") from error
+        except (errors.UntranslatableCharacter, errors.CharacterNotInRepertoire, psycopg.DataError) as error:
+            raise InvalidRequest(f"the database cannot keep this: {_said(error)}") from error
+        except psycopg.Error as error:
+            raise Unavailable(f"the database cannot be used: {_said(error)}") from error
+
+
+def _said(error: psycopg.Error) -> str:
+    return (error.diag.message_primary or str(error) or type(error).__name__).strip().split("\n")[0]

@@ -1,0 +1,157 @@
+"""A bucket: objects that are written once, a store that is not trusted blindly, and one that is away for a while."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import obstore
+import pytest
+
+from modelyard.errors import FailedPrecondition, Unavailable
+from modelyard.storage.artifacts.bucket import Bucket
+from modelyard.storage.protocols import ArtifactGone
+from tests.proxies import proxied
+from tests.s3_server import KEYS, S3Server, s3_server
+
+
+@pytest.fixture
+def bucket(s3: S3Server) -> Bucket:
+    where = s3.new_bucket()
+    return Bucket(where["artifacts_url"], where["s3_endpoint"])
+
+
+def test_an_object_is_written_once(bucket: Bucket) -> None:
+    bucket.put("a/b", b"one")
+    bucket.put("a/b", b"one")  # as after an answer that was lost
+    with pytest.raises(Unavailable, match="another object is there already"):
+        bucket.put("a/b", b"two")
+    assert bucket.get("a/b") == b"one"
+    with pytest.raises(ArtifactGone, match="a/c"):
+        bucket.get("a/c")
+    bucket.remove(["a/b", "a/c"])
+    assert bucket.keys("a/") == []
+
+
+def test_of_those_who_write_one_object_at_once_one_does(bucket: Bucket) -> None:
+    def write(n: int) -> bool:
+        try:
+            bucket.put("raced", b"%d" % n)
+        except Unavailable:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(write, range(8)))
+    assert won.count(True) == 1
+    assert bucket.get("raced") == b"%d" % won.index(True)
+
+
+def test_a_thousand_objects_and_more_are_listed(bucket: Bucket) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda n: obstore.put(bucket._store, f"many/{n:04}", b""), range(1100)))
+    assert bucket.keys("many/") == [f"many/{n:04}" for n in range(1100)]
+    bucket.remove(bucket.keys("many/"))
+    assert bucket.keys("many/") == []
+
+
+def test_the_age_of_objects_goes_by_the_clock_of_the_store(bucket: Bucket) -> None:
+    assert bucket.age_s("a/") == 0.0
+    bucket.put("a/b", b"")
+    assert 0.0 <= bucket.age_s("a/") < 600.0
+
+
+def test_a_store_that_keeps_its_word_is_taken(bucket: Bucket) -> None:
+    bucket.probe()
+    assert bucket.keys("") == []
+
+
+class _Careless(BaseHTTPRequestHandler):
+    """Takes whatever it is sent, as stores do that know no conditions or no checksums."""
+
+    knows_conditions = False
+    objects: set[str]
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        there = self.path in self.objects
+        self.objects.add(self.path)
+        self.send_response(412 if there and self.knows_conditions and self.headers["If-None-Match"] else 200)
+        self.send_header("ETag", '"1"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        answer = b"<DeleteResult><Deleted><Key>x</Key></Deleted></DeleteResult>"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def do_DELETE(self) -> None:
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def careless(*, knows_conditions: bool) -> Iterator[str]:
+    handler = type("Handler", (_Careless,), {"knows_conditions": knows_conditions, "objects": set()})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("knows_conditions", "problem"),
+    [(False, "ignores If-None-Match"), (True, "takes an object whose SHA-256 is wrong")],
+)
+def test_a_careless_store_is_refused(monkeypatch: pytest.MonkeyPatch, problem: str, *, knows_conditions: bool) -> None:
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    with careless(knows_conditions=knows_conditions) as url, pytest.raises(FailedPrecondition, match=problem):
+        Bucket("s3://modelyard/yard", url).probe()
+
+
+def test_a_store_that_is_away_is_unavailable_until_it_is_back(s3: S3Server) -> None:
+    where = s3.new_bucket()
+    with proxied(("127.0.0.1", int(s3.endpoint.rpartition(":")[2]))) as proxy:
+        bucket = Bucket(where["artifacts_url"], f"http://127.0.0.1:{proxy.port}")
+        bucket.put("a", b"kept")
+        proxy.is_down = True
+        proxy.cut()
+        with pytest.raises(Unavailable, match=r"cannot read s3://modelyard/yard.*/a"):
+            bucket.get("a")
+        with pytest.raises(Unavailable, match=r"cannot write in s3://modelyard/yard"):
+            bucket.check()
+        proxy.is_down = False
+        assert bucket.get("a") == b"kept"
+        bucket.check()
+
+
+def test_a_store_that_is_stopped_is_waited_for(s3: S3Server, bucket: Bucket) -> None:
+    bucket.put("a", b"kept")
+    s3.signal(signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(bucket.get, "a")
+        s3.signal(signal.SIGCONT)
+        assert waiting.result() == b"kept"
+
+
+def test_a_store_that_is_killed_is_unavailable(s3: S3Server) -> None:
+    with s3_server() as server:
+        bucket = Bucket("s3://modelyard/yard", server.endpoint)
+        bucket.put("a", b"kept")
+        server.kill()
+        with pytest.raises(Unavailable, match="cannot read"):
+            bucket.get("a")
