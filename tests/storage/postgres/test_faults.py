@@ -283,3 +283,28 @@ def test_a_state_that_was_restored_is_seen_by_replicas_that_had_lost_their_conne
 
     wait_until(lambda: "lost what it had" in said())
     one.close()
+
+
+def test_a_host_that_is_cut_off_answers_nothing_keeps_nobody_from_writing_and_comes_back(
+    server: PostgresServer,
+) -> None:
+    url = server.new_yard()
+    with proxied(str(server.folder / f".s.PGSQL.{server.port}")) as proxy:
+        through = url.replace(f"host={server.folder}&port={server.port}", f"host=127.0.0.1&port={proxy.port}")
+        cut, other = PostgresDocuments(through), PostgresDocuments(url)
+        put(cut, "a", n=1)
+        mended = threading.Event()
+        proxy.watch = lambda _, __: mended.wait()  # packets vanish, connections stay open
+        with suppress(Unavailable), cut.reading():
+            assert cut.raw("models", "a") is not None  # its lease may not be over yet
+        put(other, "a", n=2)  # answered once the lease of the one that is cut off is over
+        with pytest.raises(Unavailable, match="does not answer"):
+            cut.get("models", "a")
+        put(other, "a", n=3)
+        mended.set()
+        wait_until(lambda: succeeds(lambda: ids(cut, "models")))
+        assert cut.get("models", "a") == {"n": 3}
+        put(cut, "a", n=4)
+        assert other.get("models", "a") == {"n": 4}
+        cut.close()
+        other.close()
