@@ -73,7 +73,7 @@ class Dispatcher:
         self._owners = owners
         self._limits = limits
         self._finisher = Finisher(storage.models, lifecycle, on_end, gate)
-        self._searches = Searches(storage.runs, lifecycle, planner)
+        self._searches = Searches(self._spool, lifecycle, planner)
         self._runs: dict[str, _Run] = {}
         self._ends: deque[tuple[str, RunEnd]] = deque()
         self._listeners: list[Callable[[], None]] = []
@@ -246,6 +246,7 @@ class Dispatcher:
             if place is None:
                 continue
             try:
+                self._spool(entry.job_id).fetch()
                 begun = self._lifecycle.begin(entry, self._owners.claim())
             finally:
                 place.free()
@@ -258,7 +259,7 @@ class Dispatcher:
             try:
                 step = self._searches.next_step(job_id)
                 if isinstance(step, JobError):
-                    self._end_job(job_id, Spool(self._folder / job_id), step)
+                    self._end_job(job_id, self._spool(job_id), step)
                 if not isinstance(step, Step):
                     return
                 self._start(f"{job_id}/{step.name}", _Run(job_id, Spool(step.folder), step), place)

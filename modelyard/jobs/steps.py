@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,8 +85,8 @@ class Search:
 class Searches:
     """The searches of this process."""
 
-    def __init__(self, folder: Path, lifecycle: Lifecycle, planner: Planner | None) -> None:
-        self._folder = folder
+    def __init__(self, spool_of: Callable[[str], Spool], lifecycle: Lifecycle, planner: Planner | None) -> None:
+        self._spool_of = spool_of
         self._lifecycle = lifecycle
         self._planner = planner
         self._under_way: dict[str, Search] = {}
@@ -98,7 +98,7 @@ class Searches:
     def take_up(self, job_id: str) -> None:
         """Carry a search through from now on, from where it stands."""
         told = self._lifecycle.get(job_id).told
-        search = self._under_way[job_id] = Search(Spool(self._folder / job_id), list(told))
+        search = self._under_way[job_id] = Search(self._spool_of(job_id), list(told))
         self._write_progress(search)
 
     def next_step(self, job_id: str) -> Step | JobError | None:
@@ -148,8 +148,9 @@ class Searches:
 
     def _write_progress(self, search: Search) -> None:
         assert self._planner is not None
-        with suppress(OSError):  # it is told again with the next trial
+        with suppress(OSError, Unavailable):  # it is told again with the next trial
             search.spool.write_progress(self._planner.progress(search.spool.path, search.told))
+            search.spool.tell_progress()
 
 
 def _told(how: Ending) -> Told | JobError:

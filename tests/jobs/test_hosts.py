@@ -79,3 +79,18 @@ def test_the_runs_of_a_host_that_is_gone_are_interrupted_and_what_it_makes_later
     one.jobs_open.close()
     assert two.jobs.get(job.job_id).status == "interrupted"
     assert two.storage.models.count_active() == 0
+
+
+def test_a_search_that_a_host_leaves_goes_on_at_another_one(hosts: list[Host], tmp_path: Path) -> None:
+    one, two = hosts
+    met = tmp_path / "met"
+    met.mkdir()
+    job = order(one.jobs, f"finish\nmeet {met}\nfinish", kind="search")
+    wait_until(lambda: any(met.iterdir()))
+    assert two.jobs.get(job.job_id).progress.step == 1
+    two.jobs.serve()
+    one.jobs_open.close()
+    (met / "go").touch()
+    ended = two.jobs.wait(job.job_id)
+    assert ended.status == "succeeded"
+    assert len(two.storage.jobs.get(job.job_id).told) == 2
