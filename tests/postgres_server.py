@@ -39,9 +39,10 @@ def programs() -> Path:
 
 
 class PostgresServer:
-    """One server, on a socket of its own folder and, if it is given a port, on 127.0.0.1."""
+    """One server, on a socket of its own folder; with `listen_addresses` also there. `host` is a network namespace."""
 
-    def __init__(self, folder: Path, port: int = 5432, **settings: str) -> None:
+    def __init__(self, folder: Path, port: int = 5432, host: str | None = None, **settings: str) -> None:
+        self._host = host
         self.folder = folder
         self.data = folder / "data"
         self.port = port
@@ -53,6 +54,10 @@ class PostgresServer:
         self._run("initdb", "-D", str(self.data), "-U", "modelyard", "-A", "trust", "-E", "UTF8", "--no-sync", "-k")
         with (self.data / "postgresql.conf").open("a") as file:
             file.write(_CONF + "".join(f"{name} = '{value}'\n" for name, value in self._settings.items()))
+
+        if self._settings["listen_addresses"]:
+            with (self.data / "pg_hba.conf").open("a") as file:
+                file.write("host all all 10.44.0.0/24 trust\n")
 
     def start(self) -> None:
         """Start the server and wait until it answers; also after it was killed, once the last of it is gone."""
@@ -107,8 +112,12 @@ class PostgresServer:
 
     def _run(self, program: str, *arguments: str) -> None:
         user = _user()
+        command = [str(self._programs / program), *arguments]
+        if self._host is not None and user is not None:
+            as_user = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+            command, user = ["ip", "netns", "exec", self._host, *as_user, *command], None
         subprocess.run(
-            [self._programs / program, *arguments],
+            command,
             cwd="/",
             check=True,
             stdin=subprocess.DEVNULL,
@@ -121,13 +130,13 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server(port: int = 5432, **settings: str) -> Iterator[PostgresServer]:
+def postgres_server(port: int = 5432, host: str | None = None, **settings: str) -> Iterator[PostgresServer]:
     """Make a cluster, start it, and remove it at the end."""
     folder = Path(tempfile.mkdtemp(prefix="modelyard-pg-", dir="/tmp"))  # a socket's path has to be short
     user = _user()
     if user is not None:
         os.chown(folder, user.pw_uid, user.pw_gid)
-    server = PostgresServer(folder, port, **settings)
+    server = PostgresServer(folder, port, host, **settings)
     try:
         server.make()
         server.start()
