@@ -21,6 +21,8 @@ class Backlog(Frozen):
 class Health(Frozen):
     """How the yard is: `storage` is `ok` or why it cannot be used, `models` the number of active ones.
 
+    On servers `storage` goes on with what keeps the yard, and how fresh the state is that this replica knows.
+
     If models were found damaged, `storage` names them and `status` stays `ok`: the rest is served.
     `tracking` is null if trainings are not tracked. Callers without a key hear the `status` alone, if keys are asked
     for.
