@@ -73,7 +73,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock by which entries are appended."""
     made = Clock()
-    monkeypatch.setattr(storage_folder, "SeriesFolder", lambda path: SeriesFolder(path, made))
+    monkeypatch.setattr(storage_folder, "SeriesFolder", lambda path, _: SeriesFolder(path, made))
     return made
 
 
