@@ -19,10 +19,10 @@ MONITORING = (ROOT / "docker-compose.monitoring.yml").read_text()
 EXAMPLE = (ROOT / ".env.example").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
-OFFERED = set(re.findall(r"^#([A-Z_]+)=", EXAMPLE, re.MULTILINE))
+OFFERED = set(re.findall(r"^#([A-Z0-9_]+)=", EXAMPLE, re.MULTILINE))
 WHOLE = COMPOSE + CLEARML + TLS + KEYS + MONITORING
-INTERPOLATED = set(re.findall(r"\$\{([A-Z_]+)", WHOLE))
-PASSED_ON = set(re.findall(r"^ +([A-Z_]+):$", WHOLE, re.MULTILINE))
+INTERPOLATED = set(re.findall(r"\$\{([A-Z0-9_]+)", WHOLE))
+PASSED_ON = set(re.findall(r"^ +([A-Z0-9_]+):$", WHOLE, re.MULTILINE))
 _INSIDE = "HOST STORAGE_DIR REST_PORT GRPC_PORT DASHBOARD_PORT DASHBOARD_REST_URL DASHBOARD_GRPC_TARGET"
 FIXED = {f"MODELYARD_{name}" for name in _INSIDE.split()}
 """What is so inside the containers, whatever the machine outside sets."""
@@ -39,8 +39,8 @@ def test_the_example_offers_what_the_compose_files_read_and_nothing_else() -> No
 
 
 def test_the_examples_defaults_are_the_real_ones() -> None:
-    offered = dict(re.findall(r"^#([A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
-    for variable, default in re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", WHOLE):
+    offered = dict(re.findall(r"^#([A-Z0-9_]+)=(.*)$", EXAMPLE, re.MULTILINE))
+    for variable, default in re.findall(r"\$\{([A-Z0-9_]+):-([^}]*)\}", WHOLE):
         assert variable == "CLEARML_WEB_HOST" or offered[variable] == default, variable
     examples = {"allowed_origins", "train_workers", "deleted_retention_days", "allowed_hosts", "root_path", "tracking"}
     examples |= {"trusted_proxies", "tls_cert_file", "tls_key_file", "tls_client_ca_file", "signing_key_file"}
@@ -54,7 +54,7 @@ def test_the_examples_defaults_are_the_real_ones() -> None:
 
 
 def test_all_lines_of_the_example_together_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable, value in re.findall(r"^#(MODELYARD_[A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE):
+    for variable, value in re.findall(r"^#(MODELYARD_[A-Z0-9_]+)=(.*)$", EXAMPLE, re.MULTILINE):
         monkeypatch.setenv(variable, value)
     assert Settings().train_workers == 2
 
