@@ -32,8 +32,10 @@ from modelyard.storage.collections.models import ModelRecord
 from modelyard.storage.collections.resolving import check_name_visible
 from modelyard.storage.collections.tracked_runs import Pending, Told, TrackedRun, TrackedRuns
 from modelyard.storage.folder import Folder, open_folder
+from modelyard.storage.notes import Notes
 from modelyard.storage.opening import Storage, open_storage
-from modelyard.storage.protocols import KeptSpools, Locks, Notes, StoredFile, Transaction
+from modelyard.storage.protocols import Locks, StoredFile, Transaction
+from modelyard.storage.spools import KeptSpools
 
 __all__ = [
     "CALIBRATION_FILE",

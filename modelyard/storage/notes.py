@@ -5,13 +5,33 @@ from __future__ import annotations
 import secrets
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from modelyard.storage.files import make_folder, unavailable, write_new_file
 from modelyard.storage.protocols import Documents
 
 
+class Notes(Protocol):
+    """Small files by name. Every use raises Unavailable if the system refuses."""
+
+    def names(self) -> list[str]:
+        """Return the names without a slash."""
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file's content; None if there is none."""
+
+    def write(self, name: str, content: bytes, *, durable: bool = False) -> None:
+        """Write a file, new or in the place of another, whole or not at all."""
+
+    def remove(self, name: str) -> bool:
+        """Remove a file; return whether it was there."""
+
+    def move(self, name: str, to: str) -> None:
+        """Give a file, if it is there, another name."""
+
+
 class FolderNotes:
-    """`protocols.Notes` in the folder `path`, made with the first one; the folder it stands in must be there."""
+    """`Notes` in the folder `path`, made with the first one; the folder it stands in must be there."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -57,7 +77,7 @@ class FolderNotes:
 
 
 class DocumentNotes:
-    """`protocols.Notes` as documents of a collection of their own; each is text."""
+    """`Notes` as documents of a collection of their own; each is text."""
 
     def __init__(self, documents: Documents, collection: str) -> None:
         self._documents = documents

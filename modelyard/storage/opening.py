@@ -22,18 +22,9 @@ from modelyard.storage.collections.model_index import ModelIndex
 from modelyard.storage.collections.model_store import ModelStore
 from modelyard.storage.collections.signatures import Signatures
 from modelyard.storage.collections.tracked_runs import TrackedRuns, TrackingIndex
-from modelyard.storage.protocols import (
-    Artifacts,
-    Documents,
-    KeptSpools,
-    Ledger,
-    Locks,
-    Notes,
-    Observer,
-    Series,
-    Snapshots,
-    now,
-)
+from modelyard.storage.notes import Notes
+from modelyard.storage.protocols import Artifacts, Documents, Ledger, Locks, Observer, Series, Snapshots, now
+from modelyard.storage.spools import KeptSpools
 
 
 class Engines(Protocol):

@@ -300,44 +300,6 @@ class Ledger(Protocol):
         """Remove the files whose first entries have numbers below this one, which `first_since` has returned."""
 
 
-class Notes(Protocol):
-    """Small files by name. Every use raises Unavailable if the system refuses."""
-
-    def names(self) -> list[str]:
-        """Return the names without a slash."""
-
-    def read(self, name: str) -> bytes | None:
-        """Return a file's content; None if there is none."""
-
-    def write(self, name: str, content: bytes, *, durable: bool = False) -> None:
-        """Write a file, new or in the place of another, whole or not at all."""
-
-    def remove(self, name: str) -> bool:
-        """Remove a file; return whether it was there."""
-
-    def move(self, name: str, to: str) -> None:
-        """Give a file, if it is there, another name."""
-
-
-class KeptSpools(Protocol):
-    """What runs were given, where every replica finds it until they have ended. Raises Unavailable."""
-
-    def keep(self, job_id: str, folder: Path) -> None:
-        """Keep the files of a folder."""
-
-    def fetch(self, job_id: str, folder: Path) -> None:
-        """Make the folder with what was kept, unless it is there."""
-
-    def note_progress(self, job_id: str, said: str) -> None:
-        """Say how far a run is."""
-
-    def progress(self, job_id: str) -> str | None:
-        """Return how far a run is, as it was said last."""
-
-    def forget(self, job_id: str) -> None:
-        """Remove what was kept, as far as the system permits. Raises nothing."""
-
-
 class Locks(Protocol):
     """Locks by name, for all processes of a yard. The system frees a lock when its holder dies."""
 

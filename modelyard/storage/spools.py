@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from modelyard.errors import Unavailable
 from modelyard.storage.files import make_folder, unavailable
@@ -17,8 +17,27 @@ if TYPE_CHECKING:
 log = logging.getLogger("modelyard.storage")
 
 
+class KeptSpools(Protocol):
+    """What runs were given, where every replica finds it until they have ended. Raises Unavailable."""
+
+    def keep(self, job_id: str, folder: Path) -> None:
+        """Keep the files of a folder."""
+
+    def fetch(self, job_id: str, folder: Path) -> None:
+        """Make the folder with what was kept, unless it is there."""
+
+    def note_progress(self, job_id: str, said: str) -> None:
+        """Say how far a run is."""
+
+    def progress(self, job_id: str) -> str | None:
+        """Return how far a run is, as it was said last."""
+
+    def forget(self, job_id: str) -> None:
+        """Remove what was kept, as far as the system permits. Raises nothing."""
+
+
 class KeptInFolder:
-    """`protocols.KeptSpools` if all replicas share the folder of runs: it is all there."""
+    """`KeptSpools` if all replicas share the folder of runs: it is all there."""
 
     def keep(self, job_id: str, folder: Path) -> None:
         """Do nothing."""
@@ -37,7 +56,7 @@ class KeptInFolder:
 
 
 class KeptOnServers:
-    """`protocols.KeptSpools`: orders as objects `jobs/<job_id>/<file>`, progress in a table."""
+    """`KeptSpools`: orders as objects `jobs/<job_id>/<file>`, progress in a table."""
 
     def __init__(self, bucket: Bucket, session: Session) -> None:
         self._bucket = bucket
