@@ -214,6 +214,6 @@ class Jobs:
         return record
 
     def _with_progress(self, job: Job) -> Job:
-        if job.status != "running":
+        if job.ended:
             return job
         return job.model_copy(update={"progress": Spool(self._folder / job.job_id).progress()})
