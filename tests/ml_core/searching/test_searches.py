@@ -71,11 +71,6 @@ def test_what_no_trial_could_be_judged_by_is_refused_before_there_is_a_job(yard:
         yard.submit_search(search(y=["yes", *["no"] * (len(LABELS) - 1)]))
 
 
-def test_a_search_that_no_alias_waits_for_warns_of_nothing(yard: Yard, caplog: pytest.LogCaptureFixture) -> None:
-    yard.search(search(model_classes=["logistic_regression"], trials=1))
-    assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == []
-
-
 def test_rows_count_by_their_weights_and_probabilities_are_calibrated_at_the_end(yard: Yard) -> None:
     X = [{**row, "w": 1.0 + row["age"] % 2} for row in RECORDS]
     model = yard.search(search(X=X, column_roles={"w": "weight"}, trials=1, calibrate="sigmoid"))
