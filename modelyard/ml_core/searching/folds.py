@@ -108,13 +108,18 @@ def _judging_parts(plan: TrainingPlan, table: TrainingTable, seed: int) -> tuple
     """Split the rows that the evaluation leaves. Raises InvalidTable, which says that they are too few."""
     inner = _inner(plan.evaluation, len(table.codes), seed)
     try:
-        parts = _split(plan.task, inner, table).parts
+        parts = _split(plan.task, inner, table).parts if len(table.codes) > 1 else ()
     except InvalidTable as error:
         left = "" if plan.evaluation.method == "none" else f" that evaluation {plan.evaluation.method!r} leaves"
         message = f"a search judges its trials by parts of the rows{left}, which cannot be made: {error.detail}"
         raise InvalidTable.of([FieldError(("column_roles",), message)]) from error
     if not parts:
-        raise InvalidTable("a search needs rows to judge its trials by: at least two of each of two classes")
+        few = "at least two of each of two classes" if table.contract.classes else "at least three"
+        raise InvalidTable(f"a search needs rows to judge its trials by: {few}")
+    if table.weights is not None and not all(table.weights[part.validation].any() for part in parts):
+        name = table.named_for("weight") or ""
+        message = f"column {name!r} gives all rows that a trial is judged by the weight 0; leave these rows out"
+        raise InvalidTable.of([FieldError(("X", name), message)])
     return parts
 
 

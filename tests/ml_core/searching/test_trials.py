@@ -68,6 +68,20 @@ def test_rows_that_no_trial_could_be_judged_by_are_refused_with_the_evaluation_t
         Folds.of(two, "log_loss", seed=0)
 
 
+def test_two_rows_are_too_few_to_search_by() -> None:
+    two = plan(model_class_key="linear_regression", X={"a": [1.0, 2.0]}, y=[1.5, 2.5])
+    with pytest.raises(InvalidTable, match=r"needs rows to judge its trials by: at least three$"):
+        Folds.of(two, "rmse", seed=0)
+
+
+def test_rows_that_do_not_count_cannot_judge_a_trial() -> None:
+    first = [1.0 if row < N / 2 else 0.0 for row in range(N)]
+    roles = {"day": "time", "w": "weight"}
+    weighed = plan(X={**X, "day": list(range(N)), "w": first}, column_roles=roles, evaluation={"method": "time"})
+    with pytest.raises(InvalidTable, match=r"^column 'w' gives all rows that a trial is judged by the weight 0"):
+        Folds.of(weighed, "log_loss", seed=0)
+
+
 def test_a_trial_without_a_hold_out_sees_all_rows() -> None:
     assert Folds.of(plan(evaluation={"method": "none"}), "log_loss", seed=0).table.frame.height == N
 
