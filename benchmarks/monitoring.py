@@ -29,7 +29,7 @@ from modelyard.bootstrap import build
 from modelyard.monitoring.counts import ModelCounts
 from modelyard.monitoring.watch import Reference, Watch
 from modelyard.monitoring.watching import HOUR_S, Watching
-from modelyard.schemas import KeyRequest, Predictions
+from modelyard.schemas import KeyRequest, Prediction
 from modelyard.settings import Settings
 from modelyard.storage.folder import Folder
 from modelyard.tables import ReadingOptions, Table, TrainingTable, read_training
@@ -109,14 +109,14 @@ def memory_mib(folder: Path) -> tuple[float, float]:
     kept = Folder(folder).drift()
     table, rows = _table(1000), Table(_table(2000).frame)
     content = Reference.of(table, None).to_bytes()
-    answered = Predictions(model_id="", predictions=[*["yes"] * 1000, *["no"] * 1000], classes=["no", "yes"])
+    answered: list[Prediction] = [*["yes"] * 1000, *["no"] * 1000]
     tracemalloc.start()
     watching = Watching(kept)
     watches = []
     for model in range(MODELS_WATCHED):
         reference = Reference.from_bytes(content, table.contract)
         watches.append(Watch.of(f"0190a000-0000-7000-8000-{model:012}", f"m{model}", 1, table.contract, reference))
-        watching.take((watches[-1], rows, answered, False))
+        watching.take((watches[-1], rows, answered, None, False))
         watching.count()
     watched = tracemalloc.get_traced_memory()[0]
     watching.close()

@@ -18,6 +18,7 @@ from modelyard.dashboard.texts import t
 from modelyard.errors import ModelClassNotFound
 from modelyard.schemas import (
     AUTO,
+    ENSEMBLE,
     Evaluation,
     ModelClassInfo,
     ModelMetadata,
@@ -26,8 +27,6 @@ from modelyard.schemas import (
     TrainRequest,
     parse,
 )
-
-ENSEMBLE = "ensemble"
 
 _METHODS: tuple[Literal["holdout", "time", "cv", "none"], ...] = ("holdout", "time", "cv", "none")
 

@@ -186,7 +186,7 @@ class Dispatcher:
                 self.interrupt_orphan(entry)
         queued = [entry for entry in alive if entry.status == "queued"]
         if not self.stops and self._start_trainings([entry for entry in queued if entry.kind == "train"]):
-            self._go_on_with_searches([entry for entry in queued if entry.kind == "search"])
+            self._go_on_with_searches([entry for entry in alive if entry.kind == "search"])
         self._tell_progress()
         self._any_alive = bool(alive)
         changes = self._lifecycle.changes
@@ -237,12 +237,15 @@ class Dispatcher:
                 place.free()
         return True
 
-    def _go_on_with_searches(self, queued: list[JobEntry]) -> None:
+    def _go_on_with_searches(self, alive: list[JobEntry]) -> None:
         """Give the places that are left to searches, those that run first."""
+        for entry in alive:  # one that was begun when the storage failed is not under way yet
+            if entry.status == "running" and entry.owner == self._owners.mine:
+                self._searches.take_up(entry.job_id)
         for job_id in self._searches.ids():
             self._start_steps(job_id)
-        for entry in queued:
-            place = self._runner.reserve() if self._may_take(entry) else None
+        for entry in alive:
+            place = self._runner.reserve() if entry.status == "queued" and self._may_take(entry) else None
             if place is None:
                 continue
             try:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modelyard.errors import FailedPrecondition, Internal, InvalidArgument, JobNotFound, ModelyardError
-from modelyard.jobs.lifecycle import Lifecycle, interrupted
+from modelyard.jobs.lifecycle import Lifecycle, given_up, interrupted
 from modelyard.jobs.runner import RunEnd
 from modelyard.jobs.spool import Finished, Spool, StepTold
 from modelyard.schemas import Job, JobError, JobProgress
@@ -105,22 +105,23 @@ class Finisher:
     def interrupt(self, entry: JobEntry, spool: Spool) -> None:
         """End a running job whose owner is gone, unless another process was quicker, and remove its spool.
 
-        A search is put back into the queue instead.
+        A search is put back into the queue instead, as long as its servers do not die of it.
         """
-        if entry.kind == "search":
-            if self._lifecycle.requeue(entry.job_id, entry.owner):
-                log.warning("job %s goes on in another process: its server is gone", entry.job_id)
+        is_search = entry.kind == "search"
+        if is_search and self._lifecycle.requeue(entry.job_id, entry.owner):
+            log.warning("job %s goes on in another process: its server is gone", entry.job_id)
             return
         try:
             self._lifecycle.end(
                 entry.job_id,
                 "interrupted",
-                interrupted(),
+                given_up() if is_search else interrupted(),
                 progress=spool.progress(),
                 only_if=lambda record: record.job.status == "running" and record.owner == entry.owner,
             )
         except (FailedPrecondition, JobNotFound):
-            pass
+            if is_search:
+                return  # another process goes on with it, and needs its spool
         else:
             log.warning("job %s was interrupted: its server is gone", entry.job_id)
             self.tell(entry.job_id)

@@ -219,6 +219,6 @@ class Jobs:
         return record
 
     def _with_progress(self, job: Job) -> Job:
-        if job.status != "running":
+        if job.ended:
             return job
         return job.model_copy(update={"progress": self._spool(job.job_id).progress()})

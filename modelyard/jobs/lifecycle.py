@@ -22,6 +22,9 @@ from modelyard.schemas import Job, JobError, JobProgress, JobQuery, JobStatus, T
 from modelyard.storage import JobCollection, JobEntry, JobRecord, Transaction
 from modelyard.storage.collections.cursors import decode_cursor, encode_cursor
 
+MOST_LOST = 3
+"""So many processes may die in a row while they carry a search through, without that any of its runs has ended."""
+
 REMEMBERED_FOR = timedelta(hours=24)
 """How long an idempotency key is kept."""
 
@@ -136,16 +139,21 @@ class Lifecycle:
             record = jobs.get(job_id)
             if record.job.status != "running":
                 return False
-            jobs.put(replace(record, told=(*record.told, told)))
+            jobs.put(replace(record, told=(*record.told, told), lost=0))
             return True
 
-    def requeue(self, job_id: str, only_of: str | None = None) -> bool:
-        """Let any process go on with a running search, of the owner `only_of` alone. Returns whether it was running."""
+    def requeue(self, job_id: str, died: str | None = None) -> bool:
+        """Let any process go on with a running search; `died` is its owner, if that has died. Returns whether it may.
+
+        It may not if it is not running or not that owner's, and if the death is one of MOST_LOST in a row in which no
+        run of the search has ended: then a run of it may be what kills them.
+        """
         with self._jobs.changing() as jobs:
             record = jobs.get(job_id)
-            if record.job.status != "running" or only_of not in (None, record.owner):
+            lost = record.lost + (died is not None)
+            if record.job.status != "running" or died not in (None, record.owner) or lost >= MOST_LOST:
                 return False
-            jobs.put(replace(_changed(record, status="queued"), owner=None))
+            jobs.put(replace(_changed(record, status="queued"), owner=None, lost=lost))
             return True
 
     def succeed(self, transaction: Transaction, job_id: str, model_id: str, progress: JobProgress) -> Job:
@@ -208,6 +216,11 @@ def cancelled(job_id: str) -> Cancelled:
 def interrupted() -> Unavailable:
     """Say that a job's server ended before it."""
     return Unavailable("the training was interrupted, because its server ended; train again")
+
+
+def given_up() -> Unavailable:
+    """Say that a search is not gone on with, because its servers died."""
+    return Unavailable(f"the search was given up, because {MOST_LOST} servers in a row died during its runs")
 
 
 def _may_run_again(job: Job) -> bool:

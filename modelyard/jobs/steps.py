@@ -96,7 +96,9 @@ class Searches:
         return list(self._under_way)
 
     def take_up(self, job_id: str) -> None:
-        """Carry a search through from now on, from where it stands."""
+        """Carry a search through from now on, from where it stands, unless it is carried through already."""
+        if job_id in self._under_way:
+            return
         told = self._lifecycle.get(job_id).told
         search = self._under_way[job_id] = Search(self._spool_of(job_id), list(told))
         self._write_progress(search)

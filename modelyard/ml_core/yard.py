@@ -31,10 +31,10 @@ from modelyard.ml_core.serving.warming import Warming
 from modelyard.ml_core.training import checking
 from modelyard.ml_core.training_verbs import TrainingVerbs
 from modelyard.ml_core.validation_predictions import ValidationPredictions, load_validation
-from modelyard.models_registry.ensemble.ensemble import ENSEMBLE
 from modelyard.monitoring.metrics import Metrics
 from modelyard.monitoring.watching import Watching
 from modelyard.schemas import (
+    ENSEMBLE,
     CheckRequest,
     Decision,
     DecisionReport,

@@ -19,13 +19,13 @@ from modelyard.errors import ModelClassNotFound
 from modelyard.models_registry.base import ModelClass
 from modelyard.models_registry.catboost.classifier import CatBoostClassifierClass
 from modelyard.models_registry.catboost.regressor import CatBoostRegressorClass
-from modelyard.models_registry.ensemble.ensemble import ENSEMBLE, Ensemble, members_of
+from modelyard.models_registry.ensemble.ensemble import Ensemble, members_of
 from modelyard.models_registry.hyperparams import json_schema
 from modelyard.models_registry.lightgbm.classifier import LightGBMClassifierClass
 from modelyard.models_registry.lightgbm.regressor import LightGBMRegressorClass
 from modelyard.models_registry.linear.linear_regression import LinearRegressionClass
 from modelyard.models_registry.linear.logistic_regression import LogisticRegressionClass
-from modelyard.schemas import ModelClassInfo, plain_key
+from modelyard.schemas import ENSEMBLE, ModelClassInfo, plain_key
 
 ENTRY_POINT_GROUP = "modelyard.model_classes"
 

@@ -20,7 +20,7 @@ from typing import TypeAlias
 from modelyard.errors import ModelyardError
 from modelyard.monitoring.counts import ModelCounts, count_answers, count_cells, key_of
 from modelyard.monitoring.watch import Watch
-from modelyard.schemas import Prediction, Predictions, ResolvedDecision
+from modelyard.schemas import Prediction, ResolvedDecision
 from modelyard.storage import DriftCollection
 from modelyard.tables import FewRows, Table
 
@@ -40,8 +40,12 @@ SETTLED_S = 120
 _MOST_HOURS = 24
 """The counts of so many hours wait at most to be kept, if the storage cannot be written."""
 
-_MANY_CELLS = 500_000
-"""If so many cells wait, they are counted at once."""
+_MANY_CELLS = 30_000
+"""If so many cells wait, they are counted at once.
+
+What waits keeps requests from using the same memory again, which the processor has at hand: 500,000 cost each of 20,000
+rows a second another 2 µs of CPU.
+"""
 
 _MOST_CELLS = 4_000_000
 """So many cells wait at most, some 100 MB as plain rows; a single table may have more."""
@@ -49,8 +53,8 @@ _MOST_CELLS = 4_000_000
 CountRows: TypeAlias = Callable[[str, int, int, int, int], None]
 """Counts what a name and version was asked since last time: rows, cells with unknown categories, missing cells."""
 
-Given: TypeAlias = tuple[Watch, FewRows | Table, Predictions, bool]
-"""What was answered: by which model, for which checked rows, what, and whether by a decision that the request brought.
+Given: TypeAlias = tuple[Watch, FewRows | Table, list[Prediction], ResolvedDecision | None, bool]
+"""What was answered: by which model, for which checked rows, what, by which decision, whether the request brought that.
 
 Such answers are not counted: callers may bring any number of decisions, and the model's own is what drift is told by.
 """
@@ -103,11 +107,11 @@ class Watching:
 
         No lock is taken, which would cost as much as all the rest. So the number of cells that wait is about right.
         """
-        self._cells += given[0].width * len(given[2].predictions)
+        self._cells += given[0].width * len(given[2])
         if self._cells > _MANY_CELLS:
             self._now.set()
             if self._cells > _MOST_CELLS and self._waiting:
-                self._lost += len(given[2].predictions)
+                self._lost += len(given[2])
                 return
         self._waiting.append(given)
         if not self._awake:
@@ -235,7 +239,7 @@ class _Asked:
 
 def _by_model(waiting: Iterable[Given]) -> Iterable[_Asked]:
     asked: dict[str, _Asked] = {}
-    for watch, checked, found, is_decided_by_caller in waiting:
+    for watch, checked, predictions, decision, is_decided_by_caller in waiting:
         one = asked.get(watch.model_id)
         if one is None:
             one = asked[watch.model_id] = _Asked(watch)
@@ -244,5 +248,5 @@ def _by_model(waiting: Iterable[Given]) -> Iterable[_Asked]:
         else:
             one.tables.append(checked)
         if not is_decided_by_caller:
-            one.answers.setdefault(id(found.decision), (found.decision, []))[1].append(found.predictions)
+            one.answers.setdefault(id(decision), (decision, []))[1].append(predictions)
     return asked.values()

@@ -135,13 +135,14 @@ from modelyard.schemas.requests import (
     TrainRequest,
     UpdateRequest,
 )
-from modelyard.schemas.searches import AUTO, LeaderboardEntry, SearchRequest, SearchSummary, TrialStatus
+from modelyard.schemas.searches import AUTO, ENSEMBLE, LeaderboardEntry, SearchRequest, SearchSummary, TrialStatus
 from modelyard.schemas.targets import MOST_SINGLE_CLASSES, is_hopeless
 
 __all__ = [
     "ALIAS_PATTERN",
     "AUTO",
     "BOOTSTRAP",
+    "ENSEMBLE",
     "IDEMPOTENCY_KEY_PATTERN",
     "KEY_PATTERN",
     "LATEST",

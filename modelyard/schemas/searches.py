@@ -27,6 +27,9 @@ from modelyard.schemas.requests import (
 AUTO = "auto"
 """The model class that a training names if a search shall choose it."""
 
+ENSEMBLE = "ensemble"
+"""The model class of models that are made of several, which only a search makes."""
+
 TrialStatus = Literal["complete", "pruned", "failed"]
 
 

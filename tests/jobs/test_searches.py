@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from modelyard.jobs import Jobs, Limits
 from modelyard.jobs.local import launcher
 from modelyard.jobs.runner import UNEXPECTED
 from modelyard.schemas import Job
+from modelyard.storage import JobRecord
 from tests import job_runs
 from tests.job_runs import opened, order
 from tests.waiting import PATIENCE_S, wait_until
@@ -144,3 +146,50 @@ def test_a_search_goes_on_from_what_was_told_when_its_process_is_killed(storage_
         jobs.serve()
         assert jobs.wait(job_id).status == "succeeded"
     assert lines(seen) == ["0", "last"]
+
+
+def test_a_search_whose_servers_die_of_it_is_given_up(storage_dir: Path, tmp_path: Path) -> None:
+    with opened(storage_dir) as jobs:
+        job = search(jobs, f"meet {tmp_path}", "finish")
+        wait_until((tmp_path / "0").exists)
+    with opened(storage_dir) as jobs:
+
+        def die(*told: str) -> Job:
+            (entry,) = jobs._lifecycle.alive()
+            assert jobs._lifecycle.begin(entry, "gone") is not None
+            for name in told:
+                jobs._lifecycle.tell(job.job_id, {"name": name, "at_s": 0.0})
+            return jobs.get(job.job_id)
+
+        assert [die().status, die().status, die("0").status, die().status] == ["queued"] * 4
+        ended = die()
+        assert ended.status == "interrupted"
+        assert ended.error is not None
+        assert ended.error.detail == "the search was given up, because 3 servers in a row died during its runs"
+        assert not (jobs._folder / job.job_id).exists()
+
+
+def test_a_search_that_could_not_be_taken_up_when_it_was_begun_is_taken_up_later(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get, failed = jobs._lifecycle.get, list[str]()
+
+    def fail_once(job_id: str) -> JobRecord:
+        if threading.current_thread().name == "jobs" and not failed:
+            failed.append(job_id)
+            raise errors.Unavailable("the disk is away")
+        return get(job_id)
+
+    monkeypatch.setattr(jobs._lifecycle, "get", fail_once)
+    job = search(jobs, "finish", "finish")
+    assert jobs.wait(job.job_id).status == "succeeded"
+    assert failed == [job.job_id]
+
+
+def test_a_search_that_waits_for_another_process_shows_how_far_it_is(storage_dir: Path, tmp_path: Path) -> None:
+    with opened(storage_dir) as jobs:
+        job = search(jobs, "finish", f"meet {tmp_path}", "finish")
+        wait_until((tmp_path / "1").exists)
+    with opened(storage_dir) as jobs:
+        waiting = jobs.get(job.job_id)
+        assert (waiting.status, waiting.progress.step) == ("queued", 1)

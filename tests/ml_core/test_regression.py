@@ -18,7 +18,7 @@ from modelyard.ml_core.tasks.regression.splits import split_rows
 from modelyard.ml_core.training.orders import order_training
 from modelyard.ml_core.training.plan import Trained
 from modelyard.ml_core.training.trainings import run_training
-from modelyard.schemas import Evaluation, TrainRequest, meaning
+from modelyard.schemas import Evaluation, TrainRequest, meaning, parse
 from modelyard.tables.contract import TrainingTable
 
 TO_LABELS = "take model class 'logistic_regression' or 'catboost_classifier' or 'lightgbm_classifier'"
@@ -342,3 +342,13 @@ def test_answers_are_plain_numbers() -> None:
 def test_a_fit_that_breaks_down_is_refused() -> None:
     with pytest.raises(InvalidTable, match="the fit broke down: its predictions are not numbers"):
         TASKS["regression"].checked(np.array([[1.0], [np.nan]]))
+
+
+@pytest.mark.parametrize("method", ["holdout", "cv"])
+@pytest.mark.parametrize("model_class_key", ["linear_regression", "catboost_regressor", "lightgbm_regressor"])
+def test_two_rows_are_fitted_even_if_one_alone_cannot_be(model_class_key: str, method: str) -> None:
+    given = {"model_class_key": model_class_key, "X": [[1.0], [2.0]], "y": [1.5, 2.5], "evaluation": {"method": method}}
+    trained = run_training(order_training(parse(TrainRequest, given), ()).plan)
+    assert trained.metrics["train_rmse"] is not None
+    told = [one.message for one in trained.warnings if "could not be fitted to a part" in one.message]
+    assert len(told) == (model_class_key != "linear_regression")

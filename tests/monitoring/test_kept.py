@@ -182,7 +182,9 @@ def test_a_model_without_a_reference_is_counted_in_total_alone(
     model = yard.loaded.get("one")
     bare = Watch.of(model.model_id, "one", 1, model.contract, None)
     found = predicting.predict(model, PredictRequest(model_id="one", X=ROWS[:2]))
-    watched.take((bare, model.reader.read([{"age": None, "job": "new"}, ROWS[0]]), found, False))
+    watched.take(
+        (bare, model.reader.read([{"age": None, "job": "new"}, ROWS[0]]), found.predictions, found.decision, False)
+    )
     watched.keep()
     [total] = watched.totals()
     assert (total.rows, total.unknown_categories, total.missing_cells) == (2, 1, 1)

@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
 import numpy as np
+import polars as pl
 
-from modelyard.errors import InvalidTable
+from modelyard.errors import FieldError, InvalidTable
 from modelyard.ml_core.resampling import Floats, Measure, bootstrap, mean_of_folds, replicates, usual_rounds
 from modelyard.ml_core.tasks.base import Groups, Part, Rows, Scores, Splits, Task, Truth, Weights
 from modelyard.ml_core.training.plan import TrainingPlan
 from modelyard.ml_core.training.role_splits import split_by_roles
 from modelyard.schemas import Evaluation
-from modelyard.tables.contract import TrainingTable
+from modelyard.tables.contract import TrainingTable, as_codes
 
 FOLDS = 5
 MANY_ROWS = 20_000
@@ -49,10 +50,7 @@ class Folds:
         outer = _split(plan.task, plan.evaluation, table).parts
         if outer:
             table = taken(table, outer[0].train)
-        inner = _inner(plan.evaluation, len(table.codes), seed)
-        parts = _split(plan.task, inner, table).parts
-        if not parts:
-            raise InvalidTable("a search needs rows to judge its trials by: at least two of each of two classes")
+        parts = _judging_parts(plan, table, seed)
         rows = np.concatenate([part.validation for part in parts])
         weights, groups = table.weights, table.groups
         return cls(
@@ -95,13 +93,34 @@ class Folds:
 
 
 def taken(table: TrainingTable, rows: Rows) -> TrainingTable:
-    """Return some rows of a table, under the same contract."""
+    """Return some rows of a table, under the same contract; their groups are numbered anew, without gaps."""
     roles = table.roles[rows] if table.roles.width else table.roles
+    if "group" in roles.columns:
+        roles = roles.with_columns(as_codes(roles["group"].cast(pl.String)))
     return replace(table, frame=table.frame[rows], codes=table.codes[rows], roles=roles)
 
 
 def _split(task: Task, evaluation: Evaluation, table: TrainingTable) -> Splits:
     return split_by_roles(evaluation, table) or task.split(evaluation, table)
+
+
+def _judging_parts(plan: TrainingPlan, table: TrainingTable, seed: int) -> tuple[Part, ...]:
+    """Split the rows that the evaluation leaves. Raises InvalidTable, which says that they are too few."""
+    inner = _inner(plan.evaluation, len(table.codes), seed)
+    try:
+        parts = _split(plan.task, inner, table).parts if len(table.codes) > 1 else ()
+    except InvalidTable as error:
+        left = "" if plan.evaluation.method == "none" else f" that evaluation {plan.evaluation.method!r} leaves"
+        message = f"a search judges its trials by parts of the rows{left}, which cannot be made: {error.detail}"
+        raise InvalidTable.of([FieldError(("column_roles",), message)]) from error
+    if not parts:
+        few = "at least two of each of two classes" if table.contract.classes else "at least three"
+        raise InvalidTable(f"a search needs rows to judge its trials by: {few}")
+    if table.weights is not None and not all(table.weights[part.validation].any() for part in parts):
+        name = table.named_for("weight") or ""
+        message = f"column {name!r} gives all rows that a trial is judged by the weight 0; leave these rows out"
+        raise InvalidTable.of([FieldError(("X", name), message)])
+    return parts
 
 
 def _inner(outer: Evaluation, n: int, seed: int) -> Evaluation:

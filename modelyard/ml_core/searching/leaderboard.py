@@ -10,8 +10,7 @@ from modelyard.ml_core.resampling import interval
 from modelyard.ml_core.searching.folds import Folds
 from modelyard.ml_core.searching.weighing import Weighed, is_worse, weighed
 from modelyard.ml_core.tasks.base import Scores
-from modelyard.models_registry.ensemble.ensemble import ENSEMBLE
-from modelyard.schemas import LeaderboardEntry, is_loss
+from modelyard.schemas import ENSEMBLE, LeaderboardEntry, is_loss
 
 CHOSEN, AS_GOOD, WORSE = "the model", "as good within noise", "worse"
 _ORDER = {"complete": 0, "pruned": 1, "failed": 2}

@@ -13,6 +13,7 @@ import orjson
 from modelyard import models_registry
 from modelyard.errors import FieldError, InvalidRequest
 from modelyard.ml_core.searching.asking import check_sampler
+from modelyard.ml_core.searching.folds import Folds
 from modelyard.ml_core.searching.settings import SearchSettings
 from modelyard.ml_core.training.checking import read_by_task
 from modelyard.ml_core.training.monotone import resolve_monotone
@@ -50,7 +51,8 @@ def order_search(request: SearchRequest, missing_markers: tuple[str, ...], max_f
     """Work out a request to search. Raises what `order_training` and `check_plan` raise.
 
     InvalidRequest is raised, too, for model classes of several tasks, a metric that the task has not, and the
-    evaluation `cv`, which would take a search for each of its folds; FailedPrecondition if Optuna is not installed.
+    evaluation `cv`, which would take a search for each of its folds; InvalidTable if no rows are left to judge trials
+    by; FailedPrecondition if Optuna is not installed.
     """
     _check_evaluation(request)
     task, named = _task_of(request, missing_markers, max_file_bytes)
@@ -64,6 +66,7 @@ def order_search(request: SearchRequest, missing_markers: tuple[str, ...], max_f
     for one in candidates:
         resolve_monotone(request.monotone or {}, {}, one, order.plan.table.contract)
         check_plan(at_work(order, one, check_hyperparams(one, {})).plan)
+    Folds.of(order.plan, metric, request.seed)  # refuses what no trial could be judged by
     if request.trials > len(candidates):
         check_sampler()
     settings = SearchSettings(

@@ -29,13 +29,17 @@ class SearchPlanner:
     ) -> Step | JobError | None:
         """Order the next trial; after the last one, or `max_seconds` with one that is complete, the end of the search.
 
-        If no trial is complete, what the first one failed with is the end.
+        If the defaults of every model class fail, what the first one failed with is the end.
         """
         settings = SearchSettings.read(folder)
         done = {one["number"] for one in told}
         under_way = {int(name) for name in running if name != LAST}
         has_best = any(one["status"] == "complete" for one in told)
-        is_over = len(done | under_way) >= number_of_trials(settings) or (has_best and spent_s >= settings.max_seconds)
+        is_over = (
+            len(done | under_way) >= number_of_trials(settings)
+            or (has_best and spent_s >= settings.max_seconds)
+            or (not has_best and len(done) >= len(settings.model_classes))
+        )
         if not is_over:
             number = next(one for one in range(settings.trials) if one not in done and one not in under_way)
             return _trial(folder, settings, told, number)

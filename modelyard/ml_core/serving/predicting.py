@@ -72,7 +72,7 @@ def predict_many(model: LoadedModel, table: Table, request: PredictRequest, call
         decision=model.deciding.decision,
     )
     if call is not None:
-        call.given = (model.watch, table, found, request.decision is not None)
+        call.given = (model.watch, table, predictions, found.decision, request.decision is not None)
     return to_keep(found, scores, request.model_id) if request.keep_answers or model.keeps_answers else found
 
 
@@ -94,7 +94,7 @@ def answer_few(
         decision=model.deciding.decision,
     )
     if call is not None:
-        call.given = (model.watch, checked, found, request.decision is not None)
+        call.given = (model.watch, checked, predictions, found.decision, request.decision is not None)
     return to_keep(found, scores, request.model_id) if request.keep_answers or model.keeps_answers else found
 
 

@@ -18,10 +18,8 @@ from modelyard.models_registry.base import Fit, FitTask, ModelClass, OnProgress,
 from modelyard.models_registry.contributions import Contributions
 from modelyard.models_registry.ensemble.predictor import EnsemblePredictor, MemberPredictor
 from modelyard.models_registry.hyperparams import Hyperparam
-from modelyard.schemas import ModelWarning
+from modelyard.schemas import ENSEMBLE, ModelWarning
 from modelyard.tables.contract import Contract, as_text
-
-ENSEMBLE = "ensemble"
 
 _STEPS = 100
 """The steps of one member's fit, in the progress of all."""
@@ -118,17 +116,13 @@ def _declared(member: ModelClass) -> list[Hyperparam]:
     weight = Hyperparam(
         member.key, ("float",), 1.0, f"The weight of the member {member.title}.", exclusive_minimum=0, maximum=1e6
     )
-    own = [replace(one, name=f"{member.key}.{one.name}") for one in member.hyperparams if one.name != _stops(member)]
-    return [weight, *own]
+    own = [one for one in member.hyperparams if one.name != member.early_stopping]
+    return [weight, *(replace(one, name=f"{member.key}.{one.name}") for one in own)]
 
 
 def _own(member: ModelClass, hyperparams: Mapping[str, Any]) -> dict[str, Any]:
     own = {one.name: hyperparams.get(f"{member.key}.{one.name}", one.default) for one in member.hyperparams}
-    return {**own, _stops(member): None} if _stops(member) in own else own
-
-
-def _stops(member: ModelClass) -> str:
-    return member.early_stopping
+    return own | {member.early_stopping: None} if member.early_stopping in own else own
 
 
 def _of_member(warning: ModelWarning, key: str) -> ModelWarning:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
-from modelyard.errors import InvalidArgument
+from modelyard.errors import InvalidArgument, InvalidTable
 from modelyard.models_registry.base import Fit, FitTask, ModelClass, Predictor
 from modelyard.models_registry.contributions import Contributions
 from modelyard.models_registry.lightgbm.codes import Codes
@@ -62,6 +62,8 @@ class LightGBMModelClass(ModelClass):
         """Fit with early stopping if there are held-out rows and the hyperparams ask for it."""
         from modelyard.models_registry.lightgbm.library import lightgbm
 
+        if task.frame.height < 2:
+            raise InvalidTable("X must have at least two rows for LightGBM to be fitted to, got 1")
         codes, listener = Codes(task.contract), Listener(task)
         X, y = codes.matrix(task.frame), task.labels
         sets = [(X, y)] if task.validation is None else [(X, y), (codes.matrix(task.validation[0]), task.validation[1])]

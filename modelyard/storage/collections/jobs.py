@@ -26,7 +26,8 @@ class JobRecord:
 
     `owner` is the id of the lock of the process that runs it or will, None while anybody may. `by` is who ordered it,
     None for jobs of releases before it. `details` are what an experiment tracker is told of the order should no model
-    come of it; None if trainings are not tracked. `told` is what the runs of a search have told so far.
+    come of it; None if trainings are not tracked. `told` is what the runs of a search have told so far, `lost` how many
+    processes in a row have died since, while they carried the search through.
     """
 
     job: Job
@@ -36,6 +37,7 @@ class JobRecord:
     details: Mapping[str, Any] | None = None
     by: str | None = None
     told: tuple[Mapping[str, Any], ...] = ()
+    lost: int = 0
 
 
 class JobChanges:
@@ -105,6 +107,8 @@ def _document(record: JobRecord) -> dict[str, Any]:
         document["details"] = record.details
     if record.told:
         document["told"] = list(record.told)
+    if record.lost:
+        document["lost"] = record.lost
     return document
 
 
@@ -121,6 +125,7 @@ def _record(job_id: str, document: Mapping[str, Any] | None) -> JobRecord:
             document.get("details"),
             document.get("by"),
             tuple(document.get("told", ())),
+            document.get("lost", 0),
         )
     except (ValidationError, KeyError, TypeError) as error:
         raise DataLoss(f"the document of job {job_id} is damaged: {error}") from error

@@ -10,7 +10,7 @@ import pytest
 from modelyard import errors
 from modelyard.ml_core.searching.orders import order_search
 from modelyard.ml_core.yard import Yard
-from modelyard.schemas import LeaderboardEntry, ModelMetadata, SearchRequest, parse
+from modelyard.schemas import JobQuery, LeaderboardEntry, ModelMetadata, SearchRequest, parse
 from tests import doors
 from tests.test_contract import LABELS, RECORDS
 
@@ -58,10 +58,17 @@ def test_a_trial_that_fails_is_told_and_others_win(yard: Yard) -> None:
     assert failed.words.startswith("X must have a column whose values differ")
 
 
-def test_a_search_whose_trials_all_fail_says_why_the_first_did(yard: Yard) -> None:
+def test_a_search_whose_first_trials_all_fail_says_why_the_first_did(yard: Yard) -> None:
     constant = {"age": [1.0] * len(LABELS)}
     with pytest.raises(errors.InvalidTable, match="X must have a column whose values differ"):
-        yard.search(search(X=constant, model_classes=["catboost_classifier"], trials=2))
+        yard.search(search(X=constant, model_classes=["catboost_classifier"], trials=200))
+    job = yard.list_jobs(JobQuery(limit=1)).jobs[0]
+    assert job.progress.step == 1
+
+
+def test_what_no_trial_could_be_judged_by_is_refused_before_there_is_a_job(yard: Yard) -> None:
+    with pytest.raises(errors.InvalidTable, match="at least two of each of two classes"):
+        yard.submit_search(search(y=["yes", *["no"] * (len(LABELS) - 1)]))
 
 
 def test_rows_count_by_their_weights_and_probabilities_are_calibrated_at_the_end(yard: Yard) -> None:

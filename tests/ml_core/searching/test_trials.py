@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from modelyard.errors import InvalidTable
 from modelyard.ml_core.searching.folds import Folds
 from modelyard.ml_core.searching.trials import is_hopeless, run_trial
 from modelyard.ml_core.training.orders import order_training
@@ -49,6 +50,36 @@ def test_a_trial_sees_no_row_that_the_evaluation_holds_out() -> None:
     assert folds.table.frame["a"].to_list() == ordered.table.frame[outer.train]["a"].to_list()
     held_out = np.concatenate([part.validation for part in folds.parts])
     assert sorted(held_out) == list(range(len(outer.train)))
+
+
+@pytest.mark.parametrize("groups", [3, 4, 6])
+def test_groups_that_are_left_are_dealt_to_folds_none_of_which_is_empty(groups: int) -> None:
+    by_group = plan(X={**X, "g": [row % groups for row in range(N)]}, column_roles={"g": "group"})
+    folds = Folds.of(by_group, "log_loss", seed=0)
+    assert folds.table.groups is not None
+    sides = [(folds.table.groups[part.train], folds.table.groups[part.validation]) for part in folds.parts]
+    assert all(len(fitted) and len(out) and not set(fitted) & set(out) for fitted, out in sides)
+    assert sorted(group for _, out in sides for group in set(out)) == sorted(set(folds.table.groups))
+
+
+def test_rows_that_no_trial_could_be_judged_by_are_refused_with_the_evaluation_that_left_them() -> None:
+    two = plan(X={**X, "g": [row % 2 for row in range(N)]}, column_roles={"g": "group"})
+    with pytest.raises(InvalidTable, match=r"the rows that evaluation 'holdout' leaves, .*'g' all are of one$"):
+        Folds.of(two, "log_loss", seed=0)
+
+
+def test_two_rows_are_too_few_to_search_by() -> None:
+    two = plan(model_class_key="linear_regression", X={"a": [1.0, 2.0]}, y=[1.5, 2.5])
+    with pytest.raises(InvalidTable, match=r"needs rows to judge its trials by: at least three$"):
+        Folds.of(two, "rmse", seed=0)
+
+
+def test_rows_that_do_not_count_cannot_judge_a_trial() -> None:
+    first = [1.0 if row < N / 2 else 0.0 for row in range(N)]
+    roles = {"day": "time", "w": "weight"}
+    weighed = plan(X={**X, "day": list(range(N)), "w": first}, column_roles=roles, evaluation={"method": "time"})
+    with pytest.raises(InvalidTable, match=r"^column 'w' gives all rows that a trial is judged by the weight 0"):
+        Folds.of(weighed, "log_loss", seed=0)
 
 
 def test_a_trial_without_a_hold_out_sees_all_rows() -> None:

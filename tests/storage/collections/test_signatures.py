@@ -21,6 +21,7 @@ from modelyard.schemas import (
     ModelWarning,
     Reading,
     ResolvedDecision,
+    SearchSummary,
     Tracking,
 )
 from modelyard.storage import ModelRecord, ModelStore, StoredFile
@@ -74,6 +75,7 @@ CHANGES: dict[str, Any] = {
     "reading": Reading(missing_markers=["-"]),
     "created_at": datetime.now(UTC),
     "training_seconds": 7.0,
+    "search": SearchSummary(trials=3, seconds=7.0, metric="rmse"),
     "environment": {},
     "status": "deleted",
     "decision": MOST_PROBABLE,
