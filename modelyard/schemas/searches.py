@@ -30,6 +30,10 @@ AUTO = "auto"
 ENSEMBLE = "ensemble"
 """The model class of models that are made of several, which only a search makes."""
 
+TRIALS, MOST_TRIALS = 30, 200
+SEARCH_SECONDS, MOST_SEARCH_SECONDS = 120, 604_800
+"""How long a search looks, and how many trials it makes, if nothing is said and at most."""
+
 TrialStatus = Literal["complete", "pruned", "failed"]
 
 
@@ -50,8 +54,10 @@ class SearchRequest(TableRequest):
     model_classes: Annotated[list[str], Field(min_length=1, max_length=100)] | None = Field(
         None, validation_alias=AliasChoices("model_classes", "modelclasses")
     )
-    trials: Annotated[int, Field(ge=1, le=200, strict=True)] = 30
-    max_seconds: Annotated[float, Field(gt=0, le=604_800, allow_inf_nan=False, strict=True)] = 120.0
+    trials: Annotated[int, Field(ge=1, le=MOST_TRIALS, strict=True)] = TRIALS
+    max_seconds: Annotated[float, Field(gt=0, le=MOST_SEARCH_SECONDS, allow_inf_nan=False, strict=True)] = float(
+        SEARCH_SECONDS
+    )
     metric: str | None = None
     seed: Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)] = 0
     feature_types: FeatureTypes | None = Field(None, validation_alias=AliasChoices("feature_types", "featuretypes"))
