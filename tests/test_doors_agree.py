@@ -43,7 +43,7 @@ def tables(draw: st.DrawFn) -> tuple[dict[str, list[Any]], list[Any]]:
     for name in draw(NAMES):
         cells = st.none() | CELLS[draw(st.sampled_from(sorted(CELLS)))]
         column = draw(st.lists(cells, min_size=rows, max_size=rows))
-        columns[name] = column if any(cell not in (None, "NA") for cell in column) else [*column[1:], "a"]
+        columns[name] = column if any(cell not in (None, "NA", "") for cell in column) else [*column[1:], "a"]
     return columns, [labels[i % len(labels)] for i in range(rows)]
 
 

@@ -78,7 +78,7 @@ def list_audit(
 
 
 def verify(storage: Storage = None, json: AsJson = False) -> None:
-    """Tell whether an entry was removed or changed: exit code 1, with the first such entry named, if one was.
+    """Check that no entry was removed or changed. If one was, name the first and exit with code 1.
 
     With MODELYARD_SIGNING_KEY_FILE it finds what anybody without the key has changed; without that setting, accidents
     only.

@@ -9,10 +9,7 @@ import streamlit as st
 
 from modelyard.dashboard import formats
 from modelyard.dashboard.texts import t
-from modelyard.schemas import LeaderboardEntry
-
-_TRIALS, _MOST_TRIALS = 30, 200
-_SECONDS, _MOST_SECONDS = 120, 604_800
+from modelyard.schemas import MOST_SEARCH_SECONDS, MOST_TRIALS, SEARCH_SECONDS, TRIALS, LeaderboardEntry
 
 
 def show_search_card() -> None:
@@ -26,10 +23,15 @@ def ask_search() -> dict[str, Any]:
     st.markdown(f"**{t('search.limits')}**")
     grid = st.grid(2, min_column_width=200)
     seconds = grid.number_input(
-        t("search.max_seconds"), 1, _MOST_SECONDS, _SECONDS, help=t("search.max_seconds_help"), key="search-seconds"
+        t("search.max_seconds"),
+        1,
+        MOST_SEARCH_SECONDS,
+        SEARCH_SECONDS,
+        help=t("search.max_seconds_help"),
+        key="search-seconds",
     )
     trials = grid.number_input(
-        t("search.trials"), 1, _MOST_TRIALS, _TRIALS, help=t("search.trials_help"), key="search-trials"
+        t("search.trials"), 1, MOST_TRIALS, TRIALS, help=t("search.trials_help"), key="search-trials"
     )
     return {"max_seconds": float(seconds), "trials": int(trials)}
 

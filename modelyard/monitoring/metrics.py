@@ -60,7 +60,7 @@ class Metrics:
             return
         seconds = (job.ended_at - job.started_at).total_seconds()
         with self._lock:
-            at = self.numbers.at((JOBS, getattr(job, "kind", TRAIN)), len(JOB_SECONDS) + 2)
+            at = self.numbers.at((JOBS, job.kind), len(JOB_SECONDS) + 2)
             self.numbers.values[at + bisect_left(JOB_SECONDS, seconds)] += 1
             self.numbers.values[at + len(JOB_SECONDS) + 1] += seconds
 

@@ -60,22 +60,11 @@ Such answers are not counted: callers may bring any number of decisions, and the
 """
 
 
-@dataclass(slots=True)
-class Totals:
-    """What one model has been asked in this process so far: rows, cells with unknown categories, missing cells."""
-
-    name: str
-    version: int
-    rows: int = 0
-    unknown_categories: int = 0
-    missing_cells: int = 0
-
-
 class Watching:
     """The watch of one process. Its thread begins with the first answer and ends with `close`.
 
-    `kept` keeps the counts for all processes to read; without it there are totals alone. `clock` tells the seconds
-    since 1970. Whether or not counts are kept, `count_rows` counts rows for the metrics.
+    `kept` keeps the counts for all processes to read; `count_rows` counts rows for the metrics, whether or not there
+    is `kept`. `clock` tells the seconds since 1970.
     """
 
     def __init__(
@@ -92,7 +81,6 @@ class Watching:
         self._lost = 0
         self._awake = False
         self._counting = threading.Lock()
-        self._totals: dict[str, Totals] = {}
         self._hours: dict[int, _Hour] = {}
         self._unkept = False
         self._tidied = 0
@@ -116,12 +104,6 @@ class Watching:
         self._waiting.append(given)
         if not self._awake:
             self._wake()
-
-    def totals(self) -> list[Totals]:
-        """Return what each model was asked so far, up to this moment."""
-        self.count()
-        with self._counting:
-            return list(self._totals.values())
 
     def count(self) -> None:
         """Count what waits, in the calling thread."""
@@ -165,10 +147,6 @@ class Watching:
     def _count(self, asked: _Asked) -> None:
         watch = asked.watch
         counts, apart = count_cells(watch, asked.few, asked.tables)
-        totals = self._totals.setdefault(watch.model_id, Totals(watch.name, watch.version))
-        totals.rows += counts.rows
-        totals.unknown_categories += apart.unknown
-        totals.missing_cells += apart.missing
         self._count_rows(watch.name, watch.version, counts.rows, apart.unknown, apart.missing)
         if self._kept is None or not watch.has_reference:
             return

@@ -135,7 +135,18 @@ from modelyard.schemas.requests import (
     TrainRequest,
     UpdateRequest,
 )
-from modelyard.schemas.searches import AUTO, ENSEMBLE, LeaderboardEntry, SearchRequest, SearchSummary, TrialStatus
+from modelyard.schemas.searches import (
+    AUTO,
+    ENSEMBLE,
+    MOST_SEARCH_SECONDS,
+    MOST_TRIALS,
+    SEARCH_SECONDS,
+    TRIALS,
+    LeaderboardEntry,
+    SearchRequest,
+    SearchSummary,
+    TrialStatus,
+)
 from modelyard.schemas.targets import MOST_SINGLE_CLASSES, is_hopeless
 
 __all__ = [
@@ -149,9 +160,13 @@ __all__ = [
     "MEASURES",
     "MODEL_ID_PATTERN",
     "MOST_PROBABLE",
+    "MOST_SEARCH_SECONDS",
     "MOST_SINGLE_CLASSES",
+    "MOST_TRIALS",
     "NAME_PATTERN",
     "ROLES",
+    "SEARCH_SECONDS",
+    "TRIALS",
     "USUAL_LOSSES",
     "ActualAndPredicted",
     "AddedOutcomes",

@@ -115,8 +115,8 @@ LabelsValue = Annotated[
 ]
 
 
-class TrainRequest(TableRequest):
-    """A table, its labels and what to make of them.
+class NewModelRequest(TableRequest):
+    """A table, its labels and what a new model shall be, whatever is to be fitted.
 
     `X` is rows, records or columns (as in JSON), a polars DataFrame, or the `pathlib.Path` of a file. The labels are
     `y`, or the column of `X` that `target` names; with both, `target` is only y's name. `task` may say what is to be
@@ -130,12 +130,10 @@ class TrainRequest(TableRequest):
     `promote` says which alias the model takes over, and on what condition.
     """
 
-    model_class_key: str = Field(validation_alias=AliasChoices("model_class_key", "modelclasskey"))
     X: TableValue
     y: LabelsValue = None
     target: str | None = None
     task: TaskName | None = None
-    hyperparams: dict[str, Any] = {}
     feature_types: FeatureTypes | None = Field(None, validation_alias=AliasChoices("feature_types", "featuretypes"))
     feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
     name: Name | None = None
@@ -149,6 +147,13 @@ class TrainRequest(TableRequest):
     decision: Decision | None = None
     calibrate: Calibrate | None = None
     promote: Promote | None = None
+
+
+class TrainRequest(NewModelRequest):
+    """A table, its labels and what to make of them: a model of one class. The other fields are NewModelRequest's."""
+
+    model_class_key: str = Field(validation_alias=AliasChoices("model_class_key", "modelclasskey"))
+    hyperparams: dict[str, Any] = {}
 
 
 class RetrainRequest(TableRequest):

@@ -6,23 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field
 
-from modelyard.schemas.base import Frozen, TaskName
-from modelyard.schemas.decisions import Decision
-from modelyard.schemas.promotions import Promote
-from modelyard.schemas.reading import TableRequest
-from modelyard.schemas.requests import (
-    Calibrate,
-    ColumnRoles,
-    Description,
-    Evaluation,
-    FeatureTypes,
-    LabelsValue,
-    MissingMarkers,
-    Monotone,
-    Name,
-    TableValue,
-    Tags,
-)
+from modelyard.schemas.base import Frozen
+from modelyard.schemas.requests import NewModelRequest
 
 AUTO = "auto"
 """The model class that a training names if a search shall choose it."""
@@ -30,43 +15,32 @@ AUTO = "auto"
 ENSEMBLE = "ensemble"
 """The model class of models that are made of several, which only a search makes."""
 
+TRIALS, MOST_TRIALS = 30, 200
+SEARCH_SECONDS, MOST_SEARCH_SECONDS = 120, 604_800
+"""How long a search looks, and how many trials it makes, if nothing is said and at most."""
+
 TrialStatus = Literal["complete", "pruned", "failed"]
 
 
-class SearchRequest(TableRequest):
+class SearchRequest(NewModelRequest):
     """A table, its labels, and how long and by what to look for the best model.
 
     `model_classes` are the keys of those to try; left out, all of the task, which `task` says or the target shows.
     `trials` is the most of them. None begins after `max_seconds`, so the search takes at most one trial longer, and
     then weighs and fits what it has found. `metric` says what is better: `log_loss`, `roc_auc`, `rmse`, ...; left out,
     the log loss, or for regression the rmse. `seed` decides which rows are in which fold, and what is tried. All other
-    fields are as in TrainRequest; rows held out by `evaluation`, which must not be `cv`, are seen by no trial.
+    fields are NewModelRequest's; rows held out by `evaluation`, which must not be `cv`, are seen by no trial.
     """
 
-    X: TableValue
-    y: LabelsValue = None
-    target: str | None = None
-    task: TaskName | None = None
     model_classes: Annotated[list[str], Field(min_length=1, max_length=100)] | None = Field(
         None, validation_alias=AliasChoices("model_classes", "modelclasses")
     )
-    trials: Annotated[int, Field(ge=1, le=200, strict=True)] = 30
-    max_seconds: Annotated[float, Field(gt=0, le=604_800, allow_inf_nan=False, strict=True)] = 120.0
+    trials: Annotated[int, Field(ge=1, le=MOST_TRIALS, strict=True)] = TRIALS
+    max_seconds: Annotated[float, Field(gt=0, le=MOST_SEARCH_SECONDS, allow_inf_nan=False, strict=True)] = float(
+        SEARCH_SECONDS
+    )
     metric: str | None = None
     seed: Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)] = 0
-    feature_types: FeatureTypes | None = Field(None, validation_alias=AliasChoices("feature_types", "featuretypes"))
-    feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
-    name: Name | None = None
-    tags: Tags = []
-    description: Description = ""
-    evaluation: Evaluation = Evaluation()
-    missing_markers: MissingMarkers | None = None
-    column_roles: ColumnRoles | None = None
-    monotone: Monotone | None = None
-    exclude: list[str] | None = None
-    decision: Decision | None = None
-    calibrate: Calibrate | None = None
-    promote: Promote | None = None
 
 
 class SearchSummary(Frozen):

@@ -18,12 +18,13 @@ from typing import Any
 import orjson
 
 from modelyard.errors import Unavailable
+from modelyard.schemas.drift import DRIFT_HOURS
 from modelyard.storage.protocols import Locks, Series, Snapshots
 
 log = logging.getLogger("modelyard.storage")
 
 DRIFT = "drift"
-KEPT_DAYS = 90
+KEPT_DAYS = DRIFT_HOURS // 24
 
 _HOUR = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
