@@ -22,7 +22,7 @@ ARG SLIM=1
 RUN if [ "$SLIM" = 1 ]; then cd /opt/modelyard/lib/python3*/site-packages \
         && find . -type d \( -name tests -o -name test -o -name include \) -prune -exec rm -r {} + \
         && find . -type f \( -name '*.a' -o -name '*.c' -o -name '*.cpp' -o -name '*.h' -o -name '*.hpp' -o -name '*.pxd' \
-            -o -name '*.pyx' -o -name '*.js.map' \) -delete \
+            -o -name '*.pyx' -o -name '*.pyi' -o -name '*.js.map' \) -delete \
         && rm -f pyarrow/*flight* pyarrow/*_s3* \
         && python /build/slim_elf.py .; fi \
     && /opt/modelyard/bin/python -m compileall -q -j 0 /opt/modelyard/lib

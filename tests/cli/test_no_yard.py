@@ -19,7 +19,7 @@ from modelyard.storage.folder import Folder
 from tests.command_line import run
 from tests.storage_drafts import add_model, new_model, open_store
 
-MAKING = {"train", "search", "up", "rest", "grpc", "backup load", "keys create"}
+MAKING = {"train", "search", "up", "rest", "grpc", "backup load", "keys create", "migrate"}
 WITHOUT_A_YARD = {"check", "dashboard", "health", "model-classes", "keys generate"}
 READING = {
     "retrain": ("churn", "table.csv"),
