@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -16,6 +17,20 @@ MOVED = "moved"
 
 Changes = dict[tuple[str, str], bytes | None]
 """By collection and id: a document's JSON, or None if it is removed."""
+
+
+@dataclass(slots=True)
+class Salvaged:
+    """The documents that are whole, the number of the last transaction, and the damage of the rest, in words.
+
+    `what` is damaged then. `lost` are documents that are known to be damaged, each with what there is of it.
+    """
+
+    what: str
+    collections: Collections = field(default_factory=dict)
+    seq: int = 0
+    damage: list[str] = field(default_factory=list)
+    lost: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
 
 class Memory:

@@ -629,17 +629,17 @@ def test_upkeep_knows_the_outbox(clearml: Double, storage_dir: Path, tmp_path: P
         train(yard)
         (record,) = outbox(storage_dir, 1)
         path = storage_dir / "outbox" / record
-        assert doctor.examine(storage_dir).findings == []
+        assert doctor.examine(Folder(storage_dir)).findings == []
         path.write_bytes(path.read_bytes()[:-10] + b"0123456789")
-        (finding,) = doctor.examine(storage_dir).findings
+        (finding,) = doctor.examine(Folder(storage_dir)).findings
         assert (finding.kind, finding.what) == ("outbox", f"outbox/{record}")
         left = storage_dir / "outbox" / ".new-0123"
         left.touch()
         os.utime(left, (1, 1))
         assert [one.what for one in garbage.collect(Folder(storage_dir))] == ["outbox/.new-0123"]
         assert not left.exists()
-        create(storage_dir, tmp_path / "copy.tar")
-    load(tmp_path / "copy.tar", tmp_path / "copy")
+        create(Folder(storage_dir), tmp_path / "copy.tar")
+    load(tmp_path / "copy.tar", Folder(tmp_path / "copy"))
     flush(tmp_path / "copy")
     assert clearml.names() == ["size-v1"]
 

@@ -44,6 +44,20 @@ class Bucket:
                 if bytes(obstore.get(self._store, key).bytes()) != content:
                     raise Unavailable(f"cannot write {self.url}/{key}: another object is there already") from None
 
+    def replace(self, key: str, content: bytes) -> None:
+        """Write an object in the place of the one that is there: whoever reads finds one of the two."""
+        with self._refusals(f"write {self.url}/{key}"):
+            obstore.put(self._store, key, content, use_multipart=False)
+
+    def has(self, key: str) -> bool:
+        """Whether an object is there."""
+        with self._refusals(f"read {self.url}/{key}"):
+            try:
+                obstore.head(self._store, key)
+            except FileNotFoundError:
+                return False
+            return True
+
     def get(self, key: str) -> bytes:
         """Return an object's content. Raises ArtifactGone."""
         with self._refusals(f"read {self.url}/{key}"):

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelyard.errors import DataLoss
-from modelyard.storage.files import age_s, make_folder, sync_folder, unavailable, write_new_files
+from modelyard.storage.files import age_s, make_folder, replace_file, sync_folder, unavailable, write_new_files
 from modelyard.storage.protocols import ArtifactGone, StoredFile, stored
 
 log = logging.getLogger("modelyard.storage")
@@ -49,6 +49,11 @@ class ArtifactFolder:
             except BaseException:
                 self.remove(model_id)
                 raise
+
+    def replace(self, model_id: str, name: str, content: bytes) -> None:
+        path = self.path / model_id / name
+        with unavailable(f"write {path}"):
+            replace_file(path, content)
 
     def read(self, model_id: str, name: str, expected: StoredFile | None) -> bytes:
         path = self.path / model_id / name

@@ -39,6 +39,9 @@ class ObjectArtifacts:
     def adopt(self, model_id: str, folder: Path) -> None:
         """Do nothing: what is staged has its name already."""
 
+    def replace(self, model_id: str, name: str, content: bytes) -> None:
+        self.bucket.replace(_key(model_id, name), content)
+
     def read(self, model_id: str, name: str, expected: StoredFile | None) -> bytes:
         content = self.bucket.get(_key(model_id, name))
         if expected is not None and (found := stored(content)) != expected:

@@ -30,16 +30,24 @@ _LEASE_MARGIN = 1.1
 
 
 class PostgresDocuments:
-    """`protocols.Documents` in the database at `url`. With `make` its tables are made if they are missing."""
+    """`protocols.Documents` in the database at `url`. With `make` its tables are made if they are missing.
+
+    `beside` is a session for what is no transaction, closed with the others.
+    """
 
     def __init__(
-        self, url: str, *, make: bool = True, lock_timeout_s: float = 10.0, observers: Sequence[Observer] = ()
+        self,
+        url: str,
+        *,
+        make: bool = True,
+        lock_timeout_s: float = 10.0,
+        observers: Sequence[Observer] = (),
+        beside: Session | None = None,
     ) -> None:
         self._lock_timeout_s = lock_timeout_s
         self.writer = Session(url, lock_timeout_s)
         """The session of transactions: what is run within one is part of it."""
-        self.beside = Session(url, lock_timeout_s)
-        """The session of what is no transaction."""
+        self.beside = beside or Session(url, lock_timeout_s)
         self.state = Follower(Session(url, lock_timeout_s), observers)
         self.writing = threading.Lock()
         self._write_failed = False
@@ -87,6 +95,13 @@ class PostgresDocuments:
             finally:
                 self.writer.rollback()
         self._write_failed = False
+
+    def compact(self) -> None:
+        """Do nothing: a document is one row."""
+
+    def go_on_from(self, seq: int) -> None:
+        with self.held(self._lock_timeout_s):
+            self.writer.run("update head set seq = greatest(seq, %s)", seq)
 
     def close(self) -> None:
         self.state.close()

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from modelyard.errors import DataLoss, FailedPrecondition, ModelyardError, NoYard, Unavailable
+from modelyard.errors import DataLoss, ModelyardError, NoYard, Unavailable
 from modelyard.storage.memory import Changes, Memory, parse
 from modelyard.storage.postgres import rows, schema
 from modelyard.storage.postgres.session import Session
@@ -115,10 +115,7 @@ class Follower(Memory):
             if head is None:
                 raise NoYard("the database holds no yard any more")
             found, generation, seq, forgotten, token, registered = head
-            if found > schema.FORMAT:
-                raise FailedPrecondition(
-                    f"the database has format {found}; this release reads format {schema.FORMAT}: use a newer one"
-                )
+            schema.check_format(found)
             seq -= writing
             if generation != self._generation or self.seq <= forgotten:
                 self._read_anew(session, generation, seq)

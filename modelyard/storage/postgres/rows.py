@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from modelyard.errors import DataLoss
-from modelyard.storage.memory import Changes
+from modelyard.storage.memory import Changes, Salvaged
 from modelyard.storage.postgres.session import Session
 
 _PORTION = 5000
@@ -55,8 +55,30 @@ def since(session: Session, seq: int) -> Iterator[Row]:
     found_rows = session.rows(_SINCE, seq, True) if seq else session.stream(_SINCE, seq, False)
     for at, position, collection, key, body, found in found_rows:
         if checksum(collection, key, body) != found:
-            raise DataLoss(f"document {key} of {collection} is damaged in the database: its checksum does not hold")
+            raise DataLoss(_damaged(collection, key))
         yield Row(at, position >> _ORDINAL_BITS, collection, key, None if body is None else body.encode())
+
+
+def salvage(session: Session) -> Salvaged:
+    """Read the documents whose checksums hold, and name the others."""
+    found = Salvaged("the database", seq=session.row("select seq from head")[0])
+    for _, _, collection, key, body, told in session.stream(_SINCE, -1, True):
+        if checksum(collection, key, body) != told:
+            found.damage.append(_damaged(collection, key))
+            found.lost[collection, key] = (body or "").encode()
+        elif body is not None:
+            found.collections.setdefault(collection, {})[key] = body.encode()
+    return found
+
+
+def take_out(session: Session, lost: Iterable[tuple[str, str]]) -> None:
+    """Remove damaged documents without a trace: every replica has to read anew."""
+    for collection, key in lost:
+        session.run("delete from documents where collection = %s and id = %s", collection, key)
+
+
+def _damaged(collection: str, key: str) -> str:
+    return f"document {key} of {collection} is damaged in the database: its checksum does not hold"
 
 
 def checksum(collection: str, key: str, body: str | None) -> str:

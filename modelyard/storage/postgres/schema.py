@@ -79,6 +79,14 @@ def prepare(session: Session, *, make: bool) -> None:
         session.rollback()
 
 
+def check_format(found: int) -> None:
+    """Raise FailedPrecondition if a newer release has changed the tables."""
+    if found > FORMAT:
+        raise FailedPrecondition(
+            f"the database has format {found}; this release reads format {FORMAT}: use a newer one"
+        )
+
+
 def listen(session: Session) -> None:
     """Have a session told of commits; what it writes itself need not be durable."""
     session.listen("modelyard_" + str(session.row("select 'head'::regclass::oid")[0]))
@@ -96,8 +104,8 @@ def forget(session: Session, seq: int) -> None:
     session.run("delete from documents where body is null and seq <= (select forgotten from head)")
 
 
-def accept_restored(session: Session) -> None:
-    """Let every replica read the database anew, after a person has said that its earlier state is the one to go on."""
+def begin_anew(session: Session) -> None:
+    """Let every replica read the database anew, whatever it has seen."""
     session.run("update head set generation = %s", secrets.token_hex(16))
 
 

@@ -46,7 +46,7 @@ class Session:
 
     def __init__(self, url: str, lock_timeout_s: float, settings: Mapping[str, str] | None = None) -> None:
         self.mutex = threading.RLock()
-        self._url = url
+        self._given: dict[str, Any] = {**_CONNECT, **_parsed(url)}
         self._lock_timeout_s = lock_timeout_s
         self._settings = {
             **_SETTINGS,
@@ -134,8 +134,7 @@ class Session:
         if self.is_lost and self._in_transaction:
             raise Unavailable("the connection to the database was lost in a transaction")
         if self._connection is None or self._connection.closed:
-            given: dict[str, Any] = {**_CONNECT, **conninfo_to_dict(self._url)}
-            connection = psycopg.connect(**given, autocommit=True)
+            connection = psycopg.connect(**self._given, autocommit=True)
             connection.execute(
                 "select set_config(name, value, false) from unnest(%s::text[], %s::text[]) as given(name, value)",
                 (list(self._settings), list(self._settings.values())),
@@ -163,6 +162,17 @@ class Session:
             raise InvalidRequest(f"the database cannot keep this: {_said(error)}") from error
         except psycopg.Error as error:
             raise Unavailable(f"the database cannot be used: {_said(error)}") from error
+
+
+def _parsed(url: str) -> dict[str, Any]:
+    """Read a database's URL. Raises InvalidRequest, which does not quote it: it may hold a password."""
+    try:
+        return conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        raise InvalidRequest(
+            "the database's URL cannot be read: write postgresql://user:password@host/name, with %40 for an @ in the "
+            "password, %25 for a %"
+        ) from None
 
 
 def _said(error: psycopg.Error) -> str:

@@ -104,7 +104,7 @@ def test_an_earlier_state_is_data_loss_until_a_person_says_so(opened: Open, post
     put(other, "d")  # another transaction of the number that was lost is seen for what it is
     with pytest.raises(DataLoss, match="lost what it had"):
         ids(one, "models")
-    schema.accept_restored(other.beside)
+    schema.begin_anew(other.beside)
     wait_until(lambda: _ids_or_none(one) == ["a", "d"])
     assert set(copy.documents) == {("models", "a"), ("models", "d")}
     put(one, "e")
