@@ -15,6 +15,12 @@ from modelyard.storage.protocols import Collections, Observer
 MOVED = "moved"
 """The collection of the one document of a yard that was moved elsewhere."""
 
+COMING = "coming"
+"""The collection of the one document of a yard that is being copied to, and is none yet."""
+
+PLACE = "place"
+"""The id of either document."""
+
 Changes = dict[tuple[str, str], bytes | None]
 """By collection and id: a document's JSON, or None if it is removed."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from modelyard.access.signing import SigningKeys
+from modelyard.errors import FailedPrecondition
 from modelyard.storage.collections.aliases import AliasCollection
 from modelyard.storage.collections.answers import AnswerCollection
 from modelyard.storage.collections.audit import AUDIT, AuditCollection
@@ -23,7 +24,7 @@ from modelyard.storage.collections.model_store import ModelStore
 from modelyard.storage.collections.signatures import Signatures
 from modelyard.storage.collections.tracked_runs import TrackedRuns, TrackingIndex
 from modelyard.storage.ledger import Ledger
-from modelyard.storage.memory import Changes, Salvaged
+from modelyard.storage.memory import COMING, PLACE, Changes, Salvaged
 from modelyard.storage.notes import Notes
 from modelyard.storage.protocols import Artifacts, Documents, Locks, Observer, Series, Snapshots, now
 from modelyard.storage.quarantine import Quarantine
@@ -155,6 +156,7 @@ def open_storage(
     model_index, job_index, key_index, tracking_index = ModelIndex(), JobIndex(), KeyIndex(), TrackingIndex()
     observers = (model_index, job_index, key_index, *([tracking_index] if tracked else ()))
     documents = engines.documents(observers, make=make)
+    _check_whole(documents)
     signer = None if signing is None else signing.of(AUDIT)
     audit = AuditCollection(documents, engines.ledger(), days=audit_days, signer=signer)
     models = ModelStore(
@@ -184,3 +186,13 @@ def open_storage(
         engines.spools(),
         engines,
     )
+
+
+def _check_whole(documents: Documents) -> None:
+    """Raise FailedPrecondition if a copy to these documents has not ended."""
+    coming = documents.get(COMING, PLACE)
+    if coming is not None:
+        documents.close()
+        raise FailedPrecondition(
+            f"there is no whole yard yet: a copy of {coming['from']} to here has not ended; call the same command again"
+        )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from obstore.store import S3Config
 
 _PROBE = b"modelyard"
+_NO_BUCKET = "NoSuchBucket"
 
 
 class Bucket:
@@ -63,7 +64,9 @@ class Bucket:
         with self._refusals(f"read {self.url}/{key}"):
             try:
                 return bytes(obstore.get(self._store, key).bytes())
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                if _NO_BUCKET in str(error):  # all would look as if it were gone
+                    raise
                 raise ArtifactGone(f"{self.url}/{key}") from None
 
     def keys(self, prefix: str) -> list[str]:
@@ -155,4 +158,6 @@ class Bucket:
 
 def _said(error: BaseException) -> str:
     """Return the first line of what went wrong: the rest is the library's own."""
+    if _NO_BUCKET in str(error):
+        return "the store has no such bucket"
     return str(error).strip().split("\n")[0][:300]

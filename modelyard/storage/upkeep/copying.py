@@ -23,16 +23,12 @@ from modelyard.storage.collections.drift import DriftCollection
 from modelyard.storage.collections.models import MODELS, ModelRecord, model_record
 from modelyard.storage.files import make_folder, unavailable
 from modelyard.storage.ledger import Ledger
-from modelyard.storage.memory import MOVED
+from modelyard.storage.memory import COMING, MOVED, PLACE
 from modelyard.storage.notes import OUTBOX
 from modelyard.storage.opening import Engines
 from modelyard.storage.protocols import Appended, ArtifactGone, Artifacts, Collections, Documents, Transaction
 from modelyard.storage.upkeep import doctor
 
-_COMING = "coming"
-"""The collection of the one document that a yard has which is being copied to."""
-
-_PLACE = "place"
 _NOT_COPIED = (MOVED, OUTBOX)
 """The tracker makes anew what waits for it."""
 
@@ -57,10 +53,10 @@ def copy(old: Engines, documents: Documents, new: Engines, *, before: Callable[[
         collections, seq = documents.snapshot()
         for name in _NOT_COPIED:
             collections.pop(name, None)
-        if collections.get(_COMING):
+        if collections.get(COMING):
             raise FailedPrecondition(f"{old.name} is no yard yet: what was begun to be copied there is not complete")
         with coming.transaction() as transaction:
-            transaction.put(_COMING, _PLACE, {"from": old.name})
+            transaction.put(COMING, PLACE, {"from": old.name})
         coming.go_on_from(seq)
         _copy_models(old, documents, new, collections)
         _copy_series(old, new, collections)
@@ -77,7 +73,7 @@ def _coming(old: Engines, new: Engines) -> Documents:
         return new.documents(make=True)
     try:
         there = coming.snapshot()[0]
-        place = there.pop(_COMING, {}).get(_PLACE)
+        place = there.pop(COMING, {}).get(PLACE)
         if place is None:
             _check_empty(new, [*(name for name, found in there.items() if found), *new.strangers()])
         else:
@@ -168,9 +164,9 @@ def _finish(old: Ledger, new: Engines, coming: Documents, collections: Collectio
     link = audit.link_in(collections)
     ledger = new.ledger()
     with coming.transaction() as transaction:
-        if any(found for name, found in coming.snapshot()[0].items() if name != _COMING):
+        if any(found for name, found in coming.snapshot()[0].items() if name != COMING):
             raise FailedPrecondition(f"{new.name} has been used while it was copied to")
-        transaction.remove(_COMING, _PLACE)
+        transaction.remove(COMING, PLACE)
         for collection, documents in collections.items():
             for key, raw in documents.items():
                 transaction.put(collection, key, orjson.loads(raw))

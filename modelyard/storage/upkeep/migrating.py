@@ -11,12 +11,10 @@ import orjson
 
 from modelyard.errors import FailedPrecondition
 from modelyard.storage.collections.job_index import JOBS
-from modelyard.storage.memory import MOVED
+from modelyard.storage.memory import MOVED, PLACE
 from modelyard.storage.opening import Engines
 from modelyard.storage.protocols import Documents
 from modelyard.storage.upkeep.copying import Copied, copy
-
-_PLACE = "place"
 
 
 def migrate(old: Engines, new: Engines) -> Copied:
@@ -26,7 +24,7 @@ def migrate(old: Engines, new: Engines) -> Copied:
     elsewhere; DataLoss if anything of the old one is damaged (repair it first); what engines raise.
     """
     with closing(old.documents()) as documents:
-        moved = documents.get(MOVED, _PLACE)
+        moved = documents.get(MOVED, PLACE)
         if moved is not None and moved["to"] != new.name:
             raise FailedPrecondition(f"this yard was moved to {moved['to']}")
         _check_no_job(documents)
@@ -37,7 +35,7 @@ def _freeze(documents: Documents, target: str) -> None:
     """Let a yard take no change any more."""
     with documents.transaction() as transaction:
         _check_no_job(documents)
-        transaction.put(MOVED, _PLACE, {"to": target})
+        transaction.put(MOVED, PLACE, {"to": target})
 
 
 def _check_no_job(documents: Documents) -> None:
