@@ -137,6 +137,10 @@ class ArtifactGone(Exception):
     """A file is not there. Only the documents know whether it should be."""
 
 
+SETTLED_AFTER_S = 24 * 3600.0
+"""What is written before it is named, and was not named in so many seconds, is taken for garbage."""
+
+
 class Artifacts(Protocol):
     """The files of models, by model id: written whole or not at all, never changed, verified when read.
 

@@ -1,6 +1,6 @@
 """A yard on servers, which replicas on several hosts share: PostgreSQL, and for the files of models a bucket.
 
-The folder of each replica holds what belongs to its host: the spools of its runs.
+The folder of each replica holds what belongs to its host: the spools of its runs, and what was seen of the database.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from modelyard.storage.notes import OUTBOX, DocumentNotes
 from modelyard.storage.postgres import leases, rows, schema
 from modelyard.storage.postgres.documents import PostgresDocuments
 from modelyard.storage.postgres.ledger import PostgresLedger
+from modelyard.storage.postgres.memo import Memo
 from modelyard.storage.postgres.series import PostgresSeries, PostgresSnapshots
 from modelyard.storage.postgres.session import Session
 from modelyard.storage.protocols import Artifacts, Observer, now
@@ -51,16 +52,17 @@ class Servers:
         self._url = database_url
         self._lock_timeout_s = lock_timeout_s
         self._bucket = None if artifacts_url is None else _bucket(artifacts_url, s3_endpoint)
+        self._memo = Memo(root / "seen")
         self._beside = self._session()
         self._documents: PostgresDocuments | None = None
 
     @property
     def name(self) -> str:
-        """Database, schema and bucket."""
+        """Database and schema, and the bucket or the folder."""
         parts = urlsplit(self._url)
         schema = "".join(f"?options={value}" for value in parse_qs(parts.query).get("options", []))
         place = f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}{schema}"
-        return place if self._bucket is None else f"{place},{self._bucket.url}"
+        return f"{place} with {self.root.absolute()}" if self._bucket is None else f"{place},{self._bucket.url}"
 
     def strangers(self) -> list[str]:
         """Return whether files of models are there, in words."""
@@ -77,6 +79,7 @@ class Servers:
             lock_timeout_s=self._lock_timeout_s,
             observers=observers,
             beside=self._beside,
+            memo=self._memo,
         )
         try:
             with unavailable(f"make {self.runs}"):
@@ -100,6 +103,7 @@ class Servers:
         """Read the documents that are whole, as `Engines` says."""
         with closing(self._session()) as session:
             schema.check_format(session.row("select format from head")[0])
+            self._memo.check(session)
             return rows.salvage(session)
 
     def mend_documents(self, found: Salvaged, changes: Changes, aside: Quarantine) -> str:

@@ -90,6 +90,17 @@ class Bucket:
             written = [one["last_modified"] for part in obstore.list(self._store, prefix) for one in part]
             return (self._now() - max(written)).total_seconds() if written else 0.0
 
+    def parts(self, prefix: str) -> dict[str, tuple[int, float]]:
+        """Return what stands right below a prefix as folders: by name their bytes, and their ages as `age_s` says."""
+        found: dict[str, tuple[int, datetime]] = {}
+        with self._refusals(f"list {self.url}/{prefix}"):
+            for one in (one for part in obstore.list(self._store, prefix) for one in part):
+                name = one["path"].removeprefix(prefix).partition("/")[0]
+                size, written = found.get(name, (0, one["last_modified"]))
+                found[name] = size + one["size"], max(written, one["last_modified"])
+            now = self._now() if found else datetime.now(UTC)
+        return {name: (size, (now - written).total_seconds()) for name, (size, written) in found.items()}
+
     def check(self) -> None:
         """Raise Unavailable if no object can be written now."""
         self._now()

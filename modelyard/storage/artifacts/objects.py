@@ -12,12 +12,12 @@ from pathlib import Path
 from modelyard.errors import DataLoss, Unavailable
 from modelyard.storage.artifacts.bucket import Bucket
 from modelyard.storage.files import age_s, unavailable
-from modelyard.storage.protocols import StoredFile, stored
+from modelyard.storage.protocols import SETTLED_AFTER_S, StoredFile, stored
 
 log = logging.getLogger("modelyard.storage")
 
 _FOLDER = "artifacts/"
-_SETTLED_AFTER_S = 24 * 3600.0
+_SETTLED_AFTER_S = SETTLED_AFTER_S
 _LOCAL_FOR_S = 3600.0
 
 

@@ -19,6 +19,7 @@ from modelyard.errors import ModelyardError, Unavailable
 from modelyard.storage.memory import Changes, Draft, parse
 from modelyard.storage.postgres import rows, schema
 from modelyard.storage.postgres.follower import LEASE_S, Follower, clock
+from modelyard.storage.postgres.memo import Memo
 from modelyard.storage.postgres.session import Session
 from modelyard.storage.protocols import Collections, Observer
 
@@ -32,7 +33,7 @@ _LEASE_MARGIN = 1.1
 class PostgresDocuments:
     """`protocols.Documents` in the database at `url`. With `make` its tables are made if they are missing.
 
-    `beside` is a session for what is no transaction, closed with the others.
+    `beside` is a session for what is no transaction, closed with the others. `memo` knows what this host has seen.
     """
 
     def __init__(
@@ -43,12 +44,13 @@ class PostgresDocuments:
         lock_timeout_s: float = 10.0,
         observers: Sequence[Observer] = (),
         beside: Session | None = None,
+        memo: Memo | None = None,
     ) -> None:
         self._lock_timeout_s = lock_timeout_s
         self.writer = Session(url, lock_timeout_s)
         """The session of transactions: what is run within one is part of it."""
         self.beside = beside or Session(url, lock_timeout_s)
-        self.state = Follower(Session(url, lock_timeout_s), observers)
+        self.state = Follower(Session(url, lock_timeout_s), observers, memo)
         self.writing = threading.Lock()
         self._write_failed = False
         try:

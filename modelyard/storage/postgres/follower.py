@@ -17,6 +17,7 @@ from functools import partial
 from modelyard.errors import DataLoss, ModelyardError, NoYard, Unavailable
 from modelyard.storage.memory import Changes, Memory, parse
 from modelyard.storage.postgres import rows, schema
+from modelyard.storage.postgres.memo import TAKEN_BACK, Memo
 from modelyard.storage.postgres.session import Session
 from modelyard.storage.protocols import Observer
 
@@ -44,15 +45,17 @@ clock = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_M
 
 
 class Follower(Memory):
-    """The newest committed state. `seq` is its last transaction, known by `token`."""
+    """The newest committed state. `seq` is its last transaction, known by `token`, noted in the `memo`."""
 
-    def __init__(self, session: Session, observers: Sequence[Observer]) -> None:
+    def __init__(self, session: Session, observers: Sequence[Observer], memo: Memo | None = None) -> None:
         super().__init__(observers)
         self.me = secrets.token_hex(8)
         self.seq = 0
         self._token: str | None = None
         self._generation: str | None = None
         self._session = session
+        self._memo = memo
+        self._noted = -1
         self._following = threading.Lock()
         """Held by who moves the state on, and taken before the mutex."""
 
@@ -66,6 +69,8 @@ class Follower(Memory):
 
     def start(self) -> None:
         """Read everything, then go on following. Raises what every reader would meet."""
+        if self._memo is not None:
+            self._memo.check(self._session)
         self._ask()
         self._thread.start()
 
@@ -74,6 +79,7 @@ class Follower(Memory):
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+        self._note()
         with self.mutex:
             self._fresh_until = 0.0
             self._problem = Unavailable("this yard's storage is closed")
@@ -121,10 +127,7 @@ class Follower(Memory):
                 self._read_anew(session, generation, seq)
             elif seq < self.seq or token != self._token:
                 self._fresh_until = 0.0
-                raise DataLoss(
-                    f"the database has lost what it had: transaction {self.seq} is not there, or is another one. If an "
-                    "earlier state was restored on purpose, say so by `modelyard doctor --accept-restored`"
-                )
+                raise DataLoss(TAKEN_BACK.format(seq=self.seq))
             elif seq > self.seq:
                 self._read_on(session, seq)
             return bool(registered)
@@ -214,9 +217,18 @@ class Follower(Memory):
             sent = clock()
         if self.seq != before:
             self._session.run("update replicas set seq = %s where id = %s", self.seq, self.me)
+        self._note()
         with self.mutex:
             if self._problem is not None:
                 log.info("the database answers again")
             self._problem = self._asking_since = None
             self._fresh_until = sent + LEASE_S
             self._news.notify_all()
+
+    def _note(self) -> None:
+        """Let a process that starts later know what was seen."""
+        with self.mutex:
+            generation, seq, token = self._generation, self.seq, self._token
+        if self._memo is not None and generation is not None and seq != self._noted:
+            self._memo.note(generation, seq, token)
+            self._noted = seq

@@ -163,13 +163,13 @@ def _finish(old: Ledger, new: Engines, coming: Documents, collections: Collectio
     """Copy the audit and all documents, in one transaction."""
     link = audit.link_in(collections)
     ledger = new.ledger()
+    parsed = [(name, key, orjson.loads(raw)) for name, found in collections.items() for key, raw in found.items()]
     with coming.transaction() as transaction:
         if any(found for name, found in coming.snapshot()[0].items() if name != COMING):
             raise FailedPrecondition(f"{new.name} has been used while it was copied to")
         transaction.remove(COMING, PLACE)
-        for collection, documents in collections.items():
-            for key, raw in documents.items():
-                transaction.put(collection, key, orjson.loads(raw))
+        for name, key, document in parsed:
+            transaction.put(name, key, document)
         if link is not None:
             transaction.before_commit(lambda: _copy_audit(old, ledger, transaction, link.number))
     return 0 if link is None else link.number

@@ -27,6 +27,7 @@ from modelyard.storage.collections.alias_index import ALIASES
 from modelyard.storage.collections.answers import stream_owner
 from modelyard.storage.collections.audit import AUDIT, link_in, verified
 from modelyard.storage.collections.drift import DRIFT, DriftCollection
+from modelyard.storage.collections.job_index import JOBS, is_alive
 from modelyard.storage.collections.models import (
     MODELS,
     TOMBSTONES,
@@ -44,6 +45,7 @@ from modelyard.storage.sealing import is_sealed
 
 BURIED = "left of a model deleted for good"
 FORGOTTEN = "kept answers of a model deleted for good"
+ORDER = "given to a run that has ended, or never began"
 LOST_COUNTS = "is damaged: what a process had counted in an hour is lost"
 UNFINISHED = "files that never became a model's"
 
@@ -120,8 +122,10 @@ def examine(engines: Engines, *, signing: SigningKeys | None = None, settled: Co
         with engines.locked(for_reading=True):
             artifacts = engines.artifacts()
             ids = artifacts.model_ids()  # before the documents: what is published meanwhile is named there
+            kept = engines.spools().left()
             database = engines.salvaged()
         documents = database.collections
+        orders = [job_id for job_id in kept if not is_alive(documents.get(JOBS, {}).get(job_id))]
         findings = [Finding("database", database.what, problem) for problem in database.damage]
         findings += of_documents(artifacts, documents, signing)
         if any(finding.kind == "model" for finding in findings):
@@ -131,6 +135,7 @@ def examine(engines: Engines, *, signing: SigningKeys | None = None, settled: Co
             findings += _outbox(engines.outbox)
         findings += _series(engines.series(), documents)
         findings += _counts(engines)
+        findings += [Finding("leftover", f"jobs/{job_id}", ORDER, harmless=True) for job_id in orders]
         findings += _audit(engines, documents, signing)
     finally:
         engines.close()

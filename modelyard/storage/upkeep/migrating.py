@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from contextlib import closing
 
-import orjson
-
 from modelyard.errors import FailedPrecondition
-from modelyard.storage.collections.job_index import JOBS
+from modelyard.storage.collections.job_index import JOBS, is_alive
 from modelyard.storage.memory import MOVED, PLACE
 from modelyard.storage.opening import Engines
 from modelyard.storage.protocols import Documents
@@ -41,5 +39,5 @@ def _freeze(documents: Documents, target: str) -> None:
 def _check_no_job(documents: Documents) -> None:
     with documents.reading():
         for job_id, raw in documents.documents(JOBS):
-            if orjson.loads(raw)["job"]["status"] in ("queued", "running"):
+            if is_alive(raw):
                 raise FailedPrecondition(f"job {job_id} is under way: wait for it or cancel it, and stop the servers")

@@ -52,14 +52,6 @@ def test_of_those_who_write_one_object_at_once_one_does(bucket: Bucket) -> None:
     assert bucket.get("raced") == b"%d" % won.index(True)
 
 
-def test_a_thousand_objects_and_more_are_listed(bucket: Bucket) -> None:
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda n: obstore.put(bucket._store, f"many/{n:04}", b""), range(1100)))
-    assert bucket.keys("many/") == [f"many/{n:04}" for n in range(1100)]
-    bucket.remove(bucket.keys("many/"))
-    assert bucket.keys("many/") == []
-
-
 def test_the_age_of_objects_goes_by_the_clock_of_the_store(bucket: Bucket) -> None:
     assert bucket.age_s("a/") == 0.0
     bucket.put("a/b", b"")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from modelyard.errors import DataLoss, FailedPrecondition, NoYard, Unavailable
 from modelyard.storage.postgres import follower, schema
 from modelyard.storage.postgres.documents import PostgresDocuments
 from modelyard.storage.postgres.session import Session
+from modelyard.storage.servers import Servers
+from modelyard.storage.upkeep.doctor import examine
 from tests.observers import Copy
 from tests.postgres_server import PostgresServer
 from tests.storage_drafts import ids
@@ -230,3 +233,28 @@ def test_a_step_that_loses_the_connection_commits_nothing(opened: Open, postgres
     assert ids(one, "models") == []
     put(one, "b")
     assert ids(opened(), "models") == ["b"]
+
+
+def test_a_process_that_starts_knows_that_an_earlier_state_was_restored(
+    postgres: PostgresServer, url: str, tmp_path: Path
+) -> None:
+    def put_on(host: str, name: str) -> None:
+        with closing(Servers(url, tmp_path / host).documents(make=True)) as documents:
+            put(documents, name)
+
+    put_on("host", "a")
+    put_on("host", "b")
+    with postgres.connection(url) as connection:
+        connection.execute("delete from documents where id = 'b'")
+        connection.execute("delete from commits where seq = 2")
+        connection.execute("update head set seq = 1")
+    for _ in range(2):
+        with pytest.raises(DataLoss, match=r"transaction 2 is not there.*--accept-restored"):
+            Servers(url, tmp_path / "host").documents()
+        put_on("another, which was not there", "c")  # another transaction of that number is seen for what it is
+    with pytest.raises(DataLoss, match="lost what it had"):
+        examine(Servers(url, tmp_path / "host"))
+    Servers(url, tmp_path / "host").accept_restored()
+    put_on("host", "d")
+    with closing(Servers(url, tmp_path / "host").documents()) as documents:
+        assert ids(documents, "models") == ["a", "c", "d"]
