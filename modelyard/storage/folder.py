@@ -43,10 +43,13 @@ from modelyard.storage.spools import KeptInFolder
 class Folder:
     """The layout of one folder. Nothing is made or opened before it is asked for.
 
-    `name` is what the yard is called, by default the folder's path.
+    `name` is what the yard is called, by default the folder's path. Unless `durable`, files of models are not waited
+    for to be on the disk.
     """
 
-    def __init__(self, root: Path, lock_timeout_s: float = 10.0, *, name: str | None = None) -> None:
+    def __init__(
+        self, root: Path, lock_timeout_s: float = 10.0, *, name: str | None = None, durable: bool = True
+    ) -> None:
         self.root = root
         self.name = name or str(root.absolute())
         self.database = root / "db.jsonl"
@@ -55,6 +58,7 @@ class Folder:
         self.snapshots = root / DRIFT
         self._artifacts = root / "artifacts"
         self._series = root / "series"
+        self._durable = durable
         self._lock_timeout_s = lock_timeout_s
 
     def require_yard(self) -> None:
@@ -92,7 +96,7 @@ class Folder:
 
     def artifacts(self) -> ArtifactFolder:
         """Open the artifacts. Raises Unavailable."""
-        return ArtifactFolder(self._artifacts)
+        return ArtifactFolder(self._artifacts, durable=self._durable)
 
     def series(self, clock: Callable[[], datetime] = now) -> SeriesFolder:
         """Open the series, which take the time from `clock`. Makes nothing."""

@@ -26,16 +26,22 @@ _PROBE_BYTES = 4096
 class ArtifactFolder:
     """`protocols.Artifacts` in the folder `path`, which is made if it is missing.
 
-    What is staged must be on its file system, and on the disk already: it is moved, not copied.
+    What is staged must be on its file system, and on the disk already: it is moved, not copied. Unless `durable`,
+    nothing is waited for to be on the disk.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
         self.path = path
+        self._durable = durable
         with unavailable(f"make {path}"):
             make_folder(path)
 
     def stage(self, model_id: str, folder: Path, contents: Mapping[str, bytes]) -> None:
         with unavailable(f"write {folder}"):
+            if not self._durable:
+                for name, content in contents.items():
+                    (folder / name).write_bytes(content)
+                return
             for name in contents:
                 (folder / name).unlink(missing_ok=True)
             write_new_files(folder, contents)
@@ -44,6 +50,8 @@ class ArtifactFolder:
     def adopt(self, model_id: str, folder: Path) -> None:
         with unavailable(f"write {self.path / model_id}"):
             folder.rename(self.path / model_id)
+            if not self._durable:
+                return
             try:
                 sync_folder(self.path)
             except BaseException:

@@ -86,7 +86,7 @@ def unpacked(file: Path, signing: SigningKeys | None = None) -> Iterator[Folder]
 def _temporary(file: Path) -> Iterator[Folder]:
     """Yield a folder that stands for an archive, and is removed at the end."""
     with tempfile.TemporaryDirectory(prefix="modelyard-") as root:
-        yield Folder(Path(root), name=str(file.absolute()))
+        yield Folder(Path(root), name=str(file.absolute()), durable=False)
 
 
 def _pack(root: Path, path: Path, *, compress: bool) -> None:

@@ -97,6 +97,8 @@ def _check_same(new: Engines, begun: str, source: str) -> None:
 
 def _copy_models(old: Engines, documents: Documents, new: Engines, collections: Collections) -> None:
     source, target = old.artifacts(), new.artifacts()
+    with unavailable(f"make {new.runs}"):
+        make_folder(new.runs)
     there = set(target.model_ids())
     for model_id, raw in list(collections.get(MODELS, {}).items()):
         record = model_record(model_id, raw)
@@ -115,7 +117,7 @@ def _copy_model(source: Artifacts, target: Artifacts, record: ModelRecord, new: 
     folder = new.runs / f"copying-{model_id}"
     with unavailable(f"write {folder}"):
         shutil.rmtree(folder, ignore_errors=True)
-        make_folder(folder)
+        folder.mkdir()
     try:
         target.stage(model_id, folder, contents)
         target.adopt(model_id, folder)

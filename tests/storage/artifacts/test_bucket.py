@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import obstore
 import pytest
 
 from modelyard.errors import FailedPrecondition, Unavailable
