@@ -118,6 +118,15 @@ class Draft:
         self._steps.append(step)
 
 
+def check_whole(coming: bytes | None) -> None:
+    """Raise FailedPrecondition if there is the document of a yard that is still being copied to."""
+    if coming is not None:
+        source = parse(coming)["from"]
+        raise FailedPrecondition(
+            f"there is no whole yard yet: a copy of {source} to here has not ended; call the same command again"
+        )
+
+
 def parse(raw: bytes) -> dict[str, Any]:
     """Read a document's JSON."""
     document: dict[str, Any] = orjson.loads(raw)

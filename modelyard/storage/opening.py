@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Protocol
 
 from modelyard.access.signing import SigningKeys
-from modelyard.errors import FailedPrecondition
 from modelyard.storage.collections.aliases import AliasCollection
 from modelyard.storage.collections.answers import AnswerCollection
 from modelyard.storage.collections.audit import AUDIT, AuditCollection
@@ -24,7 +23,7 @@ from modelyard.storage.collections.model_store import ModelStore
 from modelyard.storage.collections.signatures import Signatures
 from modelyard.storage.collections.tracked_runs import TrackedRuns, TrackingIndex
 from modelyard.storage.ledger import Ledger
-from modelyard.storage.memory import COMING, PLACE, Changes, Salvaged
+from modelyard.storage.memory import COMING, PLACE, Changes, Salvaged, check_whole
 from modelyard.storage.notes import Notes
 from modelyard.storage.protocols import Artifacts, Documents, Locks, Observer, Series, Snapshots, now
 from modelyard.storage.quarantine import Quarantine
@@ -155,8 +154,7 @@ def open_storage(
     """
     model_index, job_index, key_index, tracking_index = ModelIndex(), JobIndex(), KeyIndex(), TrackingIndex()
     observers = (model_index, job_index, key_index, *([tracking_index] if tracked else ()))
-    documents = engines.documents(observers, make=make)
-    _check_whole(documents)
+    documents = whole_documents(engines, observers, make=make)
     signer = None if signing is None else signing.of(AUDIT)
     audit = AuditCollection(documents, engines.ledger(), days=audit_days, signer=signer)
     models = ModelStore(
@@ -188,11 +186,13 @@ def open_storage(
     )
 
 
-def _check_whole(documents: Documents) -> None:
-    """Raise FailedPrecondition if a copy to these documents has not ended."""
-    coming = documents.get(COMING, PLACE)
-    if coming is not None:
+def whole_documents(engines: Engines, observers: Sequence[Observer] = (), *, make: bool = False) -> Documents:
+    """Open a yard's documents. Raises what engines raise, FailedPrecondition if a copy to these has not ended."""
+    documents = engines.documents(observers, make=make)
+    try:
+        with documents.reading():
+            check_whole(documents.raw(COMING, PLACE))
+    except BaseException:
         documents.close()
-        raise FailedPrecondition(
-            f"there is no whole yard yet: a copy of {coming['from']} to here has not ended; call the same command again"
-        )
+        raise
+    return documents

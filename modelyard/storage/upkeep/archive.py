@@ -51,16 +51,18 @@ def packed(file: Path) -> Iterator[Folder]:
     """
     if file.exists():
         raise AlreadyExists(f"{file} exists; write the backup to another file")
-    with _temporary(file) as folder:
-        yield folder
-        temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-        try:
+    temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    with unavailable(f"write {file}"):
+        temporary.touch()
+    try:
+        with _temporary(file) as folder:
+            yield folder
             with unavailable(f"write {file}"):
                 _pack(folder.root, temporary, compress=file.name.endswith("gz"))
                 temporary.replace(file)
                 sync_folder(file.absolute().parent)
-        finally:
-            temporary.unlink(missing_ok=True)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -75,10 +77,9 @@ def unpacked(file: Path, signing: SigningKeys | None = None) -> Iterator[Folder]
     with _temporary(file) as folder:
         with unavailable(f"unpack {file}"):
             _unpack(file, folder.root)
-        found = doctor.examine(folder, signing=signing)
-        if found.findings:
-            first = found.findings[0]
-            raise DataLoss(f"{file} is damaged: {first.what} {first.problem}")
+        for found in doctor.examine(folder, signing=signing).findings:
+            if found.kind != "signature" and not found.harmless:
+                raise DataLoss(f"{file} is damaged: {found.what} {found.problem}")
         yield folder
 
 
@@ -92,7 +93,7 @@ def _temporary(file: Path) -> Iterator[Folder]:
 def _pack(root: Path, path: Path, *, compress: bool) -> None:
     about = {"backup": FORMAT, "version": modelyard.__version__, "created_at": datetime.now(UTC)}
     files = [path for part in ("artifacts", "series") for path in sorted(root.glob(f"{part}/*/*"))]
-    with path.open("xb") as raw:
+    with path.open("wb") as raw:
         with tarfile.open(fileobj=raw, mode="w:gz" if compress else "w") as archive:
             _add(archive, _ABOUT, orjson.dumps(about))
             for one in (*files, root / "db.jsonl"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelyard.access.signing import SigningKeys
-from modelyard.storage.opening import Engines
+from modelyard.storage.opening import Engines, whole_documents
 from modelyard.storage.upkeep.archive import packed, unpacked
 from modelyard.storage.upkeep.copying import copy
 
@@ -27,7 +27,7 @@ def create(engines: Engines, file: Path) -> Backup:
     A model that is deleted for good while the archive is written is left out. Raises AlreadyExists if the file is
     there, DataLoss if anything is damaged (repair it first), NoYard, Unavailable.
     """
-    with closing(engines.documents()) as documents, packed(file) as folder:
+    with closing(whole_documents(engines)) as documents, packed(file) as folder:
         copied = copy(engines, documents, folder)
     return Backup(file, copied.models, file.stat().st_size)
 
@@ -38,6 +38,6 @@ def load(file: Path, engines: Engines, signing: SigningKeys | None = None) -> Ba
     `signing` are the keys by which the audit in it is verified, if they are known. Raises FailedPrecondition if
     something is there or a newer release wrote the archive, DataLoss if that is damaged, Unavailable.
     """
-    with unpacked(file, signing) as folder, closing(folder.documents()) as documents:
+    with unpacked(file, signing) as folder, closing(whole_documents(folder)) as documents:
         copied = copy(folder, documents, engines)
     return Backup(file, copied.models, file.stat().st_size)

@@ -53,8 +53,6 @@ def copy(old: Engines, documents: Documents, new: Engines, *, before: Callable[[
         collections, seq = documents.snapshot()
         for name in _NOT_COPIED:
             collections.pop(name, None)
-        if collections.get(COMING):
-            raise FailedPrecondition(f"{old.name} is no yard yet: what was begun to be copied there is not complete")
         with coming.transaction() as transaction:
             transaction.put(COMING, PLACE, {"from": old.name})
         coming.go_on_from(seq)

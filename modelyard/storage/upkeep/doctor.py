@@ -39,6 +39,7 @@ from modelyard.storage.collections.models import (
 )
 from modelyard.storage.collections.signatures import Signatures
 from modelyard.storage.folder import Folder
+from modelyard.storage.memory import COMING, PLACE, check_whole
 from modelyard.storage.opening import Engines
 from modelyard.storage.protocols import ArtifactGone, Artifacts, Collections, Series
 from modelyard.storage.sealing import is_sealed
@@ -125,6 +126,7 @@ def examine(engines: Engines, *, signing: SigningKeys | None = None, settled: Co
             kept = engines.spools().left()
             database = engines.salvaged()
         documents = database.collections
+        check_whole(documents.get(COMING, {}).get(PLACE))
         orders = [job_id for job_id in kept if not is_alive(documents.get(JOBS, {}).get(job_id))]
         findings = [Finding("database", database.what, problem) for problem in database.damage]
         findings += of_documents(artifacts, documents, signing)

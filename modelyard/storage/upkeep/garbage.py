@@ -22,7 +22,7 @@ from modelyard.storage.collections.job_index import JOBS, is_alive
 from modelyard.storage.collections.models import MODELS, TOMBSTONES, ModelRecord, model_record, named
 from modelyard.storage.files import age_s, unavailable
 from modelyard.storage.folder import Folder
-from modelyard.storage.opening import Engines
+from modelyard.storage.opening import Engines, whole_documents
 from modelyard.storage.protocols import Documents, Transaction
 from modelyard.storage.upkeep import doctor
 
@@ -56,7 +56,7 @@ def collect(
     will do. The audit, signed by `signing`, says what went. Raises NoYard, DataLoss if the database is
     damaged or lost, Unavailable.
     """
-    documents = engines.documents()
+    documents = whole_documents(engines)
     signer = None if signing is None else signing.of(AUDIT)
     collector = _Collector(
         engines, documents, AuditCollection(documents, engines.ledger(), signer=signer), dry_run=dry_run

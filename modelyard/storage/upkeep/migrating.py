@@ -10,7 +10,7 @@ from contextlib import closing
 from modelyard.errors import FailedPrecondition
 from modelyard.storage.collections.job_index import JOBS, is_alive
 from modelyard.storage.memory import MOVED, PLACE
-from modelyard.storage.opening import Engines
+from modelyard.storage.opening import Engines, whole_documents
 from modelyard.storage.protocols import Documents
 from modelyard.storage.upkeep.copying import Copied, copy
 
@@ -21,7 +21,7 @@ def migrate(old: Engines, new: Engines) -> Copied:
     Raises FailedPrecondition if jobs are under way, if the new yard is not empty, or if the old one was moved
     elsewhere; DataLoss if anything of the old one is damaged (repair it first); what engines raise.
     """
-    with closing(old.documents()) as documents:
+    with closing(whole_documents(old)) as documents:
         moved = documents.get(MOVED, PLACE)
         if moved is not None and moved["to"] != new.name:
             raise FailedPrecondition(f"this yard was moved to {moved['to']}")

@@ -41,7 +41,7 @@ from modelyard.storage.collections.models import (
     put_last_version,
 )
 from modelyard.storage.collections.signatures import Signatures
-from modelyard.storage.memory import Changes, Salvaged
+from modelyard.storage.memory import COMING, PLACE, Changes, Salvaged, check_whole
 from modelyard.storage.opening import Engines
 from modelyard.storage.protocols import StoredFile, Transaction, stored
 from modelyard.storage.upkeep import doctor
@@ -119,6 +119,7 @@ class _Repair:
         """Go on with the documents that can be read, and set the damaged ones aside."""
         with self._engines.locked():
             found = self._engines.salvaged()
+            check_whole(found.collections.get(COMING, {}).get(PLACE))
             if not found.damage:
                 return []
             said = self._engines.mend_documents(found, self._audits_end(found), self._aside)

@@ -21,7 +21,7 @@ from modelyard.storage.collections.models import (
 )
 from modelyard.storage.collections.resolving import find
 from modelyard.storage.collections.signatures import Signatures, signed_part
-from modelyard.storage.opening import Engines
+from modelyard.storage.opening import Engines, whole_documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Signing:
 
     def __init__(self, engines: Engines, keys: SigningKeys) -> None:
         self._index = ModelIndex()
-        self._documents = engines.documents([self._index])
+        self._documents = whole_documents(engines, [self._index])
         self._audit = AuditCollection(self._documents, engines.ledger(), signer=keys.of(AUDIT))
         self._artifacts = engines.artifacts()
         self._signatures = Signatures(keys)

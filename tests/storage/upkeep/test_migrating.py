@@ -32,7 +32,9 @@ from modelyard.storage.servers import Servers
 from modelyard.storage.upkeep import backup
 from modelyard.storage.upkeep.archive import packed, unpacked
 from modelyard.storage.upkeep.doctor import examine
+from modelyard.storage.upkeep.garbage import collect
 from modelyard.storage.upkeep.migrating import migrate
+from modelyard.storage.upkeep.repair import repair
 from modelyard.storage.upkeep.signing import Signing
 from tests import disk_recorder
 from tests.postgres_server import PostgresServer
@@ -298,8 +300,9 @@ def test_what_is_not_empty_or_damaged_or_moved_elsewhere_is_refused(
     model.write_bytes(b"damaged")
     with pytest.raises(DataLoss, match="is damaged"):
         migrate(Folder(old), servers())
-    with pytest.raises(FailedPrecondition, match="no whole yard yet"):
-        open_storage(servers())
+    for use in (open_storage, examine, repair, collect):
+        with pytest.raises(FailedPrecondition, match="no whole yard yet"):
+            use(servers())
     with pytest.raises(FailedPrecondition, match=r"is not empty: a copy of .*old was begun there, and not ended"):
         migrate(Folder(tmp_path / "other"), servers())
     model.write_bytes(content)
