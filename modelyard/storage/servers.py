@@ -52,6 +52,7 @@ class Servers:
         self._url = database_url
         self._lock_timeout_s = lock_timeout_s
         self._bucket = None if artifacts_url is None else _bucket(artifacts_url, s3_endpoint)
+        self._probed = False
         self._memo = Memo(root / "seen")
         self._beside = self._session()
         self._documents: PostgresDocuments | None = None
@@ -140,7 +141,9 @@ class Servers:
             return ArtifactFolder(self.root / "artifacts")
         from modelyard.storage.artifacts.objects import ObjectArtifacts
 
-        self._bucket.probe()
+        if not self._probed:
+            self._bucket.probe()
+            self._probed = True
         return ObjectArtifacts(self._bucket, self.root / "downloads")
 
     def series(self, clock: Callable[[], datetime] = now) -> PostgresSeries:
