@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from modelyard.dashboard import formats, session
+from modelyard.dashboard import address, formats, session
+from modelyard.dashboard.charts import draw, life
 from modelyard.dashboard.texts import t
-from modelyard.schemas import ColumnDrift, DriftQuery, DriftStatus, ModelMetadata
+from modelyard.schemas import ColumnDrift, Drift, DriftQuery, DriftStatus, ModelMetadata
 
-_SPANS = {"drift.day": 24, "drift.week": 168, "drift.quarter": 2160}
+_SPANS = {"day": 24, "week": 168, "quarter": 2160}
 _BADGES: dict[DriftStatus, str] = {
     "ok": "green",
     "watch": "orange",
@@ -23,11 +24,18 @@ _BADGES: dict[DriftStatus, str] = {
 def show_drift(model: ModelMetadata) -> None:
     """Show how far what the model was asked is from its training."""
     span = st.segmented_control(
-        t("drift.span"), list(_SPANS), default="drift.day", format_func=t, required=True, key=f"drift-{model.model_id}"
+        t("drift.span"),
+        list(_SPANS),
+        required=True,
+        format_func=lambda name: t(f"drift.{name}"),
+        **address.bound("span", "day", allowed=list(_SPANS)),
     )
-    found = session.yard().get_drift(model.model_id, DriftQuery(hours=_SPANS[span or "drift.day"]))
+    found = session.yard().get_drift(model.model_id, DriftQuery(hours=_SPANS[span]))
     badge = f":{_BADGES[found.status]}-badge[{t(f'drift.{found.status}')}]"
     st.markdown(f"{badge} {formats.escaped(found.message)}")
+    if found.hourly:
+        st.caption(t("life.hourly"))
+        draw(life.by_hour(found.hourly, found.since, found.until), t("life.hourly"))
     if not found.columns:
         return
     columns = {formats.escaped(name): column for name, column in found.columns.items()}
@@ -35,6 +43,22 @@ def show_drift(model: ModelMetadata) -> None:
         columns = {f"*{t('drift.predictions')}*": found.predictions, **columns}
     _show_columns(columns)
     st.caption(t("drift.help"))
+    if found.rows:
+        _show_histogram(model, found)
+
+
+def _show_histogram(model: ModelMetadata, found: Drift) -> None:
+    """Show one column's cells over training's, the farthest off at first."""
+    columns = dict(sorted(found.columns.items(), key=lambda one: -one[1].psi))
+    if found.predictions is not None:
+        columns[""] = found.predictions
+    name = st.selectbox(
+        t("life.histogram_of"),
+        list(columns),
+        format_func=lambda name: name or t("drift.predictions"),
+        key=f"histogram-{model.model_id}",
+    )
+    draw(life.histograms(columns[name]), t("life.histogram_of"))
 
 
 def _show_columns(columns: Mapping[str, ColumnDrift]) -> None:

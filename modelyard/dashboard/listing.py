@@ -47,7 +47,11 @@ def key_metric(model: ModelMetadata) -> tuple[str, float | None]:
 
 def written_metric(model: ModelMetadata) -> str:
     """Write the metric that tells most; its name too, unless it is accuracy."""
-    name, value = key_metric(model)
+    return written_value(*key_metric(model))
+
+
+def written_value(name: str, value: float | None) -> str:
+    """Write a metric and its value; its name too, unless it is accuracy."""
     measure = meaning(name).measure
     text = formats.metric_value(name, value)
     return text if measure in ("", "accuracy") else f"{t(f'metric.{measure}')} {text}"

@@ -39,7 +39,7 @@ from modelyard.schemas.decisions import (
     DecisionReport,
     ResolvedDecision,
 )
-from modelyard.schemas.drift import ColumnDrift, ColumnStatus, Drift, DriftQuery, DriftStatus
+from modelyard.schemas.drift import ColumnDrift, ColumnStatus, Drift, DriftQuery, DriftStatus, HourOfRows
 from modelyard.schemas.evaluations import (
     EvaluatedModel,
     EvaluationPage,
@@ -212,6 +212,7 @@ __all__ = [
     "Frozen",
     "Health",
     "Histogram",
+    "HourOfRows",
     "Job",
     "JobError",
     "JobKind",

@@ -2687,6 +2687,7 @@ class Drift(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
     PREDICTIONS_FIELD_NUMBER: _builtins.int
+    HOURLY_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     name: _builtins.str
     version: _builtins.int
@@ -2705,6 +2706,10 @@ class Drift(_message.Message):
     def predictions(self) -> Global___ColumnDrift:
         """The answers. Not there if the model was not validated."""
 
+    @_builtins.property
+    def hourly(self) -> _containers.RepeatedCompositeFieldContainer[Global___HourOfRows]:
+        """The hours in which anything was asked, the oldest first."""
+
     def __init__(
         self,
         *,
@@ -2718,14 +2723,40 @@ class Drift(_message.Message):
         message: _builtins.str = ...,
         columns: _abc.Mapping[_builtins.str, Global___ColumnDrift] | None = ...,
         predictions: Global___ColumnDrift | None = ...,
+        hourly: _abc.Iterable[Global___HourOfRows] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["predictions", b"predictions", "since", b"since", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "message", b"message", "model_id", b"model_id", "name", b"name", "predictions", b"predictions", "rows", b"rows", "since", b"since", "status", b"status", "until", b"until", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "hourly", b"hourly", "message", b"message", "model_id", b"model_id", "name", b"name", "predictions", b"predictions", "rows", b"rows", "since", b"since", "status", b"status", "until", b"until", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Drift: _TypeAlias = Drift  # noqa: Y015
+
+@_typing.final
+class HourOfRows(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOUR_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    rows: _builtins.int
+    @_builtins.property
+    def hour(self) -> _timestamp_pb2.Timestamp:
+        """When the hour begins."""
+
+    def __init__(
+        self,
+        *,
+        hour: _timestamp_pb2.Timestamp | None = ...,
+        rows: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hour", b"hour"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hour", b"hour", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HourOfRows: _TypeAlias = HourOfRows  # noqa: Y015
 
 @_typing.final
 class ColumnDrift(_message.Message):
