@@ -12,6 +12,7 @@ from modelyard.dashboard.texts import t
 from modelyard.schemas import ColumnDrift, Drift, DriftQuery, DriftStatus, ModelMetadata
 
 _SPANS = {"day": 24, "week": 168, "quarter": 2160}
+_MOST_NAMED = 5
 _BADGES: dict[DriftStatus, str] = {
     "ok": "green",
     "watch": "orange",
@@ -32,7 +33,7 @@ def show_drift(model: ModelMetadata) -> None:
     )
     found = session.yard().get_drift(model.model_id, DriftQuery(hours=_SPANS[span]))
     badge = f":{_BADGES[found.status]}-badge[{t(f'drift.{found.status}')}]"
-    st.markdown(f"{badge} {formats.escaped(found.message)}")
+    st.markdown(f"{badge} {_in_words(found, _SPANS[span])}")
     if found.hourly:
         st.caption(t("life.hourly"))
         draw(life.by_hour(found.hourly, found.since, found.until), t("life.hourly"))
@@ -47,9 +48,24 @@ def show_drift(model: ModelMetadata) -> None:
         _show_histogram(model, found)
 
 
+def _in_words(found: Drift, hours: int) -> str:
+    """Say what was found in a sentence, as `Drift.message` does in English."""
+    asked = t("drift.asked", rows=formats.count(found.rows), hours=formats.count(hours))
+    if found.status in ("watch", "drifted"):
+        named = [formats.escaped(name) for name, column in _farthest_first(found) if column.status == found.status]
+        if found.predictions is not None and found.predictions.status == found.status:
+            named.append(t("drift.predictions"))
+        return f"{asked} {t('drift.unlike', columns=', '.join(named[:_MOST_NAMED]), n=len(named))}"
+    return f"{asked} {t(f'drift.said_{found.status}')}"
+
+
+def _farthest_first(found: Drift) -> list[tuple[str, ColumnDrift]]:
+    return sorted(found.columns.items(), key=lambda one: -one[1].psi)
+
+
 def _show_histogram(model: ModelMetadata, found: Drift) -> None:
     """Show one column's cells over training's, the farthest off at first."""
-    columns = dict(sorted(found.columns.items(), key=lambda one: -one[1].psi))
+    columns = dict(_farthest_first(found))
     if found.predictions is not None:
         columns[""] = found.predictions
     name = st.selectbox(

@@ -23,9 +23,9 @@ Cell = Any
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its title, and its kind: `number` is written to the right, `short` in one line, `wide` not on phones.
+    """A column: its title, and its kinds with a space between them.
 
-    Several kinds stand with a space between them.
+    `number` is written to the right, `short` in one line, `wide` not on phones; `name` leads the row.
     """
 
     title: str
@@ -52,9 +52,9 @@ def badge(text: str, *, strong: bool = False) -> Cell:
     return {"badge": text, "color": "strong" if strong else ""}
 
 
-def second(text: str) -> Cell:
-    """Make a text of second rank."""
-    return {"text": text, "kind": "second"}
+def second(text: str, *, wide: bool = False) -> Cell:
+    """Make a text of second rank; `wide`: not on phones."""
+    return {"text": text, "kind": "second wide" if wide else "second"}
 
 
 def sparkline(values: Sequence[float | None], words: str) -> Cell:

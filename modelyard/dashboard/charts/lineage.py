@@ -60,7 +60,7 @@ def lineage(nodes: Sequence[Node], metric: str, *, share: bool) -> Drawing:
         .encode(x=alt.X("from:Q", scale=x_scale), y="from_value:Q", x2="to:Q", y2="to_value:Q")
     )
     base = alt.Chart(frame, height=_HEIGHT).encode(x=x)
-    spread = base.mark_rule(strokeWidth=5, opacity=0.25).encode(y=alt.Y("low:Q", title=metric), y2="high:Q")
+    spread = base.mark_rule(strokeWidth=5, opacity=0.25, color=ink).encode(y=alt.Y("low:Q", title=metric), y2="high:Q")
     opacity = alt.condition(alt.datum.status == t("status.deleted"), alt.value(0.35), alt.value(1))
     points = base.mark_point(size=90, filled=True).encode(y=y, opacity=opacity, tooltip=tooltip)
     labels = base.mark_text(dy=-16, fontWeight=600, color=ink).encode(y=y, text="label:N")

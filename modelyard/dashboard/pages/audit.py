@@ -106,7 +106,7 @@ def _what(entry: AuditEntry) -> list[linked_table.Cell]:
         elif name == "alias" and "@" in value:
             cells.append(linked_table.link(value, "name", name=value.partition("@")[0], tab="aliases"))
         elif name != "model_id" or "model" not in entry.what:
-            cells.append(linked_table.second(value) if _ID.fullmatch(value) else value)
+            cells.append(linked_table.second(value, wide=True) if _ID.fullmatch(value) else value)
     return cells
 
 

@@ -42,21 +42,21 @@ def show() -> None:
 
 
 def _offer_filters() -> None:
-    grid = st.grid(4, min_column_width=150)
+    columns = st.columns([6, 6, 5, 7])
     words = address.bound("q", resets=["after"])
-    grid.text_input(
+    columns[0].text_input(
         t("models.search"), placeholder=t("models.search_hint"), icon=":material/search:", max_chars=200, **words
     )
     keys = ["", *(info.key for info in classes())]
-    grid.selectbox(
+    columns[1].selectbox(
         t("column.class"),
         keys,
         format_func=lambda key: class_title(key) if key else t("models.any_class"),
         **address.bound("class", allowed=keys, resets=["after"]),
     )
     alias = address.bound("alias", resets=["after"])
-    grid.text_input(t("registry.alias"), placeholder=t("registry.alias_hint"), max_chars=64, **alias)
-    grid.segmented_control(
+    columns[2].text_input(t("registry.alias"), placeholder=t("registry.alias_hint"), max_chars=64, **alias)
+    columns[3].segmented_control(
         t("column.status"),
         _STATUSES,
         required=True,
@@ -96,7 +96,7 @@ def _clear() -> None:
 def _show_names(names: Sequence[NameSummary]) -> list[NameSummary]:
     by_id = {name.model_id: name for name in names}
     columns = [
-        Column(t("column.name")),
+        Column(t("column.name"), "name"),
         Column(t("registry.newest"), "number"),
         Column(t("registry.over_versions"), "wide"),
         Column(t("registry.versions"), "number"),

@@ -11,7 +11,7 @@ from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.listing import class_title, written_metric
 from modelyard.dashboard.pages import train
 from modelyard.dashboard.production.life import show_life
-from modelyard.dashboard.registry.aliases import show_aliases
+from modelyard.dashboard.registry.aliases import say_moved, show_aliases
 from modelyard.dashboard.registry.line import Line, look_up
 from modelyard.dashboard.registry.rivals import show_rivals
 from modelyard.dashboard.registry.use import show_use
@@ -41,6 +41,7 @@ def show() -> None:
     if not line.versions:
         st.info(t("name.gone"), icon=":material/delete_forever:")
         return
+    say_moved()
     _show_head(line)
     _offer(line)
     which, place = address.tabs({which: t(f"name.{which}") for which in _TABS})

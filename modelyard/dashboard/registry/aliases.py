@@ -18,7 +18,6 @@ _MOVED = "moved-alias"
 
 def show_aliases(line: Line) -> None:
     """Show the tab."""
-    _say_moved()
     st.caption(_meaning(line))
     for alias in line.aliases:
         with st.container(border=True):
@@ -28,15 +27,15 @@ def show_aliases(line: Line) -> None:
     access.say_needed("set_alias")
 
 
-def point(name: str, alias: str, version: int, expected: int | None) -> None:
-    """Point an alias at a version if it still is where the visitor sees it, and say so on the page drawn anew."""
+def move(name: str, alias: str, version: int, expected: int | None) -> None:
+    """Point an alias at a version if it still is where the visitor sees it; the page drawn anew says so."""
     request = parse(AliasRequest, {"version": version, "expected": expected})
     moved = session.yard().set_alias(name, parse_alias(alias), request)
     session.current().kept[_MOVED] = moved
-    st.rerun()
 
 
-def _say_moved() -> None:
+def say_moved() -> None:
+    """Say which alias was moved just now, if one was."""
     moved = session.current().kept.pop(_MOVED, None)
     if moved is not None:
         st.success(
@@ -75,7 +74,8 @@ def _offer_move(line: Line, alias: Alias) -> None:
         st.caption(t("aliases.move_help", alias=alias.alias, version=alias.version))
         if st.button(t("aliases.move_now"), type="primary", icon=":material/check:", key=f"move-now-{key}"):
             with notices.errors_in_place():
-                point(line.name, alias.alias, chosen.version, alias.version)
+                move(line.name, alias.alias, chosen.version, alias.version)
+                st.rerun()
 
 
 def _offer_roll_back(line: Line, alias: Alias, moves: Sequence[AliasMove]) -> None:
@@ -92,7 +92,8 @@ def _offer_roll_back(line: Line, alias: Alias, moves: Sequence[AliasMove]) -> No
         help=None if there else t("aliases.cannot_roll_back", version=before),
     ):
         with notices.errors_in_place():
-            point(line.name, alias.alias, before, alias.version)
+            move(line.name, alias.alias, before, alias.version)
+            st.rerun()
 
 
 def _offer_removal(line: Line, alias: Alias) -> None:
@@ -130,7 +131,8 @@ def _offer_new(line: Line) -> None:
         chosen = _ask_version(line.active, f"new-alias-version-{line.name}")
         if st.button(t("aliases.make"), type="primary", icon=":material/check:", key=f"new-alias-go-{line.name}"):
             with notices.errors_in_place():
-                point(line.name, alias.strip(), chosen.version, None)
+                move(line.name, alias.strip(), chosen.version, None)
+                st.rerun()
 
 
 def _ask_version(versions: Sequence[ModelMetadata], key: str) -> ModelMetadata:

@@ -7,20 +7,22 @@ from dataclasses import dataclass
 from modelyard.dashboard import session
 from modelyard.schemas import Alias, ModelMetadata, ModelQuery
 
-_MOST = 200
+PAGE = 50
+"""So many versions are asked for at a time; those of a wide table take 60 KB each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A name, its newest versions, the newest first, deleted ones too, and its aliases. `more`: there are older ones.
+    """A name, its newest versions, the newest first, deleted ones too, and its aliases.
 
-    There may be no versions: all are deleted for good.
+    Those that an alias points to are among them in any case. `older` is the cursor of the versions before them, None if
+    these are all. There may be no versions: all are deleted for good.
     """
 
     name: str
     versions: list[ModelMetadata]
     aliases: list[Alias]
-    more: bool
+    older: str | None
 
     @property
     def active(self) -> list[ModelMetadata]:
@@ -45,5 +47,8 @@ def look_up(name: str) -> Line:
     """Ask for a name. Raises ModelNotFound if there never was a model of it, and what the verbs raise."""
     yard = session.yard()
     aliases = yard.list_aliases(name).aliases
-    page = yard.list_models(ModelQuery(name=name, status="all", limit=_MOST))
-    return Line(name, sorted(page.models, key=lambda one: -one.version), aliases, page.next_cursor is not None)
+    page = yard.list_models(ModelQuery(name=name, status="all", limit=PAGE))
+    there = {one.version for one in page.models}
+    beyond = {one.version for one in aliases} - there
+    versions = [*page.models, *(yard.get_model(f"{name}:{version}") for version in beyond)]
+    return Line(name, sorted(versions, key=lambda one: -one.version), aliases, page.next_cursor)

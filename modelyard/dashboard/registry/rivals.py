@@ -7,7 +7,7 @@ import streamlit as st
 from modelyard.dashboard import access, address, formats, notices
 from modelyard.dashboard.evaluated import show_evaluation
 from modelyard.dashboard.listing import class_title, entry, title
-from modelyard.dashboard.registry.aliases import point
+from modelyard.dashboard.registry.aliases import move
 from modelyard.dashboard.registry.line import Line
 from modelyard.dashboard.report import judged_by, metric_title
 from modelyard.dashboard.texts import t
@@ -88,4 +88,7 @@ def _offer_promotion(line: Line, champion: ModelMetadata, challenger: ModelMetad
             words = t("rivals.promote", alias=alias, version=challenger.version)
             if st.button(words, type="primary", icon=":material/trending_up:", key=key):
                 with notices.errors_in_place():
-                    point(line.name, alias, challenger.version, champion.version)
+                    move(line.name, alias, challenger.version, champion.version)
+                    address.say("champion", None)
+                    address.say("challenger", str(champion.version))
+                    st.rerun()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from modelyard.dashboard import access, address, formats, linked_table, session
@@ -11,10 +13,10 @@ from modelyard.dashboard.editing import offer_edit
 from modelyard.dashboard.linked_table import Column, Row
 from modelyard.dashboard.listing import title
 from modelyard.dashboard.pages.models import MOST_COMPARED
-from modelyard.dashboard.registry.line import Line
+from modelyard.dashboard.registry.line import PAGE, Line
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.texts import t
-from modelyard.schemas import ModelMetadata, headline, interval_of
+from modelyard.schemas import ModelMetadata, ModelQuery, headline, interval_of
 
 _MOST_DRAWN = 50
 
@@ -24,14 +26,24 @@ def show_versions(line: Line) -> None:
     metric = headline(line.newest.task, line.newest.metrics)
     if metric is not None:
         _draw(line, metric)
-    ticked = _show_table(line, metric)
-    if line.more:
-        st.caption(t("versions.more", n=len(line.versions)))
+    shown, older = _page(line)
+    ticked = _show_table(shown, metric)
     if len(line.versions) == 1:
         st.caption(t("model.one_version"))
     else:
-        _offer_comparison(ticked)
+        with st.container(horizontal=True):
+            _offer_comparison(ticked)
+            address.pager(older)
     _show_words(line)
+
+
+def _page(line: Line) -> tuple[list[ModelMetadata], str | None]:
+    """Return the versions of the page that the address says, and the cursor of the next one."""
+    after = address.said("after")
+    if not after:
+        return line.versions, line.older
+    page = session.yard().list_models(ModelQuery(name=line.name, status="all", limit=PAGE, cursor=after))
+    return page.models, page.next_cursor
 
 
 def _draw(line: Line, metric: str) -> None:
@@ -48,8 +60,8 @@ def _draw(line: Line, metric: str) -> None:
         st.caption(t("versions.graph"))
 
 
-def _show_table(line: Line, metric: str | None) -> list[ModelMetadata]:
-    numbers = {one.model_id: one.version for one in line.versions}
+def _show_table(versions: Sequence[ModelMetadata], metric: str | None) -> list[ModelMetadata]:
+    numbers = {one.model_id: one.version for one in versions}
     columns = [
         Column(t("column.version"), "short"),
         Column(t("registry.aliases")),
@@ -62,11 +74,10 @@ def _show_table(line: Line, metric: str | None) -> list[ModelMetadata]:
         Column(t("column.status"), "wide"),
     ]
     rows = [
-        Row(one.model_id, title(one), _cells(one, metric, numbers), faded=one.status == "deleted")
-        for one in line.versions
+        Row(one.model_id, title(one), _cells(one, metric, numbers), faded=one.status == "deleted") for one in versions
     ]
     ticked = linked_table.show("versions", t("model.versions"), columns, rows, ticks=t("registry.tick"))
-    return [one for one in line.versions if one.model_id in ticked]
+    return [one for one in versions if one.model_id in ticked]
 
 
 def _cells(one: ModelMetadata, metric: str | None, numbers: dict[str, int]) -> list[linked_table.Cell]:

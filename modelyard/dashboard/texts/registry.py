@@ -38,7 +38,6 @@ REGISTRY: dict[str, tuple[str, str]] = {
         "Lines lead from a version to the one made from it; the bar behind a point is its interval.",
         "Линии ведут от версии к сделанной на её основе; полоса за точкой — её интервал.",
     ),
-    "versions.more": ("The newest {n} versions.", "Новейшие версии: {n}."),
     "versions.by": ("By", "Кем"),
     "versions.words": ("What is said of a version", "Что сказано о версии"),
     "versions.no_tags": ("No tags.", "Тегов нет."),
