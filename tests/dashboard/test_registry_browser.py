@@ -24,7 +24,9 @@ READY = ("data-test-script-state", "notRunning")
 
 def customers(n: int, seed: int) -> tuple[list[dict[str, Any]], list[str]]:
     draw = random.Random(seed)
-    rows = [{"id": f"c{seed}-{i}", "months": draw.gauss(30, 12), "plan": draw.choice("abc")} for i in range(n)]
+    rows: list[dict[str, Any]] = [
+        {"id": f"c{seed}-{i}", "months": draw.gauss(30, 12), "plan": draw.choice("abc")} for i in range(n)
+    ]
     return rows, ["yes" if row["months"] + draw.gauss(0, 6) < 28 else "no" for row in rows]
 
 
