@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from modelyard.dashboard import doors as dashboard_doors
 from modelyard.schemas import AliasRequest, Evaluation, RetrainRequest, TrainRequest
-from tests.dashboard.test_pages import Yard, button, open_page, said, texts, yard
+from tests.dashboard.test_pages import Yard, button, linked_table, open_page, said, texts, yard
 
 __all__ = ["yard"]
 
@@ -27,14 +26,8 @@ def train(yard: Yard, name: str, **fields: Any) -> None:
     yard.client.train(TrainRequest(model_class_key="logistic_regression", X=X, y=Y, name=name, **unjudged))
 
 
-def table(app: AppTest) -> dict[str, Any]:
-    """Return the data of the table with links."""
-    found = [json.loads(one.proto.json or one.proto.mixed.json) for one in app.get("bidi_component")]
-    return next(data for data in found if "rows" in data)
-
-
 def titles(app: AppTest) -> list[str]:
-    return [row["title"] for row in table(app)["rows"]]
+    return [row["title"] for row in linked_table(app)["rows"]]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +46,7 @@ def test_a_name_is_one_row_with_its_line_and_aliases(yard: Yard, line: str) -> N
     app = yard.open("models", q="QUARTERLY")
     assert not app.exception
     assert titles(app) == [line]
-    (row,) = table(app)["rows"]
+    (row,) = linked_table(app)["rows"]
     name, newest, spark, versions, aliases, target, *_ = row["cells"]
     assert name[0] == {"text": line, "page": "name", "query": {"name": line}}
     assert {"badge": "quarterly", "color": ""} in name
@@ -91,7 +84,7 @@ def test_a_tab_is_what_the_address_says(yard: Yard, line: str, tab: str, languag
     assert not app.error
     assert said(app, "lang") is None
     marks: dict[str, Callable[[], Any]] = {
-        "versions": lambda: len(table(app)["rows"]) == 3,
+        "versions": lambda: len(linked_table(app)["rows"]) == 3,
         "aliases": lambda: button(app, "back-line-champion-1-2"),
         "rivals": lambda: app.selectbox(key="in-address-challenger").value == "3",
         "production": lambda: app.toggle(key="keep-line").value is False,
@@ -155,7 +148,7 @@ def test_the_switch_of_kept_answers_is_the_servers(yard: Yard, line: str) -> Non
 def test_the_audit_says_who_did_what_page_by_page(yard: Yard, line: str, language: str) -> None:
     app = yard.open("audit", verb="set_alias", lang=language)
     assert not app.exception
-    rows = table(app)["rows"]
+    rows = linked_table(app)["rows"]
     assert {row["cells"][2] for row in rows} == {"set_alias"}
     whole = yard.open("audit", lang=language)
     assert ("each carries the hash" if language == "en" else "несёт хеш") in texts(whole)

@@ -23,8 +23,9 @@ def show() -> None:
     """Show the page."""
     st.title(t("page.audit"), anchor=False)
     st.caption(t("audit.lead"))
-    query = _ask()
-    page = session.yard().list_audit(query)
+    query = _asked()
+    page = session.yard().list_audit(query)  # first, because who may not is told so here
+    _offer_filters()
     if page.entries:
         _show_entries(page.entries)
     else:
@@ -36,8 +37,14 @@ def show() -> None:
     st.caption(t("audit.verify"))
 
 
-def _ask() -> AuditQuery:
-    """Ask for the filters, which stand in the address. Raises InvalidRequest for a wrong address."""
+def _asked() -> AuditQuery:
+    """Return what the address asks for. Raises InvalidRequest."""
+    said = {"key": address.said("key").strip(), "verb": address.said("verb").strip()}
+    said |= {"since": address.said("since"), "cursor": address.said("after")}
+    return parse(AuditQuery, {**{name: value or None for name, value in said.items()}, "limit": _PAGE})
+
+
+def _offer_filters() -> None:
     grid = st.grid(3, min_column_width=200)
     grid.text_input(
         t("audit.key"), placeholder=t("audit.key_hint"), max_chars=200, **address.bound("key", resets=["after"])
@@ -46,9 +53,6 @@ def _ask() -> AuditQuery:
         t("audit.verb"), placeholder=t("audit.verb_hint"), max_chars=64, **address.bound("verb", resets=["after"])
     )
     grid.date_input(t("audit.since"), None, format="YYYY-MM-DD", **_bound_date())
-    said = {"key": address.said("key").strip(), "verb": address.said("verb").strip()}
-    said |= {"since": address.said("since"), "cursor": address.said("after")}
-    return parse(AuditQuery, {**{name: value or None for name, value in said.items()}, "limit": _PAGE})
 
 
 def _bound_date() -> dict[str, Any]:
