@@ -42,7 +42,6 @@ def main(doors: Doors, *, start: str = "overview") -> None:
         document.take_language()
     let_in = False
     with notices.errors_in_place():
-        here.doors.check_answers(here.door)
         let_in = access.is_let_in()
     here.pages = {
         name: st.Page(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from modelyard.connection import connect_server
-from modelyard.errors import DeadlineExceeded, ModelyardError, Unavailable
+from modelyard.errors import ModelyardError
 from modelyard.schemas import Health
 from modelyard.verbs import Verbs
 
@@ -21,8 +21,6 @@ DOOR_NAMES: tuple[DoorName, ...] = ("rest", "grpc")
 DOOR_TITLES: dict[DoorName, str] = {"rest": "REST", "grpc": "gRPC"}
 
 _HEALTH_TIMEOUT_S = 3.0
-_ANSWER_TIMEOUT_S = 10.0
-"""Longer than a busy server takes, and shorter than a visitor's patience."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +56,6 @@ class Doors:
             return Look(name, None, 0.0, error.detail)
         return Look(name, health, time.perf_counter() - began)
 
-    def check_answers(self, name: DoorName) -> None:
-        """Raise Unavailable if a door takes connections and does not answer: a page would wait for it for an hour.
-
-        It is asked once in a while. One that is down holds nobody up, and the page's own calls say so.
-        """
-        try:
-            _answered(name, self.address(name), self)
-        except DeadlineExceeded as error:
-            raise Unavailable(error.detail) from error
-        except Unavailable:
-            pass
-
     def _open(self, name: DoorName, **options: Any) -> Verbs:
         return _client(name, self.address(name), ca_file=self.ca_file, server_name=self.server_name, **options)
 
@@ -92,11 +78,6 @@ class Look:
 @st.cache_resource(show_spinner=False)
 def _client(name: DoorName, address: str, **options: Any) -> Verbs:
     return connect_server(_url(name, address), **options)
-
-
-@st.cache_data(ttl=5, show_spinner=False)
-def _answered(name: DoorName, address: str, _doors: Doors) -> None:
-    _doors._open(name, timeout_s=_ANSWER_TIMEOUT_S).health()
 
 
 def _url(name: DoorName, address: str) -> str:

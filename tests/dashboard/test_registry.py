@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from modelyard.dashboard import doors as dashboard_doors
 from modelyard.schemas import AliasRequest, Evaluation, RetrainRequest, TrainRequest
-from tests.dashboard.test_pages import Yard, button, linked_table, open_page, said, texts, yard
+from tests.dashboard.test_pages import Yard, button, linked_table, said, texts, yard
 
 __all__ = ["yard"]
 
@@ -157,13 +155,3 @@ def test_the_audit_says_who_did_what_page_by_page(yard: Yard, line: str, languag
     assert none.info
     wrong = yard.open("audit", since="yesterday", lang=language)
     assert "since" in wrong.error[0].value
-
-
-def test_a_server_that_hangs_is_said_and_not_waited_for(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dashboard_doors, "_ANSWER_TIMEOUT_S", 0.5)
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and never says anything
-        app = open_page(f"http://127.0.0.1:{silent.getsockname()[1]}", yard.grpc_target, "models")
-        assert "REST does not answer" in app.error[0].value
-        app = button(app, "use-grpc").click().run()
-        assert not app.error
-        assert app.title[0].value == "Models"

@@ -29,6 +29,7 @@ def show() -> None:
     model = session.resolved("id")
     assert model is not None
     here.model = model.model_id
+    address.entitle(title(model))
     _show_head(model)
     _show_actions(model)
     show_metrics(model)
@@ -50,12 +51,8 @@ def show() -> None:
 
 
 def _show_head(model: ModelMetadata) -> None:
-    with st.container(horizontal=True):
-        if st.button(t("page.models"), type="tertiary", icon=":material/arrow_back:", key="back"):
-            session.go("models")
-        if st.button(escaped(model.name), type="tertiary", icon=":material/account_tree:", key="to-name"):
-            session.go("name", name=model.name)
-    address.entitle(title(model))
+    if st.button(t("page.models"), type="tertiary", icon=":material/arrow_back:", key="back"):
+        session.go("models")
     st.title(escaped(title(model)), anchor=False)
     kind = class_title(model.model_class_key)
     color = "green" if model.status == "active" else "gray"

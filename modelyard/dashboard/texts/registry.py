@@ -7,6 +7,7 @@ REGISTRY: dict[str, tuple[str, str]] = {
     "registry.clear": ("Show all", "Показать все"),
     "registry.versions": ("Versions", "Версий"),
     "registry.newest": ("Newest", "Новейшая"),
+    "registry.newest_value": ("Metric", "Метрика"),
     "registry.over_versions": ("Over versions", "По версиям"),
     "registry.on_training": ("on training rows", "на обучении"),
     "registry.aliases": ("Aliases", "Псевдонимы"),
@@ -33,6 +34,7 @@ REGISTRY: dict[str, tuple[str, str]] = {
     "name.no_target": ("a column without a name", "столбец без имени"),
     "name.predicts": ("Predicts **{target}**: {task}.", "Предсказывает **{target}**: {task}."),
     "name.newest": ("Newest: v{version}, {metric}, trained {ago}.", "Новейшая: v{version}, {metric}, обучена {ago}."),
+    "name.all_about": ("All about {name}", "Всё об имени {name}"),
     "name.open": ("Open the newest", "Открыть новейшую"),
     "versions.graph": (
         "Lines lead from a version to the one made from it; the bar behind a point is its interval.",
