@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from modelyard.dashboard.registry import line as lines
+from modelyard.dashboard.registry import versions
 from modelyard.schemas import AliasRequest, Evaluation, RetrainRequest, TrainRequest
 from tests.dashboard.test_pages import Yard, button, linked_table, said, texts, yard
 
@@ -155,3 +157,24 @@ def test_the_audit_says_who_did_what_page_by_page(yard: Yard, line: str, languag
     assert none.info
     wrong = yard.open("audit", since="yesterday", lang=language)
     assert "since" in wrong.error[0].value
+
+
+def test_the_latest_models_are_links_to_their_pages(yard: Yard, line: str) -> None:
+    train(yard, "latest-of-all")
+    app = yard.open("overview")
+    cells = linked_table(app)["rows"][0]["cells"]
+    model = yard.client.get_model("latest-of-all")
+    assert cells[0][0] == {"text": "latest-of-all · v1", "page": "model", "query": {"id": model.model_id}}
+
+
+def test_the_versions_of_a_page_and_those_of_aliases_are_shown(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(5):
+        train(yard, "long")
+    yard.client.set_alias("long", "old", AliasRequest(version=1))
+    for module in (lines, versions):
+        monkeypatch.setattr(module, "PAGE", 2)
+    app = yard.open("name", name="long")
+    assert titles(app) == ["long · v5", "long · v4", "long · v1"]
+    app = button(app, "next-after").click().run()
+    assert titles(app) == ["long · v3", "long · v2"]
+    assert "Newest: v5" in texts(app)
