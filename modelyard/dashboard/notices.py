@@ -31,6 +31,21 @@ class errors_in_place:  # noqa: N801 - reads as what it does
         return isinstance(error, ModelyardError)
 
 
+class errors_kept:  # noqa: N801 - reads as what it does
+    """Keep an error of a verb that a callback has called, to be shown by the page that is drawn next."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, ModelyardError):
+            session.current().kept[self._key] = error
+        return isinstance(error, ModelyardError)
+
+
 def show_error(error: ModelyardError) -> None:
     """Show one error, its places as a table if there are several."""
     title = t(f"error.{error.code}") if known(f"error.{error.code}") else error.title

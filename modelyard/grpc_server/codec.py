@@ -23,6 +23,7 @@ from modelyard.schemas import (
     JobQuery,
     ModelClassInfo,
     ModelQuery,
+    NameQuery,
     Predictions,
     PredictRequest,
     ResolvedDecision,
@@ -72,6 +73,11 @@ def read_decision(message: pb.SetDecisionRequest) -> Decision:
 def read_query(message: pb.ListTrainedModelsRequest) -> ModelQuery:
     """Read which models to list. Raises InvalidRequest."""
     return parse(ModelQuery, {name: value for name, value in messages.read_fields(message).items() if value != ""})
+
+
+def read_name_query(message: pb.ListNamesRequest) -> NameQuery:
+    """Read which names to list. Raises InvalidRequest."""
+    return parse(NameQuery, {name: value for name, value in messages.read_fields(message).items() if value != ""})
 
 
 def read_job_query(message: pb.ListJobsRequest) -> JobQuery:

@@ -50,6 +50,8 @@ from modelyard.schemas import (
     ModelMetadata,
     ModelPage,
     ModelQuery,
+    NamePage,
+    NameQuery,
     Predictions,
     PredictRequest,
     Report,
@@ -204,11 +206,13 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
     def list_models(self, query: ModelQuery | None = None) -> ModelPage:
         """List models, newest first. See `Verbs.list_models`."""
         query = query or ModelQuery()
-        if query.model_class_key is not None:
-            key = query.model_class_key
-            key = ENSEMBLE if models_registry.is_ensemble(key) else models_registry.model_class(key).key
-            query = query.model_copy(update={"model_class_key": key})
-        return self._store.page(query)
+        return self._store.page(query.model_copy(update={"model_class_key": _known_key(query.model_class_key)}))
+
+    @verb
+    def list_names(self, query: NameQuery | None = None) -> NamePage:
+        """List models by their names. See `Verbs.list_names`."""
+        query = query or NameQuery()
+        return self._store.names(query.model_copy(update={"model_class_key": _known_key(query.model_class_key)}))
 
     @verb
     def get_model(self, reference: str) -> ModelMetadata:
@@ -294,3 +298,10 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
         with suppress(FailedPrecondition):
             return load_validation(self._store, self._store.get(model.model_id), model.contract)
         return None
+
+
+def _known_key(key: str | None) -> str | None:
+    """Return the key of a model class as it is stored. Raises ModelClassNotFound."""
+    if key is None:
+        return None
+    return ENSEMBLE if models_registry.is_ensemble(key) else models_registry.model_class(key).key

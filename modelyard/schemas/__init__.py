@@ -39,7 +39,7 @@ from modelyard.schemas.decisions import (
     DecisionReport,
     ResolvedDecision,
 )
-from modelyard.schemas.drift import ColumnDrift, ColumnStatus, Drift, DriftQuery, DriftStatus
+from modelyard.schemas.drift import ColumnDrift, ColumnStatus, Drift, DriftQuery, DriftStatus, HourOfRows
 from modelyard.schemas.evaluations import (
     EvaluatedModel,
     EvaluationPage,
@@ -91,6 +91,7 @@ from modelyard.schemas.models import (
     Reading,
     Tracking,
 )
+from modelyard.schemas.names import LINE_VERSIONS, LinePoint, NamePage, NameQuery, NameSummary
 from modelyard.schemas.naming import (
     ALIAS_PATTERN,
     IDEMPOTENCY_KEY_PATTERN,
@@ -157,6 +158,7 @@ __all__ = [
     "IDEMPOTENCY_KEY_PATTERN",
     "KEY_PATTERN",
     "LATEST",
+    "LINE_VERSIONS",
     "MEASURES",
     "MODEL_ID_PATTERN",
     "MOST_PROBABLE",
@@ -210,6 +212,7 @@ __all__ = [
     "Frozen",
     "Health",
     "Histogram",
+    "HourOfRows",
     "Job",
     "JobError",
     "JobKind",
@@ -227,6 +230,7 @@ __all__ = [
     "LabelsValue",
     "LeaderboardEntry",
     "LearningCurve",
+    "LinePoint",
     "ModelClassInfo",
     "ModelDescription",
     "ModelEvent",
@@ -238,6 +242,9 @@ __all__ = [
     "ModelWarning",
     "MovedAlias",
     "Name",
+    "NamePage",
+    "NameQuery",
+    "NameSummary",
     "NewKey",
     "OutcomesRequest",
     "PairDifference",

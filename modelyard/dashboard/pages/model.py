@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from modelyard.dashboard import access, formats, notices, session
+from modelyard.dashboard import access, address, formats, notices, session
 from modelyard.dashboard.decision import show_decision
 from modelyard.dashboard.drifted import show_drift
+from modelyard.dashboard.editing import offer_edit
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.lineage import show_versions
 from modelyard.dashboard.listing import class_title, title
@@ -14,7 +15,7 @@ from modelyard.dashboard.model_details import show_details
 from modelyard.dashboard.pages import train
 from modelyard.dashboard.report import show_metrics, show_report
 from modelyard.dashboard.texts import t
-from modelyard.schemas import ModelMetadata, UpdateRequest, parse
+from modelyard.schemas import ModelMetadata
 
 
 def show() -> None:
@@ -28,6 +29,7 @@ def show() -> None:
     model = session.resolved("id")
     assert model is not None
     here.model = model.model_id
+    address.entitle(title(model))
     _show_head(model)
     _show_actions(model)
     show_metrics(model)
@@ -87,7 +89,7 @@ def _show_actions(model: ModelMetadata) -> None:
                 session.yard().restore(model.model_id)
                 st.rerun()
         if access.may("update_model"):
-            _offer_edit(model)
+            offer_edit(model)
         _offer_downloads(model)
         if model.status == "active" and access.may("delete"):
             _offer_deletion(model)
@@ -95,30 +97,6 @@ def _show_actions(model: ModelMetadata) -> None:
             with st.popover(t("model.delete_hard"), icon=":material/delete_forever:", key=f"end-{model.model_id}"):
                 _ask_for_end(model)
     access.say_needed("predict", "submit_retraining", "get_artifact")
-
-
-def _offer_edit(model: ModelMetadata) -> None:
-    with st.popover(t("model.edit"), icon=":material/edit:", key=f"edit-{model.model_id}"):
-        tags = st.multiselect(
-            t("train.tags"),
-            model.tags,
-            model.tags,
-            accept_new_options=True,
-            placeholder=t("train.tags_hint"),
-            key=f"edit-tags-{model.model_id}",
-        )
-        description = st.text_area(
-            t("model.description"),
-            model.description,
-            max_chars=2000,
-            placeholder=t("model.description_hint"),
-            key=f"edit-description-{model.model_id}",
-        )
-        if st.button(t("model.save"), type="primary", icon=":material/check:", key=f"edit-save-{model.model_id}"):
-            with notices.errors_in_place():
-                changes = parse(UpdateRequest, {"tags": tags, "description": description})
-                session.yard().update_model(model.model_id, changes)
-                st.rerun()
 
 
 def _offer_downloads(model: ModelMetadata) -> None:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from modelyard.dashboard import access, formats, jobs_under_way, notices, session, uploads
+from modelyard.dashboard import access, formats, jobs_under_way, linked_table, notices, session, uploads
 from modelyard.dashboard.doors import DOOR_NAMES, DOOR_TITLES
-from modelyard.dashboard.listing import models_table
+from modelyard.dashboard.linked_table import Column, Row
+from modelyard.dashboard.listing import class_title, title, written_metric
 from modelyard.dashboard.texts import t
 from modelyard.errors import Unavailable
 from modelyard.schemas import ModelMetadata, ModelQuery
@@ -108,9 +109,30 @@ def _show_latest(latest: Sequence[ModelMetadata]) -> None:
     if not latest:
         st.caption(t("models.none"))
         return
-    picked = models_table(latest, key="latest", selection="single-row")
-    if picked:
-        session.go("model", id=picked[0].model_id)
+    columns = [
+        Column(t("column.name"), "name"),
+        Column(t("registry.newest_value"), "number"),
+        Column(t("registry.target"), "wide"),
+        Column(t("column.class"), "wide"),
+        Column(t("column.rows"), "number wide"),
+        Column(t("column.made"), "short"),
+    ]
+    rows = [Row(model.model_id, title(model), _cells(model)) for model in latest]
+    linked_table.show("latest", t("overview.latest"), columns, rows)
+
+
+def _cells(model: ModelMetadata) -> list[linked_table.Cell]:
+    return [
+        [
+            linked_table.link(title(model), "model", id=model.model_id),
+            *(linked_table.badge(alias, strong=True) for alias in model.aliases),
+        ],
+        written_metric(model),
+        model.target or formats.NOTHING,
+        class_title(model.model_class_key),
+        formats.count(model.n_rows),
+        formats.ago(model.created_at),
+    ]
 
 
 def _show_jobs(seen: _Seen) -> None:

@@ -10,18 +10,24 @@ from typing import Any, Final
 import streamlit as st
 
 from modelyard.dashboard.texts.access import ACCESS
+from modelyard.dashboard.texts.audit import AUDIT
 from modelyard.dashboard.texts.charts import CHARTS
 from modelyard.dashboard.texts.checks import CHECKS
 from modelyard.dashboard.texts.decisions import DECISIONS
 from modelyard.dashboard.texts.drift import DRIFT
 from modelyard.dashboard.texts.models import MODELS
 from modelyard.dashboard.texts.predictions import PREDICTIONS
+from modelyard.dashboard.texts.production import PRODUCTION
+from modelyard.dashboard.texts.registry import REGISTRY
 from modelyard.dashboard.texts.searching import SEARCHING
 from modelyard.dashboard.texts.shell import SHELL
 from modelyard.dashboard.texts.training import TRAINING
 
 LANGUAGES: Final = {"en": "English", "ru": "Русский"}
-PARTS: Final = (SHELL, ACCESS, TRAINING, SEARCHING, CHECKS, MODELS, DECISIONS, DRIFT, PREDICTIONS, CHARTS)
+PARTS: Final = (
+    *(SHELL, ACCESS, AUDIT, TRAINING, SEARCHING, CHECKS, MODELS, DECISIONS, REGISTRY, PRODUCTION, DRIFT, PREDICTIONS),
+    CHARTS,
+)
 CATALOGUE: Final[dict[str, tuple[str, str]]] = {key: texts for part in PARTS for key, texts in part.items()}
 
 

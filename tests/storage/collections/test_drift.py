@@ -33,7 +33,7 @@ def counts(rows: int, **more: Any) -> dict[str, Any]:
 
 
 def rows(kept: DriftCollection, model: str = MODEL, since: int = HOUR - 48) -> list[int]:
-    return sorted(found["rows"] for found in kept.read(model, since))
+    return sorted(found["rows"] for _, found in kept.read(model, since))
 
 
 def test_a_snapshot_takes_the_place_of_the_last_one_of_its_process_and_hour(kept: DriftCollection) -> None:
