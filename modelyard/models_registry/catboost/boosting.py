@@ -60,7 +60,7 @@ BOOSTING = (
         ("int",),
         10,
         "A column with at most so many categories is one-hot encoded, one with more by statistics of the target, which "
-        "take twice as long; 2 is CatBoost's own default.",
+        "take longer; 2 is CatBoost's own default.",
         minimum=1,
         maximum=255,
     ),
