@@ -58,7 +58,8 @@ def _turn(settings: SearchSettings, told: Told, number: int) -> str | None:
         statuses = {one["status"] for one in told if one["model_class_key"] == key}
         if statuses == {"failed"}:
             del turns[key]
-    taken, last = dict.fromkeys(turns, 0), None
+    taken = dict.fromkeys(turns, 0)
+    last: str | None = None
     for _ in range(number - len(settings.model_classes) + 1 if turns else 0):
         last = max(turns, key=lambda key: turns[key] / (taken[key] + 1))
         taken[last] += 1

@@ -24,6 +24,7 @@ from modelyard.ml_core.training.runs import write_order
 from modelyard.models_registry.base import ModelClass
 from modelyard.schemas import AUTO, MEASURES, USUAL_LOSSES, SearchRequest, TrainRequest
 from modelyard.schemas.showing import shown
+from modelyard.tables import TrainingTable
 
 _OWN = {"model_classes", "trials", "max_seconds", "metric", "seed"}
 """The fields of a request to search that no request to train has."""
@@ -56,7 +57,8 @@ def order_search(request: SearchRequest, missing_markers: tuple[str, ...], max_f
     """
     _check_evaluation(request)
     named = [models_registry.model_class(key) for key in request.model_classes or ()]
-    task, table = _task_of(request, named), None
+    task = _task_of(request, named)
+    table: TrainingTable | None = None
     if task is None:
         task, table = read_by_task(request, None, reading_options(request, None, missing_markers, max_file_bytes))
     metric = _metric(request, task)

@@ -30,7 +30,8 @@ def searched(folder: Path, damage: Any, *numbers: int) -> list[LeaderboardEntry]
     folder.mkdir()
     asked = parse(SearchRequest, {"X": X, "y": Y, "model_classes": ["logistic_regression"], "trials": 3})
     write_search(folder, order_search(asked, (), 0))
-    planner, told = SearchPlanner(), []
+    planner = SearchPlanner()
+    told: list[dict[str, Any]] = []
     while True:
         step = planner.next_step(folder, told, (), 0.0)
         assert isinstance(step, Step)
