@@ -87,7 +87,9 @@ def test_its_answers_are_kept_and_judged_by_outcomes(yard: Yard, model: ModelMet
     assert (kept.prediction_id is not None, said.matched) == (True, len(Y))
     (week,) = [one for one in yard.get_performance("churn").weeks if one.version == model.version]
     assert week.outcomes == len(Y)
-    assert week.metrics["roc_auc"] > 0.8
+    auc = week.metrics["roc_auc"]
+    assert auc is not None
+    assert auc > 0.8
 
 
 def test_it_is_judged_beside_a_single_model(yard: Yard, model: ModelMetadata) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from modelyard.errors import DataLoss
-from modelyard.jobs import Finished, Step, StepTold
+from modelyard.jobs import Finished, ProgressReporter, Step, StepTold
+from modelyard.jobs.spool import Spool
 from modelyard.ml_core.searching.orders import order_search, write_search
 from modelyard.ml_core.searching.planning import SearchPlanner
 from modelyard.ml_core.searching.steps import run
@@ -37,12 +38,12 @@ def searched(folder: Path, damage: Any, *numbers: int) -> list[LeaderboardEntry]
         assert isinstance(step, Step)
         if step.is_last:
             break
-        ended = run(step.folder, lambda *_: None)
+        ended = run(step.folder, ProgressReporter(Spool(step.folder)))
         assert isinstance(ended, StepTold)
         told.append({**ended.said, "at_s": 0.0})
     for number in numbers:
         damage(folder / "runs" / str(number) / "scores.npy")
-    ended = run(step.folder, lambda *_: None)
+    ended = run(step.folder, ProgressReporter(Spool(step.folder)))
     assert isinstance(ended, Finished)
     found = Report.model_validate_json((step.folder / "result" / "report.json").read_bytes()).leaderboard
     assert found is not None
