@@ -171,8 +171,8 @@ class Jobs:
     def watch(self, job_id: str, interval_s: float = _WATCH_INTERVAL_S) -> Iterator[Job]:
         """Yield a job as it is now, and again whenever anything of it has changed, until it has ended.
 
-        Its end is seen at once, its progress every `interval_s`. Raises JobNotFound, and Unavailable if the job waits
-        for its turn while this process stops.
+        Its end is seen at once, its progress every `interval_s`. Raises JobNotFound, and Unavailable if this process
+        stops before the job, as `check_can_tell` does.
         """
         changed = threading.Event()
         last: Job | None = None
@@ -184,7 +184,7 @@ class Jobs:
                     last = job
                     yield job
                 if not job.ended:
-                    self.check_will_run(job)
+                    self.check_can_tell(job)
                     changed.wait(interval_s)
 
     def listening(self, callback: Callable[[], None]) -> AbstractContextManager[None]:
@@ -195,10 +195,17 @@ class Jobs:
         """Call back from now on, as `listening` does. If no job is alive, others' changes are seen within a second."""
         self._dispatcher.follow(callback)
 
-    def check_will_run(self, job: Job) -> None:
-        """Raise Unavailable if a job waits for its turn, but this process stops."""
-        if job.status == "queued" and self._dispatcher.stops:
+    def check_can_tell(self, job: Job) -> None:
+        """Raise Unavailable if this process stops before it can tell how a job ends.
+
+        That is so if the job waits for its turn; and if it is another process's, as soon as the grace period is over.
+        """
+        if not self._dispatcher.stops or job.ended:
+            return
+        if job.status == "queued":
             raise Unavailable(f"this server is shutting down; job {job.job_id} stays in the queue")
+        if self._dispatcher.is_over and self._lifecycle.get(job.job_id).owner != self._owners.mine:
+            raise Unavailable(f"this server is shutting down; job {job.job_id} goes on at another server")
 
     def drain(self) -> None:
         """Start no more runs; those under way get their grace period, then are cut off. Safe in a signal handler."""

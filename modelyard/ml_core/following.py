@@ -20,8 +20,8 @@ async def states(
 ) -> AsyncGenerator[Job | None, None]:
     """Yield a job whenever it has changed, until it has ended; None if nothing happened for `SILENCE_S`.
 
-    Its end is seen at once, its progress every `interval_s`. Raises JobNotFound, Unavailable if the job waits for its
-    turn while this server stops, and what `may_go_on` raises, which is called before each.
+    Its end is seen at once, its progress every `interval_s`. Raises JobNotFound, Unavailable if this server stops before
+    the job (`Jobs.check_can_tell`), and what `may_go_on` raises, which is called before each.
     """
     loop = asyncio.get_running_loop()
     changed = asyncio.Event()
@@ -36,7 +36,7 @@ async def states(
         while last is None or not last.ended:
             changed.clear()
             job = jobs.get(job_id)
-            jobs.check_will_run(job)
+            jobs.check_can_tell(job)
             if job != last or loop.time() > silent_until:
                 silent_until = loop.time() + SILENCE_S
                 may_go_on()
