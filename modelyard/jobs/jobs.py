@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -31,6 +32,8 @@ log = logging.getLogger("modelyard.jobs")
 
 _WATCH_INTERVAL_S = 0.1
 _LIVENESS_INTERVAL_S = 1.0
+_PATIENCE_S = 30.0
+"""For so long who follows a job waits on if the storage cannot be asked, because the run goes on, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +179,18 @@ class Jobs:
         """
         changed = threading.Event()
         last: Job | None = None
+        asked = time.monotonic()
         with self.listening(changed.set):
             while last is None or not last.ended:
                 changed.clear()
-                job = self.get(job_id)
+                try:
+                    job = self.get(job_id)
+                except Unavailable:
+                    if not self.waits_on(asked):
+                        raise
+                    changed.wait(interval_s)
+                    continue
+                asked = time.monotonic()
                 if job != last:
                     last = job
                     yield job
@@ -194,6 +205,10 @@ class Jobs:
     def follow(self, callback: Callable[[], None]) -> None:
         """Call back from now on, as `listening` does. If no job is alive, others' changes are seen within a second."""
         self._dispatcher.follow(callback)
+
+    def waits_on(self, since: float) -> bool:
+        """Whether who follows a job waits on, though the storage cannot be asked since then (`time.monotonic`)."""
+        return not self._dispatcher.stops and time.monotonic() < since + _PATIENCE_S
 
     def check_can_tell(self, job: Job) -> None:
         """Raise Unavailable if this process stops before it can tell how a job ends.

@@ -1,0 +1,191 @@
+"""Two replicas of each door behind a balancer, on PostgreSQL and a bucket: restarted, killed and paused under load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelyard.errors import ModelyardError
+from modelyard.grpc_server.client import GrpcClient
+from modelyard.rest_api.client import RestClient
+from modelyard.schemas import Evaluation, PredictRequest, TrainRequest
+from tests import doors
+from tests.balancers import Balancer, balancer
+from tests.postgres_server import PostgresServer
+from tests.s3_server import S3Server
+from tests.waiting import PATIENCE_S, wait_until
+
+pytestmark = pytest.mark.timeout(600)
+
+DRAIN_S = 3
+"""Many times as long as the balancer takes to see that a replica leaves, here."""
+
+PAUSE_S = 0.05
+"""Between two calls of a caller, who else would leave no time to those that start."""
+
+ROWS = [{"age": 20 + i % 40} for i in range(40)]
+ORDER = TrainRequest(
+    model_class_key="logistic_regression",
+    X=ROWS,
+    y=["yes" if row["age"] > 40 else "no" for row in ROWS],
+    name="churn",
+    evaluation=Evaluation(method="none"),
+)
+ASKED = PredictRequest(model_id="churn:1", X=ROWS[:1])
+
+
+class Replica:
+    """A server that is stopped and started again, on a host of its own: its folder is nobody else's."""
+
+    def __init__(self, name: str, folder: Path, stack: ExitStack, settings: dict[str, str]) -> None:
+        self.name = name
+        self.door = name.partition("-")[0]
+        self.port = doors.free_port()
+        self.ready_at = self.port if self.door == "rest" else doors.free_port()
+        self._folder = folder / name / "yard"
+        self._folder.parent.mkdir()
+        self._stack = stack
+        ports = {f"MODELYARD_{self.door.upper()}_PORT": str(self.port)}
+        if self.door == "grpc":
+            ports["MODELYARD_METRICS_PORT"] = str(self.ready_at)
+        self._settings = {**settings, **ports}
+        self.process = self.start()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "modelyard", self.door]
+        self.process = self._stack.enter_context(doors.serving(command, self._folder, **self._settings))
+        return self.process
+
+    def wait_until_ready(self) -> None:
+        doors.wait_until_healthy(f"http://127.0.0.1:{self.ready_at}", "/health/ready")
+
+    def restart(self) -> None:
+        self.process.terminate()
+        assert self.process.wait(PATIENCE_S) == 0
+        self.start()
+        self.wait_until_ready()
+
+
+class Cluster:
+    """The replicas by name, and the balancer before them."""
+
+    def __init__(self, replicas: dict[str, Replica], before: Balancer) -> None:
+        self.replicas = replicas
+        self._before = before
+
+    def rest(self) -> RestClient:
+        return RestClient(f"http://127.0.0.1:{self._before.rest}")
+
+    def grpc(self) -> GrpcClient:
+        return GrpcClient(f"127.0.0.1:{self._before.grpc}")
+
+
+@pytest.fixture(scope="module")
+def cluster(
+    tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer, s3: S3Server
+) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
+    bucket = s3.new_bucket()
+    settings = {
+        "MODELYARD_DATABASE_URL": postgres.new_yard(),
+        "MODELYARD_ARTIFACTS_URL": bucket["artifacts_url"],
+        "MODELYARD_S3_ENDPOINT": bucket["s3_endpoint"],
+        "MODELYARD_DRAIN_S": str(DRAIN_S),
+        "MODELYARD_TRAIN_GRACE_S": str(PATIENCE_S),
+        "MODELYARD_TRAIN_WORKERS": "1",
+    }
+    with ExitStack() as stack:
+        names = ("rest-1", "rest-2", "grpc-1", "grpc-2")
+        replicas = {name: Replica(name, folder, stack, settings) for name in names}
+        places = {name: one.address for name, one in replicas.items()}
+        checks = {name: one.ready_at for name, one in replicas.items() if one.door == "grpc"}
+        before = stack.enter_context(balancer(folder, places, checks))
+        for one in replicas.values():
+            one.wait_until_ready()
+        yield Cluster(replicas, before)
+        for one in replicas.values():
+            one.process.kill()  # nobody is left to take leave of
+
+
+class Load:
+    """Callers that do the same again and again, each in a thread, and what came of it."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.done: Counter[str] = Counter()
+        self.failures: list[str] = []
+        self._threads: list[threading.Thread] = []
+
+    def add(self, name: str, act: Callable[[], Any]) -> None:
+        """Let one more caller begin."""
+
+        def go_on() -> None:
+            while not self.stop.wait(PAUSE_S):
+                try:
+                    act()
+                except ModelyardError as error:
+                    self.failures.append(f"{name}: {error!r}")
+                else:
+                    self.done[name] += 1
+
+        self._threads.append(threading.Thread(target=go_on))
+        self._threads[-1].start()
+
+    def wait_for_more(self) -> None:
+        """Wait until each caller has been answered once more, and was asked since."""
+        for _ in range(2):
+            before = Counter(self.done)
+            wait_until(lambda: all(self.done[name] > before[name] for name in list(self.done)))  # noqa: B023
+
+    def end(self) -> None:
+        self.stop.set()
+        for one in self._threads:
+            one.join()
+
+
+def follow(client: RestClient | GrpcClient) -> None:
+    job = client.submit_training(ORDER)
+    assert [state.status for state in client.watch_job(job.job_id)][-1] == "succeeded"
+
+
+def test_replicas_are_restarted_one_after_another_and_no_call_fails(cluster: Cluster) -> None:
+    load = Load()
+    with ExitStack() as stack:
+        rest, grpc = (stack.enter_context(client) for client in (cluster.rest(), cluster.grpc()))
+        wait_until(lambda: _succeeds(lambda: rest.train(ORDER)))
+        wait_until(lambda: _succeeds(lambda: grpc.predict(ASKED)))
+        for door, client in (("rest", rest), ("grpc", grpc)):
+            load.add(f"{door} predicts", lambda client=client: client.predict(ASKED))
+            load.add(f"{door} trains", lambda client=client: client.train(ORDER))
+            load.add(f"{door} follows", lambda client=client: follow(client))
+        stack.callback(load.end)
+        wait_until(lambda: len(load.done) == 6)
+        for n in (1, 2):
+            pair = [threading.Thread(target=cluster.replicas[f"{door}-{n}"].restart) for door in ("rest", "grpc")]
+            for one in pair:
+                one.start()
+            for one in pair:
+                one.join()
+            load.wait_for_more()
+        load.end()
+    assert load.failures == []
+
+
+def _succeeds(act: Callable[[], Any]) -> bool:
+    try:
+        act()
+    except ModelyardError:
+        return False
+    return True
