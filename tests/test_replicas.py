@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from modelyard.errors import ModelyardError
+from modelyard.errors import ModelyardError, Unavailable
 from modelyard.grpc_server.client import GrpcClient
 from modelyard.rest_api.client import RestClient
-from modelyard.schemas import Evaluation, PredictRequest, TrainRequest
+from modelyard.schemas import Evaluation, Job, JobQuery, ModelQuery, PredictRequest, TrainRequest
 from tests import doors
 from tests.balancers import Balancer, balancer
 from tests.postgres_server import PostgresServer
+from tests.processes import descendants, runs
 from tests.s3_server import S3Server
 from tests.waiting import PATIENCE_S, wait_until
 
@@ -181,6 +186,112 @@ def test_replicas_are_restarted_one_after_another_and_no_call_fails(cluster: Clu
             load.wait_for_more()
         load.end()
     assert load.failures == []
+
+
+def test_what_a_killed_replica_was_about_is_told_and_what_a_paused_one_goes_on_with_does_not_count(
+    cluster: Cluster,
+) -> None:
+    killed, other, paused = (cluster.replicas[name] for name in ("rest-1", "rest-2", "grpc-1"))
+    load = Load()
+    with ExitStack() as stack:
+        looking = stack.enter_context(RestClient(f"http://{other.address}"))
+        through = stack.enter_context(cluster.rest())
+        wait_until(lambda: _succeeds(lambda: through.train(ORDER)))
+        with GrpcClient(paused.address) as direct:
+            going_on = direct.submit_training(_long("paused"))
+        in_flight = _in_flight(killed, looking, stack)
+        _until_at_work(looking, going_on)
+        load.add("predicts", lambda: through.predict(ASKED))
+        stack.callback(load.end)
+        wait_until(lambda: load.done["predicts"] > 10)
+        frozen = {paused.process.pid, *descendants(paused.process.pid)}
+        _send(frozen, signal.SIGSTOP)
+        stack.callback(_send, frozen, signal.SIGCONT)
+        killed.process.kill()
+        in_flight.check_told()
+        before = load.done["predicts"]
+        wait_until(lambda: load.done["predicts"] > before + 10)
+        for job in (in_flight.job, going_on):
+            wait_until(lambda: looking.get_job(job.job_id).status == "interrupted")  # noqa: B023
+            error = looking.get_job(job.job_id).error
+            assert error is not None
+            assert error.detail == "the training was interrupted, because its server ended; train again"
+        load.end()
+        assert len(load.failures) <= 1  # the one that was in flight on it
+        killed.start()
+        killed.wait_until_ready()
+        _send(frozen, signal.SIGCONT)
+        _check_woken(paused, looking, going_on)
+        with RestClient(f"http://{killed.address}") as direct:
+            assert direct.train(ORDER).name == "churn"
+        assert not {"killed", "paused", "half"} & {model.name for model in looking.list_models(ModelQuery(limit=1000)).models}
+        assert all(job.name != "half" for job in looking.list_jobs(JobQuery(limit=1000)).jobs)
+
+
+class InFlight:
+    """What waits at a replica: for a training, for the events of its job, and an upload of which half has come."""
+
+    def __init__(self, job: Job, waiting: list[Future[Any]], upload: socket.socket) -> None:
+        self.job = job
+        self._waiting = waiting
+        self._upload = upload
+
+    def check_told(self) -> None:
+        """Check that all are told of the replica's end."""
+        for one in self._waiting:
+            with pytest.raises(Unavailable):
+                one.result(PATIENCE_S)
+        try:
+            assert self._upload.recv(1) == b""
+        except ConnectionResetError:
+            pass
+
+
+def _in_flight(replica: Replica, looking: RestClient, stack: ExitStack) -> InFlight:
+    direct = stack.enter_context(RestClient(f"http://{replica.address}"))
+    threads = stack.enter_context(ThreadPoolExecutor())
+    stack.callback(replica.process.kill)
+    training = threads.submit(direct.train, _long("killed"))
+    job = wait_until(lambda: next((one for one in looking.list_jobs().jobs if one.name == "killed"), None))
+    _until_at_work(looking, job)
+    following = threads.submit(lambda: list(direct.watch_job(job.job_id)))
+    upload = stack.enter_context(socket.create_connection(("127.0.0.1", replica.port)))
+    upload.settimeout(PATIENCE_S)
+    form = b'--b\r\nContent-Disposition: form-data; name="name"\r\n\r\nhalf\r\n--b\r\n'
+    form += b'Content-Disposition: form-data; name="file"; filename="t.csv"\r\n\r\nage,member\r\n1,'
+    head = b"POST /train/file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n"
+    upload.sendall(head + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + form)
+    return InFlight(job, [training, following], upload)
+
+
+def _check_woken(woken: Replica, looking: RestClient, interrupted: Job) -> None:
+    """Check that a replica that was paused serves and trains again, and that the run it had comes to nothing."""
+    with GrpcClient(woken.address) as direct:
+        wait_until(lambda: _succeeds(lambda: direct.predict(ASKED)))
+        wait_until(lambda: not runs(woken.process.pid))
+        assert direct.get_job(interrupted.job_id).status == "interrupted"
+        again = direct.submit_training(_long("again"))
+        _until_at_work(looking, again)
+        seen = looking.get_job(again.job_id).progress.step or 0
+        wait_until(lambda: (looking.get_job(again.job_id).progress.step or 0) > seen)
+        assert direct.cancel_job(again.job_id).status == "cancelled"
+
+
+def _long(name: str) -> TrainRequest:
+    rows = [[n % 7, n % 11, n % 13] for n in range(4000)]
+    labels = ["odd" if (a * b + c) % 2 else "even" for a, b, c in rows]
+    settings = {"iterations": 100_000, "depth": 10}
+    return TrainRequest(model_class_key="catboost_classifier", X=rows, y=labels, name=name, hyperparams=settings)
+
+
+def _until_at_work(looking: RestClient, job: Job) -> None:
+    wait_until(lambda: looking.get_job(job.job_id).progress.step)
+
+
+def _send(pids: Collection[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _succeeds(act: Callable[[], Any]) -> bool:
