@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -23,6 +22,7 @@ from modelyard.rest_api.client import RestClient
 from modelyard.schemas import Evaluation, Job, JobQuery, ModelQuery, PredictRequest, TrainRequest
 from tests import doors
 from tests.balancers import Balancer, balancer
+from tests.loads import Load
 from tests.postgres_server import PostgresServer
 from tests.processes import descendants, runs
 from tests.s3_server import S3Server
@@ -32,9 +32,6 @@ pytestmark = pytest.mark.timeout(600)
 
 DRAIN_S = 3
 """Many times as long as the balancer takes to see that a replica leaves, here."""
-
-PAUSE_S = 0.05
-"""Between two calls of a caller, who else would leave no time to those that start."""
 
 ROWS = [{"age": 20 + i % 40} for i in range(40)]
 ORDER = TrainRequest(
@@ -124,42 +121,6 @@ def cluster(
             one.process.kill()  # nobody is left to take leave of
 
 
-class Load:
-    """Callers that do the same again and again, each in a thread, and what came of it."""
-
-    def __init__(self) -> None:
-        self.stop = threading.Event()
-        self.done: Counter[str] = Counter()
-        self.failures: list[str] = []
-        self._threads: list[threading.Thread] = []
-
-    def add(self, name: str, act: Callable[[], Any]) -> None:
-        """Let one more caller begin."""
-
-        def go_on() -> None:
-            while not self.stop.wait(PAUSE_S):
-                try:
-                    act()
-                except ModelyardError as error:
-                    self.failures.append(f"{name}: {error!r}")
-                else:
-                    self.done[name] += 1
-
-        self._threads.append(threading.Thread(target=go_on))
-        self._threads[-1].start()
-
-    def wait_for_more(self) -> None:
-        """Wait until each caller has been answered once more, and was asked since."""
-        for _ in range(2):
-            before = Counter(self.done)
-            wait_until(lambda: all(self.done[name] > before[name] for name in list(self.done)))  # noqa: B023
-
-    def end(self) -> None:
-        self.stop.set()
-        for one in self._threads:
-            one.join()
-
-
 def follow(client: RestClient | GrpcClient) -> None:
     job = client.submit_training(ORDER)
     assert [state.status for state in client.watch_job(job.job_id)][-1] == "succeeded"
@@ -176,7 +137,7 @@ def test_replicas_are_restarted_one_after_another_and_no_call_fails(cluster: Clu
             load.add(f"{door} trains", lambda client=client: client.train(ORDER))
             load.add(f"{door} follows", lambda client=client: follow(client))
         stack.callback(load.end)
-        wait_until(lambda: len(load.done) == 6)
+        load.wait_for_more()
         for n in (1, 2):
             pair = [threading.Thread(target=cluster.replicas[f"{door}-{n}"].restart) for door in ("rest", "grpc")]
             for one in pair:
@@ -203,14 +164,13 @@ def test_what_a_killed_replica_was_about_is_told_and_what_a_paused_one_goes_on_w
         _until_at_work(looking, going_on)
         load.add("predicts", lambda: through.predict(ASKED))
         stack.callback(load.end)
-        wait_until(lambda: load.done["predicts"] > 10)
+        load.wait_for_more()
         frozen = {paused.process.pid, *descendants(paused.process.pid)}
         _send(frozen, signal.SIGSTOP)
         stack.callback(_send, frozen, signal.SIGCONT)
         killed.process.kill()
         in_flight.check_told()
-        before = load.done["predicts"]
-        wait_until(lambda: load.done["predicts"] > before + 10)
+        load.wait_for_more()
         for job in (in_flight.job, going_on):
             wait_until(lambda: looking.get_job(job.job_id).status == "interrupted")  # noqa: B023
             error = looking.get_job(job.job_id).error

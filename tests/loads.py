@@ -1,0 +1,51 @@
+"""Callers that do the same again and again, while a test does something to the servers."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from modelyard.errors import ModelyardError
+from tests.waiting import wait_until
+
+PAUSE_S = 0.05
+"""Between two calls of a caller, who else would leave no time to servers that start."""
+
+
+class Load:
+    """Callers, each in a thread, and what came of their calls."""
+
+    def __init__(self) -> None:
+        self.done: Counter[str] = Counter()
+        self.failures: list[str] = []
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def add(self, name: str, act: Callable[[], Any]) -> None:
+        """Let one more caller begin."""
+
+        def go_on() -> None:
+            while not self._stop.wait(PAUSE_S):
+                try:
+                    act()
+                except ModelyardError as error:
+                    self.failures.append(f"{name}: {error!r}")
+                else:
+                    self.done[name] += 1
+
+        self.done[name] = 0
+        self._threads.append(threading.Thread(target=go_on))
+        self._threads[-1].start()
+
+    def wait_for_more(self) -> None:
+        """Wait until each caller has had the answer to a call that begins after this one."""
+        before = dict(self.done)
+        wait_until(lambda: all(self.done[name] > since + 1 for name, since in before.items()))
+
+    def end(self) -> None:
+        """Let the callers end after the call that they are at."""
+        self._stop.set()
+        for one in self._threads:
+            one.join()
