@@ -87,7 +87,9 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
         yield Yard(network, url, key, replicas, pids, own, first, network.threads(2))
 
 
-def _replica(network: Network, n: int, folder: Path, settings: dict[str, str]) -> AbstractContextManager[subprocess.Popen[bytes]]:
+def _replica(
+    network: Network, n: int, folder: Path, settings: dict[str, str]
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
     command = ["ip", "netns", "exec", network.host(n), sys.executable, "-m", "modelyard", "rest"]
     (folder / str(n)).mkdir()
     return doors.serving(command, folder / str(n) / "yard", MODELYARD_HOST=f"10.44.0.{n}", **settings)
@@ -133,7 +135,7 @@ class Ledger:
                 self._ask("alias", lambda: _model_of(replica, "churn@live"))
                 key = self.key
                 with _client(n, key) as shown:
-                    self._ask(key, lambda: _is_valid(shown))  # noqa: B023
+                    self._ask(key, lambda: _is_valid(shown))
 
     def _ask(self, subject: str, question: Callable[[], object]) -> None:
         began = time.monotonic()
@@ -243,7 +245,8 @@ def test_a_host_that_is_cut_off_with_the_writers_lock_gives_it_back(yard: Yard) 
 
 def test_the_run_of_a_host_that_is_cut_off_is_interrupted_and_counts_no_more(yard: Yard) -> None:
     first, second, third = yard.replicas
-    lost, kept = (yard.first.submit(one.submit_training, _long(f"of-{n}")).result() for n, one in ((2, second), (3, third)))
+    lost = yard.first.submit(second.submit_training, _long("of-2")).result()
+    kept = yard.first.submit(third.submit_training, _long("of-3")).result()
     for job in (lost, kept):
         wait_until(lambda: yard.first.submit(first.get_job, job.job_id).result().progress.step)  # noqa: B023
     yard.network.cut(2)
