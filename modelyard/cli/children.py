@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from modelyard.settings import Settings
 
 _MARGIN_S = 5.0
-"""What a server may take beyond its leave and the grace of its trainings: to answer those who wait for them, and to close."""
+"""What a server may take beyond its leave and its trainings' grace: to answer those who wait for them, and to close."""
 
 
 @dataclass(slots=True, eq=False)

@@ -213,11 +213,12 @@ class Jobs:
     def check_can_tell(self, job: Job) -> None:
         """Raise Unavailable if this process stops before it can tell how a job ends.
 
-        That is so if the job waits for its turn; and if it is another process's, as soon as the grace period is over.
+        That is so as soon as the grace period is over, unless it is this process's own; and at once if the job waits
+        for its turn and there is no other process to take it.
         """
         if not self._dispatcher.stops or job.ended:
             return
-        if job.status == "queued":
+        if job.status == "queued" and (self._dispatcher.is_over or not self._owners.has_others()):
             raise Unavailable(f"this server is shutting down; job {job.job_id} stays in the queue")
         if self._dispatcher.is_over and self._lifecycle.get(job.job_id).owner != self._owners.mine:
             raise Unavailable(f"this server is shutting down; job {job.job_id} goes on at another server")

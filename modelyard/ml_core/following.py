@@ -22,8 +22,8 @@ async def states(
 ) -> AsyncGenerator[Job | None, None]:
     """Yield a job whenever it has changed, until it has ended; None if nothing happened for `SILENCE_S`.
 
-    Its end is seen at once, its progress every `interval_s`. Raises JobNotFound, Unavailable if this server stops before
-    the job (`Jobs.check_can_tell`), and what `may_go_on` raises, which is called before each.
+    Its end is seen at once, its progress every `interval_s`. Raises JobNotFound, Unavailable if this server stops
+    before the job (`Jobs.check_can_tell`), and what `may_go_on` raises, which is called before each.
     """
     loop = asyncio.get_running_loop()
     changed = asyncio.Event()

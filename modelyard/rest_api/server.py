@@ -95,7 +95,7 @@ class _Server(uvicorn.Server):
             self._desk.open()
 
     async def main_loop(self) -> None:
-        """Serve until a signal, then on until a balancer has seen that this server leaves; a second Ctrl-C ends that."""
+        """Serve until a signal, and on until a balancer has seen that this server leaves; Ctrl-C again ends that."""
         await super().main_loop()
         self._desk.leave()
         until = time.monotonic() + self._drain_s

@@ -71,11 +71,18 @@ class PostgresOwners:
             seen = self._seen.setdefault(owner_id, _Seen())
             return seen.is_alive(found[0], clock())
 
+    def has_others(self) -> bool:
+        return any(owner_id != self.mine and self.is_alive(owner_id) for owner_id in self._ids())
+
     def forget_dead(self) -> None:
         with self._session.mutex:
-            for (owner_id,) in self._session.rows("select id from owners"):
+            for owner_id in self._ids():
                 if not self.is_alive(owner_id):
                     self._session.run("delete from owners where id = %s", owner_id)
+
+    def _ids(self) -> list[str]:
+        with self._session.mutex:
+            return [owner_id for (owner_id,) in self._session.rows("select id from owners")]
 
     def _beat(self, owner_id: str) -> None:
         while not self._released.wait(_BEAT_S):
