@@ -122,8 +122,9 @@ class Settings(BaseSettings):
     grpc_port: Port = Field(50051, description="gRPC's port")
     dashboard_port: Port = Field(8501, description="the dashboard's port")
     metrics_port: Port = Field(
-        0, description="the port on which the gRPC server tells its metrics and its readiness by HTTP; 0: none. "
-        "REST tells them by itself"
+        0,
+        description="the port on which the gRPC server tells its metrics and its readiness by HTTP; 0: none. "
+        "REST tells them by itself",
     )
     dashboard_rest_url: str = Field("", description="where the dashboard finds REST; by default on this machine")
     dashboard_grpc_target: str = Field("", description="where the dashboard finds gRPC; by default on this machine")

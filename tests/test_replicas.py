@@ -95,9 +95,7 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def cluster(
-    tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer, s3: S3Server
-) -> Iterator[Cluster]:
+def cluster(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer, s3: S3Server) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("cluster")
     bucket = s3.new_bucket()
     settings = {
@@ -184,7 +182,8 @@ def test_what_a_killed_replica_was_about_is_told_and_what_a_paused_one_goes_on_w
         _check_woken(paused, looking, going_on)
         with RestClient(f"http://{killed.address}") as direct:
             assert direct.train(ORDER).name == "churn"
-        assert not {"killed", "paused", "half"} & {model.name for model in looking.list_models(ModelQuery(limit=1000)).models}
+        made = {model.name for model in looking.list_models(ModelQuery(limit=1000)).models}
+        assert not {"killed", "paused", "half"} & made
         assert all(job.name != "half" for job in looking.list_jobs(JobQuery(limit=1000)).jobs)
 
 
@@ -201,10 +200,8 @@ class InFlight:
         for one in self._waiting:
             with pytest.raises(Unavailable):
                 one.result(PATIENCE_S)
-        try:
+        with suppress(ConnectionResetError):
             assert self._upload.recv(1) == b""
-        except ConnectionResetError:
-            pass
 
 
 def _in_flight(replica: Replica, looking: RestClient, stack: ExitStack) -> InFlight:
