@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from modelyard.errors import ModelyardError
+from modelyard.errors import Unavailable
 from tests.waiting import wait_until
+
+Answer = TypeVar("Answer")
 
 PAUSE_S = 0.05
 """Between two calls of a caller, who else would leave no time to servers that start."""
 
 _STALLED = "the database does not answer"
 """What a replica says that has no time to hear the database for half a second, because the machine is too busy."""
+
+
+def is_stalled(error: Exception) -> bool:
+    """Whether a replica refused to answer because the machine left it no time."""
+    return isinstance(error, Unavailable) and _STALLED in error.detail
+
+
+def patiently(ask: Callable[[], Answer]) -> Answer:
+    """Ask a replica until the machine leaves it the time to answer."""
+    while True:
+        try:
+            return ask()
+        except Unavailable as error:
+            if not is_stalled(error):
+                raise
+        time.sleep(PAUSE_S)
 
 
 class Load:
@@ -33,8 +52,8 @@ class Load:
             while not self._stop.wait(PAUSE_S):
                 try:
                     act()
-                except ModelyardError as error:
-                    if _STALLED not in error.detail:
+                except Exception as error:  # noqa: BLE001 - told at the end, in the test's own thread
+                    if not is_stalled(error):
                         self.failures.append(f"{name}: {error!r}")
                 else:
                     self.done[name] += 1

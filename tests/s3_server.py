@@ -133,6 +133,6 @@ def s3_server(address: str = "127.0.0.1", host: str | None = None) -> Iterator[S
     try:
         server.start()
         yield server
-        server.kill()
     finally:
+        server.kill()
         shutil.rmtree(folder, ignore_errors=True)

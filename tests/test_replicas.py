@@ -22,7 +22,7 @@ from modelyard.rest_api.client import RestClient
 from modelyard.schemas import Evaluation, Job, JobQuery, ModelQuery, PredictRequest, TrainRequest
 from tests import doors
 from tests.balancers import Balancer, balancer
-from tests.loads import Load
+from tests.loads import Load, patiently
 from tests.postgres_server import PostgresServer
 from tests.processes import descendants, runs
 from tests.s3_server import S3Server
@@ -130,10 +130,10 @@ def test_replicas_are_restarted_one_after_another_and_no_call_fails(cluster: Clu
         rest, grpc = (stack.enter_context(client) for client in (cluster.rest(), cluster.grpc()))
         wait_until(lambda: _succeeds(lambda: rest.train(ORDER)))
         wait_until(lambda: _succeeds(lambda: grpc.predict(ASKED)))
-        for door, client in (("rest", rest), ("grpc", grpc)):
-            load.add(f"{door} predicts", lambda client=client: client.predict(ASKED))
-            load.add(f"{door} trains", lambda client=client: client.train(ORDER))
-            load.add(f"{door} follows", lambda client=client: follow(client))
+        load.add("rest predicts", lambda: rest.predict(ASKED))
+        load.add("grpc predicts", lambda: grpc.predict(ASKED))
+        load.add("rest follows", lambda: follow(rest))
+        load.add("grpc trains", lambda: grpc.train(ORDER))
         stack.callback(load.end)
         load.wait_for_more()
         for n in (1, 2):
@@ -157,7 +157,7 @@ def test_what_a_killed_replica_was_about_is_told_and_what_a_paused_one_goes_on_w
         through = stack.enter_context(cluster.rest())
         wait_until(lambda: _succeeds(lambda: through.train(ORDER)))
         with GrpcClient(paused.address) as direct:
-            going_on = direct.submit_training(_long("paused"))
+            going_on = patiently(lambda: direct.submit_training(_long("paused")))
         in_flight = _in_flight(killed, looking, stack)
         _until_at_work(looking, going_on)
         load.add("predicts", lambda: through.predict(ASKED))
@@ -170,8 +170,8 @@ def test_what_a_killed_replica_was_about_is_told_and_what_a_paused_one_goes_on_w
         in_flight.check_told()
         load.wait_for_more()
         for job in (in_flight.job, going_on):
-            wait_until(lambda: looking.get_job(job.job_id).status == "interrupted")  # noqa: B023
-            error = looking.get_job(job.job_id).error
+            wait_until(lambda: patiently(lambda: looking.get_job(job.job_id)).status == "interrupted")  # noqa: B023
+            error = patiently(lambda: looking.get_job(job.job_id)).error
             assert error is not None
             assert error.detail == "the training was interrupted, because its server ended; train again"
         load.end()
@@ -181,10 +181,10 @@ def test_what_a_killed_replica_was_about_is_told_and_what_a_paused_one_goes_on_w
         _send(frozen, signal.SIGCONT)
         _check_woken(paused, looking, going_on)
         with RestClient(f"http://{killed.address}") as direct:
-            assert direct.train(ORDER).name == "churn"
-        made = {model.name for model in looking.list_models(ModelQuery(limit=1000)).models}
+            assert patiently(lambda: direct.train(ORDER)).name == "churn"
+        made = {model.name for model in patiently(lambda: looking.list_models(ModelQuery(limit=1000))).models}
         assert not {"killed", "paused", "half"} & made
-        assert all(job.name != "half" for job in looking.list_jobs(JobQuery(limit=1000)).jobs)
+        assert all(job.name != "half" for job in patiently(lambda: looking.list_jobs(JobQuery(limit=1000))).jobs)
 
 
 class InFlight:
@@ -209,7 +209,7 @@ def _in_flight(replica: Replica, looking: RestClient, stack: ExitStack) -> InFli
     threads = stack.enter_context(ThreadPoolExecutor())
     stack.callback(replica.process.kill)
     training = threads.submit(direct.train, _long("killed"))
-    job = wait_until(lambda: next((one for one in looking.list_jobs().jobs if one.name == "killed"), None))
+    job = wait_until(lambda: next((one for one in patiently(looking.list_jobs).jobs if one.name == "killed"), None))
     _until_at_work(looking, job)
     following = threads.submit(lambda: list(direct.watch_job(job.job_id)))
     upload = stack.enter_context(socket.create_connection(("127.0.0.1", replica.port)))
@@ -226,12 +226,12 @@ def _check_woken(woken: Replica, looking: RestClient, interrupted: Job) -> None:
     with GrpcClient(woken.address) as direct:
         wait_until(lambda: _succeeds(lambda: direct.predict(ASKED)))
         wait_until(lambda: not runs(woken.process.pid))
-        assert direct.get_job(interrupted.job_id).status == "interrupted"
-        again = direct.submit_training(_long("again"))
+        assert patiently(lambda: direct.get_job(interrupted.job_id)).status == "interrupted"
+        again = patiently(lambda: direct.submit_training(_long("again")))
         _until_at_work(looking, again)
-        seen = looking.get_job(again.job_id).progress.step or 0
-        wait_until(lambda: (looking.get_job(again.job_id).progress.step or 0) > seen)
-        assert direct.cancel_job(again.job_id).status == "cancelled"
+        seen = patiently(lambda: looking.get_job(again.job_id)).progress.step or 0
+        wait_until(lambda: (patiently(lambda: looking.get_job(again.job_id)).progress.step or 0) > seen)
+        assert patiently(lambda: direct.cancel_job(again.job_id)).status == "cancelled"
 
 
 def _long(name: str) -> TrainRequest:
@@ -242,7 +242,7 @@ def _long(name: str) -> TrainRequest:
 
 
 def _until_at_work(looking: RestClient, job: Job) -> None:
-    wait_until(lambda: looking.get_job(job.job_id).progress.step)
+    wait_until(lambda: patiently(lambda: looking.get_job(job.job_id)).progress.step)
 
 
 def _send(pids: Collection[int], number: signal.Signals) -> None:
