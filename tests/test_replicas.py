@@ -170,8 +170,8 @@ def test_what_a_killed_replica_was_about_is_told_and_what_a_paused_one_goes_on_w
         in_flight.check_told()
         load.wait_for_more()
         for job in (in_flight.job, going_on):
-            wait_until(lambda: patiently(lambda: looking.get_job(job.job_id)).status == "interrupted")  # noqa: B023
-            error = patiently(lambda: looking.get_job(job.job_id)).error
+            wait_until(lambda: _now(looking, job).status == "interrupted")  # noqa: B023
+            error = _now(looking, job).error
             assert error is not None
             assert error.detail == "the training was interrupted, because its server ended; train again"
         load.end()
@@ -226,11 +226,11 @@ def _check_woken(woken: Replica, looking: RestClient, interrupted: Job) -> None:
     with GrpcClient(woken.address) as direct:
         wait_until(lambda: _succeeds(lambda: direct.predict(ASKED)))
         wait_until(lambda: not runs(woken.process.pid))
-        assert patiently(lambda: direct.get_job(interrupted.job_id)).status == "interrupted"
+        assert _now(direct, interrupted).status == "interrupted"
         again = patiently(lambda: direct.submit_training(_long("again")))
         _until_at_work(looking, again)
-        seen = patiently(lambda: looking.get_job(again.job_id)).progress.step or 0
-        wait_until(lambda: (patiently(lambda: looking.get_job(again.job_id)).progress.step or 0) > seen)
+        seen = _now(looking, again).progress.step or 0
+        wait_until(lambda: (_now(looking, again).progress.step or 0) > seen)
         assert patiently(lambda: direct.cancel_job(again.job_id)).status == "cancelled"
 
 
@@ -241,8 +241,12 @@ def _long(name: str) -> TrainRequest:
     return TrainRequest(model_class_key="catboost_classifier", X=rows, y=labels, name=name, hyperparams=settings)
 
 
+def _now(looking: RestClient | GrpcClient, job: Job) -> Job:
+    return patiently(lambda: looking.get_job(job.job_id))
+
+
 def _until_at_work(looking: RestClient, job: Job) -> None:
-    wait_until(lambda: patiently(lambda: looking.get_job(job.job_id)).progress.step)
+    wait_until(lambda: _now(looking, job).progress.step)
 
 
 def _send(pids: Collection[int], number: signal.Signals) -> None:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 from urllib.parse import quote
 
 import pytest
@@ -21,6 +22,7 @@ from modelyard.rest_api.client import RestClient
 from modelyard.schemas import AliasRequest, Evaluation, Job, KeyRequest, ModelQuery, PredictRequest, TrainRequest
 from modelyard.storage.postgres.session import Session
 from tests import doors
+from tests.loads import patiently
 from tests.networks import Network, three_hosts
 from tests.postgres_server import postgres_server
 from tests.processes import runs
@@ -37,6 +39,9 @@ ORDER = TrainRequest(
 )
 ROUNDS = 4
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Yard:
@@ -51,10 +56,14 @@ class Yard:
     first: ThreadPoolExecutor
     second: ThreadPoolExecutor
 
+    def ask(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a verb from host 1, until the machine leaves the replica the time to answer."""
+        return patiently(lambda: self.first.submit(verb, *args, **kwargs).result())
+
     def until_mended(self) -> None:
         """Connect host 2 again, and wait until it serves."""
         self.network.mend(2)
-        wait_until(lambda: self.first.submit(_serves, self.replicas[1]).result())
+        wait_until(lambda: self.ask(_serves, self.replicas[1]))
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +158,7 @@ class Ledger:
         """Make a change, after which a question has one answer until the next change of its subject."""
         now = time.monotonic()
         self._spans = [(a, min(b, now) if s == subject else b, s, t) for a, b, s, t in self._spans]
-        self._yard.first.submit(change).result()
+        self._yard.ask(change)
         self._spans.append((time.monotonic(), float("inf"), subject, answer))
 
     def until_asked(self) -> None:
@@ -189,7 +198,7 @@ def _is_valid(shown: RestClient) -> bool:
 
 
 def test_a_ledger_shows_that_nobody_is_served_the_past(yard: Yard) -> None:
-    models = [yard.first.submit(yard.replicas[0].train, ORDER).result().model_id for _ in range(3)]
+    models = [yard.ask(yard.replicas[0].train, ORDER).model_id for _ in range(3)]
     ledger = Ledger(yard)
     for round_ in range(ROUNDS):
         changed, even = yard.replicas[round_ % 3], round_ % 2 == 0
@@ -198,70 +207,70 @@ def test_a_ledger_shows_that_nobody_is_served_the_past(yard: Yard) -> None:
         target = AliasRequest(version=2 + round_ % 2)
         ledger.holds("alias", models[target.version - 1], lambda: changed.set_alias("churn", "live", target))  # noqa: B023
         name = f"key-{round_}"
-        made = yard.first.submit(changed.create_key, KeyRequest(name=name, role="reader")).result()
+        made = yard.ask(changed.create_key, KeyRequest(name=name, role="reader"))
         ledger.holds(made.key, True, lambda: setattr(ledger, "key", made.key))  # noqa: B023
         ledger.until_asked()
         ledger.holds(made.key, False, lambda: changed.revoke_key(name))  # noqa: B023
         ledger.until_asked()
     ledger.check()
-    assert yard.first.submit(yard.replicas[0].get_model, "churn:1").result().status == "active"
+    assert yard.ask(yard.replicas[0].get_model, "churn:1").status == "active"
 
 
 def test_a_host_that_is_cut_off_serves_nothing_of_before(yard: Yard) -> None:
     first, second, _ = yard.replicas
-    version = yard.first.submit(first.train, ORDER).result().version
+    version = yard.ask(first.train, ORDER).version
     reference = f"churn:{version}"
     yard.network.cut(2)
     try:
-        yard.first.submit(first.delete, reference).result()
+        yard.ask(first.delete, reference)
         asked = PredictRequest(model_id=reference, X=ROWS[:1])
         for _ in range(5):  # it cannot know what is true, and says so
             with pytest.raises(Unavailable, match="the database"):
                 yard.second.submit(yard.own.predict, asked).result()
-        yard.first.submit(first.restore, reference).result()  # nobody waits for it
-        yard.first.submit(first.delete, reference).result()
+        yard.ask(first.restore, reference)  # nobody waits for it
+        yard.ask(first.delete, reference)
     finally:
         yard.until_mended()
-    assert yard.first.submit(_model_of, second, reference).result() == ""
+    assert yard.ask(_model_of, second, reference) == ""
 
 
 def test_a_host_that_is_cut_off_with_the_writers_lock_gives_it_back(yard: Yard) -> None:
     first, second, third = yard.replicas
-    version = yard.first.submit(first.train, ORDER).result().version
+    version = yard.ask(first.train, ORDER).version
     lock = Session(yard.database_url, 10.0)
     yard.second.submit(lock.begin).result()
     yard.second.submit(lock.row, "update head set seq = seq + 1 returning seq").result()
     yard.network.cut(2)
     try:
         for replica in (first, third):  # they wait for the lock, and not in vain
-            yard.first.submit(replica.set_alias, "churn", "live", AliasRequest(version=version)).result()
+            yard.ask(replica.set_alias, "churn", "live", AliasRequest(version=version))
     finally:
         yard.until_mended()
     with pytest.raises(Unavailable):
         yard.second.submit(lock.run, "update head set seq = seq").result()
     lock.close()
-    assert yard.first.submit(second.list_aliases, "churn").result().aliases[0].version == version
+    assert yard.ask(second.list_aliases, "churn").aliases[0].version == version
 
 
 def test_the_run_of_a_host_that_is_cut_off_is_interrupted_and_counts_no_more(yard: Yard) -> None:
     first, second, third = yard.replicas
-    lost = yard.first.submit(second.submit_training, _long("of-2")).result()
-    kept = yard.first.submit(third.submit_training, _long("of-3")).result()
+    lost = yard.ask(second.submit_training, _long("of-2"))
+    kept = yard.ask(third.submit_training, _long("of-3"))
     for job in (lost, kept):
-        wait_until(lambda: yard.first.submit(first.get_job, job.job_id).result().progress.step)  # noqa: B023
+        wait_until(lambda: yard.ask(first.get_job, job.job_id).progress.step)  # noqa: B023
     yard.network.cut(2)
     try:
-        wait_until(lambda: yard.first.submit(first.get_job, lost.job_id).result().status == "interrupted")
+        wait_until(lambda: yard.ask(first.get_job, lost.job_id).status == "interrupted")
         wait_until(lambda: not runs(yard.pids[1]))  # it has ended by itself, and nobody could be told
-        ended = wait_until(lambda: _ended(yard.first.submit(first.get_job, kept.job_id).result()))
+        ended = wait_until(lambda: _ended(yard.ask(first.get_job, kept.job_id)))
     finally:
         yard.until_mended()
     assert ended.status == "succeeded"
-    again = yard.first.submit(second.train, ORDER).result()
+    again = yard.ask(second.train, ORDER)
     assert again.name == "churn"
-    assert yard.first.submit(second.get_job, lost.job_id).result().status == "interrupted"
-    assert yard.first.submit(second.list_models, ModelQuery(name="of-2")).result().models == []
-    assert len(yard.first.submit(second.list_models, ModelQuery(name="of-3")).result().models) == 1
+    assert yard.ask(second.get_job, lost.job_id).status == "interrupted"
+    assert yard.ask(second.list_models, ModelQuery(name="of-2")).models == []
+    assert len(yard.ask(second.list_models, ModelQuery(name="of-3")).models) == 1
 
 
 def _ended(job: Job) -> Job | None:
