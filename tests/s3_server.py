@@ -61,7 +61,8 @@ class S3Server:
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(*self._there, self._weed, f"-logdir={self._folder}", "server", f"-dir={self._folder / 'data'}"),
+                    *(*self._there, str(self._weed), f"-logdir={self._folder}"),
+                    *("server", f"-dir={self._folder / 'data'}"),
                     *(
                         f"-ip={self._address}",
                         f"-ip.bind={self._address}",

@@ -20,6 +20,7 @@ from modelyard.errors import ModelyardError, Unavailable
 from modelyard.grpc_server.client import GrpcClient
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import Evaluation, Job, JobQuery, ModelQuery, PredictRequest, TrainRequest
+from modelyard.verbs import Verbs
 from tests import doors
 from tests.balancers import Balancer, balancer
 from tests.loads import Load, patiently
@@ -119,7 +120,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer, 
             one.process.kill()  # nobody is left to take leave of
 
 
-def follow(client: RestClient | GrpcClient) -> None:
+def follow(client: Verbs) -> None:
     job = client.submit_training(ORDER)
     assert [state.status for state in client.watch_job(job.job_id)][-1] == "succeeded"
 

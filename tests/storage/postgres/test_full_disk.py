@@ -12,11 +12,9 @@ from tests.storage.postgres.test_faults import Writer, check_kept, succeeds
 from tests.storage_drafts import ids
 from tests.waiting import wait_until
 
-DISK = {"disk": "160m", "min_wal_size": "32MB", "max_wal_size": "32MB"}
-
 
 def test_a_disk_that_is_full_under_writers_loses_nothing_and_all_goes_on_when_there_is_room() -> None:
-    with postgres_server(**DISK) as server, ExitStack() as stack:
+    with postgres_server(disk="160m", min_wal_size="32MB", max_wal_size="32MB") as server, ExitStack() as stack:
         url = server.new_yard()
         databases = [PostgresDocuments(url) for _ in range(2)]
         for database in databases:
