@@ -91,6 +91,11 @@ class Dispatcher:
         """Whether no run is started any more."""
         return self._stop_at is not None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the grace period of the runs is over."""
+        return self._stop_at is not None and time.monotonic() >= self._stop_at
+
     def serve(self) -> None:
         """From now on run what others have left queued, and look for it about every second."""
         if self.stops:
@@ -295,7 +300,7 @@ class Dispatcher:
                 continue
             if run.job_id not in running:
                 run.killed = RunEnd(cancelled(run.job_id), "cancelled")
-            elif self._stop_at is not None and time.monotonic() >= self._stop_at:
+            elif self.is_over:
                 run.killed = RunEnd(interrupted(), "interrupted")
             if run.killed is not None:
                 self._runner.kill(run_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -31,6 +32,8 @@ log = logging.getLogger("modelyard.jobs")
 
 _WATCH_INTERVAL_S = 0.1
 _LIVENESS_INTERVAL_S = 1.0
+_PATIENCE_S = 30.0
+"""For so long who follows a job waits on if the storage cannot be asked, because the run goes on, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,20 +174,28 @@ class Jobs:
     def watch(self, job_id: str, interval_s: float = _WATCH_INTERVAL_S) -> Iterator[Job]:
         """Yield a job as it is now, and again whenever anything of it has changed, until it has ended.
 
-        Its end is seen at once, its progress every `interval_s`. Raises JobNotFound, and Unavailable if the job waits
-        for its turn while this process stops.
+        Its end is seen at once, its progress every `interval_s`. Raises JobNotFound, and Unavailable if this process
+        stops before the job, as `check_can_tell` does.
         """
         changed = threading.Event()
         last: Job | None = None
+        asked = time.monotonic()
         with self.listening(changed.set):
             while last is None or not last.ended:
                 changed.clear()
-                job = self.get(job_id)
+                try:
+                    job = self.get(job_id)
+                except Unavailable:
+                    if not self.waits_on(asked):
+                        raise
+                    changed.wait(interval_s)
+                    continue
+                asked = time.monotonic()
                 if job != last:
                     last = job
                     yield job
                 if not job.ended:
-                    self.check_will_run(job)
+                    self.check_can_tell(job)
                     changed.wait(interval_s)
 
     def listening(self, callback: Callable[[], None]) -> AbstractContextManager[None]:
@@ -195,10 +206,22 @@ class Jobs:
         """Call back from now on, as `listening` does. If no job is alive, others' changes are seen within a second."""
         self._dispatcher.follow(callback)
 
-    def check_will_run(self, job: Job) -> None:
-        """Raise Unavailable if a job waits for its turn, but this process stops."""
-        if job.status == "queued" and self._dispatcher.stops:
+    def waits_on(self, since: float) -> bool:
+        """Whether who follows a job waits on, though the storage cannot be asked since then (`time.monotonic`)."""
+        return not self._dispatcher.stops and time.monotonic() < since + _PATIENCE_S
+
+    def check_can_tell(self, job: Job) -> None:
+        """Raise Unavailable if this process stops before it can tell how a job ends.
+
+        That is so as soon as the grace period is over, unless it is this process's own; and at once if the job waits
+        for its turn and there is no other process to take it.
+        """
+        if not self._dispatcher.stops or job.ended:
+            return
+        if job.status == "queued" and (self._dispatcher.is_over or not self._owners.has_others()):
             raise Unavailable(f"this server is shutting down; job {job.job_id} stays in the queue")
+        if self._dispatcher.is_over and self._lifecycle.get(job.job_id).owner != self._owners.mine:
+            raise Unavailable(f"this server is shutting down; job {job.job_id} goes on at another server")
 
     def drain(self) -> None:
         """Start no more runs; those under way get their grace period, then are cut off. Safe in a signal handler."""

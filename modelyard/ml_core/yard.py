@@ -112,6 +112,7 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
         )
         self._warming = Warming(store, jobs, storage.aliases, self.loaded)
         self._started = time.monotonic()
+        self._leaves = False
 
     def serve(self) -> None:
         """Get ready to train, and take up what others have left queued or untold. For servers, once they answer."""
@@ -120,6 +121,10 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
         if self._tracker is not None:
             self._tracker.serve()
         self.jobs.serve()
+
+    def leave(self) -> None:
+        """Say from now on that this server is not ready; it serves as before."""
+        self._leaves = True
 
     def drain(self) -> None:
         """Start no more trainings; those that run get their grace period. Safe in a signal handler."""
@@ -272,6 +277,8 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
             tracking = None if self._tracker is None or who.limited else self._tracker.backlog()
         except Unavailable as error:
             status, storage = "unavailable", error.detail
+        if self._leaves:
+            status, storage = "unavailable", "this server is shutting down"
         if not who.may("health_in_full"):
             return Health(status=status)
         return Health(

@@ -47,6 +47,10 @@ class LocalOwners:
     def is_alive(self, owner_id: str) -> bool:
         return not _is_free(self._path(owner_id))
 
+    def has_others(self) -> bool:
+        mine = self._path(self.mine or "")
+        return any(path != mine and not _is_free(path) for path in self._folder.glob("owner-*.lock"))
+
     def forget_dead(self) -> None:
         with unavailable(f"read {self._folder}"):
             for path in self._folder.glob("owner-*.lock"):

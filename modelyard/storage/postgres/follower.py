@@ -217,11 +217,12 @@ class Follower(Memory):
             sent = clock()
         if self.seq != before:
             self._session.run("update replicas set seq = %s where id = %s", self.seq, self.me)
+        self._asking_since = None  # the database has answered, however long a writer of this process has the mutex
         self._note()
         with self.mutex:
             if self._problem is not None:
                 log.info("the database answers again")
-            self._problem = self._asking_since = None
+            self._problem = None
             self._fresh_until = sent + LEASE_S
             self._news.notify_all()
 
