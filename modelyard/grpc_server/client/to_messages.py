@@ -114,6 +114,7 @@ def evaluation_message(request: EvaluateRequest) -> pb.EvaluateRequest:
         model_ids=request.model_ids,
         target=request.target or "",
         label=request.label or "",
+        weaknesses=request.weaknesses,
         feature_names=request.feature_names,
         **_reading(request),
     )
