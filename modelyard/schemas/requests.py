@@ -244,11 +244,12 @@ class PredictRequest(ServingRequest):
 class ExplainRequest(ServingRequest):
     """A table whose predictions are to be explained, by the model that the reference `model_id` means.
 
-    `top` is how many columns the answer tells, those that contributed most to all rows; null: all. How the table is
-    read is said only if it is not read as in training.
+    `top` is how many columns the answer tells, those that contributed most to all rows; null: all. With `probabilities`
+    it tells those of the classes, too. How the table is read is said only if it is not read as in training.
     """
 
     top: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] | None = None
+    probabilities: StrictBool = False
 
 
 class EvaluateRequest(TableRequest):

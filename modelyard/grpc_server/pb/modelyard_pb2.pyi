@@ -1717,6 +1717,7 @@ class ExplainRequest(_message.Message):
     HEADER_FIELD_NUMBER: _builtins.int
     NAMES_FIELD_NUMBER: _builtins.int
     SHEET_FIELD_NUMBER: _builtins.int
+    PROBABILITIES_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     """The model: a reference."""
     top: _builtins.int
@@ -1729,6 +1730,8 @@ class ExplainRequest(_message.Message):
     skip_rows: _builtins.int
     header: _builtins.bool
     sheet: _builtins.str
+    probabilities: _builtins.bool
+    """Whether the answer tells the probabilities of the classes, too."""
     @_builtins.property
     def X(self) -> Global___Table: ...
     @_builtins.property
@@ -1752,10 +1755,11 @@ class ExplainRequest(_message.Message):
         header: _builtins.bool | None = ...,
         names: Global___ColumnNames | None = ...,
         sheet: _builtins.str | None = ...,
+        probabilities: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_top", b"_top", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "header", b"header", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands", "top", b"top"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_top", b"_top", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "feature_names", b"feature_names", "header", b"header", "model_id", b"model_id", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands", "top", b"top"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_top", b"_top", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "feature_names", b"feature_names", "header", b"header", "model_id", b"model_id", "names", b"names", "probabilities", b"probabilities", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands", "top", b"top"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
@@ -1864,6 +1868,7 @@ class RowContributions(_message.Message):
 
     OUTPUTS_FIELD_NUMBER: _builtins.int
     OTHER_FIELD_NUMBER: _builtins.int
+    PROBABILITIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutputContributions]:
         """One an output."""
@@ -1872,15 +1877,20 @@ class RowContributions(_message.Message):
     def other(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """With `top`: one number an output, what the columns that are not told contributed together."""
 
+    @_builtins.property
+    def probabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """One a class, in the order of the model's classes, if they were asked for."""
+
     def __init__(
         self,
         *,
         outputs: _abc.Iterable[Global___OutputContributions] | None = ...,
         other: _abc.Iterable[_builtins.float] | None = ...,
+        probabilities: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["other", b"other", "outputs", b"outputs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["other", b"other", "outputs", b"outputs", "probabilities", b"probabilities"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
