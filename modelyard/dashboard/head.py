@@ -19,6 +19,9 @@ from modelyard.dashboard.texts import known, t
 from modelyard.schemas import DecisionReport, ModelMetadata, Report, are_validated, headline, meaning
 
 _ALIKE = 1e-9
+_CARD = 168
+"""The width of a card in pixels: two stand side by side on a phone, too."""
+
 _MADE_TO_DOUBT = ("overfitted", "no_better_than_baseline", "few_rows_held_out")
 
 
@@ -51,7 +54,7 @@ def show_worth(model: ModelMetadata, report: Report, decided: DecisionReport | N
     name = headline(model.task, model.metrics)
     if name is None:
         return
-    cards, words = st.columns([1, 1], gap="medium", vertical_alignment="center")
+    cards, words = st.columns([4, 5], gap="medium", vertical_alignment="center")
     with cards.container(horizontal=True):
         _show_card(t("head.rmse" if model.task == "regression" else "head.right"), name, model)
         baseline = f"baseline_{meaning(name).measure}"
@@ -65,7 +68,7 @@ def show_worth(model: ModelMetadata, report: Report, decided: DecisionReport | N
 
 def _show_card(label: str, name: str, model: ModelMetadata) -> None:
     between = formats.metric_interval(name, model.metrics)
-    below = None if between is None else t("head.nine_in_ten", interval=between)
+    below = None if between is None else t("head.interval", interval=between)
     if meaning(name).rows == "baseline":
         below = t("head.same_for_all")
     st.metric(
@@ -75,6 +78,7 @@ def _show_card(label: str, name: str, model: ModelMetadata) -> None:
         delta_color="off",
         delta_arrow="off",
         border=True,
+        width=_CARD,
         help=t("head.in_unit", target=escaped(model.target or "")) if meaning(name).is_loss and model.target else None,
     )
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from modelyard.dashboard.formats import label
 from modelyard.schemas import ModelMetadata
-from modelyard.schemas.base import Decimal, Thousands
-from modelyard.tables.moments import moment_of
-from modelyard.tables.spelling import Spelling
 
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _MARKERS = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>")
 """The server's defaults, for models of releases that did not keep theirs."""
 
@@ -45,8 +44,7 @@ def _typed(model: ModelMetadata, name: str, cell: Any, said: Mapping[str, Any]) 
     if kind == "numeric":
         return _number(model, cell, said)
     if kind == "datetime":
-        found = moment_of(cell)
-        return None if found is None else found.replace(second=0, microsecond=0)
+        return _moment(cell)
     whole = isinstance(cell, float) and cell.is_integer()
     return str(int(cell)) if whole else cell if isinstance(cell, str) else label(cell)
 
@@ -55,11 +53,24 @@ def _number(model: ModelMetadata, cell: Any, said: Mapping[str, Any]) -> float |
     if not isinstance(cell, str):
         return float(cell) if isinstance(cell, int | float) else None
     usual = model.reading
-    decimal: Decimal | None = said.get("decimal") or (None if usual is None else usual.decimal)
-    thousands: Thousands = said.get("thousands") or (None if usual is None else usual.thousands) or ""
-    marks: tuple[Decimal, ...] = (".", ",") if decimal is None else (decimal,)
-    for mark in marks:
-        plain = Spelling(mark, "" if thousands == mark else thousands).plain(cell.strip())
-        if plain is not None:
+    decimal = said.get("decimal") or (None if usual is None else usual.decimal)
+    thousands = said.get("thousands") or (None if usual is None else usual.thousands) or ""
+    text = cell.strip().rstrip("% ").replace("\N{MINUS SIGN}", "-").replace(thousands, "")
+    for mark in (".", ",") if decimal is None else (decimal,):
+        plain = text.replace(mark, ".") if mark == "," else text
+        if _NUMBER.fullmatch(plain):
             return float(plain)
     return None
+
+
+def _moment(cell: Any) -> datetime | None:
+    """Return a date or a moment to the minute, in UTC without a zone as forms hold it; None if it is none."""
+    try:
+        found = datetime.fromisoformat(cell.strip()) if isinstance(cell, str) else cell
+    except ValueError:
+        return None
+    if not isinstance(found, datetime):
+        return datetime.combine(found, time.min) if isinstance(found, date) else None
+    if found.tzinfo is not None:
+        found = found.astimezone(UTC).replace(tzinfo=None)
+    return found.replace(second=0, microsecond=0)

@@ -36,8 +36,8 @@ def test_the_head_says_what_is_predicted_and_how_good_that_is(yard: Yard, churn:
     assert "Predicts **churned** from 1 columns · Logistic regression" in shown
     interval = formats.metric_interval("validation_accuracy", churn.metrics)
     assert [(one.label, one.delta) for one in page.metric] == [
-        ("Right", f"{interval}, nine times in ten"),
-        ("Always “no”", "one answer for all rows"),
+        ("Right", f"{interval} (90 %)"),
+        ("Always “no”", "one for all rows"),
     ]
     (rarer,) = [row for row in yard.client.get_report(churn.model_id).per_class or [] if row["label"] == "yes"]
     assert f"It finds **{100 * rarer['recall']:.1f} %** of the rows that are “yes”" in shown

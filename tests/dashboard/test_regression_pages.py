@@ -133,8 +133,8 @@ def test_a_report_shows_intervals_the_baseline_and_what_intervals_of_predictions
     interval = formats.metric_interval("validation_rmse", weights.metrics)
     always = formats.number(weights.metrics["baseline_rmse"], 3)
     assert [(one.label, one.delta) for one in app.metric] == [
-        ("Error (RMSE)", f"{interval}, nine times in ten"),
-        ("Always the mean", "one answer for all rows"),
+        ("Error (RMSE)", f"{interval} (90 %)"),
+        ("Always the mean", "one for all rows"),
     ]
     assert app.metric[1].value == always
     said = texts(app)

@@ -10,9 +10,9 @@ HEAD: dict[str, tuple[str, str]] = {
     "head.always_label": ("Always “{label}”", "Всегда «{label}»"),
     "head.always_frequent": ("Always the most frequent", "Всегда самый частый"),
     "head.always_mean": ("Always the mean", "Всегда среднее"),
-    "head.in_unit": ("in the unit of {target}", "в единицах {target}"),
-    "head.same_for_all": ("one answer for all rows", "один ответ для всех строк"),
-    "head.nine_in_ten": ("{interval}, nine times in ten", "{interval}, в 9 случаях из 10"),
+    "head.in_unit": ("In the unit of {target}.", "В единицах {target}."),
+    "head.same_for_all": ("one for all rows", "один на все строки"),
+    "head.interval": ("{interval} (90 %)", "{interval} (90 %)"),
     "head.finds": (
         "It finds **{recall}** of the rows that are “{label}”; {precision} of those it calls so are.",
         "Находит **{recall}** строк класса «{label}»; из названных так верны {precision}.",

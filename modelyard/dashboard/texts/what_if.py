@@ -3,8 +3,8 @@
 WHAT_IF: dict[str, tuple[str, str]] = {
     "what_if.effect": ("What if {column} were another", "Что если {column} будет другим"),
     "what_if.effect_help": (
-        "All other cells stay as they are; the dark point is this row.",
-        "Остальные ячейки не меняются; тёмная точка — эта строка.",
+        "All other cells stay as they are; the large point is this row.",
+        "Остальные ячейки не меняются; крупная точка — эта строка.",
     ),
     "what_if.column": ("Column to vary", "Какой столбец менять"),
     "what_if.no_range": (

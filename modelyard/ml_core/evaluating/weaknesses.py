@@ -160,7 +160,7 @@ def _segments(by_column: Sequence[Sequence[_Group]], values: Floats, *, is_share
 
 
 def _may_stand_out(rows: Mask) -> bool:
-    return FEWEST_ROWS <= np.count_nonzero(rows) < len(rows)
+    return FEWEST_ROWS <= int(np.count_nonzero(rows)) < len(rows)
 
 
 def _strength(rows: Mask, values: Floats, *, is_share: bool) -> float:
