@@ -14,7 +14,7 @@ from modelyard.dashboard.errors_found import in_words
 from modelyard.dashboard.tables import open_table
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import Condition, ModelMetadata, TrainRequest
-from tests.dashboard.test_pages import Yard, button, said, texts, yard
+from tests.dashboard.test_pages import Yard, button, texts, yard
 
 __all__ = ["yard"]
 
@@ -41,6 +41,12 @@ def people(yard: Yard, table: Path) -> ModelMetadata:
 
 def train(client: RestClient, table: Path) -> ModelMetadata:
     return client.train(TrainRequest(model_class_key="logistic_regression", X=table, target="buys", name="people"))
+
+
+def turn(app: AppTest, tab: str) -> AppTest:
+    """Turn to another tab."""
+    app.session_state["tabs-tab-en"] = tab
+    return app.run()
 
 
 def press_go(app: AppTest) -> AppTest:
@@ -82,8 +88,7 @@ def test_the_training_table_shown_again_is_judged_by_its_rows_held_out(
 
 def test_a_table_at_hand_offers_the_rows_to_act_on_first(yard: Yard, people: ModelMetadata, table: Path) -> None:
     app = show(yard, people, table)
-    app.query_params["tab"] = "decision"
-    app = app.run()
+    app = turn(app, "Decision")
     assert not app.exception
     assert "Of people.csv: rows held out of the training" in texts(app)
     assert "Download these 30 rows" in [getattr(one, "label", "") for one in app.get("download_button")]
@@ -121,13 +126,10 @@ def test_a_table_without_the_target_asks_for_it_and_one_too_large_is_told(
 
 def test_answers_of_a_decision_that_is_no_longer_kept_are_gone(yard: Yard, people: ModelMetadata, table: Path) -> None:
     app = show(yard, people, table)
-    app.query_params["tab"] = "decision"
-    app = app.run()
+    app = turn(app, "Decision")
     app = app.select_slider(key=f"cut-{people.model_id}").set_value(0.2).run()
     app = button(app, f"cut-use-{people.model_id}").click().run()
-    app.query_params["tab"] = "errors"
-    app = app.run()
-    assert said(app, "tab") == "errors"
+    app = turn(app, "Where it is wrong")
     assert "Groups that stand out" not in texts(app)
 
 
