@@ -10,12 +10,21 @@ import streamlit as st
 
 from modelyard.dashboard import formats, session
 from modelyard.dashboard.texts import t
-from modelyard.schemas import ModelClassInfo, ModelMetadata, ModelQuery, StatusFilter, headline, meaning
+from modelyard.schemas import ModelClassInfo, ModelMetadata, ModelQuery, Report, StatusFilter, headline, meaning
 
 
 def every_model(status: StatusFilter = "active", name: str | None = None) -> list[ModelMetadata]:
     """List the newest 1,000 models."""
     return session.yard().list_models(ModelQuery(status=status, name=name, limit=1000)).models
+
+
+def report_of(model: ModelMetadata) -> Report:
+    """Return a model's report; the last one asked for is kept, because reports never change."""
+    kept = session.current().kept
+    if kept.get("report", ("",))[0] != model.model_id:
+        kept["report"] = model.model_id, session.yard().get_report(model.model_id)
+    found: Report = kept["report"][1]
+    return found
 
 
 def class_title(key: str) -> str:

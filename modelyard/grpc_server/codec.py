@@ -136,6 +136,8 @@ def write_explanations(found: Explanations) -> bytes:
     ]
     for row, other in zip(rows, found.other or (), strict=False):
         row.other.extend(other)
+    for row, probabilities in zip(rows, found.probabilities or (), strict=False):
+        row.probabilities.extend(probabilities)
     return pb.ExplainResponse(
         model_id=found.model_id,
         unit=found.unit,

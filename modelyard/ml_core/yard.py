@@ -150,7 +150,7 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
         aliases = [self._aliases.asked_by(reference) for reference in request.model_ids]
         found = evaluations.evaluate(models, self.loaded.get, request, self._held_out, aliases)
         calls.note(rows=found.n_rows)
-        self._evaluations.keep(KeptEvaluation.model_validate(found.model_dump()))
+        self._evaluations.keep(KeptEvaluation.model_validate(found, from_attributes=True))
         return found
 
     @verb

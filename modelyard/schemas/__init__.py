@@ -41,12 +41,16 @@ from modelyard.schemas.decisions import (
 )
 from modelyard.schemas.drift import ColumnDrift, ColumnStatus, Drift, DriftQuery, DriftStatus, HourOfRows
 from modelyard.schemas.evaluations import (
+    Condition,
     EvaluatedModel,
     EvaluationPage,
     KeptEvaluation,
     ModelMetrics,
     PairDifference,
+    RowAnswers,
+    RowGroup,
     TableEvaluation,
+    Weaknesses,
 )
 from modelyard.schemas.health import Backlog, Health
 from modelyard.schemas.hyperparams import from_texts, types_of
@@ -188,6 +192,7 @@ __all__ = [
     "ColumnDrift",
     "ColumnRole",
     "ColumnStatus",
+    "Condition",
     "ConfusionMatrix",
     "Curve",
     "Decision",
@@ -263,6 +268,8 @@ __all__ = [
     "RetrainRequest",
     "Role",
     "RotateRequest",
+    "RowAnswers",
+    "RowGroup",
     "SearchRequest",
     "SearchSummary",
     "ServingRequest",
@@ -278,6 +285,7 @@ __all__ = [
     "TrainRequest",
     "TrialStatus",
     "UpdateRequest",
+    "Weaknesses",
     "WeekPerformance",
     "Whoami",
     "WrongPlace",

@@ -127,15 +127,15 @@ def test_the_life_of_a_model(dashboard: Dashboard, page: Page, penguins_csv: Pat
     press(page, "Predict with it")
     page.locator(UPLOAD).set_input_files(penguins_csv)
     press(page, "Predict")
-    expect(page.get_by_text("of 344 rows are right")).to_be_visible()
+    expect(page.get_by_text("The model was trained on this table")).to_be_visible()
     with page.expect_download() as download:
-        page.get_by_test_id("stDownloadButton").get_by_role("button").click()
+        page.get_by_role("button", name="Download as CSV").click()
     download.value.save_as(tmp_path / "labels.csv")
     labels = pl.read_csv(tmp_path / "labels.csv", null_values="NA")
     assert (labels.height, labels["species"].to_list()[:3]) == (344, labels["prediction"].to_list()[:3])
+    assert labels["reason 1"].str.contains(r"^[a-z_]+ [+-]").all()
     page.get_by_role("radio", name="One row").click()
     expect(page.get_by_role("spinbutton", name="bill_length_mm")).to_be_visible()
-    press(page, "Predict")
     expect(page.get_by_text(f"says {name} · v1")).to_be_visible()
 
     turn_to(page, "Train")  # what was trained last is still there
@@ -189,7 +189,7 @@ def test_a_file_that_is_read_wrongly_is_read_as_its_visitor_says(
     page.locator(UPLOAD).set_input_files(path)
     expect(page.get_by_text("80 rows · 3 columns")).to_be_visible()
     press(page, "Predict")
-    expect(page.get_by_text("of 80 rows are right")).to_be_visible()
+    expect(page.get_by_text("The model was trained on this table")).to_be_visible()
 
 
 def test_a_training_is_watched_and_cancelled(dashboard: Dashboard, page: Page, penguins_csv: Path) -> None:
@@ -311,7 +311,7 @@ def test_a_table_of_50_mb_is_sent_on_without_being_held(dashboard: Dashboard, pa
     press(page, "Predict with it")
     page.locator(UPLOAD).set_input_files(table)
     press(page, "Predict")
-    expect(page.get_by_text(re.compile("rows are right"))).to_be_visible()
+    expect(page.get_by_text("The model was trained on this table")).to_be_visible()
     assert dashboard.peak_mb() - before < 550
 
 

@@ -258,7 +258,7 @@ def test_a_model_is_deleted_and_restored(yard: Yard, penguins_csv: Path) -> None
 def test_a_model_says_which_alias_it_took_over(yard: Yard, penguins_csv: Path, language: str, said: str) -> None:
     fields = {"X": penguins_csv, "target": "species", "promote": {"alias": "live"}, "name": f"taken-{language}"}
     model = yard.client.train(TrainRequest.model_validate({"model_class_key": "logistic_regression", **fields}))
-    app = yard.open("model", lang=language, id=model.model_id)
+    app = yard.open("model", lang=language, id=model.model_id, tab="details")
     cells = [str(cell) for table in app.table for cell in table.value.to_numpy().ravel()]
     assert said in [cell.replace("\\", "") for cell in cells]
 
@@ -268,7 +268,7 @@ def test_what_happened_to_a_model_is_told_the_latest_first(yard: Yard, penguins_
     model = yard.client.train(request)
     yard.client.delete(model.model_id)
     yard.client.restore(model.model_id)
-    app = yard.open("model", id=model.model_id)
+    app = yard.open("model", id=model.model_id, tab="details")
     happened = app.table[-1].value["What"].to_list()
     assert happened == ["restored", "deleted", "trained"]
 
@@ -302,33 +302,12 @@ def test_deleting_for_good_needs_the_name_typed_in(yard: Yard, penguins_csv: Pat
 def test_one_row_is_predicted_from_a_form_of_the_models_columns(yard: Yard, penguin_model: ModelMetadata) -> None:
     app = yard.open("predict")
     app = app.selectbox(key="predict-model").set_value(penguin_model.model_id).run()
-    app = app.segmented_control(key="predict-way").set_value("row").run()
+    app = app.segmented_control(key="in-address-way").set_value("row").run()
+    assert said(app, "way") == "row"
     labels = [field.label.replace("\\", "") for field in [*app.number_input, *app.selectbox]]
     assert set(penguin_model.feature_names) <= set(labels)
-    app = button(app, "row-go").click().run()
     assert app.metric[0].value in (penguin_model.classes or ())
     assert f"Why {app.metric[0].value}" in texts(app)
-    assert [one.label for one in app.metric[1:]] == ["Base", "Columns together", "Score"]
-    base, columns, score = (float(one.value) for one in app.metric[1:])
-    assert base + columns == pytest.approx(score, abs=0.01)
-
-
-def test_a_row_of_a_table_is_explained_when_it_is_asked_for(
-    yard: Yard, penguin_model: ModelMetadata, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = yard.open("predict")
-    app = app.selectbox(key="predict-model").set_value(penguin_model.model_id).run()
-    app = next(one for one in app.button if "sample" in one.label).click().run()
-    app = button(app, "predict-go").click().run()
-    assert "Score" not in [one.label for one in app.metric]
-    app = field(app, "Row to explain").set_value(3).run()
-    assert not app.exception
-    assert "Why Adelie" in texts(app)
-    assert "In log-odds of Adelie" in texts(app)
-    base, columns, score = (float(one.value) for one in app.metric[-3:])
-    assert base + columns == pytest.approx(score, abs=0.01)
-    monkeypatch.setattr("modelyard.dashboard.why.MOST_NUMBERS", 100)
-    assert "344 rows are too many to be explained here" in texts(app.run())
 
 
 def test_a_date_is_asked_for_by_a_field_of_dates(yard: Yard) -> None:
@@ -341,31 +320,21 @@ def test_a_date_is_asked_for_by_a_field_of_dates(yard: Yard) -> None:
     model = yard.client.train(order)
     app = yard.open("predict")
     app = app.selectbox(key="predict-model").set_value(model.model_id).run()
-    app = app.segmented_control(key="predict-way").set_value("row").run()
+    app = app.segmented_control(key="in-address-way").set_value("row").run()
+    assert not app.exception
     (asked,) = app.datetime_input
     assert (asked.label, str(asked.value)) == ("when", f"{max(days)[:10]} 10:30:00")
     assert asked.help == f"In training: {min(days)[:10]} 10:30 to {max(days)[:10]} 10:30 (UTC)."
     for moment, cell in ((datetime(2024, 2, 3, 4, 5), "2024-02-03 04:05"), (None, None)):  # noqa: DTZ001 - no zones there
-        app.datetime_input[0].set_value(moment)
-        app = button(app, "row-go").click().run()
+        app = app.datetime_input[0].set_value(moment).run()
         answer = yard.client.predict(PredictRequest(model_id=model.model_id, X=[[cell]], probabilities=True))
         assert not app.exception
         assert answer.probabilities is not None
         shown = (app.metric[0].value, app.metric[0].delta)
         assert shown == (answer.predictions[0], percent(max(answer.probabilities[0])))
-    app = yard.open("model", id=model.model_id)
+    app = yard.open("model", id=model.model_id, tab="details")
     assert not app.exception
     assert any("date and time" in str(frame.value) for frame in app.dataframe)
-
-
-def test_a_table_with_true_labels_shows_the_accuracy_at_once(yard: Yard, penguin_model: ModelMetadata) -> None:
-    app = yard.open("predict")
-    app = app.selectbox(key="predict-model").set_value(penguin_model.model_id).run()
-    app = next(one for one in app.button if "sample" in one.label).click().run()
-    app = button(app, "predict-go").click().run()
-    assert app.metric[0].label == "Accuracy"
-    assert float(app.metric[0].value.split()[0]) > 95
-    assert "of 344 rows are right" in texts(app)
 
 
 def test_a_door_that_is_down_is_said_and_the_other_offered(yard: Yard, penguin_model: ModelMetadata) -> None:
@@ -472,36 +441,3 @@ def test_the_same_over_grpc(yard: Yard, penguin_model: ModelMetadata) -> None:
     assert not app.exception
     assert not app.error
     assert linked_table(app)["rows"]
-
-
-def test_a_decision_is_shown_set_and_obeyed(yard: Yard) -> None:
-    X = [[(i * 37 % 101) / 10] for i in range(300)]
-    y = ["yes" if row[0] + (i * 53 % 17) / 4 > 9 else "no" for i, row in enumerate(X)]
-    model = yard.client.train(TrainRequest(model_class_key="logistic_regression", X=X, y=y, name="churn"))
-    page = yard.open("model", id=model.model_id)
-    assert not page.exception
-    assert "The model answers the most probable class" in texts(page)
-    page.radio(key=f"decision-way-{model.model_id}").set_value("costs").run()
-    page.number_input(key=f"decision-cost-False-{model.model_id}").set_value(20.0).run()
-    button(page, f"decision-save-{model.model_id}").click().run()
-    assert not page.exception
-    decision = yard.client.get_model(model.model_id).decision
-    assert decision is not None
-    assert decision.costs == {"no": {"yes": 1.0}, "yes": {"no": 20.0}}
-    assert "The model answers “yes” from a probability of 4.76 % on" in texts(page)
-    assert "Measured on 60 rows that were held out" in texts(page)
-    assert "given a decision: “yes” from a probability of 4.76 % on" in str(
-        [table.value.to_numpy().tolist() for table in page.table]
-    )
-
-
-def test_the_costs_of_many_classes_are_a_table(yard: Yard, penguin_model: ModelMetadata) -> None:
-    page = yard.open("model", id=penguin_model.model_id)
-    page.radio(key=f"decision-way-{penguin_model.model_id}").set_value("costs").run()
-    button(page, f"decision-save-{penguin_model.model_id}").click().run()
-    assert not page.exception
-    assert "The model answers the class of least expected cost" in texts(page)
-    decision = yard.client.get_model(penguin_model.model_id).decision
-    assert decision is not None
-    assert decision.costs is not None
-    assert decision.costs["Adelie"] == {"Adelie": 0.0, "Chinstrap": 1.0, "Gentoo": 1.0}

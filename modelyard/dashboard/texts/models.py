@@ -139,7 +139,10 @@ MODELS: dict[str, tuple[str, str]] = {
         "Доля каждого столбца в том, на что опирается модель.",
     ),
     "report.more_features": ("and {n} columns that count less", "и менее важные столбцы: {n}"),
-    "report.more_classes": ("and {n} classes that are not drawn", "и классы, которых нет на графике: {n}"),
+    "report.more_classes": (
+        "Drawn are the classes that it is worst at; {n} others are not.",
+        "Показаны самые слабые классы; ещё не показано: {n}.",
+    ),
     "report.roc": ("ROC", "ROC-кривая"),
     "report.roc_help": (
         "The further to the upper left, the better; the dashed line is guessing.",

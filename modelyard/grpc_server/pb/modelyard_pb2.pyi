@@ -1717,6 +1717,7 @@ class ExplainRequest(_message.Message):
     HEADER_FIELD_NUMBER: _builtins.int
     NAMES_FIELD_NUMBER: _builtins.int
     SHEET_FIELD_NUMBER: _builtins.int
+    PROBABILITIES_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     """The model: a reference."""
     top: _builtins.int
@@ -1729,6 +1730,8 @@ class ExplainRequest(_message.Message):
     skip_rows: _builtins.int
     header: _builtins.bool
     sheet: _builtins.str
+    probabilities: _builtins.bool
+    """Whether the answer tells the probabilities of the classes, too."""
     @_builtins.property
     def X(self) -> Global___Table: ...
     @_builtins.property
@@ -1752,10 +1755,11 @@ class ExplainRequest(_message.Message):
         header: _builtins.bool | None = ...,
         names: Global___ColumnNames | None = ...,
         sheet: _builtins.str | None = ...,
+        probabilities: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_top", b"_top", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "header", b"header", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands", "top", b"top"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_top", b"_top", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "feature_names", b"feature_names", "header", b"header", "model_id", b"model_id", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands", "top", b"top"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_top", b"_top", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "feature_names", b"feature_names", "header", b"header", "model_id", b"model_id", "names", b"names", "probabilities", b"probabilities", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands", "top", b"top"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
@@ -1864,6 +1868,7 @@ class RowContributions(_message.Message):
 
     OUTPUTS_FIELD_NUMBER: _builtins.int
     OTHER_FIELD_NUMBER: _builtins.int
+    PROBABILITIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutputContributions]:
         """One an output."""
@@ -1872,15 +1877,20 @@ class RowContributions(_message.Message):
     def other(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """With `top`: one number an output, what the columns that are not told contributed together."""
 
+    @_builtins.property
+    def probabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """One a class, in the order of the model's classes, if they were asked for."""
+
     def __init__(
         self,
         *,
         outputs: _abc.Iterable[Global___OutputContributions] | None = ...,
         other: _abc.Iterable[_builtins.float] | None = ...,
+        probabilities: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["other", b"other", "outputs", b"outputs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["other", b"other", "outputs", b"outputs", "probabilities", b"probabilities"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2236,6 +2246,7 @@ class EvaluateRequest(_message.Message):
     HEADER_FIELD_NUMBER: _builtins.int
     NAMES_FIELD_NUMBER: _builtins.int
     SHEET_FIELD_NUMBER: _builtins.int
+    WEAKNESSES_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     label: _builtins.str
     """What the table is, in the caller's words."""
@@ -2247,6 +2258,8 @@ class EvaluateRequest(_message.Message):
     skip_rows: _builtins.int
     header: _builtins.bool
     sheet: _builtins.str
+    weaknesses: _builtins.bool
+    """Whether the answer says where each model is wrong, row by row, too."""
     @_builtins.property
     def model_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Up to ten references to models of one task."""
@@ -2280,10 +2293,11 @@ class EvaluateRequest(_message.Message):
         header: _builtins.bool | None = ...,
         names: Global___ColumnNames | None = ...,
         sheet: _builtins.str | None = ...,
+        weaknesses: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "header", b"header", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "feature_names", b"feature_names", "header", b"header", "label", b"label", "model_ids", b"model_ids", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "target", b"target", "thousands", b"thousands", "y", b"y"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "feature_names", b"feature_names", "header", b"header", "label", b"label", "model_ids", b"model_ids", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "target", b"target", "thousands", b"thousands", "weaknesses", b"weaknesses", "y", b"y"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
@@ -2463,6 +2477,7 @@ class EvaluatedModel(_message.Message):
     PREDICTED_AGAINST_ACTUAL_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     ALIAS_FIELD_NUMBER: _builtins.int
+    WEAKNESSES_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     name: _builtins.str
     version: _builtins.int
@@ -2492,6 +2507,10 @@ class EvaluatedModel(_message.Message):
     def predicted_against_actual(self) -> Global___ActualAndPredicted: ...
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]: ...
+    @_builtins.property
+    def weaknesses(self) -> Global___Weaknesses:
+        """There if they were asked for."""
+
     def __init__(
         self,
         *,
@@ -2508,16 +2527,225 @@ class EvaluatedModel(_message.Message):
         predicted_against_actual: Global___ActualAndPredicted | None = ...,
         warnings: _abc.Iterable[Global___Warning] | None = ...,
         alias: _builtins.str | None = ...,
+        weaknesses: Global___Weaknesses | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_alias", b"_alias", "alias", b"alias", "confusion_matrix", b"confusion_matrix", "predicted_against_actual", b"predicted_against_actual", "residuals", b"residuals"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alias", b"_alias", "alias", b"alias", "confusion_matrix", b"confusion_matrix", "predicted_against_actual", b"predicted_against_actual", "residuals", b"residuals", "weaknesses", b"weaknesses"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alias", b"_alias", "alias", b"alias", "calibration_curve", b"calibration_curve", "confusion_matrix", b"confusion_matrix", "metrics", b"metrics", "model_id", b"model_id", "name", b"name", "per_class", b"per_class", "precision_recall_curves", b"precision_recall_curves", "predicted_against_actual", b"predicted_against_actual", "residuals", b"residuals", "roc_curves", b"roc_curves", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alias", b"_alias", "alias", b"alias", "calibration_curve", b"calibration_curve", "confusion_matrix", b"confusion_matrix", "metrics", b"metrics", "model_id", b"model_id", "name", b"name", "per_class", b"per_class", "precision_recall_curves", b"precision_recall_curves", "predicted_against_actual", b"predicted_against_actual", "residuals", b"residuals", "roc_curves", b"roc_curves", "version", b"version", "warnings", b"warnings", "weaknesses", b"weaknesses"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__alias: _TypeAlias = _typing.Literal["alias"]  # noqa: Y015
     _WhichOneofArgType__alias: _TypeAlias = _typing.Literal["_alias", b"_alias"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__alias) -> _WhichOneofReturnType__alias | None: ...
 
 Global___EvaluatedModel: _TypeAlias = EvaluatedModel  # noqa: Y015
+
+@_typing.final
+class Weaknesses(_message.Message):
+    """Where a model is wrong, by the answers of its decision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ColumnsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___RowGroups: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___RowGroups | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    MEASURE_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    SEGMENTS_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    measure: _builtins.str
+    """`accuracy` or `mae`."""
+    value: _builtins.float
+    """Of all rows, and its interval (90 %)."""
+    low: _builtins.float
+    high: _builtins.float
+    @_builtins.property
+    def segments(self) -> _containers.RepeatedCompositeFieldContainer[Global___RowGroup]:
+        """The groups that are worse than all rows beyond chance, the clearest first; the intervals hold for all together."""
+
+    @_builtins.property
+    def columns(self) -> _containers.MessageMap[_builtins.str, Global___RowGroups]:
+        """The groups of each column."""
+
+    @_builtins.property
+    def answers(self) -> Global___RowAnswers: ...
+    def __init__(
+        self,
+        *,
+        measure: _builtins.str = ...,
+        value: _builtins.float = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+        segments: _abc.Iterable[Global___RowGroup] | None = ...,
+        columns: _abc.Mapping[_builtins.str, Global___RowGroups] | None = ...,
+        answers: Global___RowAnswers | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "columns", b"columns", "high", b"high", "low", b"low", "measure", b"measure", "segments", b"segments", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Weaknesses: _TypeAlias = Weaknesses  # noqa: Y015
+
+@_typing.final
+class RowGroups(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___RowGroup]: ...
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[Global___RowGroup] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RowGroups: _TypeAlias = RowGroups  # noqa: Y015
+
+@_typing.final
+class RowGroup(_message.Message):
+    """Rows that meet all conditions, and how good the model is there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHERE_FIELD_NUMBER: _builtins.int
+    N_ROWS_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    n_rows: _builtins.int
+    value: _builtins.float
+    low: _builtins.float
+    high: _builtins.float
+    @_builtins.property
+    def where(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]: ...
+    def __init__(
+        self,
+        *,
+        where: _abc.Iterable[Global___Condition] | None = ...,
+        n_rows: _builtins.int = ...,
+        value: _builtins.float = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "low", b"low", "n_rows", b"n_rows", "value", b"value", "where", b"where"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RowGroup: _TypeAlias = RowGroup  # noqa: Y015
+
+@_typing.final
+class Condition(_message.Message):
+    """What the cells of a column have in common."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLUMN_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    column: _builtins.str
+    kind: _builtins.str
+    """`value`, `range` (`low` to `high`, both included), `others` or `missing`."""
+    value: _builtins.str
+    low: _builtins.float
+    high: _builtins.float
+    def __init__(
+        self,
+        *,
+        column: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        value: _builtins.str | None = ...,
+        low: _builtins.float | None = ...,
+        high: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "_value", b"_value", "high", b"high", "low", b"low", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "_value", b"_value", "column", b"column", "high", b"high", "kind", b"kind", "low", b"low", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__high: _TypeAlias = _typing.Literal["high"]  # noqa: Y015
+    _WhichOneofArgType__high: _TypeAlias = _typing.Literal["_high", b"_high"]  # noqa: Y015
+    _WhichOneofReturnType__low: _TypeAlias = _typing.Literal["low"]  # noqa: Y015
+    _WhichOneofArgType__low: _TypeAlias = _typing.Literal["_low", b"_low"]  # noqa: Y015
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__high) -> _WhichOneofReturnType__high | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__low) -> _WhichOneofReturnType__low | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+
+Global___Condition: _TypeAlias = Condition  # noqa: Y015
+
+@_typing.final
+class RowAnswers(_message.Message):
+    """What a model said of the rows that it was judged by."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    ACTUAL_FIELD_NUMBER: _builtins.int
+    PREDICTED_FIELD_NUMBER: _builtins.int
+    PROBABILITIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Their numbers in the table, from 0."""
+
+    @_builtins.property
+    def actual(self) -> _containers.RepeatedCompositeFieldContainer[Global___Value]:
+        """Null for a label that the model does not know."""
+
+    @_builtins.property
+    def predicted(self) -> _containers.RepeatedCompositeFieldContainer[Global___Value]: ...
+    @_builtins.property
+    def probabilities(self) -> _containers.RepeatedCompositeFieldContainer[Global___Probabilities]:
+        """One a class; not there for regression."""
+
+    def __init__(
+        self,
+        *,
+        rows: _abc.Iterable[_builtins.int] | None = ...,
+        actual: _abc.Iterable[Global___Value] | None = ...,
+        predicted: _abc.Iterable[Global___Value] | None = ...,
+        probabilities: _abc.Iterable[Global___Probabilities] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual", b"actual", "predicted", b"predicted", "probabilities", b"probabilities", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RowAnswers: _TypeAlias = RowAnswers  # noqa: Y015
 
 @_typing.final
 class PairDifference(_message.Message):
