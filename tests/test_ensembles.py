@@ -22,6 +22,7 @@ from modelyard.schemas import (
     UpdateRequest,
     parse,
 )
+from modelyard.storage.folder import Folder
 from modelyard.storage.upkeep import backup
 from modelyard.storage.upkeep.doctor import examine
 from tests import doors
@@ -115,9 +116,9 @@ def test_a_backup_brings_it_back_and_the_doctor_finds_nothing(
     yard: Yard, model: ModelMetadata, folder: Path, tmp_path: Path
 ) -> None:
     before = yard.predict(PredictRequest(model_id=model.model_id, X=X[:20], probabilities=True)).probabilities
-    backup.create(folder, tmp_path / "yard.tar")
-    backup.load(tmp_path / "yard.tar", tmp_path / "loaded")
-    assert examine(tmp_path / "loaded").findings == []
+    backup.create(Folder(folder), tmp_path / "yard.tar")
+    backup.load(tmp_path / "yard.tar", Folder(tmp_path / "loaded"))
+    assert examine(Folder(tmp_path / "loaded")).findings == []
     with doors.core(tmp_path / "loaded") as loaded:
         assert loaded.get_model(model.model_id).hyperparams == model.hyperparams
         again = loaded.predict(PredictRequest(model_id=model.model_id, X=X[:20], probabilities=True)).probabilities
