@@ -29,6 +29,10 @@ _FORGET_EVERY = 1000
 _LEASE_MARGIN = 1.1
 """Clocks of two machines may run apart by less than this."""
 
+_FIRST_PAUSE_S = 0.0003
+_LONGEST_PAUSE_S = 0.002
+"""Between two questions whether the replicas have followed: most have within a millisecond."""
+
 
 class PostgresDocuments:
     """`protocols.Documents` in the database at `url`. With `make` its tables are made if they are missing.
@@ -122,10 +126,8 @@ class PostgresDocuments:
 
     def begin(self) -> int:
         """Wait for one's turn among all writers, and bring the state up; return the transaction's number."""
-        self.writer.begin()
         try:
-            number: int = self.writer.row("update head set seq = seq + 1 returning seq")[0]
-            self.state.catch_up(self.writer, writing=True)
+            number = self.state.take_turn(self.writer)
             self.state.check_not_moved()
         except BaseException:
             self.writer.rollback()
@@ -134,9 +136,9 @@ class PostgresDocuments:
 
     def write(self, number: int, token: str, changes: Changes) -> None:
         """Write what the transaction changes; nothing of it counts yet."""
-        rows.write(self.writer, number, changes)
-        self.writer.run("insert into commits (seq, token) values (%s, %s)", number, token)
-        schema.notify(self.writer)
+        with self.writer.together():
+            rows.write(self.writer, number, changes)
+            schema.note_commit(self.writer, number, token)
         if number % _FORGET_EVERY == 0:
             schema.forget(self.writer, number)
 
@@ -155,13 +157,14 @@ class PostgresDocuments:
         marked as leaving, and is no longer waited for once it was marked so for a whole lease.
         """
         until = clock() + LEASE_S * _LEASE_MARGIN
-        left: list[str] = []
+        pause, left = _FIRST_PAUSE_S, list[str]()
         try:
             with self.beside.mutex:
                 behind = self._behind(number)
                 left = [replica for replica, leaving in behind if leaving]
             while behind and clock() < until:
-                time.sleep(0.002)
+                time.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
                 with self.beside.mutex:
                     behind = self._behind(number)
             if behind:

@@ -50,6 +50,9 @@ create table owners (id text primary key, beat bigint not null default 0) with (
 create unlogged table progress (job_id text primary key, said text not null);
 comment on table owners is 'The processes that own jobs; each counts its beat up while it is alive.';
 """
+_NOTE_COMMIT = """
+insert into commits (seq, token) values (%s, %s) returning pg_notify('modelyard_' || 'head'::regclass::oid, '')
+"""
 _KEPT_COMMITS = 1000
 _FORGET_COMMITS = """
 with old as (delete from commits where at < now() - interval '1 day' and seq <= %s returning seq)
@@ -93,9 +96,9 @@ def listen(session: Session) -> None:
     session.run("set synchronous_commit = off")
 
 
-def notify(session: Session) -> None:
-    """Tell those who listen of a commit, when it is one."""
-    session.row("select pg_notify('modelyard_' || 'head'::regclass::oid, '')")
+def note_commit(session: Session, seq: int, token: str) -> None:
+    """Note a transaction's token, and tell those who listen of it when it is committed."""
+    session.run(_NOTE_COMMIT, seq, token)
 
 
 def forget(session: Session, seq: int) -> None:

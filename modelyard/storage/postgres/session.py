@@ -6,9 +6,9 @@ No other module knows the library. A session is used by one thread at a time: wh
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from psycopg import errors, sql
@@ -36,6 +36,8 @@ _SETTINGS = {
     "tcp_user_timeout": "5000",
 }
 _STATEMENT_S = 5.0
+
+RowT = TypeVar("RowT")
 
 
 class Session:
@@ -78,6 +80,23 @@ class Session:
             cursor.itersize = 5000
             cursor.execute(statement, values)
             yield from cursor
+
+    def copy(self, query: LiteralString, types: Sequence[str], take: Callable[[Any], RowT]) -> list[RowT]:
+        """Return what `take` makes of each row of a query, all as of one moment, however long that takes.
+
+        `types` are those of its columns; a text as `bytea` comes as UTF-8.
+        """
+        with self._refusals(), self._transaction() as connection, connection.cursor() as cursor:
+            cursor.execute("set local statement_timeout = 0")
+            with cursor.copy("copy (" + query + ") to stdout (format binary)") as copy:
+                copy.set_types(types)
+                return [take(row) for row in copy.rows()]
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Send what is run within a `with` block without waiting for each answer; the last is there at its end."""
+        with self._refusals(), self._connected().pipeline():
+            yield
 
     def begin(self) -> None:
         """Open a transaction, which ends with `commit` or `rollback`, or with its connection."""
