@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from modelyard.errors import ModelyardError, Unavailable
 from modelyard.storage.memory import Changes, Draft, parse
-from modelyard.storage.postgres import rows, schema
+from modelyard.storage.postgres import rows, schema, views
 from modelyard.storage.postgres.follower import LEASE_S, Follower, clock
 from modelyard.storage.postgres.memo import Memo
 from modelyard.storage.postgres.session import Session
@@ -59,6 +59,8 @@ class PostgresDocuments:
         self._write_failed = False
         try:
             schema.prepare(self.writer, make=make)
+            if make:
+                views.prepare(self.writer)
             self.state.start()
         except BaseException:
             self.close()

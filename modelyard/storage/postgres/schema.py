@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from modelyard.errors import FailedPrecondition, NoYard
+from modelyard.errors import FailedPrecondition, NoYard, Unavailable
 from modelyard.storage.postgres.session import Session
 
 log = logging.getLogger("modelyard.storage")
@@ -71,13 +73,21 @@ def prepare(session: Session, *, make: bool) -> None:
         return
     if not make:
         raise NoYard("the database holds no yard; make one there with `modelyard train`, `modelyard up` or `migrate`")
-    session.begin()
-    try:
-        session.row("select pg_advisory_xact_lock(hashtextextended('modelyard ' || current_schema(), 0))")
+    with changing(session):
         if not _exists(session):
             session.run(_TABLES)
             session.run("insert into head (format, generation, seq) values (%s, %s, 0)", FORMAT, secrets.token_hex(16))
-        session.commit()
+
+
+@contextmanager
+def changing(session: Session) -> Iterator[None]:
+    """Change tables or views in a transaction: a `with` block that one process at a time is in."""
+    session.begin()
+    try:
+        session.row("select pg_advisory_xact_lock(hashtextextended('modelyard ' || current_schema(), 0))")
+        yield
+        if not session.commit():
+            raise Unavailable("the database did not take the change of its tables")
     finally:
         session.rollback()
 
