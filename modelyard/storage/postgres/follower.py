@@ -104,7 +104,7 @@ class Follower(Memory):
             self._problem = Unavailable("this yard's storage is closed")
         try:
             self._session.run("delete from replicas where id = %s", self.me)
-        except Unavailable as error:
+        except ModelyardError as error:
             log.info("not signed off from the database: %s", error.detail)
         self._session.close()
 

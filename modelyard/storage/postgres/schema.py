@@ -133,6 +133,14 @@ def _check_server(session: Session) -> None:
     """Raise FailedPrecondition unless the server keeps what it has answered, and answers what it keeps."""
     if session.row("select pg_is_in_recovery()")[0]:
         raise FailedPrecondition("the database is a standby, which may lag behind: name the primary server")
+    encoding, there = session.row("select current_setting('server_encoding'), current_schema() is not null")
+    if encoding != "UTF8":
+        raise FailedPrecondition(f"the database has the encoding {encoding}, which cannot keep every text: use UTF8")
+    if not there:
+        raise FailedPrecondition(
+            "no schema of the connection's search_path is there and may be used: create one, grant usage on it, or "
+            "name another by ?options=-csearch_path%3D… in the database's URL"
+        )
     found = dict(
         session.rows("select name, setting from pg_settings where name = any(%s)", [*_NEEDED, "data_checksums"])
     )

@@ -122,13 +122,18 @@ def _ids_or_none(documents: PostgresDocuments) -> list[str] | None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "problem"), [("synchronous_commit", "synchronous_commit=off"), ("fsync", "fsync=off")]
+    ("setting", "problem"),
+    [
+        ("synchronous_commit", "synchronous_commit=off"),
+        ("fsync", "fsync=off"),
+        ("full_page_writes", "full_page_writes=off"),
+    ],
 )
 def test_a_server_that_may_lose_what_it_answers_is_refused(
     postgres: PostgresServer, url: str, setting: str, problem: str
 ) -> None:
-    change = "alter system set {} = off" if setting == "fsync" else "alter role modelyard set {} = off"
-    undo = "alter system reset {}" if setting == "fsync" else "alter role modelyard reset {}"
+    change = "alter system set {} = off" if setting != "synchronous_commit" else "alter role modelyard set {} = off"
+    undo = "alter system reset {}" if setting != "synchronous_commit" else "alter role modelyard reset {}"
     with postgres.connection() as connection:
         connection.execute(change.format(setting))
         connection.execute("select pg_reload_conf()")

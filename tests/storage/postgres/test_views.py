@@ -135,7 +135,7 @@ def test_a_role_as_the_page_makes_one_reads_the_views_and_no_table(
 ) -> None:
     (grants,) = GRANTS
     schema = asked.execute("select current_schema() as name").fetchall()[0]["name"]
-    asked.execute(grants)  # type: ignore[call-overload]
+    asked.execute(grants)
     asked.execute(f"grant usage on schema {schema} to analyst")
     try:
         with psycopg.connect(url.replace("modelyard@", "analyst@"), autocommit=True) as analyst:
