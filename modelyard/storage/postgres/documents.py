@@ -174,7 +174,7 @@ class PostgresDocuments:
                 with self.beside.mutex:
                     self.beside.run("delete from replicas where leaving and id = any(%s) and id = any(%s)", left, ids)
                     self.beside.run("update replicas set leaving = true where id = any(%s)", ids)
-        except Unavailable:
+        except ModelyardError:  # it is committed, whatever the database says now
             time.sleep(max(0.0, until - clock()))
 
     def _behind(self, number: int) -> list[tuple[str, bool]]:
@@ -191,7 +191,7 @@ class PostgresDocuments:
                 found = self.writer.row("select token from commits where seq = %s", number)
                 self.writer.rollback()
                 return bool(found) and found[0] == token
-            except Unavailable as error:
+            except ModelyardError as error:
                 if clock() >= until:
                     log.error("it is not known whether a commit was kept: %s", error.detail)  # noqa: TRY400
                     return None

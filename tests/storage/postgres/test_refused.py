@@ -84,3 +84,29 @@ def test_a_url_that_cannot_be_read_is_refused_without_its_password(url: str) -> 
         PostgresDocuments(url)
     assert PASSWORD not in str(raised.value)
     assert raised.value.__cause__ is None
+
+
+def test_a_right_that_is_taken_away_from_a_running_replica_is_named_and_nothing_is_stored(
+    postgres: PostgresServer,
+) -> None:
+    url = postgres.new_yard()
+    schema = url.partition("search_path%3D")[2]
+    with postgres.connection(url) as connection:
+        connection.execute("create role robbed login")
+        connection.execute(f"grant usage, create on schema {schema} to robbed")
+        documents = PostgresDocuments(url.replace("modelyard@", "robbed@"))
+        try:
+            connection.execute("revoke insert on commits from robbed")
+            refused = documents.transaction()
+            with pytest.raises(FailedPrecondition, match="lacks a right: permission denied for table commits"), refused:
+                refused.put("models", "a", {})
+            assert not refused.may_be_stored
+            assert ids(documents, "models") == []
+            connection.execute("grant insert on commits to robbed")
+            with documents.transaction() as transaction:
+                transaction.put("models", "b", {})
+            assert ids(documents, "models") == ["b"]
+        finally:
+            documents.close()
+            connection.execute("drop owned by robbed")
+            connection.execute("drop role robbed")
