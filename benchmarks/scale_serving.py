@@ -20,7 +20,8 @@ from benchmarks.servers import Server, our_server, request
 from benchmarks.serving_models import Body, asked, body
 from benchmarks.tables_made import make_table
 from modelyard.bootstrap import build
-from modelyard.schemas import TrainRequest
+from modelyard.grpc_server.client import GrpcClient
+from modelyard.schemas import PredictRequest, TrainRequest
 from modelyard.settings import Settings
 from tests.postgres_server import postgres_server
 
@@ -44,7 +45,7 @@ def run(runs: int = RUNS, seconds: float = SECONDS) -> str:
     ):
         yards = _Yards(Path(name), server.new_yard(), stack)
         rest = {one: yards.rest(one, REPLICAS) for one in yards.environments}
-        grpc = {one: yards.start(one, "grpc") for one in yards.environments}
+        grpc = {one: yards.grpc(one) for one in yards.environments}
         call = request_file(Path(name) / "call", [list(row) for row in asked(1).rows()], "LR")
         for connections in (1, CONNECTIONS):
             for door, drives in (
@@ -82,6 +83,13 @@ class _Yards:
             if request(server.url(self.body.path), self.body.file.read_bytes()) is None:
                 raise RuntimeError(f"a server on {which} does not answer")
         return servers
+
+    def grpc(self, which: str) -> Server:
+        """Start a server of gRPC, and have it load the model."""
+        server = self.start(which, "grpc")
+        with GrpcClient(f"127.0.0.1:{server.port}") as client:
+            client.predict(PredictRequest(model_id="LR", X=asked(1)))
+        return server
 
     def start(self, which: str, door: str) -> Server:
         """Start a server of a door."""
