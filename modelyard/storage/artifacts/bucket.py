@@ -156,7 +156,15 @@ class Bucket:
                 "connect_timeout": "2s",
                 "timeout": "60s",
             },
-            retry_config={"max_retries": 0 if headers else 10, "retry_timeout": timedelta(seconds=5)},
+            retry_config={
+                "max_retries": 0 if headers else 10,
+                "retry_timeout": timedelta(seconds=5),
+                "backoff": {  # who waits while a store starts again is answered soon afterwards
+                    "init_backoff": timedelta(milliseconds=100),
+                    "max_backoff": timedelta(milliseconds=500),
+                    "base": 2,
+                },
+            },
         )
 
     @contextmanager

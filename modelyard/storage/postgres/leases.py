@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from modelyard.errors import Unavailable
+from modelyard.errors import ModelyardError, Unavailable
 from modelyard.storage.postgres.follower import clock
 from modelyard.storage.postgres.session import Session
 
@@ -57,7 +57,7 @@ class PostgresOwners:
         try:
             with self._session.mutex:  # a beat that is under way would sign it on again
                 self._session.run("delete from owners where id = %s", self.mine)
-        except Unavailable as error:
+        except ModelyardError as error:
             log.info("not signed off from the database: %s", error.detail)
         self.mine = None
 
@@ -90,7 +90,7 @@ class PostgresOwners:
                 with self._session.mutex:
                     if not self._released.is_set():
                         self._session.run(_BEAT, owner_id)
-            except Unavailable as error:
+            except ModelyardError as error:
                 log.warning("not told to others that this process is alive: %s", error.detail)
 
 
