@@ -17,6 +17,7 @@ from modelyard.tables.sources import (
     RawTable,
     read_arrow,
     read_file,
+    source_of,
 )
 from modelyard.tables.training import read_training
 
@@ -42,4 +43,5 @@ __all__ = [
     "read_arrow",
     "read_file",
     "read_training",
+    "source_of",
 ]

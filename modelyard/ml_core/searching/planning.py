@@ -53,8 +53,8 @@ class SearchPlanner:
         """Return what is kept of a trial that failed."""
         return {**step.facts, "status": "failed", "folds": [], "seconds": 0.0, "error": error.model_dump(mode="json")}
 
-    def progress(self, folder: Path, told: Sequence[Mapping[str, Any]]) -> JobProgress:
-        """Return how many trials are done, and the best so far."""
+    def progress(self, folder: Path, told: Sequence[Mapping[str, Any]], running: Collection[str]) -> JobProgress:
+        """Return how many trials are done, which one is under way (the first of several), and the best so far."""
         settings = SearchSettings.read(folder)
         total = number_of_trials(settings)
         complete = [one for one in told if one["status"] == "complete"]
@@ -66,6 +66,8 @@ class SearchPlanner:
             step=len(told),
             total=total,
             metric=None if best is None else best["metric"],
+            held_out=None if best is None else True,
+            phase="final fit" if LAST in running else f"trial {min(len(told) + 1, total)} of {total}",
             model_class_key=None if best is None else best["model_class_key"],
         )
 

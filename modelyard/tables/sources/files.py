@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -52,6 +53,11 @@ def read_raw_file(
     """Read a file into raw columns; the names are as in `read_form`. Raises as `read_file` does."""
     file = X if isinstance(X, FileContent) else _content(X)
     return _read(file, options.towards(feature_names, expected, carried), feature_names)
+
+
+def source_of(X: Any) -> str:
+    """Return what a table comes as: the name of its file, or `rows` if it is none."""
+    return X.name if isinstance(X, Path | FileContent) else "rows"
 
 
 def extension_of(name: str) -> str:
