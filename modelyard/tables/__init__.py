@@ -18,6 +18,7 @@ from modelyard.tables.sources import (
     read_arrow,
     read_file,
     source_of,
+    stored_name,
 )
 from modelyard.tables.training import read_training
 
@@ -44,4 +45,5 @@ __all__ = [
     "read_file",
     "read_training",
     "source_of",
+    "stored_name",
 ]
