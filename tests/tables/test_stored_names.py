@@ -16,7 +16,7 @@ from modelyard.tables import stored_name
         ("..", "upload"),
         ("", "upload"),
         ("a<b>\0.csv", "a_b__.csv"),
-        ("𝐱" * 90 + ".csv", "𝐱" * 59 + ".csv"),
+        ("\U0001d431" * 90 + ".csv", "\U0001d431" * 59 + ".csv"),
         ("\ud800.csv", "_.csv"),
     ],
 )
