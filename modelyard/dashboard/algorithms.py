@@ -63,9 +63,9 @@ def _of_parent(parent: ModelMetadata, infos: Mapping[str, ModelClassInfo]) -> Al
 def _tick(infos: Mapping[str, ModelClassInfo]) -> list[str]:
     """Show a card with a box for each, and one for a search; return the keys of those that are ticked."""
     keys = [*infos, AUTO]
-    if not any(f"{_BOX}{key}" in st.session_state for key in keys):
+    if not st.session_state.get(f"{_BOX}{AUTO}") and not any(f"{_BOX}{key}" in st.session_state for key in infos):
         st.session_state[f"{_BOX}{keys[0]}"] = True
-    cards = st.grid(min(4, len(keys)), min_column_width=230, border=True)
+    cards = st.grid(min(4, len(keys)), min_column_width=195, border=True)
     for key in keys:
         with cards.cell():
             info = infos.get(key)
@@ -75,7 +75,7 @@ def _tick(infos: Mapping[str, ModelClassInfo]) -> list[str]:
                 on_change=_untick,
                 args=([AUTO] if info else list(infos), key),
             )
-            st.caption(escaped(info.description) if info else t("search.lead"))
+            st.caption(f":small[{escaped(info.description) if info else t('search.lead')}]")
     return [key for key in keys if st.session_state[f"{_BOX}{key}"]]
 
 

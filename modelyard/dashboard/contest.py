@@ -134,11 +134,12 @@ def _pairs(models: Sequence[ModelMetadata], jobs: Sequence[Job]) -> dict[frozens
 def _offer_to_keep(models: Sequence[ModelMetadata]) -> None:
     """Offer to keep one of the models: to open it, to delete the others, to point an alias at it."""
     by_id = {model.model_id: model for model in models}
+    titles = {key: f"{class_title(model.model_class_key)} · {title(model)}" for key, model in by_id.items()}
     with st.container(border=True, horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox(
             t("contest.keep"),
             list(by_id),
-            format_func=lambda key: f"{class_title(by_id[key].model_class_key)} · {title(by_id[key])}",
+            format_func=lambda key: titles[key],
             key="contest-keep",
         )
         deletes = len(models) > 1 and access.may("delete")

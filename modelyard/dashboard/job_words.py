@@ -17,13 +17,19 @@ _FEW_STEPS = 10
 
 def title(job: Job) -> str:
     """Name a job by its model."""
+    if job.kind == "search":
+        return job.name or t("job.search")
     return job.name or t("job.unnamed", model_class=class_title(job.model_class_key))
 
 
 def facts(job: Job) -> str:
     """Say in Markdown what a job makes of which table: `telco.csv → churn · CatBoost`."""
-    made = t("job.search") if job.kind == "search" else class_title(job.model_class_key)
-    return " · ".join(part for part in (table(job), formats.escaped(made)) if part)
+    return " · ".join(part for part in (table(job), formats.escaped(made(job))) if part)
+
+
+def made(job: Job) -> str:
+    """Say what a job makes: a model of some class, or the best of a search."""
+    return t("job.search") if job.kind == "search" else class_title(job.model_class_key)
 
 
 def table(job: Job) -> str:

@@ -8,7 +8,7 @@ import polars as pl
 import streamlit as st
 
 from modelyard.dashboard import formats, job_words, jobs_under_way, notices, session
-from modelyard.dashboard.listing import class_title, pick_rows
+from modelyard.dashboard.listing import pick_rows
 from modelyard.dashboard.texts import t
 from modelyard.schemas import Job
 
@@ -36,7 +36,7 @@ def _show_ended(jobs: Sequence[Job]) -> None:
             "name": [job_words.title(job) for job in jobs],
             "target": [job.target or "" for job in jobs],
             "table": [(t("job.rows") if job.source == "rows" else job.source) or "" for job in jobs],
-            "class": [class_title(job.model_class_key) for job in jobs],
+            "class": [job_words.made(job) for job in jobs],
             "took": [_took(job) for job in jobs],
             "ended": [job.ended_at for job in jobs],
             "why": [job.error.detail if job.error else "" for job in jobs],
