@@ -77,6 +77,7 @@ SHELL: dict[str, tuple[str, str]] = {
     "time.ms": ("{n} ms", "{n} мс"),
     "time.s": ("{n} s", "{n} с"),
     "time.min_s": ("{minutes} min {seconds} s", "{minutes} мин {seconds} с"),
+    "time.h_min": ("{hours} h {minutes} min", "{hours} ч {minutes} мин"),
     "time.just_now": ("just now", "только что"),
     "time.minutes_ago": ("{n} min ago", "{n} мин назад"),
     "time.hours_ago": ("{n} h ago", "{n} ч назад"),
