@@ -84,13 +84,13 @@ def _show_board(models: Sequence[ModelMetadata], jobs: Sequence[Job]) -> None:
     metrics = list(dict.fromkeys(name for name in (head, loss) if name in models[0].metrics))
     columns = {
         t("column.class"): [formats.escaped(class_title(model.model_class_key)) for model in models],
-        t("column.name"): [formats.escaped(title(model)) for model in models],
+        t("contest.shows"): [words[model.model_id] for model in models],
         **{
             metric_title(name): [formats.metric_with_interval(name, model.metrics) for model in models]
             for name in metrics
         },
         t("column.took"): [formats.duration(model.training_seconds) for model in models],
-        t("contest.shows"): [words[model.model_id] for model in models],
+        t("column.name"): [formats.escaped(title(model)) for model in models],
     }
     st.table(columns, hide_index=True, border="horizontal")
     st.caption(t("contest.help" if pairs else "contest.no_pairs", metric=metric_title(loss)))
