@@ -18,7 +18,7 @@ class JobProgress(Frozen):
     `held_out` says whether that loss is of rows that the fit does not learn from. `phase` is the part under way:
     `fit 1 of 2`, `fold 3 of 5`, `trial 4 of 30`, `final fit`; `phase_step` of its `phase_total` steps (iterations) are
     done, if it has several. The steps of a search are its trials, `metric` is the best so far, by the model class
-    `model_class_key`.
+    `model_class_key`; `leaders` has the best metric of each model class that was tried, by its key.
     """
 
     fraction: float = 0.0
@@ -30,6 +30,7 @@ class JobProgress(Frozen):
     phase_step: int | None = None
     phase_total: int | None = None
     model_class_key: str | None = None
+    leaders: dict[str, float] = {}
 
 
 class WrongPlace(Frozen):

@@ -49,8 +49,8 @@ def show() -> None:
 
 
 def _look() -> _Seen:
-    jobs = jobs_under_way.recent_jobs()
-    return _Seen(session.yard().health().models or 0, tuple(job.job_id for job in jobs if not job.ended))
+    jobs = jobs_under_way.under_way()
+    return _Seen(session.yard().health().models or 0, tuple(job.job_id for job in jobs))
 
 
 @st.fragment(run_every=_LOOK_EVERY_S)

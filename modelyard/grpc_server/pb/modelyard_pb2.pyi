@@ -5671,6 +5671,26 @@ class JobProgress(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     FRACTION_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
@@ -5680,6 +5700,7 @@ class JobProgress(_message.Message):
     PHASE_FIELD_NUMBER: _builtins.int
     PHASE_STEP_FIELD_NUMBER: _builtins.int
     PHASE_TOTAL_FIELD_NUMBER: _builtins.int
+    LEADERS_FIELD_NUMBER: _builtins.int
     fraction: _builtins.float
     step: _builtins.int
     total: _builtins.int
@@ -5692,6 +5713,10 @@ class JobProgress(_message.Message):
     phase_step: _builtins.int
     """The iterations that the part has come to, and of how many."""
     phase_total: _builtins.int
+    @_builtins.property
+    def leaders(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Of a search, the best metric of each model class that was tried."""
+
     def __init__(
         self,
         *,
@@ -5704,10 +5729,11 @@ class JobProgress(_message.Message):
         phase: _builtins.str | None = ...,
         phase_step: _builtins.int | None = ...,
         phase_total: _builtins.int | None = ...,
+        leaders: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_held_out", b"_held_out", "_metric", b"_metric", "_model_class_key", b"_model_class_key", "_phase", b"_phase", "_phase_step", b"_phase_step", "_phase_total", b"_phase_total", "_step", b"_step", "_total", b"_total", "held_out", b"held_out", "metric", b"metric", "model_class_key", b"model_class_key", "phase", b"phase", "phase_step", b"phase_step", "phase_total", b"phase_total", "step", b"step", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_held_out", b"_held_out", "_metric", b"_metric", "_model_class_key", b"_model_class_key", "_phase", b"_phase", "_phase_step", b"_phase_step", "_phase_total", b"_phase_total", "_step", b"_step", "_total", b"_total", "fraction", b"fraction", "held_out", b"held_out", "metric", b"metric", "model_class_key", b"model_class_key", "phase", b"phase", "phase_step", b"phase_step", "phase_total", b"phase_total", "step", b"step", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_held_out", b"_held_out", "_metric", b"_metric", "_model_class_key", b"_model_class_key", "_phase", b"_phase", "_phase_step", b"_phase_step", "_phase_total", b"_phase_total", "_step", b"_step", "_total", b"_total", "fraction", b"fraction", "held_out", b"held_out", "leaders", b"leaders", "metric", b"metric", "model_class_key", b"model_class_key", "phase", b"phase", "phase_step", b"phase_step", "phase_total", b"phase_total", "step", b"step", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__held_out: _TypeAlias = _typing.Literal["held_out"]  # noqa: Y015
     _WhichOneofArgType__held_out: _TypeAlias = _typing.Literal["_held_out", b"_held_out"]  # noqa: Y015
