@@ -70,7 +70,7 @@ def _tick(infos: Mapping[str, ModelClassInfo]) -> list[str]:
         with cards.cell():
             info = infos.get(key)
             st.checkbox(
-                f"**{escaped(info.title if info else t('search.title'))}**",
+                escaped(info.title if info else t("search.title")),  # plain, because screen readers read labels raw
                 key=f"{_BOX}{key}",
                 on_change=_untick,
                 args=([AUTO] if info else list(infos), key),

@@ -156,7 +156,8 @@ def _show_losses(job: Job) -> None:
             found[step] = progress.metric
     lines = {_line(phase): found for phase, found in kept.items() if len(found) > 1}
     if lines:
-        draw(losses.live(lines, total), t("chart.loss"))
+        with st.container(key="losses"):
+            draw(losses.live(lines, total), t("chart.loss"))
 
 
 def _show_leaders(job: Job) -> None:

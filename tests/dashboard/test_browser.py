@@ -20,6 +20,7 @@ from tests.dashboards import Dashboard
 from tests.processes import runs
 from tests.waiting import PATIENCE_MS
 
+LOSSES = '.st-key-losses [data-testid="stVegaLiteChart"]'
 UPLOAD = '[data-testid="stFileUploaderDropzoneInput"]'
 
 
@@ -70,9 +71,17 @@ def train_for(page: Page, iterations: str) -> None:
 
 
 def tick(page: Page, algorithm: str, *, on: bool = True) -> None:
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-    page.locator("label", has_text=algorithm).click()
-    expect(page.get_by_role("checkbox", name=algorithm)).to_be_checked(checked=on)
+    box = page.get_by_role("checkbox", name=algorithm, exact=True)
+    for _ in range(4):  # a page that is still being drawn may take the click away
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+        if box.is_checked() is not on:
+            page.locator("label", has=box).click()
+        try:
+            expect(box).to_be_checked(checked=on, timeout=20_000)
+        except AssertionError:
+            continue
+        return
+    expect(box).to_be_checked(checked=on)
 
 
 def pause_the_run() -> None:
@@ -219,14 +228,14 @@ def test_a_refresh_and_a_link_show_a_training_that_runs(
 ) -> None:
     begin_training(page, dashboard, penguins_csv, "island")
     train_for(page, "900000")
-    expect(page.get_by_test_id("stVegaLiteChart")).to_be_visible()
+    expect(page.locator(LOSSES)).to_be_visible()
     expect(page).to_have_url(re.compile("job="))
     pause_the_run()
 
     page.reload()
     expect(page.get_by_text(re.compile(r"iteration \d+ of "))).to_be_visible()
     expect(page.get_by_text("penguins.csv → island · CatBoost classifier")).to_be_visible()
-    expect(page.get_by_test_id("stVegaLiteChart")).to_be_visible()
+    expect(page.locator(LOSSES)).to_be_visible()
     page.get_by_text("What to train").click()
     expect(page.get_by_text("penguins.csv", exact=True)).to_be_visible()
     expect(page.get_by_role("combobox", name=re.compile("Column to predict"))).to_have_value("island")
@@ -239,7 +248,7 @@ def test_a_refresh_and_a_link_show_a_training_that_runs(
     colleague.goto(f"{dashboard.url}/train")
     expect(colleague.get_by_text("Trainings under way")).to_be_visible()
     colleague.get_by_role("link", name=re.compile("A new CatBoost classifier")).click()
-    expect(colleague.get_by_test_id("stVegaLiteChart")).to_be_visible()
+    expect(colleague.locator(LOSSES)).to_be_visible()
     expect(colleague).to_have_url(re.compile(r"/train\?job=[^&]+$"))
     press(colleague, "Cancel")
     expect(colleague.get_by_role("button", name="Change something and try again")).to_be_visible()
