@@ -32,7 +32,7 @@ from modelyard.schemas import (
 def show(jobs: Sequence[Job], put_away: Callable[[], None]) -> None:
     """Show jobs side by side; at their end offer to keep one model, or to go on with the form alone."""
     if not all(job.ended for job in jobs):
-        _watch([job.job_id for job in jobs])
+        _watch([job.job_id for job in jobs], [jobs])
         return
     models = [session.yard().get_model(job.model_id) for job in jobs if job.model_id is not None]
     models.sort(key=_worth, reverse=True)
@@ -51,10 +51,10 @@ def show(jobs: Sequence[Job], put_away: Callable[[], None]) -> None:
 
 
 @st.fragment(run_every=1)
-def _watch(job_ids: Sequence[str]) -> None:
+def _watch(job_ids: Sequence[str], asked: list[Sequence[Job]]) -> None:
     """Show the jobs as they run; the whole page runs again once all have ended."""
     with notices.errors_in_place():
-        jobs = [jobs_under_way.look_at(job_id) for job_id in job_ids]
+        jobs = asked.pop() if asked else [session.yard().get_job(job_id) for job_id in job_ids]
         if all(job.ended for job in jobs):
             st.rerun()
         with st.container(border=True):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from typing import Literal, TypeVar
+from collections.abc import Sequence
+from typing import Literal
 
 import streamlit as st
 
@@ -24,9 +23,6 @@ STATUS_BADGES: dict[JobStatus, tuple[str, str]] = {
 }
 _ALIVE: tuple[JobStatus, ...] = ("running", "queued")
 _MOST_POINTS = 2000
-_FRESH_S = 0.3
-
-T = TypeVar("T")
 
 Losses = dict[str, dict[int, float]]
 """Losses by the phase of a job, whose words say whose rows they are of, and by iteration."""
@@ -34,29 +30,9 @@ Losses = dict[str, dict[int, float]]
 
 def under_way() -> list[Job]:
     """List the jobs that run, then the queue in its order, however many jobs were ordered after them."""
-    return _fresh("under way", _alive)
-
-
-def look_at(job_id: str) -> Job:
-    """Return a job as it is now."""
-    return _fresh(job_id, lambda: session.yard().get_job(job_id))
-
-
-def _alive() -> list[Job]:
     yard = session.yard()
     jobs = {job.job_id: job for status in _ALIVE for job in yard.list_jobs(JobQuery(status=status, limit=1000)).jobs}
     return in_turn(jobs.values())
-
-
-def _fresh(key: str, ask: Callable[[], T]) -> T:
-    """Return what was asked for a moment ago, else ask: a page and the fragments on it want the same."""
-    looks: dict[str, tuple[float, T]] = session.current().kept.setdefault("looks", {})
-    now = time.monotonic()
-    for old in [one for one, (at, _) in looks.items() if now - at > _FRESH_S]:
-        del looks[old]
-    if key not in looks:
-        looks[key] = now, ask()
-    return looks[key][1]
 
 
 def recent_jobs() -> Sequence[Job]:
@@ -97,11 +73,16 @@ def show_progress(job: Job, width: int | Literal["stretch"] = "stretch") -> None
     st.progress(job.progress.fraction, text=words, width=width)
 
 
-@st.fragment(run_every=1)
-def show_under_way(job_ids: Sequence[str]) -> None:
+def show_under_way(jobs: list[Job]) -> None:
     """Show jobs under way, moving by themselves; the whole page runs again once they are others."""
+    _show_moving([job.job_id for job in jobs], [jobs])
+
+
+@st.fragment(run_every=1)
+def _show_moving(job_ids: Sequence[str], asked: list[list[Job]]) -> None:
+    """Show the jobs that the page has `asked` for, at the first time; from then on as they are."""
     with notices.errors_in_place():
-        jobs = under_way()
+        jobs = asked.pop() if asked else under_way()
         if {job.job_id for job in jobs} != set(job_ids):
             st.rerun()
         for job in jobs:
@@ -114,18 +95,21 @@ def cancel_button(*jobs: Job) -> None:
         return
     words = t("job.cancel") if len(jobs) == 1 else t("job.cancel_all")
     if st.button(words, key=f"cancel-{jobs[0].job_id}", icon=":material/stop_circle:"):
-        session.current().kept.pop("looks", None)
         with notices.errors_in_place():
             for job in jobs:
                 session.yard().cancel_job(job.job_id)
             st.rerun()
 
 
-@st.fragment(run_every=0.5)
-def watch(job_id: str) -> None:
+def watch(job: Job) -> None:
     """Show a job under way, moving by itself; the whole page runs again once it has ended."""
+    _watch(job.job_id, [job])
+
+
+@st.fragment(run_every=0.5)
+def _watch(job_id: str, asked: list[Job]) -> None:
     with notices.errors_in_place():
-        job = look_at(job_id)
+        job = asked.pop() if asked else session.yard().get_job(job_id)
         if job.ended:
             st.rerun()
         with st.container(border=True):

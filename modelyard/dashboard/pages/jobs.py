@@ -23,7 +23,7 @@ def show() -> None:
         st.info(t("jobs.none"), icon=":material/pending_actions:")
     elif not alive:
         st.caption(t("jobs.nothing_runs"))
-    jobs_under_way.show_under_way([job.job_id for job in alive])
+    jobs_under_way.show_under_way(alive)
     if ended:
         st.subheader(t("jobs.ended"), anchor=False)
         _show_ended(ended)

@@ -74,7 +74,7 @@ def _recall(here: session.Session) -> None:
 def _jobs() -> list[Job]:
     ids = dict.fromkeys(filter(None, st.query_params.get("job", "").split(",")))
     with notices.errors_in_place():
-        return [jobs_under_way.look_at(job_id) for job_id in ids]
+        return [session.yard().get_job(job_id) for job_id in ids]
     return []
 
 
@@ -96,7 +96,7 @@ def _put_jobs_away() -> None:
 def _show_others() -> None:
     """Show the trainings that are under way, whoever ordered them, with links."""
     with notices.errors_in_place():
-        under_way = [job.job_id for job in jobs_under_way.under_way()]
+        under_way = jobs_under_way.under_way()
         if under_way:
             st.caption(t("train.under_way"))
             jobs_under_way.show_under_way(under_way)
@@ -115,7 +115,7 @@ def _show_title(parent: ModelMetadata | None) -> None:
 
 def _show_job(job: Job) -> None:
     if not job.ended:
-        jobs_under_way.watch(job.job_id)
+        jobs_under_way.watch(job)
     elif job.model_id is not None:
         _show_model(job.model_id)
     else:
