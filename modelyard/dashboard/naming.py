@@ -12,7 +12,9 @@ from modelyard.dashboard import access, session
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.texts import t
 from modelyard.errors import ModelyardError
-from modelyard.schemas import Condition, ModelMetadata, ModelQuery, check_name
+from modelyard.schemas import ModelMetadata, ModelQuery, Promote, check_name
+
+_CONDITIONS: tuple[str, ...] = get_args(Promote.model_fields["condition"].annotation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def _ask_promote(aliases: Sequence[str], key: str) -> dict[str, Any] | None:
         return None
     condition = condition_cell.selectbox(
         t("train.promote_if"),
-        get_args(Condition),
+        _CONDITIONS,
         format_func=lambda name: t(f"promote.{name}"),
         key=f"promote-if-{key}",
     )

@@ -118,7 +118,7 @@ from modelyard.schemas.outcomes import (
     WeekPerformance,
 )
 from modelyard.schemas.parsing import check_unicode, field_error, parse
-from modelyard.schemas.promotions import Condition, Promote, Promotion, PromotionTable
+from modelyard.schemas.promotions import Promote, Promotion, PromotionTable
 from modelyard.schemas.reading import TableRequest
 from modelyard.schemas.reports import ActualAndPredicted, ConfusionMatrix, Curve, Histogram, LearningCurve, Report
 from modelyard.schemas.requests import (
