@@ -26,6 +26,7 @@ _PAGES: dict[str, tuple[Callable[[], None], str]] = {
     "name": (name.show, ":material/inventory_2:"),
     "model": (model.show, ":material/inventory_2:"),
 }
+_STYLE = _ART / "style.css"
 _HIDDEN = ("name", "model")
 _NEED = {"train": "submit_training", "predict": "predict", "keys": "list_keys", "audit": "list_audit"}
 """The verb that a page is for; who may not use it finds no link to the page."""
@@ -37,6 +38,7 @@ def main(doors: Doors, *, start: str = "overview") -> None:
         page_title=address.PRODUCT, page_icon=str(_ART / "icon.svg"), layout="wide", initial_sidebar_state=250
     )
     st.logo(str(_ART / "logo.svg"), size="large", icon_image=str(_ART / "icon.svg"))
+    st.html(_STYLE)
     here = session.begin(doors)
     if st.session_state.get("lang") not in LANGUAGES or "lang" in st.query_params:
         document.take_language()

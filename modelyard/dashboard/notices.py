@@ -67,11 +67,12 @@ def show_warnings(warnings: Sequence[ModelWarning]) -> None:
     """Show what is legal but worth knowing, in plain words."""
     if not warnings:
         return
-    lines = [f"- {_in_words(warning)}" for warning in warnings]
+    lines = [f"- {in_words(warning)}" for warning in warnings]
     st.warning("\n".join([f"**{t('warnings.title')}**", "", *lines]), icon=":material/info:")
 
 
-def _in_words(warning: ModelWarning) -> str:
+def in_words(warning: ModelWarning) -> str:
+    """Write a warning in Markdown: in the session's language if the catalogue knows it, else in the server's words."""
     key = f"warning.{warning.code}"
     if known(key):
         n = None if warning.count is None else count(warning.count)

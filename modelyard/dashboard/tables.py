@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,7 @@ import polars as pl
 from modelyard.dashboard.profiles import ColumnLook, look_at
 from modelyard.errors import InvalidTable, PayloadTooLarge
 from modelyard.schemas import Reading, TableRequest, parse
-from modelyard.tables.sources import UNPACKED_BYTES, FileOptions, extension_of, read_file
+from modelyard.tables.sources import UNPACKED_BYTES, FileOptions, extension_of, read_file, stored_name
 
 Format = Literal["csv", "packed", "json", "jsonl", "parquet", "arrow"]
 """What a file is; `packed` is an Excel workbook or what gzip made."""
@@ -71,6 +72,18 @@ class Table:
         """The columns' names."""
         return [column.name for column in self.columns]
 
+    @property
+    def sent(self) -> Path:
+        """The file under the visitor's name for it, by which the servers tell what it is."""
+        name = stored_name(self.name)
+        if name == self.path.name:
+            return self.path
+        path = self.path.with_name(f"{self.path.name}-sent") / name
+        path.parent.mkdir(exist_ok=True)
+        with suppress(FileExistsError):
+            path.hardlink_to(self.path)
+        return path
+
     def scan(self) -> pl.LazyFrame:
         """Return the table, read when it is asked for; a CSV's cells as text."""
         return _scan(self.path, self.name, self.format, _options(self.said, self.usual))
@@ -99,6 +112,11 @@ def open_table(path: Path, name: str, said: dict[str, Any] | None = None, usual:
     columns = tuple(look_at(head[column]) for column in head.columns)
     first_line = _first_line(path, rows, options) if kind == "csv" else None
     return Table(path, name, n_bytes, kind, rows, head, columns, "", said or {}, usual, first_line)
+
+
+def stem(name: str) -> str:
+    """Return a file's name without the ending that tells its format."""
+    return name.removesuffix(extension_of(name)) or name
 
 
 def name_for(given: str) -> str:

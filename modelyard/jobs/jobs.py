@@ -47,6 +47,8 @@ class NewJob:
     kind: JobKind = "train"
     name: str | None = None
     parent_id: str | None = None
+    target: str | None = None
+    source: str | None = None
     idempotency_key: str | None = None
     request_sha256: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -108,6 +110,8 @@ class Jobs:
             model_class_key=new.model_class_key,
             name=new.name,
             parent_id=new.parent_id,
+            target=new.target,
+            source=new.source,
             created_at=datetime.now(UTC),
         )
         spool = self._spool(job.job_id)
@@ -125,8 +129,9 @@ class Jobs:
             raise
         if kept.job_id != job.job_id:
             spool.remove()
+        place = self._lifecycle.queue().get(kept.job_id)
         self._dispatcher.look_now()
-        return kept
+        return kept.model_copy(update={"queue_place": place})
 
     def parent_of_key(self, idempotency_key: str | None) -> str | None:
         """Return the id of the model that the job of an idempotency key retrains, if there is one."""
@@ -139,7 +144,7 @@ class Jobs:
         entry = JobEntry(job_id, record.job.status, record.owner, record.job.kind)
         if entry.status == "running" and self._dispatcher.interrupt_orphan(entry):
             record = self._lifecycle.get(job_id)
-        return self._with_progress(record.job)
+        return self._as_it_is(record.job, self._lifecycle.queue())
 
     def page(self, query: JobQuery) -> JobPage:
         """Return a page of jobs, newest first. Raises InvalidRequest for a wrong cursor."""
@@ -147,7 +152,8 @@ class Jobs:
             if entry.status == "running":
                 self._dispatcher.interrupt_orphan(entry)
         jobs, cursor = self._lifecycle.page(query)
-        return JobPage(jobs=[self._with_progress(job) for job in jobs], next_cursor=cursor)
+        queue = self._lifecycle.queue()
+        return JobPage(jobs=[self._as_it_is(job, queue) for job in jobs], next_cursor=cursor)
 
     def counts(self) -> Counter[tuple[str, JobStatus]]:
         """Return how many jobs there are of each kind and status, whoever asks."""
@@ -241,7 +247,9 @@ class Jobs:
             raise no_such_job(job_id)
         return record
 
-    def _with_progress(self, job: Job) -> Job:
+    def _as_it_is(self, job: Job, queue: Mapping[str, int]) -> Job:
+        """Return a job with what changes by the moment: how far it is, and its place in the queue."""
         if job.ended:
             return job
-        return job.model_copy(update={"progress": self._spool(job.job_id).progress()})
+        now = {"progress": self._spool(job.job_id).progress(), "queue_place": queue.get(job.job_id)}
+        return job.model_copy(update=now)

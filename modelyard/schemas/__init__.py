@@ -54,7 +54,7 @@ from modelyard.schemas.evaluations import (
 )
 from modelyard.schemas.health import Backlog, Health
 from modelyard.schemas.hyperparams import from_texts, types_of
-from modelyard.schemas.jobs import Job, JobError, JobPage, JobProgress, WrongPlace
+from modelyard.schemas.jobs import Job, JobError, JobPage, JobProgress, WrongPlace, in_turn
 from modelyard.schemas.keys import (
     BOOTSTRAP,
     KEY_PATTERN,
@@ -300,6 +300,7 @@ __all__ = [
     "from_texts",
     "headline",
     "hide_keys",
+    "in_turn",
     "interval_of",
     "is_hopeless",
     "is_loss",

@@ -157,7 +157,8 @@ def test_one_click_brings_the_defaults_back(yard: Yard) -> None:
 def test_a_search_is_ordered_by_its_card_and_shows_its_leaderboard(yard: Yard) -> None:
     app = yard.open("train")
     app = app.button[-1].click().run()
-    app = button(app, "class-auto").click().run()
+    app = app.checkbox(key="class-auto").check().run()
+    assert [box.value for box in app.checkbox if str(box.key).startswith("class-")] == [False, False, False, True]
     app = app.text_input(key="name-").set_value("searched").run()
     app = app.number_input(key="search-trials").set_value(1).run()
     app = wait_for_model(button(app, "train-go").click().run())
@@ -186,11 +187,51 @@ def test_an_ensemble_shows_its_leaderboard_and_keeps_its_members_when_it_is_trai
 def test_an_error_is_shown_in_place_in_words(yard: Yard) -> None:
     app = yard.open("train")
     app = app.button[-1].click().run()
-    app = app.text_input(key="name-").set_value("not a name").run()
+    app = app.segmented_control(key="evaluation--method").set_value("time").run()
     app = button(app, "train-go").click().run()
     assert "Something in the request is not valid" in app.error[0].value
-    assert "letters, digits" in app.error[0].value
-    assert app.text_input(key="name-").value == "not a name"
+    assert "time" in app.error[0].value
+    assert app.segmented_control(key="evaluation--method").value == "time"
+
+
+@pytest.mark.parametrize(("name", "n"), [("not a name", 10), ("x" * 101, 101)])
+def test_a_wrong_name_is_said_at_its_field_before_anything_is_sent(yard: Yard, name: str, n: int) -> None:
+    app = yard.open("train")
+    app = app.button[-1].click().run()
+    app = app.text_input(key="name-").set_value(name).run()
+    assert f"these are {n} characters" in texts(app)
+    assert button(app, "train-go").disabled
+    assert "Correct the name." in texts(app)
+    app = app.text_input(key="name-").set_value("a.name").run()
+    assert not button(app, "train-go").disabled
+
+
+def test_several_algorithms_are_trained_on_the_same_rows_and_one_is_kept(yard: Yard) -> None:
+    app = yard.open("train")
+    app = app.button[-1].click().run()
+    app = app.checkbox(key="class-lightgbm_classifier").check().run()
+    app = app.text_input(key="name-").set_value("contest").run()
+    app = button(app, "train-go").click().run()
+    jobs = (said(app, "job") or "").split(",")
+    assert [yard.client.get_job(job).model_class_key for job in jobs] == ["logistic_regression", "lightgbm_classifier"]
+    for job in jobs:
+        *_, ended = yard.client.watch_job(job)
+        assert ended.status == "succeeded"
+    app = app.run()
+    assert not app.exception
+    assert not app.error
+    (board,) = (table.value for table in app.table if "Compared with the first" in table.value.columns)
+    shown = board["Compared with the first"].to_list()
+    assert shown[0] == "looks best"
+    assert shown[1] in ("no real difference", "worse")
+    kept = app.selectbox(key="contest-keep").value
+    app = button(app, "contest-keep-it").click().run()
+    models = yard.client.list_models(ModelQuery(name="contest", status="all")).models
+    assert {model.model_id: model.status for model in models}[kept] == "active"
+    assert sorted(model.status for model in models) == ["active", "deleted"]
+    colleague = yard.open("train", job=",".join(jobs))
+    assert "Side by side" in texts(colleague)
+    assert not colleague.error
 
 
 def test_a_reference_that_means_nothing_is_said(yard: Yard, penguin_model: ModelMetadata) -> None:
@@ -388,7 +429,7 @@ def test_the_address_shows_a_training_to_anyone_and_then_its_model(yard: Yard, p
 def test_a_job_that_is_not_there_is_said_and_the_form_is_open(yard: Yard) -> None:
     app = yard.open("train", job="0190a1b2-0000-7000-8000-000000000000")
     assert "There is no such thing" in app.error[0].value
-    assert app.expander[0].proto.expanded
+    assert "Take the sample: penguins" in [one.label for one in app.button]
 
 
 def test_a_page_loaded_anew_has_the_table_and_the_form_as_they_were(yard: Yard) -> None:

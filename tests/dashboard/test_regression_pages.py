@@ -39,7 +39,7 @@ def tree_weights(yard: Yard, penguins: pl.DataFrame) -> ModelMetadata:
 def test_the_form_asks_what_a_column_holds_and_offers_the_algorithms_for_it(yard: Yard) -> None:
     app = yard.open("train")
     app = app.button[-1].click().run()
-    offered = {button.key for button in app.button if str(button.key).startswith("class-")}
+    offered = {box.key for box in app.checkbox if str(box.key).startswith("class-")}
     assert offered == {
         "class-auto",
         "class-logistic_regression",
@@ -49,7 +49,7 @@ def test_the_form_asks_what_a_column_holds_and_offers_the_algorithms_for_it(yard
     app = app.selectbox(key="target-penguins.csv-").set_value("body_mass_g").run()
     (task,) = (one for one in app.segmented_control if str(one.key).startswith("task-"))
     assert task.value == "regression"
-    offered = {button.key for button in app.button if str(button.key).startswith("class-")}
+    offered = {box.key for box in app.checkbox if str(box.key).startswith("class-")}
     assert offered == {"class-auto", "class-linear_regression", "class-catboost_regressor", "class-lightgbm_regressor"}
     assert "Numbers: 2700 … 6300" in texts(app)
 
@@ -193,7 +193,8 @@ def test_monotone_columns_are_asked_of_algorithms_that_can_and_shown(yard: Yard)
     app = task.set_value("regression").run()
     asked = [str(one.key) for one in app.multiselect]
     assert not [key for key in asked if key.startswith("monotone-")], "the linear model is chosen first, and cannot"
-    app = button(app, "class-lightgbm_regressor").click().run()
+    app = app.checkbox(key="class-lightgbm_regressor").check().run()
+    app = app.checkbox(key="class-linear_regression").uncheck().run()
     rises = app.multiselect(key="monotone-rises-")
     assert "flipper_length_mm" in rises.options
     assert "species" not in rises.options

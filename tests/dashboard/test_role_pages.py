@@ -7,8 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from modelyard.dashboard.algorithms import Algorithm
 from modelyard.dashboard.columns import Mapping
-from modelyard.dashboard.order import Algorithm, Order
+from modelyard.dashboard.naming import Naming
+from modelyard.dashboard.order import Order
 from modelyard.dashboard.predicted import Predicted
 from modelyard.dashboard.predicted_rows import as_csv
 from modelyard.dashboard.tables import open_table
@@ -49,7 +51,7 @@ def test_roles_are_kept_by_a_retraining_and_shown_with_predictions(yard: Yard, p
 
 def test_what_was_chosen_is_sent_as_roles_and_ignored_columns_in_full(penguins_csv: Path) -> None:
     mapping = Mapping({"year": "categorical"}, {"sex": "id", "island": "ignore"})
-    order = Order(Algorithm("logistic_regression", {}), Evaluation(), None, [], mapping, "species", {})
+    order = Order(Algorithm("logistic_regression", {}), Evaluation(), Naming(None, []), mapping, "species", {})
     request = order.training(open_table(penguins_csv, "penguins.csv"))
     assert (request.column_roles, request.exclude) == ({"sex": "id", "island": "ignore"}, ["island"])
     assert request.feature_types == {"year": "categorical"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import streamlit as st
 
@@ -17,7 +17,7 @@ from modelyard.dashboard.linked_table import Column, Row
 from modelyard.dashboard.listing import class_title, title, written_metric
 from modelyard.dashboard.texts import t
 from modelyard.errors import Unavailable
-from modelyard.schemas import ModelMetadata, ModelQuery
+from modelyard.schemas import Job, ModelMetadata, ModelQuery
 
 _LATEST = 6
 _LOOK_EVERY_S = 5
@@ -29,6 +29,7 @@ class _Seen:
 
     models: int
     under_way: tuple[str, ...]
+    jobs: list[Job] = field(compare=False)
 
 
 def show() -> None:
@@ -49,8 +50,8 @@ def show() -> None:
 
 
 def _look() -> _Seen:
-    jobs = jobs_under_way.recent_jobs()
-    return _Seen(session.yard().health().models or 0, tuple(job.job_id for job in jobs if not job.ended))
+    jobs = jobs_under_way.under_way()
+    return _Seen(session.yard().health().models or 0, tuple(job.job_id for job in jobs), jobs)
 
 
 @st.fragment(run_every=_LOOK_EVERY_S)
@@ -138,4 +139,4 @@ def _cells(model: ModelMetadata) -> list[linked_table.Cell]:
 def _show_jobs(seen: _Seen) -> None:
     if seen.under_way:
         st.subheader(t("overview.jobs"), anchor=False)
-        jobs_under_way.show_under_way(seen.under_way)
+        jobs_under_way.show_under_way(seen.jobs)

@@ -225,9 +225,22 @@ MODELS: dict[str, tuple[str, str]] = {
     ),
     "compare.models": ("Models", "Модели"),
     "compare.pick": ("Choose two to four models.", "Выберите от двух до четырёх моделей."),
+    "compare.models_hint": ("Pick, or type a name", "Выберите или введите имя"),
+    "compare.models_help": (
+        "The newest 50 are offered. Type a name, name:3, name@alias or an id for any other, and press Enter.",
+        "Предложены 50 новейших. Для других введите имя, имя:3, имя@псевдоним или id и нажмите Enter.",
+    ),
     "compare.other_tables": (
-        "These models were trained on different tables; their metrics compare only roughly.",
-        "Модели обучены на разных таблицах: метрики сравнимы лишь приблизительно.",
+        "Not trained on the same table: no number is marked as the best. A labelled table below judges them alike.",
+        "Обучены на разных таблицах: лучшее число не выделено. Таблица с ответами ниже оценит их одинаково.",
+    ),
+    "compare.other_targets": (
+        "These models predict different columns: their metrics do not compare.",
+        "Модели предсказывают разные столбцы: их метрики несравнимы.",
+    ),
+    "compare.other_evaluations": (
+        "Judged by different rows: no number is marked as the best. A labelled table below judges them alike.",
+        "Оценены на разных строках одной таблицы: лучшее число не выделено. Таблица ниже оценит их одинаково.",
     ),
     "compare.other_tasks": (
         "These models predict different things, labels and numbers; their metrics do not compare.",

@@ -5572,6 +5572,9 @@ class Job(_message.Message):
     PARENT_ID_FIELD_NUMBER: _builtins.int
     TRACKING_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    QUEUE_PLACE_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     status: _builtins.str
     """`queued`, `running`, `succeeded`, `failed`, `cancelled` or `interrupted`."""
@@ -5583,6 +5586,12 @@ class Job(_message.Message):
     parent_id: _builtins.str
     kind: _builtins.str
     """`train` or `search`."""
+    target: _builtins.str
+    """What is predicted; not there where the labels have no name."""
+    source: _builtins.str
+    """The name of the table's file, or `rows`."""
+    queue_place: _builtins.int
+    """While it is queued, from 1 for the next one."""
     @_builtins.property
     def progress(self) -> Global___JobProgress: ...
     @_builtins.property
@@ -5615,10 +5624,13 @@ class Job(_message.Message):
         parent_id: _builtins.str | None = ...,
         tracking: Global___Tracking | None = ...,
         kind: _builtins.str | None = ...,
+        target: _builtins.str | None = ...,
+        source: _builtins.str | None = ...,
+        queue_place: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "_model_id", b"_model_id", "_name", b"_name", "_parent_id", b"_parent_id", "created_at", b"created_at", "ended_at", b"ended_at", "error", b"error", "kind", b"kind", "model_id", b"model_id", "name", b"name", "parent_id", b"parent_id", "progress", b"progress", "started_at", b"started_at", "tracking", b"tracking"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "_model_id", b"_model_id", "_name", b"_name", "_parent_id", b"_parent_id", "_queue_place", b"_queue_place", "_source", b"_source", "_target", b"_target", "created_at", b"created_at", "ended_at", b"ended_at", "error", b"error", "kind", b"kind", "model_id", b"model_id", "name", b"name", "parent_id", b"parent_id", "progress", b"progress", "queue_place", b"queue_place", "source", b"source", "started_at", b"started_at", "target", b"target", "tracking", b"tracking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "_model_id", b"_model_id", "_name", b"_name", "_parent_id", b"_parent_id", "created_at", b"created_at", "ended_at", b"ended_at", "error", b"error", "job_id", b"job_id", "kind", b"kind", "model_class_key", b"model_class_key", "model_id", b"model_id", "name", b"name", "parent_id", b"parent_id", "progress", b"progress", "started_at", b"started_at", "status", b"status", "tracking", b"tracking"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "_model_id", b"_model_id", "_name", b"_name", "_parent_id", b"_parent_id", "_queue_place", b"_queue_place", "_source", b"_source", "_target", b"_target", "created_at", b"created_at", "ended_at", b"ended_at", "error", b"error", "job_id", b"job_id", "kind", b"kind", "model_class_key", b"model_class_key", "model_id", b"model_id", "name", b"name", "parent_id", b"parent_id", "progress", b"progress", "queue_place", b"queue_place", "source", b"source", "started_at", b"started_at", "status", b"status", "target", b"target", "tracking", b"tracking"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__kind: _TypeAlias = _typing.Literal["kind"]  # noqa: Y015
     _WhichOneofArgType__kind: _TypeAlias = _typing.Literal["_kind", b"_kind"]  # noqa: Y015
@@ -5628,6 +5640,12 @@ class Job(_message.Message):
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
     _WhichOneofReturnType__parent_id: _TypeAlias = _typing.Literal["parent_id"]  # noqa: Y015
     _WhichOneofArgType__parent_id: _TypeAlias = _typing.Literal["_parent_id", b"_parent_id"]  # noqa: Y015
+    _WhichOneofReturnType__queue_place: _TypeAlias = _typing.Literal["queue_place"]  # noqa: Y015
+    _WhichOneofArgType__queue_place: _TypeAlias = _typing.Literal["_queue_place", b"_queue_place"]  # noqa: Y015
+    _WhichOneofReturnType__source: _TypeAlias = _typing.Literal["source"]  # noqa: Y015
+    _WhichOneofArgType__source: _TypeAlias = _typing.Literal["_source", b"_source"]  # noqa: Y015
+    _WhichOneofReturnType__target: _TypeAlias = _typing.Literal["target"]  # noqa: Y015
+    _WhichOneofArgType__target: _TypeAlias = _typing.Literal["_target", b"_target"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__kind) -> _WhichOneofReturnType__kind | None: ...
     @_typing.overload
@@ -5636,6 +5654,12 @@ class Job(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__parent_id) -> _WhichOneofReturnType__parent_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__queue_place) -> _WhichOneofReturnType__queue_place | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__source) -> _WhichOneofReturnType__source | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target) -> _WhichOneofReturnType__target | None: ...
 
 Global___Job: _TypeAlias = Job  # noqa: Y015
 
@@ -5647,16 +5671,52 @@ class JobProgress(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     FRACTION_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     METRIC_FIELD_NUMBER: _builtins.int
     MODEL_CLASS_KEY_FIELD_NUMBER: _builtins.int
+    HELD_OUT_FIELD_NUMBER: _builtins.int
+    PHASE_FIELD_NUMBER: _builtins.int
+    PHASE_STEP_FIELD_NUMBER: _builtins.int
+    PHASE_TOTAL_FIELD_NUMBER: _builtins.int
+    LEADERS_FIELD_NUMBER: _builtins.int
     fraction: _builtins.float
     step: _builtins.int
     total: _builtins.int
     metric: _builtins.float
     model_class_key: _builtins.str
+    held_out: _builtins.bool
+    """Whether the loss is of rows that the fit does not learn from."""
+    phase: _builtins.str
+    """The part under way: `fit 1 of 2`, `fold 3 of 5`, `trial 4 of 30`, `final fit`."""
+    phase_step: _builtins.int
+    """The iterations that the part has come to, and of how many."""
+    phase_total: _builtins.int
+    @_builtins.property
+    def leaders(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Of a search, the best metric of each model class that was tried."""
+
     def __init__(
         self,
         *,
@@ -5665,23 +5725,44 @@ class JobProgress(_message.Message):
         total: _builtins.int | None = ...,
         metric: _builtins.float | None = ...,
         model_class_key: _builtins.str | None = ...,
+        held_out: _builtins.bool | None = ...,
+        phase: _builtins.str | None = ...,
+        phase_step: _builtins.int | None = ...,
+        phase_total: _builtins.int | None = ...,
+        leaders: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_metric", b"_metric", "_model_class_key", b"_model_class_key", "_step", b"_step", "_total", b"_total", "metric", b"metric", "model_class_key", b"model_class_key", "step", b"step", "total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_held_out", b"_held_out", "_metric", b"_metric", "_model_class_key", b"_model_class_key", "_phase", b"_phase", "_phase_step", b"_phase_step", "_phase_total", b"_phase_total", "_step", b"_step", "_total", b"_total", "held_out", b"held_out", "metric", b"metric", "model_class_key", b"model_class_key", "phase", b"phase", "phase_step", b"phase_step", "phase_total", b"phase_total", "step", b"step", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_metric", b"_metric", "_model_class_key", b"_model_class_key", "_step", b"_step", "_total", b"_total", "fraction", b"fraction", "metric", b"metric", "model_class_key", b"model_class_key", "step", b"step", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_held_out", b"_held_out", "_metric", b"_metric", "_model_class_key", b"_model_class_key", "_phase", b"_phase", "_phase_step", b"_phase_step", "_phase_total", b"_phase_total", "_step", b"_step", "_total", b"_total", "fraction", b"fraction", "held_out", b"held_out", "leaders", b"leaders", "metric", b"metric", "model_class_key", b"model_class_key", "phase", b"phase", "phase_step", b"phase_step", "phase_total", b"phase_total", "step", b"step", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__held_out: _TypeAlias = _typing.Literal["held_out"]  # noqa: Y015
+    _WhichOneofArgType__held_out: _TypeAlias = _typing.Literal["_held_out", b"_held_out"]  # noqa: Y015
     _WhichOneofReturnType__metric: _TypeAlias = _typing.Literal["metric"]  # noqa: Y015
     _WhichOneofArgType__metric: _TypeAlias = _typing.Literal["_metric", b"_metric"]  # noqa: Y015
     _WhichOneofReturnType__model_class_key: _TypeAlias = _typing.Literal["model_class_key"]  # noqa: Y015
     _WhichOneofArgType__model_class_key: _TypeAlias = _typing.Literal["_model_class_key", b"_model_class_key"]  # noqa: Y015
+    _WhichOneofReturnType__phase: _TypeAlias = _typing.Literal["phase"]  # noqa: Y015
+    _WhichOneofArgType__phase: _TypeAlias = _typing.Literal["_phase", b"_phase"]  # noqa: Y015
+    _WhichOneofReturnType__phase_step: _TypeAlias = _typing.Literal["phase_step"]  # noqa: Y015
+    _WhichOneofArgType__phase_step: _TypeAlias = _typing.Literal["_phase_step", b"_phase_step"]  # noqa: Y015
+    _WhichOneofReturnType__phase_total: _TypeAlias = _typing.Literal["phase_total"]  # noqa: Y015
+    _WhichOneofArgType__phase_total: _TypeAlias = _typing.Literal["_phase_total", b"_phase_total"]  # noqa: Y015
     _WhichOneofReturnType__step: _TypeAlias = _typing.Literal["step"]  # noqa: Y015
     _WhichOneofArgType__step: _TypeAlias = _typing.Literal["_step", b"_step"]  # noqa: Y015
     _WhichOneofReturnType__total: _TypeAlias = _typing.Literal["total"]  # noqa: Y015
     _WhichOneofArgType__total: _TypeAlias = _typing.Literal["_total", b"_total"]  # noqa: Y015
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__held_out) -> _WhichOneofReturnType__held_out | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__metric) -> _WhichOneofReturnType__metric | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__model_class_key) -> _WhichOneofReturnType__model_class_key | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__phase) -> _WhichOneofReturnType__phase | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__phase_step) -> _WhichOneofReturnType__phase_step | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__phase_total) -> _WhichOneofReturnType__phase_total | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__step) -> _WhichOneofReturnType__step | None: ...
     @_typing.overload

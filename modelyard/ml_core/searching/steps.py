@@ -84,7 +84,7 @@ def _finish(folder: Path, report: ProgressReporter) -> Finished:
 
     order = at_work(order, *_chosen(best, {key: one["hyperparams"] for key, one in by_class.items()}))
     runs.write_order_beside(folder, order, search)  # for the gate, which asks what was trained
-    trained = run_training(order.plan, lambda now: report(now.step, now.total, now.metric))
+    trained = run_training(order.plan, report)
     members = {by_class[one]["number"]: weight for one, weight in best.weights.items()}
     entries = Board(folds, scores, best, members).entries(told)
     trained = replace(trained, report=trained.report.model_copy(update={"leaderboard": entries}))
