@@ -20,24 +20,28 @@ _FIELDS_A_LINE = 2
 _EARLIEST, _LATEST = (datetime.combine(day, time.min) for day in (date.min, date.max))
 
 
-def ask_row(model: ModelMetadata, report: Report) -> dict[str, Any]:
-    """Ask for one value a feature and return them as they are now. An empty field is a missing value."""
+def ask_row(model: ModelMetadata, report: Report, turn: int) -> dict[str, Any]:
+    """Ask for one value a feature and return them as they are now. An empty field is a missing value.
+
+    `turn` tells one drawing of the page from the next. Each has fields of its own, which begin with what was typed: a
+    field that was away for a moment comes back to the browser as if it were empty.
+    """
     st.caption(t("row.help"))
     before = _typed(model.model_id)
     row: dict[str, Any] = {}
     grid = st.grid(_FIELDS_A_LINE, min_column_width=150)
     for name in model.feature_names:
         with grid.cell():
-            row[name] = _ask(model, name, report.columns.get(name, {}), before)
+            key = f"row-{model.model_id}-{turn}-{name}"
+            asked = {"key": key, "on_change": _changed, "args": (model.model_id, name, key)}
+            row[name] = _ask(model, name, report.columns.get(name, {}), before, asked)
     before.update(row)
     return row
 
 
 def begin_with(model: ModelMetadata, row: Mapping[str, Any]) -> None:
-    """Have the form hold this row from the next run on."""
+    """Have the form hold this row the next time that the page is drawn."""
     _typed(model.model_id).update(row)
-    for name in model.feature_names:
-        st.session_state.pop(_key(model, name), None)
 
 
 def focus_of(model: ModelMetadata) -> str:
@@ -51,17 +55,15 @@ def _typed(model_id: str) -> dict[str, Any]:
     return rows.setdefault(model_id, {})
 
 
-def _key(model: ModelMetadata, name: str) -> str:
-    return f"row-{model.model_id}-{name}"
-
-
-def _focus(name: str) -> None:
+def _changed(model_id: str, name: str, key: str) -> None:
+    _typed(model_id)[name] = st.session_state[key]
     session.current().kept["focus"] = name
 
 
-def _ask(model: ModelMetadata, name: str, profile: dict[str, Any], before: Mapping[str, Any]) -> Any:
-    key, title = _key(model, name), escaped(name)
-    asked: dict[str, Any] = {"key": key, "on_change": _focus, "args": (name,)}
+def _ask(
+    model: ModelMetadata, name: str, profile: dict[str, Any], before: Mapping[str, Any], asked: dict[str, Any]
+) -> Any:
+    key, title = asked["key"], escaped(name)
     if model.feature_types[name] == "numeric":
         low, high = profile.get("min"), profile.get("max")
         seen = None if low is None or high is None else t("row.seen", low=number(low), high=number(high))

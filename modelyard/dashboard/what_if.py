@@ -21,18 +21,25 @@ from modelyard.dashboard.why import show_why
 from modelyard.schemas import ModelMetadata, Prediction, Predictions, PredictRequest, Report
 
 _UNREAD = "unread"
+_TURN = "row-turn"
+
+
+def show_what_if(model: ModelMetadata, report: Report, interval: float | None) -> None:
+    """Show the form and what the model says of it; a change asks again for this part of the page alone."""
+    kept = session.current().kept
+    kept[_TURN] = kept.get(_TURN, 0) + 1
+    _show_row(model, report, interval, kept[_TURN])
 
 
 @st.fragment
-def show_what_if(model: ModelMetadata, report: Report, interval: float | None) -> None:
-    """Show the form and what the model says of it; a change asks again for this part of the page alone."""
+def _show_row(model: ModelMetadata, report: Report, interval: float | None, turn: int) -> None:
     form, answer = st.columns([2, 3], gap="large")
     with form:
         unread = session.current().kept.get(_UNREAD, [])
         if unread:
             columns = ", ".join(escaped(name) for name in unread)
             st.warning(t("what_if.unread", columns=columns), icon=":material/info:")
-        row = ask_row(model, report)
+        row = ask_row(model, report, turn)
     with answer, notices.errors_in_place():
         said = _show_answer(model, row, interval)
         if show_why(model, row):
