@@ -102,15 +102,17 @@ def test_a_wrong_key_gets_the_servers_words(keyed: KeyedYard) -> None:
 
 @pytest.mark.parametrize("role", ["reader", "predictor", "trainer", "admin"])
 def test_a_role_is_offered_what_it_may(keyed: KeyedYard, birds: ModelMetadata, role: Role) -> None:
-    app = keyed.open_with(keyed.key(f"offered-{role}", role), "model", id=birds.model_id)
+    key = keyed.key(f"offered-{role}", role)
+    app = keyed.open_with(key, "model", id=birds.model_id)
     assert app.title[0].value == "birds · v1"
     rank = ["reader", "predictor", "trainer", "admin"].index(role)
     for verb, needed in (("predict", 1), ("retrain", 2), ("edit-save", 2), ("delete-soft", 2), ("delete-hard", 3)):
         assert (f"{verb}-{birds.model_id}" in {one.key for one in app.button}) == (rank >= needed), verb
-    assert (f"decision-save-{birds.model_id}" in {one.key for one in app.button}) == (rank >= 2)
     assert len(app.get("download_button")) == 1 + (rank >= 3)
     more = ["predictor", "trainer", "admin"][rank:]
     assert (f"More is offered here to the roles: {', '.join(more)}." in texts(app)) == bool(more)
+    deciding = keyed.open_with(key, "model", id=birds.model_id, tab="decision")
+    assert (f"decision-save-{birds.model_id}" in {one.key for one in deciding.button}) == (rank >= 2)
 
 
 def test_a_reader_is_offered_no_training(keyed: KeyedYard, birds: ModelMetadata) -> None:
