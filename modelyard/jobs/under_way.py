@@ -114,7 +114,7 @@ class RunsUnderWay:
 
     def _end(self, run_id: str, seen: RunEnd) -> None:
         run = self._runs[run_id]
-        ending = run.spool.ending(run.key) if run.killed is None else None
+        ending = self._ending(run, seen) if run.killed is None else None
         how = run.killed or seen if ending is None else ending
         if run.step is None:
             self.end_job(run.job_id, run.spool, how)
@@ -122,6 +122,12 @@ class RunsUnderWay:
         else:
             self._end_step(run, run.step, how)
         del self._runs[run_id]
+
+    def _ending(self, run: Run, seen: RunEnd) -> Ending | None:
+        if seen.key is None:
+            return run.spool.ending(run.key)
+        self._spool_of(run.job_id).collect(seen.key, run.spool.path)
+        return run.spool.ending(seen.key)
 
     def _end_step(self, run: Run, step: Step, how: Ending) -> None:
         """End the run of a search. One that was killed has told nothing: its job has ended, or others go on with it."""
