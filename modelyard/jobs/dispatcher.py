@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from modelyard.errors import ModelyardError, Unavailable
@@ -50,9 +50,10 @@ class Dispatcher:
         self._folder = storage.runs
         self._kept = storage.spools
         self._lifecycle = lifecycle
+        self._runner = runner
         self._owners = owners
         self._limits = limits
-        self._finisher = Finisher(storage.models, lifecycle, on_end, gate)
+        self._finisher = Finisher(storage.models, lifecycle, owners, on_end, gate)
         self._searches = Searches(self._spool, lifecycle, planner)
         self._wake = threading.Event()
         self._runs = RunsUnderWay(
@@ -61,6 +62,8 @@ class Dispatcher:
         self._turns = Turns(self._spool, lifecycle, runner, owners, runs=self._runs, searches=self._searches)
         self._listeners: list[Callable[[], None]] = []
         self._followers: list[Callable[[], None]] = []
+        self.has_left = False
+        """Whether what ran is left to other servers."""
         self._any_alive = False
         self._seen_changes = -1
         self._stop_at: float | None = None
@@ -110,7 +113,10 @@ class Dispatcher:
         self.look_now()
 
     def drain(self) -> None:
-        """Start nothing more, and interrupt what still runs after the grace period. Safe in a signal handler."""
+        """Start nothing more; what still runs after the grace period is interrupted, or left to others if it can be.
+
+        Safe in a signal handler.
+        """
         if self._stop_at is None:
             self._stop_at = time.monotonic() + self._limits.grace_s
 
@@ -155,13 +161,13 @@ class Dispatcher:
     def _look(self) -> None:
         self._runs.end_jobs()
         alive = self._lifecycle.alive()
-        running = {entry.job_id for entry in alive if entry.status == "running"}
-        self._runs.kill_what_must_end(running, stop=self._stop_at is not None and time.monotonic() >= self._stop_at)
+        running = {entry.job_id: entry for entry in alive if entry.status == "running"}
+        self._end_runs(running)
         for job_id in self._searches.ids():
             if job_id not in running:
                 self._searches.forget(job_id)
-        for entry in alive:
-            if entry.status == "running" and entry.job_id not in self._runs:
+        for entry in running.values():
+            if entry.job_id not in self._runs and not self._take_over(entry):
                 self.interrupt_orphan(entry)
         if not self.stops:
             self._turns.start_runs(alive)
@@ -171,6 +177,27 @@ class Dispatcher:
         if changes != self._seen_changes:
             self._seen_changes = changes
             self._tell()
+
+    def _end_runs(self, running: Mapping[str, JobEntry]) -> None:
+        """Kill, or leave to others, the runs that this process is to look after no longer."""
+        trainings = [entry for entry in running.values() if entry.kind == "train"]
+        self._runs.forget({entry.job_id for entry in trainings if entry.owner != self._owners.mine})
+        stop = self._stop_at is not None and time.monotonic() >= self._stop_at
+        if stop and self._runner.outlived and self._turns.serves:
+            self._runs.leave()
+            self.has_left = True
+        self._runs.kill_what_must_end(set(running), stop=stop)
+
+    def _take_over(self, entry: JobEntry) -> bool:
+        """Go on with a training whose owner is gone, if this server can. Returns whether some server can."""
+        if not self._runner.outlived or entry.kind != "train":
+            return False
+        if self.stops or not self._turns.serves or self._owners.is_alive(entry.owner or ""):
+            return True
+        if self._lifecycle.take_over(entry, self._owners.claim()):
+            log.info("job %s goes on with this process: its own is gone", entry.job_id)
+            self._runs.take_over(entry.job_id)
+        return True
 
     def _spool(self, job_id: str) -> Spool:
         return Spool(self._folder / job_id, self._kept)
@@ -188,7 +215,9 @@ class Dispatcher:
                 Spool(path).remove()
 
     def interrupt_orphan(self, entry: JobEntry) -> bool:
-        """End a running job if its owner is gone, or let others go on with a search. Returns whether it is gone."""
+        """End a running job if its owner is gone, or let others go on with it. Returns whether it has ended."""
+        if self._runner.outlived and entry.kind == "train":
+            return False
         if entry.owner is not None and self._owners.is_alive(entry.owner):
             return False
         self._finisher.interrupt(entry, self._spool(entry.job_id))

@@ -196,7 +196,9 @@ class Jobs:
         self._dispatcher.follow(callback)
 
     def check_will_run(self, job: Job) -> None:
-        """Raise Unavailable if a job waits for its turn, but this process stops."""
+        """Raise Unavailable if a job waits for its turn, or goes on elsewhere, but this process stops."""
+        if job.status == "running" and self._dispatcher.has_left:
+            raise Unavailable(f"this server is shutting down; job {job.job_id} goes on without it")
         if job.status == "queued" and self._dispatcher.stops:
             raise Unavailable(f"this server is shutting down; job {job.job_id} stays in the queue")
 

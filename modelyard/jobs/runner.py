@@ -80,6 +80,9 @@ class Runner(Protocol):
         A run that is not found has ended with its cluster.
         """
 
+    def sweep(self, job_id: str) -> None:
+        """Kill the runs of a search that other processes have started and cannot look after any more."""
+
     def kill(self, job_id: str) -> None:
         """Kill a run. Its end is told in any case, also if it had ended by itself."""
 

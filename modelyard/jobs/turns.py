@@ -77,6 +77,7 @@ class Turns:
             finally:
                 place.free()
             if begun is not None:
+                self._runner.sweep(entry.job_id)
                 self._searches.take_up(entry.job_id)
                 self._start_steps(entry.job_id)
 

@@ -6,7 +6,7 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -70,6 +70,25 @@ class RunsUnderWay:
         place.start(run_id, run.spool.path, run.key, lambda seen: self._ended(run_id, seen))
         log.info("job %s begins", run_id)
 
+    def take_over(self, job_id: str) -> None:
+        """Look after a run from now on that another process has started."""
+        run = self._runs[job_id] = Run(job_id, self._spool_of(job_id))
+        self._runner.adopt(job_id, run.spool.path, lambda seen: self._ended(job_id, seen))
+
+    def forget(self, job_ids: Collection[str]) -> None:
+        """Leave the runs of jobs to the processes that have taken them over."""
+        for run_id in [run_id for run_id, run in self._runs.items() if run.job_id in job_ids]:
+            log.info("job %s is looked after by another process", run_id)
+            del self._runs[run_id]
+
+    def leave(self) -> None:
+        """Leave all runs to whoever takes them over; those of searches, which nobody can, are killed."""
+        for run_id, run in self._runs.items():
+            if run.step is not None:
+                self._runner.kill(run_id)
+                self._searches.end_run(run.job_id, run.step)
+        self._runs.clear()
+
     def kill_what_must_end(self, running: set[str], *, stop: bool) -> None:
         """Kill the runs of jobs that are not `running` any more; with `stop` all of them."""
         for run_id, run in self._runs.items():
@@ -113,7 +132,9 @@ class RunsUnderWay:
         self._wake()
 
     def _end(self, run_id: str, seen: RunEnd) -> None:
-        run = self._runs[run_id]
+        run = self._runs.get(run_id)
+        if run is None:
+            return  # it was left to others
         ending = self._ending(run, seen) if run.killed is None else None
         how = run.killed or seen if ending is None else ending
         if run.step is None:

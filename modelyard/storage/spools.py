@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,8 +25,8 @@ class KeptSpools(Protocol):
 
     depot: Depot | None
 
-    def keep(self, job_id: str, folder: Path) -> None:
-        """Keep the files of a folder."""
+    def keep(self, job_id: str, folder: Path, paths: Collection[str]) -> None:
+        """Keep some files of a job's folder, in place of those that were kept of these names."""
 
     def fetch(self, job_id: str, folder: Path) -> None:
         """Make the folder with what was kept, unless it is there."""
@@ -48,7 +49,7 @@ class KeptInFolder:
 
     depot: Depot | None = None
 
-    def keep(self, job_id: str, folder: Path) -> None:
+    def keep(self, job_id: str, folder: Path, paths: Collection[str]) -> None:
         """Do nothing."""
 
     def fetch(self, job_id: str, folder: Path) -> None:
@@ -75,10 +76,8 @@ class KeptOnServers:
         self._depot = depot
         self._session = session
 
-    def keep(self, job_id: str, folder: Path) -> None:
-        with unavailable(f"read {folder}"):
-            names = [path.name for path in folder.iterdir() if path.is_file()]
-        self._depot.keep(job_id, folder, names)
+    def keep(self, job_id: str, folder: Path, paths: Collection[str]) -> None:
+        self._depot.keep(job_id, folder, paths)
 
     def fetch(self, job_id: str, folder: Path) -> None:
         if folder.is_dir():

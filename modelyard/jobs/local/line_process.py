@@ -56,8 +56,10 @@ class LineProcess:
         with suppress(ConnectionError):
             socket.send_fds(self._channel, [orjson.dumps(message) + b"\n"], files)
 
-    def close(self) -> None:
-        """End the process."""
+    def close(self, after_s: float = 0.0) -> None:
+        """End the process, which may do so by itself within some time."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(after_s)
         self._process.kill()
         self._process.wait(_END_TIMEOUT_S)
 

@@ -44,6 +44,9 @@ class LocalRunner:
         """Find no run, because it has ended with the process that started it."""
         ended(exits.lost(-signal.SIGKILL))
 
+    def sweep(self, job_id: str) -> None:
+        """Do nothing: such runs have ended with their process."""
+
     def kill(self, job_id: str) -> None:
         self._launcher.kill(job_id)
 

@@ -138,6 +138,7 @@ class _Bridge:
         self._server = server
         self._places: dict[str, Place] = {}
         self._runs: dict[str, Any] = {}
+        self._kills: dict[str, Any] = {}
 
     def obey(self, message: dict[str, Any]) -> Coroutine[Any, Any, None]:
         """Return the way to do what a message says."""
@@ -148,7 +149,11 @@ class _Bridge:
         if "start" in message:
             return self._start(message["place"], message["start"])
         if "adopt" in message:
-            return self._adopt(message["adopt"], message["patience_s"])
+            return self._adopt(message["adopt"], message["key"])
+        if "sweep" in message:
+            return self._foremen.sweep(message["sweep"])
+        if "bye" in message:
+            return self._leave()
         return self._kill(message["kill"])
 
     async def _reserve(self) -> None:
@@ -185,11 +190,11 @@ class _Bridge:
             pass  # it may have begun all the same
         await self._follow(order["run_id"], foreman, order["key"])
 
-    async def _adopt(self, run_id: str, patience_s: float) -> None:
-        until = time.monotonic() + patience_s
+    async def _adopt(self, run_id: str, key: str | None) -> None:
+        until = time.monotonic() + PATIENCE_S
         while True:
             try:
-                found = await self._foremen.find(run_id)
+                found = await self._foremen.find(run_id, key)
             except Unsure as unsure:
                 if time.monotonic() > until:
                     return self._end(run_id, None, _lost(unsure))
@@ -225,10 +230,16 @@ class _Bridge:
     async def _kill(self, run_id: str) -> None:
         foreman = self._runs.get(run_id)
         if foreman is not None:
-            foreman.kill.remote(run_id)
+            self._kills[run_id] = foreman.kill.remote(run_id)
+
+    async def _leave(self) -> None:
+        """End, once the foremen have heard of what is to be killed."""
+        await asyncio.gather(*map(answered, self._kills.values()), return_exceptions=True)
+        os._exit(0)
 
     def _end(self, run_id: str, key: str | None, ended: Ended) -> None:
         self._runs.pop(run_id, None)
+        self._kills.pop(run_id, None)
         self._server.tell(ended=run_id, key=key, error=ended["error"], status=ended["status"])
 
 

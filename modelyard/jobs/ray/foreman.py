@@ -42,6 +42,7 @@ _FOLDER = "modelyard-foreman-"
 class _Run:
     """A run of this foreman. `given` are the files that it found in its folder."""
 
+    holder: str
     order: Order
     folder: Path
     given: frozenset[str] = frozenset()
@@ -110,7 +111,7 @@ class Foreman:
         """Start a run in the place that was kept for a caller. Returns False if that was too long ago."""
         run_id = order["run_id"]
         folder = Path(order["folder"]) if order["depot_url"] is None else self._folder / run_id.replace("/", "/runs/")
-        run = _Run(order, folder)
+        run = _Run(holder, order, folder)
         with self._news:
             if self._is_taken_from(holder):
                 return False
@@ -142,6 +143,12 @@ class Foreman:
                 return
             run.is_killed = True
         self._launcher.kill(run_id)
+
+    def sweep(self, holder: str, job_id: str) -> None:
+        """Kill the runs of a search that were started by others than this holder."""
+        for run_id, run in list(self._runs.items()):
+            if run.job_id == job_id and run.holder != holder:
+                self.kill(run_id)
 
     # A run, in threads of its own.
 

@@ -11,6 +11,7 @@ import itertools
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,23 +99,36 @@ class Foremen:
                 return place
         return None
 
-    async def find(self, run_id: str) -> tuple[Any, str] | None:
-        """Return the foreman of a run, and the key of its ending; None if there is none. Raises Unsure."""
+    async def find(self, run_id: str, key: str | None) -> tuple[Any, str] | None:
+        """Return the foreman of a run, and the key of its ending, which may be known; None if there is none.
+
+        Raises Unsure.
+        """
+        for handle, keys in await self._all_keys():
+            if run_id in keys and key in (None, keys[run_id]):
+                return handle, keys[run_id]
+        return None
+
+    async def sweep(self, job_id: str) -> None:
+        """Kill the runs of a search that other holders have started."""
+        with suppress(Unsure):
+            for handle, keys in await self._all_keys():
+                if any(run_id.startswith(f"{job_id}/") for run_id in keys):
+                    handle.sweep.remote(self.holder, job_id)
+
+    async def _all_keys(self) -> list[tuple[Any, dict[str, str]]]:
+        """Return all foremen there are, and the runs that each knows. Raises Unsure if one does not answer."""
         names = await asyncio.to_thread(list_named_actors)
-        found: list[Any] = await asyncio.gather(*(self._key(one, run_id) for one in names), return_exceptions=True)
-        for one in found:
-            if isinstance(one, tuple):
-                return one[0], one[1]
+        found: list[Any] = await asyncio.gather(*map(self._keys, names), return_exceptions=True)
         for one in found:
             if isinstance(one, (TimeoutError, ActorUnavailableError)):
                 raise Unsure("some foremen do not answer") from one
-        return None
+        return [one for one in found if isinstance(one, tuple)]
 
-    async def _key(self, name: str, run_id: str) -> tuple[Any, str] | None:
-        """Return a foreman and the key of a run if it has that. Raises ValueError if it is gone by now."""
+    async def _keys(self, name: str) -> tuple[Any, dict[str, str]]:
+        """Return a foreman and the runs that it knows. Raises ValueError if it is gone by now, RayError."""
         handle: Any = await asyncio.to_thread(ray.get_actor, name)
-        key = (await answered(handle.keys.remote())).get(run_id)
-        return None if key is None else (handle, key)
+        return handle, await answered(handle.keys.remote())
 
     async def _takes(self, place: Place) -> bool:
         """Whether a foreman keeps its place for a run."""

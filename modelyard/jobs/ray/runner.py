@@ -35,16 +35,23 @@ _RESTART_S = 1.0
 _RESERVE_S = 0.1
 """A place is waited for so long; one that comes later is there for the next run."""
 
+_BYE_S = 3.0
+"""So long the bridge may take to pass on what it was told before it ends."""
+
 _HELD_S = 5.0
 """A place that came so long ago is let go: its foreman does so by itself a little later."""
 
 
 @dataclass(slots=True)
 class _Run:
-    """A run from its start, or its adoption, to its end; no bridge has known of it since `lost_at`, 0 if one does."""
+    """A run from its start, or its adoption, to its end; no bridge has known of it since `lost_at`, 0 if one does.
+
+    `key` is None of one that was adopted.
+    """
 
     spool: Path
     ended: Callable[[RunEnd], None]
+    key: str | None = None
     is_killed: bool = False
     lost_at: float = 0.0
 
@@ -104,7 +111,11 @@ class RayRunner:
     def adopt(self, job_id: str, spool: Path, ended: Callable[[RunEnd], None]) -> None:
         with self._said:
             self._runs[job_id] = _Run(spool, ended)
-            self._send({"adopt": job_id, "patience_s": PATIENCE_S})
+            self._send({"adopt": job_id, "key": None})
+
+    def sweep(self, job_id: str) -> None:
+        with self._said:
+            self._send({"sweep": job_id})
 
     def kill(self, job_id: str) -> None:
         with self._said:
@@ -118,7 +129,9 @@ class RayRunner:
         with self._said:
             bridge, self._bridge = self._bridge, None
         if bridge is not None:
-            bridge.close()
+            with suppress(OSError):
+                bridge.send({"bye": True})
+            bridge.close(after_s=_BYE_S)
 
     def start(self, place: str, job_id: str, spool: Path, key: bytes, ended: Callable[[RunEnd], None]) -> None:
         """Start a run in a place that was kept for it."""
@@ -135,7 +148,7 @@ class RayRunner:
             "memory_bytes": limits.memory_bytes,
         }
         with self._said:
-            self._runs[job_id] = _Run(spool, ended)
+            self._runs[job_id] = _Run(spool, ended, key.hex())
             self._send({"start": order, "place": place})
 
     def free(self, place: str) -> None:
@@ -207,7 +220,7 @@ class RayRunner:
         with self._said:
             self._bridge = None
             for run_id, run in self._runs.items():
-                self._send({"adopt": run_id, "patience_s": PATIENCE_S})
+                self._send({"adopt": run_id, "key": run.key})
                 if run.is_killed:
                     self._send({"kill": run_id})
 

@@ -1,4 +1,4 @@
-"""A part of a bucket of an S3-compatible store: objects that are written once. No other module knows the library."""
+"""A part of a bucket of an S3-compatible store: objects. No other module knows the library."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 import obstore
@@ -35,11 +35,15 @@ class Bucket:
         self.endpoint = endpoint
         self._store = self._open({})
 
-    def put(self, key: str, content: bytes) -> None:
-        """Write an object that must not be there yet; one of the same content may, since answers get lost."""
+    def put(self, key: str, content: bytes, *, overwrite: bool = False) -> None:
+        """Write an object that must not be there yet; one of the same content may, since answers get lost.
+
+        With `overwrite` any may.
+        """
+        mode: Literal["create", "overwrite"] = "overwrite" if overwrite else "create"
         with self._refusals(f"write {self.url}/{key}"):
             try:
-                obstore.put(self._store, key, content, mode="create", use_multipart=False)
+                obstore.put(self._store, key, content, mode=mode, use_multipart=False)
             except AlreadyExistsError:
                 if bytes(obstore.get(self._store, key).bytes()) != content:
                     raise Unavailable(f"cannot write {self.url}/{key}: another object is there already") from None

@@ -27,8 +27,8 @@ class Depot:
     endpoint: str | None = None
 
     def keep(self, job_id: str, folder: Path, paths: Collection[str]) -> None:
-        """Keep some files of a job's folder."""
-        self._upload(f"jobs/{job_id}/", folder, paths)
+        """Keep some files of a job's folder, in place of those that were kept of these names."""
+        self._upload(f"jobs/{job_id}/", folder, paths, overwrite=True)
 
     def fetch(self, job_id: str, folder: Path) -> None:
         """Bring what was kept of a job into its folder, as far as it is not there."""
@@ -51,12 +51,12 @@ class Depot:
         bucket = self._bucket()
         bucket.remove(bucket.keys(f"jobs/{job_id}/"))
 
-    def _upload(self, prefix: str, folder: Path, paths: Collection[str]) -> None:
+    def _upload(self, prefix: str, folder: Path, paths: Collection[str], *, overwrite: bool = False) -> None:
         bucket = self._bucket()
         for path in paths:
             with unavailable(f"read {folder / path}"):
                 content = (folder / path).read_bytes()
-            bucket.put(prefix + path, content)
+            bucket.put(prefix + path, content, overwrite=overwrite)
 
     def _download(self, prefix: str, folder: Path, paths: Collection[str]) -> None:
         bucket = self._bucket()

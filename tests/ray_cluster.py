@@ -1,0 +1,92 @@
+"""A Ray cluster as tests start it: a head and nodes, each on a host of its own, which are network namespaces."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from modelyard.jobs.ray.head import SETTINGS, head, node, program
+from tests.networks import Network
+from tests.processes import descendants, wait_until_gone
+from tests.waiting import PATIENCE_S, wait_until
+
+PORT = 6379
+ADDRESS = f"10.44.0.1:{PORT}"
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef0123456789abcdef"}
+
+
+class Cluster:
+    """A head on host 1, which has no core to give, and nodes of one core on others."""
+
+    def __init__(self, network: Network, folder: Path) -> None:
+        self.network = network
+        self._folder = folder
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+
+    def start(self, n: int, **environment: str) -> None:
+        """Start what is to be on a host, and wait until it is there."""
+        host = f"10.44.0.{n}"
+        log = self._folder / f"{n}.log"
+        with log.open("wb") as file:
+            self._processes[n] = subprocess.Popen(
+                [
+                    *("ip", "netns", "exec", self.network.host(n)),
+                    *([*head(PORT), f"--temp-dir={self._folder}/s"] if n == 1 else node(ADDRESS)),
+                    *(f"--node-ip-address={host}", f"--num-cpus={int(n > 1)}"),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                process_group=0,
+                env={**os.environ, **SETTINGS, **TOKEN, **environment},
+            )
+        process = self._processes[n]
+
+        def started() -> bool:
+            assert process.poll() is None, log.read_text()[-3000:]
+            return "Ray runtime started" in log.read_text()
+
+        wait_until(started)
+
+    def kill(self, n: int) -> None:
+        """Kill all that Ray has on a host, at once."""
+        process = self._processes.pop(n)
+        family = {process.pid, *descendants(process.pid)}
+        for pid in family:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+        wait_until_gone(family)
+
+    def wait_for_end(self, n: int) -> None:
+        """Wait until Ray has ended on a host by itself."""
+        self._processes.pop(n).wait(PATIENCE_S)
+
+    def close(self) -> None:
+        """Kill everything."""
+        for n in sorted(self._processes, reverse=True):
+            self.kill(n)
+
+
+@contextmanager
+def ray_cluster(network: Network) -> Iterator[Cluster]:
+    """Start a head and two nodes; all is gone at the end."""
+    if program() is None:
+        pytest.skip("needs Ray (the extra `ray`)")
+    folder = Path(tempfile.mkdtemp(prefix="my-ray-", dir="/tmp"))  # a socket's path has to be short
+    cluster = Cluster(network, folder)
+    try:
+        for n in (1, 2, 3):
+            cluster.start(n)
+        yield cluster
+    finally:
+        cluster.close()
+        shutil.rmtree(folder, ignore_errors=True)
