@@ -21,7 +21,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 _HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?")
 _NAMES_A_KEY = re.compile(
-    "MODELYARD_(.*_)?KEY(_.*)?|MODELYARD_DATABASE_URL|AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)|PGPASSWORD"
+    "MODELYARD_(.*_)?KEY(_.*)?|MODELYARD_DATABASE_URL|AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)|PGPASSWORD|"
+    "RAY_AUTH_TOKEN(_PATH)?"
 )
 _SECRET = ("database_url",)
 """Settings whose values are never shown."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from modelyard.errors import ModelyardError
+from modelyard.errors import Unavailable
 from modelyard.jobs import Jobs, Limits
 from modelyard.jobs.ray import RayRunner
 from modelyard.schemas import Job
@@ -82,6 +82,10 @@ class Replica:
         self.close()
 
     def _ask(self, *what: str) -> Any:
+        """Ask until there is an answer: a busy database is no fault of the replica's."""
+        return wait_until(lambda: self._answer(*what))[0]
+
+    def _answer(self, *what: str) -> Any:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(orjson.dumps(what) + b"\n")
@@ -103,7 +107,10 @@ def _serve(root: str, yard: dict[str, str], limits: dict[str, float]) -> None:
         jobs.serve()
         for line in sys.stdin:
             verb, *given = orjson.loads(line)
-            sys.stdout.buffer.write(orjson.dumps(_answer(jobs, storage, runner, verb, given)) + b"\n")
+            said: list[Any] = []
+            with suppress(Unavailable):
+                said.append(_answer(jobs, storage, runner, verb, given))
+            sys.stdout.buffer.write(orjson.dumps(said) + b"\n")
             sys.stdout.flush()
 
 
@@ -112,9 +119,7 @@ def _answer(jobs: Jobs, storage: Any, runner: RayRunner, verb: str, given: list[
         case "order":
             return job_runs.order(jobs, given[0], kind=given[1]).job_id  # type: ignore[arg-type]
         case "get":
-            with suppress(ModelyardError):
-                return jobs.get(given[0]).model_dump(mode="json")
-            return storage.jobs.get(given[0]).job.model_dump(mode="json")
+            return jobs.get(given[0]).model_dump(mode="json")
         case "cancel":
             return jobs.cancel(given[0]).status
         case "models":

@@ -7,9 +7,10 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -33,18 +34,25 @@ _END_TIMEOUT_S = 10.0
 class LineProcess:
     """A process that runs `code`, in which `channel` is its end of the socket, and a thread that hears what it says.
 
-    `said` is called with each message, `ended` last, with its exit code. Both are called in that thread.
+    `said` is called with each message, `ended` last, with its exit code. Both are called in that thread. Of the secrets
+    in this process's environment it gets those that are given.
     """
 
     def __init__(
-        self, code: str, said: Callable[[dict[str, Any]], None], ended: Callable[[LineProcess, int], None]
+        self,
+        code: str,
+        said: Callable[[dict[str, Any]], None],
+        ended: Callable[[LineProcess, int], None],
+        secrets: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._said = said
         self._ended = ended
         self._channel, theirs = socket.socketpair()
         with theirs:
             path = [str(Path(entry or ".").absolute()) for entry in sys.path]
-            self._process = _start_python(_CODE.format(file=theirs.fileno(), path=path) + code, theirs.fileno())
+            self._process = _start_python(
+                _CODE.format(file=theirs.fileno(), path=path) + code, theirs.fileno(), secrets
+            )
         threading.Thread(target=self._hear, name="runs", daemon=True).start()
 
     def is_gone(self) -> bool:
@@ -75,7 +83,7 @@ class LineProcess:
             self._ended(self, self._process.wait())
 
 
-def _start_python(code: str, file: int) -> subprocess.Popen[bytes]:
+def _start_python(code: str, file: int, secrets: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start this Python on some code, with one more file open, out of the terminal's reach."""
     return subprocess.Popen(  # noqa: S603 - this very Python
         [sys.executable, "-P", "-c", code],
@@ -84,5 +92,5 @@ def _start_python(code: str, file: int) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         pass_fds=[file],
         process_group=0,
-        env=environment_without_keys(),
+        env={**environment_without_keys(), **secrets},
     )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import ctypes
 import secrets
+import signal
+import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 SETTINGS = {
@@ -18,6 +22,47 @@ SETTINGS = {
     "RAY_health_check_failure_threshold": "4",
 }
 """The environment of heads and nodes."""
+
+_END_S = 10.0
+_PR_SET_PDEATHSIG = 1
+
+
+def ray_environment(address: str) -> dict[str, str]:
+    """Return the environment of servers of a cluster at `address`, with a token of its own, and of its nodes."""
+    return {
+        **SETTINGS,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "MODELYARD_RAY_ADDRESS": address,
+    }
+
+
+def run_head(port: int) -> int:
+    """Run a cluster of this machine, of all its cores, until SIGTERM; return the exit code.
+
+    It ends with this process in any case. Its own files are gone at the end.
+    """
+    with tempfile.TemporaryDirectory(prefix="modelyard-ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        process = subprocess.Popen(  # noqa: S603 - the program beside our own Python
+            [*head(port), "--node-ip-address=127.0.0.1", f"--temp-dir={folder}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            process_group=0,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - this process has no other threads that matter
+        )
+        try:
+            return process.wait()
+        finally:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_END_S)
+            process.kill()
+
+
+def _end_with_parent() -> None:
+    """Have the system send this process SIGTERM when its parent is gone, at which Ray ends all that it has started."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def program() -> Path | None:

@@ -6,6 +6,7 @@ The child may end at any time, with the cluster or by itself. It is started agai
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,7 @@ _CODE = """
 from modelyard.jobs.ray.bridge import main
 main(channel, **{arguments!r})
 """
+_TOKEN = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 _RESTART_S = 1.0
 _RESERVE_S = 0.1
 """A place is waited for so long; one that comes later is there for the next run."""
@@ -163,7 +165,8 @@ class RayRunner:
 
     def _running(self) -> LineProcess:
         if self._bridge is None:
-            self._bridge = LineProcess(_CODE.format(arguments=self._arguments), self._hear, self._restart)
+            token = {name: os.environ[name] for name in _TOKEN if name in os.environ}
+            self._bridge = LineProcess(_CODE.format(arguments=self._arguments), self._hear, self._restart, token)
         return self._bridge
 
     # In threads of bridges.
