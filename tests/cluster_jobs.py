@@ -97,11 +97,13 @@ class Replica:
 
 def _serve(root: str, yard: dict[str, str], limits: dict[str, float]) -> None:
     with ExitStack() as stack:
-        servers = Servers(yard["url"], Path(root), artifacts_url=yard["artifacts_url"], s3_endpoint=yard["s3_endpoint"])
+        servers = Servers(
+            yard["database_url"], Path(root), artifacts_url=yard["artifacts_url"], s3_endpoint=yard["s3_endpoint"]
+        )
         storage = open_storage(servers)
         stack.callback(storage.close)
         bounds = Limits(**{"workers": 100, "niceness": 0, "grace_s": 0.0, **limits})  # type: ignore[arg-type]
-        runner = RayRunner(bounds, yard["ray"], storage.spools.depot, target=job_runs.TARGET, preload=())
+        runner = RayRunner(bounds, yard["ray_address"], storage.spools.depot, target=job_runs.TARGET, preload=())
         jobs = Jobs(storage, runner, servers.owners(), bounds, planner=job_runs.Planned())
         stack.callback(jobs.close)
         jobs.serve()

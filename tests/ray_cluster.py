@@ -8,14 +8,17 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from modelyard.jobs.ray.head import SETTINGS, head, node, program
-from tests.networks import Network
+from tests.networks import Network, three_hosts
+from tests.postgres_server import PostgresServer, postgres_server
 from tests.processes import descendants, wait_until_gone
+from tests.s3_server import KEYS, S3Server, s3_server
 from tests.waiting import PATIENCE_S, wait_until
 
 PORT = 6379
@@ -90,3 +93,32 @@ def ray_cluster(network: Network) -> Iterator[Cluster]:
     finally:
         cluster.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Machines:
+    """Host 1 has the servers and the head, hosts 2 and 3 are nodes with one core each."""
+
+    cluster: Cluster
+    postgres: PostgresServer
+    s3: S3Server
+
+    def new_yard(self) -> dict[str, str]:
+        """Return where a yard that is empty stands: the settings of its replicas."""
+        schema = self.postgres.new_yard().rpartition("%3D")[2]
+        url = f"postgresql://modelyard@10.44.0.1:5432/postgres?options=-csearch_path%3D{schema}"
+        return {"database_url": url, "ray_address": ADDRESS, **self.s3.new_bucket()}
+
+
+@contextmanager
+def cluster_machines() -> Iterator[Machines]:
+    """Start everything."""
+    with ExitStack() as stack:
+        environment = stack.enter_context(pytest.MonkeyPatch.context())
+        for name, value in {**KEYS, **TOKEN}.items():
+            environment.setenv(name, value)
+        network = stack.enter_context(three_hosts())
+        host = network.host(1)
+        postgres = stack.enter_context(postgres_server(host=host, listen_addresses="10.44.0.1"))
+        s3 = stack.enter_context(s3_server("10.44.0.1", host))
+        yield Machines(stack.enter_context(ray_cluster(network)), postgres, s3)

@@ -8,44 +8,18 @@ import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.cluster_jobs import Replica
-from tests.networks import three_hosts
-from tests.postgres_server import PostgresServer, postgres_server
 from tests.processes import parents, wait_until_gone
-from tests.ray_cluster import ADDRESS, TOKEN, Cluster, ray_cluster
-from tests.s3_server import KEYS, S3Server, s3_server
+from tests.ray_cluster import Machines
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
-
-
-@dataclass(frozen=True, slots=True)
-class Machines:
-    """Host 1 has the servers and the head, hosts 2 and 3 are nodes with one core each."""
-
-    cluster: Cluster
-    postgres: PostgresServer
-    s3: S3Server
-
-
-@pytest.fixture(scope="module")
-def machines() -> Iterator[Machines]:
-    with ExitStack() as stack:
-        environment = stack.enter_context(pytest.MonkeyPatch.context())
-        for name, value in {**KEYS, **TOKEN}.items():
-            environment.setenv(name, value)
-        network = stack.enter_context(three_hosts())
-        host = network.host(1)
-        postgres = stack.enter_context(postgres_server(host=host, listen_addresses="10.44.0.1"))
-        s3 = stack.enter_context(s3_server("10.44.0.1", host))
-        yield Machines(stack.enter_context(ray_cluster(network)), postgres, s3)
 
 
 class Yard:
@@ -58,9 +32,7 @@ class Yard:
         self._number = 0
         self.met = folder / "met"
         self.met.mkdir()
-        schema = machines.postgres.new_yard().rpartition("%3D")[2]
-        url = f"postgresql://modelyard@10.44.0.1:5432/postgres?options=-csearch_path%3D{schema}"
-        self._where = {"url": url, "ray": ADDRESS, **machines.s3.new_bucket()}
+        self._where = machines.new_yard()
 
     def replica(self, **limits: float) -> Replica:
         """Start a replica."""

@@ -15,6 +15,7 @@ SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DISABLE_IMPORT_WARNING": "1",
     "RAY_raylet_start_wait_time_s": "120",
+    "RAY_worker_niceness": "0",  # else foremen stand back behind everything, and no run has the priority it should
     # A node that is gone is noticed within 10 s, for which Ray takes a minute otherwise.
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "1000",
