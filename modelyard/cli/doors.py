@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from modelyard.cli import children, screen
 from modelyard.cli.children import Child, Events
+from modelyard.cli.ray_head import ray_environment
 from modelyard.errors import Unavailable
-from modelyard.jobs.ray.head import ray_environment
 
 if TYPE_CHECKING:
     from signal import Signals

@@ -179,7 +179,7 @@ def ray_head(
     owned: Owned = False,
 ) -> None:
     """Run a Ray cluster of this machine until SIGTERM, for `up`."""
-    from modelyard.jobs.ray.head import run_head
+    from modelyard.cli.ray_head import run_head
 
     _stop_on_signals(owned=owned)
     raise typer.Exit(run_head(port))

@@ -194,6 +194,7 @@ class Dispatcher:
             return False
         if self.stops or not self._turns.serves or self._owners.is_alive(entry.owner or ""):
             return True
+        self._spool(entry.job_id).fetch()
         if self._lifecycle.take_over(entry, self._owners.claim()):
             log.info("job %s goes on with this process: its own is gone", entry.job_id)
             self._runs.take_over(entry.job_id)

@@ -151,7 +151,7 @@ def test_a_run_goes_on_when_its_bridge_is_killed(yard: Yard) -> None:
 def test_a_run_is_interrupted_when_its_foreman_is_killed(yard: Yard) -> None:
     replica = yard.replica()
     job_id = yard.order_meeting(replica)
-    run = int((yard.met / job_id).read_text())
+    run = int(wait_until((yard.met / job_id).read_text))
     foreman = parents()[parents()[run]]  # the fork server's parent
     os.kill(foreman, signal.SIGKILL)
     job = replica.wait(job_id)

@@ -163,13 +163,15 @@ class _Bridge:
         self._server.tell(reserved=None if place is None else place.name)
 
     async def _free(self, name: str) -> None:
-        place = self._places.pop(name)
-        if place.handle is not None:
+        place = self._places.pop(name, None)  # there is none if a bridge before this one had it
+        if place is not None and place.handle is not None:
             place.handle.free.remote(self._foremen.holder)
 
     async def _start(self, name: str, order: dict[str, Any]) -> None:
-        place = self._places.pop(name)
-        run_id = order["run_id"]
+        place, run_id = self._places.pop(name, None), order["run_id"]
+        if place is None or place.handle is None:
+            self._end(run_id, order["key"], _lost("its foreman is gone"))
+            return
         if order["depot_url"] is not None and "/" in run_id:  # else the depot has it all
             order["files"] = {path.name: path.read_bytes() for path in Path(order["folder"]).iterdir()}
         place.runs += 1

@@ -78,6 +78,7 @@ class Foreman:
         self._busy = False
         self._holder, self._held_until = "", 0.0
         self._kept_at = time.monotonic()
+        self._closed = threading.Event()
         threading.Thread(target=self._look_around, name="foreman", daemon=True).start()
 
     def kind(self) -> Kind:
@@ -150,6 +151,12 @@ class Foreman:
             if run.job_id == job_id and run.holder != holder:
                 self.kill(run_id)
 
+    def close(self) -> None:
+        """End its fork server, and remove its folder."""
+        self._closed.set()
+        launcher.release(self._kind["target"])
+        shutil.rmtree(self._folder, ignore_errors=True)
+
     # A run, in threads of its own.
 
     def _begin(self, run: _Run) -> None:
@@ -220,8 +227,7 @@ class Foreman:
 
     def _look_around(self) -> None:
         """See how far runs are, end those that nobody looks at, and at last this process."""
-        while True:
-            time.sleep(_LOOK_AROUND_S)
+        while not self._closed.wait(_LOOK_AROUND_S):
             now = time.monotonic()
             with self._news:
                 runs = dict(self._runs)
@@ -250,8 +256,7 @@ class Foreman:
         """End this process, unless a run has come in this moment."""
         with self._news:
             if not self._busy and time.monotonic() >= self._held_until:
-                self._launcher.close()
-                shutil.rmtree(self._folder, ignore_errors=True)
+                self.close()
                 os._exit(0)
 
 
