@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -138,7 +139,7 @@ class _Bridge:
         self._server = server
         self._places: dict[str, Place] = {}
         self._runs: dict[str, Any] = {}
-        self._kills: dict[str, Any] = {}
+        self._killed: set[str] = set()
 
     def obey(self, message: dict[str, Any]) -> Coroutine[Any, Any, None]:
         """Return the way to do what a message says."""
@@ -209,6 +210,8 @@ class _Bridge:
     async def _follow(self, run_id: str, foreman: Any, key: str) -> None:
         """Tell the server how a run is, until it has ended or its foreman is lost."""
         self._runs[run_id] = foreman
+        if run_id in self._killed:
+            await self._kill(run_id)
         news, until = -1, time.monotonic() + PATIENCE_S
         while True:
             try:
@@ -230,18 +233,20 @@ class _Bridge:
                 self._server.tell(run_id=run_id, progress=look["progress"])
 
     async def _kill(self, run_id: str) -> None:
-        foreman = self._runs.get(run_id)
-        if foreman is not None:
-            self._kills[run_id] = foreman.kill.remote(run_id)
+        """Kill a run; if its foreman is not known yet, as soon as it is."""
+        self._killed.add(run_id)
+        if (foreman := self._runs.get(run_id)) is not None:
+            with suppress(RayError, TimeoutError):  # it is lost then
+                await answered(foreman.kill.remote(run_id))
 
     async def _leave(self) -> None:
         """End, once the foremen have heard of what is to be killed."""
-        await asyncio.gather(*map(answered, self._kills.values()), return_exceptions=True)
+        await asyncio.gather(*map(self._kill, list(self._killed)))
         os._exit(0)
 
     def _end(self, run_id: str, key: str | None, ended: Ended) -> None:
         self._runs.pop(run_id, None)
-        self._kills.pop(run_id, None)
+        self._killed.discard(run_id)
         self._server.tell(ended=run_id, key=key, error=ended["error"], status=ended["status"])
 
 
