@@ -22,6 +22,7 @@ from tests.processes import descendants, wait_until_gone
 from tests.s3_server import KEYS, S3Server, s3_server
 from tests.waiting import PATIENCE_S
 
+ROOT = Path(__file__).resolve().parents[1]
 PORT = 6379
 ADDRESS = f"10.44.0.1:{PORT}"
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef0123456789abcdef"}
@@ -36,7 +37,18 @@ class Cluster:
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
     def start(self, n: int, **environment: str) -> None:
-        """Start what is to be on a host, and wait until it is there."""
+        """Start what is to be on a host, and wait until it is there.
+
+        On a busy machine that takes minutes, and Ray gives up: a test has a limit of its own.
+        """
+        process, log = self._begin(n, environment)
+        while "Ray runtime started" not in log.read_text():
+            if process.poll() is not None:
+                self.kill(n)
+                process, log = self._begin(n, environment)
+            time.sleep(0.1)
+
+    def _begin(self, n: int, environment: dict[str, str]) -> tuple[subprocess.Popen[bytes], Path]:
         host = f"10.44.0.{n}"
         log = self._folder / f"{n}.log"
         with log.open("wb") as file:
@@ -50,21 +62,16 @@ class Cluster:
                 stdout=file,
                 stderr=file,
                 process_group=0,
-                env={**os.environ, **SETTINGS, **TOKEN, **environment},
+                env={**os.environ, **SETTINGS, **TOKEN, "PYTHONPATH": str(ROOT), **environment},
             )
-        process = self._processes[n]
-
-        def started() -> bool:
-            assert process.poll() is None, log.read_text()[-3000:]
-            return "Ray runtime started" in log.read_text()
-
-        while not started():  # on a busy machine it takes minutes; the test has a limit of its own
-            time.sleep(0.1)
+        return self._processes[n], log
 
     def kill(self, n: int) -> None:
         """Kill all that Ray has on a host, at once."""
         process = self._processes.pop(n)
         family = {process.pid, *descendants(process.pid)}
+        if n > 1:  # also what has lost its parent
+            family |= self.network.processes(n)
         for pid in family:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

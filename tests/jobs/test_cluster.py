@@ -14,10 +14,8 @@ import pytest
 
 from tests.cluster_jobs import Replica
 from tests.processes import parents, wait_until_gone
-from tests.ray_cluster import Machines
+from tests.ray_cluster import ROOT, Machines
 from tests.waiting import wait_until
-
-ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -199,7 +197,7 @@ def test_a_node_with_another_version_is_refused_by_name(yard: Yard, tmp_path: Pa
     path = other / "modelyard" / "__init__.py"
     path.write_text(re.sub(r'__version__ = ".*"', '__version__ = "0.0.9"', path.read_text()))
     cluster.kill(3)
-    cluster.start(3, PYTHONPATH=str(other))
+    cluster.start(3, PYTHONPATH=f"{other}:{ROOT}")
     replica = yard.replica()
     try:
         first = yard.order_meeting(replica)

@@ -64,6 +64,7 @@ def until_ended(foreman: Foreman) -> Look:
 def test_a_place_is_one_holders_until_it_is_given_up(foreman: Foreman) -> None:
     assert foreman.reserve("one", KIND) == "yours"
     assert foreman.reserve("two", KIND) == "busy"
+    assert foreman.reserve("one", KIND) == "busy"  # the same place is not given twice
     foreman.free("two")
     assert foreman.reserve("two", KIND) == "busy"
     foreman.free("one")
@@ -77,6 +78,7 @@ def test_one_of_another_version_gets_no_place(foreman: Foreman) -> None:
 
 
 def test_a_run_tells_its_progress_and_its_end_and_frees_the_place(foreman: Foreman, tmp_path: Path) -> None:
+    foreman.reserve("one", KIND)
     assert foreman.start("one", ordered(tmp_path, f"meet {tmp_path}"))
     assert foreman.reserve("two", KIND) == "busy"
     assert not foreman.start("two", ordered(tmp_path, "finish"))
@@ -92,6 +94,7 @@ def test_a_run_tells_its_progress_and_its_end_and_frees_the_place(foreman: Forem
 def test_a_run_that_nobody_looks_at_is_ended(foreman: Foreman, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     met = tmp_path / "met"
     met.mkdir()
+    foreman.reserve("one", KIND)
     foreman.start("one", ordered(tmp_path, f"meet {met}"))
     wait_until((met / "job").exists)
     pid = int(wait_until((met / "job").read_text))
@@ -102,6 +105,7 @@ def test_a_run_that_nobody_looks_at_is_ended(foreman: Foreman, tmp_path: Path, m
 
 
 def test_a_sweep_ends_the_runs_that_others_have_started(foreman: Foreman, tmp_path: Path) -> None:
+    foreman.reserve("one", KIND)
     foreman.start("one", ordered(tmp_path, "wait"))
     foreman.sweep("one", "job")
     foreman.sweep("two", "another")
@@ -113,6 +117,7 @@ def test_a_sweep_ends_the_runs_that_others_have_started(foreman: Foreman, tmp_pa
 
 
 def test_a_folder_that_is_not_there_is_said_to_be_missing(foreman: Foreman, tmp_path: Path) -> None:
+    foreman.reserve("one", KIND)
     foreman.start("one", ordered(tmp_path, "finish", folder=str(tmp_path / "elsewhere")))
     ended = until_ended(foreman)["ended"]
     assert ended is not None
@@ -131,6 +136,7 @@ def test_what_a_run_is_given_comes_from_the_store_and_what_it_makes_goes_there(
     (given / "order").write_text("finish")
     depot.keep("job", given, ["order"])
     there = {"depot_url": depot.url, "depot_endpoint": depot.endpoint}
+    foreman.reserve("one", KIND)
     foreman.start("one", ordered(tmp_path, "", folder=str(tmp_path / "unused"), **there))
     until_ended(foreman)
     made = tmp_path / "made"

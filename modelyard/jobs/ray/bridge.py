@@ -23,7 +23,7 @@ from ray.exceptions import ActorUnavailableError, RayError
 
 from modelyard.jobs.local.fork_server import IGNORED_SIGNALS
 from modelyard.jobs.ray.foremen import ANSWER_S, NAMESPACE, Foremen, Place, Unsure, answered
-from modelyard.jobs.ray.orders import LOOK_S, PATIENCE_S, Ended, Look, Order, kind_of, lost
+from modelyard.jobs.ray.orders import LOOK_S, PATIENCE_S, Ended, Look, Order, in_short, kind_of, lost
 from modelyard.schemas import JobError
 
 _CONNECT_S = 60.0
@@ -39,6 +39,7 @@ def main(
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    os.chdir("/")  # Ray has the nodes look for modules where this process works
     os.set_inheritable(file, False)
     channel = socket.socket(fileno=file)
     server = _Server(channel)
@@ -46,7 +47,7 @@ def main(
         _connect(address, server)
         asyncio.run(_serve(Foremen(kind_of(target, preload, rehearsal), memory, server.complain), server))
     except BaseException as error:  # noqa: BLE001 - the server is told, and starts another bridge
-        server.give_up(str(error).strip().split("\n")[0] or type(error).__name__)
+        server.give_up(in_short(error))
     os._exit(0)
 
 

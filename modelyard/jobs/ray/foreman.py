@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 _REMEMBERED_S = 600.0
 """An end is remembered for so long, for whoever takes the owner's place."""
 
-_HELD_S = 10.0
+_HELD_S = 60.0
+"""A place is kept for so long: what a run is given may have to be fetched before it starts."""
 _LOOK_AROUND_S = 0.2
 _FOLDER = "modelyard-foreman-"
 
@@ -92,7 +93,7 @@ class Foreman:
     def reserve(self, holder: str, kind: Kind) -> Answer:
         """Keep the place for a caller for a moment."""
         with self._news:
-            if self._is_taken_from(holder):
+            if self._busy or time.monotonic() < self._held_until:
                 return "busy"
             if kind != self._kind:
                 return "other"
@@ -105,16 +106,13 @@ class Foreman:
             if self._holder == holder:
                 self._held_until = 0.0
 
-    def _is_taken_from(self, holder: str) -> bool:
-        return self._busy or (self._holder != holder and time.monotonic() < self._held_until)
-
     def start(self, holder: str, order: Order) -> bool:
-        """Start a run in the place that was kept for a caller. Returns False if that was too long ago."""
+        """Start a run in the place that was kept for a caller. Returns False if it is another one's by now."""
         run_id = order["run_id"]
         folder = Path(order["folder"]) if order["depot_url"] is None else self._folder / run_id.replace("/", "/runs/")
         run = _Run(holder, order, folder)
         with self._news:
-            if self._is_taken_from(holder):
+            if self._busy or self._holder != holder:
                 return False
             self._busy, self._held_until = True, 0.0
             self._runs[run_id] = run

@@ -21,7 +21,7 @@ from ray.util import list_named_actors
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from modelyard.jobs.ray.foreman import Foreman
-from modelyard.jobs.ray.orders import Kind, versions
+from modelyard.jobs.ray.orders import Kind, in_short, versions
 
 NAMESPACE = "modelyard"
 
@@ -184,7 +184,7 @@ class Foremen:
             await answered(handle.kind.remote(), _MAKING_S)
         except (RayError, ValueError, TimeoutError) as error:
             place.busy_until = time.monotonic() + ANSWER_S
-            self._complain(f"node {place.node} of the Ray cluster has no foreman: {str(error).splitlines()[0]}")
+            self._complain(f"node {place.node} of the Ray cluster has no foreman: {in_short(error)}")
         else:
             place.handle = handle
 

@@ -18,6 +18,8 @@ ALONE_S = 60.0
 PATIENCE_S = 90.0
 """A foreman that does not answer is asked again for so long: longer than it goes on alone."""
 
+_SHORT = 160
+
 Answer = Literal["yours", "busy", "other"]
 
 
@@ -79,9 +81,13 @@ def versions(kind: Kind) -> str:
     return f"Modelyard {kind['modelyard']}, Python {kind['python']}"
 
 
+def in_short(why: object) -> str:
+    """Return the beginning of what Ray says: it says much."""
+    return str(why).strip().split("\n")[0][:_SHORT] or type(why).__name__
+
+
 def lost(why: object) -> Unavailable:
     """Say that a run was lost with its place on the cluster."""
-    said = str(why).strip().split("\n")[0] or type(why).__name__
     return Unavailable(
-        f"the training was interrupted, because its place on the Ray cluster was lost ({said}); train again"
+        f"the training was interrupted, because its place on the Ray cluster was lost ({in_short(why)}); train again"
     )

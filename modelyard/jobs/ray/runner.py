@@ -41,7 +41,7 @@ _BYE_S = 3.0
 """So long the bridge may take to pass on what it was told before it ends."""
 
 _HELD_S = 5.0
-"""A place that came so long ago is let go: its foreman does so by itself a little later."""
+"""A place that came so long ago is given back."""
 
 
 @dataclass(slots=True)
@@ -102,7 +102,8 @@ class RayRunner:
         with self._said:
             if len(self._runs) >= self._limits.workers:
                 return None
-            self._places = [kept for kept in self._places if time.monotonic() - kept[1] < _HELD_S]
+            while self._places and time.monotonic() - self._places[0][1] > _HELD_S:
+                self._send({"free": self._places.pop(0)[0]})
             if not self._places:
                 if not self._asks:
                     self._asks = True
@@ -210,8 +211,6 @@ class RayRunner:
     def _restart(self, bridge: LineProcess, exit_code: int) -> None:
         """Start another bridge after one that has ended, and let it adopt the runs."""
         with self._said:
-            self._places, self._asks = [], False
-            self._said.notify_all()
             for run in self._runs.values():
                 run.lost_at = run.lost_at or time.monotonic()
         if self._closed.wait(_RESTART_S):
@@ -222,6 +221,8 @@ class RayRunner:
                 self._end(run_id, RunEnd(lost(f"the cluster was not there for {PATIENCE_S:g} s"), "interrupted"))
         with self._said:
             self._bridge = None
+            self._places, self._asks = [], False  # also those of the moment without a bridge
+            self._said.notify_all()
             for run_id, run in self._runs.items():
                 self._send({"adopt": run_id, "key": run.key})
                 if run.is_killed:
