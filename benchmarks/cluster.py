@@ -62,24 +62,26 @@ def _inside(what: str, folder: str, yard: dict[str, str]) -> Any:
         root = stack.enter_context(tempfile.TemporaryDirectory(dir=folder))
         core = stack.enter_context(build(Settings(storage_dir=Path(root), train_niceness=0, **yard)))  # type: ignore[arg-type]
         core.serve()
-        return _trainings(core) if what == "trainings" else _search(core)
+        return _trainings(core, Path(root)) if what == "trainings" else _search(core, Path(root))
 
 
-def _trainings(core: Yard) -> dict[str, float]:
-    return {name: _training_s(core, *size) for name, size in SIZES.items()}
+def _trainings(core: Yard, folder: Path) -> dict[str, float]:
+    return {
+        name: _training_s(core, _table(*size, folder), TIMES if size[0] < 1000 else 5) for name, size in SIZES.items()
+    }
 
 
-def _training_s(core: Yard, rows: int, columns: int) -> float:
+def _training_s(core: Yard, table: Path, times: int) -> float:
     """Return the median seconds of a training, whose places are warm."""
     request = TrainRequest(
         model_class_key="catboost_classifier",
-        X=_table(rows, columns),
+        X=table,
         target="y",
         hyperparams={"iterations": 2, "depth": 2},
         evaluation=Evaluation(method="none"),
     )
     took = []
-    for _ in range(TIMES if rows < 1000 else 5):
+    for _ in range(times):
         began = time.perf_counter()
         core.train(request)
         took.append(time.perf_counter() - began)
@@ -87,23 +89,22 @@ def _training_s(core: Yard, rows: int, columns: int) -> float:
     return median(took[1:])
 
 
-def _search(core: Yard) -> float:
-    table = _table(5_000, 10)
+def _search(core: Yard, folder: Path) -> float:
+    table = _table(5_000, 10, folder)
     core.train(TrainRequest(model_class_key="logistic_regression", X=table, target="y"))  # a place is warm then
     began = time.perf_counter()
     core.search(SearchRequest(X=table, target="y", trials=TRIALS, model_classes=["lightgbm_classifier"]))
     return time.perf_counter() - began
 
 
-def _table(rows: int, columns: int) -> bytes:
+def _table(rows: int, columns: int, folder: Path) -> Path:
     random = np.random.default_rng(0)
     X = random.normal(size=(rows, columns))
     frame = pl.DataFrame(X, schema=[f"x{n}" for n in range(columns)])
     frame = frame.with_columns(y=pl.Series(np.where(X[:, 0] + random.normal(size=rows) > 0, "yes", "no")))
-    with tempfile.TemporaryFile() as file:
-        frame.write_parquet(file)
-        file.seek(0)
-        return file.read()
+    path = folder / f"{rows}.parquet"
+    frame.write_parquet(path)
+    return path
 
 
 if __name__ == "__main__":
