@@ -39,6 +39,8 @@ from modelyard.schemas import (
     ModelPage,
     ModelQuery,
     MovedAlias,
+    NamePage,
+    NameQuery,
     NewKey,
     OutcomesRequest,
     Performance,
@@ -113,6 +115,9 @@ class Client(Verbs, ABC):
 
     def list_models(self, query: ModelQuery | None = None) -> ModelPage:
         return self._read(ModelPage, self._call("list_models", **_fields(query or ModelQuery())))
+
+    def list_names(self, query: NameQuery | None = None) -> NamePage:
+        return self._read(NamePage, self._call("list_names", **_fields(query or NameQuery())))
 
     def get_model(self, reference: str) -> ModelMetadata:
         return self._read(ModelMetadata, self._call("get_model", model_id=_checked(reference)))

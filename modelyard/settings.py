@@ -142,7 +142,9 @@ class Settings(BaseSettings):
     grpc_port: Port = Field(50051, description="gRPC's port")
     dashboard_port: Port = Field(8501, description="the dashboard's port")
     metrics_port: Port = Field(
-        0, description="the port on which the gRPC server tells its metrics by HTTP; 0: none. REST tells them by itself"
+        0,
+        description="the port on which the gRPC server tells its metrics and its readiness by HTTP; 0: none. "
+        "REST tells them by itself",
     )
     dashboard_rest_url: str = Field("", description="where the dashboard finds REST; by default on this machine")
     dashboard_grpc_target: str = Field("", description="where the dashboard finds gRPC; by default on this machine")
@@ -237,6 +239,11 @@ class Settings(BaseSettings):
     )
     train_grace_s: Annotated[float, Field(ge=0)] = Field(
         10, description="how long trainings may go on when their server is stopped"
+    )
+    drain_s: Annotated[float, Field(ge=0, le=3600)] = Field(
+        0,
+        description="how long a server that is told to stop goes on serving, while it says that it is not ready: "
+        "longer than a balancer takes to see that; with none 0",
     )
     queue_limit: Annotated[int, Field(ge=0)] = Field(100, description="trainings that may wait for their turn")
     deleted_retention_days: Annotated[float, Field(ge=0)] | None = Field(

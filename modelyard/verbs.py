@@ -38,6 +38,8 @@ from modelyard.schemas import (
     ModelPage,
     ModelQuery,
     MovedAlias,
+    NamePage,
+    NameQuery,
     NewKey,
     OutcomesRequest,
     Performance,
@@ -138,6 +140,10 @@ class Verbs(Protocol):
 
     def list_models(self, query: ModelQuery | None = None) -> ModelPage:
         """List models, newest first; without a query the 50 newest active ones."""
+        ...
+
+    def list_names(self, query: NameQuery | None = None) -> NamePage:
+        """List models by their names, each with its line of versions; without a query the 25 newest active ones."""
         ...
 
     def get_model(self, reference: str) -> ModelMetadata:

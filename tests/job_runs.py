@@ -78,8 +78,12 @@ def be_impatient() -> None:
     fork_server.MOST_IDLE_S = 0.3
 
 
+def _at(step: int, total: int, metric: float | None) -> JobProgress:
+    return JobProgress(fraction=step / total, step=step, total=total, metric=metric)
+
+
 def _finish(_: Path, report: ProgressReporter) -> None:
-    report(2, 2, 0.25)
+    report(_at(2, 2, 0.25))
 
 
 def _pass(folder: Path, _: ProgressReporter, path: str) -> None:
@@ -107,12 +111,12 @@ def _meet(folder: Path, _: ProgressReporter, path: str) -> None:
 
 
 def _wait(_: Path, report: ProgressReporter) -> None:
-    report(1, 10, 0.5)
+    report(_at(1, 10, 0.5))
     signal.pause()
 
 
 def _spin(_: Path, report: ProgressReporter) -> None:
-    report(1, 10, 0.5)
+    report(_at(1, 10, 0.5))
     while True:
         pass
 
@@ -120,7 +124,7 @@ def _spin(_: Path, report: ProgressReporter) -> None:
 def _child(_: Path, report: ProgressReporter) -> None:
     """Start a process of its own."""
     subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
-    report(1, 10, None)
+    report(_at(1, 10, None))
     signal.pause()
 
 
@@ -128,14 +132,14 @@ def _steps(_: Path, report: ProgressReporter, path: str) -> None:
     """Report each step until a file of its number says that it was seen."""
     for step in range(1, 6):
         while not (Path(path) / str(step)).exists():
-            report(step, 10, 1 / step)
+            report(_at(step, 10, 1 / step))
             time.sleep(0.01)
     signal.pause()
 
 
 def _hog(_: Path, report: ProgressReporter) -> None:
     hoard = [os.urandom(1 << 20) for _ in range(600)]
-    report(1, len(hoard), None)
+    report(_at(1, len(hoard), None))
     signal.pause()
 
 
@@ -216,7 +220,7 @@ class Planned:
     def failed(self, step: Step, error: JobError) -> Mapping[str, Any]:
         return {**step.facts, "error": error.type}
 
-    def progress(self, folder: Path, told: Sequence[Mapping[str, Any]]) -> JobProgress:
+    def progress(self, folder: Path, told: Sequence[Mapping[str, Any]], running: Collection[str] = ()) -> JobProgress:
         return JobProgress(step=len(told), total=9)
 
 

@@ -130,10 +130,15 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server(port: int = 5432, host: str | None = None, **settings: str) -> Iterator[PostgresServer]:
-    """Make a cluster, start it, and remove it at the end."""
+def postgres_server(
+    port: int = 5432, host: str | None = None, disk: str | None = None, **settings: str
+) -> Iterator[PostgresServer]:
+    """Make a cluster, start it, and remove it at the end; on a disk of its own of so many bytes (`160m`), if asked."""
     folder = Path(tempfile.mkdtemp(prefix="modelyard-pg-", dir="/tmp"))  # a socket's path has to be short
     user = _user()
+    if disk is not None and not _mounts(folder, disk):
+        folder.rmdir()
+        pytest.skip("a disk of its own is a file system in memory, which root alone mounts: this test is left out")
     if user is not None:
         os.chown(folder, user.pw_uid, user.pw_gid)
     server = PostgresServer(folder, port, host, **settings)
@@ -144,7 +149,14 @@ def postgres_server(port: int = 5432, host: str | None = None, **settings: str) 
         with suppress(subprocess.CalledProcessError):
             server.stop()
     finally:
+        if disk is not None:
+            subprocess.run(["umount", "--lazy", folder], check=False)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _mounts(folder: Path, disk: str) -> bool:
+    command = ["mount", "-t", "tmpfs", "-o", f"size={disk}", "tmpfs", str(folder)]
+    return os.getuid() == 0 and subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == 0
 
 
 def _user() -> pwd.struct_passwd | None:

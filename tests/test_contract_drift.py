@@ -70,7 +70,10 @@ def test_few_rows_are_shown_and_not_judged(yard: Verbs, name: str) -> None:
     assert found.columns.keys() == set(COLUMNS)
     assert found.until - timedelta(hours=25) <= found.since <= found.until - timedelta(hours=24)
     assert abs(found.until - datetime.now(UTC)) < timedelta(hours=1)
+    assert found.hourly == []
     found = after(yard, name, rows(199, seed=2, age=lambda _: 90.0))
+    assert sum(one.rows for one in found.hourly) == 199
+    assert all(found.since <= one.hour <= found.until and one.hour.minute == 0 for one in found.hourly)
     assert (found.rows, found.status) == (199, "too_few_rows")
     assert {one.status for one in found.columns.values()} == {"not_judged"}
     assert found.columns["age"].psi > 1

@@ -317,3 +317,36 @@ def test_models_that_held_out_other_rows_of_the_table_cannot_be_compared_by_it(y
     asked = [f"split:{version}" for version in range(1, 4)]
     with pytest.raises(errors.FailedPrecondition, match="no row of it was held out by all of them"):
         yard.evaluate(request(*asked, **few))
+
+
+def test_where_a_model_is_wrong_is_said_row_by_row_and_not_kept(yard: Verbs, models: dict[str, ModelMetadata]) -> None:
+    found = yard.evaluate(request("blind", "churn:1", weaknesses=True))
+    blind, good = (model.weaknesses for model in found.models)
+    assert blind is not None
+    assert good is not None
+    predicted = yard.predict(PredictRequest(model_id="blind", X=TABLE, probabilities=True))
+    assert (blind.answers.rows, blind.answers.actual) == (list(range(200)), TRUTH)
+    assert (blind.answers.predicted, blind.answers.probabilities) == (predicted.predictions, predicted.probabilities)
+    assert blind.value == found.models[0].metrics["accuracy"]
+    assert blind.columns.keys() == {"income", "job", "member"}
+    assert good.columns.keys() == {"age", *blind.columns}
+    assert {group.where[0].kind for group in blind.columns["job"]} == {"value", "missing"}
+    assert yard.evaluate(request("blind")).models[0].weaknesses is None
+    (kept, *_) = yard.list_evaluations("blind").evaluations
+    assert "weaknesses" not in kept.models[0].model_dump()
+    prices = yard.evaluate(request("flat", y=PRICES, weaknesses=True)).models[0].weaknesses
+    assert prices is not None
+    assert (prices.measure, prices.answers.actual, prices.answers.probabilities) == ("mae", PRICES, None)
+
+
+def test_the_rows_of_a_training_table_are_those_held_out(yard: Verbs) -> None:
+    fields: dict[str, Any] = {"model_class_key": "logistic_regression", "X": TABLE, "y": TRUTH, "name": "shown-again"}
+    yard.train(TrainRequest(**fields))
+    (model,) = yard.evaluate(request("shown-again", weaknesses=True)).models
+    assert model.weaknesses is not None
+    answers = model.weaknesses.answers
+    assert len(answers.rows) == 40
+    assert answers.rows == sorted(answers.rows)
+    assert answers.actual == [TRUTH[row] for row in answers.rows]
+    (job,) = [groups for name, groups in model.weaknesses.columns.items() if name == "job"]
+    assert sum(group.n_rows for group in job) == 40

@@ -58,7 +58,10 @@ def test_two_classes_have_the_log_odds_of_the_second(yard: Verbs, key: str) -> N
     answer = yard.predict(PredictRequest(model_id=model.model_id, X=RECORDS[:20], probabilities=True))
     assert (found.model_id, found.unit, found.outputs, found.other) == (model.model_id, "log_odds", ["yes"], None)
     assert found.feature_names == model.feature_names
-    assert (found.predictions, found.warnings) == (answer.predictions, [])
+    assert (found.predictions, found.probabilities, found.warnings) == (answer.predictions, None, [])
+    for rows in (RECORDS[:1], RECORDS[:20]):
+        asked = yard.explain(ExplainRequest(model_id=model.model_id, X=rows, probabilities=True))
+        assert asked.probabilities == (answer.probabilities or [])[: len(rows)]
     for (score,), (no, yes) in zip(sums(found), answer.probabilities or [], strict=True):
         assert score == pytest.approx(math.log(yes / no), rel=1e-6)
 

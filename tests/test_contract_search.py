@@ -95,6 +95,8 @@ def test_a_search_can_be_ordered_followed_and_cancelled(yard: Verbs, name: str) 
     assert ended.status == "succeeded"
     assert (ended.progress.step, ended.progress.total) == (2, 2)
     assert ended.progress.model_class_key == "logistic_regression"
+    assert ended.progress.leaders == {"logistic_regression": ended.progress.metric}
+    assert (ended.progress.phase, ended.progress.held_out) == ("final fit", True)
     assert ended.progress.metric is not None
 
     endless = yard.submit_training(order(name, model_class_key="Auto", evaluation={"method": "holdout"}))

@@ -133,7 +133,8 @@ def test_the_port_of_grpc_knows_no_other_path(tmp_path: Path) -> None:
     port = doors.free_port()
     with doors.grpc_thread(tmp_path / "yard", metrics_port=port):
         answer = httpx.get(f"http://127.0.0.1:{port}/nothing")
-        assert (answer.status_code, answer.text) == (404, "NOT_FOUND: there is no GET '/nothing', only /metrics\n")
+        said = "NOT_FOUND: there is no GET '/nothing', only /metrics and /health/ready\n"
+        assert (answer.status_code, answer.text) == (404, said)
         found = scrape(f"http://127.0.0.1:{port}/metrics?of=job")  # as scrape_configs may add
     assert found["modelyard_requests_total", labels(door="grpc", verb="other", code="NOT_FOUND")] == 1
 

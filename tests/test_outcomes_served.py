@@ -269,13 +269,13 @@ def test_answers_go_with_their_days_and_with_their_model(yard: Path, clock: Cloc
         assert not stream.exists()
     stream.mkdir()
     kept.write_bytes(left)  # as a crash before the end of the deletion leaves it
-    (found,) = doctor.examine(yard).findings
+    (found,) = doctor.examine(Folder(yard)).findings
     assert (found.problem, found.harmless) == (doctor.FORGOTTEN, True)
-    assert backup.create(yard, yard.with_suffix(".tar")).models == 0
-    assert backup.load(yard.with_suffix(".tar"), yard.with_suffix(".new")).models == 0
+    assert backup.create(Folder(yard), yard.with_suffix(".tar")).models == 0
+    assert backup.load(yard.with_suffix(".tar"), Folder(yard.with_suffix(".new"))).models == 0
     (gone,) = garbage.collect(Folder(yard))
     assert (gone.what, gone.why) == (f"series/{stream.name}", doctor.FORGOTTEN)
-    assert doctor.examine(yard).findings == []
+    assert doctor.examine(Folder(yard)).findings == []
 
 
 def test_days_that_are_over_are_dropped_when_answers_are_kept(yard: Path, clock: Clock) -> None:
@@ -295,8 +295,8 @@ def test_a_backup_holds_answers_and_outcomes_and_damage_costs_one_answer(yard: P
         kept = [core.predict(PredictRequest(model_id="churn", X=table(n), keep_answers=True)) for n in (1, 2, 3)]
         core.add_outcomes(_outcomes([{"prediction_id": kept[2].prediction_id, "row": 2, "label": "no"}]))
         expected = core.get_performance("churn").weeks
-    backup.create(yard, tmp_path / "yard.tar.gz")
-    backup.load(tmp_path / "yard.tar.gz", tmp_path / "new")
+    backup.create(Folder(yard), tmp_path / "yard.tar.gz")
+    backup.load(tmp_path / "yard.tar.gz", Folder(tmp_path / "new"))
     with doors.core(tmp_path / "new") as core:
         assert core.get_performance("churn").weeks == expected
     (file,) = yard.glob("series/answers-*/*.jsonl")

@@ -121,7 +121,7 @@ def test_commands_use_the_database_that_the_environment_names(
     trained = run("train", penguins_csv, "--target", "species", "-m", "logistic_regression", "--name", "penguins")
     assert trained.exit_code == 0, trained.output
     assert "penguins" in run("list").stdout
-    assert "is in PostgreSQL" in run("backup", "create", storage_dir.with_suffix(".tar")).output
+    assert "Wrote 1 model to" in run("backup", "create", storage_dir.with_suffix(".tar")).stdout
     assert "There is nothing to remove" in run("gc").output
     assert "All is well: 1 model" in run("doctor").output
     assert "the one to go on from" in run("doctor", "--accept-restored").stdout

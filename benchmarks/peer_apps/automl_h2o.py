@@ -19,7 +19,7 @@ def solve(fitted: pd.DataFrame, judged: pd.DataFrame, order: dict[str, Any]) -> 
     if not is_numbers:
         frame["target"] = frame["target"].asfactor()
     found = H2OAutoML(
-        max_runtime_secs=order["seconds"], seed=order["seed"] + 1, sort_metric="RMSE" if is_numbers else "logloss"
+        max_runtime_secs=int(order["seconds"]), seed=order["seed"] + 1, sort_metric="RMSE" if is_numbers else "logloss"
     )
     found.train(y="target", training_frame=frame)
     answers = found.leader.predict(asked).as_data_frame()

@@ -19,6 +19,7 @@ NEEDED: dict[str, Role | None] = {
     "whoami": "reader",
     "reflection": "reader",
     "list_models": "reader",
+    "list_names": "reader",
     "get_model": "reader",
     "list_model_classes": "reader",
     "get_report": "reader",

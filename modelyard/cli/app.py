@@ -23,6 +23,7 @@ from modelyard.cli import (
     history,
     jobs,
     keys,
+    migrating,
     model_classes,
     models,
     outcomes,
@@ -121,6 +122,7 @@ for _add in (
     signing.add_to,
     audit.add_to,
     upkeep.add_to,
+    migrating.add_to,
     tracking.add_to,
 ):
     _add(app)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from modelyard.settings import Settings
 
 _MARGIN_S = 5.0
-"""What a server may take beyond the grace of its trainings: to answer those who wait for them, and to close."""
+"""What a server may take beyond its leave and its trainings' grace: to answer those who wait for them, and to close."""
 
 
 @dataclass(slots=True, eq=False)
@@ -80,11 +80,11 @@ def start(
 
 
 def stop(children: Sequence[Child], settings: Settings, events: Events) -> None:
-    """End all children: kindly, and by force at a second signal or when the trainings' grace and a margin are over."""
+    """End all children: kindly, and by force at a second signal or when their time and a margin are over."""
     for child in children:
         child.process.terminate()
     waiting = {child for child in children if child.watcher.is_alive()}
-    deadline = time.monotonic() + settings.train_grace_s + _MARGIN_S
+    deadline = time.monotonic() + settings.drain_s + settings.train_grace_s + _MARGIN_S
     while waiting:
         try:
             event = events.get(timeout=max(0.0, deadline - time.monotonic()))

@@ -150,18 +150,6 @@ def _made(storage: str | None) -> Iterator[Verbs]:
         raise
 
 
-def folder_settings(**overrides: Any) -> Settings:
-    """Read the settings for a command on a yard's folder. Raises FailedPrecondition if the yard is in a database."""
-    from modelyard.errors import FailedPrecondition
-
-    settings = settings_with(**overrides)
-    if settings.database_url is not None:
-        raise FailedPrecondition(
-            "this command looks after a yard in a folder; MODELYARD_DATABASE_URL says that this one is in PostgreSQL"
-        )
-    return settings
-
-
 def leads_to_server(url: str | None, storage: str | None) -> bool:
     """Whether the options mean a server."""
     return bool(_url(url, storage))

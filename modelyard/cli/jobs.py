@@ -45,8 +45,8 @@ def list_jobs(
     storage: Storage = None,
     json: AsJson = False,
 ) -> None:
-    """List jobs, newest first."""
-    from modelyard.schemas import JobQuery, parse
+    """List jobs: of a page, those that run first, then the queue in its order, then what has ended, newest first."""
+    from modelyard.schemas import JobQuery, in_turn, parse
 
     query = parse(JobQuery, {"status": status, "limit": limit, "cursor": cursor})
     with open_yard(url, storage) as yard:
@@ -57,12 +57,11 @@ def list_jobs(
     if not page.jobs:
         screen.show("No jobs.")
         return
-    made = screen.table("job", "status", "progress", "model class", "name", "ordered", whole=["job", "status"])
-    for job in page.jobs:
-        progress = f"{job.progress.fraction:.0%}"
-        screen.add_row(
-            made, job.job_id, job.status, progress, job.model_class_key, job.name or "", screen.age(job.created_at)
-        )
+    titles = ("job", "status", "progress", "model class", "name", "target", "table", "ordered")
+    made = screen.table(*titles, whole=["job", "status"])
+    for job in in_turn(page.jobs):
+        what = (job.model_class_key, job.name or "", job.target or "", job.source or "")
+        screen.add_row(made, job.job_id, job.status, _spoken_progress(job), *what, screen.age(job.created_at))
     screen.show(made)
     if page.next_cursor is not None:
         screen.show(f"There are more: --cursor {page.next_cursor}")
@@ -131,17 +130,15 @@ def _bar(doing: str, *, as_json: bool) -> Iterator[Callable[[Job], None]]:
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("{task.fields[loss]}", markup=False),
+        TextColumn("{task.fields[said]}", markup=False),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=screen.console(stderr=True), transient=True) as progress:
-        task = progress.add_task(screen.text(doing).plain, total=1.0, loss="")
+        task = progress.add_task(screen.text(doing).plain, total=1.0, said="")
 
         def move(job: Job) -> None:
-            loss = "waits for its turn" if job.status == "queued" else ""
-            if job.progress.metric is not None:
-                loss = _spoken_metric(job)
-            progress.update(task, completed=job.progress.fraction, loss=loss)
+            said = _spoken_place(job) if job.status == "queued" else ", ".join(_spoken_parts(job))
+            progress.update(task, completed=job.progress.fraction, said=said)
 
         yield move
 
@@ -165,20 +162,44 @@ def _spoken_metric(job: Job) -> str:
     progress = job.progress
     if job.kind == "search":
         return f"best {progress.metric:.4f} by {progress.model_class_key}"
-    return f"loss {progress.metric:.4f}"
+    return f"held-out loss {progress.metric:.4f}" if progress.held_out else f"loss {progress.metric:.4f}"
+
+
+def _spoken_place(job: Job) -> str:
+    return f"place {job.queue_place} in the queue" if job.queue_place else "waits for its turn"
+
+
+def _spoken_parts(job: Job) -> Iterator[str]:
+    """Say what is under way: the phase, its step, and what that has come to."""
+    progress = job.progress
+    if progress.phase is not None:
+        yield progress.phase
+    if progress.phase_step is not None:
+        yield f"step {progress.phase_step:,} of {progress.phase_total:,}"
+    if progress.metric is not None:
+        yield _spoken_metric(job)
+
+
+def _spoken_progress(job: Job) -> str:
+    """Say how far a job is, in a few words."""
+    if job.status == "queued":
+        return _spoken_place(job)
+    share = f"{job.progress.fraction:.0%}"
+    return share if job.ended or job.progress.phase is None else f"{share}, {job.progress.phase}"
 
 
 def _facts(job: Job) -> Iterator[tuple[str, object]]:
     yield "job", job.job_id
     yield "status", job.status
-    progress = job.progress
-    what = "trial" if job.kind == "search" else "step"
-    steps = "" if progress.step is None else f", {what} {progress.step:,} of {progress.total:,}"
-    loss = "" if progress.metric is None else f", {_spoken_metric(job)}"
-    yield "progress", f"{progress.fraction:.0%}{steps}{loss}"
+    yield "kind", job.kind
+    if job.status == "queued":
+        yield "queue", _spoken_place(job)
+    else:
+        yield "progress", ", ".join([f"{job.progress.fraction:.0%}", *_spoken_parts(job)])
     yield "model class", job.model_class_key
-    if job.name:
-        yield "name", job.name
+    for label, value in (("name", job.name), ("target", job.target), ("table", job.source)):
+        if value:
+            yield label, value
     if job.model_id:
         yield "model id", job.model_id
     if job.error:
@@ -188,5 +209,8 @@ def _facts(job: Job) -> Iterator[tuple[str, object]]:
 
         yield "tracking", spoken_tracking(job.tracking)
     yield "ordered", screen.age(job.created_at)
-    if job.started_at and job.ended_at:
-        yield "took", f"{(job.ended_at - job.started_at).total_seconds():.1f} s"
+    spent, left = job.spent(), job.left()
+    if spent is not None:
+        yield "took" if job.ended else "spent", f"{spent.total_seconds():.1f} s"
+    if left is not None:
+        yield "left, about", f"{left.total_seconds():.0f} s"

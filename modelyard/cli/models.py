@@ -1,4 +1,4 @@
-"""What there is and what becomes of it: `list`, `show`, `edit`, `delete`, `restore`, `download`."""
+"""What there is and what becomes of it: `list`, `names`, `show`, `edit`, `delete`, `restore`, `download`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelyard.cli import screen
 from modelyard.cli.connection import AsJson, Storage, Url, open_yard
 
 if TYPE_CHECKING:
-    from modelyard.schemas import ModelMetadata, ModelPage, ModelQuery
+    from modelyard.schemas import ModelMetadata, ModelPage, ModelQuery, NamePage
     from modelyard.verbs import Verbs
 
 _WIDE = 100
@@ -25,6 +25,7 @@ Ref = Annotated[str, typer.Argument(metavar="REF", help="The model: an id, a nam
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("list", rich_help_panel="Models")(list_models)
+    app.command("names", rich_help_panel="Models")(list_names)
     for command in (show, edit, delete, restore, download):
         app.command(rich_help_panel="Models")(command)
 
@@ -66,6 +67,54 @@ def list_models(
         _show_page(page, with_status=status != "active")
 
 
+def list_names(
+    *,
+    search: Annotated[
+        str | None, typer.Option("--search", metavar="TEXT", help="In the name or a tag.", show_default=False)
+    ] = None,
+    model_class: Annotated[
+        str | None, typer.Option("--model-class", "-m", metavar="KEY", help="Of this model class.", show_default=False)
+    ] = None,
+    alias: Annotated[str | None, typer.Option("--alias", help="With this alias.", show_default=False)] = None,
+    status: Annotated[str, typer.Option("--status", metavar="active|deleted|all", help="Of this status.")] = "active",
+    limit: Annotated[int, typer.Option("--limit", help="At most so many (1 to 200).")] = 25,
+    cursor: Annotated[
+        str | None, typer.Option("--cursor", help="Go on where another list ended.", show_default=False)
+    ] = None,
+    url: Url = None,
+    storage: Storage = None,
+    json: AsJson = False,
+) -> None:
+    """List the names of models: how many versions each has, where its aliases point, how good its newest version is.
+
+    Example: modelyard names --search churn --alias champion
+    """
+    from modelyard.schemas import NameQuery, parse
+
+    fields = {"search": search, "model_class_key": model_class, "alias": alias}
+    query = parse(NameQuery, {**fields, "status": status, "limit": limit, "cursor": cursor})
+    with open_yard(url, storage) as yard:
+        page = yard.list_names(query)
+    if json:
+        screen.show_json(page.model_dump_json().encode())
+    else:
+        _show_names(page)
+
+
+def _show_names(page: NamePage) -> None:
+    made = screen.table("name", "versions", "aliases", "target", "score", "trained", right=["versions"])
+    for name in page.names:
+        aliases = ", ".join(f"{alias}: {version}" for alias, version in name.aliases.items())
+        value = next((point.value for point in name.line if point.version == name.version), None)
+        score = _written(name.metric, value)
+        screen.add_row(made, name.name, name.versions, aliases, name.target or "", score, screen.age(name.created_at))
+    if page.names:
+        screen.show(made)
+    screen.show("There are no such models." if not page.total else f"{page.total:,} names")
+    if page.next_cursor is not None:
+        screen.show(f"There are more: --cursor {page.next_cursor}")
+
+
 def _every_page(yard: Verbs, query: ModelQuery) -> ModelPage:
     page = yard.list_models(query)
     models = list(page.models)
@@ -80,7 +129,11 @@ def _score(model: ModelMetadata) -> str:
     from modelyard.schemas import headline
 
     measured = headline(model.task, model.metrics)
-    value = None if measured is None else model.metrics[measured]
+    return _written(measured, None if measured is None else model.metrics[measured])
+
+
+def _written(measured: str | None, value: float | None) -> str:
+    """Write the metric that tells most."""
     if measured is None or value is None:
         return "-"
     rows, _, bare = measured.partition("_")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modelyard.cli import screen
-from modelyard.cli.connection import AsJson, Storage, folder_settings
+from modelyard.cli.connection import AsJson, Storage, settings_with
 
 if TYPE_CHECKING:
     from modelyard.access.signing import SigningKeys
@@ -37,20 +37,21 @@ def sign(
     storage: Storage = None,
     json: AsJson = False,
 ) -> None:
-    """Sign models of a folder by the first key of MODELYARD_SIGNING_KEY_FILE, after showing them.
+    """Sign models by the first key of MODELYARD_SIGNING_KEY_FILE, after showing them.
 
     Servers with that setting run what a signed model's file holds, and no other: look where each comes from.
     """
+    from modelyard.bootstrap import engines_of
     from modelyard.errors import InvalidRequest
     from modelyard.storage.upkeep.signing import Signing
 
     if bool(refs) == all_models:
         raise InvalidRequest("name the models to sign, or say --all")
-    settings = folder_settings(storage_dir=storage)
+    settings = settings_with(storage_dir=storage)
     keys = keys_of(settings)
     if keys is None:
         raise InvalidRequest("there is no key to sign by: MODELYARD_SIGNING_KEY_FILE is not set")
-    with closing(Signing(settings.storage_dir, keys, lock_timeout_s=settings.lock_timeout_s)) as signing:
+    with closing(Signing(engines_of(settings), keys)) as signing:
         found = signing.to_sign(None if all_models else refs)
         if found:
             _show(found, json=json)

@@ -1,4 +1,4 @@
-"""Looking after a folder, served or not: `doctor`, `gc`, `backup create`, `backup load`."""
+"""Looking after a yard, served or not: `doctor`, `gc`, `backup create`, `backup load`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modelyard.cli import exits, screen
-from modelyard.cli.connection import AsJson, Storage, folder_settings, settings_with
+from modelyard.cli.connection import AsJson, Storage, settings_with
 from modelyard.cli.signing import keys_of
 
 if TYPE_CHECKING:
     from modelyard.settings import Settings
-    from modelyard.storage.opening import Engines
     from modelyard.storage.upkeep.backup import Backup
     from modelyard.storage.upkeep.doctor import Examination
     from modelyard.storage.upkeep.garbage import Garbage
@@ -29,7 +28,6 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(rich_help_panel=_PANEL)(doctor)
     app.command(rich_help_panel=_PANEL)(gc)
-    app.command(rich_help_panel=_PANEL)(migrate)
     backup = typer.Typer(no_args_is_help=True, help="Write all models to one file, or load them from one.")
     backup.command("create")(create_backup)
     backup.command("load")(load_backup)
@@ -56,9 +54,7 @@ def doctor(
         _accept_restored(settings_with(storage_dir=storage))
         return
     with screen.busy("Reading every file", as_json=json):
-        found = _examination(
-            folder_settings(storage_dir=storage) if repair else settings_with(storage_dir=storage), repair=repair
-        )
+        found = _examination(settings_with(storage_dir=storage), repair=repair)
     if json:
         show_json({"sound": found.is_sound, "models": found.models, "findings": found.findings})
     else:
@@ -68,16 +64,12 @@ def doctor(
 
 
 def _examination(settings: Settings, *, repair: bool) -> Examination:
+    from modelyard.bootstrap import engines_of
     from modelyard.storage.upkeep import doctor as examining
     from modelyard.storage.upkeep import repair as repairing
 
-    if settings.database_url is not None:
-        from modelyard.bootstrap import engines_of
-        from modelyard.storage.upkeep.examining import examine
-
-        return examine(engines_of(settings), signing=keys_of(settings))
     look = repairing.repair if repair else examining.examine
-    return look(settings.storage_dir, lock_timeout_s=settings.lock_timeout_s, signing=keys_of(settings))
+    return look(engines_of(settings), signing=keys_of(settings))
 
 
 def _accept_restored(settings: Settings) -> None:
@@ -163,22 +155,26 @@ def _show_garbage(found: list[Garbage], *, dry_run: bool) -> None:
 
 def create_backup(file: File, storage: Storage = None, json: AsJson = False) -> None:
     """Write all models, as they are at one moment, to a new file; servers go on meanwhile."""
+    from modelyard.bootstrap import engines_of
     from modelyard.storage.upkeep import backup
 
-    settings = folder_settings(storage_dir=storage)
+    engines = engines_of(settings_with(storage_dir=storage))
     with screen.busy(f"Writing {file}", as_json=json):
-        made = backup.create(settings.storage_dir, file, lock_timeout_s=settings.lock_timeout_s)
+        made = backup.create(engines, file)
     _show_backup(made, "Wrote {models} to {file} ({size})", json=json)
 
 
 def load_backup(file: File, storage: Storage = None, json: AsJson = False) -> None:
-    """Make an empty folder what a backup holds, after verifying every file."""
+    """Make an empty folder or database what a backup holds, after verifying every file."""
+    from modelyard.bootstrap import engines_of
     from modelyard.storage.upkeep import backup
 
-    settings = folder_settings(storage_dir=storage)
+    settings = settings_with(storage_dir=storage)
+    engines = engines_of(settings)
     with screen.busy(f"Reading {file}", as_json=json):
-        loaded = backup.load(file, settings.storage_dir, lock_timeout_s=settings.lock_timeout_s)
-    _show_backup(loaded, f"Loaded {{models}} from {{file}} into {settings.storage_dir}", json=json)
+        loaded = backup.load(file, engines, keys_of(settings))
+    place = settings.storage_dir if settings.database_url is None else engines.name
+    _show_backup(loaded, f"Loaded {{models}} from {{file}} into {place}", json=json)
 
 
 def _show_backup(made: Backup, sentence: str, *, json: bool) -> None:
@@ -194,58 +190,3 @@ def show_json(document: dict[str, Any]) -> None:
     import orjson
 
     screen.show_json(orjson.dumps(document))
-
-
-def migrate(
-    source: Annotated[str, typer.Argument(metavar="FROM", help="The yard: a folder, or as TO.")],
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="TO",
-            help="Where there is none: a folder, or postgresql://user:password@host/name,s3://bucket/prefix",
-        ),
-    ],
-    json: AsJson = False,
-) -> None:
-    """Move a yard between a folder and servers. FROM takes no change any more.
-
-    Stop the servers first. Killed in between, it goes on when it is called again. Without `,s3://…` the files of models
-    stand in MODELYARD_STORAGE_DIR.
-    """
-    from modelyard.storage.upkeep.migrating import migrate as move
-
-    settings = settings_with()
-    old, source = _engines(source, settings)
-    new, target = _engines(target, settings)
-    with screen.busy("Copying every file", as_json=json):
-        moved = move(old, new, source=source, target=target)
-    if json:
-        show_json({"models": moved.models, "documents": moved.documents, "audit_entries": moved.audit_entries})
-    else:
-        screen.show(f"Moved {moved.models:,} models and {moved.audit_entries:,} entries of the audit to {target}.")
-
-
-def _engines(place: str, settings: Settings) -> tuple[Engines, str]:
-    """Return the engines that a place means, and its name without a password."""
-    from urllib.parse import urlsplit
-
-    from modelyard.errors import InvalidRequest
-    from modelyard.storage import Folder
-
-    if not place.startswith(("postgresql://", "postgres://")):
-        if "://" in place:
-            raise InvalidRequest(f"{place.partition('://')[0]}:// is no yard: write a folder, or postgresql://…,s3://…")
-        return Folder(Path(place), settings.lock_timeout_s), str(Path(place).absolute())
-    from modelyard.storage.servers import Servers
-
-    database, comma, bucket = place.partition(",s3://")
-    parts = urlsplit(database)
-    shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
-    engines = Servers(
-        database,
-        settings.storage_dir,
-        settings.lock_timeout_s,
-        artifacts_url=f"s3://{bucket}" if comma else None,
-        s3_endpoint=settings.s3_endpoint,
-    )
-    return engines, shown + (f",s3://{bucket}" if comma else "")

@@ -64,7 +64,11 @@ def show_visitor() -> None:
     models = ", ".join(escaped(pattern) for pattern in who.models)
     limit = f" · {models}" if models else ""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right"):
-        st.caption(f":material/key: **{escaped(who.name)}** · {t(f'role.{who.role}')}{limit}", width="content")
+        st.caption(
+            f":material/key: **{escaped(who.name)}** · {t(f'role.{who.role}')}{limit}",
+            width="content",
+            help=t(f"may.{who.role}"),
+        )
         st.button(
             t("sign_in.out"), type="tertiary", icon=":material/logout:", key="sign-out", on_click=session.sign_out
         )

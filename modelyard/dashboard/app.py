@@ -7,11 +7,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from modelyard.dashboard import access, notices, session
+from modelyard.dashboard import access, address, document, notices, session
 from modelyard.dashboard.doors import DOOR_NAMES, DOOR_TITLES, DoorName, Doors
-from modelyard.dashboard.pages import compare, jobs, keys, model, models, overview, predict, train
+from modelyard.dashboard.pages import audit, compare, jobs, keys, model, models, name, overview, predict, train
 from modelyard.dashboard.session import Session
-from modelyard.dashboard.texts import LANGUAGES, first_language, t
+from modelyard.dashboard.texts import LANGUAGES, t
 
 _ART = Path(__file__).parent / "art"
 _PAGES: dict[str, tuple[Callable[[], None], str]] = {
@@ -22,22 +22,26 @@ _PAGES: dict[str, tuple[Callable[[], None], str]] = {
     "compare": (compare.show, ":material/compare_arrows:"),
     "jobs": (jobs.show, ":material/pending_actions:"),
     "keys": (keys.show, ":material/key:"),
+    "audit": (audit.show, ":material/history_edu:"),
+    "name": (name.show, ":material/inventory_2:"),
     "model": (model.show, ":material/inventory_2:"),
 }
-_HIDDEN = ("model",)
-_NEED = {"train": "submit_training", "predict": "predict", "keys": "list_keys"}
+_STYLE = _ART / "style.css"
+_HIDDEN = ("name", "model")
+_NEED = {"train": "submit_training", "predict": "predict", "keys": "list_keys", "audit": "list_audit"}
 """The verb that a page is for; who may not use it finds no link to the page."""
 
 
 def main(doors: Doors, *, start: str = "overview") -> None:
     """Show the page that the address names, or the one to start with."""
     st.set_page_config(
-        page_title="Modelyard", page_icon=str(_ART / "icon.svg"), layout="wide", initial_sidebar_state=250
+        page_title=address.PRODUCT, page_icon=str(_ART / "icon.svg"), layout="wide", initial_sidebar_state=250
     )
     st.logo(str(_ART / "logo.svg"), size="large", icon_image=str(_ART / "icon.svg"))
+    st.html(_STYLE)
     here = session.begin(doors)
-    if st.session_state.get("lang") not in LANGUAGES:
-        st.session_state["lang"] = first_language(st.query_params.get("lang"), st.context.locale)
+    if st.session_state.get("lang") not in LANGUAGES or "lang" in st.query_params:
+        document.take_language()
     let_in = False
     with notices.errors_in_place():
         let_in = access.is_let_in()
@@ -56,6 +60,7 @@ def main(doors: Doors, *, start: str = "overview") -> None:
     _show_switches(here)
     with notices.errors_in_place():
         if let_in:
+            address.entitle(page.title)
             access.show_visitor()
             page.run()
         elif here.visitor.refused is not None:
@@ -70,6 +75,7 @@ def _is_offered(name: str) -> bool:
 
 def _show_switches(here: Session) -> None:
     with st.sidebar:
+        document.say_language()
         st.space("small")
         st.segmented_control(
             t("shell.language"),
@@ -77,7 +83,6 @@ def _show_switches(here: Session) -> None:
             required=True,
             format_func=lambda code: LANGUAGES[code],
             key="lang",
-            bind="query-params",
             persist_state="session",
         )
         if "door" not in st.session_state or st.session_state["door"] != here.door:

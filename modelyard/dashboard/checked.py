@@ -1,20 +1,33 @@
-"""What the server finds in a table before a model is trained on it."""
+"""What the server finds in a table before a model is trained on it, and for each finding a button that mends it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
 
 from modelyard.dashboard import notices, session
-from modelyard.dashboard.columns import Mapping
+from modelyard.dashboard.columns import Mapping, use_as
 from modelyard.dashboard.formats import size
 from modelyard.dashboard.tables import Table
 from modelyard.dashboard.texts import t
-from modelyard.schemas import CheckRequest, ModelMetadata, TableCheck, parse
+from modelyard.dashboard.uploads import TRAINING, drop_twins, say_of_reading
+from modelyard.schemas import CheckRequest, ColumnRole, FeatureType, ModelMetadata, ModelWarning, TableCheck, parse
 
 ASKED_BYTES = 20 * 2**20
 """A larger file is only checked if the visitor asks for it, because each check sends it to the server."""
+
+_KINDS: dict[str, FeatureType | ColumnRole] = {
+    "identifier_like": "id",
+    "constant": "ignore",
+    "mostly_missing": "ignore",
+    "leak": "ignore",
+}
+"""What a column is used as to mend a finding."""
+
+Fix = tuple[str, Callable[[], None]]
+"""The words of a button, and what it does."""
 
 
 def show_check(table: Table, target: str, task: str, mapping: Mapping, parent: ModelMetadata | None) -> None:
@@ -29,12 +42,39 @@ def show_check(table: Table, target: str, task: str, mapping: Mapping, parent: M
             ):
                 return
             with st.spinner(t("check.under_way")):
-                kept["checked"] = (key, session.yard().check_table(parse(CheckRequest, {**said, "X": table.path})))
+                kept["checked"] = (key, session.yard().check_table(parse(CheckRequest, {**said, "X": table.sent})))
         found: TableCheck = kept["checked"][1]
         if found.warnings:
-            notices.show_warnings(found.warnings)
+            _show(found.warnings, lambda warning: _fix(warning, table, mapping, parent))
         else:
             st.caption(f":material/check_circle: {t('check.nothing')}")
+
+
+def _show(warnings: Sequence[ModelWarning], fix: Callable[[ModelWarning], Fix | None]) -> None:
+    with st.container(border=True, key="findings", gap="xsmall"):
+        st.markdown(f":material/info: **{t('warnings.title')}**")
+        for place, warning in enumerate(warnings):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(notices.in_words(warning), width="stretch")
+                found = fix(warning)
+                if found is not None:
+                    words, mend = found
+                    st.button(words, key=f"fix-{place}-{warning.code}", icon=":material/auto_fix_high:", on_click=mend)
+
+
+def _fix(warning: ModelWarning, table: Table, mapping: Mapping, parent: ModelMetadata | None) -> Fix | None:
+    """Return what mends a finding, if one click can."""
+    column = warning.column
+    kind = _KINDS.get(warning.code)
+    if column is not None and kind is not None:
+        if kind == "id" and "id" in mapping.roles.values():
+            kind = "ignore"  # one column alone can be the rows' id
+        return t(f"fix.{kind}"), lambda: use_as(table, parent, column, kind)
+    if warning.code == "header_like_data":
+        return t("fix.header"), lambda: say_of_reading(TRAINING, table, header=False)
+    if warning.code == "duplicate_rows" and table.columns:
+        return t("fix.twins"), lambda: drop_twins(TRAINING, table, list(mapping.roles))
+    return None
 
 
 def _said(table: Table, target: str, task: str, mapping: Mapping, parent: ModelMetadata | None) -> dict[str, Any]:

@@ -10,15 +10,18 @@ import streamlit as st
 
 from modelyard.dashboard import session
 from modelyard.dashboard.formats import count
+from modelyard.dashboard.links import link
 from modelyard.dashboard.profiles import ColumnLook
 from modelyard.dashboard.tables import HEAD_ROWS, Table
+from modelyard.dashboard.targets import target_key
 from modelyard.dashboard.texts import language, t
 from modelyard.schemas import ColumnRole, FeatureType, ModelMetadata
 
 _TYPES: tuple[FeatureType, ...] = get_args(FeatureType)
 _ROLES: tuple[ColumnRole, ...] = tuple(role for role in get_args(ColumnRole) if role != "feature")
 _PREVIEW_ROWS = 8
-_ROW_PX, _MOST_ROWS = 35, 14
+_ROW_PX, _MOST_ROWS = 35, 9
+_TURN = "columns_turn"
 _SAMPLE_TARGETS = {"penguins.csv": "species"}
 
 
@@ -35,19 +38,19 @@ class Mapping:
 
 
 def ask_target(table: Table, parent: ModelMetadata | None) -> str | None:
-    """Ask for the column of labels, the first rows beside it."""
+    """Ask for the column of labels; the first rows are folded away."""
     if not table.columns:
         return st.text_input(t("columns.target"), parent.target if parent else None, key="target-name") or None
-    st.dataframe(table.head.head(_PREVIEW_ROWS), hide_index=True, height=38 + _ROW_PX * 5)
+    with st.expander(t("columns.first_rows"), icon=":material/table_rows:"):
+        st.dataframe(table.head.head(_PREVIEW_ROWS), hide_index=True, height=38 + _ROW_PX * 5)
     names = table.names
     expected = parent.target if parent else _SAMPLE_TARGETS.get(table.name)
-    st.subheader(t("columns.title"), anchor=False)
     return st.selectbox(
         t("columns.target"),
         names,
         names.index(expected) if expected in names else None,
         placeholder=t("columns.target_hint"),
-        key=f"target-{table.path.name}-{parent.model_id if parent else ''}",
+        key=target_key(table, parent),
         help=t("columns.target_help"),
         persist_state="session",
     )
@@ -58,9 +61,9 @@ def map_columns(table: Table, target: str, parent: ModelMetadata | None) -> Mapp
     kinds: dict[FeatureType | ColumnRole, str] = {kind: t(f"columns.{kind}") for kind in (*_TYPES, *_ROLES)}
     looks = [column for column in table.columns if column.name != target]
     before = [_before(column, parent) for column in looks]
-    parent_id = parent.model_id if parent else ""
-    chosen = session.current().kinds.setdefault(f"{table.path.name}-{parent_id}", {})
-    key = f"columns-{table.path.name}-{parent_id}-{target}-{language()}"
+    chosen = _chosen(table, parent)
+    turn = session.current().kept.get(_TURN, 0)
+    key = f"columns-{table.path.name}-{parent.model_id if parent else ''}-{target}-{language()}-{turn}"
     if key not in st.session_state:  # an editor that is there keeps its changes; a new one begins with what was chosen
         st.session_state[f"{key}-start"] = [
             chosen.get(look.name, kind) for look, kind in zip(looks, before, strict=True)
@@ -71,12 +74,13 @@ def map_columns(table: Table, target: str, parent: ModelMetadata | None) -> Mapp
         {
             "name": [column.name for column in looks],
             "kind": [kinds[kind] for kind in start],
+            "link": [_link(table, column.name, target) for column in looks],
             "spread": [list(column.spread) for column in looks],
             "typical": [column.typical for column in looks],
             "distinct": [column.distinct for column in looks],
             "missing": [column.missing / seen for column in looks],
         },
-        schema_overrides={"spread": pl.List(pl.Int64), "missing": pl.Float64},
+        schema_overrides={"link": pl.Float64, "spread": pl.List(pl.Int64), "missing": pl.Float64},
     )
     edited = _edit(frame, list(kinds.values()), key)
     if table.rows is not None and table.rows > HEAD_ROWS:
@@ -95,6 +99,27 @@ def map_columns(table: Table, target: str, parent: ModelMetadata | None) -> Mapp
     return Mapping(changed, roles, [column.name for column, kind in zip(looks, now, strict=True) if kind == "numeric"])
 
 
+def use_as(table: Table, parent: ModelMetadata | None, column: str, kind: FeatureType | ColumnRole) -> None:
+    """Use a column as something else from the next rerun on."""
+    here = session.current()
+    _chosen(table, parent)[column] = kind
+    here.kept[_TURN] = here.kept.get(_TURN, 0) + 1  # a new editor, which begins with what was chosen
+
+
+def _chosen(table: Table, parent: ModelMetadata | None) -> dict[str, FeatureType | ColumnRole]:
+    """Return what was chosen for the columns of a table, whatever the target was."""
+    return session.current().kinds.setdefault(f"{table.path.name}-{parent.model_id if parent else ''}", {})
+
+
+def _link(table: Table, column: str, target: str) -> float | None:
+    """Return how closely a column goes with the target, worked out once."""
+    kept: dict[tuple[str, str, str, str], float | None] = session.current().kept.setdefault("links", {})
+    key = (table.path.name, repr(table.said), column, target)
+    if key not in kept:
+        kept[key] = link(table.head[column], table.head[target])
+    return kept[key]
+
+
 def _before(column: ColumnLook, parent: ModelMetadata | None) -> FeatureType | ColumnRole:
     """Return what a column is if the visitor changes nothing: as in the parent, which did without the others."""
     if parent is None:
@@ -109,11 +134,20 @@ def _edit(frame: pl.DataFrame, kinds: list[str], key: str) -> pl.DataFrame:
         key=key,
         hide_index=True,
         height=38 + _ROW_PX * min(max(1, frame.height), _MOST_ROWS),
-        disabled=["name", "spread", "typical", "distinct", "missing"],
+        disabled=["name", "link", "spread", "typical", "distinct", "missing"],
         column_config={
             "name": config.TextColumn(t("columns.column"), width="medium"),
             "kind": config.SelectboxColumn(
                 t("columns.kind"), options=kinds, required=True, width="small", help=t("columns.kind_help")
+            ),
+            "link": config.ProgressColumn(
+                t("columns.link"),
+                help=t("columns.link_help"),
+                min_value=0,
+                max_value=1,
+                format="%.2f",
+                width="small",
+                color="primary",
             ),
             "spread": config.BarChartColumn(t("columns.spread"), width="small", color="primary", y_min=0),
             "typical": config.TextColumn(t("columns.typical"), width="medium"),

@@ -1,4 +1,4 @@
-"""A model's decision: how its probabilities become answers, what that does, and a form to set another."""
+"""A model's decision: in words, what it does, and a form for any rule."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ from modelyard.dashboard.texts import t
 from modelyard.schemas import Decision, DecisionMetrics, DecisionReport, ModelMetadata, ResolvedDecision, parse
 
 
-def show_decision(model: ModelMetadata) -> None:
-    """Show the decision of a model of classes, and let an active one have another."""
-    found = session.yard().get_decision(model.model_id)
-    st.markdown(f"#### {t('decision.says', decision=in_words(found.decision))}")
+def show_rules(model: ModelMetadata, found: DecisionReport) -> None:
+    """Show what the decision of a model of classes does, and let an active one have any other rule."""
     if found.metrics is not None and found.most_probable is not None:
         st.markdown(_saving(found))
         st.caption(_measured(found))
-    notices.show_warnings(found.warnings)
     pair = side_by_side()
     if model.status == "active" and access.may("set_decision"):
         with pair.cell():

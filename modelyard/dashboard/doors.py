@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import streamlit as st
 
 from modelyard.connection import connect_server
+from modelyard.dashboard.patience import patient_with
 from modelyard.errors import ModelyardError
 from modelyard.schemas import Health
 from modelyard.verbs import Verbs
@@ -41,11 +43,12 @@ class Doors:
 
     def client(self, name: DoorName) -> Verbs:
         """Return the client for a door, connected or not. Raises Unavailable if this installation lacks it."""
-        return self._open(name)
+        return _patient(name, self.address(name), ca_file=self.ca_file, server_name=self.server_name)
 
     def client_with(self, key: str, name: DoorName) -> Verbs:
         """Open a client that shows a key. Raises InvalidRequest for what can be no key; see `client`."""
-        return connect_server(_url(name, self.address(name)), key, ca_file=self.ca_file, server_name=self.server_name)
+        url = _url(name, self.address(name))
+        return patient_with(partial(connect_server, url, key, ca_file=self.ca_file, server_name=self.server_name))
 
     def look(self, name: DoorName) -> Look:
         """Ask a door how it is."""
@@ -73,6 +76,11 @@ class Look:
     def well(self) -> bool:
         """Whether verbs can be expected to work."""
         return self.health is not None and self.health.status == "ok"
+
+
+@st.cache_resource(show_spinner=False)
+def _patient(name: DoorName, address: str, **options: Any) -> Verbs:
+    return patient_with(partial(_client, name, address, **options))
 
 
 @st.cache_resource(show_spinner=False)

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from modelyard.dashboard import formats, session
+from modelyard.dashboard import address, formats, session
+from modelyard.dashboard.charts import draw, life
 from modelyard.dashboard.texts import t
-from modelyard.schemas import ColumnDrift, DriftQuery, DriftStatus, ModelMetadata
+from modelyard.schemas import ColumnDrift, Drift, DriftQuery, DriftStatus, ModelMetadata
 
-_SPANS = {"drift.day": 24, "drift.week": 168, "drift.quarter": 2160}
+_SPANS = {"day": 24, "week": 168, "quarter": 2160}
+_MOST_NAMED = 5
 _BADGES: dict[DriftStatus, str] = {
     "ok": "green",
     "watch": "orange",
@@ -23,11 +25,18 @@ _BADGES: dict[DriftStatus, str] = {
 def show_drift(model: ModelMetadata) -> None:
     """Show how far what the model was asked is from its training."""
     span = st.segmented_control(
-        t("drift.span"), list(_SPANS), default="drift.day", format_func=t, required=True, key=f"drift-{model.model_id}"
+        t("drift.span"),
+        list(_SPANS),
+        required=True,
+        format_func=lambda name: t(f"drift.{name}"),
+        **address.bound("span", "day", allowed=list(_SPANS)),
     )
-    found = session.yard().get_drift(model.model_id, DriftQuery(hours=_SPANS[span or "drift.day"]))
+    found = session.yard().get_drift(model.model_id, DriftQuery(hours=_SPANS[span]))
     badge = f":{_BADGES[found.status]}-badge[{t(f'drift.{found.status}')}]"
-    st.markdown(f"{badge} {formats.escaped(found.message)}")
+    st.markdown(f"{badge} {_in_words(found, _SPANS[span])}")
+    if found.hourly:
+        st.caption(t("life.hourly"))
+        draw(life.by_hour(found.hourly, found.since, found.until), t("life.hourly"))
     if not found.columns:
         return
     columns = {formats.escaped(name): column for name, column in found.columns.items()}
@@ -35,6 +44,37 @@ def show_drift(model: ModelMetadata) -> None:
         columns = {f"*{t('drift.predictions')}*": found.predictions, **columns}
     _show_columns(columns)
     st.caption(t("drift.help"))
+    if found.rows:
+        _show_histogram(model, found)
+
+
+def _in_words(found: Drift, hours: int) -> str:
+    """Say what was found in a sentence, as `Drift.message` does in English."""
+    asked = t("drift.asked", rows=formats.count(found.rows), hours=formats.count(hours))
+    if found.status in ("watch", "drifted"):
+        named = [formats.escaped(name) for name, column in _farthest_first(found) if column.status == found.status]
+        if found.predictions is not None and found.predictions.status == found.status:
+            named.append(t("drift.predictions"))
+        return f"{asked} {t('drift.unlike', columns=', '.join(named[:_MOST_NAMED]), n=len(named))}"
+    return f"{asked} {t(f'drift.said_{found.status}')}"
+
+
+def _farthest_first(found: Drift) -> list[tuple[str, ColumnDrift]]:
+    return sorted(found.columns.items(), key=lambda one: -one[1].psi)
+
+
+def _show_histogram(model: ModelMetadata, found: Drift) -> None:
+    """Show one column's cells over training's, the farthest off at first."""
+    columns = dict(_farthest_first(found))
+    if found.predictions is not None:
+        columns[""] = found.predictions
+    name = st.selectbox(
+        t("life.histogram_of"),
+        list(columns),
+        format_func=lambda name: name or t("drift.predictions"),
+        key=f"histogram-{model.model_id}",
+    )
+    draw(life.histograms(columns[name]), t("life.histogram_of"))
 
 
 def _show_columns(columns: Mapping[str, ColumnDrift]) -> None:

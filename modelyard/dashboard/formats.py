@@ -90,6 +90,8 @@ def duration(seconds: float) -> str:
         return t("time.s", n=f"{seconds:.1f}")
     if seconds < 60:
         return t("time.s", n=round(seconds))
+    if seconds >= 3600:
+        return t("time.h_min", hours=int(seconds // 3600), minutes=int(seconds % 3600 // 60))
     return t("time.min_s", minutes=int(seconds // 60), seconds=int(seconds % 60))
 
 

@@ -20,6 +20,8 @@ _METRICS = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "rmse", "mae", "r2
 
 def show_versions(model: ModelMetadata) -> None:
     """Show every version of the model's name; picking one opens it."""
+    if st.button(t("name.all_about", name=model.name), icon=":material/account_tree:", key="to-name"):
+        session.go("name", name=model.name)
     line = sorted(every_model("all", name=model.name), key=lambda one: one.version)
     bare = "rmse" if model.task == "regression" else "accuracy"
     points = [(one.version, value, one.status) for one in line if (value := _value(one, bare)) is not None]

@@ -1,4 +1,4 @@
-"""Models as a table that rows can be picked from, and as an entry of a list."""
+"""Models by their titles and metrics, as an entry of a list, and tables that rows can be picked from."""
 
 from __future__ import annotations
 
@@ -10,12 +10,21 @@ import streamlit as st
 
 from modelyard.dashboard import formats, session
 from modelyard.dashboard.texts import t
-from modelyard.schemas import ModelClassInfo, ModelMetadata, ModelQuery, StatusFilter, headline, meaning
+from modelyard.schemas import ModelClassInfo, ModelMetadata, ModelQuery, Report, StatusFilter, headline, meaning
 
 
 def every_model(status: StatusFilter = "active", name: str | None = None) -> list[ModelMetadata]:
     """List the newest 1,000 models."""
     return session.yard().list_models(ModelQuery(status=status, name=name, limit=1000)).models
+
+
+def report_of(model: ModelMetadata) -> Report:
+    """Return a model's report; the last one asked for is kept, because reports never change."""
+    kept = session.current().kept
+    if kept.get("report", ("",))[0] != model.model_id:
+        kept["report"] = model.model_id, session.yard().get_report(model.model_id)
+    found: Report = kept["report"][1]
+    return found
 
 
 def class_title(key: str) -> str:
@@ -47,54 +56,14 @@ def key_metric(model: ModelMetadata) -> tuple[str, float | None]:
 
 def written_metric(model: ModelMetadata) -> str:
     """Write the metric that tells most; its name too, unless it is accuracy."""
-    name, value = key_metric(model)
+    return written_value(*key_metric(model))
+
+
+def written_value(name: str, value: float | None) -> str:
+    """Write a metric and its value; its name too, unless it is accuracy."""
     measure = meaning(name).measure
     text = formats.metric_value(name, value)
     return text if measure in ("", "accuracy") else f"{t(f'metric.{measure}')} {text}"
-
-
-def models_table(
-    models: Sequence[ModelMetadata], *, key: str, selection: Literal["single-row", "multi-row"], status: bool = False
-) -> list[ModelMetadata]:
-    """Show models as a table and return those that were picked."""
-    frame = pl.DataFrame(
-        {
-            "name": [model.name for model in models],
-            "version": [model.version for model in models],
-            "class": [class_title(model.model_class_key) for model in models],
-            "accuracy": [_of_task(model, "classification") for model in models],
-            "auc": [model.metrics.get("validation_roc_auc") for model in models],
-            "rmse": [_of_task(model, "regression") for model in models],
-            "rows": [model.n_rows for model in models],
-            "made": [model.created_at for model in models],
-            "status": [t(f"status.{model.status}") for model in models],
-        },
-        schema_overrides={"accuracy": pl.Float64, "auc": pl.Float64, "rmse": pl.Float64},
-    )
-    tasks = {model.task for model in models}
-    columns = {"classification": ["accuracy", "auc"], "regression": ["rmse"]}
-    unused = [name for task, names in columns.items() if task not in tasks for name in names]
-    config = st.column_config
-    picked = pick_rows(
-        frame.drop(unused if status else [*unused, "status"]),
-        key,
-        [model.model_id for model in models],
-        {
-            "name": config.TextColumn(t("column.name"), width=140),
-            "version": config.NumberColumn(t("column.version"), format="v%d", width=65),
-            "class": config.TextColumn(t("column.class"), width=150),
-            "accuracy": config.ProgressColumn(
-                t("metric.accuracy"), format="percent", min_value=0, max_value=1, color="primary", width=120
-            ),
-            "auc": config.NumberColumn(t("metric.roc_auc"), format="percent", width=75),
-            "rmse": config.NumberColumn(t("metric.rmse"), format="compact", width=90),
-            "rows": config.NumberColumn(t("column.rows"), format="localized", width=65),
-            "made": config.DatetimeColumn(t("column.made"), format=formats.moment_format(), width=130),
-            "status": config.TextColumn(t("column.status"), width=70),
-        },
-        selection,
-    )
-    return [models[row] for row in picked]
 
 
 def pick_rows(
@@ -114,10 +83,6 @@ def pick_rows(
         column_config=columns,
     )
     return [row for row in event.selection.rows if row < frame.height]
-
-
-def _of_task(model: ModelMetadata, task: str) -> float | None:
-    return key_metric(model)[1] if model.task == task else None
 
 
 def selection_key(key: str, ids: Iterable[str]) -> str:

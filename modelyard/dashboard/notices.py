@@ -9,13 +9,20 @@ import streamlit as st
 from modelyard.dashboard import session
 from modelyard.dashboard.doors import DOOR_NAMES, DOOR_TITLES
 from modelyard.dashboard.formats import count, escaped
+from modelyard.dashboard.tables import Table
 from modelyard.dashboard.texts import known, t
 from modelyard.errors import FieldError, ModelyardError, Unauthenticated, Unavailable
 from modelyard.schemas import ModelWarning
 
 
 class errors_in_place:  # noqa: N801 - reads as what it does
-    """Show the errors of the verbs called within, instead of what would have come after."""
+    """Show the errors of the verbs called within, instead of what would have come after.
+
+    If they are about a `table`, its rows are told as the lines of its file, too.
+    """
+
+    def __init__(self, table: Table | None = None) -> None:
+        self._first_line = None if table is None else table.first_line
 
     def __enter__(self) -> None:
         pass
@@ -27,27 +34,45 @@ class errors_in_place:  # noqa: N801 - reads as what it does
         if isinstance(error, Unavailable):
             _show_unavailable(error)
         elif isinstance(error, ModelyardError):
-            show_error(error)
+            show_error(error, self._first_line)
         return isinstance(error, ModelyardError)
 
 
-def show_error(error: ModelyardError) -> None:
-    """Show one error, its places as a table if there are several."""
+class errors_kept:  # noqa: N801 - reads as what it does
+    """Keep an error of a verb that a callback has called, to be shown by the page that is drawn next."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, ModelyardError):
+            session.current().kept[self._key] = error
+        return isinstance(error, ModelyardError)
+
+
+def show_error(error: ModelyardError, first_line: int | None = None) -> None:
+    """Show one error, its places as a table if there are several; `first_line` is that of row 0 in the file."""
     title = t(f"error.{error.code}") if known(f"error.{error.code}") else error.title
     st.error(f"**{escaped(title)}**  \n{escaped(error.detail)}", icon=":material/error:")
     if len(error.errors) > 1:
-        _show_places(error.errors)
+        _show_places(error.errors, first_line)
+    elif first_line is not None and error.errors and (line := _line(error.errors[0], first_line)):
+        st.caption(t("error.in_line", line=line))
 
 
 def show_warnings(warnings: Sequence[ModelWarning]) -> None:
     """Show what is legal but worth knowing, in plain words."""
     if not warnings:
         return
-    lines = [f"- {_in_words(warning)}" for warning in warnings]
+    lines = [f"- {in_words(warning)}" for warning in warnings]
     st.warning("\n".join([f"**{t('warnings.title')}**", "", *lines]), icon=":material/info:")
 
 
-def _in_words(warning: ModelWarning) -> str:
+def in_words(warning: ModelWarning) -> str:
+    """Write a warning in Markdown: in the session's language if the catalogue knows it, else in the server's words."""
     key = f"warning.{warning.code}"
     if known(key):
         n = None if warning.count is None else count(warning.count)
@@ -75,15 +100,25 @@ def _show_unavailable(error: Unavailable) -> None:
                 )
 
 
-def _show_places(places: Sequence[FieldError]) -> None:
-    rows = [_place(wrong) for wrong in places]
+def _show_places(places: Sequence[FieldError], first_line: int | None) -> None:
+    rows: list[tuple[str, ...]] = [_place(wrong) for wrong in places]
     columns = [t("error.row"), t("error.column"), t("error.value"), t("error.message")]
+    if first_line is not None:
+        rows = [(_line(wrong, first_line), *row) for wrong, row in zip(places, rows, strict=True)]
+        columns = [t("errors.line"), *columns]
     with st.expander(t("error.places", n=len(places)), expanded=True):
         st.dataframe(
             {name: [row[index] for row in rows] for index, name in enumerate(columns)},
             hide_index=True,
             height=min(38 + 35 * len(rows), 300),
         )
+
+
+def _line(wrong: FieldError, first_line: int) -> str:
+    """Return the line of a file in which a place is; nothing if it names no row."""
+    if wrong.loc[:1] not in (("X",), ("y",)):
+        return ""
+    return next((str(part + first_line) for part in wrong.loc if isinstance(part, int)), "")
 
 
 def _place(wrong: FieldError) -> tuple[str, str, str, str]:

@@ -26,7 +26,7 @@ def ask_reading(purpose: str, table: Table, usual: Reading | None, *, training: 
     """
     if table.is_typed and not training:
         return {}
-    fields = _Fields(f"reading-{purpose}-{table.path.name}", table.said, usual)
+    fields = _Fields(reading_key(purpose, table), table.said, usual)
     with st.expander(t("reading.title"), icon=":material/file_open:", expanded=bool(table.problem or table.said)):
         st.caption(t("reading.help") if usual is None else t("reading.help_model"))
         grid = st.grid(3, min_column_width=200)
@@ -48,6 +48,11 @@ def ask_reading(purpose: str, table: Table, usual: Reading | None, *, training: 
             if not table.columns:  # else the table of the columns asks it
                 said["exclude"] = fields.several(grid, "exclude", [])
     return {name: value for name, value in said.items() if value is not None}
+
+
+def reading_key(purpose: str, table: Table, name: str = "") -> str:
+    """Return the key of the widget that asks for a field of reading, or what all such keys begin with."""
+    return f"reading-{purpose}-{table.path.name}" + (f"-{name}" if name else "")
 
 
 class _Fields:

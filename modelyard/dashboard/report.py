@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import streamlit as st
 
@@ -10,7 +11,7 @@ from modelyard.dashboard import formats, notices
 from modelyard.dashboard.charts import Drawing, bars, curves, draw, numbers, side_by_side
 from modelyard.dashboard.searching import show_leaderboard
 from modelyard.dashboard.texts import known, t
-from modelyard.schemas import ModelMetadata, Report, are_validated, headline, meaning
+from modelyard.schemas import Curve, ModelMetadata, Report, are_validated, headline, meaning
 
 _HEADLINE = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "log_loss", "rmse", "mae", "r2", "mape")
 
@@ -58,9 +59,6 @@ def _trusted_by(metrics: Mapping[str, float | None]) -> Iterator[str]:
 
 def show_report(model: ModelMetadata, report: Report) -> None:
     """Show a whole report."""
-    notices.show_warnings(report.warnings)
-    if report.leaderboard:
-        show_leaderboard(report.leaderboard)
     pair = side_by_side()
     if report.confusion_matrix is not None:
         with pair.cell():
@@ -76,6 +74,9 @@ def show_report(model: ModelMetadata, report: Report) -> None:
             hidden = len(report.feature_importances) - bars.MAX_BARS
             if hidden > 0:
                 st.caption(t("report.more_features", n=hidden))
+    notices.show_warnings(report.warnings)
+    if report.leaderboard:
+        show_leaderboard(report.leaderboard)
     _show_curves(report)
     if report.learning_curve is not None:
         _show(t("report.learning"), t("report.learning_help"), curves.learning(report.learning_curve))
@@ -115,13 +116,27 @@ def _show_curves(report: Report) -> None:
                 st.caption(t("report.coverage", share=formats.percent(report.coverage)))
     if report.roc_curves:
         with pair.cell():
-            _show(t("report.roc"), t("report.roc_help"), curves.roc(report.roc_curves))
+            _show(t("report.roc"), t("report.roc_help"), curves.roc(_worst_first(report, report.roc_curves)))
     if report.precision_recall_curves:
         with pair.cell():
-            _show(t("report.pr"), t("report.pr_help"), curves.precision_recall(report.precision_recall_curves))
+            drawn = curves.precision_recall(_worst_first(report, report.precision_recall_curves))
+            _show(t("report.pr"), t("report.pr_help"), drawn)
     hidden = len(report.roc_curves or {}) - curves.MAX_LINES
     if hidden > 0:
         st.caption(t("report.more_classes", n=hidden))
+
+
+def _worst_first(report: Report, drawn: Mapping[str, Curve]) -> Mapping[str, Curve]:
+    """Return curves of more classes than are drawn with those in front that the model is worst at."""
+    if len(drawn) <= curves.MAX_LINES:
+        return drawn
+    order = [formats.label(row["label"]) for row in _by_f1(report)]
+    return {name: drawn[name] for name in (*order, *drawn) if name in drawn}
+
+
+def _by_f1(report: Report) -> list[dict[str, Any]]:
+    """Return the classes, the worst first; those without rows held out last."""
+    return sorted(report.per_class or [], key=lambda row: (row["f1"] is None, row["f1"] or 0.0))
 
 
 def _show_details(model: ModelMetadata, report: Report) -> None:
@@ -133,7 +148,8 @@ def _show_details(model: ModelMetadata, report: Report) -> None:
             _show_per_class(report)
     with pair.cell():
         if report.calibration_curve:
-            _show(t("report.calibration"), t("report.calibration_help"), curves.calibration(report.calibration_curve))
+            drawn = curves.calibration(_worst_first(report, report.calibration_curve))
+            _show(t("report.calibration"), t("report.calibration_help"), drawn)
     with st.expander(t("report.all_metrics")):
         shown = [name for name in model.metrics if meaning(name).kind in ("value", "std")]
         st.table(
@@ -152,9 +168,11 @@ def _full_title(metric: str) -> str:
 
 
 def _show_per_class(report: Report) -> None:
-    rows = report.per_class or []
-    shares = {name: [row[name] for row in rows] for name in ("precision", "recall", "f1")}
-    share_column = {metric_title(name): st.column_config.NumberColumn(format="percent", width=80) for name in shares}
+    rows = _by_f1(report)
+    shares = {
+        name: [None if row[name] is None else 100 * row[name] for row in rows] for name in ("precision", "recall", "f1")
+    }
+    share_column = {metric_title(name): st.column_config.NumberColumn(format="%.1f %%", width=80) for name in shares}
     st.dataframe(
         {
             t("report.class"): [formats.label(row["label"]) for row in rows],

@@ -1,69 +1,102 @@
-"""A form for one row, made from what a model knows of its columns: ranges of numbers and times, categories seen."""
+"""A form for one row, made from what a model knows of its columns: ranges of numbers and times, categories seen.
+
+What is typed stays for the session, whatever page or way is shown between.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import streamlit as st
 
+from modelyard.dashboard import session
 from modelyard.dashboard.formats import escaped, minute, number
 from modelyard.dashboard.texts import t
 from modelyard.schemas import ModelMetadata, Report
 
-_FIELDS_A_LINE = 4
+_FIELDS_A_LINE = 2
 _EARLIEST, _LATEST = (datetime.combine(day, time.min) for day in (date.min, date.max))
 
 
-def ask_row(model: ModelMetadata, report: Report) -> dict[str, Any] | None:
-    """Ask for one value a feature; None until the form is sent. An empty field is a missing value."""
-    with st.form(f"row-{model.model_id}"):
-        st.caption(t("row.help"))
-        row: dict[str, Any] = {}
-        grid = st.grid(_FIELDS_A_LINE, min_column_width=160)
-        for name in model.feature_names:
-            with grid.cell():
-                row[name] = _ask(model, name, report.columns.get(name, {}))
-        sent = st.form_submit_button(t("predict.go"), type="primary", icon=":material/play_arrow:", key="row-go")
-    return row if sent else None
+def ask_row(model: ModelMetadata, report: Report, turn: int) -> dict[str, Any]:
+    """Ask for one value a feature and return them as they are now. An empty field is a missing value.
+
+    `turn` tells one drawing of the page from the next. Each has fields of its own, which begin with what was typed: a
+    field that was away for a moment comes back to the browser as if it were empty.
+    """
+    st.caption(t("row.help"))
+    before = _typed(model.model_id)
+    row: dict[str, Any] = {}
+    grid = st.grid(_FIELDS_A_LINE, min_column_width=150)
+    for name in model.feature_names:
+        with grid.cell():
+            key = f"row-{model.model_id}-{turn}-{name}"
+            asked = {"key": key, "on_change": _changed, "args": (model.model_id, name, key)}
+            row[name] = _ask(model, name, report.columns.get(name, {}), before, asked)
+    before.update(row)
+    return row
 
 
-def _ask(model: ModelMetadata, name: str, profile: dict[str, Any]) -> Any:
-    key, title = f"row-{model.model_id}-{name}", escaped(name)
+def begin_with(model: ModelMetadata, row: Mapping[str, Any]) -> None:
+    """Have the form hold this row the next time that the page is drawn."""
+    _typed(model.model_id).update(row)
+
+
+def focus_of(model: ModelMetadata) -> str:
+    """Return the column whose field was changed last, the first one if none was."""
+    last = session.current().kept.get("focus", "")
+    return last if last in model.feature_names else model.feature_names[0]
+
+
+def _typed(model_id: str) -> dict[str, Any]:
+    rows: dict[str, dict[str, Any]] = session.current().kept.setdefault("rows", {})
+    return rows.setdefault(model_id, {})
+
+
+def _changed(model_id: str, name: str, key: str) -> None:
+    _typed(model_id)[name] = st.session_state[key]
+    session.current().kept["focus"] = name
+
+
+def _ask(
+    model: ModelMetadata, name: str, profile: dict[str, Any], before: Mapping[str, Any], asked: dict[str, Any]
+) -> Any:
+    key, title = asked["key"], escaped(name)
     if model.feature_types[name] == "numeric":
         low, high = profile.get("min"), profile.get("max")
         seen = None if low is None or high is None else t("row.seen", low=number(low), high=number(high))
-        start = profile.get("median")
+        start = before.get(name, profile.get("median"))
         _fill(key, None if start is None else float(start))
+        placeholder = t("row.missing")
         return st.number_input(
-            title,
-            value=None,
-            step=_step(low, high),
-            format="%.10g",
-            placeholder=t("row.missing"),
-            key=key,
-            help=seen,
-            persist_state="session",
+            title, value=None, step=_step(low, high), format="%.10g", placeholder=placeholder, help=seen, **asked
         )
     if model.feature_types[name] == "datetime":
-        return _ask_moment(title, key, profile)
+        return _ask_moment(title, profile, before.get(name, profile.get("latest")), asked)
     options = [item["value"] for item in profile.get("top", []) if item["value"] is not None]
+    start = before.get(name, options[0] if options else None)
+    _fill(key, start)
     return st.selectbox(
         title,
         options,
-        index=0 if options else None,
+        index=None,
         accept_new_options=True,
         placeholder=t("row.missing"),
-        key=key,
         help=t("row.categories", n=profile.get("n_categories", len(options))),
-        persist_state="session",
+        **asked,
     )
 
 
-def _ask_moment(title: str, key: str, profile: dict[str, Any]) -> datetime | None:
+def _ask_moment(
+    title: str, profile: dict[str, Any], start: datetime | str | None, asked: dict[str, Any]
+) -> datetime | None:
     """Ask for a date and a time in UTC, to the minute; it begins with the latest of training."""
     earliest, latest = profile.get("earliest"), profile.get("latest")
-    _fill(key, None if latest is None else datetime.fromisoformat(latest).replace(second=0, microsecond=0, tzinfo=None))
+    if isinstance(start, str):
+        start = datetime.fromisoformat(start).replace(second=0, microsecond=0, tzinfo=None)
+    _fill(asked["key"], start)
     found: datetime | None = st.datetime_input(
         title,
         value=None,
@@ -71,9 +104,8 @@ def _ask_moment(title: str, key: str, profile: dict[str, Any]) -> datetime | Non
         max_value=_LATEST,
         format="YYYY-MM-DD",
         step=timedelta(minutes=1),
-        key=key,
         help=None if latest is None else t("row.moments", low=minute(str(earliest)), high=minute(latest)),
-        persist_state="session",
+        **asked,
     )
     return found
 

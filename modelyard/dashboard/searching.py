@@ -1,4 +1,4 @@
-"""Searches on the screen: the card that orders one, how long it may take, and the leaderboard of its trials."""
+"""Searches on the screen: how long one may take, and the leaderboard of its trials."""
 
 from __future__ import annotations
 
@@ -12,15 +12,8 @@ from modelyard.dashboard.texts import t
 from modelyard.schemas import MOST_SEARCH_SECONDS, MOST_TRIALS, SEARCH_SECONDS, TRIALS, LeaderboardEntry
 
 
-def show_search_card() -> None:
-    """Say what a search is."""
-    st.markdown(f"**{t('search.title')}**  \n:small[{t('search.lead')}]")
-    st.caption(f":small[{t('search.all_classes')}]")
-
-
 def ask_search() -> dict[str, Any]:
     """Ask how much a search may take; return the fields of its request."""
-    st.markdown(f"**{t('search.limits')}**")
     grid = st.grid(2, min_column_width=200)
     seconds = grid.number_input(
         t("search.max_seconds"),

@@ -7,6 +7,8 @@ see the same rows; other formats tell their rows without being read whole.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +18,7 @@ import polars as pl
 from modelyard.dashboard.profiles import ColumnLook, look_at
 from modelyard.errors import InvalidTable, PayloadTooLarge
 from modelyard.schemas import Reading, TableRequest, parse
-from modelyard.tables.sources import UNPACKED_BYTES, FileOptions, extension_of, read_file
+from modelyard.tables.sources import UNPACKED_BYTES, FileOptions, extension_of, read_file, stored_name
 
 Format = Literal["csv", "packed", "json", "jsonl", "parquet", "arrow"]
 """What a file is; `packed` is an Excel workbook or what gzip made."""
@@ -34,6 +36,8 @@ UNREADABLE = (
 HEAD_ROWS = 5_000
 """The rows that a preview and its profile are made of."""
 
+_PART_BYTES = 1 << 20
+
 EXTENSIONS = ["csv", "tsv", "txt", "gz", "json", "jsonl", "ndjson", "parquet", "arrow", "feather", "xlsx"]
 
 
@@ -42,7 +46,8 @@ class Table:
     """A file as it was given. If it cannot be previewed, `rows` is None, `columns` is empty and `problem` says why.
 
     `said` is what the visitor said of how it is read, as fields of a request; `usual` is how the table of the model was
-    read that it is for.
+    read that it is for. `first_line` is the line of the file, counted from 1, on which the first row stands, if each
+    row is a line of its own.
     """
 
     path: Path
@@ -55,6 +60,7 @@ class Table:
     problem: str = ""
     said: dict[str, Any] = field(default_factory=dict)
     usual: Reading | None = None
+    first_line: int | None = None
 
     @property
     def is_typed(self) -> bool:
@@ -66,9 +72,27 @@ class Table:
         """The columns' names."""
         return [column.name for column in self.columns]
 
+    @property
+    def sent(self) -> Path:
+        """The file under the visitor's name for it, by which the servers tell what it is."""
+        name = stored_name(self.name)
+        if name == self.path.name:
+            return self.path
+        path = self.path.with_name(f"{self.path.name}-sent") / name
+        path.parent.mkdir(exist_ok=True)
+        with suppress(FileExistsError):
+            path.hardlink_to(self.path)
+        return path
+
     def scan(self) -> pl.LazyFrame:
         """Return the table, read when it is asked for; a CSV's cells as text."""
         return _scan(self.path, self.name, self.format, _options(self.said, self.usual))
+
+    def rows_at(self, places: Sequence[int]) -> pl.DataFrame:
+        """Return some rows by their numbers, in this order."""
+        if all(place < self.head.height for place in places):
+            return self.head[list(places)]
+        return self.scan().collect()[list(places)]
 
 
 def open_table(path: Path, name: str, said: dict[str, Any] | None = None, usual: Reading | None = None) -> Table:
@@ -86,12 +110,28 @@ def open_table(path: Path, name: str, said: dict[str, Any] | None = None, usual:
     except UNREADABLE as error:
         return Table(path, name, n_bytes, kind, problem=str(error).splitlines()[0][:200], said=said or {}, usual=usual)
     columns = tuple(look_at(head[column]) for column in head.columns)
-    return Table(path, name, n_bytes, kind, rows, head, columns, said=said or {}, usual=usual)
+    first_line = _first_line(path, rows, options) if kind == "csv" else None
+    return Table(path, name, n_bytes, kind, rows, head, columns, "", said or {}, usual, first_line)
+
+
+def stem(name: str) -> str:
+    """Return a file's name without the ending that tells its format."""
+    return name.removesuffix(extension_of(name)) or name
 
 
 def name_for(given: str) -> str:
     """Return a name that no other file has, with the ending of the one that a visitor gave."""
     return f"{uuid.uuid4().hex}{extension_of(given).lower()[:10]}"
+
+
+def _first_line(path: Path, rows: int, options: FileOptions) -> int | None:
+    """Return the line of a CSV's first row; None if the file has not as many lines as that and its rows make."""
+    with path.open("rb") as file:
+        lines, last = 0, b"\n"
+        while part := file.read(_PART_BYTES):
+            lines, last = lines + part.count(b"\n"), part[-1:]
+    above = options.skip_rows + options.header
+    return above + 1 if lines + (last != b"\n") == above + rows else None
 
 
 def _options(said: dict[str, Any], usual: Reading | None) -> FileOptions:

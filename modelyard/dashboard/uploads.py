@@ -6,22 +6,26 @@ Streamlit holds an upload in memory while its widget is there; the widget is rep
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from modelyard.dashboard import notices, session
 from modelyard.dashboard.formats import count, escaped, size
-from modelyard.dashboard.reading import ask_reading
-from modelyard.dashboard.tables import EXTENSIONS, Table, name_for, open_table
+from modelyard.dashboard.reading import ask_reading, reading_key
+from modelyard.dashboard.tables import EXTENSIONS, Table, name_for, open_table, stem
 from modelyard.dashboard.texts import t
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
     from modelyard.schemas import Reading
+
+TRAINING = "train"
+"""The purpose of the table that the training form asks for."""
 
 _CHUNK_BYTES = 1 << 20
 
@@ -58,6 +62,42 @@ def take_sample(purpose: str) -> None:
     path = penguins()
     if path is not None:
         session.current().tables[purpose] = open_table(path, path.name)
+
+
+def say_of_reading(purpose: str, table: Table, **said: Any) -> None:
+    """Say how a table is read, as its form would; it is looked at anew by the next rerun."""
+    for name, value in said.items():
+        st.session_state[reading_key(purpose, table, name)] = value
+
+
+def drop_twins(purpose: str, table: Table, beside: Sequence[str]) -> None:
+    """Take a table without the rows that repeat an earlier one; the columns `beside` do not count.
+
+    What was chosen for the table before stays.
+    """
+    here = session.current()
+    with notices.errors_in_place():
+        compared = [name for name in table.names if name not in beside]
+        frame = table.scan().collect(engine="streaming").unique(subset=compared, keep="first", maintain_order=True)
+        path = here.scratch / name_for("table.csv" if table.format == "csv" else "table.parquet")
+        name = f"{stem(table.name)} {t('upload.without_twins')}{path.suffix}"
+        if table.format == "csv":
+            frame.write_csv(path)
+        else:
+            frame.write_parquet(path)
+        said = {key: value for key, value in table.said.items() if key in ("decimal", "thousands", "missing_markers")}
+        _keep_choices(table.path.name, path.name)
+        here.tables[purpose] = open_table(path, name, said, table.usual)
+
+
+def _keep_choices(before: str, now: str) -> None:
+    """Let what was chosen for one file hold for another: its target, its task, what its columns are."""
+    here = session.current()
+    for key, value in list(st.session_state.items()):
+        if before in str(key) and str(key).startswith(("target-", "task-")):
+            st.session_state[str(key).replace(before, now)] = value
+    for key in [key for key in here.kinds if before in key]:
+        here.kinds[key.replace(before, now)] = dict(here.kinds[key])
 
 
 def penguins() -> Path | None:

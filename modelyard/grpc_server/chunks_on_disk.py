@@ -14,8 +14,8 @@ import polars as pl
 
 from modelyard.errors import FieldError, InvalidRequest, InvalidTable, PayloadTooLarge, Unavailable
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
-from modelyard.grpc_server.table_messages import KINDS, Sent, file_in, read_table
-from modelyard.tables import RawTable
+from modelyard.grpc_server.table_messages import KINDS, Sent, read_table
+from modelyard.tables import RawTable, stored_name
 
 _EXACT_INTEGERS = 2**53
 _LENGTH_BYTES = 4
@@ -97,7 +97,9 @@ class Spool:
 
     def _append_to_upload(self, file: pb.File) -> None:
         if self._upload is None:
-            self._upload = file_in(Path(self._folder.name), file.name)
+            folder = Path(self._folder.name) / "upload"  # of its own: the sender chooses the name
+            folder.mkdir()
+            self._upload = folder / stored_name(file.name)
         with self._upload.open("ab") as upload:
             upload.write(file.content)
 

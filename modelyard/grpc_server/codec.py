@@ -23,6 +23,7 @@ from modelyard.schemas import (
     JobQuery,
     ModelClassInfo,
     ModelQuery,
+    NameQuery,
     Predictions,
     PredictRequest,
     ResolvedDecision,
@@ -72,6 +73,11 @@ def read_decision(message: pb.SetDecisionRequest) -> Decision:
 def read_query(message: pb.ListTrainedModelsRequest) -> ModelQuery:
     """Read which models to list. Raises InvalidRequest."""
     return parse(ModelQuery, {name: value for name, value in messages.read_fields(message).items() if value != ""})
+
+
+def read_name_query(message: pb.ListNamesRequest) -> NameQuery:
+    """Read which names to list. Raises InvalidRequest."""
+    return parse(NameQuery, {name: value for name, value in messages.read_fields(message).items() if value != ""})
 
 
 def read_job_query(message: pb.ListJobsRequest) -> JobQuery:
@@ -130,6 +136,8 @@ def write_explanations(found: Explanations) -> bytes:
     ]
     for row, other in zip(rows, found.other or (), strict=False):
         row.other.extend(other)
+    for row, probabilities in zip(rows, found.probabilities or (), strict=False):
+        row.probabilities.extend(probabilities)
     return pb.ExplainResponse(
         model_id=found.model_id,
         unit=found.unit,

@@ -102,6 +102,7 @@ def _read_evaluate(message: pb.EvaluateRequest, sent: Sent, y: Iterable[pb.Value
         y=_read_labels(y),
         target=message.target,
         label=message.label,
+        weaknesses=message.weaknesses,
         feature_names=list(sent.feature_names or message.feature_names),
     )
     return parse(EvaluateRequest, fields | reading(message))

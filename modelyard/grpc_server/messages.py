@@ -36,6 +36,7 @@ _NULL_WHERE_EMPTY = frozenset(
         "top",
         "costs",
         "leaderboard",
+        "probabilities",
     }
 )
 """Lists and maps that are null if they do not apply, and never empty."""

@@ -1,6 +1,6 @@
-"""`GET /metrics` beside gRPC, on a port of its own, because what reads metrics speaks HTTP.
+"""`GET /metrics` and `GET /health/ready` beside gRPC, on a port of its own, for what speaks HTTP alone.
 
-With TLS it shows gRPC's certificate and wants its callers' as gRPC does; if keys are asked for, it wants one.
+With TLS it shows gRPC's certificate and wants its callers' as gRPC does; if keys are asked for, metrics want one.
 """
 
 from __future__ import annotations
@@ -28,10 +28,19 @@ from modelyard.settings import Settings
 log = logging.getLogger("modelyard.grpc")
 
 PATH = "/metrics"
+READY = "/health/ready"
+"""As REST has it: a balancer asks there whether gRPC's callers may be sent here."""
+
 MOST_AT_ONCE = 16
 """Connections beyond so many are closed at once: each takes a thread."""
 
-_STATUS = {Unauthenticated.code: 401, PermissionDenied.code: 403, NotFound.code: 404, ResourceExhausted.code: 429}
+_STATUS = {
+    Unauthenticated.code: 401,
+    PermissionDenied.code: 403,
+    NotFound.code: 404,
+    ResourceExhausted.code: 429,
+    Unavailable.code: 503,
+}
 
 
 @asynccontextmanager
@@ -118,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
         with Call(calls, DOOR, f"GET {ascii(self.path)[1:-1]}", request_id=known_by, address=address) as call:
             status, kind = 200, MEDIA_TYPE
             try:
-                body = self._metrics(call)
+                body = self._found(call)
             except Exception as error:  # noqa: BLE001 - logged and answered
                 refused = call.refusal(error)
                 status, kind = _STATUS.get(refused.code, 500), "text/plain; charset=utf-8"
@@ -132,15 +141,20 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _metrics(self, call: Call) -> bytes:
+    def _found(self, call: Call) -> bytes:
         server, host = self.server, self.headers.get("host", "")
         if server.wants_certificates and not self.connection.getpeercert():
             raise PermissionDenied("this server wants a client certificate; see MODELYARD_TLS_CLIENT_CA_FILE")
         if server.hosts is not None and not is_one_of(server.hosts, host):
             raise PermissionDenied(f"host {host[:200]!r} is not a name of this server; see MODELYARD_ALLOWED_HOSTS")
+        path = self.path.partition("?")[0]
+        if path == READY:
+            if server.yard.health().status != "ok":
+                raise Unavailable("this server cannot serve now")
+            return b"ok\n"
         call.identity = server.yard.guard.identify(self.headers.get("authorization"), call.address)
-        if self.path.partition("?")[0] != PATH:
-            raise NotFound(f"there is no GET {self.path[:200]!r}, only {PATH}")
+        if path != PATH:
+            raise NotFound(f"there is no GET {self.path[:200]!r}, only {PATH} and {READY}")
         return server.yard.metrics()
 
     def version_string(self) -> str:

@@ -66,8 +66,8 @@ async def _serve_until_signal(yard: Yard, settings: Settings) -> None:
 async def running(yard: Yard, settings: Settings) -> AsyncIterator[int]:
     """Serve while the context lasts; its value is the port.
 
-    At its end health says NOT_SERVING, then no call is let in any more, and those under way are finished. Closes the
-    core. Raises Unavailable if the port is taken.
+    At its end health says NOT_SERVING; after `drain_s` no call is let in any more, and those under way are finished.
+    Closes the core. Raises Unavailable if the port is taken.
     """
     files = certificate_files(settings)
     desk = Desk(yard, settings.max_concurrent_predictions)
@@ -91,7 +91,9 @@ async def running(yard: Yard, settings: Settings) -> AsyncIterator[int]:
             yield port
         finally:
             following.cancel()
+            desk.leave()
             await standard_health.enter_graceful_shutdown()
+            await asyncio.sleep(settings.drain_s)
             desk.drain()
             grace_s = settings.train_grace_s + AFTER_TRAININGS_S
             try:

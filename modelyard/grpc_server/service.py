@@ -145,6 +145,11 @@ class ModelService(AccessService, OutcomeService):
         page = await self._desk.ask(Yard.list_models, codec.read_query(call.message()))
         return messages.write(pb.ListTrainedModelsResponse, page)
 
+    async def list_names(self, call: RpcCall) -> pb.ListNamesResponse:
+        """List models by their names."""
+        page = await self._desk.ask(Yard.list_names, codec.read_name_query(call.message()))
+        return messages.write(pb.ListNamesResponse, page)
+
     async def get_model_info(self, call: RpcCall) -> pb.Model:
         """Return what is known of a model."""
         return messages.write(pb.Model, self._desk.get_model(_reference(call.message())))

@@ -17,8 +17,8 @@ import polars as pl
 from modelyard.errors import MAX_FIELD_ERRORS, FieldError, InvalidRequest, InvalidTable
 from modelyard.grpc_server.pb import modelyard_pb2 as pb
 from modelyard.grpc_server.values import NoValue, read_value
-from modelyard.tables import read_arrow
-from modelyard.tables.sources import check_names, extension_of
+from modelyard.tables import read_arrow, stored_name
+from modelyard.tables.sources import check_names
 
 KINDS = "rows, columns, arrow or file"
 
@@ -37,15 +37,9 @@ def opened(table: pb.Table) -> Iterator[Sent]:
         yield read_table(table)
         return
     with tempfile.TemporaryDirectory(prefix="modelyard-upload-") as folder:
-        path = file_in(Path(folder), table.file.name)
+        path = Path(folder) / stored_name(table.file.name)
         path.write_bytes(table.file.content)
         yield Sent(path)
-
-
-def file_in(folder: Path, name: str) -> Path:
-    """Return where a sent file goes: only the extension of its name is taken over."""
-    suffix = extension_of(name)[:16]
-    return folder / f"upload{suffix if suffix.isascii() and suffix.isprintable() else ''}"
 
 
 def read_table(table: pb.Table) -> Sent:

@@ -75,6 +75,11 @@ class Dispatcher:
         """Whether no run is started any more."""
         return self._stop_at is not None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the grace period of the runs is over."""
+        return self._stop_at is not None and time.monotonic() >= self._stop_at
+
     def serve(self) -> None:
         """From now on run what others have left queued, and look for it about every second."""
         if self.stops:
@@ -182,11 +187,10 @@ class Dispatcher:
         """Kill, or leave to others, the runs that this process is to look after no longer."""
         trainings = [entry for entry in running.values() if entry.kind == "train"]
         self._runs.forget({entry.job_id for entry in trainings if entry.owner != self._owners.mine})
-        stop = self._stop_at is not None and time.monotonic() >= self._stop_at
-        if stop and self._runner.outlived and self._turns.serves:
+        if self.is_over and self._runner.outlived and self._turns.serves:
             self._runs.leave()
             self.has_left = True
-        self._runs.kill_what_must_end(set(running), stop=stop)
+        self._runs.kill_what_must_end(set(running), stop=self.is_over)
 
     def _take_over(self, entry: JobEntry) -> bool:
         """Go on with a training whose owner is gone, if this server can. Returns whether some server can."""

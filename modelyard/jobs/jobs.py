@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -31,6 +32,8 @@ log = logging.getLogger("modelyard.jobs")
 
 _WATCH_INTERVAL_S = 0.1
 _LIVENESS_INTERVAL_S = 1.0
+_PATIENCE_S = 30.0
+"""For so long who follows a job waits on if the storage cannot be asked, because the run goes on, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class NewJob:
     kind: JobKind = "train"
     name: str | None = None
     parent_id: str | None = None
+    target: str | None = None
+    source: str | None = None
     idempotency_key: str | None = None
     request_sha256: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -105,6 +110,8 @@ class Jobs:
             model_class_key=new.model_class_key,
             name=new.name,
             parent_id=new.parent_id,
+            target=new.target,
+            source=new.source,
             created_at=datetime.now(UTC),
         )
         spool = self._spool(job.job_id)
@@ -122,8 +129,9 @@ class Jobs:
             raise
         if kept.job_id != job.job_id:
             spool.remove()
+        place = self._lifecycle.queue().get(kept.job_id)
         self._dispatcher.look_now()
-        return kept
+        return kept.model_copy(update={"queue_place": place})
 
     def parent_of_key(self, idempotency_key: str | None) -> str | None:
         """Return the id of the model that the job of an idempotency key retrains, if there is one."""
@@ -136,7 +144,7 @@ class Jobs:
         entry = JobEntry(job_id, record.job.status, record.owner, record.job.kind)
         if entry.status == "running" and self._dispatcher.interrupt_orphan(entry):
             record = self._lifecycle.get(job_id)
-        return self._with_progress(record.job)
+        return self._as_it_is(record.job, self._lifecycle.queue())
 
     def page(self, query: JobQuery) -> JobPage:
         """Return a page of jobs, newest first. Raises InvalidRequest for a wrong cursor."""
@@ -144,7 +152,8 @@ class Jobs:
             if entry.status == "running":
                 self._dispatcher.interrupt_orphan(entry)
         jobs, cursor = self._lifecycle.page(query)
-        return JobPage(jobs=[self._with_progress(job) for job in jobs], next_cursor=cursor)
+        queue = self._lifecycle.queue()
+        return JobPage(jobs=[self._as_it_is(job, queue) for job in jobs], next_cursor=cursor)
 
     def counts(self) -> Counter[tuple[str, JobStatus]]:
         """Return how many jobs there are of each kind and status, whoever asks."""
@@ -171,20 +180,28 @@ class Jobs:
     def watch(self, job_id: str, interval_s: float = _WATCH_INTERVAL_S) -> Iterator[Job]:
         """Yield a job as it is now, and again whenever anything of it has changed, until it has ended.
 
-        Its end is seen at once, its progress every `interval_s`. Raises JobNotFound, and Unavailable if the job waits
-        for its turn while this process stops.
+        Its end is seen at once, its progress every `interval_s`. Raises JobNotFound, and Unavailable if this process
+        stops before the job, as `check_can_tell` does.
         """
         changed = threading.Event()
         last: Job | None = None
+        asked = time.monotonic()
         with self.listening(changed.set):
             while last is None or not last.ended:
                 changed.clear()
-                job = self.get(job_id)
+                try:
+                    job = self.get(job_id)
+                except Unavailable:
+                    if not self.waits_on(asked):
+                        raise
+                    changed.wait(interval_s)
+                    continue
+                asked = time.monotonic()
                 if job != last:
                     last = job
                     yield job
                 if not job.ended:
-                    self.check_will_run(job)
+                    self.check_can_tell(job)
                     changed.wait(interval_s)
 
     def listening(self, callback: Callable[[], None]) -> AbstractContextManager[None]:
@@ -195,12 +212,23 @@ class Jobs:
         """Call back from now on, as `listening` does. If no job is alive, others' changes are seen within a second."""
         self._dispatcher.follow(callback)
 
-    def check_will_run(self, job: Job) -> None:
-        """Raise Unavailable if a job waits for its turn, or goes on elsewhere, but this process stops."""
-        if job.status == "running" and self._dispatcher.has_left:
-            raise Unavailable(f"this server is shutting down; job {job.job_id} goes on without it")
-        if job.status == "queued" and self._dispatcher.stops:
+    def waits_on(self, since: float) -> bool:
+        """Whether who follows a job waits on, though the storage cannot be asked since then (`time.monotonic`)."""
+        return not self._dispatcher.stops and time.monotonic() < since + _PATIENCE_S
+
+    def check_can_tell(self, job: Job) -> None:
+        """Raise Unavailable if this process stops before it can tell how a job ends.
+
+        That is so as soon as the grace period is over, unless it is this process's own; and at once if the job waits
+        for its turn and there is no other process to take it.
+        """
+        if not self._dispatcher.stops or job.ended:
+            return
+        if job.status == "queued" and (self._dispatcher.is_over or not self._owners.has_others()):
             raise Unavailable(f"this server is shutting down; job {job.job_id} stays in the queue")
+        is_left = self._dispatcher.has_left or self._lifecycle.get(job.job_id).owner != self._owners.mine
+        if self._dispatcher.is_over and is_left:
+            raise Unavailable(f"this server is shutting down; job {job.job_id} goes on at another server")
 
     def drain(self) -> None:
         """Start no more runs; those under way get their grace period, then are cut off. Safe in a signal handler."""
@@ -220,7 +248,9 @@ class Jobs:
             raise no_such_job(job_id)
         return record
 
-    def _with_progress(self, job: Job) -> Job:
+    def _as_it_is(self, job: Job, queue: Mapping[str, int]) -> Job:
+        """Return a job with what changes by the moment: how far it is, and its place in the queue."""
         if job.ended:
             return job
-        return job.model_copy(update={"progress": self._spool(job.job_id).progress()})
+        now = {"progress": self._spool(job.job_id).progress(), "queue_place": queue.get(job.job_id)}
+        return job.model_copy(update=now)

@@ -59,6 +59,12 @@ class Lifecycle:
         with self._jobs.reading() as index:
             return list(index.alive.values())
 
+    def queue(self) -> dict[str, int]:
+        """Return the place of each queued job, from 1 for the next one; searches come after trainings."""
+        queued = [entry for entry in self.alive() if entry.status == "queued"]
+        queued.sort(key=lambda entry: entry.kind == "search")
+        return {entry.job_id: place for place, entry in enumerate(queued, start=1)}
+
     def counts(self) -> Counter[tuple[str, JobStatus]]:
         """Return how many jobs there are of each kind and status, whoever asks."""
         with self._jobs.reading() as index:

@@ -105,5 +105,8 @@ class Owners(Protocol):
     def is_alive(self, owner_id: str) -> bool:
         """Whether the process of an id is alive."""
 
+    def has_others(self) -> bool:
+        """Whether any other process is alive. Raises Unavailable."""
+
     def forget_dead(self) -> None:
         """Remove what dead processes have left. Raises Unavailable."""

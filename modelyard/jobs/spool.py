@@ -182,13 +182,12 @@ class ProgressReporter:
         self._interval_s = interval_s
         self._next = 0.0
 
-    def __call__(self, step: int, total: int, metric: float | None) -> None:
-        """Note that `step` of `total` steps are done, and the loss there."""
+    def __call__(self, progress: JobProgress) -> None:
+        """Note how far the run is."""
         now = time.monotonic()
-        if now < self._next and step < total:
+        if now < self._next and progress.fraction < 1.0:
             return
         self._next = now + self._interval_s
-        progress = JobProgress(fraction=step / max(total, 1), step=step, total=total, metric=metric)
         self._spool.write_progress(progress)
 
 

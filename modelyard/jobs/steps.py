@@ -56,8 +56,8 @@ class Planner(Protocol):
         """Return what is kept of a run that failed."""
         ...
 
-    def progress(self, folder: Path, told: Sequence[Told]) -> JobProgress:
-        """Return how far a search is."""
+    def progress(self, folder: Path, told: Sequence[Told], running: Collection[str]) -> JobProgress:
+        """Return how far a search is, of which the runs `running` are under way."""
         ...
 
 
@@ -116,6 +116,7 @@ class Searches:
             return JobError.of(Internal(UNEXPECTED))
         if isinstance(step, Step):
             search.running.add(step.name)
+            self._write_progress(search)
         return step
 
     def tell(self, job_id: str, step: Step, how: Ending) -> None:
@@ -152,7 +153,7 @@ class Searches:
     def _write_progress(self, search: Search) -> None:
         assert self._planner is not None
         with suppress(OSError, Unavailable):  # it is told again with the next trial
-            search.spool.write_progress(self._planner.progress(search.spool.path, search.told))
+            search.spool.write_progress(self._planner.progress(search.spool.path, search.told, search.running))
             search.spool.tell_progress()
 
 

@@ -93,6 +93,10 @@ class Desk:
         self._yard.warm_up()
         self._preparing.start()
 
+    def leave(self) -> None:
+        """Say from now on that this server is not ready, so that a balancer sends nobody here any more."""
+        self._yard.leave()
+
     def drain(self) -> None:
         """Start no more trainings; those that run get their grace period. Safe in a signal handler."""
         self._yard.drain()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +16,7 @@ from modelyard.monitoring import drift
 from modelyard.monitoring.counts import ModelCounts, count_answers, key_of
 from modelyard.monitoring.watch import Reference
 from modelyard.monitoring.watching import HOUR_S, Watching
-from modelyard.schemas import MOST_PROBABLE, Drift, DriftQuery
+from modelyard.schemas import MOST_PROBABLE, Drift, DriftQuery, HourOfRows
 from modelyard.storage import CONTRACT_FILE, DriftCollection, ModelRecord, ModelStore
 from modelyard.tables import Contract, contract_from_json
 from modelyard.verbs import Verbs
@@ -37,9 +38,10 @@ class DriftVerbs(Verbs):
         model = record.metadata
         since = until.replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours)
         contract = contract_from_json(self._store.read_file(record, CONTRACT_FILE))
-        known, counts = reference_of(self._store, record, contract), self._counts(model.model_id, since)
+        known = reference_of(self._store, record, contract)
+        counts, hourly = self._counts(model.model_id, since)
         said = {"model_id": model.model_id, "name": model.name, "version": model.version}
-        said |= {"rows": counts.rows, "since": since, "until": until, "columns": {}}
+        said |= {"rows": counts.rows, "since": since, "until": until, "columns": {}, "hourly": hourly}
         if known is None:
             message = "an earlier release trained it, or a repair left its counts out; retrain it to tell drift"
             return Drift(**said, status="no_reference", message=message)
@@ -51,14 +53,16 @@ class DriftVerbs(Verbs):
         said["columns"] = dict(zip(contract.feature_types, found, strict=False))
         return Drift(**said, status=status, predictions=None if answers is None else found[-1])
 
-    def _counts(self, model_id: str, since: datetime) -> ModelCounts:
-        """Add up what all processes have counted of a model since an hour."""
+    def _counts(self, model_id: str, since: datetime) -> tuple[ModelCounts, list[HourOfRows]]:
+        """Add up what all processes have counted of a model since an hour, and the rows of each hour."""
         with suppress(Unavailable):  # what cannot be kept cannot be read, either; the log tells why
             self.watching.keep()
-        counts = ModelCounts()
-        for found in self._drift.read(model_id, int(since.timestamp()) // HOUR_S):
+        counts, rows = ModelCounts(), Counter[int]()
+        for hour, found in self._drift.read(model_id, int(since.timestamp()) // HOUR_S):
             counts.add(ModelCounts.from_json(found))
-        return counts
+            rows[hour] += found["rows"]
+        hours = [HourOfRows(hour=datetime.fromtimestamp(hour * HOUR_S, UTC), rows=rows[hour]) for hour in sorted(rows)]
+        return counts, hours
 
     def _answers(
         self, record: ModelRecord, contract: Contract, known: Reference, counts: ModelCounts

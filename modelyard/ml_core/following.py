@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 
+from modelyard.errors import Unavailable
 from modelyard.jobs import Jobs
 from modelyard.schemas import Job
 
@@ -20,8 +22,8 @@ async def states(
 ) -> AsyncGenerator[Job | None, None]:
     """Yield a job whenever it has changed, until it has ended; None if nothing happened for `SILENCE_S`.
 
-    Its end is seen at once, its progress every `interval_s`. Raises JobNotFound, Unavailable if the job waits for its
-    turn while this server stops, and what `may_go_on` raises, which is called before each.
+    Its end is seen at once, its progress every `interval_s`. Raises JobNotFound, Unavailable if this server stops
+    before the job (`Jobs.check_can_tell`), and what `may_go_on` raises, which is called before each.
     """
     loop = asyncio.get_running_loop()
     changed = asyncio.Event()
@@ -35,8 +37,8 @@ async def states(
     with jobs.listening(wake):
         while last is None or not last.ended:
             changed.clear()
-            job = jobs.get(job_id)
-            jobs.check_will_run(job)
+            job = await _found(jobs, job_id)
+            jobs.check_can_tell(job)
             if job != last or loop.time() > silent_until:
                 silent_until = loop.time() + SILENCE_S
                 may_go_on()
@@ -45,6 +47,18 @@ async def states(
             if not job.ended:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), interval_s)
+
+
+async def _found(jobs: Jobs, job_id: str) -> Job:
+    """Return a job as it is now; a storage that cannot be asked is asked again for a while."""
+    since = time.monotonic()
+    while True:
+        try:
+            return jobs.get(job_id)
+        except Unavailable:
+            if not jobs.waits_on(since):
+                raise
+        await asyncio.sleep(_LOOK_INTERVAL_S)
 
 
 async def end_of(jobs: Jobs, job_id: str) -> Job:

@@ -31,6 +31,7 @@ from modelyard.schemas import (
     plain_key,
 )
 from modelyard.storage import ModelStore, check_name_visible
+from modelyard.tables import source_of
 
 
 class TrainingVerbs(AliasVerbs):
@@ -58,7 +59,8 @@ class TrainingVerbs(AliasVerbs):
         if plain_key(request.model_class_key) == AUTO:
             return self.submit_search(search_of(request), idempotency_key=idempotency_key)
         check_idempotency_key(idempotency_key)
-        return self._order(order_training(request, self._missing_markers, self._max_file_bytes), idempotency_key)
+        order = order_training(request, self._missing_markers, self._max_file_bytes)
+        return self._order(order, source_of(request.X), idempotency_key)
 
     @verb
     def submit_retraining(self, request: RetrainRequest, *, idempotency_key: str | None = None) -> Job:
@@ -69,7 +71,7 @@ class TrainingVerbs(AliasVerbs):
         parent = self._store.get_active(request.model_id) if parent_id is None else self._store.get(parent_id)
         self._store.check_signed(parent)
         order = order_training(request, self._missing_markers, self._max_file_bytes, parent=parent.metadata)
-        return self._order(order, idempotency_key)
+        return self._order(order, source_of(request.X), idempotency_key)
 
     @verb
     def search(self, request: SearchRequest, *, idempotency_key: str | None = None) -> ModelMetadata:
@@ -88,6 +90,8 @@ class TrainingVerbs(AliasVerbs):
             model_class_key=AUTO,
             kind="search",
             name=request.name,
+            target=found.order.plan.table.target,
+            source=source_of(request.X),
             idempotency_key=_of_caller(idempotency_key),
             request_sha256=None if idempotency_key is None else found.digest(),
             details=found.details(),
@@ -116,7 +120,7 @@ class TrainingVerbs(AliasVerbs):
         """Follow a job to its end. See `Verbs.watch_job`."""
         return self.jobs.watch(job_id)
 
-    def _order(self, order: TrainingOrder, idempotency_key: str | None) -> Job:
+    def _order(self, order: TrainingOrder, source: str, idempotency_key: str | None) -> Job:
         check_name_visible(order.name)
         calls.note(model_class=order.plan.model_class.key, rows=order.plan.table.frame.height)
         check_plan(order.plan)
@@ -125,6 +129,8 @@ class TrainingVerbs(AliasVerbs):
             model_class_key=order.plan.model_class.key,
             name=order.name,
             parent_id=order.parent_id,
+            target=order.plan.table.target,
+            source=source,
             idempotency_key=_of_caller(idempotency_key),
             request_sha256=None if idempotency_key is None else order.digest(),
             details=order.details(),

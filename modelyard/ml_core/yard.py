@@ -50,6 +50,8 @@ from modelyard.schemas import (
     ModelMetadata,
     ModelPage,
     ModelQuery,
+    NamePage,
+    NameQuery,
     Predictions,
     PredictRequest,
     Report,
@@ -110,6 +112,7 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
         )
         self._warming = Warming(store, jobs, storage.aliases, self.loaded)
         self._started = time.monotonic()
+        self._leaves = False
 
     def serve(self) -> None:
         """Get ready to train, and take up what others have left queued or untold. For servers, once they answer."""
@@ -118,6 +121,10 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
         if self._tracker is not None:
             self._tracker.serve()
         self.jobs.serve()
+
+    def leave(self) -> None:
+        """Say from now on that this server is not ready; it serves as before."""
+        self._leaves = True
 
     def drain(self) -> None:
         """Start no more trainings; those that run get their grace period. Safe in a signal handler."""
@@ -143,7 +150,7 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
         aliases = [self._aliases.asked_by(reference) for reference in request.model_ids]
         found = evaluations.evaluate(models, self.loaded.get, request, self._held_out, aliases)
         calls.note(rows=found.n_rows)
-        self._evaluations.keep(KeptEvaluation.model_validate(found.model_dump()))
+        self._evaluations.keep(KeptEvaluation.model_validate(found, from_attributes=True))
         return found
 
     @verb
@@ -204,11 +211,13 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
     def list_models(self, query: ModelQuery | None = None) -> ModelPage:
         """List models, newest first. See `Verbs.list_models`."""
         query = query or ModelQuery()
-        if query.model_class_key is not None:
-            key = query.model_class_key
-            key = ENSEMBLE if models_registry.is_ensemble(key) else models_registry.model_class(key).key
-            query = query.model_copy(update={"model_class_key": key})
-        return self._store.page(query)
+        return self._store.page(query.model_copy(update={"model_class_key": _known_key(query.model_class_key)}))
+
+    @verb
+    def list_names(self, query: NameQuery | None = None) -> NamePage:
+        """List models by their names. See `Verbs.list_names`."""
+        query = query or NameQuery()
+        return self._store.names(query.model_copy(update={"model_class_key": _known_key(query.model_class_key)}))
 
     @verb
     def get_model(self, reference: str) -> ModelMetadata:
@@ -268,6 +277,8 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
             tracking = None if self._tracker is None or who.limited else self._tracker.backlog()
         except Unavailable as error:
             status, storage = "unavailable", error.detail
+        if self._leaves:
+            status, storage = "unavailable", "this server is shutting down"
         if not who.may("health_in_full"):
             return Health(status=status)
         return Health(
@@ -294,3 +305,10 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
         with suppress(FailedPrecondition):
             return load_validation(self._store, self._store.get(model.model_id), model.contract)
         return None
+
+
+def _known_key(key: str | None) -> str | None:
+    """Return the key of a model class as it is stored. Raises ModelClassNotFound."""
+    if key is None:
+        return None
+    return ENSEMBLE if models_registry.is_ensemble(key) else models_registry.model_class(key).key

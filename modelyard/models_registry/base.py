@@ -112,6 +112,8 @@ class ModelClass(ABC):
     hyperparams: tuple[Hyperparam, ...]
     search_space: ClassVar[tuple[Range, ...]] = ()
     """What a search tries; without any it tries the defaults alone."""
+    search_turns: ClassVar[int] = 1
+    """How many of a search's trials the class has to one of another: more if it is quick and has many ranges."""
     task: str = "classification"
     """What it predicts: a key of `ml_core.tasks.TASKS`."""
     preloads: ClassVar[tuple[str, ...]] = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -23,10 +22,7 @@ from modelyard.rest_api.prediction_formats import ARROW_FILE, ARROW_STREAM, CSV,
 from modelyard.schemas import parse
 from modelyard.schemas.json_faults import placed_json_fault
 from modelyard.schemas.showing import kind_shown, shown
-from modelyard.tables import FileContent, read_arrow
-
-_MAX_NAME_CHARS = 80
-_UNSAFE = re.compile(r"[^\w. ()+-]")
+from modelyard.tables import FileContent, read_arrow, stored_name
 
 TABLE_BODIES = {
     CSV: ".csv",
@@ -208,8 +204,7 @@ def _json_field(kind: type[BaseModel], key: str, text: str) -> Any:
 
 
 def _save(upload: UploadFile, folder: Path) -> Path:
-    name = _UNSAFE.sub("_", (upload.filename or "").replace("\\", "/").rpartition("/")[2])[-_MAX_NAME_CHARS:]
-    path = folder / (name if name.strip(". ") else "upload")
+    path = folder / stored_name(upload.filename or "")
     with path.open("wb") as file:
         shutil.copyfileobj(upload.file, file, 2**20)
     return path

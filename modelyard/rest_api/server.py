@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import socket
 import sys
+import time
 from contextlib import suppress
 from functools import partial
-from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -23,6 +24,8 @@ from modelyard.rest_api.tls import ByCertificate, Loop
 from modelyard.settings import Settings
 
 _NOT_STARTED = 3
+_TICK_S = 0.1
+"""As often as uvicorn looks whether it is to stop."""
 
 
 def serve(yard: Yard, settings: Settings, listening: int | None = None) -> None:
@@ -66,7 +69,7 @@ def make_server(yard: Yard, settings: Settings) -> uvicorn.Server:
         timeout_keep_alive=75,
         **({} if files is None else _by_tls(files)),
     )
-    return _Server(config, desk)
+    return _Server(config, desk, settings.drain_s)
 
 
 def _by_tls(files: CertificateFiles) -> dict[str, Any]:
@@ -78,11 +81,12 @@ def _by_tls(files: CertificateFiles) -> dict[str, Any]:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, which tells the desk when it listens and when it is to stop."""
+    """uvicorn, which tells the desk when it listens and when it is to stop, and takes its leave before it does."""
 
-    def __init__(self, config: uvicorn.Config, desk: Desk) -> None:
+    def __init__(self, config: uvicorn.Config, desk: Desk, drain_s: float) -> None:
         super().__init__(config)
         self._desk = desk
+        self._drain_s = drain_s
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then open the desk."""
@@ -90,7 +94,11 @@ class _Server(uvicorn.Server):
         if self.started:
             self._desk.open()
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take a signal to stop."""
+    async def main_loop(self) -> None:
+        """Serve until a signal, and on until a balancer has seen that this server leaves; Ctrl-C again ends that."""
+        await super().main_loop()
+        self._desk.leave()
+        until = time.monotonic() + self._drain_s
+        while time.monotonic() < until and not self.force_exit:
+            await asyncio.sleep(_TICK_S)
         self._desk.drain()
-        super().handle_exit(sig, frame)

@@ -39,18 +39,22 @@ from modelyard.schemas.decisions import (
     DecisionReport,
     ResolvedDecision,
 )
-from modelyard.schemas.drift import ColumnDrift, ColumnStatus, Drift, DriftQuery, DriftStatus
+from modelyard.schemas.drift import ColumnDrift, ColumnStatus, Drift, DriftQuery, DriftStatus, HourOfRows
 from modelyard.schemas.evaluations import (
+    Condition,
     EvaluatedModel,
     EvaluationPage,
     KeptEvaluation,
     ModelMetrics,
     PairDifference,
+    RowAnswers,
+    RowGroup,
     TableEvaluation,
+    Weaknesses,
 )
 from modelyard.schemas.health import Backlog, Health
 from modelyard.schemas.hyperparams import from_texts, types_of
-from modelyard.schemas.jobs import Job, JobError, JobPage, JobProgress, WrongPlace
+from modelyard.schemas.jobs import Job, JobError, JobPage, JobProgress, WrongPlace, in_turn
 from modelyard.schemas.keys import (
     BOOTSTRAP,
     KEY_PATTERN,
@@ -91,6 +95,7 @@ from modelyard.schemas.models import (
     Reading,
     Tracking,
 )
+from modelyard.schemas.names import LINE_VERSIONS, LinePoint, NamePage, NameQuery, NameSummary
 from modelyard.schemas.naming import (
     ALIAS_PATTERN,
     IDEMPOTENCY_KEY_PATTERN,
@@ -157,6 +162,7 @@ __all__ = [
     "IDEMPOTENCY_KEY_PATTERN",
     "KEY_PATTERN",
     "LATEST",
+    "LINE_VERSIONS",
     "MEASURES",
     "MODEL_ID_PATTERN",
     "MOST_PROBABLE",
@@ -186,6 +192,7 @@ __all__ = [
     "ColumnDrift",
     "ColumnRole",
     "ColumnStatus",
+    "Condition",
     "ConfusionMatrix",
     "Curve",
     "Decision",
@@ -210,6 +217,7 @@ __all__ = [
     "Frozen",
     "Health",
     "Histogram",
+    "HourOfRows",
     "Job",
     "JobError",
     "JobKind",
@@ -227,6 +235,7 @@ __all__ = [
     "LabelsValue",
     "LeaderboardEntry",
     "LearningCurve",
+    "LinePoint",
     "ModelClassInfo",
     "ModelDescription",
     "ModelEvent",
@@ -238,6 +247,9 @@ __all__ = [
     "ModelWarning",
     "MovedAlias",
     "Name",
+    "NamePage",
+    "NameQuery",
+    "NameSummary",
     "NewKey",
     "OutcomesRequest",
     "PairDifference",
@@ -256,6 +268,8 @@ __all__ = [
     "RetrainRequest",
     "Role",
     "RotateRequest",
+    "RowAnswers",
+    "RowGroup",
     "SearchRequest",
     "SearchSummary",
     "ServingRequest",
@@ -271,6 +285,7 @@ __all__ = [
     "TrainRequest",
     "TrialStatus",
     "UpdateRequest",
+    "Weaknesses",
     "WeekPerformance",
     "Whoami",
     "WrongPlace",
@@ -285,6 +300,7 @@ __all__ = [
     "from_texts",
     "headline",
     "hide_keys",
+    "in_turn",
     "interval_of",
     "is_hopeless",
     "is_loss",

@@ -44,11 +44,19 @@ class ColumnDrift(Frozen):
     seen: list[float]
 
 
+class HourOfRows(Frozen):
+    """How many rows were predicted for in the hour that begins then (UTC)."""
+
+    hour: datetime
+    rows: int
+
+
 class Drift(Frozen):
     """Whether a model is asked what it was trained on, from `since` until `until` (UTC): `rows` rows, by all processes.
 
     `status` is that of the column, or the answers, that are farthest off. `predictions` are the answers; null if the
     model was not validated. Without a reference of training `columns` is empty. `message` says it in a sentence.
+    `hourly` has the hours in which anything was asked, the oldest first.
     """
 
     model_id: str
@@ -61,3 +69,4 @@ class Drift(Frozen):
     message: str
     columns: dict[str, ColumnDrift]
     predictions: ColumnDrift | None = None
+    hourly: list[HourOfRows] = []

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from modelyard.schemas.base import Frozen, ModelWarning
+from modelyard.schemas.base import Frozen, Label, ModelWarning, Prediction
 from modelyard.schemas.models import ModelIdentity
 from modelyard.schemas.reports import ActualAndPredicted, ConfusionMatrix, Curve, Histogram
 
@@ -21,8 +21,65 @@ class ModelMetrics(ModelIdentity):
     metrics: dict[str, float | None]
 
 
+class Condition(Frozen):
+    """What the cells of a column have in common; columns of moments stand with their parts (`when.month`).
+
+    `value`: they are that category. `range`: they are numbers from `low` to `high`, both included. `others`: they are
+    categories beside the most frequent ones. `missing`: they are missing.
+    """
+
+    column: str
+    kind: Literal["value", "range", "others", "missing"]
+    value: str | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class RowGroup(Frozen):
+    """Rows that meet all conditions, how many they are, and how good the model is there, with an interval."""
+
+    where: list[Condition]
+    n_rows: int
+    value: float
+    low: float
+    high: float
+
+
+class RowAnswers(Frozen):
+    """What a model said of the rows that it was judged by, row by row: `rows` are their numbers, from 0.
+
+    `actual` is the truth, null for a label that the model does not know. `predicted` obeys the model's decision.
+    `probabilities` has one a class, and is null for regression.
+    """
+
+    rows: list[int]
+    actual: list[Label | float | None]
+    predicted: list[Prediction]
+    probabilities: list[list[float]] | None = None
+
+
+class Weaknesses(Frozen):
+    """Where a model is wrong, by the answers of its decision: the `measure` is `accuracy` or `mae`, in its own unit.
+
+    `value` is that of all rows. `columns` has the groups of each column with intervals of 90 %. `segments` are the
+    groups of one column or two that are worse than all rows beyond chance, the clearest first; their intervals hold for
+    all groups that were looked at together.
+    """
+
+    measure: Literal["accuracy", "mae"]
+    value: float
+    low: float
+    high: float
+    segments: list[RowGroup]
+    columns: dict[str, list[RowGroup]]
+    answers: RowAnswers
+
+
 class EvaluatedModel(ModelMetrics):
-    """How good a model was, with what shows it: the fields of a Report. What does not apply is null."""
+    """How good a model was, with what shows it: the fields of a Report. What does not apply is null.
+
+    `weaknesses` are there if they were asked for.
+    """
 
     confusion_matrix: ConfusionMatrix | None = None
     roc_curves: dict[str, Curve] | None = None
@@ -31,6 +88,7 @@ class EvaluatedModel(ModelMetrics):
     per_class: list[dict[str, Any]] | None = None
     residuals: Histogram | None = None
     predicted_against_actual: ActualAndPredicted | None = None
+    weaknesses: Weaknesses | None = None
     warnings: list[ModelWarning] = []
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from modelyard.errors import FieldError, ModelyardError, error_class
@@ -14,14 +15,22 @@ from modelyard.schemas.showing import presentable
 class JobProgress(Frozen):
     """How far a job is: `fraction` of 1; after `step` of `total` steps the loss was `metric`, if there is one.
 
-    The steps of a search are its trials, `metric` is the best so far, by the model class `model_class_key`.
+    `held_out` says whether that loss is of rows that the fit does not learn from. `phase` is the part under way:
+    `fit 1 of 2`, `fold 3 of 5`, `trial 4 of 30`, `final fit`; `phase_step` of its `phase_total` steps (iterations) are
+    done, if it has several. The steps of a search are its trials, `metric` is the best so far, by the model class
+    `model_class_key`; `leaders` has the best metric of each model class that was tried, by its key.
     """
 
     fraction: float = 0.0
     step: int | None = None
     total: int | None = None
     metric: float | None = None
+    held_out: bool | None = None
+    phase: str | None = None
+    phase_step: int | None = None
+    phase_total: int | None = None
     model_class_key: str | None = None
+    leaders: dict[str, float] = {}
 
 
 class WrongPlace(Frozen):
@@ -58,9 +67,11 @@ class JobError(Frozen):
 class Job(Frozen):
     """One training run or search, from the request to its end. Times are UTC.
 
-    A search has `auto` in the place of a model class. `name` is the model's, None if it is made up at the end;
-    `model_id` is there once the job has succeeded, `error` if it ended in any other way. `tracking` is that of a run
-    without a model, if trainings are tracked; a model has its own.
+    A search has `auto` in the place of a model class. `name` is the model's, None if it is made up at the end.
+    `target` is what is predicted, None if the labels have no name; `source` is what the table came as: the name of its
+    file, or `rows`. `queue_place` counts the queued jobs, from 1 for the next one; None if it has begun. `model_id` is
+    there once the job has succeeded, `error` if it ended in any other way. `tracking` is that of a run without a model,
+    if trainings are tracked; a model has its own.
     """
 
     job_id: str
@@ -69,6 +80,9 @@ class Job(Frozen):
     model_class_key: str
     name: str | None = None
     parent_id: str | None = None
+    target: str | None = None
+    source: str | None = None
+    queue_place: int | None = None
     progress: JobProgress = JobProgress()
     model_id: str | None = None
     error: JobError | None = None
@@ -81,6 +95,24 @@ class Job(Frozen):
     def ended(self) -> bool:
         """Whether nothing of it will change any more."""
         return self.status not in ("queued", "running")
+
+    def spent(self, now: datetime | None = None) -> timedelta | None:
+        """Return how long it has run, or ran; None if it has not begun."""
+        if self.started_at is None:
+            return None
+        return (self.ended_at or now or datetime.now(UTC)) - self.started_at
+
+    def left(self, now: datetime | None = None) -> timedelta | None:
+        """Return how long it will still run if it goes on as until now; None if it has ended, or nobody can know."""
+        spent, done = self.spent(now), self.progress.fraction
+        if self.status != "running" or spent is None or not done:
+            return None
+        return spent * (1 - done) / done
+
+
+def in_turn(jobs: Iterable[Job]) -> list[Job]:
+    """Return jobs as they come up: those that run, then the queue in its order, then those that have ended."""
+    return sorted(jobs, key=lambda job: (job.ended, job.queue_place or 0))
 
 
 class JobPage(Frozen):

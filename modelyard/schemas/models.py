@@ -217,8 +217,9 @@ class Explanations:
     unit. `outputs` are what the d scores are of: the classes, of two classes the second alone, for regression
     `["target"]`. `base` has d numbers, `contributions` n lists of d lists of one number a column of `feature_names`,
     and `base` plus their sum is the row's raw score. If the request named a `top`, `feature_names` are those columns,
-    the strongest first, and `other` has n lists of d numbers: what all other columns contributed together. `ids` and
-    `id_column` are as in Predictions.
+    the strongest first, and `other` has n lists of d numbers: what all other columns contributed together.
+    `probabilities` are there if the request asked for them, in the order of the model's classes; null for regression.
+    `ids` and `id_column` are as in Predictions.
     """
 
     model_id: str
@@ -229,6 +230,7 @@ class Explanations:
     contributions: list[list[list[float]]]
     predictions: list[Prediction]
     other: list[list[float]] | None = None
+    probabilities: list[list[float]] | None = None
     warnings: list[ModelWarning] = field(default_factory=list)
     ids: list[bool | int | float | str | None] | None = None
     id_column: str | None = None

@@ -244,19 +244,20 @@ class PredictRequest(ServingRequest):
 class ExplainRequest(ServingRequest):
     """A table whose predictions are to be explained, by the model that the reference `model_id` means.
 
-    `top` is how many columns the answer tells, those that contributed most to all rows; null: all. How the table is
-    read is said only if it is not read as in training.
+    `top` is how many columns the answer tells, those that contributed most to all rows; null: all. With `probabilities`
+    it tells those of the classes, too. How the table is read is said only if it is not read as in training.
     """
 
     top: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] | None = None
+    probabilities: StrictBool = False
 
 
 class EvaluateRequest(TableRequest):
     """A labelled table to judge up to ten models by, of one task; `model_ids` are references.
 
     The labels are `y`, or the column of `X` that `target` names; without both, the column that the first model was
-    trained to predict. `label` says in words what the table is. How the table is read is said only if it is not read as
-    in training.
+    trained to predict. `label` says in words what the table is. With `weaknesses` the answer says where each model is
+    wrong, row by row, too. How the table is read is said only if it is not read as in training.
     """
 
     model_ids: Annotated[list[str], Field(min_length=1, max_length=10)] = Field(
@@ -266,6 +267,7 @@ class EvaluateRequest(TableRequest):
     y: LabelsValue = None
     target: str | None = None
     label: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    weaknesses: StrictBool = False
     feature_names: list[str] | None = Field(None, validation_alias=AliasChoices("feature_names", "featurenames"))
 
 

@@ -21,7 +21,7 @@ def unavailable(doing: str) -> Iterator[None]:
         raise Unavailable(f"cannot {doing}: {error.strerror or error}") from error
 
 
-def write_all(file: int, content: bytes, offset: int) -> None:
+def write_all(file: int, content: bytes | bytearray, offset: int) -> None:
     """Write all of `content` at `offset`; a disk that is nearly full takes a part and refuses the rest."""
     rest = memoryview(content)
     while rest:
@@ -29,12 +29,12 @@ def write_all(file: int, content: bytes, offset: int) -> None:
         rest, offset = rest[written:], offset + written
 
 
-def write_new_file(path: Path, content: bytes) -> None:
+def write_new_file(path: Path, content: bytes | bytearray) -> None:
     """Write a file that does not exist yet, down to the disk."""
     write_new_files(path.parent, {path.name: content})
 
 
-def write_new_files(folder: Path, contents: Mapping[str, bytes]) -> None:
+def write_new_files(folder: Path, contents: Mapping[str, bytes | bytearray]) -> None:
     """Write files that do not exist yet, down to the disk.
 
     All are written before the first is waited for: the system then brings down with it much of what the others need.

@@ -19,18 +19,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from modelyard.access.signing import SigningKeys
 from modelyard.errors import DataLoss, NoYard
 from modelyard.schemas import is_model_id
 from modelyard.storage.artifacts.folder import ArtifactFolder
-from modelyard.storage.collections.audit import AUDIT, AuditCollection
+from modelyard.storage.collections.audit import AUDIT
 from modelyard.storage.collections.drift import DRIFT, DriftCollection
+from modelyard.storage.documents import compaction
 from modelyard.storage.documents.database import Database
 from modelyard.storage.documents.folder_lock import FolderLock
+from modelyard.storage.documents.salvage import salvage
 from modelyard.storage.files import exists, unavailable
+from modelyard.storage.memory import Changes, Salvaged
 from modelyard.storage.notes import FolderNotes
 from modelyard.storage.opening import Storage, open_storage
-from modelyard.storage.protocols import Documents, Observer, now
+from modelyard.storage.protocols import Observer, now
+from modelyard.storage.quarantine import FolderQuarantine, Quarantine
 from modelyard.storage.series.folder import SeriesFolder
 from modelyard.storage.series.ledger import LedgerFolder
 from modelyard.storage.series.snapshots import SnapshotFolder
@@ -40,19 +43,23 @@ from modelyard.storage.spools import KeptInFolder
 class Folder:
     """The layout of one folder. Nothing is made or opened before it is asked for.
 
-    The audit is signed by `signing`, if there is one.
+    `name` is what the yard is called, by default the folder's path. Unless `durable`, files of models are not waited
+    for to be on the disk.
     """
 
-    def __init__(self, root: Path, lock_timeout_s: float = 10.0, *, signing: SigningKeys | None = None) -> None:
+    def __init__(
+        self, root: Path, lock_timeout_s: float = 10.0, *, name: str | None = None, durable: bool = True
+    ) -> None:
         self.root = root
+        self.name = name or str(root.absolute())
         self.database = root / "db.jsonl"
         self.runs = root / "jobs"
         self.outbox = root / "outbox"
         self.snapshots = root / DRIFT
         self._artifacts = root / "artifacts"
         self._series = root / "series"
+        self._durable = durable
         self._lock_timeout_s = lock_timeout_s
-        self.signer = None if signing is None else signing.of(AUDIT)
 
     def require_yard(self) -> None:
         """Raise NoYard unless the folder holds a database or models. Makes nothing.
@@ -61,6 +68,15 @@ class Folder:
         """
         if not self._holds_models() and not exists(self.database):
             raise self._no_yard()
+
+    def strangers(self) -> list[str]:
+        """Return the names of what stands in the folder; if it holds a database, of models alone."""
+        with unavailable(f"read {self.root}"):
+            if not exists(self.root):
+                return []
+            if exists(self.database):
+                return ["artifacts"] if self._holds_models() else []
+            return sorted(path.name for path in self.root.iterdir() if path.suffix not in (".lock", ".new"))
 
     def documents(self, observers: Sequence[Observer] = (), *, make: bool = False) -> Database:
         """Open the documents; with `make` the folder and the database are made if they are missing.
@@ -80,7 +96,7 @@ class Folder:
 
     def artifacts(self) -> ArtifactFolder:
         """Open the artifacts. Raises Unavailable."""
-        return ArtifactFolder(self._artifacts)
+        return ArtifactFolder(self._artifacts, durable=self._durable)
 
     def series(self, clock: Callable[[], datetime] = now) -> SeriesFolder:
         """Open the series, which take the time from `clock`. Makes nothing."""
@@ -93,10 +109,6 @@ class Folder:
     def drift(self) -> DriftCollection:
         """Open the counts that drift is told by. Makes nothing."""
         return DriftCollection(self.series(), self.counts(), self)
-
-    def audit(self, documents: Documents) -> AuditCollection:
-        """Open the audit of these documents. Makes nothing."""
-        return AuditCollection(documents, self.ledger(), signer=self.signer)
 
     def ledger(self) -> LedgerFolder:
         """Open the entries of the audit. Makes nothing."""
@@ -116,6 +128,29 @@ class Folder:
         Raises Unavailable if the lock cannot be had in time.
         """
         return FolderLock(self.root / "db.lock", self._lock_timeout_s, for_reading=for_reading).held()
+
+    def salvaged(self) -> Salvaged:
+        """Read the documents that are whole, as `Engines` says."""
+        return salvage(self.database)
+
+    def mend_documents(self, found: Salvaged, changes: Changes, aside: Quarantine) -> str:
+        """Write the database anew, as `Engines` says."""
+        for (collection, key), raw in changes.items():
+            if raw is not None:
+                found.collections.setdefault(collection, {})[key] = raw
+        aside.copy(self.database.name)
+        with unavailable(f"repair {self.database}"):
+            compaction.write(self.database, found.collections, found.seq)
+        if not aside.has(self.database.name):
+            return "begun anew"
+        return f"written anew from what was whole; the old one is {aside.path(self.database.name)}"
+
+    def quarantine(self, at: datetime) -> FolderQuarantine:
+        """Return what sets things aside below the folder."""
+        return FolderQuarantine(self.root, at)
+
+    def close(self) -> None:
+        """Do nothing: nothing is kept open."""
 
     def held(self, name: str) -> AbstractContextManager[None]:
         """Hold the lock of this name within a `with` block, as `Locks` says."""

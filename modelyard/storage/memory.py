@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -14,8 +15,28 @@ from modelyard.storage.protocols import Collections, Observer
 MOVED = "moved"
 """The collection of the one document of a yard that was moved elsewhere."""
 
+COMING = "coming"
+"""The collection of the one document of a yard that is being copied to, and is none yet."""
+
+PLACE = "place"
+"""The id of either document."""
+
 Changes = dict[tuple[str, str], bytes | None]
 """By collection and id: a document's JSON, or None if it is removed."""
+
+
+@dataclass(slots=True)
+class Salvaged:
+    """The documents that are whole, the number of the last transaction, and the damage of the rest, in words.
+
+    `what` is damaged then. `lost` are documents that are known to be damaged, each with what there is of it.
+    """
+
+    what: str
+    collections: Collections = field(default_factory=dict)
+    seq: int = 0
+    damage: list[str] = field(default_factory=list)
+    lost: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
 
 class Memory:
@@ -95,6 +116,15 @@ class Draft:
 
     def before_commit(self, step: Callable[[], None]) -> None:
         self._steps.append(step)
+
+
+def check_whole(coming: bytes | None) -> None:
+    """Raise FailedPrecondition if there is the document of a yard that is still being copied to."""
+    if coming is not None:
+        source = parse(coming)["from"]
+        raise FailedPrecondition(
+            f"there is no whole yard yet: a copy of {source} to here has not ended; call the same command again"
+        )
 
 
 def parse(raw: bytes) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from typing import Protocol
 from modelyard.storage.files import make_folder, unavailable, write_new_file
 from modelyard.storage.protocols import Documents
 
+OUTBOX = "outbox"
+"""The collection of what waits for the tracker, if that stands among the documents."""
+
 
 class Notes(Protocol):
     """Small files by name. Every use raises Unavailable if the system refuses."""

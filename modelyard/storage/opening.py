@@ -22,13 +22,20 @@ from modelyard.storage.collections.model_index import ModelIndex
 from modelyard.storage.collections.model_store import ModelStore
 from modelyard.storage.collections.signatures import Signatures
 from modelyard.storage.collections.tracked_runs import TrackedRuns, TrackingIndex
+from modelyard.storage.ledger import Ledger
+from modelyard.storage.memory import COMING, PLACE, Changes, Salvaged, check_whole
 from modelyard.storage.notes import Notes
-from modelyard.storage.protocols import Artifacts, Documents, Ledger, Locks, Observer, Series, Snapshots, now
+from modelyard.storage.protocols import Artifacts, Documents, Locks, Observer, Series, Snapshots, now
+from modelyard.storage.quarantine import Quarantine
 from modelyard.storage.spools import KeptSpools
 
 
 class Engines(Protocol):
     """What a yard's storage stands on. The documents are opened first; they hold what the others share."""
+
+    @property
+    def name(self) -> str:
+        """Where that is, in words for people: no password is in them."""
 
     @property
     def runs(self) -> Path:
@@ -37,6 +44,36 @@ class Engines(Protocol):
     @property
     def outbox(self) -> Path:
         """The folder for what the tracker's child says."""
+
+    def require_yard(self) -> None:
+        """Raise NoYard if there is none. Makes nothing."""
+
+    def locked(self, *, for_reading: bool = False) -> AbstractContextManager[None]:
+        """Keep those out within a `with` block who name and move files of models, if they do so in turn.
+
+        `for_reading`: a yard that is read-only will do. Raises Unavailable if the lock cannot be had in time.
+        """
+
+    def salvaged(self) -> Salvaged:
+        """Read the documents that are whole, though others are damaged. Call it within a `locked`.
+
+        Raises Unavailable, FailedPrecondition if a newer release wrote them.
+        """
+
+    def mend_documents(self, found: Salvaged, changes: Changes, aside: Quarantine) -> str:
+        """Go on with the documents that are whole and some changes, and set aside what is damaged; say what was done.
+
+        Call it within a `locked`.
+        """
+
+    def quarantine(self, at: datetime) -> Quarantine:
+        """Return what sets broken things aside."""
+
+    def strangers(self) -> list[str]:
+        """Return names of what stands where the yard's own things would. Raises Unavailable if that cannot be told.
+
+        Makes nothing. It is asked for if there are no documents, or none but those of a yard in the making.
+        """
 
     def documents(self, observers: Sequence[Observer] = (), *, make: bool = False) -> Documents:
         """Open the documents; with `make` they are made if there are none. Raises NoYard if there are none."""
@@ -58,6 +95,9 @@ class Engines(Protocol):
 
     def spools(self) -> KeptSpools:
         """Open what runs are given."""
+
+    def close(self) -> None:
+        """Let go of what is open beside the documents; who has opened these closes them, and need not call this."""
 
     def held(self, name: str) -> AbstractContextManager[None]:
         """Hold the lock of this name within a `with` block, as `Locks` says."""
@@ -114,7 +154,7 @@ def open_storage(
     """
     model_index, job_index, key_index, tracking_index = ModelIndex(), JobIndex(), KeyIndex(), TrackingIndex()
     observers = (model_index, job_index, key_index, *([tracking_index] if tracked else ()))
-    documents = engines.documents(observers, make=make)
+    documents = whole_documents(engines, observers, make=make)
     signer = None if signing is None else signing.of(AUDIT)
     audit = AuditCollection(documents, engines.ledger(), days=audit_days, signer=signer)
     models = ModelStore(
@@ -144,3 +184,15 @@ def open_storage(
         engines.spools(),
         engines,
     )
+
+
+def whole_documents(engines: Engines, observers: Sequence[Observer] = (), *, make: bool = False) -> Documents:
+    """Open a yard's documents. Raises what engines raise, FailedPrecondition if a copy to these has not ended."""
+    documents = engines.documents(observers, make=make)
+    try:
+        with documents.reading():
+            check_whole(documents.raw(COMING, PLACE))
+    except BaseException:
+        documents.close()
+        raise
+    return documents

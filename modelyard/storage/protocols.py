@@ -12,12 +12,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
-from modelyard.errors import DataLoss, InvalidRequest
+from modelyard.errors import InvalidRequest
 
 EntryT = TypeVar("EntryT")
 
@@ -110,6 +110,12 @@ class Documents(Protocol):
     def transaction(self) -> Transaction:
         """Begin a transaction."""
 
+    def compact(self) -> None:
+        """Leave nothing of what is superseded to be read, if anything is."""
+
+    def go_on_from(self, seq: int) -> None:
+        """Give later transactions numbers above this one."""
+
     def close(self) -> None:
         """Let go of what is open."""
 
@@ -131,6 +137,10 @@ class ArtifactGone(Exception):
     """A file is not there. Only the documents know whether it should be."""
 
 
+SETTLED_AFTER_S = 24 * 3600.0
+"""What is written before it is named, and was not named in so many seconds, is taken for garbage."""
+
+
 class Artifacts(Protocol):
     """The files of models, by model id: written whole or not at all, never changed, verified when read.
 
@@ -143,6 +153,9 @@ class Artifacts(Protocol):
 
     def adopt(self, model_id: str, folder: Path) -> None:
         """Give a staged folder to a model."""
+
+    def replace(self, model_id: str, name: str, content: bytes) -> None:
+        """Put a file in the place of one that is damaged or tells of the past: the old one or the new one is read."""
 
     def read(self, model_id: str, name: str, expected: StoredFile | None) -> bytes:
         """Return a file's content. Raises ArtifactGone, DataLoss if it is not the expected one (None: any is)."""
@@ -180,6 +193,10 @@ class SeriesEntry:
     fields: dict[str, Any]
 
 
+Appended = tuple[datetime, Sequence[Mapping[str, Any]]]
+"""What one append brought: its moment and its entries."""
+
+
 class Series(Protocol):
     """Streams of entries, appended by threads and processes at once and read by time; nothing is held in memory.
 
@@ -193,6 +210,9 @@ class Series(Protocol):
         With `loose` they outlive the process, but a power cut may lose some of the last seconds. A writer's moments
         never go back, even if the clock does. Raises InvalidRequest if the entries are no JSON.
         """
+
+    def take(self, stream: str, appended: Iterable[Appended]) -> None:
+        """Add what was appended elsewhere, in order of time, with its moments. All is on the disk at the end."""
 
     def scan(self, stream: str, since: datetime | None = None, until: datetime | None = None) -> Iterator[SeriesEntry]:
         """Iterate the entries of all writers in order of time, from `since` on and before `until`.
@@ -208,6 +228,15 @@ class Series(Protocol):
 
     def streams(self) -> list[str]:
         """Return the names of the streams that there are."""
+
+    def problems(self) -> Iterator[tuple[str, str, bool]]:
+        """Yield the names of pieces of streams, each with what is wrong with it, in words, and whether it is damaged.
+
+        If not, it has lost some of its end, as it may by a power cut.
+        """
+
+    def mend(self, piece: str, aside: Callable[[bytes], None]) -> str:
+        """Leave of a piece what is whole, after its content was given to `aside`; say what was done."""
 
     def drop(self, stream: str, before: datetime) -> None:
         """Remove the days (UTC) of a stream that ended before this moment or at it; whole days only."""
@@ -251,53 +280,6 @@ def check_stream(name: str) -> None:
             f"{name[:100]!r} is no name of a stream: it has lower-case letters, digits, '_' and '-', at most 64, "
             "a letter first"
         )
-
-
-class LedgerEnd(NamedTuple):
-    """The end of a ledger, or of an earlier part of it: a file, and how many lines and bytes of it count."""
-
-    file: str
-    lines: int
-    bytes: int
-
-
-class Ledger(Protocol):
-    """One stream whose entries stand in one order for all processes: they write in turn, under the writers' lock.
-
-    Where it ends is remembered by those who use it, in the documents: an entry counts if the transaction was committed
-    that knows of it, and what stands behind the end did not happen. Every use raises Unavailable if the system refuses.
-    """
-
-    def append(
-        self, end: LedgerEnd | None, number: int, at: datetime, entries: Sequence[Mapping[str, Any]]
-    ) -> LedgerEnd:
-        """Add entries behind the end (None: there are none yet), down to the disk; cut off what stands there.
-
-        `number` is that of the first entry; `at` must not go back. Call it within a transaction.
-        """
-
-    def forwards(self) -> Iterator[Sequence[dict[str, Any]] | DataLoss]:
-        """Iterate all entries as they were appended; in the place of what is damaged its error.
-
-        What has not happened is among them, until a writer cuts it off.
-        """
-
-    def backwards(
-        self, end: LedgerEnd, holding: Sequence[bytes] = ()
-    ) -> Iterator[tuple[LedgerEnd, Sequence[dict[str, Any]]]]:
-        """Iterate what was appended up to an end, the last first, each with the end behind it. Raises DataLoss.
-
-        What does not hold all of these pieces of JSON in its text is not read: its entries are left out.
-        """
-
-    def last(self) -> LedgerEnd | None:
-        """Return an end behind all entries, counted or not, from which to go on; None if there are none."""
-
-    def first_since(self, day: date) -> int | None:
-        """Return the number of the first entry of a day or of later ones; None if there are none of earlier days."""
-
-    def drop(self, before: int) -> None:
-        """Remove the files whose first entries have numbers below this one, which `first_since` has returned."""
 
 
 class Locks(Protocol):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from modelyard.errors import Unavailable
 from modelyard.storage.files import unavailable
+from modelyard.storage.protocols import SETTLED_AFTER_S
 
 if TYPE_CHECKING:
     from modelyard.storage.artifacts.depot import Depot
@@ -43,6 +44,9 @@ class KeptSpools(Protocol):
     def forget(self, job_id: str) -> None:
         """Remove what was kept, as far as the system permits. Raises nothing."""
 
+    def left(self) -> dict[str, int]:
+        """Return for which jobs something has been kept for a day or longer, and how many bytes."""
+
 
 class KeptInFolder:
     """`KeptSpools` if all replicas share the folder of runs: it is all there."""
@@ -66,6 +70,9 @@ class KeptInFolder:
 
     def forget(self, job_id: str) -> None:
         """Do nothing."""
+
+    def left(self) -> dict[str, int]:
+        return {}
 
 
 class KeptOnServers:
@@ -104,6 +111,9 @@ class KeptOnServers:
         with self._session.mutex:
             found = self._session.row("select said from progress where job_id = %s", job_id)
         return None if found is None else str(found[0])
+
+    def left(self) -> dict[str, int]:
+        return {job_id: size for job_id, (size, age_s) in self._depot.sizes().items() if age_s > SETTLED_AFTER_S}
 
     def forget(self, job_id: str) -> None:
         try:

@@ -17,6 +17,8 @@ from modelyard.tables.sources import (
     RawTable,
     read_arrow,
     read_file,
+    source_of,
+    stored_name,
 )
 from modelyard.tables.training import read_training
 
@@ -42,4 +44,6 @@ __all__ = [
     "read_arrow",
     "read_file",
     "read_training",
+    "source_of",
+    "stored_name",
 ]

@@ -114,6 +114,7 @@ ABOUT_NAMES: dict[str, Any] = {
 ABOUT_NO_MODEL = {
     *("GetJob", "ListJobs", "CancelJob", "WatchJob", "ListAvailableModels", "CheckTable", "HealthCheck", "Whoami"),
     *("CreateKey", "ListKeys", "RevokeKey", "RotateKey", "GetDefaultAlias", "SetDefaultAlias", "ListAudit"),
+    "ListNames",
 }
 
 

@@ -16,7 +16,7 @@ from modelyard.rest_api.client import RestClient
 from modelyard.schemas import KeyRequest, ModelMetadata, Role, TrainRequest
 from tests import doors
 from tests.dashboard import test_pages
-from tests.dashboard.test_pages import button, texts
+from tests.dashboard.test_pages import button, linked_table, texts
 
 pytestmark = pytest.mark.filterwarnings("default")  # Streamlit's own
 
@@ -102,15 +102,17 @@ def test_a_wrong_key_gets_the_servers_words(keyed: KeyedYard) -> None:
 
 @pytest.mark.parametrize("role", ["reader", "predictor", "trainer", "admin"])
 def test_a_role_is_offered_what_it_may(keyed: KeyedYard, birds: ModelMetadata, role: Role) -> None:
-    app = keyed.open_with(keyed.key(f"offered-{role}", role), "model", id=birds.model_id)
+    key = keyed.key(f"offered-{role}", role)
+    app = keyed.open_with(key, "model", id=birds.model_id)
     assert app.title[0].value == "birds · v1"
     rank = ["reader", "predictor", "trainer", "admin"].index(role)
     for verb, needed in (("predict", 1), ("retrain", 2), ("edit-save", 2), ("delete-soft", 2), ("delete-hard", 3)):
         assert (f"{verb}-{birds.model_id}" in {one.key for one in app.button}) == (rank >= needed), verb
-    assert (f"decision-save-{birds.model_id}" in {one.key for one in app.button}) == (rank >= 2)
     assert len(app.get("download_button")) == 1 + (rank >= 3)
     more = ["predictor", "trainer", "admin"][rank:]
     assert (f"More is offered here to the roles: {', '.join(more)}." in texts(app)) == bool(more)
+    deciding = keyed.open_with(key, "model", id=birds.model_id, tab="decision")
+    assert (f"decision-save-{birds.model_id}" in {one.key for one in deciding.button}) == (rank >= 2)
 
 
 def test_a_reader_is_offered_no_training(keyed: KeyedYard, birds: ModelMetadata) -> None:
@@ -128,7 +130,7 @@ def test_a_reader_is_offered_no_training(keyed: KeyedYard, birds: ModelMetadata)
 def test_a_key_for_some_models_shows_those_alone(keyed: KeyedYard, birds: ModelMetadata) -> None:
     key = keyed.key("elsewhere", "trainer", "rocks*")
     app = keyed.open_with(key, "models")
-    assert not app.dataframe
+    assert "There are no models here yet." in texts(app)
     app = keyed.open_with(key, "model", id="birds")
     assert "it is limited to" in app.error[0].value
 
@@ -231,10 +233,30 @@ def pick(keyed: KeyedYard, app: AppTest, name: str) -> AppTest:
     return app.run()
 
 
+@pytest.mark.parametrize("page", ["keys", "audit"])
 @pytest.mark.parametrize("limit", [(), ("birds*",)])
-def test_others_are_offered_no_keys(keyed: KeyedYard, limit: tuple[str, ...]) -> None:
+def test_others_are_offered_no_keys_and_no_audit(keyed: KeyedYard, limit: tuple[str, ...], page: str) -> None:
     role: Role = "admin" if limit else "trainer"
-    app = keyed.open_with(keyed.key(f"no-keys-{len(limit)}", role, *limit), "keys")
+    app = keyed.open_with(keyed.key(f"no-{page}-{len(limit)}", role, *limit), page)
     assert not app.dataframe
     assert not app.text_input
     assert ("limited to some models" if limit else "needs the role") in app.error[0].value
+
+
+@pytest.mark.parametrize("tab", ["versions", "aliases", "rivals", "production", "use"])
+def test_a_reader_looks_at_a_name_and_changes_nothing(keyed: KeyedYard, birds: ModelMetadata, tab: str) -> None:
+    app = keyed.open_with(keyed.key(f"reads-{tab}", "reader"), "name", name="birds", tab=tab)
+    assert not app.exception
+    assert not app.error
+    changes = ("edit-save", "move-now", "back-birds", "remove-now", "new-alias", "promote", "life-retrain", "outcomes")
+    assert not [one.key for one in app.button if str(one.key).startswith(changes)]
+    assert all(one.disabled for one in app.toggle)
+    assert all("MODELYARD_KEY" in one.value for one in app.code if "curl" in one.value)
+
+
+def test_an_administrator_sees_who_did_what(keyed: KeyedYard, birds: ModelMetadata) -> None:
+    keyed.key("audited", "reader")
+    app = keyed.open_with(keyed.key("auditor", "admin"), "audit", verb="create_key")
+    assert not app.exception
+    told = [row["cells"][3] for row in linked_table(app)["rows"]]
+    assert any("audited" in what for what in told)

@@ -19,9 +19,10 @@ pytestmark = pytest.mark.filterwarnings("default")  # Streamlit's own
 
 def test_models_are_judged_on_the_same_rows(yard: Yard, penguins_csv: Path) -> None:
     fields = {"model_class_key": "logistic_regression", "X": penguins_csv, "target": "species"}
-    for name, exclude in (("seeing", []), ("blind", ["bill_length_mm", "bill_depth_mm", "flipper_length_mm"])):
-        yard.client.train(TrainRequest(**fields, name=name, exclude=exclude, evaluation=Evaluation(method="none")))
-    app = yard.open("compare")
+    none = Evaluation(method="none")
+    left_out = {"blind": ["bill_length_mm", "bill_depth_mm", "flipper_length_mm"], "seeing": []}
+    orders = [TrainRequest(**fields, name=name, exclude=names, evaluation=none) for name, names in left_out.items()]
+    app = yard.open("compare", ids=",".join(yard.client.train(order).model_id for order in orders))
     assert "On the same new rows" in texts(app)
     app.session_state[session._KEY].tables[PURPOSE] = open_table(penguins_csv, "new.csv")
     app = app.run()

@@ -39,7 +39,7 @@ def tree_weights(yard: Yard, penguins: pl.DataFrame) -> ModelMetadata:
 def test_the_form_asks_what_a_column_holds_and_offers_the_algorithms_for_it(yard: Yard) -> None:
     app = yard.open("train")
     app = app.button[-1].click().run()
-    offered = {button.key for button in app.button if str(button.key).startswith("class-")}
+    offered = {box.key for box in app.checkbox if str(box.key).startswith("class-")}
     assert offered == {
         "class-auto",
         "class-logistic_regression",
@@ -49,7 +49,7 @@ def test_the_form_asks_what_a_column_holds_and_offers_the_algorithms_for_it(yard
     app = app.selectbox(key="target-penguins.csv-").set_value("body_mass_g").run()
     (task,) = (one for one in app.segmented_control if str(one.key).startswith("task-"))
     assert task.value == "regression"
-    offered = {button.key for button in app.button if str(button.key).startswith("class-")}
+    offered = {box.key for box in app.checkbox if str(box.key).startswith("class-")}
     assert offered == {"class-auto", "class-linear_regression", "class-catboost_regressor", "class-lightgbm_regressor"}
     assert "Numbers: 2700 … 6300" in texts(app)
 
@@ -91,6 +91,7 @@ def test_a_report_shows_the_residuals_and_no_classes(yard: Yard, weights: ModelM
     assert "Predicted against true" in said
     assert "Residuals" in said
     assert "Confusion matrix" not in said
+    app = yard.open("model", id=weights.model_id, tab="details")
     facts = [fact for table in app.table for fact in table.value.iloc[:, 0].to_list()]
     assert "Task" in facts
     assert not any(str(fact).startswith("Classes") for fact in facts)
@@ -119,9 +120,8 @@ def test_numbers_are_shown_with_an_interval_around_each_if_it_is_asked_for(yard:
     margins = shown["high"] - shown["prediction"]
     assert margins.min() == pytest.approx(margins.max())
     assert margins.min() > 100
-    app = app.segmented_control(key="predict-way").set_value("row").run()
-    app = app.selectbox(key="predict-interval").set_value(0.9).run()
-    app = button(app, "row-go").click().run()
+    app = app.segmented_control(key="in-address-way").set_value("row").run()
+    assert app.selectbox(key="predict-interval").value == 0.9
     low, high = map(float, app.metric[0].delta.split(" … "))
     assert low < float(app.metric[0].value) < high
 
@@ -130,11 +130,15 @@ def test_a_report_shows_intervals_the_baseline_and_what_intervals_of_predictions
     yard: Yard, weights: ModelMetadata
 ) -> None:
     app = yard.open("model", id=weights.model_id)
-    low, high = map(float, app.metric[0].delta.split("\N{EN DASH}"))
-    assert low < float(app.metric[0].value) < high
+    interval = formats.metric_interval("validation_rmse", weights.metrics)
+    always = formats.number(weights.metrics["baseline_rmse"], 3)
+    assert [(one.label, one.delta) for one in app.metric] == [
+        ("Error (RMSE)", f"{interval} (90 %)"),
+        ("Always the mean", "one for all rows"),
+    ]
+    assert app.metric[1].value == always
     said = texts(app)
-    assert "nine times in ten" in said
-    assert f"gets: RMSE {formats.number(weights.metrics['baseline_rmse'], 3)}." in said
+    assert "explains" in said
     assert re.search("Intervals of 90 % held [0-9.]+ % of the rows held out", said)
     names = [name for table in app.table for name in table.value.iloc[:, 0].to_list()]
     assert {"RMSE", "RMSE of the baseline", "RMSE on training rows"} <= set(names)
@@ -146,8 +150,7 @@ def test_a_report_shows_intervals_the_baseline_and_what_intervals_of_predictions
 def test_one_row_is_answered_with_a_number(yard: Yard, weights: ModelMetadata) -> None:
     app = yard.open("predict")
     app = app.selectbox(key="predict-model").set_value(weights.model_id).run()
-    app = app.segmented_control(key="predict-way").set_value("row").run()
-    app = button(app, "row-go").click().run()
+    app = app.segmented_control(key="in-address-way").set_value("row").run()
     assert not app.exception
     assert 2000 < float(app.metric[0].value) < 7000
 
@@ -190,7 +193,8 @@ def test_monotone_columns_are_asked_of_algorithms_that_can_and_shown(yard: Yard)
     app = task.set_value("regression").run()
     asked = [str(one.key) for one in app.multiselect]
     assert not [key for key in asked if key.startswith("monotone-")], "the linear model is chosen first, and cannot"
-    app = button(app, "class-lightgbm_regressor").click().run()
+    app = app.checkbox(key="class-lightgbm_regressor").check().run()
+    app = app.checkbox(key="class-linear_regression").uncheck().run()
     rises = app.multiselect(key="monotone-rises-")
     assert "flipper_length_mm" in rises.options
     assert "species" not in rises.options
@@ -201,7 +205,7 @@ def test_monotone_columns_are_asked_of_algorithms_that_can_and_shown(yard: Yard)
     wait_for_model(button(app, "train-go").click().run())
     model = yard.client.get_model("monotone")
     assert model.monotone == {"flipper_length_mm": 1, "body_mass_g": -1}
-    shown = yard.open("model", id=model.model_id)
+    shown = yard.open("model", id=model.model_id, tab="details")
     assert not shown.exception
     cells = [str(cell) for table in shown.table for cell in table.value.to_numpy().ravel()]
     assert "Rises with: flipper_length_mm; Falls with: body_mass_g" in [cell.replace("\\", "") for cell in cells], cells

@@ -7,9 +7,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from modelyard.dashboard.algorithms import Algorithm
 from modelyard.dashboard.columns import Mapping
-from modelyard.dashboard.order import Algorithm, Order
-from modelyard.dashboard.predicted import Predicted, _as_csv
+from modelyard.dashboard.naming import Naming
+from modelyard.dashboard.order import Order
+from modelyard.dashboard.predicted import Predicted
+from modelyard.dashboard.predicted_rows import as_csv
 from modelyard.dashboard.tables import open_table
 from modelyard.schemas import Evaluation, TrainRequest
 from tests.dashboard.test_pages import Yard, button, texts, wait_for_model, yard
@@ -38,7 +41,7 @@ def test_roles_are_kept_by_a_retraining_and_shown_with_predictions(yard: Yard, p
     assert (child.version, child.column_roles, child.evaluation) == (2, parent.column_roles, parent.evaluation)
     assert child.feature_names == parent.feature_names
     assert "Measured on the latest 20 % of the rows" in texts(app)
-    app = yard.open("model", id=child.model_id)
+    app = yard.open("model", id=child.model_id, tab="details")
     assert any("id of the row" in str(cell) for table in app.table for cell in table.value.to_numpy().ravel())
     app = yard.open("predict", id=child.model_id)
     app = next(one for one in app.button if "sample" in one.label).click().run()
@@ -48,7 +51,7 @@ def test_roles_are_kept_by_a_retraining_and_shown_with_predictions(yard: Yard, p
 
 def test_what_was_chosen_is_sent_as_roles_and_ignored_columns_in_full(penguins_csv: Path) -> None:
     mapping = Mapping({"year": "categorical"}, {"sex": "id", "island": "ignore"})
-    order = Order(Algorithm("logistic_regression", {}), Evaluation(), None, [], mapping, "species", {})
+    order = Order(Algorithm("logistic_regression", {}), Evaluation(), Naming(None, []), mapping, "species", {})
     request = order.training(open_table(penguins_csv, "penguins.csv"))
     assert (request.column_roles, request.exclude) == ({"sex": "id", "island": "ignore"}, ["island"])
     assert request.feature_types == {"year": "categorical"}
@@ -59,4 +62,4 @@ def test_downloaded_predictions_begin_with_the_ids_as_they_came(tmp_path: Path) 
     path.write_text("a,id\n1,007\n2,008\n")
     ids = pl.DataFrame({"id": ["007", "008"]})
     predicted = Predicted("m", open_table(path, "t.csv"), pl.DataFrame({"prediction": [0.5, 1.5]}), (), (), ids)
-    assert _as_csv(predicted, tmp_path) == b"id,a,prediction\n007,1,0.5\n008,2,1.5\n"
+    assert as_csv(predicted, tmp_path) == b"id,a,prediction\n007,1,0.5\n008,2,1.5\n"

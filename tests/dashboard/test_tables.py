@@ -11,7 +11,7 @@ import pytest
 
 from modelyard.dashboard import formats
 from modelyard.dashboard.forms import difference
-from modelyard.dashboard.predicted import _as_labels
+from modelyard.dashboard.predicted_truth import as_labels
 from modelyard.dashboard.profiles import look_at
 from modelyard.dashboard.tables import HEAD_ROWS, open_table
 from modelyard.dashboard.targets import Labels, better_targets, count_labels
@@ -139,8 +139,8 @@ def test_true_labels_are_read_as_predictions_are_written(tmp_path: Path) -> None
     path = tmp_path / "labels.csv"
     path.write_text("y,z\n1.0,true\n 0 ,false\nNA,\n")
     table = open_table(path, path.name)
-    assert _as_labels(table, "y").to_list() == ["1", "0", None]
-    assert _as_labels(table, "z").to_list() == ["true", "false", None]
+    assert as_labels(table, "y").to_list() == ["1", "0", None]
+    assert as_labels(table, "z").to_list() == ["true", "false", None]
 
 
 @pytest.mark.parametrize(

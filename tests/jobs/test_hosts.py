@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from modelyard.storage.servers import Servers
 from tests.job_runs import jobs_of, order
 from tests.postgres_server import PostgresServer
 from tests.s3_server import S3Server
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 LIMITS = Limits(workers=1, niceness=0, grace_s=0.0)
 
@@ -95,3 +96,19 @@ def test_a_search_that_a_host_leaves_goes_on_at_another_one(hosts: list[Host], t
     ended = two.jobs.wait(job.job_id)
     assert ended.status == "succeeded"
     assert len(two.storage.jobs.get(job.job_id).told) == 2
+
+
+def test_who_waits_is_told_the_end_of_a_queued_job_that_another_host_takes(
+    hosts: list[Host], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = hosts
+    met = tmp_path / "met"
+    met.mkdir()
+    monkeypatch.setattr(one.jobs._dispatcher, "_limits", replace(LIMITS, grace_s=PATIENCE_S))
+    running, queued = order(one.jobs, f"meet {met}"), order(one.jobs, "finish")
+    wait_until((met / running.job_id).exists)
+    two.jobs.serve()
+    one.jobs.drain()
+    assert one.jobs.wait(queued.job_id).status == "succeeded"
+    (met / "go").touch()
+    assert one.jobs.wait(running.job_id).status == "succeeded"

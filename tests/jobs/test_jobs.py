@@ -24,7 +24,7 @@ from modelyard.jobs.local import LocalOwners, LocalRunner, launcher
 from modelyard.jobs.runner import UNEXPECTED
 from modelyard.jobs.spool import Spool
 from modelyard.ml_core.searching import steps
-from modelyard.schemas import Job, JobQuery, TrainRequest
+from modelyard.schemas import Job, JobQuery, TrainRequest, in_turn
 from modelyard.storage import open_folder
 from tests import doors, job_runs
 from tests.job_runs import NO_GRACE, opened, order
@@ -139,6 +139,22 @@ def test_the_log_quotes_no_cell_of_a_table_that_a_run_refused(jobs: Jobs, caplog
     assert job.error is not None
     assert job.error.detail not in caplog.text
     assert f"job {job.job_id} failed: INVALID_ARGUMENT" in caplog.text
+
+
+def test_queued_jobs_have_their_place_trainings_before_searches(storage_dir: Path) -> None:
+    with job_runs.opened(storage_dir, Limits(workers=1, niceness=0, grace_s=0.0)) as jobs:
+        first = until_running(jobs, order(jobs, "wait"))
+        search, second, third = (
+            order(jobs, "finish\nfinish", kind="search"),
+            order(jobs, "finish"),
+            order(jobs, "finish"),
+        )
+        assert (search.queue_place, second.queue_place, third.queue_place) == (1, 1, 2)  # as each was ordered
+        listed = jobs.page(JobQuery()).jobs
+        assert [job.queue_place for job in listed] == [2, 1, 3, None]
+        assert [job.job_id for job in in_turn(listed)] == [one.job_id for one in (first, second, third, search)]
+        jobs.cancel(second.job_id)
+        assert [jobs.get(job.job_id).queue_place for job in (third, search)] == [1, 2]
 
 
 def test_progress_is_seen_while_the_run_goes_on(jobs: Jobs, tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ def test_the_rows_held_out_have_no_part_in_their_own_calibration() -> None:
 
 
 def test_a_progress_reaches_its_end_with_calibration() -> None:
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[int | None, int | None]] = []
     request = TrainRequest(
         model_class_key="catboost_classifier",
         X=[[float(i)] for i in range(60)],

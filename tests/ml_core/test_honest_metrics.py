@@ -63,6 +63,15 @@ def test_resamples_are_measured_as_the_rows_drawn_would_be(task: str, scored: Sc
         )
 
 
+@pytest.mark.parametrize("k", [0, 2, 5])
+def test_a_metric_alone_is_measured_as_it_is_among_the_others(k: int) -> None:
+    truth, scores = scored_classes(80, k) if k else scored_numbers(80)
+    judge = TASKS["classification" if k else "regression"]
+    (weights,) = bootstrap(len(truth), 3, rounds=5)
+    for name, among in judge.measure(truth, scores)(weights).items():
+        assert judge.measure(truth, scores, name)(weights)[name].tolist() == among.tolist()
+
+
 def test_numbers_of_any_size_are_measured_without_a_warning() -> None:
     truth = np.array([1e150, -1e150, 0.0, 0.0])
     measured = TASKS["regression"].measure(truth, np.zeros((4, 1)))(np.array([[1.0, 1, 1, 1], [0, 0, 2, 2]]))

@@ -15,6 +15,7 @@ from modelyard.ml_core.tasks import TASKS
 from modelyard.ml_core.training.orders import order_training
 from modelyard.schemas import AliasRequest, PredictRequest, TrainRequest
 from modelyard.settings import Settings
+from modelyard.storage.folder import Folder
 from modelyard.storage.upkeep import backup, doctor
 from modelyard.storage.upkeep.repair import repair
 from modelyard.tables import FileContent, Reader, Table
@@ -114,15 +115,15 @@ def test_they_are_in_the_checksums_and_in_the_backup_and_a_repair_goes_on_withou
         path = root / "artifacts" / model.model_id / "training_rows.bin"
         content = path.read_bytes()
         assert len(content) == 16 + 8 * 60
-        backup.create(root, tmp_path / "yard.tar")
-        backup.load(tmp_path / "yard.tar", tmp_path / "loaded")
+        backup.create(Folder(root), tmp_path / "yard.tar")
+        backup.load(tmp_path / "yard.tar", Folder(tmp_path / "loaded"))
         assert (tmp_path / "loaded" / path.relative_to(root)).read_bytes() == content
         path.write_bytes(content[:-1])
-        (finding,) = doctor.examine(root).findings
+        (finding,) = doctor.examine(Folder(root)).findings
         assert (finding.kind, finding.what) == ("rows", str(path.relative_to(root)))
-        assert repair(root).is_sound
+        assert repair(Folder(root)).is_sound
         assert next(root.glob("quarantine/*/artifacts/*/training_rows.bin")).read_bytes() == content[:-1]
-        assert doctor.examine(root).findings == []
+        assert doctor.examine(Folder(root)).findings == []
         assert len(yard.predict(PredictRequest(model_id="churn", X=table(1, n=60)[0])).predictions) == 60
         yard.set_alias("churn", "live", AliasRequest(version=1))
         promotion = yard.train(train("churn", 2, promote={"alias": "live"})).promotion

@@ -72,7 +72,7 @@ class Values:
     def _rmse(self, truth: Truth, scores: Scores) -> float:
         return float(np.sqrt(np.mean((truth - scores[:, 0]) ** 2)))
 
-    def measure(self, truth: Truth, scores: Scores) -> Measure:
+    def measure(self, truth: Truth, scores: Scores, only: str | None = None) -> Measure:
         squared = means((truth[:, None] - scores) ** 2)
         return lambda weights: {"rmse": np.sqrt(squared(weights)[:, 0])}
 

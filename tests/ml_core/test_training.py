@@ -26,7 +26,7 @@ from modelyard.ml_core.tasks.classification.splits import split_rows
 from modelyard.ml_core.training.plan import Trained, TrainingPlan
 from modelyard.ml_core.training.trainings import run_training
 from modelyard.models_registry.base import Fit, FitTask, ModelClass, Numbers, Progress
-from modelyard.schemas import Evaluation, Label, LearningCurve, ModelWarning, Report
+from modelyard.schemas import Evaluation, JobProgress, Label, LearningCurve, ModelWarning, Report
 from modelyard.tables.contract import CategoricalColumn, Contract, TrainingTable
 
 
@@ -341,7 +341,7 @@ def test_warning_of_the_evaluations_fits_alone_is_marked() -> None:
 
 @pytest.mark.parametrize(("method", "total"), [("none", 6), ("holdout", 12), ("cv", 24)])
 def test_progress_is_one_rising_stream_to_its_total(method: Any, total: int) -> None:
-    seen: list[Progress] = []
+    seen: list[JobProgress] = []
     plan = TrainingPlan(Tree(), {"iterations": 6}, Evaluation(method=method, folds=3), noisy_table())
     run_training(plan, seen.append)
     assert [progress.step for progress in seen] == list(range(1, total + 1))
@@ -349,11 +349,29 @@ def test_progress_is_one_rising_stream_to_its_total(method: Any, total: int) -> 
     assert all(progress.metric is not None for progress in seen)
 
 
+PHASES: dict[str, list[str]] = {
+    "none": ["fit 1 of 1"],
+    "holdout": ["fit 1 of 2", "fit 2 of 2"],
+    "cv": ["fold 1 of 3", "fold 2 of 3", "fold 3 of 3", "final fit"],
+}
+
+
+@pytest.mark.parametrize("method", PHASES)
+def test_progress_names_the_fit_under_way_its_iterations_and_whose_loss_it_is(method: Any) -> None:
+    seen: list[JobProgress] = []
+    plan = TrainingPlan(Tree(), {"iterations": 6}, Evaluation(method=method, folds=3), noisy_table())
+    run_training(plan, seen.append)
+    assert list(dict.fromkeys(progress.phase for progress in seen)) == PHASES[method]
+    assert [(progress.phase_step, progress.phase_total) for progress in seen[:6]] == [(n, 6) for n in range(1, 7)]
+    assert [progress.held_out for progress in seen] == [True] * (len(seen) - 6) + [False] * 6
+
+
 def test_progress_of_shorter_fits_still_reaches_the_total() -> None:
-    seen: list[Progress] = []
+    seen: list[JobProgress] = []
     plan = TrainingPlan(Tree(), {"iterations": 6, "early_stopping_rounds": 1}, Evaluation(), noisy_table())
     run_training(plan, seen.append)
-    assert [progress.step for progress in seen] == sorted({progress.step for progress in seen})
+    steps = [progress.step for progress in seen if progress.step is not None]
+    assert steps == sorted(set(steps))
     assert seen[-1].step == seen[-1].total == 12
 
 
@@ -362,13 +380,14 @@ def test_silent_model_class_makes_progress_by_fits() -> None:
         def fit(self, task: FitTask) -> Fit:
             return super().fit(FitTask(task.frame, task.labels, task.contract, task.hyperparams, task.validation))
 
-    seen: list[Progress] = []
+    seen: list[JobProgress] = []
     run_training(TrainingPlan(Silent(), {"iterations": 2}, Evaluation(), noisy_table()), seen.append)
     assert [(progress.step, progress.total) for progress in seen] == [(1, 2), (2, 2)]
+    assert [(progress.phase, progress.phase_step) for progress in seen] == [("fit 2 of 2", None)] * 2
 
 
 def test_what_the_progress_listener_raises_ends_the_training() -> None:
-    def stop(progress: Progress) -> None:
+    def stop(progress: JobProgress) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -395,7 +414,7 @@ def test_part_that_cannot_be_fitted_gives_up_the_validation_not_the_training() -
                 raise InvalidTable("X must have a column whose values differ")
             return super().fit(task)
 
-    seen: list[Progress] = []
+    seen: list[JobProgress] = []
     plan = TrainingPlan(Choosy(), {"iterations": 2}, Evaluation(method="cv", folds=3), noisy_table())
     trained = run_training(plan, seen.append)
     assert trained.evaluation.method == "none"

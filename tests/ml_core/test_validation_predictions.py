@@ -20,6 +20,7 @@ from modelyard.ml_core.validation_predictions import ValidationPredictions, load
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import Evaluation, ModelMetadata, PredictRequest, RetrainRequest, TrainRequest
 from modelyard.settings import Settings
+from modelyard.storage.folder import Folder
 from modelyard.storage.upkeep import backup, doctor
 from modelyard.storage.upkeep.repair import repair
 from modelyard.tables import Contract, contract_from_json
@@ -108,7 +109,7 @@ def test_it_is_in_the_checksums_and_in_the_backup(tmp_path: Path) -> None:
     root = tmp_path / "yard"
     with build(Settings(storage_dir=root, train_workers=1)) as yard:
         model = train(yard)
-        backup.create(root, tmp_path / "yard.tar")
+        backup.create(Folder(root), tmp_path / "yard.tar")
         path = root / "artifacts" / model.model_id / "validation.parquet"
         content = path.read_bytes()
         with tarfile.open(tmp_path / "yard.tar") as archive:
@@ -116,15 +117,17 @@ def test_it_is_in_the_checksums_and_in_the_backup(tmp_path: Path) -> None:
             assert member is not None
             assert member.read() == content
         path.write_bytes(content[:-1] + b"x")
-        assert any("validation.parquet" in finding.problem + finding.what for finding in doctor.examine(root).findings)
+        assert any(
+            "validation.parquet" in finding.problem + finding.what for finding in doctor.examine(Folder(root)).findings
+        )
         with pytest.raises(DataLoss, match=r"validation\.parquet is damaged"):
             kept(yard, model)
-        assert repair(root).is_sound
+        assert repair(Folder(root)).is_sound
         with pytest.raises(FailedPrecondition, match="or a repair left them out"):
             kept(yard, model)
         assert len(yard.predict(PredictRequest(model_id=model.model_id, X=X)).predictions) == N
         assert next(root.glob("quarantine/*/artifacts/*/validation.parquet")).read_bytes() == path.read_bytes()
-        assert doctor.examine(root).findings == []
+        assert doctor.examine(Folder(root)).findings == []
 
 
 @pytest.mark.parametrize("y", [LABELS, NUMBERS], ids=["labels", "numbers"])

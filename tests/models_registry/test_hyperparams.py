@@ -48,7 +48,8 @@ MESSAGES: list[tuple[tuple[Hyperparam, ...], dict[str, Any], str]] = [
         {"iteration": 5},
         (
             "hyperparam 'iteration' is unknown; did you mean 'iterations'? known are: 'iterations', 'learning_rate', "
-            "'depth', 'verbose', 'l2_leaf_reg', 'random_seed', 'auto_class_weights', 'early_stopping_rounds'"
+            "'depth', 'verbose', 'l2_leaf_reg', 'one_hot_max_size', 'rsm', 'random_seed', 'auto_class_weights', "
+            "'early_stopping_rounds'"
         ),
     ),
     ((), {"zzz": 5}, "hyperparam 'zzz' is unknown; known are: none"),

@@ -86,7 +86,7 @@ def ask(yard: Yard, name: str, rows: int, **fields: Any) -> None:
 
 def counts(yard: Yard, kept: DriftCollection, name: str = "one", since: int = 0) -> ModelCounts:
     found = ModelCounts()
-    for one in kept.read(yard.get_model(name).model_id, since):
+    for _, one in kept.read(yard.get_model(name).model_id, since):
         found.add(ModelCounts.from_json(one))
     return found
 

@@ -18,6 +18,7 @@ from modelyard.monitoring.bins import NumericBins
 from modelyard.monitoring.watch import Reference
 from modelyard.schemas import PredictRequest, TrainRequest
 from modelyard.settings import Settings
+from modelyard.storage.folder import Folder
 from modelyard.storage.upkeep import backup, doctor
 from modelyard.storage.upkeep.repair import repair
 from modelyard.tables import Contract, ReadingOptions, TrainingTable, read_training
@@ -103,7 +104,7 @@ def answers(yard: Yard) -> int:
 
 
 def test_a_damaged_one_is_found_and_a_repair_leaves_it_out(root: Path, tmp_path: Path) -> None:
-    backup.create(root, tmp_path / "yard.tar")
+    backup.create(Folder(root), tmp_path / "yard.tar")
     [path] = root.glob("artifacts/*/drift.json")
     content = path.read_bytes()
     path.write_bytes(content[:-1] + b"x")
@@ -112,15 +113,15 @@ def test_a_damaged_one_is_found_and_a_repair_leaves_it_out(root: Path, tmp_path:
         with pytest.raises(DataLoss, match=r"drift\.json is damaged"):
             yard.get_drift("watched")
         assert "drift.json" in (yard.health().storage or "")
-    assert [finding.kind for finding in doctor.examine(root).findings] == ["drift"]
-    assert repair(root).is_sound
+    assert [finding.kind for finding in doctor.examine(Folder(root)).findings] == ["drift"]
+    assert repair(Folder(root)).is_sound
     with doors.core(root) as yard:
         assert answers(yard) == N
         found = yard.get_drift("watched")
         assert (found.status, found.columns, found.predictions) == ("no_reference", {}, None)
         assert found.message.startswith("an earlier release trained it, or a repair left its counts out; retrain it")
-    assert doctor.examine(root).findings == []
-    backup.load(tmp_path / "yard.tar", tmp_path / "copy")
+    assert doctor.examine(Folder(root)).findings == []
+    backup.load(tmp_path / "yard.tar", Folder(tmp_path / "copy"))
     [loaded] = (tmp_path / "copy").glob("artifacts/*/drift.json")
     assert loaded.read_bytes() == content
 

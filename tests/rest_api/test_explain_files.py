@@ -103,15 +103,16 @@ def test_an_upload_in_a_form_is_explained_like_the_body_itself(http: httpx.Clien
 def test_json_has_the_fields_of_the_contract_and_no_others(http: httpx.Client) -> None:
     answer = http.post("/explain", json={"model_id": "two", "X": ROWS[:2]})
     fields = ["model_id", "unit", "outputs", "feature_names", "base", "contributions", "predictions"]
-    assert list(answer.json()) == [*fields, "other", "warnings", "ids", "id_column"]
-    assert answer.json()["other"] is None
+    assert list(answer.json()) == [*fields, "other", "probabilities", "warnings", "ids", "id_column"]
+    assert (answer.json()["other"], answer.json()["probabilities"]) == (None, None)
 
 
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
         ({"model_id": "two", "X": ROWS, "top": 0}, 400, "top"),
-        ({"model_id": "two", "X": ROWS, "probabilities": True}, 400, "probabilities"),
+        ({"model_id": "two", "X": ROWS, "interval": 0.9}, 400, "interval"),
+        ({"model_id": "two", "X": ROWS, "probabilities": "yes"}, 400, "probabilities"),
         ({"model_id": "nobody", "X": ROWS}, 404, "nobody"),
         ({"model_id": "two", "X": [{"age": 1}]}, 400, "base"),
     ],

@@ -50,6 +50,19 @@ def test_a_request_that_outlasts_the_server_is_told_why(tmp_path: Path) -> None:
     assert "Traceback" not in folder.with_suffix(".log").read_text()
 
 
+def test_a_server_that_takes_leave_is_not_ready_and_serves(tmp_path: Path) -> None:
+    port, folder = doors.free_port(), tmp_path / "yard"
+    settings = {"MODELYARD_REST_PORT": str(port), "MODELYARD_DRAIN_S": "3600"}
+    with doors.serving(REST, folder, **settings) as process, httpx.Client(base_url=f"http://127.0.0.1:{port}") as http:
+        doors.wait_until_healthy(str(http.base_url).rstrip("/"), "/health/ready")
+        process.terminate()
+        wait_until(lambda: http.get("/health/ready").status_code == 503)
+        assert http.get("/health").json()["storage"] == "this server is shutting down"
+        assert httpx.get(http.base_url.join("/models")).json()["models"] == []  # on a new connection, too
+        process.send_signal(signal.SIGINT)  # who cannot wait
+        assert process.wait(PATIENCE_S) == 0
+
+
 def test_workers_share_a_port_and_a_dead_one_is_replaced_and_its_counts_stay(tmp_path: Path) -> None:
     port = doors.free_port()
     url = f"http://127.0.0.1:{port}"

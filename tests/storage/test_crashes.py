@@ -160,14 +160,14 @@ def test_a_repair_cut_short_is_finished_by_the_next(memory_path: Path) -> None:
     lines[3] = lines[3].replace(b"logistic", b"logostic")
     (root / "db.jsonl").write_bytes(b"".join(lines[:-1]))
     with disk_recorder.recording(root) as disk:
-        assert repair(root).is_sound
+        assert repair(Folder(root)).is_sound
     expected = [(record.metadata.model_id, status) for record, status in zip(records, STATUS_AFTER_REPAIR, strict=True)]
     for power_cut in (False, True):
         for _, what, survived in disk.states(power_cut=power_cut):
             folder = memory_path / "crashed"
             write_to(folder, survived)
             with mock.patch("os.fsync", disk_recorder.no_fsync):
-                assert repair(folder).is_sound, what
+                assert repair(Folder(folder)).is_sound, what
                 store = open_store(folder)
                 found = {found[0]: found[3] for found in look(store)[0]}
                 store.close()
@@ -180,11 +180,11 @@ def test_a_backup_that_was_loaded_is_on_the_disk(memory_path: Path) -> None:
     store = open_store(memory_path / "yard")
     for step in (add(), add(), lambda store: store.delete_for_good("churn:1")):
         step(store)
-    backup.create(root_of(store), memory_path / "yard.tar")
+    backup.create(Folder(root_of(store)), memory_path / "yard.tar")
     root = memory_path / "recorded"
     root.mkdir()
     with disk_recorder.recording(root) as disk:
-        backup.load(memory_path / "yard.tar", root)
+        backup.load(memory_path / "yard.tar", Folder(root))
         disk.acknowledge()
     expected = look(store)
     for moment, what, survived in disk.states(power_cut=True):

@@ -19,6 +19,7 @@ from modelyard.models_registry import model_class
 from modelyard.schemas import Evaluation, ModelQuery, PredictRequest, RetrainRequest
 from modelyard.settings import Settings
 from modelyard.storage import check_environment
+from modelyard.storage.folder import Folder
 from modelyard.storage.upkeep.doctor import examine
 from modelyard.storage.upkeep.signing import Signing
 from tests.data.freeze import KEYED, LABELS, ROWS
@@ -70,7 +71,7 @@ def test_a_frozen_folder_lists_its_models(yard: Yard, folder: Path) -> None:
 
 
 def test_a_frozen_folder_holds_every_checksum(folder: Path) -> None:
-    assert examine(folder).findings == []
+    assert examine(Folder(folder)).findings == []
 
 
 @pytest.mark.parametrize(("frozen", "key"), [(folder, key) for folder in FROZEN for key in keys_of(folder)])
@@ -110,7 +111,7 @@ def test_a_frozen_folder_is_refused_with_a_key_until_it_is_signed(folder: Path, 
         for name in said:
             with pytest.raises(Unsigned):
                 yard.predict(PredictRequest(model_id=name, X=ROWS))
-        with closing(Signing(folder, SigningKeys.from_secrets([key.read_bytes()]))) as signing:
+        with closing(Signing(Folder(folder), SigningKeys.from_secrets([key.read_bytes()]))) as signing:
             for shown in signing.to_sign(None):
                 signing.sign(shown.record)
         for name in said:

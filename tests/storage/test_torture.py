@@ -25,6 +25,7 @@ from modelyard.grpc_server.client import GrpcClient
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import ModelMetadata, ModelQuery, TrainRequest
 from modelyard.storage import ModelStore
+from modelyard.storage.folder import Folder
 from modelyard.storage.upkeep.doctor import examine
 from tests import doors
 from tests.storage_drafts import open_store
@@ -154,7 +155,7 @@ def test_writers_and_readers_killed_at_random_agree(storage_dir: Path) -> None:
     assert looks + sum(map(len, seen)) > 0
     ledger.check(open_store(storage_dir))
     # A writer that is killed between the files and the commit leaves a whole folder that no line names.
-    assert {finding.kind for finding in examine(storage_dir).findings} <= {"orphan", "leftover"}
+    assert {finding.kind for finding in examine(Folder(storage_dir)).findings} <= {"orphan", "leftover"}
 
 
 def _answers(client: RestClient | GrpcClient) -> bool:

@@ -25,6 +25,7 @@ from modelyard.schemas import (
     Tracking,
     TrainRequest,
     UpdateRequest,
+    parse,
 )
 from modelyard.settings import Settings
 from modelyard.storage.folder import Folder
@@ -37,6 +38,7 @@ from tests.clearml_double import Double
 from tests.data.freeze import LABELS, ROWS
 from tests.doors import keep_fork_server
 from tests.processes import runs
+from tests.test_contract_search import MIXED, SUMS
 from tests.waiting import PATIENCE_S, wait_until
 
 TRACKED = Settings(tracking="clearml", train_workers=1)
@@ -223,6 +225,22 @@ def test_a_search_is_one_experiment_with_its_trials_as_a_table_and_a_plot(clearm
     (shown,) = plots["Leaderboard", "trials"]["data"]
     assert len(shown["cells"]["values"][0]) == 3
     assert task["script"]["entry_point"].startswith("modelyard search TABLE --name size --trials 3 --metric log_loss")
+
+
+def test_an_ensemble_arrives_with_the_hyperparams_of_its_members(clearml: Double, storage_dir: Path) -> None:
+    members = ["linear_regression", "lightgbm_regressor"]
+    with opened(storage_dir) as yard:
+        asked = {"X": MIXED, "y": SUMS, "name": "sum", "model_classes": members, "trials": 2}
+        model = yard.search(parse(SearchRequest, {**asked, "evaluation": {"method": "none"}}))
+        assert model.model_class_key == "ensemble"
+        flush(storage_dir)
+    (task,) = clearml.by_name().values()
+    assert (task["name"], task["status"]) == ("sum-v1", "completed")
+    sent = {one["name"]: one["value"] for one in task["hyperparams"]["Hyperparams"].values()}
+    assert {key: float(sent[key]) for key in members} == {key: model.hyperparams[key] for key in members}
+    assert sent["lightgbm_regressor.n_estimators"] == "300"
+    plots = clearml.plots(task)
+    assert {trace["name"] for trace in plots["Leaderboard", "validation"]["data"]} == {"ensemble", *members}
 
 
 def test_retrainings_failures_and_cancellations_arrive_in_order(clearml: Double, storage_dir: Path) -> None:
@@ -629,17 +647,17 @@ def test_upkeep_knows_the_outbox(clearml: Double, storage_dir: Path, tmp_path: P
         train(yard)
         (record,) = outbox(storage_dir, 1)
         path = storage_dir / "outbox" / record
-        assert doctor.examine(storage_dir).findings == []
+        assert doctor.examine(Folder(storage_dir)).findings == []
         path.write_bytes(path.read_bytes()[:-10] + b"0123456789")
-        (finding,) = doctor.examine(storage_dir).findings
+        (finding,) = doctor.examine(Folder(storage_dir)).findings
         assert (finding.kind, finding.what) == ("outbox", f"outbox/{record}")
         left = storage_dir / "outbox" / ".new-0123"
         left.touch()
         os.utime(left, (1, 1))
         assert [one.what for one in garbage.collect(Folder(storage_dir))] == ["outbox/.new-0123"]
         assert not left.exists()
-        create(storage_dir, tmp_path / "copy.tar")
-    load(tmp_path / "copy.tar", tmp_path / "copy")
+        create(Folder(storage_dir), tmp_path / "copy.tar")
+    load(tmp_path / "copy.tar", Folder(tmp_path / "copy"))
     flush(tmp_path / "copy")
     assert clearml.names() == ["size-v1"]
 

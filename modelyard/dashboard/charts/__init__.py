@@ -16,9 +16,30 @@ Drawing = Any
 """A chart of altair's, whose own annotations lose on the way which kind it is."""
 
 
+_NUMBERS = {
+    "decimal": ".",
+    "thousands": "\N{NARROW NO-BREAK SPACE}",
+    "grouping": [3],
+    "currency": ["", ""],
+    "percent": " %",
+}
+"""Numbers are written in charts as they are beside them."""
+
+
 def draw(chart: Drawing, words: str) -> None:
     """Put a chart on the page; `words` say what it shows."""
-    st.altair_chart(chart.configure_view(stroke=None), alt=words)
+    st.altair_chart(_dressed(chart), alt=words)
+
+
+def pick(chart: Drawing, words: str, key: str, selection: str) -> list[dict[str, Any]]:
+    """Put a chart on the page and return what was picked in it by its selection of that name."""
+    event = st.altair_chart(_dressed(chart), key=key, on_select="rerun", selection_mode=selection, alt=words)
+    picked: list[dict[str, Any]] = event.selection.get(selection, [])
+    return picked
+
+
+def _dressed(chart: Drawing) -> Drawing:
+    return chart.configure_view(stroke=None).configure(locale={"number": _NUMBERS})
 
 
 def side_by_side() -> GridContainer:

@@ -26,38 +26,6 @@ def importances(values: Mapping[str, float]) -> Drawing:
     return _written_bars(shares, t("chart.feature"), t("chart.importance"), axis, _from_zero(), step=26)
 
 
-def contributions(values: Mapping[str, float]) -> Drawing:
-    """Draw what moved a score most: bars to the right raised it, bars to the left lowered it; the rest are one bar."""
-    ordered = sorted(values, key=lambda name: -abs(values[name]))
-    shown = {name: values[name] for name in ordered[: MAX_BARS - 1]}
-    if rest := ordered[len(shown) :]:
-        shown[t("chart.other_columns", n=len(rest))] = sum(values[name] for name in rest)
-    furthest = 1.25 * max(map(abs, shown.values())) or 1.0  # leaves room for the numbers
-    frame = pl.DataFrame({"name": list(shown), "value": list(shown.values())}, schema_overrides={"value": pl.Float64})
-    ink, _ = inks()
-    base = alt.Chart(frame, height=alt.Step(30)).encode(
-        x=alt.X(
-            "value:Q",
-            title=t("chart.contribution"),
-            axis=alt.Axis(tickCount=7),
-            scale=alt.Scale(domain=[-furthest, furthest]),
-        ),
-        y=alt.Y("name:N", title=None, sort=list(shown), axis=alt.Axis(labelLimit=220, labelOverlap=False)),
-        tooltip=[
-            alt.Tooltip("name:N", title=t("chart.feature")),
-            alt.Tooltip("value:Q", title=t("chart.contribution"), format="+.4~g"),
-        ],
-    )
-    drawn = base.mark_bar(cornerRadiusEnd=3, height={"band": 0.7}).encode(
-        color=alt.Color("raises:N", legend=None, scale=alt.Scale(domain=[True, False]))
-    )
-    written = alt.Text("value:Q", format="+.3~g")
-    right = base.transform_filter("datum.value >= 0").mark_text(align="left", dx=5, color=ink, clip=False)
-    left = base.transform_filter("datum.value < 0").mark_text(align="right", dx=-5, color=ink, clip=False)
-    bar = drawn.transform_calculate(raises="datum.value >= 0")
-    return alt.layer(bar, right.encode(text=written), left.encode(text=written))
-
-
 def confusion(matrix: ConfusionMatrix) -> Drawing:
     """Draw how many rows of each class were predicted as each; the colour is the share of the true class."""
     names = [label(value) for value in matrix.labels]

@@ -83,20 +83,6 @@ def learning(curve: LearningCurve) -> Drawing:
     )
 
 
-def live(losses: Mapping[int, float], total: int | None) -> Drawing:
-    """Draw the loss of a training under way, by step."""
-    frame = pl.DataFrame({"step": list(losses), "loss": list(losses.values())})
-    scale = alt.Scale(domain=[0, total], nice=False) if total else alt.Scale(zero=True)
-    return alt.layer(
-        alt.Chart(frame, height=220)
-        .mark_line(strokeWidth=2, point=len(losses) < 30)
-        .encode(
-            x=alt.X("step:Q", title=t("chart.iteration"), scale=scale),
-            y=alt.Y("loss:Q", title=t("chart.loss"), scale=alt.Scale(zero=False)),
-        )
-    )
-
-
 def _losses(series: Mapping[str, Sequence[float]], metric: str) -> Drawing:
     frame = pl.DataFrame(
         [

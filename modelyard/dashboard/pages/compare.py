@@ -1,6 +1,6 @@
 """Compare: two to four models side by side, their metrics, the hyperparams that differ, their curves in one chart.
 
-Below, a labelled table judges them all on the same rows.
+A number is marked as the best only if all were judged by the same rows. Below, a labelled table judges them all alike.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from modelyard.dashboard import formats, session
 from modelyard.dashboard.charts import curves, draw, side_by_side
 from modelyard.dashboard.evaluated import show_evaluation
 from modelyard.dashboard.forms import difference, shown
-from modelyard.dashboard.listing import class_title, classes, entry, every_model, title
+from modelyard.dashboard.listing import class_title, classes, title
 from modelyard.dashboard.pages.models import MOST_COMPARED
+from modelyard.dashboard.picker import pick_models
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.texts import t
 from modelyard.schemas import ModelMetadata, meaning
@@ -23,56 +24,51 @@ from modelyard.schemas import ModelMetadata, meaning
 def show() -> None:
     """Show the page."""
     st.title(t("page.compare"), anchor=False)
-    models = _pick()
+    models = pick_models(MOST_COMPARED)
     if len(models) < 2:
         st.info(t("compare.pick"), icon=":material/compare_arrows:")
         return
-    if len({model.task for model in models}) > 1:
-        st.warning(t("compare.other_tasks"), icon=":material/info:")
-    elif len({(model.target, model.n_rows) for model in models}) > 1:
-        st.warning(t("compare.other_tables"), icon=":material/info:")
+    problem = _why_not_comparable(models)
+    if problem is not None:
+        st.warning(problem, icon=":material/info:")
     st.subheader(t("compare.metrics"), anchor=False)
-    _show_metrics(models)
+    _show_metrics(models, comparable=problem is None)
     st.subheader(t("compare.hyperparams"), anchor=False)
     _show_hyperparams(models)
     _show_curves({model.model_id: model for model in models})
     show_evaluation(models)
 
 
-def _pick() -> Sequence[ModelMetadata]:
-    here = session.current()
-    by_id = {model.model_id: model for model in every_model("all")}
-    start = [model_id for model_id in here.compared if model_id in by_id] or list(by_id)[:2]
-    here.compared = st.multiselect(
-        t("compare.models"),
-        list(by_id),
-        start,
-        format_func=lambda model_id: entry(by_id[model_id]),
-        max_selections=MOST_COMPARED,
-        select_all=False,
-        key="compared",
-        persist_state="session",
-    )
-    return [by_id[model_id] for model_id in here.compared]
+def _why_not_comparable(models: Sequence[ModelMetadata]) -> str | None:
+    """Say why the models' own metrics do not compare; None if the same rows were held out of all."""
+    if len({model.task for model in models}) > 1:
+        return t("compare.other_tasks")
+    if len({model.target for model in models}) > 1:
+        return t("compare.other_targets")
+    tables = {model.fingerprint for model in models}
+    if len(tables) > 1 or None in tables:
+        return t("compare.other_tables")
+    return t("compare.other_evaluations") if len({repr(model.evaluation) for model in models}) > 1 else None
 
 
-def _show_metrics(models: Sequence[ModelMetadata]) -> None:
+def _show_metrics(models: Sequence[ModelMetadata], *, comparable: bool) -> None:
     rows: list[tuple[str, list[str]]] = [
         (t("column.class"), [formats.escaped(class_title(model.model_class_key)) for model in models]),
         (t("column.rows"), [formats.count(model.n_rows) for model in models]),
     ]
     measured = dict.fromkeys(name for model in models for name in model.metrics if meaning(name).kind == "value")
-    rows += [(metric_title(name), _best_marked(name, models)) for name in measured]
+    rows += [(metric_title(name), _written(name, models, marks=comparable)) for name in measured]
     _table(t("report.metric"), rows, models)
 
 
-def _best_marked(metric: str, models: Sequence[ModelMetadata]) -> list[str]:
-    """Write the models' values with their intervals, the best one bold; none if all are as good."""
+def _written(metric: str, models: Sequence[ModelMetadata], *, marks: bool) -> list[str]:
+    """Write the models' values with their intervals; `marks`: the best one bold, none if all are as good."""
     named = meaning(metric)
     values = [model.metrics.get(metric) for model in models]
     present = {value for value in values if value is not None}
     best = (min if named.is_loss else max)(present, default=None)
-    marked = len(present) > 1 and named.rows == "validation"  # learning by heart is no merit, nor is a baseline
+    # To have learned by heart is no merit, nor is a baseline.
+    marked = marks and len(present) > 1 and named.rows == "validation"
     written = [formats.metric_with_interval(metric, model.metrics) for model in models]
     return [f"**{text}**" if marked and value == best else text for value, text in zip(values, written, strict=True)]
 

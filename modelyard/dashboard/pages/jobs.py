@@ -1,4 +1,4 @@
-"""Jobs: what runs and waits, with progress and cancel; what has ended, and why."""
+"""Jobs: what runs, then the queue in its order, with progress and cancel; what has ended, and why."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import polars as pl
 import streamlit as st
 
-from modelyard.dashboard import formats, jobs_under_way, notices, session
-from modelyard.dashboard.listing import class_title, pick_rows
+from modelyard.dashboard import formats, job_words, jobs_under_way, notices, session
+from modelyard.dashboard.listing import pick_rows
 from modelyard.dashboard.texts import t
 from modelyard.schemas import Job
 
@@ -18,13 +18,12 @@ def show() -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(t("page.jobs"), anchor=False)
         st.button(t("shell.refresh"), icon=":material/refresh:", key="refresh")
-    jobs = jobs_under_way.recent_jobs()
-    if not jobs:
+    alive, ended = jobs_under_way.under_way(), [job for job in jobs_under_way.recent_jobs() if job.ended]
+    if not alive and not ended:
         st.info(t("jobs.none"), icon=":material/pending_actions:")
-    elif all(job.ended for job in jobs):
+    elif not alive:
         st.caption(t("jobs.nothing_runs"))
-    jobs_under_way.show_under_way([job.job_id for job in jobs if not job.ended])
-    ended = [job for job in jobs if job.ended]
+    jobs_under_way.show_under_way(alive)
     if ended:
         st.subheader(t("jobs.ended"), anchor=False)
         _show_ended(ended)
@@ -34,8 +33,10 @@ def _show_ended(jobs: Sequence[Job]) -> None:
     frame = pl.DataFrame(
         {
             "status": [t(f"job.{job.status}") for job in jobs],
-            "name": [jobs_under_way.job_title(job) for job in jobs],
-            "class": [class_title(job.model_class_key) for job in jobs],
+            "name": [job_words.title(job) for job in jobs],
+            "target": [job.target or "" for job in jobs],
+            "table": [(t("job.rows") if job.source == "rows" else job.source) or "" for job in jobs],
+            "class": [job_words.made(job) for job in jobs],
             "took": [_took(job) for job in jobs],
             "ended": [job.ended_at for job in jobs],
             "why": [job.error.detail if job.error else "" for job in jobs],
@@ -53,6 +54,8 @@ def _show_ended(jobs: Sequence[Job]) -> None:
         {
             "status": config.TextColumn(t("column.status"), width=95),
             "name": config.TextColumn(t("column.name"), width=150),
+            "target": config.TextColumn(t("column.target"), width=90),
+            "table": config.TextColumn(t("column.table"), width=130),
             "class": config.TextColumn(t("column.class"), width=150),
             "took": config.TextColumn(t("column.took"), width=80),
             "ended": config.DatetimeColumn(t("column.ended"), format=formats.moment_format(), width=130),
@@ -74,6 +77,5 @@ def _show_one(job: Job) -> None:
 
 
 def _took(job: Job) -> str:
-    if job.started_at is None or job.ended_at is None:
-        return formats.NOTHING
-    return formats.duration((job.ended_at - job.started_at).total_seconds())
+    spent = job.spent()
+    return formats.NOTHING if spent is None else formats.duration(spent.total_seconds())

@@ -1,20 +1,28 @@
-"""One model: how good it is, its line of versions, its metadata; download, predict, retrain, delete, restore."""
+"""One model: how good it is, how it decides, where it is wrong, its versions; predict, retrain, delete, restore.
+
+`?tab=` in the address is the tab: report, decision, errors, drift, versions or details.
+"""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from modelyard.dashboard import access, formats, notices, session
-from modelyard.dashboard.decision import show_decision
+from modelyard.dashboard import access, address, formats, notices, session
+from modelyard.dashboard.deciding import show_deciding
 from modelyard.dashboard.drifted import show_drift
+from modelyard.dashboard.editing import offer_edit
+from modelyard.dashboard.errors_found import show_errors_found
 from modelyard.dashboard.formats import escaped
+from modelyard.dashboard.head import show_title, show_worth
 from modelyard.dashboard.lineage import show_versions
-from modelyard.dashboard.listing import class_title, title
+from modelyard.dashboard.listing import report_of, title
 from modelyard.dashboard.model_details import show_details
 from modelyard.dashboard.pages import train
-from modelyard.dashboard.report import show_metrics, show_report
+from modelyard.dashboard.report import show_report
 from modelyard.dashboard.texts import t
-from modelyard.schemas import ModelMetadata, UpdateRequest, parse
+from modelyard.schemas import DecisionReport, ModelMetadata
+
+_TABS = ("report", "decision", "errors", "drift", "versions", "details")
 
 
 def show() -> None:
@@ -28,38 +36,44 @@ def show() -> None:
     model = session.resolved("id")
     assert model is not None
     here.model = model.model_id
-    _show_head(model)
-    _show_actions(model)
-    show_metrics(model)
-    decides = [t("model.decision")] if model.classes else []
-    report_tab, *decision_tab, drift_tab, versions_tab, details_tab = st.tabs(
-        [t("model.report"), *decides, t("model.drift"), t("model.versions"), t("model.details")], key="model-tabs"
-    )
-    with report_tab, notices.errors_in_place():
-        show_report(model, here.yard.get_report(model.model_id))
-    for tab in decision_tab:
-        with tab, notices.errors_in_place():
-            show_decision(model)
-    with drift_tab, notices.errors_in_place():
-        show_drift(model)
-    with versions_tab, notices.errors_in_place():
-        show_versions(model)
-    with details_tab, notices.errors_in_place():
-        show_details(model)
+    address.entitle(title(model))
+    decided = _decided(model)
+    with st.container(gap="xsmall"):
+        show_title(model)
+        _show_actions(model)
+        show_worth(model, report_of(model), decided)
+    _show_tab(model, decided)
 
 
-def _show_head(model: ModelMetadata) -> None:
-    if st.button(t("page.models"), type="tertiary", icon=":material/arrow_back:", key="back"):
-        session.go("models")
-    st.title(escaped(title(model)), anchor=False)
-    kind = class_title(model.model_class_key)
-    color = "green" if model.status == "active" else "gray"
-    badges = [f":{color}-badge[{t(f'status.{model.status}')}]", f":primary-badge[{escaped(kind)}]"]
-    badges += [f":gray-badge[:material/sell: {escaped(tag)}]" for tag in model.tags]
-    made = t("model.made", ago=formats.ago(model.created_at), took=formats.duration(model.training_seconds))
-    st.markdown(" ".join(badges) + f" &nbsp; :small[{made}]")
-    if model.description:
-        st.text(model.description)
+def _decided(model: ModelMetadata) -> DecisionReport | None:
+    """Return what the model's decision does; None, and nothing is asked, if it has none."""
+    if model.decision is None or model.decision.rule == "most_probable":
+        return None
+    return session.yard().get_decision(model.model_id)
+
+
+def _show_tab(model: ModelMetadata, decided: DecisionReport | None) -> None:
+    """Show the tab that the address names, the first one without one; only its content is asked for."""
+    names = {word: t(f"model.{word}") for word in _TABS if word != "decision" or model.classes}
+    word, tab = address.tabs(names)
+    with tab, notices.errors_in_place():
+        _show_content(word, model, decided)
+
+
+def _show_content(word: str, model: ModelMetadata, decided: DecisionReport | None) -> None:
+    match word:
+        case "report":
+            show_report(model, report_of(model))
+        case "decision":
+            show_deciding(model, decided or session.yard().get_decision(model.model_id))
+        case "errors":
+            show_errors_found(model)
+        case "drift":
+            show_drift(model)
+        case "versions":
+            show_versions(model)
+        case _:
+            show_details(model)
 
 
 def _show_actions(model: ModelMetadata) -> None:
@@ -70,7 +84,9 @@ def _show_actions(model: ModelMetadata) -> None:
     key = model.model_id
     if model.status == "deleted":
         st.warning(t("model.is_deleted", model=escaped(title(model))), icon=":material/delete:")
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, gap="xsmall"):
+        if st.button(t("page.models"), type="tertiary", icon=":material/arrow_back:", key="back"):
+            session.go("models")
         if model.status == "active":
             if access.may("predict") and st.button(
                 t("model.predict"), type="primary", icon=":material/online_prediction:", key=f"predict-{key}"
@@ -87,7 +103,7 @@ def _show_actions(model: ModelMetadata) -> None:
                 session.yard().restore(model.model_id)
                 st.rerun()
         if access.may("update_model"):
-            _offer_edit(model)
+            offer_edit(model)
         _offer_downloads(model)
         if model.status == "active" and access.may("delete"):
             _offer_deletion(model)
@@ -97,51 +113,28 @@ def _show_actions(model: ModelMetadata) -> None:
     access.say_needed("predict", "submit_retraining", "get_artifact")
 
 
-def _offer_edit(model: ModelMetadata) -> None:
-    with st.popover(t("model.edit"), icon=":material/edit:", key=f"edit-{model.model_id}"):
-        tags = st.multiselect(
-            t("train.tags"),
-            model.tags,
-            model.tags,
-            accept_new_options=True,
-            placeholder=t("train.tags_hint"),
-            key=f"edit-tags-{model.model_id}",
-        )
-        description = st.text_area(
-            t("model.description"),
-            model.description,
-            max_chars=2000,
-            placeholder=t("model.description_hint"),
-            key=f"edit-description-{model.model_id}",
-        )
-        if st.button(t("model.save"), type="primary", icon=":material/check:", key=f"edit-save-{model.model_id}"):
-            with notices.errors_in_place():
-                changes = parse(UpdateRequest, {"tags": tags, "description": description})
-                session.yard().update_model(model.model_id, changes)
-                st.rerun()
-
-
 def _offer_downloads(model: ModelMetadata) -> None:
     yard = session.yard()
     stem = f"{model.name}-v{model.version}"
-    if access.may("get_artifact"):
+    with st.popover(t("head.downloads"), icon=":material/download:", key=f"downloads-{model.model_id}"):
+        if access.may("get_artifact"):
+            st.download_button(
+                t("model.artifact", size=formats.size(model.artifact.bytes)),
+                lambda: yard.get_artifact(model.model_id),
+                f"{stem}.pkl",
+                on_click="ignore",
+                icon=":material/download:",
+                key=f"artifact-{model.model_id}",
+                disabled=model.status == "deleted",
+            )
         st.download_button(
-            t("model.artifact", size=formats.size(model.artifact.bytes)),
-            lambda: yard.get_artifact(model.model_id),
-            f"{stem}.pkl",
+            t("model.report_json"),
+            lambda: yard.get_report(model.model_id).model_dump_json(indent=2),
+            f"{stem}-report.json",
             on_click="ignore",
-            icon=":material/download:",
-            key=f"artifact-{model.model_id}",
-            disabled=model.status == "deleted",
+            icon=":material/data_object:",
+            key=f"report-json-{model.model_id}",
         )
-    st.download_button(
-        t("model.report_json"),
-        lambda: yard.get_report(model.model_id).model_dump_json(indent=2),
-        f"{stem}-report.json",
-        on_click="ignore",
-        icon=":material/data_object:",
-        key=f"report-json-{model.model_id}",
-    )
 
 
 def _offer_deletion(model: ModelMetadata) -> None:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import streamlit as st
 
-from modelyard.dashboard import access, formats, jobs_under_way, notices, session, uploads
+from modelyard.dashboard import access, formats, jobs_under_way, linked_table, notices, session, uploads
 from modelyard.dashboard.doors import DOOR_NAMES, DOOR_TITLES
-from modelyard.dashboard.listing import models_table
+from modelyard.dashboard.linked_table import Column, Row
+from modelyard.dashboard.listing import class_title, title, written_metric
 from modelyard.dashboard.texts import t
 from modelyard.errors import Unavailable
-from modelyard.schemas import ModelMetadata, ModelQuery
+from modelyard.schemas import Job, ModelMetadata, ModelQuery
 
 _LATEST = 6
 _LOOK_EVERY_S = 5
@@ -28,6 +29,7 @@ class _Seen:
 
     models: int
     under_way: tuple[str, ...]
+    jobs: list[Job] = field(compare=False)
 
 
 def show() -> None:
@@ -48,8 +50,8 @@ def show() -> None:
 
 
 def _look() -> _Seen:
-    jobs = jobs_under_way.recent_jobs()
-    return _Seen(session.yard().health().models or 0, tuple(job.job_id for job in jobs if not job.ended))
+    jobs = jobs_under_way.under_way()
+    return _Seen(session.yard().health().models or 0, tuple(job.job_id for job in jobs), jobs)
 
 
 @st.fragment(run_every=_LOOK_EVERY_S)
@@ -108,12 +110,33 @@ def _show_latest(latest: Sequence[ModelMetadata]) -> None:
     if not latest:
         st.caption(t("models.none"))
         return
-    picked = models_table(latest, key="latest", selection="single-row")
-    if picked:
-        session.go("model", id=picked[0].model_id)
+    columns = [
+        Column(t("column.name"), "name"),
+        Column(t("registry.newest_value"), "number"),
+        Column(t("registry.target"), "wide"),
+        Column(t("column.class"), "wide"),
+        Column(t("column.rows"), "number wide"),
+        Column(t("column.made"), "short"),
+    ]
+    rows = [Row(model.model_id, title(model), _cells(model)) for model in latest]
+    linked_table.show("latest", t("overview.latest"), columns, rows)
+
+
+def _cells(model: ModelMetadata) -> list[linked_table.Cell]:
+    return [
+        [
+            linked_table.link(title(model), "model", id=model.model_id),
+            *(linked_table.badge(alias, strong=True) for alias in model.aliases),
+        ],
+        written_metric(model),
+        model.target or formats.NOTHING,
+        class_title(model.model_class_key),
+        formats.count(model.n_rows),
+        formats.ago(model.created_at),
+    ]
 
 
 def _show_jobs(seen: _Seen) -> None:
     if seen.under_way:
         st.subheader(t("overview.jobs"), anchor=False)
-        jobs_under_way.show_under_way(seen.under_way)
+        jobs_under_way.show_under_way(seen.jobs)

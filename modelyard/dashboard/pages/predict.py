@@ -1,25 +1,25 @@
-"""Predict: for a table or for one row typed in; with the true labels in the table, how often it was right.
+"""Predict: for a table, or for one row: why it is so, and what if; with the true labels, how often it was right.
 
-`?id=` in the address is the model; a name there becomes its id.
+`?id=` in the address is the model; a name there becomes its id. `?way=row` is one row.
 """
 
 from __future__ import annotations
 
 import streamlit as st
 
-from modelyard.dashboard import access, notices, session, uploads
-from modelyard.dashboard.charts import bars, draw
-from modelyard.dashboard.decision import in_words
-from modelyard.dashboard.formats import escaped, label, number, percent
-from modelyard.dashboard.listing import every_model, pick_model, title
-from modelyard.dashboard.predicted import Predicted, predict_table, show_predicted
-from modelyard.dashboard.row_form import ask_row
+from modelyard.dashboard import access, address, notices, session, uploads
+from modelyard.dashboard.formats import escaped
+from modelyard.dashboard.listing import every_model, pick_model, report_of, title
+from modelyard.dashboard.predicted import Predicted, predict_table
+from modelyard.dashboard.predicted_shown import show_predicted
 from modelyard.dashboard.texts import t
-from modelyard.dashboard.why import show_why_in_table, show_why_row
-from modelyard.schemas import ModelMetadata, Predictions, PredictRequest, are_validated
+from modelyard.dashboard.what_if import show_what_if
+from modelyard.schemas import ModelMetadata, are_validated
 
 PURPOSE = "predict"
 _INTERVALS = (0.8, 0.9, 0.95)
+_WAYS = ("table", "row")
+_FIRST_NAMES = 30
 
 
 def show() -> None:
@@ -39,36 +39,44 @@ def show() -> None:
     model = pick_model(t("predict.model"), "predict-model", models)
     if model is None:
         return
+    address.entitle(f"{t('page.predict')} · {title(model)}")
     way = st.segmented_control(
         t("predict.way"),
-        ["table", "row"],
-        default="table",
+        _WAYS,
         required=True,
         format_func=lambda name: t(f"predict.{name}"),
-        key="predict-way",
         label_visibility="collapsed",
-        persist_state="session",
+        **address.bound("way", "table", allowed=_WAYS),
     )
     with notices.errors_in_place():
         if way == "table":
             _for_table(model)
         else:
-            _for_row(model)
+            show_what_if(model, report_of(model), _ask_interval(model))
 
 
 def _for_table(model: ModelMetadata) -> None:
-    st.caption(t("predict.table_help", columns=", ".join(escaped(name) for name in model.feature_names[:12])))
+    _show_needed(model)
     table = uploads.ask_for_table(PURPOSE, model.reading, sample=True)
     if table is None:
         return
     interval = _ask_interval(model)
     if st.button(t("predict.go"), type="primary", icon=":material/play_arrow:", key="predict-go"):
-        with notices.errors_in_place(), st.spinner(t("predict.asking")):
+        with notices.errors_in_place(table), st.spinner(t("predict.asking")):
             session.current().kept["predicted"] = predict_table(model, table, interval)
     predicted = session.current().kept.get("predicted")
-    if isinstance(predicted, Predicted) and predicted.belongs_to(model, table):
+    if isinstance(predicted, Predicted) and predicted.belongs_to(model, table, interval):
         show_predicted(predicted, model)
-        show_why_in_table(predicted, model)
+
+
+def _show_needed(model: ModelMetadata) -> None:
+    """Name the columns that a table needs; those beyond the first ones are folded away."""
+    names = [escaped(name) for name in model.feature_names]
+    first, rest = names[:_FIRST_NAMES], names[_FIRST_NAMES:]
+    st.caption(t("predict.table_help", n=len(names), columns=", ".join(first) + (" …" if rest else "")))
+    if rest:
+        with st.expander(t("predict.more_columns", n=len(rest))):
+            st.caption(", ".join(rest))
 
 
 def _ask_interval(model: ModelMetadata) -> float | None:
@@ -83,45 +91,6 @@ def _ask_interval(model: ModelMetadata) -> float | None:
         placeholder=t("predict.no_interval"),
         key="predict-interval",
         help=t("predict.interval_help"),
+        persist_state="session",
     )
     return chosen
-
-
-def _ends(intervals: list[tuple[float, float]] | None) -> str | None:
-    return None if intervals is None else f"{number(intervals[0][0])} … {number(intervals[0][1])}"
-
-
-def _for_row(model: ModelMetadata) -> None:
-    yard = session.yard()
-    interval = _ask_interval(model)
-    row = ask_row(model, yard.get_report(model.model_id))
-    if row is None:
-        return
-    request = PredictRequest(model_id=model.model_id, X=[row], probabilities=True, interval=interval)
-    answer = yard.predict(request)
-    notices.show_warnings(answer.warnings)
-    shares = (answer.probabilities or [[]])[0]
-    with st.container(border=True):
-        left, right = st.columns([1, 2], vertical_alignment="center")
-        target = escaped(model.target or t("predict.prediction"))
-        left.metric(
-            target,
-            label(answer.predictions[0]),
-            percent(_share_of(answer)) if shares else _ends(answer.intervals),
-            delta_color="off",
-            delta_arrow="off",
-        )
-        left.caption(t("predict.by", model=escaped(title(model))))
-        if answer.decision is not None:
-            left.caption(t("decision.obeyed", decision=in_words(answer.decision)))
-        if answer.classes is not None:
-            with right:
-                draw(bars.probabilities([label(name) for name in answer.classes], shares), t("chart.probability"))
-    show_why_row(model, row)
-
-
-def _share_of(answer: Predictions) -> float | None:
-    """Return the probability of the label that was answered for the one row."""
-    if answer.classes is None or answer.probabilities is None:
-        return None
-    return answer.probabilities[0][answer.classes.index(answer.predictions[0])]  # type: ignore[arg-type]

@@ -1,55 +1,60 @@
-"""Train: a table, its columns, an algorithm, how to judge it; then the job as it runs, and what came of it.
+"""Train: a table, its columns, algorithms, how to judge them; then the jobs as they run, and what came of them.
 
-With `?parent=` in the address it is a retraining: the parent's choices are the start. `?job=` is the training that is
-shown, so a refresh or another visitor's link shows it, too.
+With `?parent=` in the address it is a retraining: the parent's choices are the start. `?job=` names the trainings that
+are shown, several with commas between, so a refresh or another visitor's link shows them, too.
 """
 
 from __future__ import annotations
 
-import uuid
+from collections.abc import Sequence
 
 import streamlit as st
 
-from modelyard.dashboard import access, jobs_under_way, notices, session, uploads
-from modelyard.dashboard.checked import show_check
-from modelyard.dashboard.columns import Mapping, ask_target, map_columns
+from modelyard.dashboard import access, contest, jobs_under_way, notices, session
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.listing import title
-from modelyard.dashboard.monotone import ask_monotone
-from modelyard.dashboard.order import Order, ask_algorithm, ask_calibration, ask_evaluation, ask_name, is_choice
+from modelyard.dashboard.order import is_choice
 from modelyard.dashboard.report import show_metrics, show_report
-from modelyard.dashboard.tables import Table
-from modelyard.dashboard.targets import ask_task, show_target
 from modelyard.dashboard.texts import t
+from modelyard.dashboard.training_form import show_form
 from modelyard.schemas import Job, ModelMetadata
-
-PURPOSE = "train"
 
 
 def show() -> None:
     """Show the page."""
     here = session.current()
     _recall(here)
-    head, job = st.container(), _job()
-    parent = _parent(job)
+    head, jobs = st.container(), _jobs()
+    parent = _parent(jobs)
     with head:
         _show_title(parent)
-        if job is None:
+        if not jobs:
             _show_others()
     if not access.may("submit_training"):
         access.say_needed("submit_training")
+    elif jobs:
+        with st.expander(t("train.form"), icon=":material/tune:"):
+            _order(parent, alone=False)
     else:
-        with st.expander(t("train.form"), expanded=job is None, icon=":material/tune:"):
-            _show_form(parent)
-    if job is not None:
-        with notices.errors_in_place():
-            _show_job(job)
+        _order(parent, alone=True)
+    with notices.errors_in_place():
+        if len(jobs) > 1:
+            contest.show(jobs, _put_jobs_away)
+        elif jobs:
+            _show_job(jobs[0])
 
 
 def begin_again(**query: str) -> None:
     """Turn to this page for another training."""
     session.current().job_id = None
     session.go("train", **query)
+
+
+def _order(parent: ModelMetadata | None, *, alone: bool) -> None:
+    jobs = show_form(parent, alone=alone)
+    if jobs:
+        st.query_params["job"] = ",".join(job.job_id for job in jobs)
+        st.rerun()
 
 
 def _recall(here: session.Session) -> None:
@@ -66,23 +71,22 @@ def _recall(here: session.Session) -> None:
     here.choices |= {str(key): value for key, value in st.session_state.items() if is_choice(str(key))}
 
 
-def _job() -> Job | None:
-    job_id = st.query_params.get("job")
-    if job_id is not None:
-        with notices.errors_in_place():
-            return session.yard().get_job(job_id)
-    return None
+def _jobs() -> list[Job]:
+    ids = dict.fromkeys(filter(None, st.query_params.get("job", "").split(",")))
+    with notices.errors_in_place():
+        return [session.yard().get_job(job_id) for job_id in ids]
+    return []
 
 
-def _parent(job: Job | None) -> ModelMetadata | None:
-    if job is not None and job.parent_id is not None:
-        st.query_params.setdefault("parent", job.parent_id)
+def _parent(jobs: Sequence[Job]) -> ModelMetadata | None:
+    if jobs and jobs[0].parent_id is not None:
+        st.query_params.setdefault("parent", jobs[0].parent_id)
     with notices.errors_in_place():
         return session.resolved("parent")
     return None
 
 
-def _put_job_away() -> None:
+def _put_jobs_away() -> None:
     """Go on with the form alone."""
     session.current().job_id = None
     st.query_params.pop("job", None)
@@ -92,7 +96,7 @@ def _put_job_away() -> None:
 def _show_others() -> None:
     """Show the trainings that are under way, whoever ordered them, with links."""
     with notices.errors_in_place():
-        under_way = [job.job_id for job in jobs_under_way.recent_jobs() if not job.ended]
+        under_way = jobs_under_way.under_way()
         if under_way:
             st.caption(t("train.under_way"))
             jobs_under_way.show_under_way(under_way)
@@ -109,59 +113,9 @@ def _show_title(parent: ModelMetadata | None) -> None:
         begin_again()
 
 
-def _show_form(parent: ModelMetadata | None) -> None:
-    st.subheader(t("train.table"), anchor=False)
-    table = uploads.ask_for_table(PURPOSE, parent.reading if parent else None, training=True, sample=True)
-    if table is None:
-        return
-    target = ask_target(table, parent)
-    task = ask_task(table, target, parent)
-    learnable = target is not None and show_target(table, target, task)
-    mapping = map_columns(table, target, parent) if target and table.columns else Mapping()
-    if target is not None and learnable:
-        show_check(table, target, task, mapping, parent)
-    with notices.errors_in_place():
-        algorithm = ask_algorithm(parent, task)
-        monotone = ask_monotone(mapping.numeric, parent) if algorithm.takes_monotone and mapping.numeric else {}
-        evaluation = ask_evaluation(parent, is_search=algorithm.search is not None)
-        calibrate = ask_calibration(parent) if task == "classification" else None
-        name, tags = ask_name(parent)
-        order = Order(algorithm, evaluation, name, tags, mapping, target, monotone, calibrate)
-        _offer_to_train(order, table, parent, learnable=learnable)
-
-
-def _offer_to_train(order: Order, table: Table, parent: ModelMetadata | None, *, learnable: bool) -> None:
-    st.divider()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        pressed = st.button(
-            t("train.go") if parent is None else t("train.go_retrain"),
-            type="primary",
-            icon=":material/play_arrow:",
-            disabled=not learnable,
-            key="train-go",
-        )
-        if not learnable:
-            st.caption(t("train.choose_other") if order.target else t("train.choose_target"))
-    if pressed:
-        with notices.errors_in_place(), st.spinner(t("train.sending")):
-            _submit(order, table, parent)
-
-
-def _submit(order: Order, table: Table, parent: ModelMetadata | None) -> None:
-    here, key = session.current(), uuid.uuid4().hex
-    if order.algorithm.search is not None:
-        job = here.yard.submit_search(order.searching(table), idempotency_key=key)
-    elif parent is None:
-        job = here.yard.submit_training(order.training(table), idempotency_key=key)
-    else:
-        job = here.yard.submit_retraining(order.retraining(table, parent), idempotency_key=key)
-    st.query_params["job"] = job.job_id
-    st.rerun()
-
-
 def _show_job(job: Job) -> None:
     if not job.ended:
-        jobs_under_way.watch(job.job_id)
+        jobs_under_way.watch(job)
     elif job.model_id is not None:
         _show_model(job.model_id)
     else:
@@ -173,6 +127,9 @@ def _show_model(model_id: str) -> None:
     model = here.yard.get_model(model_id)
     here.model = model_id
     st.success(t("train.done", model=escaped(title(model))), icon=":material/check_circle:")
+    if model.promotion is not None:
+        icon = ":material/move_up:" if model.promotion.moved else ":material/pan_tool:"
+        st.caption(f"{icon} **@{model.promotion.alias}**: {escaped(model.promotion.reason)}")
     with st.container(horizontal=True):
         if access.may("predict") and st.button(
             t("train.predict"), type="primary", icon=":material/online_prediction:", key="predict-with-it"
@@ -181,15 +138,15 @@ def _show_model(model_id: str) -> None:
         if st.button(t("train.open"), icon=":material/inventory_2:", key="open-it"):
             session.go("model", id=model_id)
         if st.button(t("train.another"), icon=":material/add:", key="train-another"):
-            _put_job_away()
+            _put_jobs_away()
     show_metrics(model)
     show_report(model, here.yard.get_report(model_id))
 
 
 def _show_failure(job: Job) -> None:
     with st.container(border=True):
-        st.markdown(f"**{escaped(jobs_under_way.job_title(job))}** {jobs_under_way.badge(job)}")
+        st.markdown(jobs_under_way.job_head(job))
         if job.error is not None and job.status != "cancelled":
             notices.show_error(job.error.exception())
         if st.button(t("train.change"), icon=":material/tune:", key="train-change"):
-            _put_job_away()
+            _put_jobs_away()

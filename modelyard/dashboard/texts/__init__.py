@@ -10,18 +10,31 @@ from typing import Any, Final
 import streamlit as st
 
 from modelyard.dashboard.texts.access import ACCESS
+from modelyard.dashboard.texts.audit import AUDIT
 from modelyard.dashboard.texts.charts import CHARTS
 from modelyard.dashboard.texts.checks import CHECKS
+from modelyard.dashboard.texts.contest import CONTEST
+from modelyard.dashboard.texts.deciding import DECIDING
 from modelyard.dashboard.texts.decisions import DECISIONS
 from modelyard.dashboard.texts.drift import DRIFT
+from modelyard.dashboard.texts.errors_found import ERRORS_FOUND
+from modelyard.dashboard.texts.head import HEAD
+from modelyard.dashboard.texts.jobs import JOBS
 from modelyard.dashboard.texts.models import MODELS
 from modelyard.dashboard.texts.predictions import PREDICTIONS
+from modelyard.dashboard.texts.production import PRODUCTION
+from modelyard.dashboard.texts.registry import REGISTRY
 from modelyard.dashboard.texts.searching import SEARCHING
 from modelyard.dashboard.texts.shell import SHELL
 from modelyard.dashboard.texts.training import TRAINING
+from modelyard.dashboard.texts.what_if import WHAT_IF
 
 LANGUAGES: Final = {"en": "English", "ru": "Русский"}
-PARTS: Final = (SHELL, ACCESS, TRAINING, SEARCHING, CHECKS, MODELS, DECISIONS, DRIFT, PREDICTIONS, CHARTS)
+PARTS: Final = (
+    *(SHELL, ACCESS, AUDIT, JOBS, TRAINING, CONTEST, SEARCHING, CHECKS),
+    *(MODELS, HEAD, DECIDING, DECISIONS, ERRORS_FOUND),
+    *(REGISTRY, PRODUCTION, DRIFT, PREDICTIONS, WHAT_IF, CHARTS),
+)
 CATALOGUE: Final[dict[str, tuple[str, str]]] = {key: texts for part in PARTS for key, texts in part.items()}
 
 

@@ -14,6 +14,22 @@ ACCESS: dict[str, tuple[str, str]] = {
     "role.predictor": ("predictor", "предсказания (predictor)"),
     "role.trainer": ("trainer", "обучение (trainer)"),
     "role.admin": ("admin", "администрирование (admin)"),
+    "may.reader": (
+        "May look at models, reports, jobs, drift and performance.",
+        "Может смотреть модели, отчёты, задания, дрейф и качество.",
+    ),
+    "may.predictor": (
+        "May look at everything, predict, explain, check tables and give outcomes.",
+        "Может всё смотреть, предсказывать, объяснять, проверять таблицы и загружать исходы.",
+    ),
+    "may.trainer": (
+        "May also train, evaluate, move aliases that are not protected, edit, delete and restore.",
+        "Может также обучать, оценивать, двигать незащищённые псевдонимы, изменять, удалять и восстанавливать.",
+    ),
+    "may.admin": (
+        "May do everything: keys, the audit, artifacts, protected aliases, and deleting for good.",
+        "Может всё: ключи, журнал, артефакты, защищённые псевдонимы и удаление навсегда.",
+    ),
     "page.keys": ("Keys", "Ключи"),
     "keys.made": (
         "The key of **{name}** is shown this once; keep it where only its holder can read it:",

@@ -4,6 +4,14 @@ CHECKS: dict[str, tuple[str, str]] = {
     "check.go": ("Check the table ({size})", "Проверить таблицу ({size})"),
     "check.under_way": ("The table is checked", "Таблица проверяется"),
     "check.nothing": ("The table was checked; nothing to worry about was found.", "Таблица проверена, замечаний нет."),
+    "fix.id": ("Use as the row's id", "Взять как id строки"),
+    "fix.ignore": ("Leave it out", "Не брать"),
+    "fix.header": ("The first row is data", "Первая строка — данные"),
+    "fix.twins": ("Drop the repeats", "Убрать повторы"),
+    "warning.header_like_data": (
+        "The names of the columns look like cells: if the file has no header, its first row was taken for names.",
+        "Имена столбцов похожи на значения: если в файле нет заголовка, за имена принята первая строка.",
+    ),
     "warning.identifier_like": (
         "**{column}** looks like an identifier: {n} different values. It can hardly help; use it as the row's id.",
         "**{column}** похож на идентификатор: разных значений {n}. Отметьте его как идентификатор строки.",

@@ -12,6 +12,17 @@ DRIFT: dict[str, tuple[str, str]] = {
     "drift.too_few_rows": ("too few rows", "мало строк"),
     "drift.no_reference": ("nothing to compare with", "не с чем сравнить"),
     "drift.not_judged": ("not judged", "не оценивается"),
+    "drift.asked": ("{rows} rows in {hours} hours.", "Строк за {hours} ч: {rows}."),
+    "drift.unlike": (
+        "Not like training's ({n}): {columns}.",
+        "Не похожи на обучение ({n}): {columns}.",
+    ),
+    "drift.said_ok": ("They are like training's.", "Они такие же, как при обучении."),
+    "drift.said_too_few_rows": ("Too few to tell.", "Этого мало, чтобы судить."),
+    "drift.said_no_reference": (
+        "An earlier release trained the model, or a repair left its counts out; retrain it to tell drift.",
+        "Модель обучена прежним выпуском или лишилась подсчётов при починке; переобучите её, чтобы видеть дрейф.",
+    ),
     "drift.predictions": ("predictions", "предсказания"),
     "drift.column": ("Column", "Столбец"),
     "drift.status": ("Status", "Состояние"),

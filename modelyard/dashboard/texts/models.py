@@ -19,13 +19,12 @@ MODELS: dict[str, tuple[str, str]] = {
     "models.none": ("There are no models here yet.", "Здесь пока нет моделей."),
     "models.gone": ("**{model}** is gone for good.", "**{model}** удалена навсегда."),
     "models.pick": (
-        "Tick one to open it, or two to four to compare them.",
-        "Отметьте одну, чтобы открыть, или от двух до четырёх, чтобы сравнить.",
+        "Tick two to four to compare them.",
+        "Отметьте от двух до четырёх, чтобы сравнить.",
     ),
     "models.search": ("Search", "Поиск"),
     "models.search_hint": ("name or tag", "имя или тег"),
     "models.any_class": ("all", "все"),
-    "models.open": ("Open", "Открыть"),
     "models.compare": ("Compare", "Сравнить"),
     "model.report": ("Report", "Отчёт"),
     "model.versions": ("Versions", "Версии"),
@@ -140,7 +139,10 @@ MODELS: dict[str, tuple[str, str]] = {
         "Доля каждого столбца в том, на что опирается модель.",
     ),
     "report.more_features": ("and {n} columns that count less", "и менее важные столбцы: {n}"),
-    "report.more_classes": ("and {n} classes that are not drawn", "и классы, которых нет на графике: {n}"),
+    "report.more_classes": (
+        "Drawn are the classes that it is worst at; {n} others are not.",
+        "Показаны самые слабые классы; ещё не показано: {n}.",
+    ),
     "report.roc": ("ROC", "ROC-кривая"),
     "report.roc_help": (
         "The further to the upper left, the better; the dashed line is guessing.",
@@ -223,9 +225,22 @@ MODELS: dict[str, tuple[str, str]] = {
     ),
     "compare.models": ("Models", "Модели"),
     "compare.pick": ("Choose two to four models.", "Выберите от двух до четырёх моделей."),
+    "compare.models_hint": ("Pick, or type a name", "Выберите или введите имя"),
+    "compare.models_help": (
+        "The newest 50 are offered. Type a name, name:3, name@alias or an id for any other, and press Enter.",
+        "Предложены 50 новейших. Для других введите имя, имя:3, имя@псевдоним или id и нажмите Enter.",
+    ),
     "compare.other_tables": (
-        "These models were trained on different tables; their metrics compare only roughly.",
-        "Модели обучены на разных таблицах: метрики сравнимы лишь приблизительно.",
+        "Not trained on the same table: no number is marked as the best. A labelled table below judges them alike.",
+        "Обучены на разных таблицах: лучшее число не выделено. Таблица с ответами ниже оценит их одинаково.",
+    ),
+    "compare.other_targets": (
+        "These models predict different columns: their metrics do not compare.",
+        "Модели предсказывают разные столбцы: их метрики несравнимы.",
+    ),
+    "compare.other_evaluations": (
+        "Judged by different rows: no number is marked as the best. A labelled table below judges them alike.",
+        "Оценены на разных строках одной таблицы: лучшее число не выделено. Таблица ниже оценит их одинаково.",
     ),
     "compare.other_tasks": (
         "These models predict different things, labels and numbers; their metrics do not compare.",

@@ -6,9 +6,10 @@ PREDICTIONS: dict[str, tuple[str, str]] = {
     "predict.table": ("A table", "Таблица"),
     "predict.row": ("One row", "Одна строка"),
     "predict.table_help": (
-        "The table needs these columns, in any order: {columns}",
-        "В таблице нужны эти столбцы, в любом порядке: {columns}",
+        "The table needs these {n} columns, in any order: {columns}",
+        "В таблице нужны эти столбцы ({n}), в любом порядке: {columns}",
     ),
+    "predict.more_columns": ("and {n} more", "и ещё {n}"),
     "predict.interval": ("Interval around each number", "Интервал вокруг каждого числа"),
     "predict.no_interval": ("none", "нет"),
     "predict.interval_help": (
@@ -26,6 +27,18 @@ PREDICTIONS: dict[str, tuple[str, str]] = {
     "predict.certainty": ("How sure it is", "Насколько уверенно"),
     "predict.rows": ("Row by row", "По строкам"),
     "predict.download": ("Download as CSV", "Скачать CSV"),
+    "predict.with_reasons": (
+        "Pick a row to ask why, and what if. The download names the three main reasons of each.",
+        "Выберите строку, чтобы узнать, почему и что если. В файле у каждой строки три главные причины.",
+    ),
+    "predict.without_reasons": (
+        "Pick a row to ask why, and what if. So large a table is downloaded without reasons.",
+        "Выберите строку, чтобы узнать, почему и что если. Столь большая таблица скачивается без причин.",
+    ),
+    "predict.of_training": (
+        "The model was trained on this table, so its answers here flatter. This is how good it was on rows held out.",
+        "На этой таблице модель обучалась, поэтому ответы здесь льстят ей. Вот какой она была на незнакомых строках.",
+    ),
     "predict.first_rows": (
         "The first {shown} of {rows} rows; the download has all.",
         "Первые {shown} из {rows} строк; в файле — все.",
@@ -45,22 +58,8 @@ PREDICTIONS: dict[str, tuple[str, str]] = {
     "predict.no_numbers": ("This column holds no numbers.", "В этом столбце нет чисел."),
     "why.title": ("Why", "Почему"),
     "why.of": ("Why {prediction}", "Почему {prediction}"),
-    "why.row": ("Row to explain", "Какую строку объяснить"),
     "why.row_hint": ("a row's number", "номер строки"),
-    "why.row_help": (
-        "Rows count from 0, as in messages. The first one asked for takes a moment longer.",
-        "Строки считаются с 0, как в сообщениях. Первая займёт чуть больше времени.",
-    ),
-    "why.too_large": (
-        "{rows} rows are too many to be explained here: type one row in, or ask by another door.",
-        "Строк слишком много ({rows}): введите одну строку или спросите через другую дверь.",
-    ),
     "why.base": ("Base", "База"),
-    "why.base_help": (
-        "The score of a row about which nothing is known: the mean over the training table.",
-        "Оценка строки, о которой ничего не известно: среднее по обучающей таблице.",
-    ),
-    "why.columns": ("Columns together", "Столбцы вместе"),
     "why.score": ("Score", "Оценка"),
     "why.log_odds": (
         "In log-odds of {output}: a bar to the right speaks for it, a bar to the left against it.",

@@ -6,8 +6,6 @@ SEARCHING: dict[str, tuple[str, str]] = {
         "Tries all algorithms with many hyperparams, and takes the best, or several together if that is better.",
         "Пробует все алгоритмы с разными гиперпараметрами и берёт лучшую модель или несколько вместе, если так точнее.",
     ),
-    "search.all_classes": ("all algorithms of the task", "все алгоритмы задачи"),
-    "search.limits": ("How much it may take", "Сколько искать"),
     "search.max_seconds": ("Seconds", "Секунды"),
     "search.max_seconds_help": (
         "No trial begins after so many seconds; then the best is fitted.",
@@ -18,6 +16,7 @@ SEARCHING: dict[str, tuple[str, str]] = {
         "The first of each algorithm has its defaults; those that are hopeless are given up early.",
         "Первая попытка каждого алгоритма — с обычными значениями; безнадёжные прекращаются рано.",
     ),
+    "search.best_so_far": ("best so far, rows held out", "лучшее, отложенные строки"),
     "search.leaderboard": ("Leaderboard", "Таблица попыток"),
     "search.leaderboard_help": (
         "What the search tried, judged by rows that the trials had not seen, the best first.",
@@ -32,6 +31,4 @@ SEARCHING: dict[str, tuple[str, str]] = {
         "**Ensemble** of {members}, as in the parent: the same members, hyperparams and weights.",
         "**Ансамбль** из {members}, как у предыдущей версии: те же члены, гиперпараметры и веса.",
     ),
-    "job.trial": ("trial {step} of {total}", "попытка {step} из {total}"),
-    "job.best": ("best {metric} by {algorithm}", "лучшее {metric}: {algorithm}"),
 }

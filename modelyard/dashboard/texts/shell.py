@@ -1,4 +1,4 @@
-"""The frame, the overview, jobs, errors, times."""
+"""The frame, the overview, errors, times."""
 
 SHELL: dict[str, tuple[str, str]] = {
     "page.overview": ("Overview", "Обзор"),
@@ -52,25 +52,6 @@ SHELL: dict[str, tuple[str, str]] = {
     ),
     "first.sample": ("Try it on the penguins", "Попробовать на пингвинах"),
     "first.own": ("Use my own table", "Взять свою таблицу"),
-    "job.queued": ("queued", "в очереди"),
-    "job.running": ("running", "идёт"),
-    "job.succeeded": ("succeeded", "успешно"),
-    "job.failed": ("failed", "ошибка"),
-    "job.cancelled": ("cancelled", "отменено"),
-    "job.interrupted": ("interrupted", "прервано"),
-    "job.unnamed": ("A new {model_class}", "Новая модель {model_class}"),
-    "job.watch": ("Watch this training", "Следить за обучением"),
-    "job.cancel": ("Cancel", "Отменить"),
-    "job.waiting": ("Waiting for its turn", "Ждёт своей очереди"),
-    "job.step": ("step {step} of {total}", "шаг {step} из {total}"),
-    "job.loss": ("loss {loss}", "потери {loss}"),
-    "jobs.none": (
-        "Nothing has been trained yet. Each training shows here with its progress.",
-        "Обучений ещё не было. Каждое появится здесь вместе с ходом выполнения.",
-    ),
-    "jobs.nothing_runs": ("Nothing is running at the moment.", "Сейчас ничего не выполняется."),
-    "jobs.ended": ("Ended", "Завершённые"),
-    "jobs.open_model": ("Open the model", "Открыть модель"),
     "error.INVALID_ARGUMENT": ("Something in the request is not valid", "В запросе что-то не так"),
     "error.UNAUTHENTICATED": ("The server does not know who is asking", "Сервер не знает, кто обращается"),
     "error.PERMISSION_DENIED": ("That is not allowed", "Это не разрешено"),
@@ -96,6 +77,7 @@ SHELL: dict[str, tuple[str, str]] = {
     "time.ms": ("{n} ms", "{n} мс"),
     "time.s": ("{n} s", "{n} с"),
     "time.min_s": ("{minutes} min {seconds} s", "{minutes} мин {seconds} с"),
+    "time.h_min": ("{hours} h {minutes} min", "{hours} ч {minutes} мин"),
     "time.just_now": ("just now", "только что"),
     "time.minutes_ago": ("{n} min ago", "{n} мин назад"),
     "time.hours_ago": ("{n} h ago", "{n} ч назад"),

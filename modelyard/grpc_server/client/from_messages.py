@@ -50,6 +50,7 @@ def read_predictions(message: pb.PredictResponse, *, probabilities: bool) -> Pre
 
 def read_explanations(message: pb.ExplainResponse, *, other: bool) -> Explanations:
     """Read explanations; `other`: the request named a `top`, so there is what all other columns contributed."""
+    probabilities = any(row.probabilities for row in message.contributions)
     return Explanations(
         model_id=message.model_id,
         unit=cast("Any", message.unit),
@@ -59,6 +60,7 @@ def read_explanations(message: pb.ExplainResponse, *, other: bool) -> Explanatio
         contributions=[[list(shares.values) for shares in row.outputs] for row in message.contributions],
         predictions=_labels(message.predictions),
         other=[list(row.other) for row in message.contributions] if other else None,
+        probabilities=[list(row.probabilities) for row in message.contributions] if probabilities else None,
         warnings=[messages.read(ModelWarning, warning) for warning in message.warnings],
         ids=_labels(message.ids) or None,
         id_column=message.id_column if message.HasField("id_column") else None,

@@ -55,6 +55,7 @@ _CALLS: dict[str, tuple[str, type[Message]]] = {
     "delete": ("DeleteModel", pb.DeleteModelRequest),
     "restore": ("RestoreModel", pb.RestoreModelRequest),
     "list_models": ("ListTrainedModels", pb.ListTrainedModelsRequest),
+    "list_names": ("ListNames", pb.ListNamesRequest),
     "get_model": ("GetModelInfo", pb.GetModelInfoRequest),
     "list_model_classes": ("ListAvailableModels", pb.ListAvailableModelsRequest),
     "get_report": ("GetReport", pb.GetReportRequest),

@@ -103,7 +103,11 @@ def explanation_message(request: ExplainRequest) -> pb.ExplainRequest:
     """Return a request without its table as a message. Raises what the core raises for broken text."""
     check_unicode(feature_names=request.feature_names)
     return pb.ExplainRequest(
-        model_id=request.model_id, top=request.top, feature_names=request.feature_names, **_reading(request)
+        model_id=request.model_id,
+        top=request.top,
+        probabilities=request.probabilities,
+        feature_names=request.feature_names,
+        **_reading(request),
     )
 
 
@@ -114,6 +118,7 @@ def evaluation_message(request: EvaluateRequest) -> pb.EvaluateRequest:
         model_ids=request.model_ids,
         target=request.target or "",
         label=request.label or "",
+        weaknesses=request.weaknesses,
         feature_names=request.feature_names,
         **_reading(request),
     )

@@ -1717,6 +1717,7 @@ class ExplainRequest(_message.Message):
     HEADER_FIELD_NUMBER: _builtins.int
     NAMES_FIELD_NUMBER: _builtins.int
     SHEET_FIELD_NUMBER: _builtins.int
+    PROBABILITIES_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     """The model: a reference."""
     top: _builtins.int
@@ -1729,6 +1730,8 @@ class ExplainRequest(_message.Message):
     skip_rows: _builtins.int
     header: _builtins.bool
     sheet: _builtins.str
+    probabilities: _builtins.bool
+    """Whether the answer tells the probabilities of the classes, too."""
     @_builtins.property
     def X(self) -> Global___Table: ...
     @_builtins.property
@@ -1752,10 +1755,11 @@ class ExplainRequest(_message.Message):
         header: _builtins.bool | None = ...,
         names: Global___ColumnNames | None = ...,
         sheet: _builtins.str | None = ...,
+        probabilities: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_top", b"_top", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "header", b"header", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands", "top", b"top"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_top", b"_top", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "feature_names", b"feature_names", "header", b"header", "model_id", b"model_id", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands", "top", b"top"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "_top", b"_top", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "feature_names", b"feature_names", "header", b"header", "model_id", b"model_id", "names", b"names", "probabilities", b"probabilities", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands", "top", b"top"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
@@ -1864,6 +1868,7 @@ class RowContributions(_message.Message):
 
     OUTPUTS_FIELD_NUMBER: _builtins.int
     OTHER_FIELD_NUMBER: _builtins.int
+    PROBABILITIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutputContributions]:
         """One an output."""
@@ -1872,15 +1877,20 @@ class RowContributions(_message.Message):
     def other(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """With `top`: one number an output, what the columns that are not told contributed together."""
 
+    @_builtins.property
+    def probabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """One a class, in the order of the model's classes, if they were asked for."""
+
     def __init__(
         self,
         *,
         outputs: _abc.Iterable[Global___OutputContributions] | None = ...,
         other: _abc.Iterable[_builtins.float] | None = ...,
+        probabilities: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["other", b"other", "outputs", b"outputs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["other", b"other", "outputs", b"outputs", "probabilities", b"probabilities"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2236,6 +2246,7 @@ class EvaluateRequest(_message.Message):
     HEADER_FIELD_NUMBER: _builtins.int
     NAMES_FIELD_NUMBER: _builtins.int
     SHEET_FIELD_NUMBER: _builtins.int
+    WEAKNESSES_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     label: _builtins.str
     """What the table is, in the caller's words."""
@@ -2247,6 +2258,8 @@ class EvaluateRequest(_message.Message):
     skip_rows: _builtins.int
     header: _builtins.bool
     sheet: _builtins.str
+    weaknesses: _builtins.bool
+    """Whether the answer says where each model is wrong, row by row, too."""
     @_builtins.property
     def model_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Up to ten references to models of one task."""
@@ -2280,10 +2293,11 @@ class EvaluateRequest(_message.Message):
         header: _builtins.bool | None = ...,
         names: Global___ColumnNames | None = ...,
         sheet: _builtins.str | None = ...,
+        weaknesses: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "header", b"header", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "thousands", b"thousands"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "feature_names", b"feature_names", "header", b"header", "label", b"label", "model_ids", b"model_ids", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "target", b"target", "thousands", b"thousands", "y", b"y"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["X", b"X", "_decimal", b"_decimal", "_delimiter", b"_delimiter", "_encoding", b"_encoding", "_header", b"_header", "_sheet", b"_sheet", "_skip_rows", b"_skip_rows", "_thousands", b"_thousands", "decimal", b"decimal", "delimiter", b"delimiter", "encoding", b"encoding", "feature_names", b"feature_names", "header", b"header", "label", b"label", "model_ids", b"model_ids", "names", b"names", "sheet", b"sheet", "skip_rows", b"skip_rows", "target", b"target", "thousands", b"thousands", "weaknesses", b"weaknesses", "y", b"y"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decimal: _TypeAlias = _typing.Literal["decimal"]  # noqa: Y015
     _WhichOneofArgType__decimal: _TypeAlias = _typing.Literal["_decimal", b"_decimal"]  # noqa: Y015
@@ -2463,6 +2477,7 @@ class EvaluatedModel(_message.Message):
     PREDICTED_AGAINST_ACTUAL_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     ALIAS_FIELD_NUMBER: _builtins.int
+    WEAKNESSES_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     name: _builtins.str
     version: _builtins.int
@@ -2492,6 +2507,10 @@ class EvaluatedModel(_message.Message):
     def predicted_against_actual(self) -> Global___ActualAndPredicted: ...
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]: ...
+    @_builtins.property
+    def weaknesses(self) -> Global___Weaknesses:
+        """There if they were asked for."""
+
     def __init__(
         self,
         *,
@@ -2508,16 +2527,225 @@ class EvaluatedModel(_message.Message):
         predicted_against_actual: Global___ActualAndPredicted | None = ...,
         warnings: _abc.Iterable[Global___Warning] | None = ...,
         alias: _builtins.str | None = ...,
+        weaknesses: Global___Weaknesses | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_alias", b"_alias", "alias", b"alias", "confusion_matrix", b"confusion_matrix", "predicted_against_actual", b"predicted_against_actual", "residuals", b"residuals"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alias", b"_alias", "alias", b"alias", "confusion_matrix", b"confusion_matrix", "predicted_against_actual", b"predicted_against_actual", "residuals", b"residuals", "weaknesses", b"weaknesses"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alias", b"_alias", "alias", b"alias", "calibration_curve", b"calibration_curve", "confusion_matrix", b"confusion_matrix", "metrics", b"metrics", "model_id", b"model_id", "name", b"name", "per_class", b"per_class", "precision_recall_curves", b"precision_recall_curves", "predicted_against_actual", b"predicted_against_actual", "residuals", b"residuals", "roc_curves", b"roc_curves", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alias", b"_alias", "alias", b"alias", "calibration_curve", b"calibration_curve", "confusion_matrix", b"confusion_matrix", "metrics", b"metrics", "model_id", b"model_id", "name", b"name", "per_class", b"per_class", "precision_recall_curves", b"precision_recall_curves", "predicted_against_actual", b"predicted_against_actual", "residuals", b"residuals", "roc_curves", b"roc_curves", "version", b"version", "warnings", b"warnings", "weaknesses", b"weaknesses"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__alias: _TypeAlias = _typing.Literal["alias"]  # noqa: Y015
     _WhichOneofArgType__alias: _TypeAlias = _typing.Literal["_alias", b"_alias"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__alias) -> _WhichOneofReturnType__alias | None: ...
 
 Global___EvaluatedModel: _TypeAlias = EvaluatedModel  # noqa: Y015
+
+@_typing.final
+class Weaknesses(_message.Message):
+    """Where a model is wrong, by the answers of its decision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ColumnsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___RowGroups: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___RowGroups | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    MEASURE_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    SEGMENTS_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    measure: _builtins.str
+    """`accuracy` or `mae`."""
+    value: _builtins.float
+    """Of all rows, and its interval (90 %)."""
+    low: _builtins.float
+    high: _builtins.float
+    @_builtins.property
+    def segments(self) -> _containers.RepeatedCompositeFieldContainer[Global___RowGroup]:
+        """The groups that are worse than all rows beyond chance, the clearest first; the intervals hold for all together."""
+
+    @_builtins.property
+    def columns(self) -> _containers.MessageMap[_builtins.str, Global___RowGroups]:
+        """The groups of each column."""
+
+    @_builtins.property
+    def answers(self) -> Global___RowAnswers: ...
+    def __init__(
+        self,
+        *,
+        measure: _builtins.str = ...,
+        value: _builtins.float = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+        segments: _abc.Iterable[Global___RowGroup] | None = ...,
+        columns: _abc.Mapping[_builtins.str, Global___RowGroups] | None = ...,
+        answers: Global___RowAnswers | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "columns", b"columns", "high", b"high", "low", b"low", "measure", b"measure", "segments", b"segments", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Weaknesses: _TypeAlias = Weaknesses  # noqa: Y015
+
+@_typing.final
+class RowGroups(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___RowGroup]: ...
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[Global___RowGroup] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RowGroups: _TypeAlias = RowGroups  # noqa: Y015
+
+@_typing.final
+class RowGroup(_message.Message):
+    """Rows that meet all conditions, and how good the model is there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHERE_FIELD_NUMBER: _builtins.int
+    N_ROWS_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    n_rows: _builtins.int
+    value: _builtins.float
+    low: _builtins.float
+    high: _builtins.float
+    @_builtins.property
+    def where(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]: ...
+    def __init__(
+        self,
+        *,
+        where: _abc.Iterable[Global___Condition] | None = ...,
+        n_rows: _builtins.int = ...,
+        value: _builtins.float = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "low", b"low", "n_rows", b"n_rows", "value", b"value", "where", b"where"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RowGroup: _TypeAlias = RowGroup  # noqa: Y015
+
+@_typing.final
+class Condition(_message.Message):
+    """What the cells of a column have in common."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLUMN_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    column: _builtins.str
+    kind: _builtins.str
+    """`value`, `range` (`low` to `high`, both included), `others` or `missing`."""
+    value: _builtins.str
+    low: _builtins.float
+    high: _builtins.float
+    def __init__(
+        self,
+        *,
+        column: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        value: _builtins.str | None = ...,
+        low: _builtins.float | None = ...,
+        high: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "_value", b"_value", "high", b"high", "low", b"low", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "_value", b"_value", "column", b"column", "high", b"high", "kind", b"kind", "low", b"low", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__high: _TypeAlias = _typing.Literal["high"]  # noqa: Y015
+    _WhichOneofArgType__high: _TypeAlias = _typing.Literal["_high", b"_high"]  # noqa: Y015
+    _WhichOneofReturnType__low: _TypeAlias = _typing.Literal["low"]  # noqa: Y015
+    _WhichOneofArgType__low: _TypeAlias = _typing.Literal["_low", b"_low"]  # noqa: Y015
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__high) -> _WhichOneofReturnType__high | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__low) -> _WhichOneofReturnType__low | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+
+Global___Condition: _TypeAlias = Condition  # noqa: Y015
+
+@_typing.final
+class RowAnswers(_message.Message):
+    """What a model said of the rows that it was judged by."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    ACTUAL_FIELD_NUMBER: _builtins.int
+    PREDICTED_FIELD_NUMBER: _builtins.int
+    PROBABILITIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Their numbers in the table, from 0."""
+
+    @_builtins.property
+    def actual(self) -> _containers.RepeatedCompositeFieldContainer[Global___Value]:
+        """Null for a label that the model does not know."""
+
+    @_builtins.property
+    def predicted(self) -> _containers.RepeatedCompositeFieldContainer[Global___Value]: ...
+    @_builtins.property
+    def probabilities(self) -> _containers.RepeatedCompositeFieldContainer[Global___Probabilities]:
+        """One a class; not there for regression."""
+
+    def __init__(
+        self,
+        *,
+        rows: _abc.Iterable[_builtins.int] | None = ...,
+        actual: _abc.Iterable[Global___Value] | None = ...,
+        predicted: _abc.Iterable[Global___Value] | None = ...,
+        probabilities: _abc.Iterable[Global___Probabilities] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual", b"actual", "predicted", b"predicted", "probabilities", b"probabilities", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RowAnswers: _TypeAlias = RowAnswers  # noqa: Y015
 
 @_typing.final
 class PairDifference(_message.Message):
@@ -2687,6 +2915,7 @@ class Drift(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
     PREDICTIONS_FIELD_NUMBER: _builtins.int
+    HOURLY_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     name: _builtins.str
     version: _builtins.int
@@ -2705,6 +2934,10 @@ class Drift(_message.Message):
     def predictions(self) -> Global___ColumnDrift:
         """The answers. Not there if the model was not validated."""
 
+    @_builtins.property
+    def hourly(self) -> _containers.RepeatedCompositeFieldContainer[Global___HourOfRows]:
+        """The hours in which anything was asked, the oldest first."""
+
     def __init__(
         self,
         *,
@@ -2718,14 +2951,40 @@ class Drift(_message.Message):
         message: _builtins.str = ...,
         columns: _abc.Mapping[_builtins.str, Global___ColumnDrift] | None = ...,
         predictions: Global___ColumnDrift | None = ...,
+        hourly: _abc.Iterable[Global___HourOfRows] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["predictions", b"predictions", "since", b"since", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "message", b"message", "model_id", b"model_id", "name", b"name", "predictions", b"predictions", "rows", b"rows", "since", b"since", "status", b"status", "until", b"until", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "hourly", b"hourly", "message", b"message", "model_id", b"model_id", "name", b"name", "predictions", b"predictions", "rows", b"rows", "since", b"since", "status", b"status", "until", b"until", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Drift: _TypeAlias = Drift  # noqa: Y015
+
+@_typing.final
+class HourOfRows(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOUR_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    rows: _builtins.int
+    @_builtins.property
+    def hour(self) -> _timestamp_pb2.Timestamp:
+        """When the hour begins."""
+
+    def __init__(
+        self,
+        *,
+        hour: _timestamp_pb2.Timestamp | None = ...,
+        rows: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hour", b"hour"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hour", b"hour", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HourOfRows: _TypeAlias = HourOfRows  # noqa: Y015
 
 @_typing.final
 class ColumnDrift(_message.Message):
@@ -4129,6 +4388,197 @@ class ListTrainedModelsResponse(_message.Message):
 Global___ListTrainedModelsResponse: _TypeAlias = ListTrainedModelsResponse  # noqa: Y015
 
 @_typing.final
+class ListNamesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEARCH_FIELD_NUMBER: _builtins.int
+    MODEL_CLASS_KEY_FIELD_NUMBER: _builtins.int
+    ALIAS_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    search: _builtins.str
+    """A part of the name or of a tag, large and small letters alike."""
+    model_class_key: _builtins.str
+    alias: _builtins.str
+    """An alias that the name has."""
+    status: _builtins.str
+    """`active` (the default), `deleted` or `all`."""
+    limit: _builtins.int
+    """25 by default, at most 200."""
+    cursor: _builtins.str
+    """The last answer's next_cursor."""
+    def __init__(
+        self,
+        *,
+        search: _builtins.str = ...,
+        model_class_key: _builtins.str = ...,
+        alias: _builtins.str = ...,
+        status: _builtins.str = ...,
+        limit: _builtins.int | None = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "alias", b"alias", "cursor", b"cursor", "limit", b"limit", "model_class_key", b"model_class_key", "search", b"search", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+
+Global___ListNamesRequest: _TypeAlias = ListNamesRequest  # noqa: Y015
+
+@_typing.final
+class ListNamesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """How many there are on all pages."""
+    next_cursor: _builtins.str
+    """Not there on the last page."""
+    @_builtins.property
+    def names(self) -> _containers.RepeatedCompositeFieldContainer[Global___NameSummary]: ...
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[Global___NameSummary] | None = ...,
+        total: _builtins.int = ...,
+        next_cursor: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_next_cursor", b"_next_cursor", "next_cursor", b"next_cursor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_next_cursor", b"_next_cursor", "names", b"names", "next_cursor", b"next_cursor", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__next_cursor: _TypeAlias = _typing.Literal["next_cursor"]  # noqa: Y015
+    _WhichOneofArgType__next_cursor: _TypeAlias = _typing.Literal["_next_cursor", b"_next_cursor"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__next_cursor) -> _WhichOneofReturnType__next_cursor | None: ...
+
+Global___ListNamesResponse: _TypeAlias = ListNamesResponse  # noqa: Y015
+
+@_typing.final
+class NameSummary(_message.Message):
+    """A name: its newest version among those that were asked for, and its line of versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class AliasesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MODEL_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    MODEL_CLASS_KEY_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    N_ROWS_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    ALIASES_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    model_id: _builtins.str
+    version: _builtins.int
+    status: _builtins.str
+    model_class_key: _builtins.str
+    task: _builtins.str
+    target: _builtins.str
+    n_rows: _builtins.int
+    versions: _builtins.int
+    """How many there are of the status that was asked for."""
+    metric: _builtins.str
+    """What the line is measured by; not there if the newest version has no metrics."""
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def aliases(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """The versions that the name's aliases point to."""
+
+    @_builtins.property
+    def line(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinePoint]:
+        """The newest 20 versions, the oldest first."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        model_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        status: _builtins.str = ...,
+        model_class_key: _builtins.str = ...,
+        task: _builtins.str = ...,
+        target: _builtins.str | None = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        n_rows: _builtins.int = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        versions: _builtins.int = ...,
+        aliases: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        metric: _builtins.str | None = ...,
+        line: _abc.Iterable[Global___LinePoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_metric", b"_metric", "_target", b"_target", "created_at", b"created_at", "metric", b"metric", "target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_metric", b"_metric", "_target", b"_target", "aliases", b"aliases", "created_at", b"created_at", "line", b"line", "metric", b"metric", "model_class_key", b"model_class_key", "model_id", b"model_id", "n_rows", b"n_rows", "name", b"name", "status", b"status", "tags", b"tags", "target", b"target", "task", b"task", "version", b"version", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__metric: _TypeAlias = _typing.Literal["metric"]  # noqa: Y015
+    _WhichOneofArgType__metric: _TypeAlias = _typing.Literal["_metric", b"_metric"]  # noqa: Y015
+    _WhichOneofReturnType__target: _TypeAlias = _typing.Literal["target"]  # noqa: Y015
+    _WhichOneofArgType__target: _TypeAlias = _typing.Literal["_target", b"_target"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__metric) -> _WhichOneofReturnType__metric | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target) -> _WhichOneofReturnType__target | None: ...
+
+Global___NameSummary: _TypeAlias = NameSummary  # noqa: Y015
+
+@_typing.final
+class LinePoint(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    value: _builtins.float
+    """NaN: the version has no such metric."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        value: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["value", b"value", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinePoint: _TypeAlias = LinePoint  # noqa: Y015
+
+@_typing.final
 class GetModelInfoRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -5122,6 +5572,9 @@ class Job(_message.Message):
     PARENT_ID_FIELD_NUMBER: _builtins.int
     TRACKING_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    QUEUE_PLACE_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     status: _builtins.str
     """`queued`, `running`, `succeeded`, `failed`, `cancelled` or `interrupted`."""
@@ -5133,6 +5586,12 @@ class Job(_message.Message):
     parent_id: _builtins.str
     kind: _builtins.str
     """`train` or `search`."""
+    target: _builtins.str
+    """What is predicted; not there where the labels have no name."""
+    source: _builtins.str
+    """The name of the table's file, or `rows`."""
+    queue_place: _builtins.int
+    """While it is queued, from 1 for the next one."""
     @_builtins.property
     def progress(self) -> Global___JobProgress: ...
     @_builtins.property
@@ -5165,10 +5624,13 @@ class Job(_message.Message):
         parent_id: _builtins.str | None = ...,
         tracking: Global___Tracking | None = ...,
         kind: _builtins.str | None = ...,
+        target: _builtins.str | None = ...,
+        source: _builtins.str | None = ...,
+        queue_place: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "_model_id", b"_model_id", "_name", b"_name", "_parent_id", b"_parent_id", "created_at", b"created_at", "ended_at", b"ended_at", "error", b"error", "kind", b"kind", "model_id", b"model_id", "name", b"name", "parent_id", b"parent_id", "progress", b"progress", "started_at", b"started_at", "tracking", b"tracking"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "_model_id", b"_model_id", "_name", b"_name", "_parent_id", b"_parent_id", "_queue_place", b"_queue_place", "_source", b"_source", "_target", b"_target", "created_at", b"created_at", "ended_at", b"ended_at", "error", b"error", "kind", b"kind", "model_id", b"model_id", "name", b"name", "parent_id", b"parent_id", "progress", b"progress", "queue_place", b"queue_place", "source", b"source", "started_at", b"started_at", "target", b"target", "tracking", b"tracking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "_model_id", b"_model_id", "_name", b"_name", "_parent_id", b"_parent_id", "created_at", b"created_at", "ended_at", b"ended_at", "error", b"error", "job_id", b"job_id", "kind", b"kind", "model_class_key", b"model_class_key", "model_id", b"model_id", "name", b"name", "parent_id", b"parent_id", "progress", b"progress", "started_at", b"started_at", "status", b"status", "tracking", b"tracking"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "_model_id", b"_model_id", "_name", b"_name", "_parent_id", b"_parent_id", "_queue_place", b"_queue_place", "_source", b"_source", "_target", b"_target", "created_at", b"created_at", "ended_at", b"ended_at", "error", b"error", "job_id", b"job_id", "kind", b"kind", "model_class_key", b"model_class_key", "model_id", b"model_id", "name", b"name", "parent_id", b"parent_id", "progress", b"progress", "queue_place", b"queue_place", "source", b"source", "started_at", b"started_at", "status", b"status", "target", b"target", "tracking", b"tracking"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__kind: _TypeAlias = _typing.Literal["kind"]  # noqa: Y015
     _WhichOneofArgType__kind: _TypeAlias = _typing.Literal["_kind", b"_kind"]  # noqa: Y015
@@ -5178,6 +5640,12 @@ class Job(_message.Message):
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
     _WhichOneofReturnType__parent_id: _TypeAlias = _typing.Literal["parent_id"]  # noqa: Y015
     _WhichOneofArgType__parent_id: _TypeAlias = _typing.Literal["_parent_id", b"_parent_id"]  # noqa: Y015
+    _WhichOneofReturnType__queue_place: _TypeAlias = _typing.Literal["queue_place"]  # noqa: Y015
+    _WhichOneofArgType__queue_place: _TypeAlias = _typing.Literal["_queue_place", b"_queue_place"]  # noqa: Y015
+    _WhichOneofReturnType__source: _TypeAlias = _typing.Literal["source"]  # noqa: Y015
+    _WhichOneofArgType__source: _TypeAlias = _typing.Literal["_source", b"_source"]  # noqa: Y015
+    _WhichOneofReturnType__target: _TypeAlias = _typing.Literal["target"]  # noqa: Y015
+    _WhichOneofArgType__target: _TypeAlias = _typing.Literal["_target", b"_target"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__kind) -> _WhichOneofReturnType__kind | None: ...
     @_typing.overload
@@ -5186,6 +5654,12 @@ class Job(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__parent_id) -> _WhichOneofReturnType__parent_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__queue_place) -> _WhichOneofReturnType__queue_place | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__source) -> _WhichOneofReturnType__source | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target) -> _WhichOneofReturnType__target | None: ...
 
 Global___Job: _TypeAlias = Job  # noqa: Y015
 
@@ -5197,16 +5671,52 @@ class JobProgress(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     FRACTION_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     METRIC_FIELD_NUMBER: _builtins.int
     MODEL_CLASS_KEY_FIELD_NUMBER: _builtins.int
+    HELD_OUT_FIELD_NUMBER: _builtins.int
+    PHASE_FIELD_NUMBER: _builtins.int
+    PHASE_STEP_FIELD_NUMBER: _builtins.int
+    PHASE_TOTAL_FIELD_NUMBER: _builtins.int
+    LEADERS_FIELD_NUMBER: _builtins.int
     fraction: _builtins.float
     step: _builtins.int
     total: _builtins.int
     metric: _builtins.float
     model_class_key: _builtins.str
+    held_out: _builtins.bool
+    """Whether the loss is of rows that the fit does not learn from."""
+    phase: _builtins.str
+    """The part under way: `fit 1 of 2`, `fold 3 of 5`, `trial 4 of 30`, `final fit`."""
+    phase_step: _builtins.int
+    """The iterations that the part has come to, and of how many."""
+    phase_total: _builtins.int
+    @_builtins.property
+    def leaders(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Of a search, the best metric of each model class that was tried."""
+
     def __init__(
         self,
         *,
@@ -5215,23 +5725,44 @@ class JobProgress(_message.Message):
         total: _builtins.int | None = ...,
         metric: _builtins.float | None = ...,
         model_class_key: _builtins.str | None = ...,
+        held_out: _builtins.bool | None = ...,
+        phase: _builtins.str | None = ...,
+        phase_step: _builtins.int | None = ...,
+        phase_total: _builtins.int | None = ...,
+        leaders: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_metric", b"_metric", "_model_class_key", b"_model_class_key", "_step", b"_step", "_total", b"_total", "metric", b"metric", "model_class_key", b"model_class_key", "step", b"step", "total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_held_out", b"_held_out", "_metric", b"_metric", "_model_class_key", b"_model_class_key", "_phase", b"_phase", "_phase_step", b"_phase_step", "_phase_total", b"_phase_total", "_step", b"_step", "_total", b"_total", "held_out", b"held_out", "metric", b"metric", "model_class_key", b"model_class_key", "phase", b"phase", "phase_step", b"phase_step", "phase_total", b"phase_total", "step", b"step", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_metric", b"_metric", "_model_class_key", b"_model_class_key", "_step", b"_step", "_total", b"_total", "fraction", b"fraction", "metric", b"metric", "model_class_key", b"model_class_key", "step", b"step", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_held_out", b"_held_out", "_metric", b"_metric", "_model_class_key", b"_model_class_key", "_phase", b"_phase", "_phase_step", b"_phase_step", "_phase_total", b"_phase_total", "_step", b"_step", "_total", b"_total", "fraction", b"fraction", "held_out", b"held_out", "leaders", b"leaders", "metric", b"metric", "model_class_key", b"model_class_key", "phase", b"phase", "phase_step", b"phase_step", "phase_total", b"phase_total", "step", b"step", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__held_out: _TypeAlias = _typing.Literal["held_out"]  # noqa: Y015
+    _WhichOneofArgType__held_out: _TypeAlias = _typing.Literal["_held_out", b"_held_out"]  # noqa: Y015
     _WhichOneofReturnType__metric: _TypeAlias = _typing.Literal["metric"]  # noqa: Y015
     _WhichOneofArgType__metric: _TypeAlias = _typing.Literal["_metric", b"_metric"]  # noqa: Y015
     _WhichOneofReturnType__model_class_key: _TypeAlias = _typing.Literal["model_class_key"]  # noqa: Y015
     _WhichOneofArgType__model_class_key: _TypeAlias = _typing.Literal["_model_class_key", b"_model_class_key"]  # noqa: Y015
+    _WhichOneofReturnType__phase: _TypeAlias = _typing.Literal["phase"]  # noqa: Y015
+    _WhichOneofArgType__phase: _TypeAlias = _typing.Literal["_phase", b"_phase"]  # noqa: Y015
+    _WhichOneofReturnType__phase_step: _TypeAlias = _typing.Literal["phase_step"]  # noqa: Y015
+    _WhichOneofArgType__phase_step: _TypeAlias = _typing.Literal["_phase_step", b"_phase_step"]  # noqa: Y015
+    _WhichOneofReturnType__phase_total: _TypeAlias = _typing.Literal["phase_total"]  # noqa: Y015
+    _WhichOneofArgType__phase_total: _TypeAlias = _typing.Literal["_phase_total", b"_phase_total"]  # noqa: Y015
     _WhichOneofReturnType__step: _TypeAlias = _typing.Literal["step"]  # noqa: Y015
     _WhichOneofArgType__step: _TypeAlias = _typing.Literal["_step", b"_step"]  # noqa: Y015
     _WhichOneofReturnType__total: _TypeAlias = _typing.Literal["total"]  # noqa: Y015
     _WhichOneofArgType__total: _TypeAlias = _typing.Literal["_total", b"_total"]  # noqa: Y015
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__held_out) -> _WhichOneofReturnType__held_out | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__metric) -> _WhichOneofReturnType__metric | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__model_class_key) -> _WhichOneofReturnType__model_class_key | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__phase) -> _WhichOneofReturnType__phase | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__phase_step) -> _WhichOneofReturnType__phase_step | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__phase_total) -> _WhichOneofReturnType__phase_total | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__step) -> _WhichOneofReturnType__step | None: ...
     @_typing.overload

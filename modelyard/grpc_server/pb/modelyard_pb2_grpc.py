@@ -99,6 +99,11 @@ class ModelServiceStub:
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListTrainedModelsRequest.SerializeToString,
                 response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListTrainedModelsResponse.FromString,
                 _registered_method=True)
+        self.ListNames = channel.unary_unary(
+                '/modelyard.v1.ModelService/ListNames',
+                request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListNamesRequest.SerializeToString,
+                response_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListNamesResponse.FromString,
+                _registered_method=True)
         self.GetModelInfo = channel.unary_unary(
                 '/modelyard.v1.ModelService/GetModelInfo',
                 request_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.GetModelInfoRequest.SerializeToString,
@@ -337,6 +342,13 @@ class ModelServiceServicer:
 
     def ListTrainedModels(self, request, context):
         """Lists models, newest first, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListNames(self, request, context):
+        """Lists models by their names, each with its line of versions, the newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -612,6 +624,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.ListTrainedModels,
                     request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListTrainedModelsRequest.FromString,
                     response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListTrainedModelsResponse.SerializeToString,
+            ),
+            'ListNames': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNames,
+                    request_deserializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListNamesRequest.FromString,
+                    response_serializer=modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListNamesResponse.SerializeToString,
             ),
             'GetModelInfo': grpc.unary_unary_rpc_method_handler(
                     servicer.GetModelInfo,
@@ -1110,6 +1127,33 @@ class ModelService:
             '/modelyard.v1.ModelService/ListTrainedModels',
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListTrainedModelsRequest.SerializeToString,
             modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListTrainedModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListNames(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelyard.v1.ModelService/ListNames',
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListNamesRequest.SerializeToString,
+            modelyard_dot_grpc__server_dot_pb_dot_modelyard__pb2.ListNamesResponse.FromString,
             options,
             channel_credentials,
             insecure,

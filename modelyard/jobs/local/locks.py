@@ -30,10 +30,12 @@ class LocalOwners:
             if self.mine is None:
                 owner_id = uuid.uuid4().hex
                 path = self._path(owner_id)
+                coming = path.with_suffix(".new")  # locked before it has its name: others forget what is not locked
                 with unavailable(f"lock {path}"):
                     make_folder(self._folder, inside=self._folder.parent)
-                    self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+                    self._file = os.open(coming, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
                     fcntl.flock(self._file, fcntl.LOCK_EX)
+                    coming.rename(path)
                 self.mine = owner_id
             return self.mine
 
@@ -46,6 +48,10 @@ class LocalOwners:
 
     def is_alive(self, owner_id: str) -> bool:
         return not _is_free(self._path(owner_id))
+
+    def has_others(self) -> bool:
+        mine = self._path(self.mine or "")
+        return any(path != mine and not _is_free(path) for path in self._folder.glob("owner-*.lock"))
 
     def forget_dead(self) -> None:
         with unavailable(f"read {self._folder}"):

@@ -11,6 +11,7 @@ from modelyard.errors import FieldError, InvalidRequest
 from modelyard.ml_core.evaluating.differences import Judged, differences
 from modelyard.ml_core.evaluating.mean_costs import COST, with_cost
 from modelyard.ml_core.evaluating.scores import answer, on_shared_rows
+from modelyard.ml_core.evaluating.weaknesses import weaknesses
 from modelyard.ml_core.resampling import bootstrap, intervals_of, replicates, usual_rounds
 from modelyard.ml_core.serving.loaded import LoadedModel
 from modelyard.ml_core.validation_predictions import ValidationPredictions
@@ -53,6 +54,7 @@ def evaluate(
                 version=model.version,
                 alias=alias,
                 metrics={**found.metrics, **intervals_of(found.metrics, replicated)},
+                weaknesses=weaknesses(one, model.decision) if request.weaknesses else None,
                 warnings=[*one.warnings, *found.warnings],
                 **found.shown,
             )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
+import polars as pl
 
 from modelyard.errors import FailedPrecondition
 from modelyard.ml_core.evaluating.labelled import read_labelled
@@ -23,7 +24,7 @@ from modelyard.tables import Contract, advice
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A model's scores of n rows beside the truth as it knows it.
+    """A model's scores of n rows beside the truth as it knows it; `frame` is the checked table.
 
     `rows` are those of a training table that were held out, ascending; only their scores are numbers. None: all count.
     """
@@ -32,6 +33,7 @@ class Answered:
     contract: Contract
     truth: Truth
     scores: Scores
+    frame: pl.DataFrame
     warnings: tuple[ModelWarning, ...]
     rows: Rows | None = None
 
@@ -46,7 +48,7 @@ def answer(
     """Read the table of a request for a model, and score it. Raises InvalidTable, PayloadTooLarge."""
     labelled = read_labelled(model, request, target, metadata.reading)
     table, n = labelled.table, labelled.table.frame.height
-    found = Answered(model.task, model.contract, labelled.truth, np.empty((0, 0)), table.warnings)
+    found = Answered(model.task, model.contract, labelled.truth, np.empty((0, 0)), table.frame, table.warnings)
     is_own = is_training_table(model, table)
     kept = held_out(model) if is_own else None
     if kept is None:
@@ -70,4 +72,7 @@ def on_shared_rows(answered: Sequence[Answered]) -> list[Answered]:
             "the models were trained on this very table, and no row of it was held out by all of them; "
             "judge them by another table, or retrain them with evaluation 'cv'"
         )
-    return [replace(one, truth=one.truth[rows], scores=one.scores[rows]) for one in answered]
+    return [
+        replace(one, truth=one.truth[rows], scores=one.scores[rows], frame=one.frame[rows], rows=rows)
+        for one in answered
+    ]

@@ -42,6 +42,7 @@ def explain(model: LoadedModel, request: ExplainRequest) -> Explanations:
         kept = strongest(shares, request.top)
         other = np.delete(shares, kept, axis=2).sum(axis=2)
         names, shares = [names[at] for at in kept], shares[:, :, kept]
+    predictions, probabilities = _answers(model, checked, frame)
     return Explanations(
         model_id=model.model_id,
         unit="log_odds" if contract.classes else "target",
@@ -49,8 +50,9 @@ def explain(model: LoadedModel, request: ExplainRequest) -> Explanations:
         feature_names=names,
         base=found.base.tolist(),
         contributions=shares.tolist(),
-        predictions=_predictions(model, checked, frame),
+        predictions=predictions,
         other=None if other is None else other.tolist(),
+        probabilities=probabilities if request.probabilities and contract.classes else None,
         warnings=[*checked.warnings, *found.warnings],
         ids=checked.ids,
         id_column=None if checked.ids is None else model.reader.id_column,
@@ -77,11 +79,20 @@ def _framed(model: LoadedModel, checked: FewRows | Table) -> pl.DataFrame:
     return checked.frame if model.model_class.reads_enums else checked.text_frame
 
 
-def _predictions(model: LoadedModel, checked: FewRows | Table, frame: pl.DataFrame) -> list[Prediction]:
-    """Return to the bit what `predict` answers for a checked table, which `frame` is as the model class takes it."""
+def _answers(
+    model: LoadedModel, checked: FewRows | Table, frame: pl.DataFrame
+) -> tuple[list[Prediction], list[list[float]]]:
+    """Return to the bit what `predict` answers for a checked table, which `frame` is as the model class takes it.
+
+    The second are the scores: of classes their probabilities.
+    """
+    decider = model.deciding.decider
     if isinstance(checked, FewRows):
-        return model.task.answers(model.predictor.few(checked.rows), model.contract, model.deciding.decider)
-    return model.task.many_answers(model.predictor.many(frame), model.contract, model.deciding.decider)
+        few = model.predictor.few(checked.rows)
+        return model.task.answers(few, model.contract, decider), few
+    many = model.predictor.many(frame)
+    scores: list[list[float]] = many.tolist()
+    return model.task.many_answers(many, model.contract, decider), scores
 
 
 def _contributions(model: LoadedModel, frame: pl.DataFrame) -> Contributions:

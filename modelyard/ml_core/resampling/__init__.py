@@ -4,6 +4,7 @@ It knows numbers and weights, and neither tasks nor trainings.
 """
 
 from modelyard.ml_core.resampling.bootstrap import (
+    SHARE,
     bootstrap,
     interval,
     intervals,
@@ -15,6 +16,7 @@ from modelyard.ml_core.resampling.bootstrap import (
 from modelyard.ml_core.resampling.measures import Confusion, Floats, Indices, Measure, Ranking, means, medians
 
 __all__ = [
+    "SHARE",
     "Confusion",
     "Floats",
     "Indices",

@@ -22,9 +22,8 @@ from modelyard.schemas import is_loss
 if TYPE_CHECKING:
     import optuna
 
-_CLASS = "model_class"
 _RANDOM = 3
-"""Trials after the defaults that are drawn at random, before there is enough to learn from."""
+"""Trials of a class after its defaults that are drawn at random, before there is enough to learn from."""
 
 Told = Sequence[Mapping[str, Any]]
 """What trials have told, each as `trials.Trial.told` writes it."""
@@ -35,21 +34,40 @@ def ask(settings: SearchSettings, told: Told, number: int) -> tuple[str, dict[st
     keys = settings.model_classes
     if number < len(keys):
         return keys[number], _in_full(keys[number], {})
-    searched = [key for key in keys if models_registry.model_class(key).search_space]
-    if not searched:
+    key = _turn(settings, told, number)
+    if key is None:
         return keys[0], _in_full(keys[0], {})
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = optuna.samplers.TPESampler(seed=settings.seed * 1000 + number, n_startup_trials=len(keys) + _RANDOM)
+    sampler = optuna.samplers.TPESampler(seed=settings.seed * 1000 + number, n_startup_trials=1 + _RANDOM)
     study = optuna.create_study(direction="minimize" if is_loss(settings.metric) else "maximize", sampler=sampler)
-    for one in told:
-        if one["status"] != "failed" and one["model_class_key"] in searched:
-            study.add_trial(_frozen(one, searched))
+    study.add_trials([_frozen(one) for one in told if one["model_class_key"] == key and one["status"] != "failed"])
     trial = study.ask()
-    key = trial.suggest_categorical(_CLASS, searched)
-    chosen = {one.name: _suggest(trial, key, one) for one in models_registry.model_class(key).search_space}
-    return key, _in_full(key, chosen)
+    return key, _in_full(key, {one.name: _suggest(trial, one) for one in models_registry.model_class(key).search_space})
+
+
+def _turn(settings: SearchSettings, told: Told, number: int) -> str | None:
+    """Return whose trial the one of this number is; None if there is no class with ranges whose fits succeed.
+
+    The classes take turns as often as they declare, whatever they have shown: a class that is worse alone may be of use
+    in a blend, and one that is better is no reason to try an expensive one ten times.
+    """
+    turns = {key: models_registry.model_class(key).search_turns for key in settings.model_classes if _is_searched(key)}
+    for key in list(turns):
+        statuses = {one["status"] for one in told if one["model_class_key"] == key}
+        if statuses == {"failed"}:
+            del turns[key]
+    taken = dict.fromkeys(turns, 0)
+    last: str | None = None
+    for _ in range(number - len(settings.model_classes) + 1 if turns else 0):
+        last = max(turns, key=lambda key: turns[key] / (taken[key] + 1))
+        taken[last] += 1
+    return last
+
+
+def _is_searched(key: str) -> bool:
+    return bool(models_registry.model_class(key).search_space)
 
 
 def check_sampler() -> None:
@@ -63,33 +81,31 @@ def check_sampler() -> None:
 
 def number_of_trials(settings: SearchSettings) -> int:
     """Return how many trials there are to make: no more than the defaults if no model class has a search space."""
-    classes = [models_registry.model_class(key) for key in settings.model_classes]
-    return settings.trials if any(one.search_space for one in classes) else min(settings.trials, len(classes))
+    keys = settings.model_classes
+    return settings.trials if any(map(_is_searched, keys)) else min(settings.trials, len(keys))
 
 
 def _in_full(key: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
     return declared.check(models_registry.model_class(key).hyperparams, chosen)
 
 
-def _suggest(trial: optuna.Trial, key: str, one: Range) -> float:
-    name = f"{key}.{one.name}"
+def _suggest(trial: optuna.Trial, one: Range) -> float:
     if one.is_whole:
-        return trial.suggest_int(name, int(one.low), int(one.high), log=one.log)
-    return trial.suggest_float(name, one.low, one.high, log=one.log)
+        return trial.suggest_int(one.name, int(one.low), int(one.high), log=one.log)
+    return trial.suggest_float(one.name, one.low, one.high, log=one.log)
 
 
-def _frozen(one: Mapping[str, Any], searched: Sequence[str]) -> optuna.trial.FrozenTrial:
+def _frozen(one: Mapping[str, Any]) -> optuna.trial.FrozenTrial:
     """Return a trial as Optuna takes it. Of defaults only those count that are numbers within their range."""
     import optuna
 
-    key = one["model_class_key"]
-    params: dict[str, Any] = {_CLASS: key}
-    distributions: dict[str, Any] = {_CLASS: optuna.distributions.CategoricalDistribution(searched)}
-    for space in models_registry.model_class(key).search_space:
-        value = one["hyperparams"][space.name]
+    params: dict[str, Any] = {}
+    distributions: dict[str, Any] = {}
+    for space in models_registry.model_class(one["model_class_key"]).search_space:
+        value = one["hyperparams"].get(space.name)  # of a release before it may be without
         if isinstance(value, int | float) and space.low <= value <= space.high:
-            params[f"{key}.{space.name}"] = value
-            distributions[f"{key}.{space.name}"] = _distribution(space)
+            params[space.name] = value
+            distributions[space.name] = _distribution(space)
     pruned = one["status"] == "pruned"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

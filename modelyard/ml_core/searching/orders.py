@@ -24,6 +24,7 @@ from modelyard.ml_core.training.runs import write_order
 from modelyard.models_registry.base import ModelClass
 from modelyard.schemas import AUTO, MEASURES, USUAL_LOSSES, SearchRequest, TrainRequest
 from modelyard.schemas.showing import shown
+from modelyard.tables import TrainingTable
 
 _OWN = {"model_classes", "trials", "max_seconds", "metric", "seed"}
 """The fields of a request to search that no request to train has."""
@@ -55,14 +56,18 @@ def order_search(request: SearchRequest, missing_markers: tuple[str, ...], max_f
     by; FailedPrecondition if Optuna is not installed.
     """
     _check_evaluation(request)
-    task, named = _task_of(request, missing_markers, max_file_bytes)
+    named = [models_registry.model_class(key) for key in request.model_classes or ()]
+    task = _task_of(request, named)
+    table: TrainingTable | None = None
+    if task is None:
+        task, table = read_by_task(request, None, reading_options(request, None, missing_markers, max_file_bytes))
     metric = _metric(request, task)
     candidates = named or _able(
         [models_registry.model_class(key) for key in models_registry.keys_of_task(task)], request
     )
     given = {name: value for name, value in request if name not in _OWN}
     first = TrainRequest.model_construct(model_class_key=candidates[0].key, **given)
-    order = order_training(first, missing_markers, max_file_bytes)
+    order = order_training(first, missing_markers, max_file_bytes, table=table)
     for one in candidates:
         resolve_monotone(request.monotone or {}, {}, one, order.plan.table.contract)
         check_plan(at_work(order, one, check_hyperparams(one, {})).plan)
@@ -90,22 +95,14 @@ def search_of(request: TrainRequest) -> SearchRequest:
     return SearchRequest.model_construct(**given)
 
 
-def _task_of(
-    request: SearchRequest, missing_markers: tuple[str, ...], max_file_bytes: int
-) -> tuple[str, list[ModelClass]]:
-    """Return the task, and the model classes that the request names; without any it is found out by the target."""
-    named = [models_registry.model_class(key) for key in request.model_classes or ()]
-    tasks = {one.task for one in named}
-    if request.task is not None:
-        tasks.add(request.task)
+def _task_of(request: SearchRequest, named: Sequence[ModelClass]) -> str | None:
+    """Return the task that a request and the model classes it names are of; None: the target has to show it."""
+    tasks = {one.task for one in named} | ({request.task} if request.task else set())
     if len(tasks) > 1:
         told = ", ".join(f"{one.key!r} ({one.task})" for one in named)
         message = f"model_classes must all be of one task{f', {request.task!r}' if request.task else ''}, got {told}"
         raise InvalidRequest.of([FieldError(("model_classes",), message, request.model_classes)])
-    if tasks:
-        return tasks.pop(), named
-    options = reading_options(request, None, missing_markers, max_file_bytes)
-    return read_by_task(request, None, options)[0], named
+    return next(iter(tasks), None)
 
 
 def _able(known: Sequence[ModelClass], request: SearchRequest) -> list[ModelClass]:

@@ -53,20 +53,27 @@ class SearchPlanner:
         """Return what is kept of a trial that failed."""
         return {**step.facts, "status": "failed", "folds": [], "seconds": 0.0, "error": error.model_dump(mode="json")}
 
-    def progress(self, folder: Path, told: Sequence[Mapping[str, Any]]) -> JobProgress:
-        """Return how many trials are done, and the best so far."""
+    def progress(self, folder: Path, told: Sequence[Mapping[str, Any]], running: Collection[str]) -> JobProgress:
+        """Return how many trials are done, which one is under way (the first of several), and the best so far."""
         settings = SearchSettings.read(folder)
         total = number_of_trials(settings)
         complete = [one for one in told if one["status"] == "complete"]
         pick = min if is_loss(settings.metric) else max
-        best = pick(complete, key=lambda one: one["metric"]) if complete else None
+        leaders: dict[str, float] = {}
+        for one in complete:
+            key = one["model_class_key"]
+            leaders[key] = pick(leaders.get(key, one["metric"]), one["metric"])
+        best = pick(leaders, key=leaders.__getitem__) if leaders else None
         spent = told[-1]["at_s"] / settings.max_seconds if told else 0.0
         return JobProgress(
             fraction=_OF_TRIALS * max(len(told) / total, min(spent, 1.0)),
             step=len(told),
             total=total,
-            metric=None if best is None else best["metric"],
-            model_class_key=None if best is None else best["model_class_key"],
+            metric=None if best is None else leaders[best],
+            held_out=None if best is None else True,
+            phase="final fit" if LAST in running else f"trial {min(len(told) + 1, total)} of {total}",
+            model_class_key=best,
+            leaders=leaders,
         )
 
 

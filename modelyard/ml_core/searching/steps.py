@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import orjson
 
 from modelyard import models_registry
+from modelyard.errors import DataLoss
 from modelyard.jobs import Finished, ProgressReporter, StepTold
 from modelyard.ml_core.searching.folds import Folds
 from modelyard.ml_core.searching.leaderboard import Board
@@ -29,10 +31,21 @@ from modelyard.ml_core.training.trainings import run_training
 from modelyard.models_registry.base import ModelClass
 from modelyard.models_registry.ensemble.ensemble import Ensemble
 from modelyard.schemas import SearchSummary, is_loss
+from modelyard.storage.files import sync_files
 
 TARGET = f"{__name__}:run"
 
 _SCORES = "scores.npy"
+_LOST = {
+    "status": "failed",
+    "metric": None,
+    "error": {"detail": "what this trial had found is lost: its file of scores is gone or damaged"},
+}
+
+Told = Mapping[str, Any]
+"""What a trial has told, as `trials.Trial.told` writes it."""
+
+log = logging.getLogger(__name__)
 
 
 def run(folder: Path, report: ProgressReporter) -> Finished | StepTold:
@@ -55,6 +68,7 @@ def _try(folder: Path) -> StepTold:
     trial = run_trial(plan, Folds.of(plan, settings.metric, settings.seed), said["others"])
     if trial.scores is not None:
         np.save(folder / _SCORES, trial.scores)
+        sync_files(folder, [_SCORES])  # a trial that has been told has its scores
     return StepTold(trial.told(said["number"], model_class.key, hyperparams))
 
 
@@ -63,15 +77,14 @@ def _finish(folder: Path, report: ProgressReporter) -> Finished:
     search = folder.parents[1]
     order, settings = runs.read_order(search), SearchSettings.read(search)
     said = orjson.loads((folder / LAST_FILE).read_bytes())
-    told: Sequence[Mapping[str, Any]] = said["told"]
     folds = Folds.of(order.plan, settings.metric, settings.seed)
-    scores = {one["number"]: _scores(search, one) for one in told if one["status"] == "complete"}
+    told, scores = _with_scores(search, said["told"], folds)
     by_class = _best_of_each_class(told, lower=is_loss(settings.metric))
     best = smallest_best({key: scores[one["number"]] for key, one in by_class.items()}, folds)
 
     order = at_work(order, *_chosen(best, {key: one["hyperparams"] for key, one in by_class.items()}))
     runs.write_order_beside(folder, order, search)  # for the gate, which asks what was trained
-    trained = run_training(order.plan, lambda now: report(now.step, now.total, now.metric))
+    trained = run_training(order.plan, report)
     members = {by_class[one]["number"]: weight for one, weight in best.weights.items()}
     entries = Board(folds, scores, best, members).entries(told)
     trained = replace(trained, report=trained.report.model_copy(update={"leaderboard": entries}))
@@ -79,12 +92,31 @@ def _finish(folder: Path, report: ProgressReporter) -> Finished:
     return runs.finish(folder, order, trained, summary)
 
 
-def _scores(search: Path, one: Mapping[str, Any]) -> Scores:
-    found: Scores = np.load(search / "runs" / str(one["number"]) / _SCORES)
-    return found
+def _with_scores(search: Path, told: Sequence[Told], folds: Folds) -> tuple[list[Told], dict[int, Scores]]:
+    """Return the trials, and the scores of those that are complete by number; one whose scores are lost has failed.
+
+    Raises DataLoss if the scores of all are lost.
+    """
+    found = {one["number"]: _scores(search, one, folds) for one in told if one["status"] == "complete"}
+    scores = {number: one for number, one in found.items() if one is not None}
+    if not scores:
+        raise DataLoss("the search has lost what its trials had found: no file with scores is there and whole")
+    return [one if found.get(one["number"], ...) is not None else {**one, **_LOST} for one in told], scores
 
 
-def _best_of_each_class(told: Sequence[Mapping[str, Any]], *, lower: bool) -> dict[str, Mapping[str, Any]]:
+def _scores(search: Path, one: Told, folds: Folds) -> Scores | None:
+    """Return the scores that a trial has kept; None if they are lost or damaged."""
+    file = search / "runs" / str(one["number"]) / _SCORES
+    try:
+        found: Scores = np.load(file)
+    except (OSError, ValueError, EOFError) as error:
+        log.warning("the scores of trial %d are lost: %s", one["number"], error)
+        return None
+    width = len(folds.table.contract.classes) or 1
+    return found if found.shape == (len(folds.truth), width) and np.isfinite(found).all() else None
+
+
+def _best_of_each_class(told: Sequence[Told], *, lower: bool) -> dict[str, Told]:
     complete = sorted(
         (one for one in told if one["status"] == "complete"), key=lambda one: one["metric"], reverse=not lower
     )

@@ -60,14 +60,19 @@ def run_trial(plan: TrainingPlan, folds: Folds, others: Sequence[Sequence[float]
 
 
 def is_hopeless(values: Sequence[float], others: Sequence[Sequence[float]], *, lower: bool) -> bool:
-    """Whether the mean of a trial's first folds is worse than the median of the others' means of as many folds.
+    """Whether a trial by its first folds is worse than others of its class were on the same folds.
 
-    This is the median rule of Vizier (Golovin et al. 2017). A single other is no usual one: then the mean has to be
-    worse than any fold of it. `lower` says that less is better.
+    After one fold it has to be as good as is usual: that is the median rule of Vizier (Golovin et al. 2017). After more
+    it has to be as good as the best, because no other takes part in the model. A single other is neither: then the mean
+    has to be worse than any fold of it. `lower` says that less is better.
     """
     sign = 1 if lower else -1
     compared = [[sign * value for value in other] for other in others if len(other) >= len(values)]
     mine = sign * statistics.fmean(values)
     if len(compared) < 2:
         return any(mine > max(other) for other in compared)
-    return mine > statistics.median(statistics.fmean(other[: len(values)]) for other in compared)
+    if len(values) == 1:
+        return mine > statistics.median(other[0] for other in compared)
+    longest = max(map(len, compared))
+    best = min((other for other in compared if len(other) == longest), key=statistics.fmean)
+    return mine > statistics.fmean(best[: len(values)])

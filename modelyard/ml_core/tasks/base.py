@@ -124,8 +124,11 @@ class Task(Protocol):
         """Measure scores of rows that the model was not fitted to; what does not apply is None."""
         ...
 
-    def measure(self, truth: Truth, scores: Scores) -> Measure:
-        """Return what measures resamples of these rows by the metrics of `metrics_of`."""
+    def measure(self, truth: Truth, scores: Scores, only: str | None = None) -> Measure:
+        """Return what measures resamples of these rows by the metrics of `metrics_of`, or quicker by the `only` one.
+
+        Then there may be others, too.
+        """
         ...
 
     def baseline(

@@ -112,12 +112,14 @@ def order_training(
     max_file_bytes: int = UNPACKED_BYTES,
     *,
     parent: ModelMetadata | None = None,
+    table: TrainingTable | None = None,
 ) -> TrainingOrder:
     """Work out a request to train, or to retrain its `parent`: what a retraining leaves out is the parent's.
 
-    `missing_markers` hold if neither names any. `max_file_bytes` bounds what comes out of a compressed file. Raises
-    ModelClassNotFound, InvalidHyperparams, InvalidTable, PayloadTooLarge; InvalidRequest for a model class of another
-    task, or one that cannot do what is asked.
+    `table` is the request's own if it has been read already. `missing_markers` hold if neither names any.
+    `max_file_bytes` bounds what comes out of a compressed file. Raises ModelClassNotFound, InvalidHyperparams,
+    InvalidTable, PayloadTooLarge; InvalidRequest for a model class of another task, or one that cannot do what is
+    asked.
     """
     full = request if isinstance(request, TrainRequest) else _completed(request, parent)
     if parent is None:
@@ -128,13 +130,14 @@ def order_training(
     task = TASKS[model_class.task]
     checked = check_hyperparams(model_class, full.hyperparams)
     options = reading_options(request, parent, missing_markers, max_file_bytes)
-    table = read_table(
-        full,
-        task,
-        options,
-        inherited_types=None if parent is None else parent.feature_types,
-        row_names=None if parent is None else _row_names(parent, full.X),
-    )
+    if table is None:
+        table = read_table(
+            full,
+            task,
+            options,
+            inherited_types=None if parent is None else parent.feature_types,
+            row_names=None if parent is None else _row_names(parent, full.X),
+        )
     if parent is not None:
         table = replace(table, warnings=(*table.warnings, *_changes(parent, table, task)))
     inherited = {} if parent is None else parent.monotone

@@ -202,7 +202,7 @@ def run(folder: Path, report: ProgressReporter) -> Finished:
     Raises what `run_training` raises.
     """
     order = read_order(folder)
-    return finish(folder, order, run_training(order.plan, lambda now: report(now.step, now.total, now.metric)))
+    return finish(folder, order, run_training(order.plan, report))
 
 
 def finish(folder: Path, order: TrainingOrder, trained: Trained, search: SearchSummary | None = None) -> Finished:

@@ -32,10 +32,10 @@ from modelyard.ml_core.training.doubts import doubts
 from modelyard.ml_core.training.evaluation import FittedPart, Validation, judge, mean_curve
 from modelyard.ml_core.training.monotone import check_monotone
 from modelyard.ml_core.training.plan import Trained, TrainingPlan, check_plan
-from modelyard.ml_core.training.progress import ProgressStream
+from modelyard.ml_core.training.progress import OnTrainingProgress, ProgressStream
 from modelyard.ml_core.training.role_splits import split_by_roles
 from modelyard.ml_core.validation_predictions import ValidationPredictions
-from modelyard.models_registry.base import Fit, FitTask, OnProgress
+from modelyard.models_registry.base import Fit, FitTask
 from modelyard.schemas import ModelWarning, Report
 from modelyard.tables import profile_columns
 from modelyard.tables.checks import check_table
@@ -45,7 +45,7 @@ _LookedAt = tuple[dict[str, dict[str, Any]], tuple[ModelWarning, ...]]
 """The profile of each column, and the findings of the table."""
 
 
-def run_training(plan: TrainingPlan, on_progress: OnProgress | None = None) -> Trained:
+def run_training(plan: TrainingPlan, on_progress: OnTrainingProgress | None = None) -> Trained:
     """Evaluate, then fit on all rows, and report.
 
     `on_progress` gets one stream over all fits, `step` of a `total` that stays the same; what it raises ends the
@@ -60,11 +60,11 @@ def run_training(plan: TrainingPlan, on_progress: OnProgress | None = None) -> T
     return replace(trained, seconds=time.perf_counter() - started)
 
 
-def _train(plan: TrainingPlan, on_progress: OnProgress | None, looked_at: Future[_LookedAt]) -> Trained:
+def _train(plan: TrainingPlan, on_progress: OnTrainingProgress | None, looked_at: Future[_LookedAt]) -> Trained:
     task, contract, truth, weights = plan.task, plan.table.contract, plan.table.codes, plan.table.weights
     splits = split_by_roles(plan.evaluation, plan.table) or task.split(plan.evaluation, plan.table)
-    fits_a_part = 1 if plan.calibrate is None else 1 + FOLDS
-    fits = Fits(plan, ProgressStream(on_progress, (len(splits.parts) + 1) * fits_a_part))
+    n_parts, fits_a_part = len(splits.parts), 1 if plan.calibrate is None else 1 + FOLDS
+    fits = Fits(plan, ProgressStream(on_progress, (n_parts + 1) * fits_a_part, n_parts))
 
     parts, splits = _evaluate(fits, splits)
     validation = judge(parts, task, plan.evaluation.seed) if parts else None
@@ -175,7 +175,7 @@ class Fits:
             hyperparams=self._plan.hyperparams,
             validation=None if out is None else (frame[out], targets[out]),
             iterations=iterations,
-            on_progress=self._stream.listener(),
+            on_progress=self._stream.listener(held_out=out is not None),
             weights=fit_weights(rows, table),
             validation_weights=fit_weights(out, table),
             monotone=self._plan.monotone,

@@ -50,6 +50,7 @@ class LightGBMModelClass(ModelClass):
         Range("colsample_bytree", 0.4, 1.0),
         Range("reg_lambda", 1e-3, 30.0, log=True),
     )
+    search_turns = 3
     reads_enums = True
     takes_weights = True
     takes_monotone = True

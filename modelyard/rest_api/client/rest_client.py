@@ -50,6 +50,7 @@ _ROUTES = {
     "delete": ("DELETE", "/models/{model_id}"),
     "restore": ("POST", "/models/{model_id}/restore"),
     "list_models": ("GET", "/models"),
+    "list_names": ("GET", "/names"),
     "get_model": ("GET", "/models/{model_id}"),
     "list_model_classes": ("GET", "/model-classes"),
     "get_report": ("GET", "/models/{model_id}/report"),

@@ -18,6 +18,8 @@ from modelyard.schemas import (
     ModelMetadata,
     ModelPage,
     ModelQuery,
+    NamePage,
+    NameQuery,
     Report,
     Request,
     UpdateRequest,
@@ -36,35 +38,44 @@ class DeleteQuery(Request):
 
 def router(desk: Desk) -> APIRouter:
     """Make the routes of models."""
-    routes = APIRouter(prefix="/models", tags=["models"])
+    routes = APIRouter(tags=["models"])
 
-    @routes.get("", responses=error_responses(400, 404))
+    @routes.get("/names", responses=error_responses(400, 404))
+    async def list_names(query: Annotated[NameQuery, Query()]) -> NamePage:
+        """List models by their names, each with its line of versions, the newest first."""
+        return await desk.ask(Yard.list_names, query)
+
+    @routes.get("/models", responses=error_responses(400, 404))
     async def list_models(query: Annotated[ModelQuery, Query()]) -> ModelPage:
         """List models, newest first."""
         return await desk.ask(Yard.list_models, query)
 
-    @routes.get("/{reference}", responses=error_responses(400, 404))
+    @routes.get("/models/{reference}", responses=error_responses(400, 404))
     async def get_model(reference: str) -> ModelMetadata:
         """Return what is known of a model, by its id, its name (the latest active version) or `name:3`."""
         return desk.get_model(reference)
 
-    @routes.patch("/{reference}", responses=error_responses(400, 404, 413), openapi_extra=json_body(UpdateRequest))
+    @routes.patch(
+        "/models/{reference}", responses=error_responses(400, 404, 413), openapi_extra=json_body(UpdateRequest)
+    )
     async def update_model(reference: str, request: HttpRequest) -> ModelMetadata:
         """Replace the tags or the description of a model; what is left out stays as it is."""
         with (await read_json(request, UpdateRequest))() as changes:
             return await desk.ask(Yard.update_model, reference, changes)
 
-    @routes.get("/{reference}/report", responses=error_responses(400, 404))
+    @routes.get("/models/{reference}/report", responses=error_responses(400, 404))
     async def get_report(reference: str) -> Report:
         """Return what the evaluation of a model showed."""
         return await desk.ask(Yard.get_report, reference)
 
-    @routes.get("/{reference}/history", responses=error_responses(400, 404))
+    @routes.get("/models/{reference}/history", responses=error_responses(400, 404))
     async def get_history(reference: str) -> ModelHistory:
         """Return what happened to a model, when and by which verb; of one deleted for good, too."""
         return await desk.ask(Yard.get_history, reference)
 
-    @routes.get("/{reference}/artifact", response_class=Response, responses={**error_responses(400, 404), **_DOWNLOAD})
+    @routes.get(
+        "/models/{reference}/artifact", response_class=Response, responses={**error_responses(400, 404), **_DOWNLOAD}
+    )
     async def get_artifact(reference: str) -> Response:
         """Return the fitted estimator as a `.pkl`, its SHA-256 in `Repr-Digest`."""
         model, body = await desk.get_artifact(reference)
@@ -76,7 +87,7 @@ def router(desk: Desk) -> APIRouter:
         return Response(body, media_type=PICKLE, headers=headers)
 
     @routes.delete(
-        "/{reference}",
+        "/models/{reference}",
         response_model=ModelMetadata,
         responses={**error_responses(400, 404), 204: {"description": "deleted for good"}},
     )
@@ -85,7 +96,7 @@ def router(desk: Desk) -> APIRouter:
         _, model = await desk.delete(reference, hard=query.hard)
         return Response(status_code=204) if model is None else model
 
-    @routes.post("/{reference}/restore", responses=error_responses(400, 404, 409))
+    @routes.post("/models/{reference}/restore", responses=error_responses(400, 404, 409))
     async def restore_model(reference: str) -> ModelMetadata:
         """Make a soft-deleted model active again."""
         return await desk.ask(Yard.restore, reference)

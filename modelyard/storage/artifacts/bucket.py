@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import obstore
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from obstore.store import S3Config
 
 _PROBE = b"modelyard"
+_NO_BUCKET = "NoSuchBucket"
 
 
 class Bucket:
@@ -35,25 +36,37 @@ class Bucket:
         self.endpoint = endpoint
         self._store = self._open({})
 
-    def put(self, key: str, content: bytes, *, overwrite: bool = False) -> None:
-        """Write an object that must not be there yet; one of the same content may, since answers get lost.
-
-        With `overwrite` any may.
-        """
-        mode: Literal["create", "overwrite"] = "overwrite" if overwrite else "create"
+    def put(self, key: str, content: bytes) -> None:
+        """Write an object that must not be there yet; one of the same content may, since answers get lost."""
         with self._refusals(f"write {self.url}/{key}"):
             try:
-                obstore.put(self._store, key, content, mode=mode, use_multipart=False)
+                obstore.put(self._store, key, content, mode="create", use_multipart=False)
             except AlreadyExistsError:
                 if bytes(obstore.get(self._store, key).bytes()) != content:
                     raise Unavailable(f"cannot write {self.url}/{key}: another object is there already") from None
+
+    def replace(self, key: str, content: bytes) -> None:
+        """Write an object in the place of the one that is there: whoever reads finds one of the two."""
+        with self._refusals(f"write {self.url}/{key}"):
+            obstore.put(self._store, key, content, use_multipart=False)
+
+    def has(self, key: str) -> bool:
+        """Whether an object is there."""
+        with self._refusals(f"read {self.url}/{key}"):
+            try:
+                obstore.head(self._store, key)
+            except FileNotFoundError:
+                return False
+            return True
 
     def get(self, key: str) -> bytes:
         """Return an object's content. Raises ArtifactGone."""
         with self._refusals(f"read {self.url}/{key}"):
             try:
                 return bytes(obstore.get(self._store, key).bytes())
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                if _NO_BUCKET in str(error):  # all would look as if it were gone
+                    raise
                 raise ArtifactGone(f"{self.url}/{key}") from None
 
     def keys(self, prefix: str) -> list[str]:
@@ -76,6 +89,17 @@ class Bucket:
         with self._refusals(f"list {self.url}/{prefix}"):
             written = [one["last_modified"] for part in obstore.list(self._store, prefix) for one in part]
             return (self._now() - max(written)).total_seconds() if written else 0.0
+
+    def parts(self, prefix: str) -> dict[str, tuple[int, float]]:
+        """Return what stands right below a prefix as folders: by name their bytes, and their ages as `age_s` says."""
+        found: dict[str, tuple[int, datetime]] = {}
+        with self._refusals(f"list {self.url}/{prefix}"):
+            for one in (one for part in obstore.list(self._store, prefix) for one in part):
+                name = one["path"].removeprefix(prefix).partition("/")[0]
+                size, written = found.get(name, (0, one["last_modified"]))
+                found[name] = size + one["size"], max(written, one["last_modified"])
+            now = self._now() if found else datetime.now(UTC)
+        return {name: (size, (now - written).total_seconds()) for name, (size, written) in found.items()}
 
     def check(self) -> None:
         """Raise Unavailable if no object can be written now."""
@@ -132,7 +156,15 @@ class Bucket:
                 "connect_timeout": "2s",
                 "timeout": "60s",
             },
-            retry_config={"max_retries": 0 if headers else 10, "retry_timeout": timedelta(seconds=5)},
+            retry_config={
+                "max_retries": 0 if headers else 10,
+                "retry_timeout": timedelta(seconds=5),
+                "backoff": {  # who waits while a store starts again is answered soon afterwards
+                    "init_backoff": timedelta(milliseconds=100),
+                    "max_backoff": timedelta(milliseconds=500),
+                    "base": 2,
+                },
+            },
         )
 
     @contextmanager
@@ -145,4 +177,6 @@ class Bucket:
 
 def _said(error: BaseException) -> str:
     """Return the first line of what went wrong: the rest is the library's own."""
+    if _NO_BUCKET in str(error):
+        return "the store has no such bucket"
     return str(error).strip().split("\n")[0][:300]

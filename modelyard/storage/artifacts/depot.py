@@ -46,6 +46,10 @@ class Depot:
         prefix = _made(job_id, key)
         self._download(prefix, folder, [found.removeprefix(prefix) for found in self._bucket().keys(prefix)])
 
+    def sizes(self) -> dict[str, tuple[int, float]]:
+        """Return by job how many bytes are kept of it, and for how many seconds nothing has been written there."""
+        return self._bucket().parts("jobs/")
+
     def remove(self, job_id: str) -> None:
         """Remove what was kept and left of a job."""
         bucket = self._bucket()
@@ -56,7 +60,7 @@ class Depot:
         for path in paths:
             with unavailable(f"read {folder / path}"):
                 content = (folder / path).read_bytes()
-            bucket.put(prefix + path, content, overwrite=overwrite)
+            (bucket.replace if overwrite else bucket.put)(prefix + path, content)
 
     def _download(self, prefix: str, folder: Path, paths: Collection[str]) -> None:
         bucket = self._bucket()

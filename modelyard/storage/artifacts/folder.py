@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelyard.errors import DataLoss
-from modelyard.storage.files import age_s, make_folder, sync_folder, unavailable, write_new_files
+from modelyard.storage.files import age_s, make_folder, replace_file, sync_folder, unavailable, write_new_files
 from modelyard.storage.protocols import ArtifactGone, StoredFile, stored
 
 log = logging.getLogger("modelyard.storage")
@@ -26,16 +26,22 @@ _PROBE_BYTES = 4096
 class ArtifactFolder:
     """`protocols.Artifacts` in the folder `path`, which is made if it is missing.
 
-    What is staged must be on its file system, and on the disk already: it is moved, not copied.
+    What is staged must be on its file system, and on the disk already: it is moved, not copied. Unless `durable`,
+    nothing is waited for to be on the disk.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
         self.path = path
+        self._durable = durable
         with unavailable(f"make {path}"):
             make_folder(path)
 
     def stage(self, model_id: str, folder: Path, contents: Mapping[str, bytes]) -> None:
         with unavailable(f"write {folder}"):
+            if not self._durable:
+                for name, content in contents.items():
+                    (folder / name).write_bytes(content)
+                return
             for name in contents:
                 (folder / name).unlink(missing_ok=True)
             write_new_files(folder, contents)
@@ -44,11 +50,18 @@ class ArtifactFolder:
     def adopt(self, model_id: str, folder: Path) -> None:
         with unavailable(f"write {self.path / model_id}"):
             folder.rename(self.path / model_id)
+            if not self._durable:
+                return
             try:
                 sync_folder(self.path)
             except BaseException:
                 self.remove(model_id)
                 raise
+
+    def replace(self, model_id: str, name: str, content: bytes) -> None:
+        path = self.path / model_id / name
+        with unavailable(f"write {path}"):
+            replace_file(path, content)
 
     def read(self, model_id: str, name: str, expected: StoredFile | None) -> bytes:
         path = self.path / model_id / name

@@ -12,12 +12,12 @@ from pathlib import Path
 from modelyard.errors import DataLoss, Unavailable
 from modelyard.storage.artifacts.bucket import Bucket
 from modelyard.storage.files import age_s, unavailable
-from modelyard.storage.protocols import StoredFile, stored
+from modelyard.storage.protocols import SETTLED_AFTER_S, StoredFile, stored
 
 log = logging.getLogger("modelyard.storage")
 
 _FOLDER = "artifacts/"
-_SETTLED_AFTER_S = 24 * 3600.0
+_SETTLED_AFTER_S = SETTLED_AFTER_S
 _LOCAL_FOR_S = 3600.0
 
 
@@ -38,6 +38,9 @@ class ObjectArtifacts:
 
     def adopt(self, model_id: str, folder: Path) -> None:
         """Do nothing: what is staged has its name already."""
+
+    def replace(self, model_id: str, name: str, content: bytes) -> None:
+        self.bucket.replace(_key(model_id, name), content)
 
     def read(self, model_id: str, name: str, expected: StoredFile | None) -> bytes:
         content = self.bucket.get(_key(model_id, name))

@@ -21,7 +21,8 @@ from modelyard.access.signing import SigningKeys
 from modelyard.access.verification import ENTRIES, PRUNE, SIGN, Verification, Verified
 from modelyard.errors import DataLoss, InvalidRequest
 from modelyard.schemas import AuditEntry, AuditPage, AuditQuery
-from modelyard.storage.protocols import Collections, Documents, Ledger, LedgerEnd, Transaction
+from modelyard.storage.ledger import Ledger, LedgerEnd
+from modelyard.storage.protocols import Collections, Documents, Transaction
 
 AUDIT = "audit"
 END = "end"

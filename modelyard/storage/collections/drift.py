@@ -49,8 +49,10 @@ class DriftCollection:
         """
         self._snapshots.put(f"{hour}-{process}", orjson.dumps(counts))
 
-    def read(self, model_id: str, since: int) -> Iterator[Counts]:
-        """Iterate what was counted of a model from an hour on, in any order, each count once. Raises DataLoss.
+    def read(self, model_id: str, since: int) -> Iterator[tuple[int, Counts]]:
+        """Iterate what was counted of a model from an hour on, with the hour, in any order, each count once.
+
+        Raises DataLoss.
 
         Until it is known what holds, it is held as text, which takes a quarter of the memory.
         """
@@ -63,8 +65,8 @@ class DriftCollection:
             said = entry.fields
             if said["hour"] >= since:
                 _take(found, (said["hour"], said["process"]), said["counts"])
-        for _, text in found.values():
-            yield orjson.loads(text)
+        for (counted_in, _), (_, text) in found.items():
+            yield counted_in, orjson.loads(text)
 
     def tidy(self, hour: int) -> None:
         """Put the snapshots of the hours before one into the streams, unless another process does; drop old days.

@@ -8,10 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from modelyard.schemas import JobKind, JobStatus
 
 JOBS = "jobs"
 ALIVE = ("queued", "running")
+
+
+def is_alive(document: bytes | None) -> bool:
+    """Whether the document of a job is there, and the job has not ended."""
+    return document is not None and orjson.loads(document)["job"]["status"] in ALIVE
 
 
 @dataclass(frozen=True, slots=True)

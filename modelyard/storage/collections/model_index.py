@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from operator import attrgetter
 from sys import intern
@@ -114,6 +114,10 @@ class ModelIndex:
         if versions is None:
             return []
         return list(versions.values()) if isinstance(versions, dict) else [versions]
+
+    def newest_first(self) -> Iterator[IndexEntry]:
+        """Iterate all models, the newest first."""
+        return reversed(self._entries)
 
     def select(
         self, query: ModelQuery, before: str | None, count: int, sees: Callable[[str], bool] | None = None

@@ -10,7 +10,7 @@ from typing import Any
 import uuid_utils
 
 from modelyard import calls
-from modelyard.errors import DataLoss, FailedPrecondition, InvalidRequest, ModelGone, ModelNotFound, Unavailable
+from modelyard.errors import DataLoss, FailedPrecondition, ModelGone, ModelNotFound, Unavailable
 from modelyard.references import NameReference, parse_reference
 from modelyard.schemas import (
     EventVerb,
@@ -18,13 +18,14 @@ from modelyard.schemas import (
     ModelHistory,
     ModelPage,
     ModelQuery,
+    NamePage,
+    NameQuery,
     ResolvedDecision,
     Status,
     Tracking,
-    check_name,
 )
 from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE
-from modelyard.storage.collections import history
+from modelyard.storage.collections import history, names
 from modelyard.storage.collections.aliases import Proposal, promoted
 from modelyard.storage.collections.audit import AuditCollection
 from modelyard.storage.collections.cursors import decode_cursor, encode_cursor
@@ -105,7 +106,7 @@ class ModelStore(ModelContents):
         becomes the model's. `also` puts what belongs to it into the same transaction; if it raises, nothing is stored.
         """
         model_id = str(uuid_utils.uuid7())
-        name = _checked_name(name, description.model_class_key, model_id)
+        name = names.checked_name(name, description.model_class_key, model_id)
         record = new_record(description, model_id, name, 0, files)
         ordered_by = calls.who().name if by is None else by
         record = record.with_metadata(decision=decision, created_by=ordered_by)
@@ -189,6 +190,12 @@ class ModelStore(ModelContents):
             models = [self._with_aliases(_record(model_id, raw)).metadata for model_id, raw in page]
         more = len(ids) > query.limit
         return ModelPage(models=models, next_cursor=encode_cursor(models[-1].model_id) if more else None)
+
+    def names(self, query: NameQuery) -> NamePage:
+        """Return a page of names, the newest first. Raises InvalidRequest for a cursor that is none."""
+        who = calls.who()
+        with self._documents.reading():
+            return names.page(self._documents, self._index, query, who.sees if who.limited else None)
 
     def count_active(self) -> int:
         """Return how many models are active, of those that the caller may see."""
@@ -311,12 +318,3 @@ def _record(model_id: str, raw: bytes | None) -> ModelRecord:
     if raw is None:
         raise ModelNotFound(f"there is no model with id {model_id}")
     return model_record(model_id, raw)
-
-
-def _checked_name(name: str | None, model_class_key: str, model_id: str) -> str:
-    if name is None:
-        return f"{model_class_key[:87]}-{model_id[-12:]}"
-    try:
-        return check_name(name)
-    except ValueError as error:
-        raise InvalidRequest(str(error)) from None

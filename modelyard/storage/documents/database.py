@@ -94,6 +94,13 @@ class Database:
                 writer.try_to_grow(offset)
             self._write_failed = False
 
+    def go_on_from(self, seq: int) -> None:
+        with self._lock.held(), unavailable(f"write {self._path}"):
+            with self._state.mutex:
+                self._state.catch_up()
+            if self._state.reader.seq < seq:
+                self._write_anew(seq)
+
     def compact(self) -> None:
         """Write the file anew without what is superseded; if that fails, the old one goes on."""
         with self._lock.held():
@@ -161,13 +168,17 @@ class Database:
             return
         log.info("%s compacted from %d to %d bytes", self._path, before, self._state.reader.offset)
 
-    def _write_anew(self) -> None:
+    def _write_anew(self, seq: int | None = None) -> None:
+        """Write the file with all documents, as of the last transaction or as if they were of a later one, `seq`."""
         state = self._state
         with state.mutex:
-            seq, generation = state.reader.seq, state.reader.header.generation
+            last, previous = state.reader.seq, state.reader.header.generation
             # Only a writer changes what is in them, and this one is the only writer.
             collections = dict(state.collections)
-        compaction.write(self._path, collections, seq, previous=generation)
+        if seq is None:
+            compaction.write(self._path, collections, last, previous=previous)
+        else:
+            compaction.write(self._path, collections, seq)
         with state.mutex:
             state.catch_up()
 

@@ -17,8 +17,9 @@ from typing import Any, Self
 
 from modelyard.errors import ModelyardError, Unavailable
 from modelyard.storage.memory import Changes, Draft, parse
-from modelyard.storage.postgres import rows, schema
+from modelyard.storage.postgres import rows, schema, views
 from modelyard.storage.postgres.follower import LEASE_S, Follower, clock
+from modelyard.storage.postgres.memo import Memo
 from modelyard.storage.postgres.session import Session
 from modelyard.storage.protocols import Collections, Observer
 
@@ -28,23 +29,38 @@ _FORGET_EVERY = 1000
 _LEASE_MARGIN = 1.1
 """Clocks of two machines may run apart by less than this."""
 
+_FIRST_PAUSE_S = 0.0003
+_LONGEST_PAUSE_S = 0.002
+"""Between two questions whether the replicas have followed: most have within a millisecond."""
+
 
 class PostgresDocuments:
-    """`protocols.Documents` in the database at `url`. With `make` its tables are made if they are missing."""
+    """`protocols.Documents` in the database at `url`. With `make` its tables are made if they are missing.
+
+    `beside` is a session for what is no transaction, closed with the others. `memo` knows what this host has seen.
+    """
 
     def __init__(
-        self, url: str, *, make: bool = True, lock_timeout_s: float = 10.0, observers: Sequence[Observer] = ()
+        self,
+        url: str,
+        *,
+        make: bool = True,
+        lock_timeout_s: float = 10.0,
+        observers: Sequence[Observer] = (),
+        beside: Session | None = None,
+        memo: Memo | None = None,
     ) -> None:
         self._lock_timeout_s = lock_timeout_s
         self.writer = Session(url, lock_timeout_s)
         """The session of transactions: what is run within one is part of it."""
-        self.beside = Session(url, lock_timeout_s)
-        """The session of what is no transaction."""
-        self.state = Follower(Session(url, lock_timeout_s), observers)
+        self.beside = beside or Session(url, lock_timeout_s)
+        self.state = Follower(Session(url, lock_timeout_s), observers, memo)
         self.writing = threading.Lock()
         self._write_failed = False
         try:
             schema.prepare(self.writer, make=make)
+            if make:
+                views.prepare(self.writer)
             self.state.start()
         except BaseException:
             self.close()
@@ -88,6 +104,13 @@ class PostgresDocuments:
                 self.writer.rollback()
         self._write_failed = False
 
+    def compact(self) -> None:
+        """Do nothing: a document is one row."""
+
+    def go_on_from(self, seq: int) -> None:
+        with self.held(self._lock_timeout_s):
+            self.writer.run("update head set seq = greatest(seq, %s)", seq)
+
     def close(self) -> None:
         self.state.close()
         self.writer.close()
@@ -105,10 +128,8 @@ class PostgresDocuments:
 
     def begin(self) -> int:
         """Wait for one's turn among all writers, and bring the state up; return the transaction's number."""
-        self.writer.begin()
         try:
-            number: int = self.writer.row("update head set seq = seq + 1 returning seq")[0]
-            self.state.catch_up(self.writer, writing=True)
+            number = self.state.take_turn(self.writer)
             self.state.check_not_moved()
         except BaseException:
             self.writer.rollback()
@@ -117,9 +138,9 @@ class PostgresDocuments:
 
     def write(self, number: int, token: str, changes: Changes) -> None:
         """Write what the transaction changes; nothing of it counts yet."""
-        rows.write(self.writer, number, changes)
-        self.writer.run("insert into commits (seq, token) values (%s, %s)", number, token)
-        schema.notify(self.writer)
+        with self.writer.together():
+            rows.write(self.writer, number, changes)
+            schema.note_commit(self.writer, number, token)
         if number % _FORGET_EVERY == 0:
             schema.forget(self.writer, number)
 
@@ -138,13 +159,14 @@ class PostgresDocuments:
         marked as leaving, and is no longer waited for once it was marked so for a whole lease.
         """
         until = clock() + LEASE_S * _LEASE_MARGIN
-        left: list[str] = []
+        pause, left = _FIRST_PAUSE_S, list[str]()
         try:
             with self.beside.mutex:
                 behind = self._behind(number)
                 left = [replica for replica, leaving in behind if leaving]
             while behind and clock() < until:
-                time.sleep(0.002)
+                time.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
                 with self.beside.mutex:
                     behind = self._behind(number)
             if behind:
@@ -152,7 +174,7 @@ class PostgresDocuments:
                 with self.beside.mutex:
                     self.beside.run("delete from replicas where leaving and id = any(%s) and id = any(%s)", left, ids)
                     self.beside.run("update replicas set leaving = true where id = any(%s)", ids)
-        except Unavailable:
+        except ModelyardError:  # it is committed, whatever the database says now
             time.sleep(max(0.0, until - clock()))
 
     def _behind(self, number: int) -> list[tuple[str, bool]]:
@@ -169,7 +191,7 @@ class PostgresDocuments:
                 found = self.writer.row("select token from commits where seq = %s", number)
                 self.writer.rollback()
                 return bool(found) and found[0] == token
-            except Unavailable as error:
+            except ModelyardError as error:
                 if clock() >= until:
                     log.error("it is not known whether a commit was kept: %s", error.detail)  # noqa: TRY400
                     return None

@@ -11,12 +11,14 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
+from typing import Any, NamedTuple
 
-from modelyard.errors import DataLoss, FailedPrecondition, ModelyardError, NoYard, Unavailable
+from modelyard.errors import DataLoss, ModelyardError, NoYard, Unavailable
 from modelyard.storage.memory import Changes, Memory, parse
 from modelyard.storage.postgres import rows, schema
+from modelyard.storage.postgres.memo import TAKEN_BACK, Memo
 from modelyard.storage.postgres.session import Session
 from modelyard.storage.protocols import Observer
 
@@ -29,11 +31,12 @@ _DAMAGED_RETRY_S = 1.0
 _PATIENCE_S = 0.5
 """For so long a reader waits for an answer if the lease has run out. Who comes later is refused at once."""
 
-_QUESTION = """
-select format, generation, seq, forgotten,
+_HEAD = """
+format, generation, seq, forgotten,
     (select token from commits where seq = %s), (select not leaving from replicas where id = %s)
-from head
 """
+_QUESTION = "select" + _HEAD + "from head"
+_TURN = "update head set seq = seq + 1 returning" + _HEAD  # noqa: S608 - of literals
 
 _REGISTER = """
 insert into replicas (id, seq) values (%s, %s) on conflict (id) do update set seq = excluded.seq, leaving = false
@@ -43,16 +46,35 @@ clock = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_M
 """Seconds that go on while the machine sleeps: a lease runs out then, too."""
 
 
-class Follower(Memory):
-    """The newest committed state. `seq` is its last transaction, known by `token`."""
+class _Head(NamedTuple):
+    """The answer to a question: the last transaction, and the token of the one that was asked about."""
 
-    def __init__(self, session: Session, observers: Sequence[Observer]) -> None:
+    format: int
+    generation: str
+    seq: int
+    forgotten: int
+    token: str | None
+    registered: bool | None
+
+    @classmethod
+    def of(cls, row: Any) -> _Head:
+        if row is None:
+            raise NoYard("the database holds no yard any more")
+        return cls(*row)
+
+
+class Follower(Memory):
+    """The newest committed state. `seq` is its last transaction, known by `token`, noted in the `memo`."""
+
+    def __init__(self, session: Session, observers: Sequence[Observer], memo: Memo | None = None) -> None:
         super().__init__(observers)
         self.me = secrets.token_hex(8)
         self.seq = 0
         self._token: str | None = None
         self._generation: str | None = None
         self._session = session
+        self._memo = memo
+        self._noted = -1
         self._following = threading.Lock()
         """Held by who moves the state on, and taken before the mutex."""
 
@@ -66,6 +88,8 @@ class Follower(Memory):
 
     def start(self) -> None:
         """Read everything, then go on following. Raises what every reader would meet."""
+        if self._memo is not None:
+            self._memo.check(self._session)
         self._ask()
         self._thread.start()
 
@@ -74,12 +98,13 @@ class Follower(Memory):
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+        self._note()
         with self.mutex:
             self._fresh_until = 0.0
             self._problem = Unavailable("this yard's storage is closed")
         try:
             self._session.run("delete from replicas where id = %s", self.me)
-        except Unavailable as error:
+        except ModelyardError as error:
             log.info("not signed off from the database: %s", error.detail)
         self._session.close()
 
@@ -105,32 +130,40 @@ class Follower(Memory):
         """Return for how long nothing newer than the state is known, in seconds."""
         return clock() - (self._fresh_until - LEASE_S)
 
-    def catch_up(self, session: Session, *, writing: bool = False) -> bool:
-        """Bring the state up to what a session sees; `writing`: which has just taken the next number for itself.
+    def catch_up(self, session: Session) -> bool:
+        """Bring the state up to what a session sees; return whether writers wait for this replica.
 
-        Returns whether writers wait for this replica. Raises DataLoss, FailedPrecondition.
+        Raises DataLoss, FailedPrecondition.
         """
         with self._following:
-            head = session.row(_QUESTION, self.seq, self.me)
-            if head is None:
-                raise NoYard("the database holds no yard any more")
-            found, generation, seq, forgotten, token, registered = head
-            if found > schema.FORMAT:
-                raise FailedPrecondition(
-                    f"the database has format {found}; this release reads format {schema.FORMAT}: use a newer one"
-                )
-            seq -= writing
-            if generation != self._generation or self.seq <= forgotten:
-                self._read_anew(session, generation, seq)
-            elif seq < self.seq or token != self._token:
-                self._fresh_until = 0.0
-                raise DataLoss(
-                    f"the database has lost what it had: transaction {self.seq} is not there, or is another one. If an "
-                    "earlier state was restored on purpose, say so by `modelyard doctor --accept-restored`"
-                )
-            elif seq > self.seq:
-                self._read_on(session, seq)
-            return bool(registered)
+            head = _Head.of(session.row(_QUESTION, self.seq, self.me))
+            self._go_to(session, head, head.seq, known=head.token == self._token)
+            return bool(head.registered)
+
+    def take_turn(self, session: Session) -> int:
+        """Open a transaction, wait for one's turn among all writers, and bring the state up to it.
+
+        Returns the transaction's number. Raises like `catch_up`, and Unavailable.
+        """
+        with self._following:
+            before, token = self.seq, self._token
+        with session.together():  # not held while the turn is waited for
+            session.begin()
+            head = _Head.of(session.row(_TURN, before, self.me))
+        with self._following:
+            moved_on = self.seq != before  # which looked at the token that it met
+            self._go_to(session, head, head.seq - 1, known=moved_on or head.token == token)
+        return head.seq
+
+    def _go_to(self, session: Session, head: _Head, seq: int, *, known: bool) -> None:
+        schema.check_format(head.format)
+        if head.generation != self._generation or self.seq <= head.forgotten:
+            self._read_anew(session, head.generation, seq)
+        elif seq < self.seq or not known:
+            self._fresh_until = 0.0
+            raise DataLoss(TAKEN_BACK.format(seq=self.seq))
+        elif seq > self.seq:
+            self._read_on(session, seq)
 
     def note_own(self, seq: int, token: str, changes: Changes) -> None:
         """Take what this process has just committed; if it does not follow on the state, the next look waits."""
@@ -147,35 +180,39 @@ class Follower(Memory):
             self.seq, self._token = seq, token
 
     def _read_on(self, session: Session, seq: int) -> None:
-        found = list(rows.since(session, self.seq))  # readers go on meanwhile
+        found, last, token = rows.since(session, self.seq, seq)  # readers go on meanwhile
         with self.mutex:
-            self._apply(session, found, seq)
+            self._apply(found)
+            self.seq, self._token = last, token
 
     def _read_anew(self, session: Session, generation: str, seq: int) -> None:
         with self.mutex:
             self._generation = None
+            self._fresh_until = 0.0
+        found = rows.everything(session)  # readers are refused meanwhile, and do not wait for the mutex
+        with self.mutex:
             self.clear()
             self.seq = 0
-            self._apply(session, rows.since(session, 0), seq)
+            self._apply(found)
+            self.seq = max(seq, max((row.seq for row in found), default=0))
+            token = session.row("select token from commits where seq = %s", self.seq)
+            self._token = None if token is None else token[0]
             self._generation = generation
 
-    def _apply(self, session: Session, found: Iterable[rows.Row], seq: int) -> None:
-        before, last = self.seq, seq
+    def _apply(self, found: list[rows.Row]) -> None:
+        before = self.seq
         try:
             for row in found:
-                last = max(last, row.seq)
                 if row.body is None:
                     self.remove(row.collection, row.key)
                     continue
                 if row.first_seq > before:  # perhaps it was removed in between
                     self.collections.get(row.collection, {}).pop(row.key, None)
                 self.put(row.collection, row.key, row.body, parse(row.body))
-            token = session.row("select token from commits where seq = %s", last)
         except BaseException:
             self._generation = None  # what was half applied must not be served
             self._fresh_until = 0.0
             raise
-        self.seq, self._token = last, None if token is None else token[0]
 
     # The thread.
 
@@ -217,9 +254,19 @@ class Follower(Memory):
             sent = clock()
         if self.seq != before:
             self._session.run("update replicas set seq = %s where id = %s", self.seq, self.me)
+        self._asking_since = None  # the database has answered, however long a writer of this process has the mutex
+        self._note()
         with self.mutex:
             if self._problem is not None:
                 log.info("the database answers again")
-            self._problem = self._asking_since = None
+            self._problem = None
             self._fresh_until = sent + LEASE_S
             self._news.notify_all()
+
+    def _note(self) -> None:
+        """Let a process that starts later know what was seen."""
+        with self.mutex:
+            generation, seq, token = self._generation, self.seq, self._token
+        if self._memo is not None and generation is not None and seq != self._noted:
+            self._memo.note(generation, seq, token)
+            self._noted = seq

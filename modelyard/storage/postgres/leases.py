@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from modelyard.errors import Unavailable
+from modelyard.errors import ModelyardError, Unavailable
 from modelyard.storage.postgres.follower import clock
 from modelyard.storage.postgres.session import Session
 
@@ -16,6 +16,11 @@ log = logging.getLogger("modelyard.storage")
 
 _BEAT_S = 2.0
 _DEAD_AFTER_S = 10.0
+
+_BEAT = """
+insert into owners (id, beat) values (%s, 1) on conflict (id) do update set beat = owners.beat + 1
+"""
+"""Another process removes who is dead to it: one that was only stopped for a while signs itself on again."""
 
 _TRY = "select pg_try_advisory_lock(hashtextextended(%s || ' ' || 'head'::regclass::oid, 0))"
 
@@ -50,9 +55,9 @@ class PostgresOwners:
             return
         self._released.set()
         try:
-            with self._session.mutex:
+            with self._session.mutex:  # a beat that is under way would sign it on again
                 self._session.run("delete from owners where id = %s", self.mine)
-        except Unavailable as error:
+        except ModelyardError as error:
             log.info("not signed off from the database: %s", error.detail)
         self.mine = None
 
@@ -66,18 +71,26 @@ class PostgresOwners:
             seen = self._seen.setdefault(owner_id, _Seen())
             return seen.is_alive(found[0], clock())
 
+    def has_others(self) -> bool:
+        return any(owner_id != self.mine and self.is_alive(owner_id) for owner_id in self._ids())
+
     def forget_dead(self) -> None:
         with self._session.mutex:
-            for (owner_id,) in self._session.rows("select id from owners"):
+            for owner_id in self._ids():
                 if not self.is_alive(owner_id):
                     self._session.run("delete from owners where id = %s", owner_id)
+
+    def _ids(self) -> list[str]:
+        with self._session.mutex:
+            return [owner_id for (owner_id,) in self._session.rows("select id from owners")]
 
     def _beat(self, owner_id: str) -> None:
         while not self._released.wait(_BEAT_S):
             try:
                 with self._session.mutex:
-                    self._session.run("update owners set beat = beat + 1 where id = %s", owner_id)
-            except Unavailable as error:
+                    if not self._released.is_set():
+                        self._session.run(_BEAT, owner_id)
+            except ModelyardError as error:
                 log.warning("not told to others that this process is alive: %s", error.detail)
 
 

@@ -6,16 +6,17 @@ what a file is to a folder: the end of the ledger names it as `<day>-<number>.js
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any, LiteralString
 
 import orjson
 
 from modelyard.errors import DataLoss
-from modelyard.storage.postgres.documents import PostgresDocuments
+from modelyard.storage.ledger import LedgerEnd
 from modelyard.storage.postgres.series import checksum, encoded
-from modelyard.storage.protocols import LedgerEnd
+from modelyard.storage.postgres.session import Session
+from modelyard.storage.protocols import Appended
 
 _NAME = "audit"
 _PORTION = 500
@@ -24,16 +25,17 @@ _ALL = 1 << 62
 
 
 class PostgresLedger:
-    """`protocols.Ledger` beside documents in one database."""
+    """`protocols.Ledger` beside documents in one database; `writer` is their session of transactions."""
 
-    def __init__(self, documents: PostgresDocuments) -> None:
-        self._documents = documents
+    def __init__(self, reader: Session, writer: Session | None) -> None:
+        self._reader = reader
+        self._written_by = writer
 
     def append(
         self, end: LedgerEnd | None, number: int, at: datetime, entries: Sequence[Mapping[str, Any]]
     ) -> LedgerEnd:
         body = encoded(_NAME, entries)
-        self._documents.writer.run(
+        self._writer.run(
             "insert into audit (number, at, entries, sum) values (%s, %s, %s, %s)",
             number,
             at,
@@ -41,6 +43,13 @@ class PostgresLedger:
             checksum(_NAME, at, body),
         )
         return _end(number, at)
+
+    def take(self, appended: Iterable[Appended]) -> LedgerEnd | None:
+        self._writer.run("delete from audit")
+        end: LedgerEnd | None = None
+        for at, entries in appended:
+            end = self.append(end, int(entries[0]["number"]), at, entries)
+        return end
 
     def forwards(self) -> Iterator[Sequence[dict[str, Any]] | DataLoss]:
         last = -1
@@ -70,12 +79,16 @@ class PostgresLedger:
         return kept[0][0] if kept and kept[0][0] != first[0][0] else None
 
     def drop(self, before: int) -> None:
-        self._documents.writer.run("delete from audit where number < %s", before)
+        self._writer.run("delete from audit where number < %s", before)
 
     def _rows(self, which: LiteralString, *values: Any) -> list[Any]:
-        beside = self._documents.beside
-        with beside.mutex:
-            return beside.rows(_SELECT + which, *values)
+        with self._reader.mutex:
+            return self._reader.rows(_SELECT + which, *values)
+
+    @property
+    def _writer(self) -> Session:
+        assert self._written_by is not None
+        return self._written_by
 
 
 def _entries(number: int, at: datetime, body: str, told: str) -> list[dict[str, Any]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 from modelyard.errors import DataLoss
-from modelyard.storage.memory import Changes
+from modelyard.storage.memory import Changes, Salvaged
 from modelyard.storage.postgres.session import Session
 
 _PORTION = 5000
@@ -21,45 +22,95 @@ from unnest(%s::text[], %s::text[], %s::text[], %s::text[]) with ordinality as g
 on conflict (collection, id) do update set seq = excluded.seq, body = excluded.body, sum = excluded.sum,
     position = case when documents.body is null then excluded.position else documents.position end
 """
+_ROWS = "select seq, position, collection, id, body, sum from documents"
+_ALL = _ROWS + " where body is not null"
+_TYPES = ("int8", "int8", "text", "text", "bytea", "text")
 _SINCE = """
-select seq, position, collection, id, body, sum from documents where seq > %s and (body is not null or %s)
+with last as (select greatest(%s::bigint, (select max(seq) from commits)) as seq)
+select last.seq, (select token from commits where commits.seq = last.seq),
+    found.seq, position, collection, id, body, sum
+from last left join documents found on found.seq > %s
 order by body is null, position
 """
 
 
 class Row(NamedTuple):
-    """A document as it stands: without a `body` it was removed. It was put first by the transaction `first_seq`."""
+    """A document as it stands: without a `body` it was removed. Among others it stands by its `position`."""
 
     seq: int
-    first_seq: int
+    position: int
     collection: str
     key: str
     body: bytes | None
 
+    @property
+    def first_seq(self) -> int:
+        """The transaction that put it first."""
+        return self.position >> _ORDINAL_BITS
+
 
 def write(session: Session, seq: int, changes: Changes) -> None:
     """Write what a transaction changes."""
-    texts = [(*place, None if raw is None else raw.decode()) for place, raw in changes.items()]
-    for start in range(0, len(texts), _PORTION):
-        portion = texts[start : start + _PORTION]
-        collections, keys, bodies = (list(column) for column in zip(*portion, strict=True))
-        sums = [checksum(*text) for text in portion]
+    given = [(*place, None if raw is None else raw.decode(), checksum(*place, raw)) for place, raw in changes.items()]
+    for start in range(0, len(given), _PORTION):
+        collections, keys, bodies, sums = map(list, zip(*given[start : start + _PORTION], strict=True))
         session.run(_UPSERT, (seq << _ORDINAL_BITS) + start, seq, collections, keys, bodies, sums)
 
 
-def since(session: Session, seq: int) -> Iterator[Row]:
-    """Iterate what has changed since a transaction, as of one moment: what was put in its order, then what was removed.
+def everything(session: Session) -> list[Row]:
+    """Return all documents as of one moment, in their order.
 
     Raises DataLoss, naming the document, if a checksum does not hold.
     """
-    found_rows = session.rows(_SINCE, seq, True) if seq else session.stream(_SINCE, seq, False)
-    for at, position, collection, key, body, found in found_rows:
-        if checksum(collection, key, body) != found:
-            raise DataLoss(f"document {key} of {collection} is damaged in the database: its checksum does not hold")
-        yield Row(at, position >> _ORDINAL_BITS, collection, key, None if body is None else body.encode())
+    found = session.copy(_ALL, _TYPES, lambda row: _checked(Row(*row[:5]), row[5]))
+    return sorted(found, key=attrgetter("position"))  # the server would sort on its disk
 
 
-def checksum(collection: str, key: str, body: str | None) -> str:
+def since(session: Session, seq: int, head: int) -> tuple[list[Row], int, str | None]:
+    """Return what has changed since a transaction, as of one moment: what was put in its order, then what was removed.
+
+    Returns the last transaction, too, which is `head` or a later one, and its token. Raises like `everything`.
+    """
+    found = session.rows(_SINCE, head, seq)
+    last, token, *_ = found[0]
+    changed = [
+        _checked(Row(at, position, collection, key, None if body is None else body.encode()), told)
+        for _, _, at, position, collection, key, body, told in found
+        if at is not None
+    ]
+    return changed, last, token
+
+
+def salvage(session: Session) -> Salvaged:
+    """Read the documents whose checksums hold, and name the others."""
+    found = Salvaged("the database", seq=session.row("select seq from head")[0])
+    for *place, told in sorted(session.copy(_ROWS, _TYPES, tuple), key=itemgetter(1)):
+        row = Row(*place)
+        if checksum(row.collection, row.key, row.body) != told:
+            found.damage.append(_damaged(row))
+            found.lost[row.collection, row.key] = row.body or b""
+        elif row.body is not None:
+            found.collections.setdefault(row.collection, {})[row.key] = row.body
+    return found
+
+
+def take_out(session: Session, lost: Iterable[tuple[str, str]]) -> None:
+    """Remove damaged documents without a trace: every replica has to read anew."""
+    for collection, key in lost:
+        session.run("delete from documents where collection = %s and id = %s", collection, key)
+
+
+def _checked(row: Row, told: str) -> Row:
+    if checksum(row.collection, row.key, row.body) != told:
+        raise DataLoss(_damaged(row))
+    return row
+
+
+def _damaged(row: Row) -> str:
+    return f"document {row.key} of {row.collection} is damaged in the database: its checksum does not hold"
+
+
+def checksum(collection: str, key: str, body: bytes | None) -> str:
     """Return the checksum of a document."""
-    said = "\0".join((collection, key, *(() if body is None else (body,))))
-    return hashlib.blake2b(said.encode(), digest_size=16).hexdigest()
+    said = f"{collection}\0{key}".encode()
+    return hashlib.blake2b(said if body is None else b"%b\0%b" % (said, body), digest_size=16).hexdigest()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from modelyard.errors import FailedPrecondition, NoYard
+from modelyard.errors import FailedPrecondition, NoYard, Unavailable
 from modelyard.storage.postgres.session import Session
 
 log = logging.getLogger("modelyard.storage")
@@ -50,6 +52,9 @@ create table owners (id text primary key, beat bigint not null default 0) with (
 create unlogged table progress (job_id text primary key, said text not null);
 comment on table owners is 'The processes that own jobs; each counts its beat up while it is alive.';
 """
+_NOTE_COMMIT = """
+insert into commits (seq, token) values (%s, %s) returning pg_notify('modelyard_' || 'head'::regclass::oid, '')
+"""
 _KEPT_COMMITS = 1000
 _FORGET_COMMITS = """
 with old as (delete from commits where at < now() - interval '1 day' and seq <= %s returning seq)
@@ -68,15 +73,31 @@ def prepare(session: Session, *, make: bool) -> None:
         return
     if not make:
         raise NoYard("the database holds no yard; make one there with `modelyard train`, `modelyard up` or `migrate`")
-    session.begin()
-    try:
-        session.row("select pg_advisory_xact_lock(hashtextextended('modelyard ' || current_schema(), 0))")
+    with changing(session):
         if not _exists(session):
             session.run(_TABLES)
             session.run("insert into head (format, generation, seq) values (%s, %s, 0)", FORMAT, secrets.token_hex(16))
-        session.commit()
+
+
+@contextmanager
+def changing(session: Session) -> Iterator[None]:
+    """Change tables or views in a transaction: a `with` block that one process at a time is in."""
+    session.begin()
+    try:
+        session.row("select pg_advisory_xact_lock(hashtextextended('modelyard ' || current_schema(), 0))")
+        yield
+        if not session.commit():
+            raise Unavailable("the database did not take the change of its tables")
     finally:
         session.rollback()
+
+
+def check_format(found: int) -> None:
+    """Raise FailedPrecondition if a newer release has changed the tables."""
+    if found > FORMAT:
+        raise FailedPrecondition(
+            f"the database has format {found}; this release reads format {FORMAT}: use a newer one"
+        )
 
 
 def listen(session: Session) -> None:
@@ -85,9 +106,9 @@ def listen(session: Session) -> None:
     session.run("set synchronous_commit = off")
 
 
-def notify(session: Session) -> None:
-    """Tell those who listen of a commit, when it is one."""
-    session.row("select pg_notify('modelyard_' || 'head'::regclass::oid, '')")
+def note_commit(session: Session, seq: int, token: str) -> None:
+    """Note a transaction's token, and tell those who listen of it when it is committed."""
+    session.run(_NOTE_COMMIT, seq, token)
 
 
 def forget(session: Session, seq: int) -> None:
@@ -96,8 +117,8 @@ def forget(session: Session, seq: int) -> None:
     session.run("delete from documents where body is null and seq <= (select forgotten from head)")
 
 
-def accept_restored(session: Session) -> None:
-    """Let every replica read the database anew, after a person has said that its earlier state is the one to go on."""
+def begin_anew(session: Session) -> None:
+    """Let every replica read the database anew, whatever it has seen."""
     session.run("update head set generation = %s", secrets.token_hex(16))
 
 
@@ -112,6 +133,14 @@ def _check_server(session: Session) -> None:
     """Raise FailedPrecondition unless the server keeps what it has answered, and answers what it keeps."""
     if session.row("select pg_is_in_recovery()")[0]:
         raise FailedPrecondition("the database is a standby, which may lag behind: name the primary server")
+    encoding, there = session.row("select current_setting('server_encoding'), current_schema() is not null")
+    if encoding != "UTF8":
+        raise FailedPrecondition(f"the database has the encoding {encoding}, which cannot keep every text: use UTF8")
+    if not there:
+        raise FailedPrecondition(
+            "no schema of the connection's search_path is there and may be used: create one, grant usage on it, or "
+            "name another by ?options=-csearch_path%3D… in the database's URL"
+        )
     found = dict(
         session.rows("select name, setting from pg_settings where name = any(%s)", [*_NEEDED, "data_checksums"])
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -13,15 +14,27 @@ import orjson
 
 from modelyard.errors import DataLoss, InvalidRequest
 from modelyard.storage.postgres.session import Session
-from modelyard.storage.protocols import EntryT, SeriesEntry, check_stream, now
+from modelyard.storage.protocols import Appended, EntryT, SeriesEntry, check_stream, now
 
 _PORTION = 500
+_AUDIT = "audit"
+_ALL_ROWS = """
+select stream, at, number, entries, sum from series
+union all select 'audit', at, number, entries, sum from audit order by 1, 2, 3
+"""
+_READ = "select entries from series where stream = %s and number = %s"
+_READ_AUDIT = "select entries from audit where %s = 'audit' and number = %s"
+_REMOVE = "delete from series where stream = %s and number = %s"
+_REMOVE_AUDIT = "delete from audit where %s = 'audit' and number = %s"
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 _END = datetime.max.replace(tzinfo=UTC)
 
 
 class PostgresSeries:
-    """`protocols.Series` by a session that others use, too."""
+    """`protocols.Series` by a session that others use, too. Pieces of streams are rows, `<stream>/<number>`.
+
+    The rows of the audit are pieces, too, as its files are in a folder.
+    """
 
     def __init__(self, session: Session, clock: Callable[[], datetime] = now) -> None:
         self._session = session
@@ -45,6 +58,22 @@ class PostgresSeries:
                 )
             self._last[stream] = at
         return at
+
+    def take(self, stream: str, appended: Iterable[Appended]) -> None:
+        check_stream(stream)
+        rest = iter(appended)
+        while portion := list(islice(rest, _PORTION)):
+            rows = [(at, encoded(stream, entries)) for at, entries in portion]
+            with self._session.mutex:
+                self._session.run(
+                    "insert into series (stream, at, entries, sum) select %s, a, e, s "
+                    "from unnest(%s::timestamptz[], %s::text[], %s::text[]) with ordinality as given(a, e, s, n) "
+                    "order by n",
+                    stream,
+                    [at for at, _ in rows],
+                    [body for _, body in rows],
+                    [checksum(stream, *row) for row in rows],
+                )
 
     def scan(self, stream: str, since: datetime | None = None, until: datetime | None = None) -> Iterator[SeriesEntry]:
         check_stream(stream)
@@ -72,6 +101,20 @@ class PostgresSeries:
         """Return the names of all streams."""
         with self._session.mutex:
             return [name for (name,) in self._session.rows("select distinct stream from series order by stream")]
+
+    def problems(self) -> Iterator[tuple[str, str, bool]]:
+        for stream, at, number, body, told in self._session.stream(_ALL_ROWS):
+            if checksum(stream, at, body) != told:
+                yield f"{stream}/{number}", f"the entries of {at.isoformat()} are damaged in the database", True
+
+    def mend(self, piece: str, aside: Callable[[bytes], None]) -> str:
+        stream, _, number = piece.rpartition("/")
+        read, remove = (_READ_AUDIT, _REMOVE_AUDIT) if stream == _AUDIT else (_READ, _REMOVE)
+        with self._session.mutex:
+            for (body,) in self._session.rows(read, stream, int(number)):
+                aside(body.encode())
+            self._session.run(remove, stream, int(number))
+        return "taken out of the database"
 
     def _entries(self, stream: str, since: datetime, until: datetime) -> Iterator[SeriesEntry]:
         for at, body in self._rows(stream, since, until):

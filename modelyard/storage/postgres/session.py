@@ -5,16 +5,17 @@ No other module knows the library. A session is used by one thread at a time: wh
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from psycopg import errors, sql
 from psycopg.conninfo import conninfo_to_dict
 
-from modelyard.errors import DataLoss, InvalidRequest, Unavailable
+from modelyard.errors import DataLoss, FailedPrecondition, InvalidRequest, Unavailable
 
 _CONNECT = {
     "application_name": "modelyard",
@@ -28,6 +29,10 @@ _CONNECT = {
 _SETTINGS = {
     "client_encoding": "UTF8",
     "TimeZone": "UTC",
+    # What a role or a database may have otherwise, and nothing here is written for.
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    "standard_conforming_strings": "on",
     "idle_in_transaction_session_timeout": "3s",  # else a host that is cut off keeps the writers' lock
     # … and on the server's by these.
     "tcp_keepalives_idle": "2",
@@ -36,6 +41,12 @@ _SETTINGS = {
     "tcp_user_timeout": "5000",
 }
 _STATEMENT_S = 5.0
+_OLDEST = 13
+"""The oldest release of the server's that has all that is set here, and that is still mended."""
+
+_PORTS = re.compile(r"[\d,]*")
+
+RowT = TypeVar("RowT")
 
 
 class Session:
@@ -46,7 +57,7 @@ class Session:
 
     def __init__(self, url: str, lock_timeout_s: float, settings: Mapping[str, str] | None = None) -> None:
         self.mutex = threading.RLock()
-        self._url = url
+        self._given: dict[str, Any] = {**_CONNECT, **_parsed(url)}
         self._lock_timeout_s = lock_timeout_s
         self._settings = {
             **_SETTINGS,
@@ -78,6 +89,23 @@ class Session:
             cursor.itersize = 5000
             cursor.execute(statement, values)
             yield from cursor
+
+    def copy(self, query: LiteralString, types: Sequence[str], take: Callable[[Any], RowT]) -> list[RowT]:
+        """Return what `take` makes of each row of a query, all as of one moment, however long that takes.
+
+        `types` are those of its columns; a text as `bytea` comes as UTF-8.
+        """
+        with self._refusals(), self._transaction() as connection, connection.cursor() as cursor:
+            cursor.execute("set local statement_timeout = 0")
+            with cursor.copy("copy (" + query + ") to stdout (format binary)") as copy:
+                copy.set_types(types)
+                return [take(row) for row in copy.rows()]
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Send what is run within a `with` block without waiting for each answer; the last is there at its end."""
+        with self._refusals(), self._connected().pipeline():
+            yield
 
     def begin(self) -> None:
         """Open a transaction, which ends with `commit` or `rollback`, or with its connection."""
@@ -134,8 +162,10 @@ class Session:
         if self.is_lost and self._in_transaction:
             raise Unavailable("the connection to the database was lost in a transaction")
         if self._connection is None or self._connection.closed:
-            given: dict[str, Any] = {**_CONNECT, **conninfo_to_dict(self._url)}
-            connection = psycopg.connect(**given, autocommit=True)
+            connection = psycopg.connect(**self._given, autocommit=True)
+            if (release := connection.info.server_version // 10_000) < _OLDEST:
+                connection.close()
+                raise FailedPrecondition(f"PostgreSQL {release} is too old: use {_OLDEST} or newer")
             connection.execute(
                 "select set_config(name, value, false) from unnest(%s::text[], %s::text[]) as given(name, value)",
                 (list(self._settings), list(self._settings.values())),
@@ -161,8 +191,24 @@ class Session:
             raise DataLoss(f"the database is damaged: {_said(error)}") from error
         except (errors.UntranslatableCharacter, errors.CharacterNotInRepertoire, psycopg.DataError) as error:
             raise InvalidRequest(f"the database cannot keep this: {_said(error)}") from error
+        except errors.InsufficientPrivilege as error:
+            raise FailedPrecondition(f"the database's role lacks a right: {_said(error)}") from error
         except psycopg.Error as error:
             raise Unavailable(f"the database cannot be used: {_said(error)}") from error
+
+
+def _parsed(url: str) -> dict[str, Any]:
+    """Read a database's URL. Raises InvalidRequest, which does not quote it: a password may be anywhere in it."""
+    try:
+        given: dict[str, Any] = conninfo_to_dict(url)
+    except psycopg.Error:
+        given = {"host": "@"}
+    if "@" in given.get("host", "") or _PORTS.fullmatch(given.get("port", "")) is None:
+        raise InvalidRequest(
+            "the database's URL cannot be read: write postgresql://user:password@host:port/name, with %40 for @, %3A "
+            "for :, %2F for /, %3F for ? and %25 for % in the password"
+        )
+    return given
 
 
 def _said(error: psycopg.Error) -> str:

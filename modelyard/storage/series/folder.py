@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from itertools import groupby
@@ -15,21 +15,21 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
-from modelyard.errors import Unavailable
-from modelyard.storage.files import sync_folder, unavailable
+from modelyard.errors import DataLoss, Unavailable
+from modelyard.storage.files import replace_file, sync_folder, unavailable
 from modelyard.storage.line_file import LineFile
-from modelyard.storage.protocols import SeriesEntry, check_stream, is_stream, now
+from modelyard.storage.protocols import Appended, SeriesEntry, check_stream, is_stream, now
 from modelyard.storage.series.stream_file import (
-    content_of,
     day_of,
     entries_of,
     is_loose,
     lost_lines,
     mended,
     names_of,
+    new_name,
     read_lines,
 )
-from modelyard.storage.series.writer import StreamWriter
+from modelyard.storage.series.writer import StreamWriter, write_files
 
 EntryT = TypeVar("EntryT")
 
@@ -52,6 +52,11 @@ class SeriesFolder:
             writer = self._writers.setdefault((stream, loose), made)
         with unavailable(f"write {writer.folder}"):
             return writer.append(entries)
+
+    def take(self, stream: str, appended: Iterable[Appended]) -> None:
+        folder = self._folder(stream)
+        with unavailable(f"write {folder}"):
+            write_files(folder, self._path.parent, appended, lambda day, _: new_name(day))
 
     def scan(self, stream: str, since: datetime | None = None, until: datetime | None = None) -> Iterator[SeriesEntry]:
         return _entries(
@@ -98,35 +103,38 @@ class SeriesFolder:
         with unavailable(f"read {self._path}"):
             return [f"{stream}/{name}" for stream in streams for name in names_of(self._path / stream)]
 
+    def problems(self) -> Iterator[tuple[str, str, bool]]:
+        for file in self.files():
+            try:
+                with unavailable(f"read {self._path / file}"):
+                    deque(read_lines(self._path / file), maxlen=0)
+                if lost := self._lost_lines(file):
+                    yield file, f"{lost} of its lines are lost, as by a power cut; they do not count", False
+            except DataLoss as error:
+                yield file, error.detail.partition(f"{file} ")[2], True
+
+    def mend(self, piece: str, aside: Callable[[bytes], None]) -> str:
+        path = self._path / piece
+        with self._held(piece), unavailable(f"write {path}"):
+            content, damaged = mended(path)
+            aside(path.read_bytes())
+            replace_file(path, content)
+        return f"written anew of its whole lines ({damaged} were damaged)"
+
     def is_empty(self, file: str) -> bool:
         """Whether not one entry stands in a file. Raises DataLoss if its beginning is damaged."""
         with unavailable(f"read {self._path / file}"):
             return next(read_lines(self._path / file), None) is None
 
-    def check(self, file: str) -> None:
-        """Read a file through. Raises DataLoss, naming file and line."""
-        with unavailable(f"read {self._path / file}"):
-            deque(read_lines(self._path / file), maxlen=0)
-
-    def lost_lines(self, file: str) -> int:
+    def _lost_lines(self, file: str) -> int:
         """Return how many lines are lost in a file that was written without waiting for the disk; 0 in others."""
         path = self._path / file
         with unavailable(f"read {path}"), suppress(FileNotFoundError):
             return lost_lines(path) if is_loose(path) else 0
         return 0
 
-    def content(self, file: str) -> bytes:
-        """Return a file's whole lines; nothing if it was dropped. Raises DataLoss, naming file and line."""
-        with unavailable(f"read {self._path / file}"):
-            return content_of(self._path / file)
-
-    def mended(self, file: str) -> tuple[bytes, int]:
-        """Return what is left of a file's content without its damaged lines, and their number."""
-        with unavailable(f"read {self._path / file}"):
-            return mended(self._path / file)
-
     @contextmanager
-    def held(self, file: str) -> Iterator[None]:
+    def _held(self, file: str) -> Iterator[None]:
         """Keep a file's writer out within a `with` block. Raises Unavailable if it is at work, or the file is gone."""
         path = self._path / file
         with unavailable(f"lock {path}"), LineFile(path) as held:
@@ -137,7 +145,7 @@ class SeriesFolder:
     def remove_empty(self, file: str) -> None:
         """Remove a file in which no entry stands, unless it is being written to."""
         with unavailable(f"remove {self._path / file}"):
-            _remove(self._path / file, unless=lambda: self.mended(file) != (b"", 0))
+            _remove(self._path / file, unless=lambda: mended(self._path / file) != (b"", 0))
 
     def _folder(self, stream: str) -> Path:
         check_stream(stream)

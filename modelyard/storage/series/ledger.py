@@ -9,18 +9,19 @@ left is cut off: more than that was committed once and is kept, because the data
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from modelyard.errors import DataLoss
 from modelyard.storage.files import make_folder, sync_folder, unavailable
+from modelyard.storage.ledger import LedgerEnd
 from modelyard.storage.line_file import LineFile
-from modelyard.storage.protocols import LedgerEnd
+from modelyard.storage.protocols import Appended
 from modelyard.storage.sealing import is_sealed
 from modelyard.storage.series.stream_file import day_of, decode_line, encode_line, key_of, names_of, read_lines
-from modelyard.storage.series.writer import MAX_FILE_BYTES
+from modelyard.storage.series.writer import MAX_FILE_BYTES, write_files
 
 _PORTION_BYTES = 1 << 16
 
@@ -46,6 +47,14 @@ class LedgerFolder:
                 line = encode_line(last.path, end.lines + 1, at, entries)
                 last.append(line, end.bytes)
                 return LedgerEnd(end.file, end.lines + 1, end.bytes + len(line) + 1)
+
+    def take(self, appended: Iterable[Appended]) -> LedgerEnd | None:
+        with unavailable(f"write {self._path}"):
+            for name in names_of(self._path):
+                (self._path / name).unlink()
+            return write_files(
+                self._path, self._inside, appended, lambda day, first: _name(day, int(first[0]["number"]))
+            )
 
     def forwards(self) -> Iterator[Sequence[dict[str, Any]] | DataLoss]:
         with unavailable(f"read {self._path}"):
@@ -123,7 +132,7 @@ class LedgerFolder:
         for name in names_of(self._path):
             if end is None or name > end.file:  # made for a transaction that was not committed, or is lost
                 (self._path / name).rename(self._path / f"{name}.lost")
-        path = self._path / f"{at.date().isoformat()}-{number:016x}.jsonl"
+        path = self._path / _name(at.date(), number)
         with LineFile(path, make=True) as file:
             sync_folder(self._path)
             line = encode_line(path, 1, at, entries)
@@ -158,6 +167,10 @@ def _lines_backwards(path: Path, end: int | None) -> Iterator[tuple[bytes, int]]
                 behind -= len(line) + 1
         if rest and not skipped:
             yield rest, behind
+
+
+def _name(day: date, number: int) -> str:
+    return f"{day.isoformat()}-{number:016x}.jsonl"
 
 
 def _day(name: str) -> date:

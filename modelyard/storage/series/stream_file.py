@@ -113,13 +113,6 @@ def read_lines(path: Path, kind: type | None = None) -> Iterator[Line]:
             return
 
 
-def content_of(path: Path) -> bytes:
-    """Return a file's content up to its last whole line. Raises like `read_lines`."""
-    return b"".join(
-        encode_line(path, number, line.at, line.entries) + b"\n" for number, line in enumerate(read_lines(path), 1)
-    )
-
-
 def lost_lines(path: Path) -> int:
     """Return how many lines of a loose file readers pass over. Raises OSError."""
     key = key_of(path)

@@ -7,13 +7,15 @@ files keeps out of an append, and readers can tell a line in the making from one
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from modelyard.storage.files import make_folder, sync_folder
+from modelyard.storage.files import make_folder, sync_folder, write_new_file
+from modelyard.storage.ledger import LedgerEnd
 from modelyard.storage.line_file import Identity, LineFile
+from modelyard.storage.protocols import Appended
 from modelyard.storage.series.stream_file import day_of, encode_line, new_name
 
 MAX_FILE_BYTES = 1 << 26
@@ -74,3 +76,29 @@ class StreamWriter:
             file.close()  # removed as it was made: there was nothing in it
         self._path, self._identity, self._lines, self._offset = file.path, file.identity, 0, 0
         return file
+
+
+def write_files(
+    folder: Path,
+    inside: Path,
+    appended: Iterable[Appended],
+    name: Callable[[date, Sequence[Mapping[str, Any]]], str],
+) -> LedgerEnd | None:
+    """Write new files of lines that have their moments already, down to the disk; return where the last one ends.
+
+    `name` makes a file's name of its day and of what its first line holds. Raises OSError.
+    """
+    make_folder(folder, inside=inside)
+    end: LedgerEnd | None = None
+    content = bytearray()
+    for at, entries in appended:
+        if end is None or day_of(end.file) != at.date() or len(content) >= MAX_FILE_BYTES:
+            if end is not None:
+                write_new_file(folder / end.file, content)
+            end, content = LedgerEnd(name(at.date(), entries), 0, 0), bytearray()
+        content += encode_line(folder / end.file, end.lines + 1, at, entries) + b"\n"
+        end = LedgerEnd(end.file, end.lines + 1, len(content))
+    if end is not None:
+        write_new_file(folder / end.file, content)
+    sync_folder(folder)
+    return end

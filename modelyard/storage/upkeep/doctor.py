@@ -1,6 +1,6 @@
-"""Examine a folder: its database, every file of every model, the series, and files that no line of the database names.
+"""Examine a yard: its documents, every file of every model, the series, the audit, and files that no document names.
 
-It reads and reports; `repair` mends.
+It reads and reports, beside servers; `repair` mends. What PostgreSQL's own files are worth is for its own tools.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from modelyard.storage.artifacts.model_files import (
 )
 from modelyard.storage.collections.alias_index import ALIASES
 from modelyard.storage.collections.answers import stream_owner
-from modelyard.storage.collections.audit import link_in, verified
-from modelyard.storage.collections.drift import DRIFT
+from modelyard.storage.collections.audit import AUDIT, link_in, verified
+from modelyard.storage.collections.drift import DRIFT, DriftCollection
+from modelyard.storage.collections.job_index import JOBS, is_alive
 from modelyard.storage.collections.models import (
     MODELS,
     TOMBSTONES,
@@ -38,12 +39,14 @@ from modelyard.storage.collections.models import (
 )
 from modelyard.storage.collections.signatures import Signatures
 from modelyard.storage.folder import Folder
+from modelyard.storage.memory import COMING, PLACE, check_whole
+from modelyard.storage.opening import Engines
 from modelyard.storage.protocols import ArtifactGone, Artifacts, Collections, Series
 from modelyard.storage.sealing import is_sealed
-from modelyard.storage.upkeep.salvage import salvage
 
 BURIED = "left of a model deleted for good"
 FORGOTTEN = "kept answers of a model deleted for good"
+ORDER = "given to a run that has ended, or never began"
 LOST_COUNTS = "is damaged: what a process had counted in an hour is lost"
 UNFINISHED = "files that never became a model's"
 
@@ -77,10 +80,10 @@ _MENDED_ALONE: dict[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong in a folder.
+    """One thing that is wrong in a yard.
 
-    `what` names it (a path below the folder, a name, a model id). `harmless` is what a crash leaves and `gc` removes.
-    `done` says what a repair did about it.
+    `what` names it (a path below the folder or the bucket, a name, a model id). `harmless` is what a crash leaves and
+    `gc` removes. `done` says what a repair did about it.
     """
 
     kind: Kind
@@ -108,32 +111,36 @@ class Examination:
         return all(finding.harmless or finding.done for finding in self.findings)
 
 
-def examine(root: Path, *, lock_timeout_s: float = 10.0, signing: SigningKeys | None = None) -> Examination:
-    """Examine a folder; servers go on meanwhile. With `signing` also whether the signatures hold.
+def examine(engines: Engines, *, signing: SigningKeys | None = None, settled: Container[str] = ()) -> Examination:
+    """Examine a yard; servers go on meanwhile. With `signing` also whether the signatures hold.
 
-    Raises NoYard if it holds neither a database nor models, Unavailable if it cannot be read, FailedPrecondition if a
-    newer release wrote it.
+    Files of models that no document names are left out if they may be about to be named, and not `settled`. Raises
+    NoYard if there are neither documents nor models, Unavailable if it cannot be read, FailedPrecondition if a newer
+    release wrote it.
     """
-    folder = Folder(root, lock_timeout_s, signing=signing)
-    folder.require_yard()
-    with folder.locked(for_reading=True):
-        # Folders are named and moved under the lock: what stands there unnamed now belongs to nobody.
-        database = salvage(folder.database)
-        artifacts = folder.artifacts()
-        folders = artifacts.model_ids()
-    documents = database.collections
-    findings = [Finding("database", "db.jsonl", problem) for problem in database.damage]
-    findings += of_documents(artifacts, documents, signing)
-    gone = [finding.model_id for finding in findings if finding.kind == "model"]
-    if gone:
-        findings = _without_deleted(folder, findings)
-    findings += unnamed(artifacts, folders, documents)
-    findings += _outbox(folder.outbox)
-    findings += _series(folder, documents)
-    findings += [
-        Finding("leftover", f"{DRIFT}/{name}.json", LOST_COUNTS, harmless=True) for name in folder.drift().damaged()
-    ]
-    findings += _audit(folder, documents)
+    engines.require_yard()
+    try:
+        with engines.locked(for_reading=True):
+            artifacts = engines.artifacts()
+            ids = artifacts.model_ids()  # before the documents: what is published meanwhile is named there
+            kept = engines.spools().left()
+            database = engines.salvaged()
+        documents = database.collections
+        check_whole(documents.get(COMING, {}).get(PLACE))
+        orders = [job_id for job_id in kept if not is_alive(documents.get(JOBS, {}).get(job_id))]
+        findings = [Finding("database", database.what, problem) for problem in database.damage]
+        findings += of_documents(artifacts, documents, signing)
+        if any(finding.kind == "model" for finding in findings):
+            findings = _without_deleted(engines, findings)
+        findings += _unnamed(artifacts, ids, documents, settled)
+        if isinstance(engines, Folder):
+            findings += _outbox(engines.outbox)
+        findings += _series(engines.series(), documents)
+        findings += _counts(engines)
+        findings += [Finding("leftover", f"jobs/{job_id}", ORDER, harmless=True) for job_id in orders]
+        findings += _audit(engines, documents, signing)
+    finally:
+        engines.close()
     return Examination(len(documents.get(MODELS, {})), findings)
 
 
@@ -162,8 +169,8 @@ def orphan_in_words(artifacts: Artifacts, model_id: str) -> str:
     try:
         name = orphan(artifacts, model_id).metadata.name
     except DataLoss as error:
-        return f"named by no line of the database, and {error.detail}"
-    return f"a whole model of {name!r} that no line of the database names"
+        return f"named by no document, and {error.detail}"
+    return f"a whole model of {name!r} that no document names"
 
 
 def damaged_files(artifacts: Artifacts, record: ModelRecord) -> Iterator[tuple[str, ArtifactGone | DataLoss]]:
@@ -213,21 +220,23 @@ def _model(artifacts: Artifacts, signatures: Signatures, model_id: str, raw: byt
         yield Finding("description", _path(model_id, DESCRIPTION_FILE), _problem(error), model_id)
 
 
-def _without_deleted(folder: Folder, findings: list[Finding]) -> list[Finding]:
+def _without_deleted(engines: Engines, findings: list[Finding]) -> list[Finding]:
     """Leave out models that were deleted for good while their files were read."""
-    with folder.locked(for_reading=True):
-        models = salvage(folder.database).collections.get(MODELS, {})
+    with engines.locked(for_reading=True):
+        models = engines.salvaged().collections.get(MODELS, {})
     return [finding for finding in findings if finding.model_id is None or finding.model_id in models]
 
 
-def unnamed(artifacts: Artifacts, folders: list[str], documents: Collections) -> Iterator[Finding]:
+def _unnamed(
+    artifacts: Artifacts, ids: list[str], documents: Collections, settled: Container[str]
+) -> Iterator[Finding]:
     """Find files of models that no document names."""
-    for model_id in folders:
+    for model_id in ids:
         if model_id in documents.get(MODELS, {}):
             continue
         if model_id in documents.get(TOMBSTONES, {}):
             yield Finding("leftover", _path(model_id), BURIED, model_id, harmless=True)
-        else:
+        elif model_id in settled or artifacts.is_settled(model_id):
             yield Finding("orphan", _path(model_id), orphan_in_words(artifacts, model_id), model_id)
     for folder in artifacts.temporaries():
         yield Finding("leftover", f"artifacts/{folder.name}", UNFINISHED, harmless=True)
@@ -246,19 +255,18 @@ def _outbox(folder: Path) -> Iterator[Finding]:
             yield Finding("outbox", f"outbox/{path.name}", "is damaged: its checksum does not hold")
 
 
-def _series(folder: Folder, documents: Collections) -> Iterator[Finding]:
-    """Find damaged files of series, each by its first damaged line, and streams of models that are gone."""
-    series = folder.series()
-    for file in series.files():
-        try:
-            series.check(file)
-            if lost := series.lost_lines(file):
-                problem = f"{lost} of its lines are lost, as by a power cut; they do not count"
-                yield Finding("series", f"series/{file}", problem, harmless=True)
-        except DataLoss as error:
-            yield Finding("series", f"series/{file}", error.detail.partition(f"{file} ")[2])
+def _series(series: Series, documents: Collections) -> Iterator[Finding]:
+    """Find damaged pieces of series, and streams of models that are gone."""
+    for piece, problem, is_damage in series.problems():
+        yield Finding("series", f"series/{piece}", problem, harmless=not is_damage)
     for stream in forgotten_streams(series, documents):
         yield Finding("leftover", f"series/{stream}", FORGOTTEN, harmless=True)
+
+
+def _counts(engines: Engines) -> Iterator[Finding]:
+    """Find damaged counts of an hour."""
+    for name in DriftCollection(engines.series(), engines.counts(), engines).damaged():
+        yield Finding("leftover", f"{DRIFT}/{name}.json", LOST_COUNTS, harmless=True)
 
 
 def forgotten_streams(series: Series, documents: Collections) -> Iterator[str]:
@@ -275,14 +283,15 @@ def audit_finding(flaw: Flaw) -> Finding:
     )
 
 
-def _audit(folder: Folder, documents: Collections) -> Iterator[Finding]:
+def _audit(engines: Engines, documents: Collections, signing: SigningKeys | None) -> Iterator[Finding]:
     """Find entries of the audit that are missing or not what was written; signed ones only with a key."""
 
     def end_now() -> Link | None:
-        with folder.locked(for_reading=True):
-            return link_in(salvage(folder.database).collections)
+        with engines.locked(for_reading=True):
+            return link_in(engines.salvaged().collections)
 
-    for flaw in verified(folder.ledger(), folder.signer, link_in(documents), end_now).flaws:
+    signer = None if signing is None else signing.of(AUDIT)
+    for flaw in verified(engines.ledger(), signer, link_in(documents), end_now).flaws:
         if flaw.problem != NO_KEY:
             yield audit_finding(flaw)
 

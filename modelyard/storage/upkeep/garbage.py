@@ -18,10 +18,11 @@ from modelyard.storage.collections import history
 from modelyard.storage.collections.answers import stream_owner
 from modelyard.storage.collections.audit import AUDIT, AuditCollection
 from modelyard.storage.collections.drift import DRIFT
+from modelyard.storage.collections.job_index import JOBS, is_alive
 from modelyard.storage.collections.models import MODELS, TOMBSTONES, ModelRecord, model_record, named
 from modelyard.storage.files import age_s, unavailable
 from modelyard.storage.folder import Folder
-from modelyard.storage.opening import Engines
+from modelyard.storage.opening import Engines, whole_documents
 from modelyard.storage.protocols import Documents, Transaction
 from modelyard.storage.upkeep import doctor
 
@@ -55,7 +56,7 @@ def collect(
     will do. The audit, signed by `signing`, says what went. Raises NoYard, DataLoss if the database is
     damaged or lost, Unavailable.
     """
-    documents = engines.documents()
+    documents = whole_documents(engines)
     signer = None if signing is None else signing.of(AUDIT)
     collector = _Collector(
         engines, documents, AuditCollection(documents, engines.ledger(), signer=signer), dry_run=dry_run
@@ -65,6 +66,7 @@ def collect(
         if retention_days is not None:
             found += collector.deleted_before(datetime.now(UTC) - timedelta(days=retention_days))
         found += collector.unnamed(orphans=orphans)
+        found += collector.orders()
         if not isinstance(engines, Folder):
             return [*found, *collector.series_on_servers(keep_answers_days)]
         found += collector.temporaries(engines)
@@ -118,6 +120,16 @@ class _Collector:
                 if not found.kept:
                     self._remove(partial(self._artifacts.remove, model_id))
             yield found
+
+    def orders(self) -> Iterator[Garbage]:
+        """Remove what was given to runs that are over."""
+        spools = self._engines.spools()
+        for job_id, size in spools.left().items():
+            with self._documents.reading():
+                over = not is_alive(self._documents.raw(JOBS, job_id))
+            if over:
+                yield Garbage("leftover", f"jobs/{job_id}", doctor.ORDER, size)
+                self._remove(partial(spools.forget, job_id))
 
     def temporaries(self, whole: Folder) -> Iterator[Garbage]:
         for folder in self._artifacts.temporaries():

@@ -1,15 +1,15 @@
-"""Sign the models of a folder, after a person looked at what is signed. Nothing is unpickled."""
+"""Sign the models of a yard, after a person looked at what is signed. Nothing is unpickled."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from modelyard.access.signing import SigningKeys
 from modelyard.errors import FailedPrecondition
 from modelyard.references import parse_reference
 from modelyard.storage.artifacts.model_files import DESCRIPTION_FILE, ESTIMATOR_FILE
+from modelyard.storage.collections.audit import AUDIT, AuditCollection
 from modelyard.storage.collections.model_index import ModelIndex
 from modelyard.storage.collections.models import (
     MODELS,
@@ -21,8 +21,7 @@ from modelyard.storage.collections.models import (
 )
 from modelyard.storage.collections.resolving import find
 from modelyard.storage.collections.signatures import Signatures, signed_part
-from modelyard.storage.files import replace_file, unavailable
-from modelyard.storage.folder import Folder
+from modelyard.storage.opening import Engines, whole_documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +38,16 @@ class ToSign:
 
 
 class Signing:
-    """Finds and signs models of one folder, while servers go on. Close it.
+    """Finds and signs models of one yard, while servers go on. Close it.
 
-    Raises NoYard if the folder is no yard, DataLoss if its database is damaged, Unavailable if it cannot be used.
+    Raises NoYard if there is none, DataLoss if its documents are damaged, Unavailable if it cannot be used.
     """
 
-    def __init__(self, root: Path, keys: SigningKeys, *, lock_timeout_s: float = 10.0) -> None:
-        folder = Folder(root, lock_timeout_s, signing=keys)
+    def __init__(self, engines: Engines, keys: SigningKeys) -> None:
         self._index = ModelIndex()
-        self._documents = folder.documents([self._index])
-        self._audit = folder.audit(self._documents)
-        self._artifacts = folder.artifacts().path
+        self._documents = whole_documents(engines, [self._index])
+        self._audit = AuditCollection(self._documents, engines.ledger(), signer=keys.of(AUDIT))
+        self._artifacts = engines.artifacts()
         self._signatures = Signatures(keys)
 
     def to_sign(self, references: Sequence[str] | None) -> list[ToSign]:
@@ -73,17 +71,13 @@ class Signing:
                 raise FailedPrecondition(f"model {model_id} is not what was shown any more; look at it again")
             signed = self._signatures.sign(record)
             transaction.put(MODELS, model_id, model_document(signed))
-            transaction.before_commit(lambda: self._describe(signed))
+            described = description_file(signed)
+            transaction.before_commit(lambda: self._artifacts.replace(model_id, DESCRIPTION_FILE, described))
             self._audit.note(transaction, "sign", named(signed))
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Let go of the yard."""
         self._documents.close()
 
     def _id_of(self, reference: str) -> str:
         return find(self._index, parse_reference(reference)).model_id
-
-    def _describe(self, record: ModelRecord) -> None:
-        path = self._artifacts / record.metadata.model_id / DESCRIPTION_FILE
-        with unavailable(f"write {path}"):
-            replace_file(path, description_file(record))

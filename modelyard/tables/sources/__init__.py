@@ -11,7 +11,7 @@ from typing import Any
 
 from modelyard.tables.sources.binary import read_arrow
 from modelyard.tables.sources.doubtful_header import looks_like_data, way_out
-from modelyard.tables.sources.files import FileContent, extension_of, read_file, read_raw_file
+from modelyard.tables.sources.files import FileContent, extension_of, read_file, read_raw_file, source_of, stored_name
 from modelyard.tables.sources.forms import read_form
 from modelyard.tables.sources.json_documents import JsonTable
 from modelyard.tables.sources.options import FIND_OUT, UNPACKED_BYTES, FileOptions
@@ -31,6 +31,8 @@ __all__ = [
     "read_arrow",
     "read_file",
     "read_source",
+    "source_of",
+    "stored_name",
     "way_out",
 ]
 

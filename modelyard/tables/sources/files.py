@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -20,6 +22,8 @@ from modelyard.tables.sources.texts import text_of
 from modelyard.tables.sources.workbook import read_workbook
 from modelyard.tables.sources.workbook_archive import is_workbook
 
+_MAX_NAME_CHARS, _MAX_NAME_BYTES = 80, 240
+_UNSAFE = re.compile(r"[^\w. ()+-]")
 _PREFERRED_DELIMITERS = {".tsv": "\t", ".tab": "\t", ".psv": "|"}
 
 
@@ -52,6 +56,18 @@ def read_raw_file(
     """Read a file into raw columns; the names are as in `read_form`. Raises as `read_file` does."""
     file = X if isinstance(X, FileContent) else _content(X)
     return _read(file, options.towards(feature_names, expected, carried), feature_names)
+
+
+def source_of(X: Any) -> str:
+    """Return what a table comes as: the name of its file, or `rows` if it is none."""
+    return X.name if isinstance(X, Path | FileContent) else "rows"
+
+
+def stored_name(given: str) -> str:
+    """Return a name to store a file under that was sent as `given`: its end, without folders and unusual signs."""
+    name = _UNSAFE.sub("_", given.replace("\\", "/").rpartition("/")[2])[-_MAX_NAME_CHARS:]
+    name = name.encode("utf-8", "replace")[-_MAX_NAME_BYTES:].decode("utf-8", "ignore")
+    return name if name.strip(". ") else "upload"
 
 
 def extension_of(name: str) -> str:

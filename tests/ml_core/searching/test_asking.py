@@ -63,6 +63,27 @@ def test_what_was_good_is_tried_more_often() -> None:
     assert sum(C > 1 for C in asked) > 20
 
 
+def test_classes_take_turns_as_often_as_they_declare() -> None:
+    before = list(DEFAULTS)
+    for number in range(3, 30):
+        key, chosen = ask(settings(), before, number)
+        before.append(told(number, key, 0.5, **chosen))
+    tried = [one["model_class_key"] for one in before]
+    assert {key: tried.count(key) for key in KEYS} == {KEYS[0]: 6, KEYS[1]: 6, KEYS[2]: 18}
+    assert set(tried[3:8]) == set(KEYS)
+
+
+def test_a_class_whose_trials_all_failed_is_tried_no_more() -> None:
+    failed = [{**one, "status": "failed", "folds": []} for one in DEFAULTS]
+    assert ask(settings(), [failed[0], failed[1], DEFAULTS[2]], 3)[0] == KEYS[2]
+    assert {ask(settings(), [failed[0], *DEFAULTS[1:]], number)[0] for number in range(3, 12)} == set(KEYS[1:])
+
+
+def test_trials_of_a_release_that_knew_fewer_ranges_are_learned_from() -> None:
+    old = [{**one, "hyperparams": {"depth": 5}} for one in DEFAULTS[1:2]]
+    assert ask(settings(model_classes=KEYS[1:2]), old, 1)[0] == KEYS[1]
+
+
 def test_a_search_of_classes_without_ranges_ends_with_their_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     assert number_of_trials(settings()) == 30
     for key in KEYS:

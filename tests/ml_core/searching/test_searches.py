@@ -11,6 +11,7 @@ from modelyard import errors
 from modelyard.ml_core.searching.orders import order_search
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import JobQuery, LeaderboardEntry, ModelMetadata, SearchRequest, parse
+from modelyard.tables import read_training
 from tests import doors
 from tests.test_contract import LABELS, RECORDS
 
@@ -86,6 +87,18 @@ def test_monotone_columns_are_for_the_classes_that_take_them() -> None:
     monotone = order_search(search(monotone={"age": 1}), (), 0)
     assert monotone.settings.model_classes == ("catboost_classifier", "lightgbm_classifier")
     assert monotone.order.plan.monotone == {"age": 1}
+
+
+def test_a_table_whose_target_shows_the_task_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+
+    def counted(*table: Any, **how: Any) -> Any:
+        read.append(table)
+        return read_training(*table, **how)
+
+    monkeypatch.setattr("modelyard.ml_core.training.reading.read_training", counted)
+    order_search(search(), (), 0)
+    assert len(read) == 1
 
 
 def test_without_optuna_the_defaults_alone_can_be_tried(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,8 @@ def plan(**fields: Any) -> TrainingPlan:
         ([0.56], [[0.5, 0.9], [0.6, 0.9]], True),
         ([0.54], [[0.5, 0.9], [0.6, 0.9]], False),
         ([0.5, 0.8], [[0.5, 0.6], [0.6, 0.6], [0.9]], True),  # the third never came to a second fold
+        ([0.5, 0.6], [[0.5, 0.4, 0.3], [0.7, 0.7, 0.7], [0.7, 0.7, 0.7]], True),  # usual is not enough any more
+        ([0.5, 0.5], [[0.6, 0.4, 0.1], [0.4, 0.4, 0.9], [0.7, 0.7, 0.7]], False),
     ],
 )
 def test_a_trial_is_hopeless_if_it_is_worse_than_what_is_usual(
@@ -80,6 +82,12 @@ def test_rows_that_do_not_count_cannot_judge_a_trial() -> None:
     weighed = plan(X={**X, "day": list(range(N)), "w": first}, column_roles=roles, evaluation={"method": "time"})
     with pytest.raises(InvalidTable, match=r"^column 'w' gives all rows that a trial is judged by the weight 0"):
         Folds.of(weighed, "log_loss", seed=0)
+
+
+@pytest.mark.parametrize(("rows", "folds"), [(999, 5), (1000, 3), (20_001, 1)])
+def test_the_more_rows_the_fewer_folds(rows: int, folds: int) -> None:
+    table = {"X": {"a": list(range(rows))}, "y": [("no", "yes")[row % 2] for row in range(rows)]}
+    assert len(Folds.of(plan(**table, evaluation={"method": "none"}), "log_loss", seed=0).parts) == folds
 
 
 def test_a_trial_without_a_hold_out_sees_all_rows() -> None:

@@ -33,7 +33,7 @@ def counts(rows: int, **more: Any) -> dict[str, Any]:
 
 
 def rows(kept: DriftCollection, model: str = MODEL, since: int = HOUR - 48) -> list[int]:
-    return sorted(found["rows"] for found in kept.read(model, since))
+    return sorted(found["rows"] for _, found in kept.read(model, since))
 
 
 def test_a_snapshot_takes_the_place_of_the_last_one_of_its_process_and_hour(kept: DriftCollection) -> None:
@@ -146,14 +146,14 @@ def test_doctor_and_gc_know_what_a_crash_leaves(tmp_path: Path) -> None:
     (yard / "drift" / f"{HOUR}-{B}.json").write_bytes(b"{")
     (yard / "drift" / f"{HOUR}-{A}.new").write_bytes(b"")
     os.utime(yard / "drift" / f"{HOUR}-{A}.new", (0, 0))
-    [finding] = doctor.examine(yard).findings
+    [finding] = doctor.examine(Folder(yard)).findings
     assert (finding.what, finding.problem, finding.harmless) == (f"drift/{HOUR}-{B}.json", doctor.LOST_COUNTS, True)
     assert {found.what for found in garbage.collect(Folder(yard))} == {
         f"drift/{HOUR}-{A}.new",
         f"drift/{HOUR}-{B}.json",
     }
     assert [path.name for path in (yard / "drift").iterdir()] == [f"{HOUR}-{A}.json"]
-    assert doctor.examine(yard).findings == []
+    assert doctor.examine(Folder(yard)).findings == []
 
 
 def test_a_backup_has_what_was_counted_up_to_now(tmp_path: Path) -> None:
@@ -162,9 +162,9 @@ def test_a_backup_has_what_was_counted_up_to_now(tmp_path: Path) -> None:
     kept = Folder(yard).drift()
     kept.keep(HOUR - 1, A, {MODEL: counts(4)})
     kept.keep(HOUR, B, {MODEL: counts(5)})
-    backup.create(yard, tmp_path / "yard.tar")
+    backup.create(Folder(yard), tmp_path / "yard.tar")
     kept.keep(HOUR, B, {MODEL: counts(6)})
     assert rows(kept) == [4, 6]
-    backup.load(tmp_path / "yard.tar", tmp_path / "copy")
+    backup.load(tmp_path / "yard.tar", Folder(tmp_path / "copy"))
     assert rows(Folder(tmp_path / "copy").drift()) == [4, 5]
-    assert doctor.examine(tmp_path / "copy").is_sound
+    assert doctor.examine(Folder(tmp_path / "copy")).is_sound

@@ -11,6 +11,7 @@ from modelyard.storage.postgres import leases
 from modelyard.storage.postgres.documents import PostgresDocuments
 from modelyard.storage.postgres.leases import PostgresOwners
 from tests.postgres_server import PostgresServer
+from tests.waiting import wait_until
 
 
 class Clock:
@@ -58,8 +59,11 @@ def test_an_owner_is_alive_until_it_is_released(owners: tuple[PostgresOwners, Po
     assert mine.claim() == owner == mine.mine
     assert theirs.is_alive(owner)
     assert not theirs.is_alive("f" * 32)
+    assert not mine.has_others()
+    assert theirs.has_others()
     mine.release()
     assert not theirs.is_alive(owner)
+    assert not theirs.has_others()
 
 
 def test_an_owner_whose_beat_stands_still_is_dead_after_ten_seconds(
@@ -83,3 +87,17 @@ def test_a_time_in_which_nobody_could_look_makes_nobody_dead(
     assert look_for(theirs, owner, clock, 9)
     clock.now += 3600.0  # the database was away, or this machine slept
     assert look_for(theirs, owner, clock, 9)
+
+
+def test_one_that_was_paused_until_it_was_forgotten_signs_itself_on_again(
+    owners: tuple[PostgresOwners, PostgresOwners], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, theirs = owners
+    monkeypatch.setattr(leases, "_BEAT_S", 0.05)
+    owner = mine.claim()
+    with mine._session.mutex:  # as if it were paused: it cannot beat
+        theirs._session.run("delete from owners where id = %s", owner)
+        assert not theirs.is_alive(owner)
+    wait_until(lambda: theirs.is_alive(owner))
+    mine.release()
+    assert not theirs.is_alive(owner)

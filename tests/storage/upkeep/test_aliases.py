@@ -8,6 +8,7 @@ import pytest
 
 from modelyard.errors import ModelNotFound
 from modelyard.schemas import AliasRequest, Evaluation, TrainRequest
+from modelyard.storage.folder import Folder
 from modelyard.storage.upkeep import doctor
 from modelyard.storage.upkeep.repair import repair
 from tests import doors
@@ -25,11 +26,13 @@ def test_an_alias_of_a_model_that_is_set_aside_is_deleted_and_its_moves_are_kept
     artifact = folder / "artifacts" / ids[0] / "model.pkl"
     artifact.write_bytes(artifact.read_bytes()[:-1])
 
-    found = {finding.what: finding.problem for finding in doctor.examine(folder).findings if finding.kind == "alias"}
+    found = {
+        finding.what: finding.problem for finding in doctor.examine(Folder(folder)).findings if finding.kind == "alias"
+    }
     assert found == {"churn@live": f"points to model {ids[0]}, which cannot be used"}
-    done = [finding.done for finding in repair(folder).findings if finding.kind == "alias"]
+    done = [finding.done for finding in repair(Folder(folder)).findings if finding.kind == "alias"]
     assert done[0] == "deleted; its moves are kept"
-    assert doctor.examine(folder).is_sound
+    assert doctor.examine(Folder(folder)).is_sound
     with doors.core(folder) as yard:
         assert [alias.alias for alias in yard.list_aliases("churn").aliases] == ["next"]
         assert [move.version for move in yard.get_alias_history("churn", "live").moves] == [1, None]

@@ -16,6 +16,7 @@ from modelyard.storage import ModelRecord
 from modelyard.storage.collections.models import described_record
 from modelyard.storage.documents.database import Database
 from modelyard.storage.documents.log_format import Header, encode_header
+from modelyard.storage.folder import Folder
 from modelyard.storage.upkeep.doctor import Examination, examine
 from modelyard.storage.upkeep.repair import repair
 from tests.storage_drafts import add_model, new_model, open_store
@@ -62,7 +63,7 @@ def path_of(root: Path, record: ModelRecord, file: str) -> Path:
 def test_a_sound_folder_is_left_as_it_is(storage_dir: Path, records: list[ModelRecord]) -> None:
     before = content_of(storage_dir)
     for look in (examine, repair):
-        examination = look(storage_dir)
+        examination = look(Folder(storage_dir))
         assert (examination.is_sound, examination.models, examination.findings) == (True, 3, [])
     assert content_of(storage_dir) == before
 
@@ -76,11 +77,11 @@ def test_a_model_that_cannot_be_served_is_set_aside_and_the_rest_goes_on(
     spoil(path_of(storage_dir, records[0], file))
     files = {path.name for path in path_of(storage_dir, records[0], file).parent.iterdir()}
     before = content_of(storage_dir)
-    examination = examine(storage_dir)
+    examination = examine(Folder(storage_dir))
     assert not examination.is_sound
     assert found(examination) == [("model", f"artifacts/{model_id}/{file}")]
     assert content_of(storage_dir) == before
-    mended = repair(storage_dir)
+    mended = repair(Folder(storage_dir))
     assert mended.is_sound
     assert served(storage_dir) == {"churn:2": "deleted", "churn:3": "active"}
     (aside,) = storage_dir.glob(f"quarantine/*/artifacts/{model_id}")
@@ -93,20 +94,20 @@ def test_a_model_that_cannot_be_served_is_set_aside_and_the_rest_goes_on(
         ("train", "active"),
         ("repair", "gone"),
     ]
-    assert examine(storage_dir).findings == []
+    assert examine(Folder(storage_dir)).findings == []
 
 
 def test_a_report_is_made_anew_of_what_is_known(storage_dir: Path, records: list[ModelRecord]) -> None:
     path = path_of(storage_dir, records[0], "report.json")
     path.write_bytes(b"damaged")
-    assert found(examine(storage_dir)) == [("report", str(path.relative_to(storage_dir)))]
-    assert repair(storage_dir).is_sound
+    assert found(examine(Folder(storage_dir))) == [("report", str(path.relative_to(storage_dir)))]
+    assert repair(Folder(storage_dir)).is_sound
     assert served(storage_dir) == {"churn:1": "active", "churn:2": "deleted", "churn:3": "active"}
     assert orjson.loads(path.read_bytes())["metrics"] == {"train_accuracy": 0.9}
     (aside,) = storage_dir.glob("quarantine/*/artifacts/*/report.json")
     assert aside.read_bytes() == b"damaged"
     assert open_store(storage_dir).history("churn:1").events[-1].verb == "repair"
-    assert examine(storage_dir).findings == []
+    assert examine(Folder(storage_dir)).findings == []
 
 
 @pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(b"{}"), Path.unlink], ids=["damaged", "missing"])
@@ -116,10 +117,10 @@ def test_a_description_is_written_anew(
     path = path_of(storage_dir, records[0], "model.json")
     before = path.read_bytes()
     spoil(path)
-    assert [kind for kind, _ in found(examine(storage_dir))] == ["description"]
-    assert repair(storage_dir).is_sound
+    assert [kind for kind, _ in found(examine(Folder(storage_dir)))] == ["description"]
+    assert repair(Folder(storage_dir)).is_sound
     assert path.read_bytes() == before
-    assert examine(storage_dir).findings == []
+    assert examine(Folder(storage_dir)).findings == []
 
 
 def test_files_swapped_between_models_are_named(storage_dir: Path, records: list[ModelRecord]) -> None:
@@ -127,8 +128,10 @@ def test_files_swapped_between_models_are_named(storage_dir: Path, records: list
     contents = [path.read_bytes() for path in paths]
     for path, content in zip(paths, reversed(contents), strict=True):
         path.write_bytes(content)
-    assert {what for _, what in found(examine(storage_dir))} == {str(path.relative_to(storage_dir)) for path in paths}
-    assert repair(storage_dir).is_sound
+    assert {what for _, what in found(examine(Folder(storage_dir)))} == {
+        str(path.relative_to(storage_dir)) for path in paths
+    }
+    assert repair(Folder(storage_dir)).is_sound
     assert served(storage_dir) == {"churn:3": "active"}
 
 
@@ -140,10 +143,10 @@ def test_a_database_cut_at_a_lines_end_is_seen_by_the_models_it_lost(
     path.write_bytes(b"".join(lines[:3]))  # without the third version and the deletion
     assert served(storage_dir) == {"churn:1": "active", "churn:2": "active"}
     lost = records[2].metadata
-    examination = examine(storage_dir)
+    examination = examine(Folder(storage_dir))
     assert not examination.is_sound
     assert found(examination) == [("orphan", f"artifacts/{lost.model_id}"), ("audit", "audit entries 3-4")]
-    mended = repair(storage_dir)
+    mended = repair(Folder(storage_dir))
     assert "brought back as churn:3, deleted" in (mended.findings[1].done or "")
     assert served(storage_dir) == {"churn:1": "active", "churn:2": "active", "churn:3": "deleted"}
     store = open_store(storage_dir)
@@ -160,12 +163,12 @@ def test_a_damaged_database_is_written_anew_from_its_whole_lines(storage_dir: Pa
     with pytest.raises(DataLoss, match=r"db\.jsonl line 3"):
         open_store(storage_dir)
     damaged = path.read_bytes()
-    examination = examine(storage_dir)
+    examination = examine(Folder(storage_dir))
     assert [finding.problem for finding in examination.findings if finding.kind == "database"] == [
         "line 3 is damaged: its checksum does not hold",
         "transaction 2 is missing",
     ]
-    assert repair(storage_dir).is_sound
+    assert repair(Folder(storage_dir)).is_sound
     (aside,) = storage_dir.glob("quarantine/*/db.jsonl")
     assert aside.read_bytes() == damaged
     # The second version comes back under a number of its own; its deletion was a whole line.
@@ -186,18 +189,18 @@ def test_models_survive_their_database(storage_dir: Path, records: list[ModelRec
         path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
     with pytest.raises(DataLoss):
         open_store(storage_dir)
-    assert not examine(storage_dir).is_sound
-    assert repair(storage_dir).is_sound
+    assert not examine(Folder(storage_dir)).is_sound
+    assert repair(Folder(storage_dir)).is_sound
     status = "active" if how == "header" else "deleted"
     assert served(storage_dir) == {"churn:1": status, "churn:2": "deleted", "churn:3": status}
-    assert examine(storage_dir).findings == []
+    assert examine(Folder(storage_dir)).findings == []
 
 
 def test_a_damaged_folder_that_no_line_names_is_set_aside(storage_dir: Path, records: list[ModelRecord]) -> None:
     lines = (storage_dir / "db.jsonl").read_bytes().splitlines(keepends=True)
     (storage_dir / "db.jsonl").write_bytes(b"".join(lines[:3]))
     path_of(storage_dir, records[2], "model.pkl").write_bytes(b"damaged")
-    assert repair(storage_dir).is_sound
+    assert repair(Folder(storage_dir)).is_sound
     assert served(storage_dir) == {"churn:1": "active", "churn:2": "active"}
     assert len(list(storage_dir.glob("quarantine/*/artifacts/*/model.pkl"))) == 1
 
@@ -207,16 +210,16 @@ def test_a_document_that_is_none_is_replaced_by_the_models_own(storage_dir: Path
         transaction.put("models", records[0].metadata.model_id, {"metadata": {"name": "churn"}})
     with pytest.raises(DataLoss, match="is damaged"):
         open_store(storage_dir)
-    assert found(examine(storage_dir))[0] == ("document", f"models/{records[0].metadata.model_id}")
-    assert repair(storage_dir).is_sound
+    assert found(examine(Folder(storage_dir)))[0] == ("document", f"models/{records[0].metadata.model_id}")
+    assert repair(Folder(storage_dir)).is_sound
     assert served(storage_dir) == {"churn:2": "deleted", "churn:3": "active", "churn:4": "deleted"}
 
 
 def test_a_counter_that_is_behind_is_moved_up(storage_dir: Path, records: list[ModelRecord]) -> None:
     with Database(storage_dir / "db.jsonl").transaction() as transaction:
         transaction.put("names", "churn", {"last_version": 1})
-    assert not examine(storage_dir).is_sound
-    assert repair(storage_dir).is_sound
+    assert not examine(Folder(storage_dir)).is_sound
+    assert repair(Folder(storage_dir)).is_sound
     assert add_model(open_store(storage_dir), new_model(name="churn")).metadata.version == 4
 
 
@@ -226,15 +229,17 @@ def test_what_a_deletion_left_is_harmless(storage_dir: Path, records: list[Model
     open_store(storage_dir).delete_for_good("churn:1")
     copy.rename(folder)
     for look in (examine, repair):
-        assert [(finding.kind, finding.harmless) for finding in look(storage_dir).findings] == [("leftover", True)]
-        assert look(storage_dir).is_sound
+        assert [(finding.kind, finding.harmless) for finding in look(Folder(storage_dir)).findings] == [
+            ("leftover", True)
+        ]
+        assert look(Folder(storage_dir)).is_sound
     assert (folder / "model.pkl").exists()
 
 
 def test_a_torn_end_is_no_damage(storage_dir: Path, records: list[ModelRecord]) -> None:
     with (storage_dir / "db.jsonl").open("ab") as file:
         file.write(b'{"seq":5,"put":[')
-    assert examine(storage_dir).findings == []
+    assert examine(Folder(storage_dir)).findings == []
 
 
 def test_a_newer_format_is_not_repaired(storage_dir: Path) -> None:
@@ -242,13 +247,13 @@ def test_a_newer_format_is_not_repaired(storage_dir: Path) -> None:
     (storage_dir / "db.jsonl").write_bytes(encode_header(Header("0" * 32, format=3)))
     for look in (examine, repair):
         with pytest.raises(FailedPrecondition, match="has format 3"):
-            look(storage_dir)
+            look(Folder(storage_dir))
 
 
 def test_a_folder_that_is_not_there_is_not_made(storage_dir: Path) -> None:
     for look in (examine, repair):
         with pytest.raises(NoYard, match="it does not exist"):
-            look(storage_dir)
+            look(Folder(storage_dir))
     assert not storage_dir.exists()
 
 
@@ -260,7 +265,7 @@ def test_a_server_goes_on_through_a_repair(storage_dir: Path, records: list[Mode
     path.write_bytes(content.replace(b"logistic", b"logostic", 1) + b"?\n")  # what it has not read yet is damaged, too
     with pytest.raises(DataLoss):
         serving.count_active()
-    repair(storage_dir)
+    repair(Folder(storage_dir))
     assert serving.count_active() == 1
     assert serving.get("churn:4").metadata.model_id == records[0].metadata.model_id
     assert add_model(serving, new_model(name="churn")).metadata.version == 5
@@ -284,8 +289,8 @@ def test_no_flipped_byte_of_the_database_loses_a_model(storage_dir: Path, record
     newlines = [position for position, byte in enumerate(content) if byte == 0x0A]
     for position in sorted({*newlines, *range(0, len(content), step)}):
         path.write_bytes(_flipped(content, position))
-        assert not examine(storage_dir).is_sound
-        assert repair(storage_dir).is_sound
+        assert not examine(Folder(storage_dir)).is_sound
+        assert repair(Folder(storage_dir)).is_sound
         store = open_store(storage_dir)
         assert {model.model_id for model in store.page(ModelQuery(status="all")).models} == ids
         store.close()

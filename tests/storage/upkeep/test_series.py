@@ -11,7 +11,7 @@ import pytest
 from modelyard.errors import DataLoss
 from modelyard.storage.folder import Folder
 from modelyard.storage.series.folder import SeriesFolder
-from modelyard.storage.upkeep import backup
+from modelyard.storage.upkeep import archive, backup
 from modelyard.storage.upkeep.doctor import examine
 from modelyard.storage.upkeep.garbage import collect
 from modelyard.storage.upkeep.repair import repair
@@ -66,25 +66,25 @@ def test_a_damaged_file_is_written_anew_of_its_whole_lines(
     file = file_of(storage_dir)
     damaged = spoil(file.read_bytes())
     file.write_bytes(damaged)
-    examination = examine(storage_dir)
+    examination = examine(Folder(storage_dir))
     what = str(file.relative_to(storage_dir))
     assert [(found.kind, found.what, found.problem) for found in examination.findings] == [("series", what, problem)]
     assert not examination.is_sound
-    mended = repair(storage_dir)
+    mended = repair(Folder(storage_dir))
     assert mended.is_sound
     damaged_lines = int(spoil is damage_second)
     assert f"written anew of its whole lines ({damaged_lines} were damaged)" in (mended.findings[0].done or "")
     (aside,) = storage_dir.glob(f"quarantine/*/{what}")
     assert aside.read_bytes() == damaged
     assert numbers(series) == left
-    assert examine(storage_dir).findings == []
+    assert examine(Folder(storage_dir)).findings == []
     series.append("outcomes", [{"n": 9}])  # by the writer whose file was mended
     assert numbers(series) == [*left, 9]
 
 
 def test_a_sound_series_is_left_as_it_is(storage_dir: Path, series: SeriesFolder) -> None:
     before = file_of(storage_dir).read_bytes()
-    assert examine(storage_dir).findings == repair(storage_dir).findings == []
+    assert examine(Folder(storage_dir)).findings == repair(Folder(storage_dir)).findings == []
     assert collect(Folder(storage_dir)) == []
     assert file_of(storage_dir).read_bytes() == before
 
@@ -92,7 +92,7 @@ def test_a_sound_series_is_left_as_it_is(storage_dir: Path, series: SeriesFolder
 def test_a_torn_end_is_no_damage(storage_dir: Path, series: SeriesFolder) -> None:
     file = file_of(storage_dir)
     file.write_bytes(file.read_bytes() + b'{"n":4,"at"')
-    assert examine(storage_dir).findings == []
+    assert examine(Folder(storage_dir)).findings == []
     assert numbers(series) == [0, 1, 2]
 
 
@@ -110,12 +110,12 @@ def test_gc_removes_files_without_an_entry(storage_dir: Path, series: SeriesFold
 def test_a_backup_holds_the_series_as_they_were(storage_dir: Path, series: SeriesFolder, tmp_path: Path) -> None:
     file = file_of(storage_dir)
     file.write_bytes(file.read_bytes() + b'{"n":4,"at"')  # torn, or in the making
-    backup.create(storage_dir, tmp_path / "yard.tar.gz")
+    backup.create(Folder(storage_dir), tmp_path / "yard.tar.gz")
     series.append("outcomes", [{"n": 4}])
-    backup.load(tmp_path / "yard.tar.gz", tmp_path / "new")
+    backup.load(tmp_path / "yard.tar.gz", Folder(tmp_path / "new"))
     loaded = Folder(tmp_path / "new").series()
     assert [*loaded.scan("outcomes")] == [*series.scan("outcomes")][:3]
-    assert examine(tmp_path / "new").findings == []
+    assert examine(Folder(tmp_path / "new")).findings == []
     loaded.append("outcomes", [{"n": 5}])
     assert numbers(loaded) == [0, 1, 2, 5]
 
@@ -123,8 +123,8 @@ def test_a_backup_holds_the_series_as_they_were(storage_dir: Path, series: Serie
 def test_a_damaged_series_is_not_backed_up_silently(storage_dir: Path, series: SeriesFolder, tmp_path: Path) -> None:
     file = file_of(storage_dir)
     file.write_bytes(damage_second(file.read_bytes()))
-    with pytest.raises(DataLoss, match=r"the series cannot be backed up: .* line 2 is damaged.*see `modelyard doctor`"):
-        backup.create(storage_dir, tmp_path / "yard.tar")
+    with pytest.raises(DataLoss, match=r"the series cannot be copied: .* line 2 is damaged.*see `modelyard doctor`"):
+        backup.create(Folder(storage_dir), tmp_path / "yard.tar")
     assert not list(tmp_path.glob("*yard.tar*"))
 
 
@@ -134,10 +134,10 @@ def test_a_backup_of_the_first_format_is_loaded(
     store = open_store(storage_dir)
     add_model(store, new_model(name="churn"))
     store.close()
-    monkeypatch.setattr(backup, "FORMAT", 1)
-    backup.create(storage_dir, tmp_path / "yard.tar")
+    monkeypatch.setattr(archive, "FORMAT", 1)
+    backup.create(Folder(storage_dir), tmp_path / "yard.tar")
     monkeypatch.undo()
-    assert backup.load(tmp_path / "yard.tar", tmp_path / "new").models == 1
+    assert backup.load(tmp_path / "yard.tar", Folder(tmp_path / "new")).models == 1
     assert open_store(tmp_path / "new").get("churn").metadata.version == 1
 
 

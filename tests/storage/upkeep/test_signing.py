@@ -10,6 +10,7 @@ import pytest
 from modelyard.access.signing import SigningKeys
 from modelyard.errors import FailedPrecondition, ModelNotFound, Unsigned
 from modelyard.storage import ModelRecord
+from modelyard.storage.folder import Folder
 from modelyard.storage.upkeep import backup
 from modelyard.storage.upkeep.doctor import examine
 from modelyard.storage.upkeep.repair import repair
@@ -43,7 +44,9 @@ def is_loaded(root: Path, model_id: str, keys: SigningKeys) -> bool:
 
 
 def found(root: Path, keys: SigningKeys | None) -> dict[str | None, tuple[str, str]]:
-    return {finding.model_id: (finding.kind, finding.problem) for finding in examine(root, signing=keys).findings}
+    return {
+        finding.model_id: (finding.kind, finding.problem) for finding in examine(Folder(root), signing=keys).findings
+    }
 
 
 def forge(root: Path, record: ModelRecord) -> None:
@@ -56,7 +59,7 @@ def forge(root: Path, record: ModelRecord) -> None:
 
 def sign(root: Path, keys: SigningKeys, *references: str) -> dict[str, str]:
     """Sign what is to be signed, and return why it was."""
-    with closing(Signing(root, keys)) as signing:
+    with closing(Signing(Folder(root), keys)) as signing:
         shown = signing.to_sign(references or None)
         for one in shown:
             signing.sign(one.record)
@@ -75,11 +78,11 @@ def test_models_are_signed_by_name_and_all_at_once(storage_dir: Path, records: l
     assert sign(storage_dir, BOTH) == {}
     assert all(is_loaded(storage_dir, model_id, NEW_KEY) for model_id in (unsigned, signed))
     assert (storage_dir / "artifacts" / unsigned / "model.pkl").read_bytes() == before
-    assert examine(storage_dir, signing=BOTH).findings == []
+    assert examine(Folder(storage_dir), signing=BOTH).findings == []
 
 
 def test_a_model_is_signed_as_it_was_shown_or_not_at_all(storage_dir: Path, records: list[ModelRecord]) -> None:
-    with closing(Signing(storage_dir, NEW_KEY)) as signing:
+    with closing(Signing(Folder(storage_dir), NEW_KEY)) as signing:
         changed, deleted = (one.record for one in signing.to_sign(None))
         forge(storage_dir, records[0])
         with closing(open_store(storage_dir)) as store:
@@ -95,7 +98,7 @@ def test_the_checksum_that_is_shown_is_the_one_that_counts(storage_dir: Path, re
     document = document_of(storage_dir, model_id)
     document["metadata"]["artifact"]["sha256"] = "0" * 64
     put_document(storage_dir, model_id, document)
-    with closing(Signing(storage_dir, NEW_KEY)) as signing:
+    with closing(Signing(Folder(storage_dir), NEW_KEY)) as signing:
         (shown,) = signing.to_sign([model_id])
     assert shown.sha256 == records[0].files["model.pkl"].sha256
 
@@ -108,7 +111,7 @@ def test_the_doctor_tells_unsigned_and_wrong_ones(storage_dir: Path, records: li
     wrong = "signed:1 is not what was signed: its signature does not hold"
     assert found(storage_dir, OLD_KEY)[signed] == ("signature", wrong)
     for look in (examine, repair):
-        assert not look(storage_dir, signing=OLD_KEY).is_sound
+        assert not look(Folder(storage_dir), signing=OLD_KEY).is_sound
     assert found(storage_dir, OLD_KEY)[signed] == ("signature", wrong), "a repair signs nothing that was wrong"
 
 
@@ -117,7 +120,7 @@ def test_a_database_made_anew_of_the_models_keeps_their_signatures(
 ) -> None:
     sign(storage_dir, BOTH, "unsigned")
     (storage_dir / "db.jsonl").unlink()
-    assert repair(storage_dir, signing=BOTH).is_sound
+    assert repair(Folder(storage_dir), signing=BOTH).is_sound
     assert all(is_loaded(storage_dir, record.metadata.model_id, BOTH) for record in records)
 
 
@@ -130,14 +133,14 @@ def test_a_repair_signs_anew_what_was_signed(
     if forged:
         forge(storage_dir, records[1])
     (storage_dir / "artifacts" / model_id / "report.json").write_bytes(b"?")
-    repair(storage_dir, signing=keys)
-    assert examine(storage_dir).findings == []
+    repair(Folder(storage_dir), signing=keys)
+    assert examine(Folder(storage_dir)).findings == []
     assert is_loaded(storage_dir, model_id, OLD_KEY) == (keys is not None and not forged)
 
 
 def test_a_backup_keeps_signatures(storage_dir: Path, records: list[ModelRecord], tmp_path: Path) -> None:
-    backup.create(storage_dir, tmp_path / "yard.tar")
-    backup.load(tmp_path / "yard.tar", tmp_path / "new")
+    backup.create(Folder(storage_dir), tmp_path / "yard.tar")
+    backup.load(tmp_path / "yard.tar", Folder(tmp_path / "new"))
     unsigned, signed = (record.metadata.model_id for record in records)
     assert is_loaded(tmp_path / "new", signed, OLD_KEY)
     assert not is_loaded(tmp_path / "new", unsigned, OLD_KEY)

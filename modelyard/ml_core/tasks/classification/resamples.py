@@ -7,30 +7,39 @@ import numpy as np
 from modelyard.ml_core.resampling import Confusion, Floats, Measure, Ranking, means
 from modelyard.ml_core.tasks.classification.metrics import Codes, Probabilities, predicted_codes
 
+_MEANS = ("accuracy", "log_loss", "brier")
+_AREAS = ("roc_auc", "average_precision")
 
-def measure(codes: Codes, probabilities: Probabilities) -> Measure:
+
+def measure(codes: Codes, probabilities: Probabilities, only: str | None = None) -> Measure:
     """Return what measures resamples of n rows with true codes, shape (n,), and probabilities, shape (n, k).
 
-    A mean over classes is of those that a resample has.
+    A mean over classes is of those that a resample has. `only` names a metric without which nothing is needed: those
+    that come of other sums are left out then.
     """
-    k = probabilities.shape[1]
     predicted = predicted_codes(probabilities)
-    confusion = Confusion(codes, predicted, k)
-    losses = means(_losses(codes, probabilities, predicted))
-    of_classes = [1] if k == 2 else range(k)
-    rankings = [Ranking(codes == code, probabilities[:, code]) for code in of_classes]
+    parts: list[Measure] = []
+    if only in (None, *_MEANS):
+        parts.append(_means(_losses(codes, probabilities, predicted)))
+    if only in (None, *_AREAS):
+        parts.append(_areas(codes, probabilities))
+    if only not in (*_MEANS, *_AREAS):
+        parts.append(Confusion(codes, predicted, probabilities.shape[1]).measure)
+    return lambda weights: {name: values for part in parts for name, values in part(weights).items()}
+
+
+def _means(losses: Floats) -> Measure:
+    measured = means(losses)
+    return lambda weights: dict(zip(_MEANS, measured(weights).T, strict=True))
+
+
+def _areas(codes: Codes, probabilities: Probabilities) -> Measure:
+    k = probabilities.shape[1]
+    rankings = [Ranking(codes == code, probabilities[:, code]) for code in ([1] if k == 2 else range(k))]
 
     def measured(weights: Floats) -> dict[str, Floats]:
-        accuracy, log_loss, brier = losses(weights).T
-        areas, averages = np.array([ranking.measure(weights) for ranking in rankings]).swapaxes(0, 1)
-        return {
-            "accuracy": accuracy,
-            **confusion.measure(weights),
-            "roc_auc": _mean_of_known(areas),
-            "average_precision": _mean_of_known(averages),
-            "log_loss": log_loss,
-            "brier": brier,
-        }
+        each = np.array([ranking.measure(weights) for ranking in rankings]).swapaxes(0, 1)
+        return dict(zip(_AREAS, map(_mean_of_known, each), strict=True))
 
     return measured
 

@@ -1,14 +1,12 @@
 """Read a `db.jsonl` that may be damaged: every whole transaction, and the damage of the rest, in words.
 
 Unlike `log_reader`, which refuses. Nothing is guessed: a line counts only if its checksum holds. Writes nothing.
-The rest of the upkeep does not know the lines of a database file.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
@@ -16,19 +14,11 @@ import orjson
 from modelyard.errors import DataLoss
 from modelyard.storage.documents.log_format import HEADER_BYTES, Entry, Header, decode_entry, decode_header
 from modelyard.storage.files import exists, unavailable
+from modelyard.storage.memory import Salvaged
 from modelyard.storage.protocols import Collections
 from modelyard.storage.sealing import is_sealed, sealed_beginning
 
 _GENERATION = re.compile(rb'"generation":"([0-9a-f]{32})"')
-
-
-@dataclass(slots=True)
-class Salvaged:
-    """The documents of all whole transactions in order, the last one's number, and what is damaged, in words."""
-
-    collections: Collections = field(default_factory=dict)
-    seq: int = 0
-    damage: list[str] = field(default_factory=list)
 
 
 def salvage(path: Path) -> Salvaged:
@@ -37,8 +27,8 @@ def salvage(path: Path) -> Salvaged:
     A torn end is not damage. Raises Unavailable, FailedPrecondition if a newer release wrote the file.
     """
     if not exists(path):
-        return Salvaged(damage=[f"{path} is gone"])
-    found = Salvaged()
+        return Salvaged(path.name, damage=[f"{path} is gone"])
+    found = Salvaged(path.name)
     with unavailable(f"read {path}"):
         content = path.read_bytes()
     header = _header(content, path, found)

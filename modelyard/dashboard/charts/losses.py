@@ -1,0 +1,31 @@
+"""The losses of a training under way, a line for each of its fits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import altair as alt
+import polars as pl
+
+from modelyard.dashboard.charts import Drawing
+from modelyard.dashboard.texts import t
+
+_HEIGHT = 220
+_FEW_POINTS = 30
+
+
+def live(losses: Mapping[str, Mapping[int, float]], total: int | None) -> Drawing:
+    """Draw losses by iteration, by the titles of their lines; `total` is how many iterations there may be."""
+    points = [(line, step, loss) for line, found in losses.items() for step, loss in found.items()]
+    frame = pl.DataFrame(points, schema=["line", "step", "loss"], orient="row")
+    scale = alt.Scale(domain=[0, total], nice=False) if total else alt.Scale(zero=True)
+    legend = alt.Legend(orient="top", columns=4, labelLimit=260) if len(losses) > 1 else None
+    return alt.layer(
+        alt.Chart(frame, height=_HEIGHT)
+        .mark_line(strokeWidth=2, point=len(points) < _FEW_POINTS)
+        .encode(
+            x=alt.X("step:Q", title=t("chart.iteration"), scale=scale),
+            y=alt.Y("loss:Q", title=t("chart.loss"), scale=alt.Scale(zero=False)),
+            color=alt.Color("line:N", title=None, sort=list(losses), legend=legend),
+        )
+    )

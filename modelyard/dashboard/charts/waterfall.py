@@ -1,0 +1,59 @@
+"""A waterfall: from the base to a row's score, a step for each column that moved it most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import altair as alt
+import polars as pl
+
+from modelyard.dashboard.charts import Drawing, inks
+from modelyard.dashboard.texts import t
+
+MOST_STEPS = 9
+_STEP = 26
+
+
+def waterfall(base: float, shares: Mapping[str, float], score: float) -> Drawing:
+    """Draw base, the strongest columns' shares one after the other, the rest as one step, and the score."""
+    ordered = sorted(shares, key=lambda name: -abs(shares[name]))
+    steps = {name: shares[name] for name in ordered[: MOST_STEPS - 1]}
+    if rest := ordered[len(steps) :]:
+        steps[t("chart.other_columns", n=len(rest))] = sum(shares[name] for name in rest)
+    at, ends_at, rows = base, [base, score], []
+    for name, share in steps.items():
+        rows.append({"name": name, "from": at, "to": at + share, "share": share})
+        at += share
+        ends_at.append(at)
+    frame = pl.DataFrame(
+        rows, schema={"name": pl.String, "from": pl.Float64, "to": pl.Float64, "share": pl.Float64}
+    ).with_columns(end=pl.max_horizontal("from", "to"))
+    ends = pl.DataFrame({"name": [t("why.base"), t("why.score")], "at": [base, score]})
+    order = [t("why.base"), *steps, t("why.score")]
+    low, high = min(ends_at), max(ends_at)
+    room = 0.18 * (high - low) or 1.0  # for the numbers
+    scale = alt.Scale(domain=[low - room / 4, high + room], nice=False)
+    x_title = t("why.score")
+    y = alt.Y("name:N", title=None, sort=order, axis=alt.Axis(labelLimit=190, labelOverlap=False))
+    ink, _ = inks()
+    base_bars = alt.Chart(frame, height=alt.Step(_STEP)).encode(
+        y=y,
+        tooltip=[
+            alt.Tooltip("name:N", title=t("chart.feature")),
+            alt.Tooltip("share:Q", title=t("chart.contribution"), format="+.4~g"),
+        ],
+    )
+    bars = base_bars.mark_bar(cornerRadius=2, height={"band": 0.65}).encode(
+        x=alt.X("from:Q", title=x_title, scale=scale, axis=alt.Axis(tickCount=5, format=".3~g")),
+        x2="to:Q",
+        color=alt.Color("raises:N", legend=None, scale=alt.Scale(domain=[True, False])),
+    )
+    written = base_bars.mark_text(align="left", dx=5, color=ink, clip=False).encode(
+        x="end:Q", text=alt.Text("share:Q", format="+.3~g")
+    )
+    marks = alt.Chart(ends).encode(y=y, x=alt.X("at:Q", scale=scale))
+    ticks = marks.mark_tick(thickness=3, size=18, color=ink)
+    numbers = marks.mark_text(align="left", dx=7, color=ink, fontWeight=600, clip=False).encode(
+        text=alt.Text("at:Q", format=".3~g")
+    )
+    return bars.transform_calculate(raises="datum.share >= 0") + written + ticks + numbers

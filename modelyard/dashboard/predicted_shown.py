@@ -1,0 +1,64 @@
+"""What is shown of the predictions for a table: how they are spread, how often they are right, whom to act on first."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from modelyard.dashboard import notices
+from modelyard.dashboard.charts import bars, draw, side_by_side
+from modelyard.dashboard.decision import in_words
+from modelyard.dashboard.first_rows import ask_share, offer_rows, ranked_of
+from modelyard.dashboard.predicted import PREDICTION, Predicted
+from modelyard.dashboard.predicted_numbers import show_spread
+from modelyard.dashboard.predicted_rows import show_rows
+from modelyard.dashboard.predicted_truth import show_truth
+from modelyard.dashboard.texts import t
+from modelyard.schemas import ModelMetadata, ModelWarning
+
+
+def show_predicted(predicted: Predicted, model: ModelMetadata) -> None:
+    """Show predictions: warnings, the truth if it is known, the distribution, the rows."""
+    notices.show_warnings(
+        [warning for warning in predicted.warnings if not _only_the_target(warning, predicted, model)]
+    )
+    show_truth(predicted, model)
+    if predicted.decision is not None:
+        st.caption(t("decision.obeyed", decision=in_words(predicted.decision)))
+    if predicted.classes:
+        _show_labels(predicted)
+    else:
+        show_spread(predicted.frame[PREDICTION])
+    _show_first(predicted, model)
+    show_rows(predicted, model)
+
+
+def _show_labels(predicted: Predicted) -> None:
+    pair = side_by_side()
+    counts = predicted.frame[PREDICTION].value_counts(sort=True, name="rows")
+    with pair.cell():
+        st.subheader(t("predict.distribution"), anchor=False)
+        draw(
+            bars.counts_of_labels(dict(zip(counts[PREDICTION], counts["rows"], strict=True))),
+            t("predict.distribution"),
+        )
+    with pair.cell():
+        st.subheader(t("predict.certainty"), anchor=False)
+        draw(bars.histogram_of_certainty(predicted.certainty), t("predict.certainty"))
+
+
+def _only_the_target(warning: ModelWarning, predicted: Predicted, model: ModelMetadata) -> bool:
+    """Whether the one column that was dropped is the one of the labels, which is no news."""
+    extra = [name for name in predicted.table.names if name not in (*model.feature_names, *model.roles)]
+    return warning.code == "extra_columns" and extra == [model.target]
+
+
+def _show_first(predicted: Predicted, model: ModelMetadata) -> None:
+    """Offer the rows that are most probably of the class to act on: the decision's, or the second of two."""
+    decided = None if predicted.decision is None else predicted.decision.label
+    label = decided or (predicted.classes[1] if len(predicted.classes) == 2 else None)
+    ranked = None if label is None else ranked_of(predicted, label)
+    if label is None or ranked is None:
+        return
+    with st.expander(t("gain.title"), icon=":material/filter_alt:"):
+        key = f"predicted-{model.model_id}"
+        offer_rows(ranked, ask_share(key), label, key)

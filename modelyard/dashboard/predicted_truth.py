@@ -1,0 +1,106 @@
+"""How often the predictions for a table are right, if the table has the answers; its training table is told apart."""
+
+from __future__ import annotations
+
+import polars as pl
+import streamlit as st
+
+from modelyard.dashboard import access, formats, session
+from modelyard.dashboard.charts import bars, draw
+from modelyard.dashboard.formats import count, percent
+from modelyard.dashboard.judged import PURPOSE
+from modelyard.dashboard.predicted import PREDICTION, Predicted
+from modelyard.dashboard.predicted_numbers import show_errors
+from modelyard.dashboard.report import metric_title
+from modelyard.dashboard.tables import Table
+from modelyard.dashboard.texts import t
+from modelyard.schemas import ConfusionMatrix, ModelMetadata, are_validated, headline
+
+
+def show_truth(predicted: Predicted, model: ModelMetadata) -> None:
+    """Show how often the predictions are right by the column with the answers; one may be chosen."""
+    table = predicted.table
+    if predicted.is_of_training and are_validated(model.metrics):
+        _show_held_out(predicted, model)
+        return
+    others = [name for name in table.names if name not in model.feature_names]
+    if not others:
+        return
+    known = others.index(model.target) if model.target in others else None
+    column = st.selectbox(
+        t("predict.truth"),
+        others,
+        known,
+        placeholder=t("predict.truth_hint"),
+        key=f"truth-{table.path.name}",
+        help=t("predict.truth_help"),
+    )
+    if column is None:
+        return
+    truth = as_labels(table, column) if predicted.classes else _as_numbers(table, column)
+    if len(truth) != predicted.frame.height:
+        st.caption(t("predict.truth_rows"))
+        return
+    if predicted.classes:
+        _show_hits(predicted, truth)
+    else:
+        show_errors(truth, predicted.frame[PREDICTION])
+    _offer_errors(predicted, model)
+
+
+def _show_held_out(predicted: Predicted, model: ModelMetadata) -> None:
+    """Show how good the model was on the rows held out: to its own training table its answers flatter."""
+    name = headline(model.task, model.metrics) or ""
+    left, right = st.columns([1, 2], gap="large", vertical_alignment="center")
+    left.metric(
+        metric_title(name),
+        formats.metric_value(name, model.metrics.get(name)),
+        formats.metric_interval(name, model.metrics),
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+    )
+    with right:
+        st.markdown(t("predict.of_training"))
+        _offer_errors(predicted, model)
+
+
+def _offer_errors(predicted: Predicted, model: ModelMetadata) -> None:
+    if access.may("evaluate") and st.button(
+        t("model.errors"), icon=":material/troubleshoot:", key="predict-errors", type="tertiary"
+    ):
+        session.current().tables[PURPOSE] = predicted.table
+        session.go("model", id=model.model_id, tab="errors")
+
+
+def _show_hits(predicted: Predicted, truth: pl.Series) -> None:
+    pairs = pl.DataFrame({"actual": truth, "predicted": predicted.frame[PREDICTION]}).drop_nulls()
+    left, right = st.columns([1, 2], gap="large", vertical_alignment="center")
+    right_ones = pairs.filter(pl.col("actual") == pl.col("predicted")).height
+    with left:
+        st.metric(metric_title("accuracy"), percent(right_ones / pairs.height if pairs.height else None), border=True)
+        st.caption(t("predict.right_ones", right=count(right_ones), rows=count(pairs.height)))
+    with right:
+        draw(bars.confusion(_confusion(pairs, predicted.classes)), t("report.confusion"))
+
+
+def _as_numbers(table: Table, column: str) -> pl.Series:
+    """Read a column as numbers, null for a cell that holds none."""
+    return table.scan().select(pl.col(column).cast(pl.Float64, strict=False)).collect().to_series()
+
+
+def as_labels(table: Table, column: str) -> pl.Series:
+    """Read a column as labels are written: whole numbers without a point, null if missing."""
+    values = table.scan().select(column).collect().to_series().rename("actual")
+    if values.dtype.is_float():
+        values = values.cast(pl.Int64, strict=False)
+    text = values.cast(pl.String).str.strip_chars()
+    return text.str.replace(r"^([+-]?\d+)\.0+$", "$1").replace({"": None, "NA": None, "?": None})
+
+
+def _confusion(pairs: pl.DataFrame, classes: tuple[str, ...]) -> ConfusionMatrix:
+    counted = pairs.group_by("actual", "predicted").len().rows()
+    labels = [*classes, *sorted({actual for actual, _, _ in counted if actual not in classes})]
+    cells = {(actual, predicted): number for actual, predicted, number in counted}
+    matrix = [[cells.get((actual, predicted), 0) for predicted in labels] for actual in labels]
+    return ConfusionMatrix(labels=list(labels), matrix=matrix)

@@ -1,0 +1,75 @@
+"""The page Compare: what is compared stands in the address, and nothing is marked as better that does not compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from modelyard.schemas import Evaluation, ModelMetadata, ModelQuery, TrainRequest
+from tests.dashboard.test_pages import Yard, said, texts, yard
+
+__all__ = ["yard"]
+
+pytestmark = pytest.mark.filterwarnings("default")  # Streamlit's own
+
+
+@pytest.fixture(scope="module")
+def models(yard: Yard, penguins_csv: Path) -> dict[str, ModelMetadata]:
+    """Two versions of a name on the same rows, one of another target, one judged by other rows."""
+
+    def train(name: str, target: str = "species", C: float = 1.0, seed: int = 0) -> ModelMetadata:
+        fields = {"X": penguins_csv, "target": target, "name": name, "hyperparams": {"C": C}}
+        evaluation = Evaluation(seed=seed)
+        return yard.client.train(TrainRequest(model_class_key="logistic_regression", evaluation=evaluation, **fields))
+
+    return {
+        "island": train("islands", target="island"),
+        "other rows": train("other-rows", C=0.001, seed=7),
+        "weak": train("birds", C=0.0001),
+        "good": train("birds"),
+    }
+
+
+def bold(app: AppTest) -> bool:
+    return "**" in app.table[0].value.iloc[:, 1:].to_string()
+
+
+def test_the_newest_two_versions_of_a_name_are_compared_and_stand_in_the_address(
+    yard: Yard, models: dict[str, ModelMetadata]
+) -> None:
+    app = yard.open("compare")
+    ids = f"{models['good'].model_id},{models['weak'].model_id}"
+    assert not app.exception
+    assert said(app, "ids") == ids
+    assert list(app.table[0].value.columns)[1:] == ["birds · v2", "birds · v1"]
+    assert bold(app)
+    app = app.multiselect(key="compared").set_value([models["island"].model_id, models["good"].model_id]).run()
+    assert said(app, "ids") == f"{models['island'].model_id},{models['good'].model_id}"
+    colleague = yard.open("compare", ids=ids)
+    assert list(colleague.table[0].value.columns)[1:] == ["birds · v2", "birds · v1"]
+
+
+@pytest.mark.parametrize(
+    ("other", "words"), [("island", "predict different columns"), ("other rows", "Judged by different rows")]
+)
+def test_no_number_is_marked_as_better_across_targets_or_rows(
+    yard: Yard, models: dict[str, ModelMetadata], other: str, words: str
+) -> None:
+    app = yard.open("compare", ids=f"{models['good'].model_id},{models[other].model_id}")
+    assert not app.exception
+    assert any(words in warning.value for warning in app.warning)
+    assert not bold(app)
+
+
+def test_a_model_that_is_not_offered_is_named_by_a_reference(
+    yard: Yard, models: dict[str, ModelMetadata], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelyard.dashboard.picker._newest", lambda: ModelQuery(status="all", limit=1))
+    app = yard.open("compare")
+    app = app.multiselect(key="compared").set_value([models["good"].model_id, "islands", "birds:1"]).run()
+    assert said(app, "ids") == ",".join(models[name].model_id for name in ("good", "island", "weak"))
+    app = app.multiselect(key="compared").set_value([models["good"].model_id, "nobody"]).run()
+    assert "nobody" in app.error[0].value
+    assert "Choose two to four models" in texts(app)

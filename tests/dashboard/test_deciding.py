@@ -1,0 +1,186 @@
+"""The model's page as a place to decide: its head, thresholds, money, other rules, and whom to act on first."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import polars as pl
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from modelyard.dashboard import formats
+from modelyard.dashboard.first_rows import Ranked, as_csv
+from modelyard.dashboard.tables import open_table
+from modelyard.schemas import Decision, Evaluation, ModelMetadata, TrainRequest
+from tests.dashboard.test_pages import Yard, button, penguin_model, said, texts, yard
+
+__all__ = ["penguin_model", "yard"]
+
+pytestmark = pytest.mark.filterwarnings("default")  # Streamlit's own
+
+X = [[(i * 37 % 101) / 10] for i in range(300)]
+Y = ["yes" if row[0] + (i * 53 % 17) / 4 > 9 else "no" for i, row in enumerate(X)]
+
+
+@pytest.fixture
+def churn(yard: Yard) -> ModelMetadata:
+    fields = {"model_class_key": "logistic_regression", "X": X, "y": Y, "target": "churned", "name": "churn"}
+    return yard.client.train(TrainRequest(**fields))
+
+
+def test_the_head_says_what_is_predicted_and_how_good_that_is(yard: Yard, churn: ModelMetadata) -> None:
+    page = yard.open("model", id=churn.model_id)
+    assert not page.exception
+    shown = texts(page)
+    assert "Predicts **churned** from 1 columns · Logistic regression" in shown
+    interval = formats.metric_interval("validation_accuracy", churn.metrics)
+    assert [(one.label, one.delta) for one in page.metric] == [
+        ("Right", f"{interval} (90 %)"),
+        ("Always “no”", "one for all rows"),
+    ]
+    (rarer,) = [row for row in yard.client.get_report(churn.model_id).per_class or [] if row["label"] == "yes"]
+    assert f"It finds **{100 * rarer['recall']:.1f} %** of the rows that are “yes”" in shown
+    assert "It answers" not in shown
+    yard.client.set_decision(churn.model_id, Decision.model_validate({"rule": "threshold", "threshold": 0.0}))
+    shown = texts(page.run())
+    assert "It finds **100 %** of the rows that are “yes”" in shown
+    assert "It answers “yes” from a probability of 0 % on." in shown
+
+
+def test_learning_by_heart_and_training_without_a_judgement_are_said(yard: Yard) -> None:
+    noise = {"a": [i * 7919 % 1009 for i in range(300)], "b": [i * 104729 % 997 for i in range(300)]}
+    y = ["yes" if i * 7 % 13 < 6 else "no" for i in range(300)]
+    trees = {
+        "model_class_key": "catboost_classifier",
+        "hyperparams": {"iterations": 60, "depth": 8, "learning_rate": 0.5},
+    }
+    learned = yard.client.train(TrainRequest(X=noise, y=y, name="by-heart", **trees))
+    assert "overfitted" in {warning.code for warning in learned.warnings}
+    shown = texts(yard.open("model", id=learned.model_id))
+    assert "It learned by heart: " in shown
+    assert "Not clearly better than one and the same answer for every row." in shown
+    none = Evaluation(method="none")
+    flattered = yard.client.train(
+        TrainRequest(model_class_key="logistic_regression", X=X, y=Y, name="flattered", evaluation=none)
+    )
+    page = yard.open("model", id=flattered.model_id)
+    assert [one.label for one in page.metric] == ["Right"]
+    assert "which flatters" in texts(page)
+    page = yard.open("model", id=flattered.model_id, tab="decision")
+    assert not page.exception
+    assert "keeps no predictions for rows held out" in texts(page)
+
+
+def test_of_many_classes_the_weakest_is_named(yard: Yard, penguin_model: ModelMetadata) -> None:
+    assert "Weakest at “" in texts(yard.open("model", id=penguin_model.model_id))
+    page = yard.open("model", id=penguin_model.model_id, tab="decision")
+    assert "a threshold is one class's against all others" in texts(page)
+    assert not page.select_slider
+
+
+def test_a_threshold_is_moved_looked_at_and_kept(yard: Yard, churn: ModelMetadata) -> None:
+    page = yard.open("model", id=churn.model_id, tab="decision")
+    assert not page.exception
+    assert "The model answers the most probable class" in texts(page)
+    slider = page.select_slider(key=f"cut-{churn.model_id}")
+    assert slider.value == 0.5
+    before = shown_counts(page)
+    page = slider.set_value(0.2).run()
+    after = shown_counts(page)
+    assert sum(after) == sum(before) == 60
+    assert after[0] + after[2] > before[0] + before[2]
+    share = next(one.value for one in page.metric if one.label == "Acted on")
+    assert share == f"{100 * (after[0] + after[2]) / 60:.1f} %"
+    page = button(page, f"cut-use-{churn.model_id}").click().run()
+    assert not page.exception
+    decision = yard.client.get_model(churn.model_id).decision
+    assert decision is not None
+    assert (decision.label, decision.threshold) == ("yes", 0.2)
+    assert "It answers “yes” from a probability of 20 % on." in texts(page)
+    assert button(page, f"cut-use-{churn.model_id}").disabled
+
+
+def shown_counts(page: AppTest) -> list[int]:
+    (table,) = [one.value for one in page.table if "not called so" in one.value.columns]
+    return [int(str(cell).strip("*")) for cell in table.iloc[:, 1:].to_numpy().ravel()]
+
+
+def test_money_moves_the_best_threshold_and_may_decide(yard: Yard, churn: ModelMetadata) -> None:
+    page = yard.open("model", id=churn.model_id, tab="decision")
+    first = best_profit(page)
+    page = page.number_input(key=f"money-hit-{churn.model_id}").set_value(50.0).run()
+    assert not page.exception
+    assert best_profit(page) < first
+    (mark,) = [one for one in page.button if one.label.startswith("Best profit")]
+    page = mark.click().run()
+    assert page.select_slider(key=f"cut-{churn.model_id}").value == pytest.approx(best_profit(page), abs=0.01)
+    page = button(page, "money-decide").click().run()
+    assert not page.exception
+    decision = yard.client.get_model(churn.model_id).decision
+    assert decision is not None
+    assert decision.costs == {"yes": {"yes": -50, "no": 1}, "no": {"yes": 1, "no": 0}}
+    page = yard.open("model", id=churn.model_id, tab="decision")
+    assert page.number_input(key=f"money-hit-{churn.model_id}").value == 50
+
+
+def best_profit(page: AppTest) -> float:
+    (mark,) = [one.label for one in page.button if one.label.startswith("Best profit")]
+    return float(mark.removeprefix("Best profit: "))
+
+
+def test_any_other_rule_is_set_in_its_form(yard: Yard, churn: ModelMetadata, penguin_model: ModelMetadata) -> None:
+    page = yard.open("model", id=churn.model_id, tab="decision")
+    page.radio(key=f"decision-way-{churn.model_id}").set_value("costs").run()
+    page.number_input(key=f"decision-cost-False-{churn.model_id}").set_value(20.0).run()
+    button(page, f"decision-save-{churn.model_id}").click().run()
+    assert not page.exception
+    decision = yard.client.get_model(churn.model_id).decision
+    assert decision is not None
+    assert decision.costs == {"no": {"yes": 1.0}, "yes": {"no": 20.0}}
+    assert "The model answers “yes” from a probability of 4.76 % on" in texts(page)
+    assert "Measured on 60 rows that were held out" in texts(page)
+    page = yard.open("model", id=churn.model_id, tab="details")
+    assert "given a decision: “yes” from a probability of 4.76 % on" in str(
+        [table.value.to_numpy().tolist() for table in page.table]
+    )
+    page = yard.open("model", id=penguin_model.model_id, tab="decision")
+    page.radio(key=f"decision-way-{penguin_model.model_id}").set_value("costs").run()
+    button(page, f"decision-save-{penguin_model.model_id}").click().run()
+    assert not page.exception
+    assert "The model answers the class of least expected cost" in texts(page)
+    decision = yard.client.get_model(penguin_model.model_id).decision
+    assert decision is not None
+    assert decision.costs is not None
+    assert decision.costs["Adelie"] == {"Adelie": 0.0, "Chinstrap": 1.0, "Gentoo": 1.0}
+    yard.client.set_decision(penguin_model.model_id, Decision(rule="most_probable"))
+
+
+def test_whom_to_act_on_first_is_said_and_a_table_at_hand_gives_the_rows(yard: Yard, churn: ModelMetadata) -> None:
+    page = yard.open("model", id=churn.model_id, tab="decision")
+    assert "times as many as by chance" in texts(page)
+    assert "To download these rows, show a table under “Where it is wrong”" in texts(page)
+
+
+def test_the_rows_to_act_on_come_with_their_cells_the_most_probable_first(tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("name,row\nann,a\nbob,b\ncarl,c\ndora,d\n")
+    table = open_table(path, path.name)
+    ranked = Ranked(table, pl.Series([0, 2, 3], dtype=pl.Int64), pl.Series([0.2, 0.9, 0.5]))
+    found = pl.read_csv(io.BytesIO(as_csv(table, ranked.first(0.67), "yes")))
+    assert found.rows() == [(0.9, "carl", "c"), (0.5, "dora", "d")]
+    assert found.columns == ["probability yes", "name", "row"]
+    assert ranked.first(0.001).height == 1
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_the_tab_stands_in_the_address_by_one_word_in_both_languages(
+    yard: Yard, churn: ModelMetadata, language: str
+) -> None:
+    for tab in ("report", "decision", "errors", "drift", "versions", "details"):
+        page = yard.open("model", id=churn.model_id, tab=tab, lang=language)
+        assert not page.exception
+        assert not page.error
+        assert said(page, "tab") == tab
+    page = yard.open("model", id=churn.model_id, tab="nonsense", lang=language)
+    assert not page.exception

@@ -1,0 +1,180 @@
+"""The registry's logic: names by pages, one name's tabs, and what their addresses say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from modelyard.dashboard.registry import line as lines
+from modelyard.dashboard.registry import versions
+from modelyard.schemas import AliasRequest, Evaluation, RetrainRequest, TrainRequest
+from tests.dashboard.test_pages import Yard, button, linked_table, said, texts, yard
+
+__all__ = ["yard"]
+
+pytestmark = pytest.mark.filterwarnings("default")  # Streamlit's own
+
+X = [[float(i % 10), i // 30] for i in range(60)]
+Y = ["yes" if row[1] else "no" for row in X]
+
+
+def train(yard: Yard, name: str, **fields: Any) -> None:
+    unjudged = {"evaluation": Evaluation(method="none"), **fields}
+    yard.client.train(TrainRequest(model_class_key="logistic_regression", X=X, y=Y, name=name, **unjudged))
+
+
+def titles(app: AppTest) -> list[str]:
+    return [row["title"] for row in linked_table(app)["rows"]]
+
+
+@pytest.fixture(scope="module")
+def line(yard: Yard) -> str:
+    """A name of three versions, the second one deleted, with an alias that was moved."""
+    train(yard, "line", evaluation=Evaluation(), tags=["quarterly"], target="bought")
+    for _ in range(2):
+        yard.client.retrain(RetrainRequest(model_id="line", X=X, y=Y))
+    yard.client.delete("line:2")
+    for version in (3, 1):
+        yard.client.set_alias("line", "champion", AliasRequest(version=version))
+    return "line"
+
+
+def test_a_name_is_one_row_with_its_line_and_aliases(yard: Yard, line: str) -> None:
+    app = yard.open("models", q="QUARTERLY")
+    assert not app.exception
+    assert titles(app) == [line]
+    (row,) = linked_table(app)["rows"]
+    name, newest, spark, versions, aliases, target, *_ = row["cells"]
+    assert name[0] == {"text": line, "page": "name", "query": {"name": line}}
+    assert {"badge": "quarterly", "color": ""} in name
+    assert newest[0].endswith("%")
+    assert (len(spark["line"]), versions, target) == (2, "2", "bought")
+    assert aliases == [{"badge": "champion v1", "color": "strong"}]
+    assert "1 of 1 names" in texts(app)
+
+
+def test_filters_stand_in_the_address_and_a_change_begins_at_the_first_page(yard: Yard, line: str) -> None:
+    for number in range(26):
+        train(yard, f"many-{number:02}")
+    app = yard.open("models", q="many-", status="all")
+    assert titles(app) == [f"many-{number:02}" for number in range(25, 0, -1)]
+    app = button(app, "next-after").click().run()
+    assert titles(app) == ["many-00"]
+    assert said(app, "after")
+    app = app.text_input(key="in-address-q").set_value("lin").run()
+    assert (said(app, "q"), said(app, "after"), said(app, "status")) == ("lin", None, "all")
+    assert titles(app) == [line]
+    app = app.segmented_control(key="in-address-status").set_value("active").run()
+    assert said(app, "status") is None
+    app = app.text_input(key="in-address-alias").set_value("@nobody").run()
+    assert "No name is all that is asked for" in texts(app)
+    app = button(app, "clear-filters").click().run()
+    assert said(app, "alias") is said(app, "q") is None
+    assert len(titles(app)) == 25
+
+
+@pytest.mark.parametrize("tab", ["versions", "aliases", "rivals", "production", "use"])
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_a_tab_is_what_the_address_says(yard: Yard, line: str, tab: str, language: str) -> None:
+    app = yard.open("name", name=line, tab=tab, lang=language)
+    assert not app.exception
+    assert not app.error
+    assert said(app, "lang") is None
+    marks: dict[str, Callable[[], Any]] = {
+        "versions": lambda: len(linked_table(app)["rows"]) == 3,
+        "aliases": lambda: button(app, "back-line-champion-1-2"),
+        "rivals": lambda: app.selectbox(key="in-address-challenger").value == "3",
+        "production": lambda: app.toggle(key="keep-line").value is False,
+        "use": lambda: len(app.code) == 4,
+    }
+    assert marks[tab]()
+
+
+def test_an_alias_is_moved_from_where_it_is_seen_and_rolled_back(yard: Yard) -> None:
+    train(yard, "moving")
+    train(yard, "moving")
+    yard.client.set_alias("moving", "live", AliasRequest(version=1))
+    app = yard.open("name", name="moving", tab="aliases")
+    app = button(app, "move-now-moving-live-1").click().run()
+    assert "moving@live is v2 now" in texts(app)
+    assert yard.client.get_model("moving@live").version == 2
+
+    stale = yard.open("name", name="moving", tab="aliases")
+    button(app, "back-moving-live-2-2").click().run()
+    assert yard.client.get_model("moving@live").version == 1
+    stale = button(stale, "move-now-moving-live-2").click().run()  # by somebody who sees the past
+    assert "**v1**" in texts(stale)
+    assert len(yard.client.get_alias_history("moving", "live").moves) == 3
+
+
+def test_a_challenger_is_promoted(yard: Yard) -> None:
+    train(yard, "rivals", evaluation=Evaluation())
+    train(yard, "rivals", evaluation=Evaluation())
+    yard.client.set_alias("rivals", "champion", AliasRequest(version=1))
+    app = yard.open("name", name="rivals", tab="rivals")
+    promote = next(one for one in app.button if one.label == "Promote: point champion at v2")
+    promote.click().run()
+    assert yard.client.get_model("rivals@champion").version == 2
+
+
+def test_tags_and_description_of_a_version_are_changed(yard: Yard) -> None:
+    train(yard, "said")
+    train(yard, "said")
+    app = yard.open("name", name="said", version="1")
+    first = yard.client.get_model("said:1")
+    app.text_area(key=f"edit-description-{first.model_id}").set_value("The first one.").run()
+    button(app, f"edit-save-{first.model_id}").click().run()
+    assert yard.client.get_model("said:1").description == "The first one."
+    assert yard.client.get_model("said:2").description == ""
+
+
+def test_a_name_that_never_was_is_said_and_one_without_versions(yard: Yard) -> None:
+    app = yard.open("name", name="never")
+    assert "there is no model named 'never'" in app.error[0].value
+    assert not yard.open("name").exception  # as of a link without one: the registry
+
+
+def test_the_switch_of_kept_answers_is_the_servers(yard: Yard, line: str) -> None:
+    app = yard.open("name", name=line, tab="production")
+    app = app.toggle(key="keep-line").set_value(True).run()
+    assert yard.client.get_performance(line).keep_answers
+    assert app.toggle(key="keep-line").value is True
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_the_audit_says_who_did_what_page_by_page(yard: Yard, line: str, language: str) -> None:
+    app = yard.open("audit", verb="set_alias", lang=language)
+    assert not app.exception
+    rows = linked_table(app)["rows"]
+    assert {row["cells"][2] for row in rows} == {"set_alias"}
+    whole = yard.open("audit", lang=language)
+    assert ("each carries the hash" if language == "en" else "несёт хеш") in texts(whole)
+    none = yard.open("audit", verb="nothing", lang=language)
+    assert not none.exception
+    assert none.info
+    wrong = yard.open("audit", since="yesterday", lang=language)
+    assert "since" in wrong.error[0].value
+
+
+def test_the_latest_models_are_links_to_their_pages(yard: Yard, line: str) -> None:
+    train(yard, "latest-of-all")
+    app = yard.open("overview")
+    cells = linked_table(app)["rows"][0]["cells"]
+    model = yard.client.get_model("latest-of-all")
+    assert cells[0][0] == {"text": "latest-of-all · v1", "page": "model", "query": {"id": model.model_id}}
+
+
+def test_the_versions_of_a_page_and_those_of_aliases_are_shown(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(5):
+        train(yard, "long")
+    yard.client.set_alias("long", "old", AliasRequest(version=1))
+    for module in (lines, versions):
+        monkeypatch.setattr(module, "PAGE", 2)
+    app = yard.open("name", name="long")
+    assert titles(app) == ["long · v5", "long · v4", "long · v1"]
+    app = button(app, "next-after").click().run()
+    assert titles(app) == ["long · v3", "long · v2"]
+    assert "Newest: v5" in texts(app)
