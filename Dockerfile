@@ -14,9 +14,10 @@ ENV PYTHONUNBUFFERED=1 \
 FROM base AS packages
 RUN python -m venv --without-pip /opt/modelyard
 WORKDIR /build
-COPY requirements/image.txt .
+ARG LOCK=image.txt
+COPY requirements/${LOCK} .
 RUN pip --python /opt/modelyard/bin/python install --no-deps --require-hashes --only-binary :all: \
-    --no-compile -r image.txt
+    --no-compile -r "$LOCK"
 COPY docker/slim_elf.py .
 ARG SLIM=1
 RUN if [ "$SLIM" = 1 ]; then cd /opt/modelyard/lib/python3*/site-packages \

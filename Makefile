@@ -84,6 +84,9 @@ lock: $(PACKAGES) ## Write the lock files anew from pyproject.toml (ARGS=--upgra
 		--constraint requirements/run.txt --output-file requirements/dev.txt
 	$(LOCK) $(ARGS) $(PROJECT) --python-version 3.12 --excludes requirements/image-excludes.txt \
 		--constraint requirements/run.txt --output-file requirements/image.txt
+	sed '/^ray /d' requirements/image-excludes.txt >$(VENV)/excludes.txt
+	$(LOCK) $(ARGS) $(PROJECT) --python-version 3.12 --excludes $(VENV)/excludes.txt \
+		--constraint requirements/run.txt --output-file requirements/image-ray.txt
 	$(LOCK) $(ARGS) --group build --python-version 3.12 \
 		--constraint requirements/run.txt --output-file requirements/image-build.txt
 	for client in triton kserve mlserver; do \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -13,6 +14,8 @@ from modelyard.access.signing import is_open_to_read, read_signing_keys
 from modelyard.errors import FailedPrecondition
 from modelyard.jobs import Jobs, Limits, Spool
 from modelyard.jobs.local import LocalOwners, LocalRunner
+from modelyard.jobs.ray import RayRunner
+from modelyard.jobs.runner import Runner
 from modelyard.ml_core.promoting import Gate
 from modelyard.ml_core.searching import steps
 from modelyard.ml_core.searching.planning import SearchPlanner
@@ -43,7 +46,7 @@ def build(settings: Settings, *, make: bool = True, place: Place | None = None) 
     storage = _open(engines, settings, make=make, tracked=settings.tracking != "none")
     tracker = _tracker(settings, storage)
     limits = Limits(
-        workers=settings.train_workers,
+        workers=settings.most_trainings,
         queue=settings.queue_limit,
         timeout_s=settings.train_timeout_s,
         memory_bytes=settings.train_memory_bytes,
@@ -53,7 +56,7 @@ def build(settings: Settings, *, make: bool = True, place: Place | None = None) 
     metrics = Metrics(Numbers(place))
     jobs = Jobs(
         storage,
-        LocalRunner(storage.runs, limits, target=steps.TARGET, preload=runs.PRELOAD, rehearsal=runs.REHEARSAL),
+        _runner(settings, storage, limits),
         LocalOwners(storage.runs) if isinstance(engines, Folder) else engines.owners(),
         limits,
         planner=SearchPlanner(),
@@ -114,6 +117,31 @@ def engines_of(settings: Settings) -> Folder | Servers:
         settings.lock_timeout_s,
         artifacts_url=settings.artifacts_url,
         s3_endpoint=settings.s3_endpoint,
+    )
+
+
+def _runner(settings: Settings, storage: Storage, limits: Limits) -> Runner:
+    """Build the runner. Raises FailedPrecondition if a package or a setting is missing."""
+    if settings.runner == "local":
+        return LocalRunner(storage.runs, limits, target=steps.TARGET, preload=runs.PRELOAD, rehearsal=runs.REHEARSAL)
+    if find_spec("ray") is None:
+        raise FailedPrecondition("Ray is not part of this installation; install modelyard[ray]")
+    if settings.ray_address is None:
+        raise FailedPrecondition(
+            "MODELYARD_RUNNER=ray needs MODELYARD_RAY_ADDRESS=host:port; `modelyard up` alone starts a cluster itself"
+        )
+    if os.environ.get("RAY_AUTH_MODE") != "token":
+        raise FailedPrecondition(
+            "whoever reaches an open Ray cluster can run code on it: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or "
+            "RAY_AUTH_TOKEN_PATH, for its nodes and for this server"
+        )
+    return RayRunner(
+        limits,
+        settings.ray_address,
+        storage.spools.depot,
+        target=steps.TARGET,
+        preload=runs.PRELOAD,
+        rehearsal=runs.REHEARSAL,
     )
 
 

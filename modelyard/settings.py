@@ -21,13 +21,17 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 _HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?")
 _NAMES_A_KEY = re.compile(
-    "MODELYARD_(.*_)?KEY(_.*)?|MODELYARD_DATABASE_URL|AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)|PGPASSWORD"
+    "MODELYARD_(.*_)?KEY(_.*)?|MODELYARD_DATABASE_URL|AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)|PGPASSWORD|"
+    "RAY_AUTH_TOKEN(_PATH)?"
 )
 _SECRET = ("database_url",)
 """Settings whose values are never shown."""
 
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._=-]+)*/?")
+_ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+
+_MOST_WORKERS = 1024
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Days = Annotated[int, Field(ge=0, le=36_500)]
@@ -93,6 +97,13 @@ def check_endpoint(url: str) -> str:
     return url
 
 
+def check_ray_address(address: str) -> str:
+    """Return where a Ray cluster is; raise ValueError if it is not written as it should be."""
+    if not _ADDRESS.fullmatch(address):
+        raise ValueError("a Ray cluster must be written host:port, without a scheme")
+    return address
+
+
 class Settings(BaseSettings):
     """How this yard runs. Sizes are in MB (2**20 bytes), times in seconds, a server's port 0 means any free one.
 
@@ -116,6 +127,15 @@ class Settings(BaseSettings):
     )
     s3_endpoint: Annotated[str, AfterValidator(check_endpoint)] | None = Field(
         None, description="the URL of an S3-compatible store; by default Amazon's"
+    )
+    runner: Literal["local", "ray"] = Field(
+        "local", description="where trainings take place: `local`, on the host that took the order, or `ray`, a cluster"
+    )
+    ray_address: Annotated[str, AfterValidator(check_ray_address)] | None = Field(
+        None,
+        validate_default=True,
+        description="the Ray cluster, `host:port`, of which each host of a server has to be a node; by default "
+        "`modelyard up` starts one of this machine",
     )
     host: str = Field("127.0.0.1", description="the address the servers listen on")
     rest_port: Port = Field(8000, description="REST's port")
@@ -205,9 +225,10 @@ class Settings(BaseSettings):
         DEFAULT_MISSING_MARKERS,
         description="text cells that mean a missing value, separated by commas; empty cells always do",
     )
-    train_workers: Annotated[int, Field(ge=1, le=1024)] = Field(
+    train_workers: Annotated[int, Field(ge=1, le=_MOST_WORKERS)] = Field(
         default_factory=lambda: max(1, usable_cores() - 1),
-        description="trainings at a time in the folder, whoever runs them; by default the cores but one",
+        description="trainings at a time in the folder, whoever runs them; by default the cores but one. With "
+        "`ray` those of a server, by default as many as the cluster has room for",
     )
     train_timeout_s: Annotated[float, Field(ge=0)] = Field(0, description="how long a training may take; 0: any time")
     train_memory_mb: Annotated[float, Field(ge=0)] = Field(
@@ -281,6 +302,13 @@ class Settings(BaseSettings):
             raise ValueError("must be set with MODELYARD_DATABASE_URL only: a folder keeps its models' files itself")
         return artifacts
 
+    @field_validator("ray_address")
+    @classmethod
+    def _with_ray(cls, address: str | None, info: ValidationInfo) -> str | None:
+        if address is not None and info.data.get("runner") != "ray":
+            raise ValueError("must be set with MODELYARD_RUNNER=ray only")
+        return address
+
     @field_validator("tls_key_file")
     @classmethod
     def _with_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
@@ -340,6 +368,12 @@ class Settings(BaseSettings):
     def max_body_bytes(self) -> int:
         """The largest request body, in bytes."""
         return int(self.max_body_mb * 2**20)
+
+    @property
+    def most_trainings(self) -> int:
+        """How many trainings may take place at a time; on a cluster as many as it has room for, unless it was said."""
+        on_cluster = self.runner == "ray" and "train_workers" not in self.model_fields_set
+        return _MOST_WORKERS if on_cluster else self.train_workers
 
     @property
     def train_memory_bytes(self) -> int:

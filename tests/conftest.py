@@ -18,6 +18,7 @@ from tests.s3_server import KEYS, S3Server, s3_server
 
 if TYPE_CHECKING:
     from tests.engines import Engine
+    from tests.ray_cluster import Machines
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 """Larger real tables, which stand beside a developer's checkout and nowhere else."""
@@ -75,6 +76,15 @@ def s3() -> Iterator[S3Server]:
         for name, value in KEYS.items():
             environment.setenv(name, value)
         yield server
+
+
+@pytest.fixture(scope="session")
+def machines() -> Iterator[Machines]:
+    """A Ray cluster of two nodes, and the servers of a yard, for all tests that are marked `cluster`."""
+    from tests.ray_cluster import cluster_machines
+
+    with cluster_machines() as started:
+        yield started
 
 
 ENGINES = ("folder", "postgres", "postgres-and-s3")

@@ -104,8 +104,8 @@ def _pid(folder: Path, _: ProgressReporter, path: str) -> None:
 
 
 def _meet(folder: Path, _: ProgressReporter, path: str) -> None:
-    """Say that it runs, and go on when it is told to."""
-    (Path(path) / folder.name).touch()
+    """Say in which process it runs, and go on when it is told to."""
+    (Path(path) / folder.name).write_text(str(os.getpid()))
     while not (Path(path) / "go").exists():
         time.sleep(0.01)
 

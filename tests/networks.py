@@ -54,6 +54,11 @@ class Network:
         """Connect a host again."""
         _ip("-n", self._switch, "link", "set", f"port{n}", "up")
 
+    def processes(self, n: int) -> set[int]:
+        """Return the processes of a host."""
+        found = subprocess.run(["ip", "netns", "pids", self.host(n)], check=True, stdout=subprocess.PIPE, text=True)
+        return {int(pid) for pid in found.stdout.split()}
+
     def threads(self, n: int) -> ThreadPoolExecutor:
         """Return threads that run on a host: their connections begin there."""
         path = Path("/var/run/netns") / self.host(n)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from modelyard.cli import children, screen
 from modelyard.cli.children import Child, Events
+from modelyard.cli.ray_head import ray_environment
 from modelyard.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from modelyard.settings import Settings
 
 _LOOK_AGAIN_S = 0.05
+_RAY_HOST = "127.0.0.1"
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognized, not bound
 
 
@@ -60,7 +62,14 @@ def run_all(settings: Settings) -> int:
     with children.signals_into(events), _announced(doors):
         # The dashboard has to find the others.
         environment = {**os.environ, **{door.variable: str(door.port) for door in doors}}
+        environment["MODELYARD_RUNNER"] = settings.runner
         try:
+            if settings.runner == "ray" and settings.ray_address is None:
+                port = require_free(_RAY_HOST, 0, "MODELYARD_RAY_ADDRESS")
+                environment |= ray_environment(f"{_RAY_HOST}:{port}")
+                arguments = ("--port", str(port))
+                child = children.start(settings, "ray-head", arguments, events, environment=environment)
+                running[child] = Door("ray", "The Ray cluster", port, "")
             for door in doors:
                 arguments = ("--port", str(door.port))
                 running[children.start(settings, door.command, arguments, events, environment=environment)] = door

@@ -31,6 +31,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(rich_help_panel="Servers")(rest)
     app.command(rich_help_panel="Servers")(grpc)
     app.command(rich_help_panel="Servers")(dashboard)
+    app.command("ray-head", hidden=True)(ray_head)
 
 
 def rest(  # noqa: PLR0917 - typer calls it by name
@@ -136,7 +137,7 @@ def doors_of_dashboard(settings: Settings, files: CertificateFiles | None) -> Do
     return Doors(f"https://{rest}", f"grpcs://{grpc}", str(settings.tls_cert_file), name)
 
 
-def up(
+def up(  # noqa: PLR0917 - typer calls it by name
     host: Host = None,
     rest_port: Annotated[
         int | None,
@@ -152,14 +153,36 @@ def up(
         ),
     ] = None,
     storage: Storage = None,
+    runner: Annotated[
+        str | None,
+        typer.Option("--runner", help="Where trainings run: local or ray (or MODELYARD_RUNNER).", show_default=False),
+    ] = None,
 ) -> None:
     """Start every server; Ctrl-C stops them all."""
     from modelyard.cli.doors import run_all
 
     settings = _server_settings(
-        host=host, rest_port=rest_port, grpc_port=grpc_port, dashboard_port=dashboard_port, storage_dir=storage
+        host=host,
+        rest_port=rest_port,
+        grpc_port=grpc_port,
+        dashboard_port=dashboard_port,
+        storage_dir=storage,
+        runner=runner,
     )
     raise typer.Exit(run_all(settings))
+
+
+def ray_head(
+    port: Annotated[int, typer.Option("--port")],
+    host: Annotated[str | None, typer.Option("--host")] = None,
+    storage: Storage = None,
+    owned: Owned = False,
+) -> None:
+    """Run a Ray cluster of this machine until SIGTERM, for `up`."""
+    from modelyard.cli.ray_head import run_head
+
+    _stop_on_signals(owned=owned)
+    raise typer.Exit(run_head(port))
 
 
 def _stop_on_signals(*, owned: bool) -> None:

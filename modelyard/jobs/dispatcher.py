@@ -8,22 +8,19 @@ runs take place is the runner's affair.
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from functools import partial
 
 from modelyard.errors import ModelyardError, Unavailable
-from modelyard.jobs.finishing import Ending, Finisher, Gate, OnEnd
-from modelyard.jobs.lifecycle import Lifecycle, cancelled, interrupted
-from modelyard.jobs.runner import Limits, Owners, Place, RunEnd, Runner
+from modelyard.jobs.finishing import Finisher, Gate, OnEnd
+from modelyard.jobs.lifecycle import Lifecycle
+from modelyard.jobs.runner import Limits, Owners, Runner
 from modelyard.jobs.spool import Spool
-from modelyard.jobs.steps import Planner, Searches, Step
-from modelyard.schemas import JobError
+from modelyard.jobs.steps import Planner, Searches
+from modelyard.jobs.turns import Turns
+from modelyard.jobs.under_way import RunsUnderWay
 from modelyard.storage import JobEntry, Storage
 
 log = logging.getLogger("modelyard.jobs")
@@ -31,23 +28,8 @@ log = logging.getLogger("modelyard.jobs")
 _LOOK_INTERVAL_S = 0.05
 _IDLE_INTERVAL_S = 1.0
 _RETRY_INTERVAL_S = 1.0
-_PROGRESS_INTERVAL_S = 0.5
 _LEFTOVER_AFTER_S = 3600.0
 """A spool of no living job is left over after so long: its process was killed before it had ordered, or at the end."""
-
-
-@dataclass(slots=True)
-class _Run:
-    """A run of this process, and the key of its ending; `killed` is what becomes of its job if it had to be killed.
-
-    `step` is there if the job is a search, of which the run is one.
-    """
-
-    job_id: str
-    spool: Spool
-    step: Step | None = None
-    key: bytes = field(default_factory=partial(secrets.token_bytes, 32), repr=False)
-    killed: RunEnd | None = None
 
 
 class Dispatcher:
@@ -67,22 +49,24 @@ class Dispatcher:
     ) -> None:
         self._folder = storage.runs
         self._kept = storage.spools
-        self._tell_progress_at = 0.0
         self._lifecycle = lifecycle
         self._runner = runner
         self._owners = owners
         self._limits = limits
-        self._finisher = Finisher(storage.models, lifecycle, on_end, gate)
+        self._finisher = Finisher(storage.models, lifecycle, owners, on_end, gate)
         self._searches = Searches(self._spool, lifecycle, planner)
-        self._runs: dict[str, _Run] = {}
-        self._ends: deque[tuple[str, RunEnd]] = deque()
+        self._wake = threading.Event()
+        self._runs = RunsUnderWay(
+            self._spool, runner, self._finisher, self._searches, wake=self._wake.set, tell=self._tell
+        )
+        self._turns = Turns(self._spool, lifecycle, runner, owners, runs=self._runs, searches=self._searches)
         self._listeners: list[Callable[[], None]] = []
         self._followers: list[Callable[[], None]] = []
+        self.has_left = False
+        """Whether what ran is left to other servers."""
         self._any_alive = False
         self._seen_changes = -1
-        self._serves = False
         self._stop_at: float | None = None
-        self._wake = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -100,7 +84,7 @@ class Dispatcher:
         """From now on run what others have left queued, and look for it about every second."""
         if self.stops:
             return
-        self._serves = True
+        self._turns.serves = True
         self._owners.claim()
         with suppress(OSError, Unavailable):
             self._owners.forget_dead()
@@ -134,7 +118,10 @@ class Dispatcher:
         self.look_now()
 
     def drain(self) -> None:
-        """Start nothing more, and interrupt what still runs after the grace period. Safe in a signal handler."""
+        """Start nothing more; what still runs after the grace period is interrupted, or left to others if it can be.
+
+        Safe in a signal handler.
+        """
         if self._stop_at is None:
             self._stop_at = time.monotonic() + self._limits.grace_s
 
@@ -172,39 +159,50 @@ class Dispatcher:
                 return
 
     def _pause(self) -> float | None:
-        if self._runs or self._ends or self._any_alive or self._listeners or self.stops:
+        if self._runs or self._runs.has_ends or self._any_alive or self._listeners or self.stops:
             return _LOOK_INTERVAL_S
         return _IDLE_INTERVAL_S
 
     def _look(self) -> None:
-        while self._ends:
-            self._end(*self._ends[0])
-            self._ends.popleft()
+        self._runs.end_jobs()
         alive = self._lifecycle.alive()
-        running = {entry.job_id for entry in alive if entry.status == "running"}
-        self._kill_what_must_end(running)
+        running = {entry.job_id: entry for entry in alive if entry.status == "running"}
+        self._end_runs(running)
         for job_id in self._searches.ids():
             if job_id not in running:
                 self._searches.forget(job_id)
-        for entry in alive:
-            if entry.status == "running" and entry.job_id not in self._runs:
+        for entry in running.values():
+            if entry.job_id not in self._runs and not self._take_over(entry):
                 self.interrupt_orphan(entry)
-        queued = [entry for entry in alive if entry.status == "queued"]
-        if not self.stops and self._start_trainings([entry for entry in queued if entry.kind == "train"]):
-            self._go_on_with_searches([entry for entry in alive if entry.kind == "search"])
-        self._tell_progress()
+        if not self.stops:
+            self._turns.start_runs(alive)
+        self._runs.tell_progress()
         self._any_alive = bool(alive)
         changes = self._lifecycle.changes
         if changes != self._seen_changes:
             self._seen_changes = changes
             self._tell()
 
-    def _tell_progress(self) -> None:
-        """Tell other hosts how far the runs are, twice a second."""
-        if time.monotonic() >= self._tell_progress_at:
-            self._tell_progress_at = time.monotonic() + _PROGRESS_INTERVAL_S
-            for run in self._runs.values():
-                run.spool.tell_progress()
+    def _end_runs(self, running: Mapping[str, JobEntry]) -> None:
+        """Kill, or leave to others, the runs that this process is to look after no longer."""
+        trainings = [entry for entry in running.values() if entry.kind == "train"]
+        self._runs.forget({entry.job_id for entry in trainings if entry.owner != self._owners.mine})
+        if self.is_over and self._runner.outlived and self._turns.serves:
+            self._runs.leave()
+            self.has_left = True
+        self._runs.kill_what_must_end(set(running), stop=self.is_over)
+
+    def _take_over(self, entry: JobEntry) -> bool:
+        """Go on with a training whose owner is gone, if this server can. Returns whether some server can."""
+        if not self._runner.outlived or entry.kind != "train":
+            return False
+        if self.stops or not self._turns.serves or self._owners.is_alive(entry.owner or ""):
+            return True
+        self._spool(entry.job_id).fetch()
+        if self._lifecycle.take_over(entry, self._owners.claim()):
+            log.info("job %s goes on with this process: its own is gone", entry.job_id)
+            self._runs.take_over(entry.job_id)
+        return True
 
     def _spool(self, job_id: str) -> Spool:
         return Spool(self._folder / job_id, self._kept)
@@ -221,120 +219,11 @@ class Dispatcher:
             if path.is_dir() and path.name not in alive and path.stat().st_mtime < time.time() - _LEFTOVER_AFTER_S:
                 Spool(path).remove()
 
-    # Starting.
-
-    def _start_trainings(self, queued: list[JobEntry]) -> bool:
-        """Start those whose turn it is. Returns whether none has to wait, so that searches may have what is left."""
-        for entry in queued:
-            if self._is_anothers(entry):
-                return False  # it is that one's turn
-            if not self._may_take(entry):
-                continue
-            place = self._runner.reserve()
-            if place is None:
-                return False
-            try:
-                spool = self._spool(entry.job_id)
-                spool.fetch()
-                if self._lifecycle.begin(entry, self._owners.claim()) is not None:
-                    self._start(entry.job_id, _Run(entry.job_id, spool), place)
-            finally:
-                place.free()
-        return True
-
-    def _go_on_with_searches(self, alive: list[JobEntry]) -> None:
-        """Give the places that are left to searches, those that run first."""
-        for entry in alive:  # one that was begun when the storage failed is not under way yet
-            if entry.status == "running" and entry.owner == self._owners.mine:
-                self._searches.take_up(entry.job_id)
-        for job_id in self._searches.ids():
-            self._start_steps(job_id)
-        for entry in alive:
-            place = self._runner.reserve() if entry.status == "queued" and self._may_take(entry) else None
-            if place is None:
-                continue
-            try:
-                self._spool(entry.job_id).fetch()
-                begun = self._lifecycle.begin(entry, self._owners.claim())
-            finally:
-                place.free()
-            if begun is not None:
-                self._searches.take_up(entry.job_id)
-                self._start_steps(entry.job_id)
-
-    def _start_steps(self, job_id: str) -> None:
-        while (place := self._runner.reserve()) is not None:
-            try:
-                step = self._searches.next_step(job_id)
-                if isinstance(step, JobError):
-                    self._end_job(job_id, self._spool(job_id), step)
-                if not isinstance(step, Step):
-                    return
-                self._start(f"{job_id}/{step.name}", _Run(job_id, Spool(step.folder), step), place)
-            finally:
-                place.free()
-
-    def _is_anothers(self, entry: JobEntry) -> bool:
-        """Whether a queued job is another process's, which is alive."""
-        return entry.owner not in (None, self._owners.mine) and self._owners.is_alive(entry.owner or "")
-
-    def _may_take(self, entry: JobEntry) -> bool:
-        """Whether a queued job is this process's, or one that nobody looks after while this process serves."""
-        return entry.owner == self._owners.mine or (self._serves and not self._is_anothers(entry))
-
-    def _start(self, run_id: str, run: _Run, place: Place) -> None:
-        self._runs[run_id] = run
-        place.start(run_id, run.spool.path, run.key, lambda seen: self._ended(run_id, seen))
-        log.info("job %s begins", run_id)
-
-    def _ended(self, run_id: str, seen: RunEnd) -> None:
-        """Note a run's end, in a thread of the runner's."""
-        self._ends.append((run_id, seen))
-        self._wake.set()
-
-    # Watching.
-
-    def _kill_what_must_end(self, running: set[str]) -> None:
-        for run_id, run in self._runs.items():
-            if run.killed is not None:
-                continue
-            if run.job_id not in running:
-                run.killed = RunEnd(cancelled(run.job_id), "cancelled")
-            elif self.is_over:
-                run.killed = RunEnd(interrupted(), "interrupted")
-            if run.killed is not None:
-                self._runner.kill(run_id)
-
     def interrupt_orphan(self, entry: JobEntry) -> bool:
-        """End a running job if its owner is gone, or let others go on with a search. Returns whether it is gone."""
+        """End a running job if its owner is gone, or let others go on with it. Returns whether it has ended."""
+        if self._runner.outlived and entry.kind == "train":
+            return False
         if entry.owner is not None and self._owners.is_alive(entry.owner):
             return False
         self._finisher.interrupt(entry, self._spool(entry.job_id))
         return True
-
-    # Ending.
-
-    def _end(self, run_id: str, seen: RunEnd) -> None:
-        run = self._runs[run_id]
-        ending = run.spool.ending(run.key) if run.killed is None else None
-        how = run.killed or seen if ending is None else ending
-        if run.step is None:
-            self._end_job(run.job_id, run.spool, how)
-            run.spool.remove()
-        else:
-            self._end_step(run, run.step, how)
-        del self._runs[run_id]
-
-    def _end_job(self, job_id: str, spool: Spool, how: Ending) -> None:
-        made = self._finisher.end(job_id, spool, how, Spool(self._folder / job_id).progress())
-        self._tell()  # those who wait need not wait for what is left to do
-        if made is not None:
-            self._finisher.tell(made)
-
-    def _end_step(self, run: _Run, step: Step, how: Ending) -> None:
-        """End the run of a search. One that was killed has told nothing: its job has ended, or others go on with it."""
-        if run.killed is None and step.is_last:
-            self._end_job(run.job_id, run.spool, how)
-        elif run.killed is None:
-            self._searches.tell(run.job_id, step, how)
-        self._searches.end_run(run.job_id, step)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modelyard.errors import FailedPrecondition, Internal, InvalidArgument, JobNotFound, ModelyardError
 from modelyard.jobs.lifecycle import Lifecycle, given_up, interrupted
-from modelyard.jobs.runner import RunEnd
+from modelyard.jobs.runner import Owners, RunEnd
 from modelyard.jobs.spool import Finished, Spool, StepTold
 from modelyard.schemas import Job, JobError, JobProgress
 from modelyard.storage import JobEntry, ModelStore, Proposal
@@ -37,11 +37,17 @@ def logged(spool: Spool) -> str:
 
 
 class Finisher:
-    """Ends the jobs of a yard. Every use raises Unavailable if the storage cannot be used."""
+    """Ends the jobs of a process: those that another one has taken over by now are that one's to end.
 
-    def __init__(self, store: ModelStore, lifecycle: Lifecycle, on_end: OnEnd | None, gate: Gate | None) -> None:
+    Every use raises Unavailable if the storage cannot be used.
+    """
+
+    def __init__(
+        self, store: ModelStore, lifecycle: Lifecycle, owners: Owners, on_end: OnEnd | None, gate: Gate | None
+    ) -> None:
         self._store = store
         self._lifecycle = lifecycle
+        self._owners = owners
         self._on_end = on_end
         self._gate = gate
 
@@ -79,11 +85,11 @@ class Finisher:
                 by=self._lifecycle.get(job_id).by,
                 job_id=job_id,
                 also=lambda transaction, record: ended.append(
-                    self._lifecycle.succeed(transaction, job_id, record.metadata.model_id, progress)
+                    self._lifecycle.succeed(transaction, job_id, self._owners.mine, record.metadata.model_id, progress)
                 ),
             )
         except FailedPrecondition:
-            return None  # cancelled meanwhile
+            return None  # cancelled meanwhile, or taken over
         except ModelyardError as error:
             return self.end_without_model(job_id, spool, RunEnd(error), progress)
         if said := spool.log_tail():
@@ -96,9 +102,11 @@ class Finisher:
         """Record why a job has no model. Returns its id, None if it had ended."""
         error = how.error
         try:
-            self._lifecycle.end(job_id, how.status, error, progress=progress)
+            self._lifecycle.end(
+                job_id, how.status, error, progress=progress, only_if=lambda record: record.owner == self._owners.mine
+            )
         except (FailedPrecondition, JobNotFound):
-            return None  # cancelled meanwhile
+            return None  # cancelled meanwhile, or taken over
         log.warning("job %s %s: %s%s", job_id, how.status, why_to_log(error), logged(spool))
         return job_id
 

@@ -226,7 +226,8 @@ class Jobs:
             return
         if job.status == "queued" and (self._dispatcher.is_over or not self._owners.has_others()):
             raise Unavailable(f"this server is shutting down; job {job.job_id} stays in the queue")
-        if self._dispatcher.is_over and self._lifecycle.get(job.job_id).owner != self._owners.mine:
+        is_left = self._dispatcher.has_left or self._lifecycle.get(job.job_id).owner != self._owners.mine
+        if self._dispatcher.is_over and is_left:
             raise Unavailable(f"this server is shutting down; job {job.job_id} goes on at another server")
 
     def drain(self) -> None:

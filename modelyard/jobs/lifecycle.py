@@ -139,6 +139,14 @@ class Lifecycle:
             jobs.put(replace(begun, owner=owner))
             return begun.job
 
+    def take_over(self, entry: JobEntry, owner: str) -> bool:
+        """Let `owner` look after a running job whose owner is gone. Returns False if another was quicker."""
+        with self._jobs.changing() as jobs:
+            if jobs.index.alive.get(entry.job_id) != entry:
+                return False
+            jobs.put(replace(jobs.get(entry.job_id), owner=owner))
+            return True
+
     def tell(self, job_id: str, told: Mapping[str, Any]) -> bool:
         """Keep what a run of a search has told. Returns False if the search does not run any more."""
         with self._jobs.changing() as jobs:
@@ -162,15 +170,17 @@ class Lifecycle:
             jobs.put(replace(_changed(record, status="queued"), owner=None, lost=lost))
             return True
 
-    def succeed(self, transaction: Transaction, job_id: str, model_id: str, progress: JobProgress) -> Job:
+    def succeed(
+        self, transaction: Transaction, job_id: str, owner: str | None, model_id: str, progress: JobProgress
+    ) -> Job:
         """End a running job with its model, in the transaction that stores the model; `on_end` is not called yet.
 
-        Raises FailedPrecondition if the job is not running any more.
+        Raises FailedPrecondition if the job is not running any more, or is not this owner's.
         """
         jobs = self._jobs.within(transaction)
         record = jobs.get(job_id)
-        if record.job.status != "running":
-            raise FailedPrecondition(f"job {job_id} is {record.job.status}")
+        if record.job.status != "running" or record.owner != owner:
+            raise FailedPrecondition(f"job {job_id} is {record.job.status}, or another process's")
         done = progress.model_copy(update={"fraction": 1.0})
         ended = _changed(record, status="succeeded", model_id=model_id, progress=done, ended_at=datetime.now(UTC))
         jobs.put(ended)

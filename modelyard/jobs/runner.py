@@ -1,14 +1,15 @@
 """The protocols of runners and owners: jobs know no more of where runs take place and which process owns a job.
 
 The spool is the same for every runner: a run finds its order there, and its progress, its log and its ending are there
-before its end is told. The ending is under a key that its owner has made for this run alone, in memory: no other
-process can take it over, so a run ends with its owner. `local` runs processes of this machine.
+before its end is told, or can be collected then. The ending is under a key that its owner has made for this run alone,
+in memory. `local` runs processes of this machine, which end with their owner; `ray` those of a cluster, which go on
+without it: where they run the key is known as well, and whoever adopts a run is told it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -38,11 +39,13 @@ class Limits:
 class RunEnd:
     """What the runner saw of a run's end. It counts if the run left no ending in its spool.
 
-    `error` says why there is none; `status` is what becomes of the job.
+    `error` says why there is none; `status` is what becomes of the job. `key`, that of the ending, is there if the run
+    took place elsewhere: what it has made is to be collected.
     """
 
     error: ModelyardError | JobError
     status: JobStatus = "failed"
+    key: bytes | None = field(default=None, repr=False)
 
 
 class Place(Protocol):
@@ -62,17 +65,29 @@ class Place(Protocol):
 class Runner(Protocol):
     """Starts runs, keeps them to their limits of time and memory, kills them, and tells of their ends."""
 
+    outlived: bool
+    """Whether runs go on when their owner has ended, so that others can adopt them."""
+
     def prepare(self) -> None:
         """Get ready for the first run. Returns at once."""
 
     def reserve(self) -> Place | None:
         """Keep a place for a run; None if as many run as may. Raises Unavailable."""
 
+    def adopt(self, job_id: str, spool: Path, ended: Callable[[RunEnd], None]) -> None:
+        """Look after the run of a job from now on that another process has started. `ended` is as for a start.
+
+        A run that is not found has ended with its cluster.
+        """
+
+    def sweep(self, job_id: str) -> None:
+        """Kill the runs of a search that other processes have started and cannot look after any more."""
+
     def kill(self, job_id: str) -> None:
         """Kill a run. Its end is told in any case, also if it had ended by itself."""
 
     def close(self) -> None:
-        """Leave nothing behind. No run is left then."""
+        """Leave nothing behind. No run is left then, but those that are outlived."""
 
 
 class Owners(Protocol):

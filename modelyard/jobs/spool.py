@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from modelyard.access.signing import is_mac, mac
 from modelyard.errors import Internal, ModelyardError
 from modelyard.schemas import JobError, JobProgress, ModelDescription, ResolvedDecision
 from modelyard.storage import KeptSpools, StoredFile
+from modelyard.storage.files import unavailable
 
 _LOG_TAIL_BYTES = 16 * 1024
 
@@ -82,13 +83,28 @@ class Spool:
 
     def keep(self) -> None:
         """Let replicas of other hosts have what the run was given. Raises Unavailable."""
-        if self._kept is not None:
-            self._kept.keep(self.path.name, self.path)
+        self._keep(self.path, ())
+
+    def keep_of_run(self, folder: Path) -> None:
+        """Let them have what a run of this search has left for later ones in its folder. Raises Unavailable."""
+        self._keep(folder, (self.log.name, self._progress.name, self._ending.name))
+
+    def _keep(self, folder: Path, left_out: Collection[str]) -> None:
+        if self._kept is None:
+            return
+        with unavailable(f"read {folder}"):
+            files = [path for path in folder.iterdir() if path.is_file() and path.name not in left_out]
+        self._kept.keep(self.path.name, self.path, [str(path.relative_to(self.path)) for path in files])
 
     def fetch(self) -> None:
         """Get what the run was given, if it was ordered on another host. Raises Unavailable."""
         if self._kept is not None:
             self._kept.fetch(self.path.name, self.path)
+
+    def collect(self, key: bytes, into: Path) -> None:
+        """Get what the run of this job with a key has made elsewhere into its own folder. Raises Unavailable."""
+        if self._kept is not None:
+            self._kept.collect(self.path.name, key, into)
 
     def tell_progress(self) -> None:
         """Tell the other hosts how far the run is. Raises Unavailable."""

@@ -127,6 +127,7 @@ class Searches:
         if isinstance(said, JobError):
             log.warning("job %s/%s failed: %s%s", job_id, step.name, why_to_log(said), logged(Spool(step.folder)))
             said = self._planner.failed(step, said)
+        search.spool.keep_of_run(step.folder)
         timed = {**said, "at_s": round(search.spent_s, 3)}
         if self._lifecycle.tell(job_id, timed):
             search.tell(timed)

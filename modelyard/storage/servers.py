@@ -164,7 +164,11 @@ class Servers:
 
     def spools(self) -> KeptInFolder | KeptOnServers:
         """Open what runs are given."""
-        return KeptInFolder() if self._bucket is None else KeptOnServers(self._bucket, self._beside)
+        if self._bucket is None:
+            return KeptInFolder()
+        from modelyard.storage.artifacts.depot import Depot
+
+        return KeptOnServers(Depot(self._bucket.url, self._bucket.endpoint), self._beside)
 
     def owners(self) -> leases.PostgresOwners:
         """Open the list of the processes that own jobs."""

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from modelyard.errors import Unavailable
-from modelyard.storage.files import make_folder, unavailable
-from modelyard.storage.protocols import SETTLED_AFTER_S, ArtifactGone
+from modelyard.storage.files import unavailable
+from modelyard.storage.protocols import SETTLED_AFTER_S
 
 if TYPE_CHECKING:
-    from modelyard.storage.artifacts.bucket import Bucket
+    from modelyard.storage.artifacts.depot import Depot
     from modelyard.storage.postgres.session import Session
 
 log = logging.getLogger("modelyard.storage")
 
 
 class KeptSpools(Protocol):
-    """What runs were given, where every replica finds it until they have ended. Raises Unavailable."""
+    """What runs were given, where every replica finds it until they have ended. Raises Unavailable.
 
-    def keep(self, job_id: str, folder: Path) -> None:
-        """Keep the files of a folder."""
+    `depot` is where the nodes of a cluster find it; None if all share the folder of runs.
+    """
+
+    depot: Depot | None
+
+    def keep(self, job_id: str, folder: Path, paths: Collection[str]) -> None:
+        """Keep some files of a job's folder, in place of those that were kept of these names."""
 
     def fetch(self, job_id: str, folder: Path) -> None:
         """Make the folder with what was kept, unless it is there."""
+
+    def collect(self, job_id: str, key: bytes, folder: Path) -> None:
+        """Bring what the run with a key has made elsewhere into its folder."""
 
     def note_progress(self, job_id: str, said: str) -> None:
         """Say how far a run is."""
@@ -42,10 +51,15 @@ class KeptSpools(Protocol):
 class KeptInFolder:
     """`KeptSpools` if all replicas share the folder of runs: it is all there."""
 
-    def keep(self, job_id: str, folder: Path) -> None:
+    depot: Depot | None = None
+
+    def keep(self, job_id: str, folder: Path, paths: Collection[str]) -> None:
         """Do nothing."""
 
     def fetch(self, job_id: str, folder: Path) -> None:
+        """Do nothing."""
+
+    def collect(self, job_id: str, key: bytes, folder: Path) -> None:
         """Do nothing."""
 
     def note_progress(self, job_id: str, said: str) -> None:
@@ -64,29 +78,25 @@ class KeptInFolder:
 class KeptOnServers:
     """`KeptSpools`: orders as objects `jobs/<job_id>/<file>`, progress in a table."""
 
-    def __init__(self, bucket: Bucket, session: Session) -> None:
-        self._bucket = bucket
+    def __init__(self, depot: Depot, session: Session) -> None:
+        self.depot: Depot | None = depot
+        self._depot = depot
         self._session = session
 
-    def keep(self, job_id: str, folder: Path) -> None:
-        with unavailable(f"read {folder}"):
-            contents = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-        for name, content in contents.items():
-            self._bucket.put(f"jobs/{job_id}/{name}", content)
+    def keep(self, job_id: str, folder: Path, paths: Collection[str]) -> None:
+        self._depot.keep(job_id, folder, paths)
 
     def fetch(self, job_id: str, folder: Path) -> None:
         if folder.is_dir():
             return
-        try:
-            contents = {key.rpartition("/")[2]: self._bucket.get(key) for key in self._bucket.keys(f"jobs/{job_id}/")}
-        except ArtifactGone:
-            return  # the job has ended meanwhile
         temporary = folder.with_name(f"{folder.name}.new")
-        with unavailable(f"write {folder}"):
-            make_folder(temporary)
-            for name, content in contents.items():
-                (temporary / name).write_bytes(content)
-            temporary.rename(folder)
+        self._depot.fetch(job_id, temporary)
+        if temporary.exists():  # else the job has ended meanwhile
+            with unavailable(f"write {folder}"):
+                temporary.rename(folder)
+
+    def collect(self, job_id: str, key: bytes, folder: Path) -> None:
+        self._depot.collect(job_id, key, folder)
 
     def note_progress(self, job_id: str, said: str) -> None:
         with self._session.mutex:
@@ -103,12 +113,11 @@ class KeptOnServers:
         return None if found is None else str(found[0])
 
     def left(self) -> dict[str, int]:
-        parts = self._bucket.parts("jobs/")
-        return {job_id: size for job_id, (size, age_s) in parts.items() if age_s > SETTLED_AFTER_S}
+        return {job_id: size for job_id, (size, age_s) in self._depot.sizes().items() if age_s > SETTLED_AFTER_S}
 
     def forget(self, job_id: str) -> None:
         try:
-            self._bucket.remove(self._bucket.keys(f"jobs/{job_id}/"))
+            self._depot.remove(job_id)
             with self._session.mutex:
                 self._session.run("delete from progress where job_id = %s", job_id)
         except Unavailable as error:

@@ -47,6 +47,7 @@ def test_the_examples_defaults_are_the_real_ones() -> None:
     examples |= {"trusted_proxies", "tls_cert_file", "tls_key_file", "tls_client_ca_file", "signing_key_file"}
     examples |= {"auth", "admin_key_file"}  # the compose file says `none`, because it publishes on this machine alone
     examples |= {"protected_aliases", "default_alias", "database_url", "artifacts_url", "s3_endpoint"}
+    examples |= {"runner", "ray_address"}
     for name, field in Settings.model_fields.items():
         variable = f"MODELYARD_{name.upper()}"
         if variable in offered and name not in examples:

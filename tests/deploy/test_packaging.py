@@ -53,12 +53,16 @@ def test_the_images_lock_is_the_run_time_lock_without_what_nothing_imports() -> 
     excluded = set(re.findall(r"^[\w-]+", text, re.MULTILINE))
     assert not excluded & image.keys()
     needed = {canonicalize_name(Requirement(one).name) for one in RUN if one not in GROUPS["build"]}
-    assert needed - image.keys() <= {PYPROJECT["project"]["name"]}, "run `make lock`"
+    assert needed - excluded - image.keys() <= {PYPROJECT["project"]["name"]}, "run `make lock`"
+    with_ray = locked("image-ray.txt")
+    assert "ray" in excluded
+    assert all(versions <= run[name] for name, versions in with_ray.items())
+    assert image.keys() < with_ray.keys() >= {"ray"}
     build = {canonicalize_name(Requirement(one).name) for one in GROUPS["build"]}
     assert build <= locked("image-build.txt").keys()
 
 
-@pytest.mark.parametrize("lock", ["run.txt", "dev.txt", "image.txt", "image-build.txt"])
+@pytest.mark.parametrize("lock", ["run.txt", "dev.txt", "image.txt", "image-ray.txt", "image-build.txt"])
 def test_locks_name_no_place_and_hash_every_package(lock: str) -> None:
     text = (ROOT / "requirements" / lock).read_text()
     assert not re.search(r"://|^--|^ *-[ef] |^ *# +via +/| @ ", text, re.MULTILINE)
@@ -67,9 +71,9 @@ def test_locks_name_no_place_and_hash_every_package(lock: str) -> None:
     assert all("--hash=sha256:" in package for package in packages)
 
 
-def test_every_extra_is_part_of_all() -> None:
+def test_every_extra_but_the_largest_is_part_of_all() -> None:
     (everything,) = EXTRAS["all"]
-    assert Requirement(everything).extras == EXTRAS.keys() - {"all"}
+    assert Requirement(everything).extras == EXTRAS.keys() - {"all", "ray"}
 
 
 SKIPPED = """

@@ -91,6 +91,7 @@ def test_a_search_that_a_host_leaves_goes_on_at_another_one(hosts: list[Host], t
     assert two.jobs.get(job.job_id).progress.step == 1
     two.jobs.serve()
     one.jobs_open.close()
+    wait_until((two.storage.runs / job.job_id / "runs" / "0" / "order").exists)  # what a run has left for later ones
     (met / "go").touch()
     ended = two.jobs.wait(job.job_id)
     assert ended.status == "succeeded"

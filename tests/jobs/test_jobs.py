@@ -343,7 +343,7 @@ def test_a_run_that_was_cancelled_before_its_fork_server_died_is_not_started(
 ) -> None:
     job_id, server = in_flight(jobs, f"pass {tmp_path / 'passed'}", caplog)
     jobs.cancel(job_id)
-    wait_until(lambda: jobs._dispatcher._runs[job_id].killed is not None)
+    wait_until(lambda: jobs._dispatcher._runs._runs[job_id].killed is not None)
     os.kill(server, signal.SIGKILL)
     assert jobs.wait(order(jobs, "finish").job_id).status == "succeeded"  # in the only slot
     assert not (tmp_path / "passed").exists()

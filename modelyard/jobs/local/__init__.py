@@ -3,6 +3,7 @@
 ```
 runner       what jobs know of all this
 launcher     the server's side of the fork server
+line_process a process of ours, and the lines exchanged with it
 fork_server  forks a process for each run, and a spare ahead of the next
 forks        one such process, and what is said between it and the fork server
 run_process  what a run does in its process

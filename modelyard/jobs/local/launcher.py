@@ -8,39 +8,23 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import orjson
 
 from modelyard.jobs.local import exits
 from modelyard.jobs.local.forks import Assignment
+from modelyard.jobs.local.line_process import LineProcess
 from modelyard.jobs.runner import RunEnd
-from modelyard.settings import environment_without_keys
 
 log = logging.getLogger("modelyard.jobs")
 
 _CODE = """
-import os, select, signal, sys
 os.nice(max(0, {niceness} - os.getpriority(os.PRIO_PROCESS, 0)))
-owner = select.poll()
-owner.register({file}, select.POLLHUP)
-signal.signal(signal.SIGALRM, lambda *_: owner.poll(0) and os._exit(0))
-signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
-sys.path[:] = {path!r}
 from modelyard.jobs.local.fork_server import main
-main({file}, **{arguments!r})
+main(channel, **{arguments!r})
 """
-"""What the fork server's Python runs. Until it is ready, which takes seconds, an alarm has it look for its owner."""
-
-_END_TIMEOUT_S = 10.0
 
 
 @dataclass(slots=True)
@@ -50,7 +34,7 @@ class _Launch:
     assignment: Assignment
     slot: int | None
     ended: Callable[[RunEnd], None]
-    server: _Server | None = None
+    server: LineProcess | None = None
     is_killed: bool = False
     may_repeat: bool = True
 
@@ -72,7 +56,7 @@ class Launcher:
         self._preload = tuple(preload)
         self._rehearsal = rehearsal
         self._lock = threading.Lock()
-        self._server: _Server | None = None
+        self._server: LineProcess | None = None
         self._launches: dict[str, _Launch] = {}
         self._is_closed = False
 
@@ -123,10 +107,11 @@ class Launcher:
         except OSError as error:
             self._end(launch, exits.never_began(f"the fork server cannot be reached: {error.strerror}"))
 
-    def _running(self, niceness: int = 0) -> _Server:
+    def _running(self, niceness: int = 0) -> LineProcess:
         if self._server is None or self._server.is_gone():
             arguments = {"target": self._target, "preload": list(self._preload), "rehearsal": self._rehearsal}
-            self._server = _Server(arguments, niceness, self._take, self._has_ended)
+            code = _CODE.format(niceness=niceness, arguments=arguments)
+            self._server = LineProcess(code, self._take, self._has_ended)
         return self._server
 
     def _end(self, launch: _Launch, how: RunEnd) -> None:
@@ -151,7 +136,7 @@ class Launcher:
             launch = self._launches[message["ended"]]
             self._end(launch, exits.run_end(message, launch.assignment))
 
-    def _has_ended(self, server: _Server, exit_code: int) -> None:
+    def _has_ended(self, server: LineProcess, exit_code: int) -> None:
         """Tell of the runs that a fork server took along. Those it had not started are given once to another one."""
         with self._lock:
             for launch in [launch for launch in self._launches.values() if launch.server is server]:
@@ -162,61 +147,6 @@ class Launcher:
                     self._launch(launch)
                 else:
                     self._end(launch, exits.never_began(f"the fork server ended with {exit_code}"))
-
-
-class _Server:
-    """One fork server process, and the thread that hears what it says and that it has ended."""
-
-    def __init__(
-        self,
-        arguments: Mapping[str, object],
-        niceness: int,
-        said: Callable[[dict[str, Any]], None],
-        ended: Callable[[_Server, int], None],
-    ) -> None:
-        self._said = said
-        self._ended = ended
-        self._channel, theirs = socket.socketpair()
-        with theirs:
-            path = [str(Path(entry or ".").absolute()) for entry in sys.path]
-            code = _CODE.format(file=theirs.fileno(), path=path, niceness=niceness, arguments=dict(arguments))
-            self._process = _start_python(code, theirs.fileno())
-        threading.Thread(target=self._hear, name="runs", daemon=True).start()
-
-    def is_gone(self) -> bool:
-        return self._process.poll() is not None
-
-    def send(self, message: dict[str, object], *files: int) -> None:
-        """Send a message, which is lost if the process is gone. Raises OSError if there is another reason."""
-        with suppress(ConnectionError):
-            socket.send_fds(self._channel, [orjson.dumps(message) + b"\n"], files)
-
-    def close(self) -> None:
-        self._process.kill()  # its runs end with it
-        self._process.wait(_END_TIMEOUT_S)
-
-    def forget(self) -> None:
-        os.close(self._channel.detach())
-
-    def _hear(self) -> None:
-        with self._channel, self._channel.makefile("rb") as lines:
-            with suppress(OSError):
-                for line in lines:
-                    self._said(orjson.loads(line))
-            self._ended(self, self._process.wait())
-
-
-def _start_python(code: str, file: int) -> subprocess.Popen[bytes]:
-    """Start this Python on some code, with one more file open, out of the terminal's reach."""
-    return subprocess.Popen(  # noqa: S603 - this very Python
-        [sys.executable, "-P", "-c", code],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        pass_fds=[file],
-        process_group=0,
-        env=environment_without_keys(),
-    )
 
 
 _shared: dict[str, tuple[Launcher, int]] = {}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelyard.jobs.local import launcher
+from modelyard.jobs.local import exits, launcher
 from modelyard.jobs.local.forks import Assignment
 from modelyard.jobs.local.launcher import Launcher
 from modelyard.jobs.local.locks import Slots
@@ -21,6 +22,8 @@ class LocalRunner:
     (`module`) or called (`module:function()`) once for all runs. After a run, a process that has called `rehearsal`
     is kept ready for the next.
     """
+
+    outlived = False
 
     def __init__(
         self, folder: Path, limits: Limits, *, target: str, preload: Sequence[str], rehearsal: str | None = None
@@ -36,6 +39,13 @@ class LocalRunner:
     def reserve(self) -> Place | None:
         slot = self._slots.take()
         return None if slot is None else _Place(self._launcher, self._limits, slot)
+
+    def adopt(self, job_id: str, spool: Path, ended: Callable[[RunEnd], None]) -> None:
+        """Find no run, because it has ended with the process that started it."""
+        ended(exits.lost(-signal.SIGKILL))
+
+    def sweep(self, job_id: str) -> None:
+        """Do nothing: such runs have ended with their process."""
 
     def kill(self, job_id: str) -> None:
         self._launcher.kill(job_id)

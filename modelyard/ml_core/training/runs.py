@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -125,14 +126,11 @@ def write_order(folder: Path, order: TrainingOrder) -> None:
 
 def write_order_beside(folder: Path, order: TrainingOrder, beside: Path) -> None:
     """Write an order into a folder, of whose table another order has been written into `beside`. Raises OSError."""
-    (folder / _ORDER).write_bytes(_written(order))
-    for name in (_CONTRACT, _TABLE, _ROLES):
-        if (beside / name).exists():
-            (folder / name).symlink_to((beside / name).absolute())
+    (folder / _ORDER).write_bytes(_written(order, os.path.relpath(beside, folder)))
 
 
-def _written(order: TrainingOrder) -> bytes:
-    """Return an order as JSON, without its table."""
+def _written(order: TrainingOrder, table_in: str = ".") -> bytes:
+    """Return an order as JSON, without its table, which stands in another folder than the order's, or in the same."""
     plan, table = order.plan, order.plan.table
     said = {
         "model_class_key": plan.model_class.key,
@@ -150,6 +148,7 @@ def _written(order: TrainingOrder) -> bytes:
         "decision": None if order.decision is None else order.decision.model_dump(),
         "promote": None if order.promote is None else order.promote.model_dump(),
         "parent_id": order.parent_id,
+        "table_in": table_in,
     }
     return orjson.dumps(said)
 
@@ -160,15 +159,16 @@ def read_order(folder: Path) -> TrainingOrder:
     Hyperparams are checked once more, because libraries take some that nobody may set: paths to write to, say.
     """
     said = orjson.loads((folder / _ORDER).read_bytes())
-    frame = pl.read_ipc(folder / _TABLE)
+    tables = folder / said.get("table_in", ".")
+    frame = pl.read_ipc(tables / _TABLE)
     table = TrainingTable(
         frame=frame[:, :-1],
         warnings=tuple(ModelWarning.model_validate(item) for item in said["warnings"]),
         codes=frame[:, -1].to_numpy(writable=True),
-        contract=contract_from_json((folder / _CONTRACT).read_bytes()),
+        contract=contract_from_json((tables / _CONTRACT).read_bytes()),
         target=said["target"],
         column_roles=said.get("column_roles", {}),  # an order may have waited for its run since the release before
-        roles=pl.read_ipc(folder / _ROLES) if (folder / _ROLES).exists() else pl.DataFrame(),
+        roles=pl.read_ipc(tables / _ROLES) if (tables / _ROLES).exists() else pl.DataFrame(),
     )
     model_class = models_registry.class_of_model(said["model_class_key"], said["hyperparams"])
     plan = TrainingPlan(

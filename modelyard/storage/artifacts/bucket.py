@@ -1,4 +1,4 @@
-"""A part of a bucket of an S3-compatible store: objects that are written once. No other module knows the library."""
+"""A part of a bucket of an S3-compatible store: objects. No other module knows the library."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Bucket:
 
     def __init__(self, url: str, endpoint: str | None = None) -> None:
         self.url = url.rstrip("/")
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._store = self._open({})
 
     def put(self, key: str, content: bytes) -> None:
@@ -144,14 +144,14 @@ class Bucket:
     def _open(self, headers: dict[str, str]) -> S3Store:
         parts = urlsplit(self.url)
         config: S3Config = {} if headers else {"checksum_algorithm": "SHA256"}
-        if self._endpoint is not None:
-            config["endpoint"] = self._endpoint
+        if self.endpoint is not None:
+            config["endpoint"] = self.endpoint
         return S3Store(
             parts.netloc,
             prefix=parts.path.strip("/") or None,
             config=config,
             client_options={
-                "allow_http": self._endpoint is not None and self._endpoint.startswith("http://"),
+                "allow_http": self.endpoint is not None and self.endpoint.startswith("http://"),
                 "default_headers": headers,
                 "connect_timeout": "2s",
                 "timeout": "60s",
