@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 from modelyard.errors import DataLoss, ModelyardError, NoYard, Unavailable
 from modelyard.storage.memory import Changes, Memory, parse
@@ -39,8 +39,9 @@ _QUESTION = "select" + _HEAD + "from head"
 _TURN = "update head set seq = seq + 1 returning" + _HEAD  # noqa: S608 - of literals
 
 _REGISTER = """
-insert into replicas (id, seq) values (%s, %s) on conflict (id) do update set seq = excluded.seq, leaving = false
+insert into replicas (seq, id) values (%s, %s) on conflict (id) do update set seq = excluded.seq, leaving = false
 """
+_FOLLOWED = "update replicas set seq = %s where id = %s"
 
 clock = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 """Seconds that go on while the machine sleeps: a lease runs out then, too."""
@@ -75,6 +76,7 @@ class Follower(Memory):
         self._session = session
         self._memo = memo
         self._noted = -1
+        self._told = -1
         self._following = threading.Lock()
         """Held by who moves the state on, and taken before the mutex."""
 
@@ -248,12 +250,11 @@ class Follower(Memory):
             schema.prepare(self._session, make=False)
             schema.listen(self._session)
             self._listens = True
-        before = self.seq
         while not self.catch_up(self._session):  # writers wait for this replica from the row on, so an answer counts
-            self._session.run(_REGISTER, self.me, self.seq)
+            self._tell(_REGISTER)
             sent = clock()
-        if self.seq != before:
-            self._session.run("update replicas set seq = %s where id = %s", self.seq, self.me)
+        if self.seq != self._told:  # perhaps a writer of this process has moved the state on
+            self._tell(_FOLLOWED)
         self._asking_since = None  # the database has answered, however long a writer of this process has the mutex
         self._note()
         with self.mutex:
@@ -262,6 +263,12 @@ class Follower(Memory):
             self._problem = None
             self._fresh_until = sent + LEASE_S
             self._news.notify_all()
+
+    def _tell(self, statement: LiteralString) -> None:
+        """Tell writers how far the state is."""
+        seq = self.seq
+        self._session.run(statement, seq, self.me)
+        self._told = seq
 
     def _note(self) -> None:
         """Let a process that starts later know what was seen."""

@@ -195,6 +195,23 @@ def test_a_replica_that_does_not_follow_is_waited_for_until_its_lease_has_run_ou
     assert len(one.beside.rows("select id from replicas")) == 2  # it is back
 
 
+def test_others_are_told_of_what_a_replica_knows_by_its_own_writer(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = opened()
+    asleep, awake = threading.Event(), threading.Event()
+
+    def wait_for_notice(_: float) -> None:
+        asleep.set()
+        awake.wait()
+
+    monkeypatch.setattr(one.state._session, "wait_for_notice", wait_for_notice)
+    asleep.wait()
+    put(one, "a")
+    awake.set()
+    wait_until(lambda: one.beside.rows("select seq from replicas") == [(1,)])  # else they wait for its whole lease
+
+
 def test_a_lock_that_another_host_holds_is_unavailable_and_readers_go_on(
     opened: Open, postgres: PostgresServer, url: str
 ) -> None:
