@@ -6,6 +6,7 @@ No other module knows the library. A session is used by one thread at a time: wh
 from __future__ import annotations
 
 import re
+import select
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ from typing import Any, LiteralString, TypeVar
 import psycopg
 from psycopg import errors, sql
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import PipelineStatus, TransactionStatus
 
 from modelyard.errors import DataLoss, FailedPrecondition, InvalidRequest, Unavailable
 
@@ -161,17 +163,46 @@ class Session:
     def _connected(self) -> psycopg.Connection[Any]:
         if self.is_lost and self._in_transaction:
             raise Unavailable("the connection to the database was lost in a transaction")
-        if self._connection is None or self._connection.closed:
-            connection = psycopg.connect(**self._given, autocommit=True)
+        if self._is_cut() or self._connection is None or self._connection.closed:
+            self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        connection = psycopg.connect(**self._given, autocommit=True)
+        try:
             if (release := connection.info.server_version // 10_000) < _OLDEST:
-                connection.close()
                 raise FailedPrecondition(f"PostgreSQL {release} is too old: use {_OLDEST} or newer")
             connection.execute(
                 "select set_config(name, value, false) from unnest(%s::text[], %s::text[]) as given(name, value)",
                 (list(self._settings), list(self._settings.values())),
             )
-            self._connection = connection
-        return self._connection
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _is_cut(self) -> bool:
+        """Whether the server has ended the connection while nothing was under way; then the next use makes a new one.
+
+        The library would notice by the failure of that use.
+        """
+        connection = self._connection
+        if (
+            connection is None
+            or connection.closed
+            or connection.info.transaction_status != TransactionStatus.IDLE
+            or connection.pgconn.pipeline_status != PipelineStatus.OFF
+        ):
+            return False
+        waiting = select.poll()
+        waiting.register(connection.fileno(), select.POLLIN)
+        try:
+            while waiting.poll(0):
+                connection.pgconn.consume_input()
+        except psycopg.Error:
+            self.close()
+            return True
+        return False
 
     @contextmanager
     def _transaction(self) -> Iterator[psycopg.Connection[Any]]:

@@ -155,6 +155,22 @@ def test_connections_that_are_cut_come_back_by_themselves(server: PostgresServer
     other.close()
 
 
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_no_call_fails_once_a_server_that_was_restarted_is_back(server: PostgresServer, how: str) -> None:
+    one = PostgresDocuments(server.new_yard())
+    put(one, "a")
+    if how == "killed":
+        server.kill()
+    else:
+        server.stop()
+    server.start()
+    wait_until(lambda: succeeds(lambda: ids(one, "models")))
+    put(one, "b")
+    assert one.beside.row("select count(*) from replicas") == (1,)
+    assert ids(one, "models") == ["a", "b"]
+    one.close()
+
+
 class LostAnswer:
     """Cuts the writer's connection around its COMMIT: before it reaches the server, or after, so the answer is lost."""
 
