@@ -114,7 +114,7 @@ class Documents(Protocol):
         """Leave nothing of what is superseded to be read, if anything is."""
 
     def go_on_from(self, seq: int) -> None:
-        """Give later transactions numbers above this one."""
+        """Give later transactions, which are those of a copy to here, numbers above this one."""
 
     def close(self) -> None:
         """Let go of what is open."""

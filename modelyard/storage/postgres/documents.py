@@ -11,7 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,6 +26,9 @@ from modelyard.storage.protocols import Collections, Observer
 log = logging.getLogger("modelyard.storage")
 
 _FORGET_EVERY = 1000
+_MANY = 1000
+"""So many documents are not sent before the answers: see `rows.portions`."""
+
 _LEASE_MARGIN = 1.1
 """Clocks of two machines may run apart by less than this."""
 
@@ -109,6 +112,7 @@ class PostgresDocuments:
 
     def go_on_from(self, seq: int) -> None:
         with self.held(self._lock_timeout_s):
+            self.writer.take_time()  # all documents of the copy are one transaction
             self.writer.run("update head set seq = greatest(seq, %s)", seq)
 
     def close(self) -> None:
@@ -138,7 +142,7 @@ class PostgresDocuments:
 
     def write(self, number: int, token: str, changes: Changes) -> None:
         """Write what the transaction changes; nothing of it counts yet."""
-        with self.writer.together():
+        with self.writer.together() if len(changes) < _MANY else nullcontext():
             rows.write(self.writer, number, changes)
             schema.note_commit(self.writer, number, token)
         if number % _FORGET_EVERY == 0:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter, itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from modelyard.errors import DataLoss
 from modelyard.storage.memory import Changes, Salvaged
 from modelyard.storage.postgres.session import Session
 
-_PORTION = 5000
+_PORTION_BYTES = 2 << 20
+_OVERHEAD_BYTES = 100
 _ORDINAL_BITS = 20
 """A transaction changes fewer documents than 2 to the power of these, or shares positions with the next ones."""
 
@@ -33,6 +34,8 @@ from last left join documents found on found.seq > %s
 order by body is null, position
 """
 
+ItemT = TypeVar("ItemT")
+
 
 class Row(NamedTuple):
     """A document as it stands: without a `body` it was removed. Among others it stands by its `position`."""
@@ -51,10 +54,27 @@ class Row(NamedTuple):
 
 def write(session: Session, seq: int, changes: Changes) -> None:
     """Write what a transaction changes."""
-    given = [(*place, None if raw is None else raw.decode(), checksum(*place, raw)) for place, raw in changes.items()]
-    for start in range(0, len(given), _PORTION):
-        collections, keys, bodies, sums = map(list, zip(*given[start : start + _PORTION], strict=True))
-        session.run(_UPSERT, (seq << _ORDINAL_BITS) + start, seq, collections, keys, bodies, sums)
+    position = seq << _ORDINAL_BITS
+    for portion in portions(changes.items(), lambda change: len(change[1] or b"")):
+        given = [(*place, None if raw is None else raw.decode(), checksum(*place, raw)) for place, raw in portion]
+        session.run(_UPSERT, position, seq, *map(list, zip(*given, strict=True)))
+        position += len(portion)
+
+
+def portions(given: Iterable[ItemT], size: Callable[[ItemT], int]) -> Iterator[list[ItemT]]:
+    """Part what is written into lists of some MB, each for one statement, by the bytes of each item.
+
+    The library moves all that waits to be sent in memory after each packet: 100 MB at once would take minutes.
+    """
+    portion, total = list[ItemT](), 0
+    for item in given:
+        portion.append(item)
+        total += size(item) + _OVERHEAD_BYTES
+        if total > _PORTION_BYTES:
+            yield portion
+            portion, total = [], 0
+    if portion:
+        yield portion
 
 
 def everything(session: Session) -> list[Row]:

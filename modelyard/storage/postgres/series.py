@@ -6,13 +6,13 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time
-from itertools import islice
 from typing import Any
 
 import msgspec
 import orjson
 
 from modelyard.errors import DataLoss, InvalidRequest
+from modelyard.storage.postgres.rows import portions
 from modelyard.storage.postgres.session import Session
 from modelyard.storage.protocols import Appended, EntryT, SeriesEntry, check_stream, now
 
@@ -61,9 +61,8 @@ class PostgresSeries:
 
     def take(self, stream: str, appended: Iterable[Appended]) -> None:
         check_stream(stream)
-        rest = iter(appended)
-        while portion := list(islice(rest, _PORTION)):
-            rows = [(at, encoded(stream, entries)) for at, entries in portion]
+        encoded_entries = ((at, encoded(stream, entries)) for at, entries in appended)
+        for rows in portions(encoded_entries, lambda row: len(row[1])):
             with self._session.mutex:
                 self._session.run(
                     "insert into series (stream, at, entries, sum) select %s, a, e, s "

@@ -147,6 +147,11 @@ class Session:
             for _ in self._connected().notifies(timeout=timeout_s, stop_after=1):
                 pass
 
+    def take_time(self) -> None:
+        """Let transactions from now on take as long as they do, whoever waits for them."""
+        self._settings |= {"idle_in_transaction_session_timeout": "0", "statement_timeout": "0"}
+        self.close()  # the next use makes a connection with these
+
     @property
     def is_lost(self) -> bool:
         """Whether there is no connection that could go on."""
@@ -170,8 +175,7 @@ class Session:
     def _connect(self) -> psycopg.Connection[Any]:
         connection = psycopg.connect(**self._given, autocommit=True)
         try:
-            if (release := connection.info.server_version // 10_000) < _OLDEST:
-                raise FailedPrecondition(f"PostgreSQL {release} is too old: use {_OLDEST} or newer")
+            _check_release(connection.info.server_version // 10_000)
             connection.execute(
                 "select set_config(name, value, false) from unnest(%s::text[], %s::text[]) as given(name, value)",
                 (list(self._settings), list(self._settings.values())),
@@ -240,6 +244,11 @@ def _parsed(url: str) -> dict[str, Any]:
             "for :, %2F for /, %3F for ? and %25 for % in the password"
         )
     return given
+
+
+def _check_release(release: int) -> None:
+    if release < _OLDEST:
+        raise FailedPrecondition(f"PostgreSQL {release} is too old: use {_OLDEST} or newer")
 
 
 def _said(error: psycopg.Error) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from modelyard.errors import DataLoss, FailedPrecondition, NoYard, Unavailable
-from modelyard.storage.postgres import follower, schema
+from modelyard.storage.postgres import documents, follower, rows, schema, session
 from modelyard.storage.postgres.documents import PostgresDocuments
 from modelyard.storage.postgres.session import Session
 from modelyard.storage.servers import Servers
@@ -35,9 +35,9 @@ def opened(url: str) -> Iterator[Open]:
     with ExitStack() as stack:
 
         def open_one(**options: Any) -> PostgresDocuments:
-            documents = PostgresDocuments(url, **options)
-            stack.callback(documents.close)
-            return documents
+            one = PostgresDocuments(url, **options)
+            stack.callback(one.close)
+            return one
 
         yield open_one
 
@@ -236,6 +236,46 @@ def test_a_host_that_is_cut_off_in_a_transaction_does_not_keep_others_from_writi
     with pytest.raises(Unavailable):
         stuck.run("update head set seq = seq")
     stuck.close()
+
+
+def test_who_copies_a_yard_may_take_longer_than_a_host_that_is_cut_off(
+    opened: Open, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened()
+    monkeypatch.setitem(session._SETTINGS, "idle_in_transaction_session_timeout", "100ms")
+    copy = opened(make=False)
+    copy.go_on_from(7)
+    with postgres.connection() as connection, copy.transaction() as transaction:
+        transaction.put("models", "a", {})
+        pid = copy.writer._connection.info.backend_pid  # type: ignore[union-attr]
+        stood = "select now() - state_change > '300ms' from pg_stat_activity where pid = %s"
+        wait_until(lambda: connection.execute(stood, [pid]).fetchone() in ((True,), None))
+    assert ids(copy, "models") == ["a"]
+
+
+def test_many_long_documents_are_written_in_portions_and_keep_their_order(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "_PORTION_BYTES", 1000)
+    monkeypatch.setattr(documents, "_MANY", 40)
+    one, other = opened(), opened()
+    sent: list[int] = []
+    run = one.writer.run
+    monkeypatch.setattr(
+        one.writer,
+        "run",
+        lambda *said: (
+            (sent.append(sum(map(len, said[5]))), run(*said))[1]  # type: ignore[func-returns-value]
+            if said[0] == rows._UPSERT
+            else run(*said)
+        ),
+    )
+    names = [f"{n * 7 % 50:02}" for n in range(50)]
+    with one.transaction() as transaction:
+        for name in names:
+            transaction.put("models", name, {"said": "x" * 100})
+    assert max(sent) <= 1000 < sum(sent)
+    assert ids(one, "models") == ids(other, "models") == ids(opened(), "models") == names
 
 
 def test_a_step_that_loses_the_connection_commits_nothing(opened: Open, postgres: PostgresServer) -> None:
