@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 import select
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from psycopg import errors, sql
+from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import PipelineStatus, TransactionStatus
 
@@ -43,12 +45,40 @@ _SETTINGS = {
     "tcp_user_timeout": "5000",
 }
 _STATEMENT_S = 5.0
+_ANSWER_S = 5.0
+"""For so much longer than a statement may take its answer is waited for: a server that is stopped never says so."""
+
 _OLDEST = 13
 """The oldest release of the server's that has all that is set here, and that is still mended."""
 
 _PORTS = re.compile(r"[\d,]*")
 
 RowT = TypeVar("RowT")
+
+
+class _Connection(psycopg.Connection[Any]):
+    """A connection that gives its server up if nothing comes from it for `answer_s` (None: never)."""
+
+    answer_s: float | None = None
+
+    def wait(self, gen: PQGen[RowT], *options: Any, **named: Any) -> RowT:
+        return super().wait(gen if self.answer_s is None else self._bounded(gen, self.answer_s), *options, **named)
+
+    def _bounded(self, gen: PQGen[RowT], answer_s: float) -> PQGen[RowT]:
+        until = time.monotonic() + answer_s
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if ready:
+                    until = time.monotonic() + answer_s
+                elif time.monotonic() > until:
+                    self.close()
+                    raise psycopg.OperationalError(f"no answer came within {answer_s:g} s")
+                wanted = gen.send(ready)
+        except StopIteration as end:
+            found: RowT = end.value
+            return found
 
 
 class Session:
@@ -67,6 +97,7 @@ class Session:
             "statement_timeout": f"{int((lock_timeout_s + _STATEMENT_S) * 1000)}ms",
             **(settings or {}),
         }
+        self._answer_s: float | None = lock_timeout_s + _STATEMENT_S + _ANSWER_S
         self._connection: psycopg.Connection[Any] | None = None
         self._in_transaction = False
 
@@ -150,6 +181,7 @@ class Session:
     def take_time(self) -> None:
         """Let transactions from now on take as long as they do, whoever waits for them."""
         self._settings |= {"idle_in_transaction_session_timeout": "0", "statement_timeout": "0"}
+        self._answer_s = None
         self.close()  # the next use makes a connection with these
 
     @property
@@ -173,7 +205,8 @@ class Session:
         return self._connection
 
     def _connect(self) -> psycopg.Connection[Any]:
-        connection = psycopg.connect(**self._given, autocommit=True)
+        connection = _Connection.connect(**self._given, autocommit=True)
+        connection.answer_s = self._answer_s
         try:
             _check_release(connection.info.server_version // 10_000)
             connection.execute(

@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 
 from modelyard.errors import DataLoss, FailedPrecondition, Unavailable
+from modelyard.storage.postgres import session
 from modelyard.storage.postgres.documents import PostgresDocuments
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.proxies import Proxy, proxied
 from tests.storage_drafts import ids
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 TORTURE_S = float(os.environ.get("MODELYARD_TEST_TORTURE_S", "0"))
 KILLS = 2
@@ -134,6 +135,26 @@ def test_a_server_that_is_stopped_for_a_while_is_refused_at_once_and_loses_nothi
         wait_until(lambda: succeeds(lambda: ids(database, "models")))  # noqa: B023
         assert ids(database, "models") == ["a", "b"]
         database.close()
+
+
+def test_a_server_that_is_stopped_for_good_keeps_nobody_from_an_answer_or_from_the_end(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_STATEMENT_S", 0.1)
+    monkeypatch.setattr(session, "_ANSWER_S", 0.1)
+    monkeypatch.setitem(session._CONNECT, "connect_timeout", 2)  # the least there is
+    one = PostgresDocuments(server.new_yard(), lock_timeout_s=0.3)
+    put(one, "a")
+    server.signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(Unavailable):
+            put(one, "b")
+        ended = threading.Thread(target=one.close, daemon=True)
+        ended.start()
+        ended.join(PATIENCE_S)
+        assert not ended.is_alive()
+    finally:
+        server.signal(signal.SIGCONT)
 
 
 @pytest.mark.parametrize("which", ["follower", "writer", "beside", "all"])
