@@ -9,7 +9,7 @@ import polars as pl
 import streamlit as st
 
 from modelyard.dashboard import formats, session
-from modelyard.dashboard.texts import t
+from modelyard.dashboard.texts import said, t
 from modelyard.schemas import ModelClassInfo, ModelMetadata, ModelQuery, Report, StatusFilter, headline, meaning
 
 
@@ -33,9 +33,19 @@ def class_title(key: str) -> str:
 
 
 def classes() -> list[ModelClassInfo]:
-    """Return the model classes, asked for once in a while."""
+    """Return the model classes, asked for once in a while, described in the session's language."""
     here = session.current()
-    return _classes(here.doors.address(here.door), here)
+    return [_described(info) for info in _classes(here.doors.address(here.door), here)]
+
+
+def _described(info: ModelClassInfo) -> ModelClassInfo:
+    schema = info.hyperparams
+    fields = {
+        name: {**field, "description": said(str(field.get("description", "")))}
+        for name, field in schema.get("properties", {}).items()
+    }
+    words = {"title": said(info.title), "description": said(info.description)}
+    return info.model_copy(update={**words, "hyperparams": {**schema, "properties": fields}})
 
 
 @st.cache_data(ttl=60, show_spinner=False)

@@ -17,7 +17,14 @@ from pathlib import Path
 from modelyard import errors
 
 PACKAGE = Path(errors.__file__).parent
-SAYS = {kind.__name__ for kind in errors.tree()} | {"FieldError", "ModelWarning", "_Wrong", "ValueError", "Promotion"}
+SAYS = {kind.__name__ for kind in errors.tree()} | {
+    "FieldError",
+    "ModelWarning",
+    "_Wrong",
+    "ValueError",
+    "Promotion",
+    "LeaderboardEntry",
+}
 NOT_FOR_VISITORS = (
     *("cli", "dashboard", "settings.py", "bootstrap.py", "connection.py", "open_inference", "tracking"),
     *("storage/upkeep", "storage/postgres", "storage/documents", "storage/series", "storage/artifacts/bucket.py"),
@@ -33,7 +40,7 @@ BUT_THESE = (
     "rest_api/client",
     "rest_api/gate.py",
 )
-_TEXTS = ("message", "reason", "detail")
+_TEXTS = ("message", "reason", "detail", "words")
 _KEYS = {"audit", "end", "by", "details", "lost", "told", "utf-8"}
 """Names in documents, which stand where texts do."""
 _NO_TEXTS = ("shown", "str", "repr", "join", "len", "of", "count", "label_text", "label", "max", "min", "sorted")

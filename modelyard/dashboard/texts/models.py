@@ -37,6 +37,7 @@ MODELS: dict[str, tuple[str, str]] = {
     "model.description_hint": ("What people shall know of this model", "Что стоит знать об этой модели"),
     "model.save": ("Save", "Сохранить"),
     "model.artifact": ("Artifact ({size})", "Артефакт ({size})"),
+    "model.report_html": ("Report to send ({language})", "Отчёт для отправки ({language})"),
     "model.report_json": ("Report", "Отчёт"),
     "model.delete": ("Delete", "Удалить"),
     "model.delete_soft": ("Delete, restorable", "Удалить с возможностью вернуть"),
