@@ -113,10 +113,10 @@ def _labels(model: ModelMetadata) -> dict[str, str]:
 
 def _tracked(tracking: Tracking) -> str:
     """Say as Markdown whether the tracker knows of the model, with a link to where it shows it."""
-    said = t(f"tracking.{tracking.status}")
+    told = t(f"tracking.{tracking.status}")
     if tracking.url and _ADDRESS.fullmatch(tracking.url):
-        return f"[{said}]({tracking.url})"
-    return f"{said}: {formats.escaped(said(tracking.reason))}" if tracking.reason else said
+        return f"[{told}]({tracking.url})"
+    return f"{told}: {formats.escaped(said(tracking.reason))}" if tracking.reason else told
 
 
 def _show_columns(model: ModelMetadata) -> None:

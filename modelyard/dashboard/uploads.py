@@ -17,7 +17,7 @@ from modelyard.dashboard import notices, session
 from modelyard.dashboard.formats import count, escaped, size
 from modelyard.dashboard.reading import ask_reading, reading_key
 from modelyard.dashboard.tables import EXTENSIONS, Table, name_for, open_table, stem
-from modelyard.dashboard.texts import t
+from modelyard.dashboard.texts import said, t
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -139,4 +139,4 @@ def _show_chosen(purpose: str, table: Table) -> None:
             st.rerun()
     with st.container():  # there in any case, so that what comes after it keeps its place
         if table.problem:
-            st.warning(t("upload.no_preview", problem=escaped(table.problem)), icon=":material/visibility_off:")
+            st.warning(t("upload.no_preview", problem=escaped(said(table.problem))), icon=":material/visibility_off:")

@@ -17,13 +17,9 @@ from pathlib import Path
 from modelyard import errors
 
 PACKAGE = Path(errors.__file__).parent
-SAYS = {kind.__name__ for kind in errors.tree()} | {
-    "FieldError",
-    "ModelWarning",
-    "_Wrong",
-    "ValueError",
-    "Promotion",
-    "LeaderboardEntry",
+SAYS = {
+    *(kind.__name__ for kind in errors.tree()),
+    *("FieldError", "ModelWarning", "_Wrong", "ValueError", "Promotion", "LeaderboardEntry", "model_copy"),
 }
 NOT_FOR_VISITORS = (
     *("cli", "dashboard", "settings.py", "bootstrap.py", "connection.py", "open_inference", "tracking"),
@@ -219,9 +215,12 @@ def _said(call: ast.Call) -> Iterator[ast.expr]:
     """Return what a call of an error's or a warning's class says."""
     if _called(call) == "FieldError":
         yield from call.args[1:2]
-    elif _called(call) != "ModelWarning":
+    elif _called(call) not in ("ModelWarning", "model_copy"):
         yield from call.args[:1]
     yield from (one.value for one in call.keywords if one.arg in _TEXTS)
+    for changes in (one.value for one in call.keywords if isinstance(one.value, ast.Dict)):
+        pairs = zip(changes.keys, changes.values, strict=True)
+        yield from (value for key, value in pairs if isinstance(key, ast.Constant) and key.value in _TEXTS)
 
 
 @cache

@@ -69,11 +69,13 @@ def test_a_report_of_numbers_is_drawn_in_russian(yard: Yard, tmp_path: Path) -> 
     path = tmp_path / "flats.csv"
     pl.DataFrame({"area": range(40), "price": [3.5 * i + i % 3 for i in range(40)]}).write_csv(path)
     model = yard.client.train(TrainRequest(model_class_key="linear_regression", X=path, target="price"))
-    text = html_report(model, yard.client.get_report(model.model_id), kind="Linear regression", language="ru")
+    report = yard.client.get_report(model.model_id)
+    assert report.predicted_against_actual is not None
+    text = html_report(model, report, kind="Linear regression", language="ru")
     words = re.sub(r"<style>.*?</style>|<[^>]*>", " ", text, flags=re.DOTALL)
     for russian in ("Предсказывает price", "Линейная регрессия", "Остатки", "Предсказание и истина"):
         assert russian in words
-    assert text.count("<circle") == len(yard.client.get_report(model.model_id).predicted_against_actual.actual)
+    assert text.count("<circle") == len(report.predicted_against_actual.actual)
     assert "nan" not in re.sub(r"[^ ]*=", "", words)
 
 

@@ -15,7 +15,7 @@ from modelyard.dashboard import access, formats, jobs_under_way, linked_table, n
 from modelyard.dashboard.doors import DOOR_NAMES, DOOR_TITLES
 from modelyard.dashboard.linked_table import Column, Row
 from modelyard.dashboard.listing import class_title, title, written_metric
-from modelyard.dashboard.texts import t
+from modelyard.dashboard.texts import said, t
 from modelyard.errors import Unavailable
 from modelyard.schemas import Job, ModelMetadata, ModelQuery
 
@@ -73,7 +73,7 @@ def _show_numbers(seen: _Seen | None) -> None:
     for look in (session.current().doors.look(name) for name in DOOR_NAMES):
         answer = formats.duration(look.seconds) if look.well else t("overview.down")
         icon = ":material/check_circle:" if look.well else ":material/cloud_off:"
-        cards.append((DOOR_TITLES[look.name], answer, icon, look.problem or t("overview.latency")))
+        cards.append((DOOR_TITLES[look.name], answer, icon, said(look.problem) or t("overview.latency")))
     with st.container(horizontal=True):
         for title, value, icon, help_text in cards:
             st.metric(title, value, border=True, icon=icon, help=formats.escaped(help_text) or None)

@@ -13,7 +13,7 @@ Point = tuple[float, float]
 Span = tuple[float, float]
 
 _WIDTH, _HEIGHT = 440, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 12, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 22, 12, 46
 _COLOURS = 8
 UNIT: Span = (0.0, 1.0)
 
