@@ -15,7 +15,7 @@ import streamlit as st
 
 from modelyard.dashboard import notices, session
 from modelyard.dashboard.formats import count, escaped, size
-from modelyard.dashboard.reading import ask_reading, reading_key
+from modelyard.dashboard.reading import ask_reading, laid_out, reading_key
 from modelyard.dashboard.tables import EXTENSIONS, Table, name_for, open_table, stem
 from modelyard.dashboard.texts import said, t
 
@@ -133,6 +133,7 @@ def _show_chosen(purpose: str, table: Table) -> None:
         facts = [size(table.n_bytes)]
         if table.rows is not None:
             facts = [t("upload.rows", n=count(table.rows)), t("upload.columns", n=len(table.columns)), *facts]
+        facts += laid_out(table)
         st.markdown(f":material/table: **{escaped(table.name)}**  \n:small[{' · '.join(facts)}]")
         if st.button(t("upload.another"), key=f"another-{purpose}", icon=":material/swap_horiz:"):
             del session.current().tables[purpose]
