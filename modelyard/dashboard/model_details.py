@@ -12,7 +12,7 @@ from modelyard.dashboard import formats, session
 from modelyard.dashboard.charts import side_by_side
 from modelyard.dashboard.decision import in_words
 from modelyard.dashboard.forms import shown
-from modelyard.dashboard.listing import classes
+from modelyard.dashboard.listing import classes, report_of
 from modelyard.dashboard.monotone import told_monotone
 from modelyard.dashboard.texts import known, said, t
 from modelyard.schemas import ModelEvent, ModelMetadata, Tracking
@@ -120,7 +120,7 @@ def _tracked(tracking: Tracking) -> str:
 
 
 def _show_columns(model: ModelMetadata) -> None:
-    found = session.yard().get_report(model.model_id).columns
+    found = report_of(model).columns
     profiles = [found.get(name, {}) for name in model.feature_names]
     rows = max(1, model.n_rows)
     frame = pl.DataFrame(

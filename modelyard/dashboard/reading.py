@@ -61,9 +61,9 @@ def laid_out(table: Table) -> list[str]:
         return []
     header = table.said.get("header", table.usual is None or table.usual.header)
     return [
-        f"{t('reading.delimiter')}: {escaped(_spoken(table.layout.delimiter))}",
+        t("reading.parted", mark=escaped(_spoken(table.layout.delimiter))),
         escaped(table.layout.encoding.upper()),
-        f"{t('reading.decimal')}: {table.decimal}",
+        t("reading.decimals", mark=table.decimal),
         t("reading.with_header" if header else "reading.without_header"),
     ]
 

@@ -46,7 +46,8 @@ def ask_for_table(
     if st.query_params.get("visit", here.visit) != here.visit:
         st.info(t("upload.gone"), icon=":material/history:")
     turn = here.uploads.get(purpose, 0)
-    given = st.file_uploader(t("upload.label"), type=EXTENSIONS, key=f"upload-{purpose}-{turn}", help=t("upload.help"))
+    help_text = t("upload.help", mb=st.get_option("server.maxUploadSize"))
+    given = st.file_uploader(t("upload.label"), type=EXTENSIONS, key=f"upload-{purpose}-{turn}", help=help_text)
     if given is not None:
         here.tables[purpose] = _keep(given)
         here.uploads[purpose] = turn + 1

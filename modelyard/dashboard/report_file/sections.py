@@ -22,45 +22,52 @@ _SHADES = (0.04, 0.62)
 def charts(report: Report) -> Iterator[Markup]:
     """Yield what the evaluation showed, as far as there is something of it."""
     if report.confusion_matrix is not None and len(report.confusion_matrix.labels) <= _MOST_CLASSES:
-        yield _figure("report.confusion", _confusion(report.confusion_matrix))
+        yield _figure(t("report.confusion"), t("report.confusion_help"), _confusion(report.confusion_matrix))
     if (found := report.predicted_against_actual) is not None:
         titles = (t("chart.actual_number"), t("chart.predicted_number"))
-        yield _figure("report.against", drawings.points(found.actual, found.predicted, *titles))
+        yield _figure(
+            t("report.against"), t("report.against_help"), drawings.points(found.actual, found.predicted, *titles)
+        )
     if report.feature_importances:
-        yield _figure("report.importances", _importances(report.feature_importances))
+        yield _figure(t("report.importances"), t("report.importances_help"), _importances(report.feature_importances))
     if report.residuals is not None:
         drawn = drawings.bins(report.residuals.edges, report.residuals.counts, t("chart.residual"), t("chart.rows"))
-        yield _figure("report.residuals", drawn)
+        yield _figure(t("report.residuals"), t("report.residuals_help"), drawn)
     if report.roc_curves:
         titles = (t("chart.false_positive_rate"), t("chart.true_positive_rate"))
-        yield _figure("report.roc", drawings.lines(_drawn(report, report.roc_curves), *titles, diagonal=True))
+        yield _figure(
+            t("report.roc"),
+            t("report.roc_help"),
+            drawings.lines(_drawn(report, report.roc_curves), *titles, diagonal=True),
+        )
     if report.precision_recall_curves:
         titles = (t("chart.recall"), t("chart.precision"))
-        yield _figure("report.pr", drawings.lines(_drawn(report, report.precision_recall_curves), *titles))
+        yield _figure(
+            t("report.pr"), t("report.pr_help"), drawings.lines(_drawn(report, report.precision_recall_curves), *titles)
+        )
     if report.calibration_curve:
         titles = (t("chart.predicted_probability"), t("chart.actual_share"))
         drawn = drawings.lines(_drawn(report, report.calibration_curve), *titles, diagonal=True)
-        yield _figure("report.calibration", drawn)
+        yield _figure(t("report.calibration"), t("report.calibration_help"), drawn)
     if report.learning_curve is not None:
-        yield _figure("report.learning", _learning(report.learning_curve))
+        yield _figure(t("report.learning"), t("report.learning_help"), _learning(report.learning_curve))
 
 
 def tables(model: ModelMetadata, report: Report) -> Iterator[Markup]:
     """Yield what is told in numbers: classes, trials of a search, metrics, columns."""
     if report.per_class:
-        yield _figure("report.per_class", _classes(report))
+        yield _figure(t("report.per_class"), t("report.per_class_help"), _classes(report))
     if report.leaderboard:
-        yield _figure("search.leaderboard", _leaderboard(report.leaderboard))
+        yield _figure(t("search.leaderboard"), t("search.leaderboard_help"), _leaderboard(report.leaderboard))
     named = [name for name in model.metrics if meaning(name).kind in ("value", "std")]
     rows = [[full_title(name), formats.metric_with_interval(name, model.metrics)] for name in named]
     yield _titled(t("report.all_metrics"), table([t("report.metric"), t("report.value")], rows))
     yield _titled(t("model.columns"), _columns(model, report))
 
 
-def _figure(key: str, drawn: Markup) -> Markup:
+def _figure(title: str, hint: str, drawn: Markup) -> Markup:
     """Return a drawing under its title, with how to read it."""
-    hint = element("figcaption", t(f"{key}_help"))
-    return element("figure", element("h2", t(key)), hint, element("div", drawn, class_="wide"))
+    return element("figure", element("h2", title), element("figcaption", hint), element("div", drawn, class_="wide"))
 
 
 def _titled(title: str, drawn: Markup) -> Markup:
@@ -118,7 +125,7 @@ def _learning(curve: LearningCurve) -> Markup:
     if curve.validation:
         series[t("chart.held_out_rows")] = curve.validation
     steps = {name: [(float(at), loss) for at, loss in enumerate(one, start=1)] for name, one in series.items()}
-    return drawings.lines(steps, t("chart.iteration"), curve.metric.replace("_", " "), unit=False)
+    return drawings.lines(steps, t("chart.iteration"), metric_title(curve.metric), unit=False)
 
 
 def _classes(report: Report) -> Markup:

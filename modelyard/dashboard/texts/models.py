@@ -184,7 +184,7 @@ MODELS: dict[str, tuple[str, str]] = {
     "metric.f1": ("F1", "F1"),
     "metric.roc_auc": ("ROC AUC", "ROC AUC"),
     "metric.average_precision": ("Average precision", "Средняя точность"),
-    "metric.log_loss": ("Log loss", "Log loss"),
+    "metric.log_loss": ("Log loss", "Логарифмические потери"),
     "metric.brier": ("Brier score", "Оценка Брайера"),
     "metric.rmse": ("RMSE", "RMSE"),
     "metric.mae": ("Mean absolute error", "Средняя абсолютная ошибка"),

@@ -6,7 +6,7 @@ PREDICTIONS: dict[str, tuple[str, str]] = {
     "predict.table": ("A table", "Таблица"),
     "predict.row": ("One row", "Одна строка"),
     "predict.table_help": (
-        "The table needs these {n} columns, in any order: {columns}",
+        "Columns that the table needs, in any order ({n}): {columns}",
         "В таблице нужны эти столбцы ({n}), в любом порядке: {columns}",
     ),
     "predict.more_columns": ("and {n} more", "и ещё {n}"),
