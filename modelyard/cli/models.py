@@ -172,7 +172,13 @@ def _show_page(page: ModelPage, *, with_status: bool) -> None:
 
 def show(
     ref: Ref,
+    *,
     report: Annotated[bool, typer.Option("--report", help="Show what the evaluation found, too.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write the report as one file, to send.", show_default=False),
+    ] = None,
+    language: Annotated[str, typer.Option("--language", metavar="en|ru", help="The language of --html.")] = "en",
     url: Url = None,
     storage: Storage = None,
     json: AsJson = False,
@@ -182,8 +188,12 @@ def show(
     With --report and --json the document is the report itself.
     """
     from modelyard.cli import sheets
+    from modelyard.cli.reports import write_html
 
     with open_yard(url, storage) as yard:
+        if html is not None:
+            write_html(html, yard, yard.get_model(ref), language)
+            return
         if json:
             found = yard.get_report(ref) if report else yard.get_model(ref)
             screen.show_json(found.model_dump_json().encode())

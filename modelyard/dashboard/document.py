@@ -1,10 +1,12 @@
-"""What the browser knows of the whole page: which language it is in, and which one the visitor chose last.
+"""What the browser knows of the whole page: its language, which one the visitor chose last, a way out of tables.
 
 The choice is kept in a cookie, so that it outlives the page and no address forces it on whoever gets a link.
 """
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 import streamlit as st
@@ -12,12 +14,7 @@ import streamlit as st
 from modelyard.dashboard.texts import first_language, language
 
 COOKIE = "modelyard_language"
-_JS = """
-export default function ({ data }) {
-  document.documentElement.lang = data.language
-  document.cookie = `${data.cookie}=${data.language}; path=/; max-age=31536000; SameSite=Lax`
-}
-"""
+_SCRIPT = Path(__file__).parent / "art" / "document.js"
 
 
 def take_language() -> None:
@@ -31,5 +28,10 @@ def take_language() -> None:
 
 def say_language() -> None:
     """Tell the browser the language of the page."""
-    component = st.components.v2.component("modelyard.document", js=_JS)
+    component = st.components.v2.component("modelyard.document", js=_script())
     component(key="document", data={"language": language(), "cookie": COOKIE}, height=1)
+
+
+@cache
+def _script() -> str:
+    return _SCRIPT.read_text(encoding="utf-8")

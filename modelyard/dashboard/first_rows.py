@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import polars as pl
 import streamlit as st
@@ -15,8 +17,9 @@ from modelyard.dashboard.cuts import Cut, of_share
 from modelyard.dashboard.formats import count, escaped, number, percent
 from modelyard.dashboard.judged import JUDGED, Judged
 from modelyard.dashboard.predicted import Predicted
-from modelyard.dashboard.tables import Table
+from modelyard.dashboard.tables import Table, stem
 from modelyard.dashboard.texts import t
+from modelyard.dashboard.written import MEDIA, format_like, write
 from modelyard.schemas import ModelMetadata
 
 _STEPS = [step / 100 for step in (1, 2, 3, 4, 5, *range(10, 101, 5))]
@@ -74,27 +77,27 @@ def ask_share(key: str) -> float:
 
 
 def offer_rows(ranked: Ranked, share: float, label: str, key: str) -> None:
-    """Offer a share of a table's rows as a CSV, all of their cells beside the probability of the class."""
-    first = ranked.first(share)
+    """Offer a share of a table's rows as a file like its own, with the probability of the class."""
+    first, kind = ranked.first(share), format_like(ranked.table)
     st.caption(t("gain.held_out" if ranked.held_out else "gain.of_table", table=escaped(ranked.table.name)))
     st.download_button(
         t("gain.download", rows=count(first.height)),
-        lambda: as_csv(ranked.table, first, label),
-        f"{ranked.table.name.rsplit('.', 1)[0]}-first.csv",
-        "text/csv",
+        partial(as_file, ranked.table, first, label, session.current().scratch),
+        f"{stem(ranked.table.name)}-first.{kind}",
+        MEDIA[kind],
         on_click="ignore",
         icon=":material/download:",
         key=f"gain-download-{key}",
     )
 
 
-def as_csv(table: Table, first: pl.DataFrame, label: str) -> bytes:
-    """Write rows of a table, by their numbers, after the probability of a class."""
+def as_file(table: Table, first: pl.DataFrame, label: str, folder: Path) -> bytes:
+    """Write rows of a table, by their numbers, after the probability of a class, in the format of the table."""
     name = f"probability {label}"
     own = table.scan().drop(name, strict=False).with_row_index(_ROW).cast({_ROW: pl.Int64})
     wanted = first.lazy().cast({"row": pl.Int64}).rename({"row": _ROW, "probability": name})
     joined = wanted.join(own, on=_ROW, how="left", maintain_order="left").drop(_ROW)
-    return joined.collect().write_csv().encode()
+    return write(joined, format_like(table), folder, table)
 
 
 def _at_hand(model: ModelMetadata, label: str) -> Ranked | None:

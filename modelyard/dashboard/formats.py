@@ -75,11 +75,12 @@ def count(value: int) -> str:
 def size(n_bytes: int) -> str:
     """Write a size in bytes."""
     amount = float(n_bytes)
-    for unit in ("B", "KB", "MB"):
+    units = t("size.units").split()
+    for unit in units[:-1]:
         if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 10 else f"{amount:.1f} {unit}"
+            return f"{amount:.0f} {unit}" if unit == units[0] or amount >= 10 else f"{amount:.1f} {unit}"
         amount /= 1024
-    return f"{amount:.1f} GB"
+    return f"{amount:.1f} {units[-1]}"
 
 
 def duration(seconds: float) -> str:

@@ -61,7 +61,7 @@ def show_worth(model: ModelMetadata, report: Report, decided: DecisionReport | N
         if baseline in model.metrics and are_validated(model.metrics):
             _show_card(_always(model, report), baseline, model)
     with words.container(gap="xsmall"):
-        for line in (*_doubted(model, name), *_found(model, report, decided)):
+        for line in told_of(model, report, decided):
             st.markdown(line)
     st.caption(judged_by(model))
 
@@ -93,6 +93,14 @@ def _always(model: ModelMetadata, report: Report) -> str:
     if len(meant) == 1 and len(str(meant[0]["label"])) <= 12:
         return t("head.always_label", label=escaped(formats.label(meant[0]["label"])))
     return t("head.always_frequent")
+
+
+def told_of(model: ModelMetadata, report: Report, decided: DecisionReport | None) -> Iterator[str]:
+    """Say as Markdown why the numbers may flatter, and what the model finds and misses."""
+    name = headline(model.task, model.metrics)
+    if name is not None:
+        yield from _doubted(model, name)
+        yield from _found(model, report, decided)
 
 
 def _doubted(model: ModelMetadata, name: str) -> Iterator[str]:

@@ -8,14 +8,20 @@ from typing import Any, Literal
 import polars as pl
 import streamlit as st
 
-from modelyard.dashboard import formats, session
-from modelyard.dashboard.texts import t
+from modelyard.dashboard import formats, notices, session
+from modelyard.dashboard.texts import said, t
+from modelyard.errors import ModelyardError
 from modelyard.schemas import ModelClassInfo, ModelMetadata, ModelQuery, Report, StatusFilter, headline, meaning
 
+OFFERED = 50
+"""The newest models that a list to choose from offers; others are named by a reference."""
 
-def every_model(status: StatusFilter = "active", name: str | None = None) -> list[ModelMetadata]:
-    """List the newest 1,000 models."""
-    return session.yard().list_models(ModelQuery(status=status, name=name, limit=1000)).models
+_PROBLEM = "picked-problem"
+
+
+def newest_models(status: StatusFilter = "active", name: str | None = None) -> list[ModelMetadata]:
+    """List the newest models."""
+    return session.yard().list_models(ModelQuery(status=status, name=name, limit=OFFERED)).models
 
 
 def report_of(model: ModelMetadata) -> Report:
@@ -33,9 +39,19 @@ def class_title(key: str) -> str:
 
 
 def classes() -> list[ModelClassInfo]:
-    """Return the model classes, asked for once in a while."""
+    """Return the model classes, asked for once in a while, described in the session's language."""
     here = session.current()
-    return _classes(here.doors.address(here.door), here)
+    return [_described(info) for info in _classes(here.doors.address(here.door), here)]
+
+
+def _described(info: ModelClassInfo) -> ModelClassInfo:
+    schema = info.hyperparams
+    fields = {
+        name: {**field, "description": said(str(field.get("description", "")))}
+        for name, field in schema.get("properties", {}).items()
+    }
+    words = {"title": said(info.title), "description": said(info.description)}
+    return info.model_copy(update={**words, "hyperparams": {**schema, "properties": fields}})
 
 
 @st.cache_data(ttl=60, show_spinner=False)
@@ -94,7 +110,7 @@ def selection_key(key: str, ids: Iterable[str]) -> str:
 
 
 def pick_model(label: str, key: str, models: Sequence[ModelMetadata]) -> ModelMetadata | None:
-    """Let one of these models be picked, the one in the address first; None if that one is deleted.
+    """Let one of these models be picked, or named by a reference, the one in the address first; None if it is deleted.
 
     The choice is kept in the address, so that the page stays with its model.
     """
@@ -111,16 +127,27 @@ def pick_model(label: str, key: str, models: Sequence[ModelMetadata]) -> ModelMe
         label,
         ids,
         ids.index(asked.model_id) if asked.model_id in by_id else None,
-        format_func=lambda model_id: entry(by_id[model_id]),
+        format_func=lambda model_id: entry(by_id[model_id]) if model_id in by_id else model_id,
         key=key,
-        on_change=lambda: st.query_params.update(id=st.session_state[key] or asked.model_id),
+        on_change=lambda: _take(st.session_state[key] or asked.model_id),
         placeholder=title(asked),
+        accept_new_options=True,
+        help=t("compare.models_help"),
     )
+    problem: ModelyardError | None = here.kept.pop(_PROBLEM, None)
+    if problem is not None:
+        notices.show_error(problem)
     if asked.status == "deleted":
         st.warning(t("model.is_deleted", model=formats.escaped(title(asked))), icon=":material/delete:")
         return None
     here.model = asked.model_id
     return asked
+
+
+def _take(reference: str) -> None:
+    """Have the address say which model was picked, or named by a reference."""
+    with notices.errors_kept(_PROBLEM):
+        st.query_params["id"] = session.yard().get_model(reference).model_id
 
 
 def entry(model: ModelMetadata) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import polars as pl
 import streamlit as st
@@ -11,9 +12,9 @@ from modelyard.dashboard import formats, session
 from modelyard.dashboard.charts import side_by_side
 from modelyard.dashboard.decision import in_words
 from modelyard.dashboard.forms import shown
-from modelyard.dashboard.listing import classes
+from modelyard.dashboard.listing import classes, report_of
 from modelyard.dashboard.monotone import told_monotone
-from modelyard.dashboard.texts import known, t
+from modelyard.dashboard.texts import known, said, t
 from modelyard.schemas import ModelEvent, ModelMetadata, Tracking
 
 _ADDRESS = re.compile(r"https?://[^\s()<>\[\]]+")
@@ -73,7 +74,7 @@ def _promotion(model: ModelMetadata) -> dict[str, str]:
     if found is None:
         return {}
     key = "promotion.moved" if found.moved else "promotion.stayed"
-    return {t("model.promotion"): t(key, alias=found.alias, reason=found.reason)}
+    return {t("model.promotion"): t(key, alias=found.alias, reason=said(found.reason))}
 
 
 def _show_origin(model: ModelMetadata) -> None:
@@ -112,14 +113,14 @@ def _labels(model: ModelMetadata) -> dict[str, str]:
 
 def _tracked(tracking: Tracking) -> str:
     """Say as Markdown whether the tracker knows of the model, with a link to where it shows it."""
-    said = t(f"tracking.{tracking.status}")
+    told = t(f"tracking.{tracking.status}")
     if tracking.url and _ADDRESS.fullmatch(tracking.url):
-        return f"[{said}]({tracking.url})"
-    return f"{said}: {formats.escaped(tracking.reason)}" if tracking.reason else said
+        return f"[{told}]({tracking.url})"
+    return f"{told}: {formats.escaped(said(tracking.reason))}" if tracking.reason else told
 
 
 def _show_columns(model: ModelMetadata) -> None:
-    found = session.yard().get_report(model.model_id).columns
+    found = report_of(model).columns
     profiles = [found.get(name, {}) for name in model.feature_names]
     rows = max(1, model.n_rows)
     frame = pl.DataFrame(
@@ -127,7 +128,7 @@ def _show_columns(model: ModelMetadata) -> None:
             "name": model.feature_names,
             "kind": [t(f"columns.{model.feature_types[name]}") for name in model.feature_names],
             "spread": [_spread(profile) for profile in profiles],
-            "typical": [_typical(profile) for profile in profiles],
+            "typical": [typical(profile) for profile in profiles],
             "missing": [profile.get("missing", 0) / rows for profile in profiles],
         },
         schema_overrides={"spread": pl.List(pl.Int64), "missing": pl.Float64},
@@ -153,7 +154,8 @@ def _spread(profile: dict[str, object]) -> list[int]:
     return [item["count"] for item in top] if isinstance(top, list) else []
 
 
-def _typical(profile: dict[str, object]) -> str:
+def typical(profile: Mapping[str, object]) -> str:
+    """Write the most frequent values of a column, or between which it lies."""
     top, low, high = profile.get("top"), profile.get("min"), profile.get("max")
     if isinstance(top, list):
         return ", ".join(formats.NOTHING if item["value"] is None else str(item["value"]) for item in top[:4])

@@ -10,7 +10,7 @@ from modelyard.dashboard import session
 from modelyard.dashboard.doors import DOOR_NAMES, DOOR_TITLES
 from modelyard.dashboard.formats import count, escaped
 from modelyard.dashboard.tables import Table
-from modelyard.dashboard.texts import known, t
+from modelyard.dashboard.texts import known, said, t
 from modelyard.errors import FieldError, ModelyardError, Unauthenticated, Unavailable
 from modelyard.schemas import ModelWarning
 
@@ -56,7 +56,7 @@ class errors_kept:  # noqa: N801 - reads as what it does
 def show_error(error: ModelyardError, first_line: int | None = None) -> None:
     """Show one error, its places as a table if there are several; `first_line` is that of row 0 in the file."""
     title = t(f"error.{error.code}") if known(f"error.{error.code}") else error.title
-    st.error(f"**{escaped(title)}**  \n{escaped(error.detail)}", icon=":material/error:")
+    st.error(f"**{escaped(title)}**  \n{escaped(said(error.detail))}", icon=":material/error:")
     if len(error.errors) > 1:
         _show_places(error.errors, first_line)
     elif first_line is not None and error.errors and (line := _line(error.errors[0], first_line)):
@@ -72,19 +72,19 @@ def show_warnings(warnings: Sequence[ModelWarning]) -> None:
 
 
 def in_words(warning: ModelWarning) -> str:
-    """Write a warning in Markdown: in the session's language if the catalogue knows it, else in the server's words."""
+    """Say a warning as Markdown, in the session's language."""
     key = f"warning.{warning.code}"
     if known(key):
         n = None if warning.count is None else count(warning.count)
         return t(key, column=escaped(warning.column or ""), n=n)
-    return escaped(warning.message)
+    return escaped(said(warning.message))
 
 
 def _show_unavailable(error: Unavailable) -> None:
     here = session.current()
     title = DOOR_TITLES[here.door]
     st.error(
-        f"**{t('door.down', door=title)}**  \n{escaped(error.detail)}",
+        f"**{t('door.down', door=title)}**  \n{escaped(said(error.detail))}",
         icon=":material/cloud_off:",
     )
     with st.container(horizontal=True):
@@ -125,4 +125,4 @@ def _place(wrong: FieldError) -> tuple[str, str, str, str]:
     """Split a place: tables have rows and columns, other requests a path."""
     row = next((str(part) for part in wrong.loc if isinstance(part, int)), "")
     texts = [part for part in wrong.loc if isinstance(part, str) and part not in ("X", "y", "hyperparams")]
-    return row, ".".join(texts), "" if wrong.value is None else str(wrong.value), wrong.message
+    return row, ".".join(texts), "" if wrong.value is None else str(wrong.value), said(wrong.message)

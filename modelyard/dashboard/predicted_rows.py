@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
-from pathlib import Path
-
 import polars as pl
 import streamlit as st
 
-from modelyard.dashboard import session
 from modelyard.dashboard.formats import count
 from modelyard.dashboard.listing import selection_key
 from modelyard.dashboard.predicted import ENDS, PREDICTION, Predicted
+from modelyard.dashboard.predicted_file import ask_wanted, offer_file
 from modelyard.dashboard.texts import t
 from modelyard.dashboard.what_if import open_row
-from modelyard.dashboard.why import can_give_reasons, reasons_of
+from modelyard.dashboard.why import can_give_reasons
 from modelyard.schemas import ModelMetadata
-from modelyard.verbs import Verbs
 
 SHOWN_ROWS = 1_000
 
@@ -24,40 +20,34 @@ SHOWN_ROWS = 1_000
 def show_rows(predicted: Predicted, model: ModelMetadata) -> None:
     """Show the first rows, and offer each row to be opened in the form, and all of them as a file."""
     table, frame = predicted.table, predicted.frame
-    folder, yard, with_reasons = session.current().scratch, session.yard(), can_give_reasons(predicted, model)
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.subheader(t("predict.rows"), anchor=False)
-        st.download_button(
-            t("predict.download"),
-            lambda: as_csv(predicted, folder, yard if with_reasons else None),
-            f"{Path(table.name).stem}-predictions.csv",
-            "text/csv",
-            on_click="ignore",
-            icon=":material/download:",
-            key="download-predictions",
-        )
+    with_reasons = can_give_reasons(predicted, model)
+    st.subheader(t("predict.rows"), anchor=False)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        wanted = ask_wanted(predicted)
+        offer_file(predicted, wanted, with_reasons=with_reasons)
     st.caption(t("predict.with_reasons" if with_reasons else "predict.without_reasons"))
-    picked = _show_table(predicted)
-    if frame.height > SHOWN_ROWS:
-        st.caption(t("predict.first_rows", shown=count(SHOWN_ROWS), rows=count(frame.height)))
+    places = wanted.places(frame)
+    picked = _show_table(predicted, places.head(SHOWN_ROWS).to_list(), (wanted.order, str(wanted.most)))
+    if len(places) > SHOWN_ROWS:
+        st.caption(t("predict.first_rows", shown=count(SHOWN_ROWS), rows=count(len(places))))
     if table.rows == frame.height:
         _offer_row(predicted, model, picked)
 
 
-def _show_table(predicted: Predicted) -> int | None:
-    """Show the first rows and return the number of the one that was picked."""
+def _show_table(predicted: Predicted, places: list[int], said: tuple[str, str]) -> int | None:
+    """Show some rows by their numbers, which follow from what was `said`; return the number of the one picked."""
     table, frame = predicted.table, predicted.frame
-    ids = predicted.ids.drop(frame.columns, strict=False).head(SHOWN_ROWS)
-    shown = pl.concat([ids, frame.head(SHOWN_ROWS)], how="horizontal")
-    head = table.head.head(SHOWN_ROWS)
-    if head.height == shown.height:
-        taken = [name for name in head.columns if name in shown.columns]
-        shown = pl.concat([shown, head.drop(taken)], how="horizontal")
+    ids = predicted.ids.drop(frame.columns, strict=False)
+    shown = pl.concat([ids, frame], how="horizontal")[places]
+    if table.rows == frame.height:
+        own = table.rows_at(places)
+        taken = [name for name in own.columns if name in shown.columns]
+        shown = pl.concat([shown, own.drop(taken)], how="horizontal")
     config = st.column_config
     event = st.dataframe(
         shown,
         hide_index=True,
-        key=selection_key("predicted-rows", (predicted.model_id, table.path.name)),
+        key=selection_key("predicted-rows", (predicted.model_id, table.path.name, *said)),
         on_select="rerun",
         selection_mode="single-row",
         column_config={
@@ -71,7 +61,7 @@ def _show_table(predicted: Predicted) -> int | None:
             },
         },
     )
-    return next((row for row in event.selection.rows if row < frame.height), None)
+    return next((places[row] for row in event.selection.rows if row < len(places)), None)
 
 
 def _offer_row(predicted: Predicted, model: ModelMetadata, picked: int | None) -> None:
@@ -100,23 +90,3 @@ def _offer_row(predicted: Predicted, model: ModelMetadata, picked: int | None) -
 def _open(model: ModelMetadata, predicted: Predicted, place: int) -> None:
     open_row(model, predicted.table, place)
     st.query_params["way"] = "row"
-
-
-def as_csv(predicted: Predicted, folder: Path, yard: Verbs | None = None) -> bytes:
-    """Write the table with its predictions and, if there is a yard to ask, their reasons, streamed through a file."""
-    table, frame = predicted.table, predicted.frame
-    ids = predicted.ids.drop(frame.columns, strict=False)
-    if yard is not None:
-        frame = pl.concat([frame, reasons_of(yard, predicted)], how="horizontal")
-    path = folder / f"{uuid.uuid4().hex}.csv"
-    try:
-        if table.rows == frame.height:
-            own = table.scan()
-            taken = [name for name in table.names if name in (*ids.columns, *frame.columns)]
-            parts = [ids.lazy(), own.drop(taken), frame.lazy()]
-            pl.concat(parts if ids.width else parts[1:], how="horizontal").sink_csv(path)
-        else:
-            pl.concat([ids, frame], how="horizontal").write_csv(path)
-        return path.read_bytes()
-    finally:
-        path.unlink(missing_ok=True)

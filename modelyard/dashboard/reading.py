@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.tables import Table
 from modelyard.dashboard.texts import t
 from modelyard.schemas import Reading
@@ -16,6 +17,7 @@ _ENCODINGS = ["utf-8", "utf-16", "cp1251", "cp1252", "latin-1", "shift_jis", "gb
 _DELIMITERS = [",", ";", "\t", "|", " "]
 _DECIMALS = [".", ","]
 _THOUSANDS = ["", ".", ",", " ", "'"]
+_PREVIEW_ROWS = 8
 _MARKERS = ["?", "NA", "N/A", "null", "-", "-999"]
 
 
@@ -47,7 +49,23 @@ def ask_reading(purpose: str, table: Table, usual: Reading | None, *, training: 
             said["missing_markers"] = fields.several(grid, "missing_markers", _MARKERS)
             if not table.columns:  # else the table of the columns asks it
                 said["exclude"] = fields.several(grid, "exclude", [])
+        if table.rows:
+            st.caption(t("reading.preview"))
+            st.dataframe(table.head.head(_PREVIEW_ROWS), hide_index=True, key=f"preview-{reading_key(purpose, table)}")
     return {name: value for name, value in said.items() if value is not None}
+
+
+def laid_out(table: Table) -> list[str]:
+    """Say in Markdown how a file was read: what was found out of a CSV, and whether its first row has the names."""
+    if table.layout is None:
+        return []
+    header = table.said.get("header", table.usual is None or table.usual.header)
+    return [
+        t("reading.parted", mark=escaped(_spoken(table.layout.delimiter))),
+        escaped(table.layout.encoding.upper()),
+        t("reading.decimals", mark=table.decimal),
+        t("reading.with_header" if header else "reading.without_header"),
+    ]
 
 
 def reading_key(purpose: str, table: Table, name: str = "") -> str:

@@ -19,11 +19,8 @@ _HEADLINE = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "log_loss", "rmse
 def show_metrics(model: ModelMetadata) -> None:
     """Show what counts most, as numbers."""
     metrics = model.metrics
-    shown = [key for name in _HEADLINE if (key := f"validation_{name}") in metrics]
-    if not shown and (trained := headline(model.task, metrics)) is not None:
-        shown = [trained]
     with st.container(horizontal=True):
-        for key in shown:
+        for key in headlines(model):
             st.metric(
                 metric_title(key),
                 formats.metric_value(key, metrics.get(key)),
@@ -34,6 +31,13 @@ def show_metrics(model: ModelMetadata) -> None:
                 help=_explained(key),
             )
     st.caption(" ".join((judged_by(model), *_trusted_by(metrics))))
+
+
+def headlines(model: ModelMetadata) -> list[str]:
+    """Return the metrics that count most; of a model that was not validated the one of its training."""
+    shown = [key for name in _HEADLINE if (key := f"validation_{name}") in model.metrics]
+    trained = headline(model.task, model.metrics)
+    return shown or ([] if trained is None else [trained])
 
 
 def judged_by(model: ModelMetadata) -> str:
@@ -116,25 +120,25 @@ def _show_curves(report: Report) -> None:
                 st.caption(t("report.coverage", share=formats.percent(report.coverage)))
     if report.roc_curves:
         with pair.cell():
-            _show(t("report.roc"), t("report.roc_help"), curves.roc(_worst_first(report, report.roc_curves)))
+            _show(t("report.roc"), t("report.roc_help"), curves.roc(worst_first(report, report.roc_curves)))
     if report.precision_recall_curves:
         with pair.cell():
-            drawn = curves.precision_recall(_worst_first(report, report.precision_recall_curves))
+            drawn = curves.precision_recall(worst_first(report, report.precision_recall_curves))
             _show(t("report.pr"), t("report.pr_help"), drawn)
     hidden = len(report.roc_curves or {}) - curves.MAX_LINES
     if hidden > 0:
         st.caption(t("report.more_classes", n=hidden))
 
 
-def _worst_first(report: Report, drawn: Mapping[str, Curve]) -> Mapping[str, Curve]:
+def worst_first(report: Report, drawn: Mapping[str, Curve]) -> Mapping[str, Curve]:
     """Return curves of more classes than are drawn with those in front that the model is worst at."""
     if len(drawn) <= curves.MAX_LINES:
         return drawn
-    order = [formats.label(row["label"]) for row in _by_f1(report)]
+    order = [formats.label(row["label"]) for row in by_f1(report)]
     return {name: drawn[name] for name in (*order, *drawn) if name in drawn}
 
 
-def _by_f1(report: Report) -> list[dict[str, Any]]:
+def by_f1(report: Report) -> list[dict[str, Any]]:
     """Return the classes, the worst first; those without rows held out last."""
     return sorted(report.per_class or [], key=lambda row: (row["f1"] is None, row["f1"] or 0.0))
 
@@ -148,13 +152,13 @@ def _show_details(model: ModelMetadata, report: Report) -> None:
             _show_per_class(report)
     with pair.cell():
         if report.calibration_curve:
-            drawn = curves.calibration(_worst_first(report, report.calibration_curve))
+            drawn = curves.calibration(worst_first(report, report.calibration_curve))
             _show(t("report.calibration"), t("report.calibration_help"), drawn)
     with st.expander(t("report.all_metrics")):
         shown = [name for name in model.metrics if meaning(name).kind in ("value", "std")]
         st.table(
             {
-                t("report.metric"): [_full_title(name) for name in shown],
+                t("report.metric"): [full_title(name) for name in shown],
                 t("report.value"): [formats.metric_with_interval(name, model.metrics) for name in shown],
             },
             hide_index=True,
@@ -162,13 +166,14 @@ def _show_details(model: ModelMetadata, report: Report) -> None:
         )
 
 
-def _full_title(metric: str) -> str:
+def full_title(metric: str) -> str:
+    """Name a metric, or how it differs between folds."""
     title = metric_title(metric)
     return t("report.deviation", metric=title) if meaning(metric).kind == "std" else title
 
 
 def _show_per_class(report: Report) -> None:
-    rows = _by_f1(report)
+    rows = by_f1(report)
     shares = {
         name: [None if row[name] is None else 100 * row[name] for row in rows] for name in ("precision", "recall", "f1")
     }

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from modelyard.dashboard import formats
-from modelyard.dashboard.texts import t
+from modelyard.dashboard.texts import said, t
 from modelyard.schemas import MOST_SEARCH_SECONDS, MOST_TRIALS, SEARCH_SECONDS, TRIALS, LeaderboardEntry
 
 
@@ -40,7 +40,7 @@ def show_leaderboard(entries: Sequence[LeaderboardEntry]) -> None:
             t("search.interval"): [_interval(entry) for entry in entries],
             t("search.weight"): [formats.percent(entry.weight) if entry.weight else "" for entry in entries],
             t("search.seconds"): [round(entry.seconds, 1) for entry in entries],
-            t("search.words"): [entry.words for entry in entries],
+            t("search.words"): [said(entry.words) for entry in entries],
         },
         hide_index=True,
     )

@@ -15,10 +15,18 @@ from typing import Any, Literal
 
 import polars as pl
 
-from modelyard.dashboard.profiles import ColumnLook, look_at
+from modelyard.dashboard.profiles import ColumnLook, look_at, shows_decimal_comma
 from modelyard.errors import InvalidTable, PayloadTooLarge
 from modelyard.schemas import Reading, TableRequest, parse
-from modelyard.tables.sources import UNPACKED_BYTES, FileOptions, extension_of, read_file, stored_name
+from modelyard.tables.sources import (
+    UNPACKED_BYTES,
+    FileOptions,
+    Layout,
+    extension_of,
+    layout_of,
+    read_file,
+    stored_name,
+)
 
 Format = Literal["csv", "packed", "json", "jsonl", "parquet", "arrow"]
 """What a file is; `packed` is an Excel workbook or what gzip made."""
@@ -47,7 +55,7 @@ class Table:
 
     `said` is what the visitor said of how it is read, as fields of a request; `usual` is how the table of the model was
     read that it is for. `first_line` is the line of the file, counted from 1, on which the first row stands, if each
-    row is a line of its own.
+    row is a line of its own. `layout` is how a CSV was found to be laid out.
     """
 
     path: Path
@@ -61,11 +69,18 @@ class Table:
     said: dict[str, Any] = field(default_factory=dict)
     usual: Reading | None = None
     first_line: int | None = None
+    layout: Layout | None = None
 
     @property
     def is_typed(self) -> bool:
         """Whether the format itself says all that there is to say of reading it."""
         return self.format in ("parquet", "arrow")
+
+    @property
+    def decimal(self) -> str:
+        """The decimal mark of a CSV: as it was said, else as its first rows show."""
+        said = self.said.get("decimal") or (self.usual and self.usual.decimal)
+        return str(said) if said else "," if shows_decimal_comma(self.head) else "."
 
     @property
     def names(self) -> list[str]:
@@ -111,7 +126,8 @@ def open_table(path: Path, name: str, said: dict[str, Any] | None = None, usual:
         return Table(path, name, n_bytes, kind, problem=str(error).splitlines()[0][:200], said=said or {}, usual=usual)
     columns = tuple(look_at(head[column]) for column in head.columns)
     first_line = _first_line(path, rows, options) if kind == "csv" else None
-    return Table(path, name, n_bytes, kind, rows, head, columns, "", said or {}, usual, first_line)
+    layout = layout_of(path, options, filename=name) if kind == "csv" else None
+    return Table(path, name, n_bytes, kind, rows, head, columns, "", said or {}, usual, first_line, layout)
 
 
 def stem(name: str) -> str:

@@ -15,9 +15,9 @@ import streamlit as st
 
 from modelyard.dashboard import notices, session
 from modelyard.dashboard.formats import count, escaped, size
-from modelyard.dashboard.reading import ask_reading, reading_key
+from modelyard.dashboard.reading import ask_reading, laid_out, reading_key
 from modelyard.dashboard.tables import EXTENSIONS, Table, name_for, open_table, stem
-from modelyard.dashboard.texts import t
+from modelyard.dashboard.texts import said, t
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -46,7 +46,8 @@ def ask_for_table(
     if st.query_params.get("visit", here.visit) != here.visit:
         st.info(t("upload.gone"), icon=":material/history:")
     turn = here.uploads.get(purpose, 0)
-    given = st.file_uploader(t("upload.label"), type=EXTENSIONS, key=f"upload-{purpose}-{turn}", help=t("upload.help"))
+    help_text = t("upload.help", mb=st.get_option("server.maxUploadSize"))
+    given = st.file_uploader(t("upload.label"), type=EXTENSIONS, key=f"upload-{purpose}-{turn}", help=help_text)
     if given is not None:
         here.tables[purpose] = _keep(given)
         here.uploads[purpose] = turn + 1
@@ -133,10 +134,11 @@ def _show_chosen(purpose: str, table: Table) -> None:
         facts = [size(table.n_bytes)]
         if table.rows is not None:
             facts = [t("upload.rows", n=count(table.rows)), t("upload.columns", n=len(table.columns)), *facts]
+        facts += laid_out(table)
         st.markdown(f":material/table: **{escaped(table.name)}**  \n:small[{' · '.join(facts)}]")
         if st.button(t("upload.another"), key=f"another-{purpose}", icon=":material/swap_horiz:"):
             del session.current().tables[purpose]
             st.rerun()
     with st.container():  # there in any case, so that what comes after it keeps its place
         if table.problem:
-            st.warning(t("upload.no_preview", problem=escaped(table.problem)), icon=":material/visibility_off:")
+            st.warning(t("upload.no_preview", problem=escaped(said(table.problem))), icon=":material/visibility_off:")

@@ -14,7 +14,7 @@ from modelyard.dashboard.charts import draw
 from modelyard.dashboard.charts.waterfall import waterfall
 from modelyard.dashboard.formats import escaped, label
 from modelyard.dashboard.predicted import Predicted
-from modelyard.dashboard.texts import t
+from modelyard.dashboard.texts import said, t
 from modelyard.errors import FailedPrecondition
 from modelyard.schemas import ExplainRequest, Explanations, ModelMetadata, parse
 from modelyard.verbs import Verbs
@@ -31,7 +31,7 @@ def show_why(model: ModelMetadata, row: Mapping[str, Any]) -> bool:
     try:
         found = session.yard().explain(parse(ExplainRequest, {"model_id": model.model_id, "X": [row]}))
     except FailedPrecondition as error:
-        st.caption(escaped(error.detail))
+        st.caption(escaped(said(error.detail)))
         return False
     at = found.output_of(0)
     shares = found.contributions[0][at]

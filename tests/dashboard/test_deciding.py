@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from modelyard.dashboard import formats
-from modelyard.dashboard.first_rows import Ranked, as_csv
+from modelyard.dashboard.first_rows import Ranked, as_file
 from modelyard.dashboard.tables import open_table
 from modelyard.schemas import Decision, Evaluation, ModelMetadata, TrainRequest
 from tests.dashboard.test_pages import Yard, button, penguin_model, said, texts, yard
@@ -167,7 +167,7 @@ def test_the_rows_to_act_on_come_with_their_cells_the_most_probable_first(tmp_pa
     path.write_text("name,row\nann,a\nbob,b\ncarl,c\ndora,d\n")
     table = open_table(path, path.name)
     ranked = Ranked(table, pl.Series([0, 2, 3], dtype=pl.Int64), pl.Series([0.2, 0.9, 0.5]))
-    found = pl.read_csv(io.BytesIO(as_csv(table, ranked.first(0.67), "yes")))
+    found = pl.read_csv(io.BytesIO(as_file(table, ranked.first(0.67), "yes", tmp_path)))
     assert found.rows() == [(0.9, "carl", "c"), (0.5, "dora", "d")]
     assert found.columns == ["probability yes", "name", "row"]
     assert ranked.first(0.001).height == 1

@@ -12,7 +12,7 @@ from modelyard.dashboard.columns import Mapping
 from modelyard.dashboard.naming import Naming
 from modelyard.dashboard.order import Order
 from modelyard.dashboard.predicted import Predicted
-from modelyard.dashboard.predicted_rows import as_csv
+from modelyard.dashboard.predicted_file import as_file
 from modelyard.dashboard.tables import open_table
 from modelyard.schemas import Evaluation, TrainRequest
 from tests.dashboard.test_pages import Yard, button, texts, wait_for_model, yard
@@ -62,4 +62,4 @@ def test_downloaded_predictions_begin_with_the_ids_as_they_came(tmp_path: Path) 
     path.write_text("a,id\n1,007\n2,008\n")
     ids = pl.DataFrame({"id": ["007", "008"]})
     predicted = Predicted("m", open_table(path, "t.csv"), pl.DataFrame({"prediction": [0.5, 1.5]}), (), (), ids)
-    assert as_csv(predicted, tmp_path) == b"id,a,prediction\n007,1,0.5\n008,2,1.5\n"
+    assert as_file(predicted, tmp_path) == b"id,a,prediction\n007,1,0.5\n008,2,1.5\n"

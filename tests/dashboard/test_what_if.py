@@ -12,7 +12,7 @@ import pytest
 
 from modelyard.dashboard import why
 from modelyard.dashboard.predicted import Predicted
-from modelyard.dashboard.predicted_rows import as_csv
+from modelyard.dashboard.predicted_file import as_file
 from modelyard.dashboard.tables import open_table
 from modelyard.dashboard.typed import typed_row
 from modelyard.dashboard.why import can_give_reasons, reasons_of
@@ -191,7 +191,7 @@ def test_the_download_names_the_three_main_reasons(
         shares = dict(zip(found.feature_names, found.contributions[row][found.output_of(row)], strict=True))
         strongest = sorted(shares, key=lambda name: -abs(shares[name]))[:3]
         assert list(reasons.row(row)) == [f"{name} {shares[name]:+.3g}" for name in strongest]
-    lines = pl.read_csv(io.BytesIO(as_csv(predicted, tmp_path, yard.client)), null_values="NA")
+    lines = pl.read_csv(io.BytesIO(as_file(predicted, tmp_path, yard=yard.client)), null_values="NA")
     assert lines.columns[-4:] == ["prediction", "reason 1", "reason 2", "reason 3"]
     assert lines.height == 344
     assert can_give_reasons(predicted, penguin_model)

@@ -42,8 +42,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def steps(block: str) -> list[tuple[str, str]]:
@@ -83,6 +83,14 @@ def test_the_python_example_prints_what_it_promises(
     result = doctest.DocTestRunner(verbose=False).run(test, out=report.append)
     assert result.attempted > 5
     assert result.failed == 0, "".join(report)
+
+
+def test_the_russian_readme_shows_the_same_commands() -> None:
+    russian = (ROOT / "README.ru.md").read_text()
+    for language, least in (("console", 3), ("pycon", 1), ("sh", 2)):
+        shown = blocks(language, russian)
+        assert len(shown) >= least
+        assert set(shown) <= set(blocks(language))
 
 
 def test_every_link_to_a_file_leads_somewhere() -> None:

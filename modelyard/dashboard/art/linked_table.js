@@ -35,7 +35,7 @@ function head({ columns, ticks }) {
     cell.scope = "col"
     return cell
   })
-  if (ticks) cells.unshift(element("th", "tick"))
+  if (ticks) cells.unshift(element("td", "tick"))
   return element("thead", null, [element("tr", null, cells)])
 }
 

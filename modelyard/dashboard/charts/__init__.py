@@ -39,7 +39,9 @@ def pick(chart: Drawing, words: str, key: str, selection: str) -> list[dict[str,
 
 
 def _dressed(chart: Drawing) -> Drawing:
-    return chart.configure_view(stroke=None).configure(locale={"number": _NUMBERS})
+    ink, _ = inks()
+    words = {"labelColor": ink, "titleColor": ink}
+    return chart.configure_view(stroke=None).configure(locale={"number": _NUMBERS}, axis=words, legend=words)
 
 
 def side_by_side() -> GridContainer:

@@ -8,7 +8,7 @@ import altair as alt
 import polars as pl
 
 from modelyard.dashboard.charts import Drawing, inks
-from modelyard.dashboard.texts import t
+from modelyard.dashboard.texts import known, t
 from modelyard.schemas import Curve, LearningCurve
 
 MAX_LINES = 8
@@ -84,6 +84,7 @@ def learning(curve: LearningCurve) -> Drawing:
 
 
 def _losses(series: Mapping[str, Sequence[float]], metric: str) -> Drawing:
+    title = t(f"metric.{metric}") if known(f"metric.{metric}") else metric.replace("_", " ")
     frame = pl.DataFrame(
         [
             {"line": name, "step": step, "loss": loss}
@@ -96,7 +97,11 @@ def _losses(series: Mapping[str, Sequence[float]], metric: str) -> Drawing:
         .mark_line(strokeWidth=2)
         .encode(
             x=alt.X("step:Q", title=t("chart.iteration"), scale=alt.Scale(nice=False)),
-            y=alt.Y("loss:Q", title=metric.replace("_", " "), scale=alt.Scale(zero=True)),
+            y=alt.Y(
+                "loss:Q",
+                title=title,
+                scale=alt.Scale(zero=True),
+            ),
             color=alt.Color("line:N", title=None, sort=list(series), legend=_legend(len(series))),
             tooltip=[
                 alt.Tooltip("line:N", title=t("chart.line")),

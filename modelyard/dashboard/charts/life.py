@@ -10,7 +10,7 @@ import altair as alt
 import polars as pl
 
 from modelyard.dashboard.charts import Drawing, inks
-from modelyard.dashboard.texts import t
+from modelyard.dashboard.texts import said, t
 from modelyard.schemas import ColumnDrift, HourOfRows
 
 _HEIGHT = 220
@@ -20,11 +20,12 @@ _MOST_LABEL = 160
 def histograms(column: ColumnDrift) -> Drawing:
     """Draw the shares of what was asked as bars, and those of training as lines across them, bin by bin."""
     names = {True: t("life.asked"), False: t("life.training")}
-    bins = list(dict.fromkeys(column.bins))
+    labels = [said(label) for label in column.bins]
+    bins = list(dict.fromkeys(labels))
     rows = [
         {"bin": label, "share": share, "what": names[asked]}
         for asked, shares in ((True, column.seen), (False, column.expected))
-        for label, share in zip(column.bins, shares, strict=True)
+        for label, share in zip(labels, shares, strict=True)
     ]
     base = alt.Chart(pl.DataFrame(rows), height=_HEIGHT).encode(
         x=alt.X("bin:N", title=None, sort=bins, axis=alt.Axis(labelLimit=_MOST_LABEL, labelOverlap=False)),

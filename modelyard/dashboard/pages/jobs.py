@@ -9,7 +9,7 @@ import streamlit as st
 
 from modelyard.dashboard import formats, job_words, jobs_under_way, notices, session
 from modelyard.dashboard.listing import pick_rows
-from modelyard.dashboard.texts import t
+from modelyard.dashboard.texts import said, t
 from modelyard.schemas import Job
 
 
@@ -39,7 +39,7 @@ def _show_ended(jobs: Sequence[Job]) -> None:
             "class": [job_words.made(job) for job in jobs],
             "took": [_took(job) for job in jobs],
             "ended": [job.ended_at for job in jobs],
-            "why": [job.error.detail if job.error else "" for job in jobs],
+            "why": [said(job.error.detail) if job.error else "" for job in jobs],
             "tracking": [job.tracking.url if job.tracking else None for job in jobs],
         },
         schema_overrides={"tracking": pl.String},

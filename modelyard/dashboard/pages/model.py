@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from modelyard.dashboard import access, address, formats, notices, session
@@ -15,12 +17,14 @@ from modelyard.dashboard.errors_found import show_errors_found
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.head import show_title, show_worth
 from modelyard.dashboard.lineage import show_versions
-from modelyard.dashboard.listing import report_of, title
+from modelyard.dashboard.listing import class_title, report_of, title
 from modelyard.dashboard.model_details import show_details
 from modelyard.dashboard.pages import train
 from modelyard.dashboard.report import show_report
-from modelyard.dashboard.texts import t
+from modelyard.dashboard.report_file import html_report
+from modelyard.dashboard.texts import LANGUAGES, t
 from modelyard.schemas import DecisionReport, ModelMetadata
+from modelyard.verbs import Verbs
 
 _TABS = ("report", "decision", "errors", "drift", "versions", "details")
 
@@ -40,7 +44,7 @@ def show() -> None:
     decided = _decided(model)
     with st.container(gap="xsmall"):
         show_title(model)
-        _show_actions(model)
+        _show_actions(model, decided)
         show_worth(model, report_of(model), decided)
     _show_tab(model, decided)
 
@@ -76,7 +80,7 @@ def _show_content(word: str, model: ModelMetadata, decided: DecisionReport | Non
             show_details(model)
 
 
-def _show_actions(model: ModelMetadata) -> None:
+def _show_actions(model: ModelMetadata, decided: DecisionReport | None) -> None:
     """Offer what can be done with the model.
 
     The keys carry its id: a second click, meant for this model, can never become one on another.
@@ -104,7 +108,7 @@ def _show_actions(model: ModelMetadata) -> None:
                 st.rerun()
         if access.may("update_model"):
             offer_edit(model)
-        _offer_downloads(model)
+        _offer_downloads(model, decided)
         if model.status == "active" and access.may("delete"):
             _offer_deletion(model)
         elif access.may("delete_for_good"):
@@ -113,7 +117,7 @@ def _show_actions(model: ModelMetadata) -> None:
     access.say_needed("predict", "submit_retraining", "get_artifact")
 
 
-def _offer_downloads(model: ModelMetadata) -> None:
+def _offer_downloads(model: ModelMetadata, decided: DecisionReport | None) -> None:
     yard = session.yard()
     stem = f"{model.name}-v{model.version}"
     with st.popover(t("head.downloads"), icon=":material/download:", key=f"downloads-{model.model_id}"):
@@ -127,6 +131,16 @@ def _offer_downloads(model: ModelMetadata) -> None:
                 key=f"artifact-{model.model_id}",
                 disabled=model.status == "deleted",
             )
+        for code, language in LANGUAGES.items():
+            st.download_button(
+                t("model.report_html", language=language),
+                partial(_html_report, yard, model, class_title(model.model_class_key), code, decided),
+                f"{stem}-report-{code}.html",
+                "text/html",
+                on_click="ignore",
+                icon=":material/print:",
+                key=f"report-{code}-{model.model_id}",
+            )
         st.download_button(
             t("model.report_json"),
             lambda: yard.get_report(model.model_id).model_dump_json(indent=2),
@@ -135,6 +149,10 @@ def _offer_downloads(model: ModelMetadata) -> None:
             icon=":material/data_object:",
             key=f"report-json-{model.model_id}",
         )
+
+
+def _html_report(yard: Verbs, model: ModelMetadata, kind: str, code: str, decided: DecisionReport | None) -> str:
+    return html_report(model, yard.get_report(model.model_id), kind=kind, language=code, decided=decided)
 
 
 def _offer_deletion(model: ModelMetadata) -> None:

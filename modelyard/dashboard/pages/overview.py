@@ -15,7 +15,7 @@ from modelyard.dashboard import access, formats, jobs_under_way, linked_table, n
 from modelyard.dashboard.doors import DOOR_NAMES, DOOR_TITLES
 from modelyard.dashboard.linked_table import Column, Row
 from modelyard.dashboard.listing import class_title, title, written_metric
-from modelyard.dashboard.texts import t
+from modelyard.dashboard.texts import said, t
 from modelyard.errors import Unavailable
 from modelyard.schemas import Job, ModelMetadata, ModelQuery
 
@@ -46,7 +46,7 @@ def show() -> None:
         else:
             _show_first_steps()
     with numbers:
-        _show_numbers(seen)
+        _show_numbers(seen, [seen])
 
 
 def _look() -> _Seen:
@@ -55,10 +55,9 @@ def _look() -> _Seen:
 
 
 @st.fragment(run_every=_LOOK_EVERY_S)
-def _show_numbers(seen: _Seen | None) -> None:
-    now = None
-    with notices.errors_in_place(), suppress(Unavailable):  # shown as the door's state
-        now = _look()
+def _show_numbers(seen: _Seen | None, at_first: list[_Seen | None]) -> None:
+    """Show what was seen, then look again and again; the page is drawn anew if that has changed."""
+    now = at_first.pop() if at_first else _look_again()
     if now != seen:
         st.rerun()
     cards = [
@@ -73,10 +72,16 @@ def _show_numbers(seen: _Seen | None) -> None:
     for look in (session.current().doors.look(name) for name in DOOR_NAMES):
         answer = formats.duration(look.seconds) if look.well else t("overview.down")
         icon = ":material/check_circle:" if look.well else ":material/cloud_off:"
-        cards.append((DOOR_TITLES[look.name], answer, icon, look.problem or t("overview.latency")))
+        cards.append((DOOR_TITLES[look.name], answer, icon, said(look.problem) or t("overview.latency")))
     with st.container(horizontal=True):
         for title, value, icon, help_text in cards:
             st.metric(title, value, border=True, icon=icon, help=formats.escaped(help_text) or None)
+
+
+def _look_again() -> _Seen | None:
+    with notices.errors_in_place(), suppress(Unavailable):  # shown as the door's state
+        return _look()
+    return None
 
 
 def _show_first_steps() -> None:

@@ -15,7 +15,7 @@ from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.listing import title
 from modelyard.dashboard.order import is_choice
 from modelyard.dashboard.report import show_metrics, show_report
-from modelyard.dashboard.texts import t
+from modelyard.dashboard.texts import said, t
 from modelyard.dashboard.training_form import show_form
 from modelyard.schemas import Job, ModelMetadata
 
@@ -129,7 +129,7 @@ def _show_model(model_id: str) -> None:
     st.success(t("train.done", model=escaped(title(model))), icon=":material/check_circle:")
     if model.promotion is not None:
         icon = ":material/move_up:" if model.promotion.moved else ":material/pan_tool:"
-        st.caption(f"{icon} **@{model.promotion.alias}**: {escaped(model.promotion.reason)}")
+        st.caption(f"{icon} **@{model.promotion.alias}**: {escaped(said(model.promotion.reason))}")
     with st.container(horizontal=True):
         if access.may("predict") and st.button(
             t("train.predict"), type="primary", icon=":material/online_prediction:", key="predict-with-it"

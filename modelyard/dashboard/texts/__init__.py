@@ -1,10 +1,13 @@
 """Every word that the dashboard shows, in English and Russian: one catalogue, a file for each part of the screen.
 
-What the server says (descriptions of hyperparams, details of errors, names) is shown as it comes.
+What the server says (details of errors, warnings, descriptions) comes in English: `said` translates it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final
 
 import streamlit as st
@@ -27,6 +30,7 @@ from modelyard.dashboard.texts.registry import REGISTRY
 from modelyard.dashboard.texts.searching import SEARCHING
 from modelyard.dashboard.texts.shell import SHELL
 from modelyard.dashboard.texts.training import TRAINING
+from modelyard.dashboard.texts.translating import russian
 from modelyard.dashboard.texts.what_if import WHAT_IF
 
 LANGUAGES: Final = {"en": "English", "ru": "Русский"}
@@ -37,6 +41,8 @@ PARTS: Final = (
 )
 CATALOGUE: Final[dict[str, tuple[str, str]]] = {key: texts for part in PARTS for key, texts in part.items()}
 
+_SPOKEN: ContextVar[str | None] = ContextVar("spoken", default=None)
+
 
 def t(key: str, **values: Any) -> str:
     """Return a text in the session's language, with `values` in its places."""
@@ -45,14 +51,29 @@ def t(key: str, **values: Any) -> str:
     return text.format(**values) if values else text
 
 
+def said(text: str) -> str:
+    """Return a text of the core in the session's language; one that nobody has translated stays English."""
+    return russian(text) if language() == "ru" else text
+
+
 def known(key: str) -> bool:
     """Whether the catalogue has a text."""
     return key in CATALOGUE
 
 
 def language() -> str:
-    """Return the session's language."""
-    return str(st.session_state.get("lang", "en"))
+    """Return the language that is spoken within `speaking`, else the session's."""
+    return _SPOKEN.get() or str(st.session_state.get("lang", "en"))
+
+
+@contextmanager
+def speaking(code: str) -> Iterator[None]:
+    """Have all texts within in one language, whatever the session's; there need be no session."""
+    before = _SPOKEN.set(code)
+    try:
+        yield
+    finally:
+        _SPOKEN.reset(before)
 
 
 def first_language(said: str | None, locale: str | None) -> str:

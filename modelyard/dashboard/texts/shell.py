@@ -74,6 +74,7 @@ SHELL: dict[str, tuple[str, str]] = {
         "**{column}**: {n} cells hold a category that training never saw; they count as unknown.",
         "**{column}**: ячеек с категорией, которой не было при обучении: {n}; они считаются неизвестными.",
     ),
+    "size.units": ("B KB MB GB", "Б КБ МБ ГБ"),
     "time.ms": ("{n} ms", "{n} мс"),
     "time.s": ("{n} s", "{n} с"),
     "time.min_s": ("{minutes} min {seconds} s", "{minutes} мин {seconds} с"),

@@ -3,8 +3,8 @@
 TRAINING: dict[str, tuple[str, str]] = {
     "upload.label": ("Your table", "Ваша таблица"),
     "upload.help": (
-        "CSV, JSON, JSON lines, Parquet, Arrow or Excel (.xlsx); CSV and JSON lines also packed by gzip.",
-        "CSV, JSON, JSON lines, Parquet, Arrow или Excel (.xlsx); CSV и JSON lines — и сжатые gzip.",
+        "CSV, JSON, JSON lines, Parquet, Arrow or Excel (.xlsx); CSV and JSON lines by gzip, too. At most {mb} MB.",
+        "CSV, JSON, JSON lines, Parquet, Arrow или Excel (.xlsx); CSV и JSON lines — и сжатые gzip. Не больше {mb} МБ.",
     ),
     "upload.sample": ("Take the sample: penguins", "Взять пример: пингвины"),
     "upload.gone": (
@@ -42,6 +42,11 @@ TRAINING: dict[str, tuple[str, str]] = {
     "reading.tab": ("tab", "табуляция"),
     "reading.blank": ("blank", "пробел"),
     "reading.none": ("none", "нет"),
+    "reading.parted": ("parted by “{mark}”", "разделитель «{mark}»"),
+    "reading.decimals": ("decimal “{mark}”", "десятичный знак «{mark}»"),
+    "reading.preview": ("The first rows, as they are read:", "Первые строки, как они прочитаны:"),
+    "reading.with_header": ("names in the first row", "имена в первой строке"),
+    "reading.without_header": ("no row of names", "без строки имён"),
     "upload.without_twins": ("without twins", "без повторов"),
     "columns.title": ("Columns", "Столбцы"),
     "columns.first_rows": ("First rows", "Первые строки"),

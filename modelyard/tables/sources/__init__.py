@@ -11,7 +11,16 @@ from typing import Any
 
 from modelyard.tables.sources.binary import read_arrow
 from modelyard.tables.sources.doubtful_header import looks_like_data, way_out
-from modelyard.tables.sources.files import FileContent, extension_of, read_file, read_raw_file, source_of, stored_name
+from modelyard.tables.sources.files import (
+    FileContent,
+    Layout,
+    extension_of,
+    layout_of,
+    read_file,
+    read_raw_file,
+    source_of,
+    stored_name,
+)
 from modelyard.tables.sources.forms import read_form
 from modelyard.tables.sources.json_documents import JsonTable
 from modelyard.tables.sources.options import FIND_OUT, UNPACKED_BYTES, FileOptions
@@ -24,9 +33,11 @@ __all__ = [
     "FileContent",
     "FileOptions",
     "JsonTable",
+    "Layout",
     "RawTable",
     "check_names",
     "extension_of",
+    "layout_of",
     "looks_like_data",
     "read_arrow",
     "read_file",

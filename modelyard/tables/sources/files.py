@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,13 +13,14 @@ import polars as pl
 
 from modelyard.errors import InvalidTable
 from modelyard.tables.sources.binary import read_binary
+from modelyard.tables.sources.csv_start import find_start
 from modelyard.tables.sources.csv_text import read_csv
 from modelyard.tables.sources.forms import read_form
 from modelyard.tables.sources.json_documents import read_document
 from modelyard.tables.sources.options import FIND_OUT, FileOptions
 from modelyard.tables.sources.packed import unpacked
 from modelyard.tables.sources.raw import RawTable
-from modelyard.tables.sources.texts import text_of
+from modelyard.tables.sources.texts import encoding_of, text_of
 from modelyard.tables.sources.workbook import read_workbook
 from modelyard.tables.sources.workbook_archive import is_workbook
 
@@ -56,6 +58,25 @@ def read_raw_file(
     """Read a file into raw columns; the names are as in `read_form`. Raises as `read_file` does."""
     file = X if isinstance(X, FileContent) else _content(X)
     return _read(file, options.towards(feature_names, expected, carried), feature_names)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the text of a CSV is laid out: its encoding, `has_mark` a byte order mark before it, and its delimiter."""
+
+    encoding: str
+    has_mark: bool
+    delimiter: str
+
+
+def layout_of(path: Path, options: FileOptions = FIND_OUT, *, filename: str | None = None) -> Layout:
+    """Find out how a CSV is laid out, as `read_file` reads it. Raises as that does."""
+    file = _content(path, filename)
+    label, extension = f"file {file.name!r}", extension_of(file.name).lower().removesuffix(".gz")
+    data = unpacked(file.content, label, options.max_bytes)
+    text = text_of(data, label, options)
+    delimiter = find_start(text, options, _PREFERRED_DELIMITERS.get(extension)).delimiter
+    return Layout(encoding_of(data, options), data.startswith(codecs.BOM_UTF8), delimiter)
 
 
 def source_of(X: Any) -> str:

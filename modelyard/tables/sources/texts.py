@@ -28,20 +28,31 @@ def text_of(data: bytes, label: str, options: FileOptions) -> bytes:
     """
     if (kind := foreign(data)) is not None:
         raise InvalidTable(f"{label} is {kind}; it must be {_FORMATS}")
-    mark, encoding = next((known for known in _BYTE_ORDER_MARKS if data.startswith(known[0])), (b"", options.encoding))
-    text = _decoded(data[len(mark) :], label, encoding, options.usual_encoding)
+    mark, told = _told(data, options)
+    text = _decoded(data[len(mark) :], label, encoding_of(data, options))
     while text.startswith(codecs.BOM_UTF8):  # files that were joined may begin with two
         text = text.removeprefix(codecs.BOM_UTF8)
     if b"\x00" in text:
-        problem = "is binary" if encoding is None else f"is binary when read as {encoding}"
+        problem = "is binary" if told is None else f"is binary when read as {told}"
         raise InvalidTable(f"{label} {problem}; it must be {_FORMATS}; if it is text, {_WAY_OUT}")
     if not text or text.isspace():
         raise InvalidTable(f"{label} is empty")
     return text
 
 
-def _decoded(data: bytes, label: str, told: str | None, usual: str | None) -> bytes:
-    encoding = told or (usual if usual is not None and not _is_utf_8(data) else _UTF_8)
+def encoding_of(data: bytes, options: FileOptions) -> str:
+    """Return how the text of a file is encoded, as `text_of` reads it."""
+    _, told = _told(data, options)
+    usual = options.usual_encoding
+    return told or (usual if usual is not None and not _is_utf_8(data) else _UTF_8)
+
+
+def _told(data: bytes, options: FileOptions) -> tuple[bytes, str | None]:
+    """Return the byte order mark and the encoding that it says; without one, that of the options."""
+    return next((known for known in _BYTE_ORDER_MARKS if data.startswith(known[0])), (b"", options.encoding))
+
+
+def _decoded(data: bytes, label: str, encoding: str) -> bytes:
     is_utf_8 = codecs.lookup(encoding).name == _UTF_8
     if is_utf_8 and data.isascii():  # as most files are; to decode one makes a copy of it
         return data
