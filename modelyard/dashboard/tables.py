@@ -135,6 +135,11 @@ def stem(name: str) -> str:
     return name.removesuffix(extension_of(name)) or name
 
 
+def format_named_by(name: str) -> str:
+    """Return what a file's name says it is: "csv" for `a.CSV.gz`, "" without an ending."""
+    return extension_of(name).lower().removesuffix(".gz").removeprefix(".")
+
+
 def name_for(given: str) -> str:
     """Return a name that no other file has, with the ending of the one that a visitor gave."""
     return f"{uuid.uuid4().hex}{extension_of(given).lower()[:10]}"

@@ -8,7 +8,7 @@ from typing import Final, Literal, get_args
 
 import polars as pl
 
-from modelyard.dashboard.tables import Table, extension_of
+from modelyard.dashboard.tables import Table, format_named_by
 
 Written = Literal["csv", "xlsx", "parquet", "arrow", "json", "jsonl"]
 """The formats that a table is written in, and the endings of their files."""
@@ -33,7 +33,7 @@ def format_like(table: Table) -> Written:
     """Return the format in which a table came."""
     if table.format != "packed":
         return table.format
-    extension = extension_of(table.name).lower().removesuffix(".gz").removeprefix(".")
+    extension = format_named_by(table.name)
     if extension == "ndjson":
         return "jsonl"
     return next((found for found in FORMATS if found == extension), "csv")
