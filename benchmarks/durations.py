@@ -6,6 +6,7 @@ Chromium, and ends with an error if a promise is not kept.
 
 from __future__ import annotations
 
+import logging
 import statistics
 import subprocess
 import sys
@@ -28,6 +29,15 @@ from tests.storage_drafts import add_model, new_model, open_store
 from tests.waiting import PATIENCE_S, wait_until
 
 RUNS = 3
+MANY_MODELS = 10_000
+MANY_PAGES = {
+    "models": "of 2000 names",
+    "predict": "Columns that the table needs",
+    "compare": "Hyperparams that differ",
+    "name?name=model-0000": "Newest: v5",
+    "jobs": "Nothing has been trained yet",
+}
+"""Pages, and words that stand where their first useful view is."""
 REST = [sys.executable, "-m", "modelyard", "rest"]
 ROWS = 2000
 TABLE: dict[str, Any] = {
@@ -58,7 +68,8 @@ def run() -> Iterator[str]:
     """Measure, and yield the table; raise SystemExit if a promise was not kept."""
     with tempfile.TemporaryDirectory(prefix="modelyard-bench-") as name:
         folder = Path(name)
-        promises = [_start(folder), _first_page(folder), _look_up(folder), *_trainings(folder), *_ends(folder)]
+        promises = [_start(folder), _first_page(folder), *_pages_of_many(folder), _look_up(folder)]
+        promises += [*_trainings(folder), *_ends(folder)]
     yield "| | promised | taken |\n| --- | ---: | ---: |\n" + "".join(promise.row() for promise in promises)
     broken = [promise.what for promise in promises if promise.taken > promise.at_most]
     if broken:
@@ -86,6 +97,35 @@ def _ms_to_the_first_page(browser: Browser, url: str) -> float:
     began = time.perf_counter()
     page.goto(url)
     page.get_by_text("Active models").wait_for()
+    taken = _ms_since(began)
+    context.close()
+    return taken
+
+
+def _pages_of_many(folder: Path) -> Iterator[Promise]:
+    """Yield what pages take until they are of use, in a yard of MANY_MODELS models."""
+    place = folder / "many"
+    store = open_store(place)
+    made = {"metrics": {"validation_accuracy": 0.9}, "report": b'{"metrics":{},"columns":{},"rows":{}}'}
+    for number in range(MANY_MODELS):
+        add_model(store, new_model(name=f"model-{number % (MANY_MODELS // 5):04}", **made))
+    store.close()
+    logging.disable(logging.WARNING)  # that none of them can be loaded ahead
+    with dashboards.dashboard(place) as dashboard, dashboards.chromium() as browser:
+        for page, words in MANY_PAGES.items():
+            taken = min(_ms_to_a_page(browser, f"{dashboard.url}/{page}", words) for _ in range(RUNS))
+            yield Promise(f"the page {page} of {MANY_MODELS:,} models", 1500, taken)
+
+
+def _ms_to_a_page(browser: Browser, url: str, words: str) -> float:
+    """Return how long a page takes of a visitor whose browser has the scripts already."""
+    context = browser.new_context(locale="en-US")
+    page = context.new_page()
+    page.goto(url)
+    page.get_by_text(words).first.wait_for()
+    began = time.perf_counter()
+    page.goto(url)
+    page.get_by_text(words).first.wait_for()
     taken = _ms_since(began)
     context.close()
     return taken

@@ -6,8 +6,10 @@ They land in `docs/img/`, made on a yard of their own with the sample table.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -34,6 +36,7 @@ def main() -> None:
                 "compare": compare,
             }.items():
                 take_picture(browser, dashboard.url, name, take)
+            take_picture(browser, dashboard.url, "model-ru", model_in_russian, schemes=("light",), locale="ru-RU")
 
 
 def fill(url: str) -> None:
@@ -47,13 +50,21 @@ def fill(url: str) -> None:
         yard.retrain(RetrainRequest(model_id="penguin-trees", X=table, target=target, hyperparams={"depth": 3}))
 
 
-def take_picture(browser: Browser, url: str, name: str, take: object) -> None:
+def take_picture(
+    browser: Browser,
+    url: str,
+    name: str,
+    take: object,
+    *,
+    schemes: Sequence[Literal["light", "dark"]] = ("light", "dark"),
+    locale: str = "en-US",
+) -> None:
     """Take one picture in light and in dark."""
-    for scheme in ("light", "dark"):
+    for scheme in schemes:
         context = browser.new_context(
             viewport={"width": 1280, "height": 900},
             color_scheme=scheme,
-            locale="en-US",
+            locale=locale,
         )
         page = context.new_page()
         assert callable(take)
@@ -84,6 +95,11 @@ def train(page: Page, url: str) -> None:
 def model(page: Page, url: str) -> None:
     page.goto(f"{url}/model?id=penguin-trees:1")
     page.get_by_text("What counts").wait_for()
+
+
+def model_in_russian(page: Page, url: str) -> None:
+    page.goto(f"{url}/model?id=penguin-trees:1")
+    page.locator("html[lang=ru] canvas, html[lang=ru] svg.marks").first.wait_for()
 
 
 def predict(page: Page, url: str) -> None:

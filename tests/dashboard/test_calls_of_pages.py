@@ -18,6 +18,7 @@ __all__ = ["penguin_model", "yard"]
 pytestmark = pytest.mark.filterwarnings("default")  # Streamlit's own
 
 MOST_MODELS = 100
+TABS = ("report", "decision", "errors", "drift", "versions", "details")
 PAGES: list[tuple[str, dict[str, str]]] = [
     ("overview", {}),
     ("predict", {}),
@@ -28,10 +29,7 @@ PAGES: list[tuple[str, dict[str, str]]] = [
     ("audit", {}),
     ("name", {"name": "birds"}),
     ("train", {"parent": "birds"}),
-    *(
-        ("model", {"id": "birds", "tab": tab})
-        for tab in ("report", "decision", "errors", "drift", "versions", "details")
-    ),
+    *(("model", {"id": "birds", "tab": tab}) for tab in TABS),
 ]
 
 

@@ -19,8 +19,7 @@ function leave(event) {
   const there = [...document.querySelectorAll(REACHABLE)].filter(
     (one) => one.offsetParent !== null && !table.contains(one) && table.compareDocumentPosition(one) & side,
   )
-  const next = event.shiftKey ? there.at(-1) : there[0]
-  if (!next) return
+  const next = (event.shiftKey ? there.at(-1) : there[0]) ?? document.getElementById("stMain")
   event.preventDefault()
   next.focus()
 }

@@ -63,7 +63,7 @@ def confusion(matrix: ConfusionMatrix) -> Drawing:
 
 def counts_of_labels(counts: Mapping[str, int]) -> Drawing:
     """Draw how often each class was predicted."""
-    axis = alt.Axis(format=",", tickMinStep=1, tickCount=5)
+    axis = alt.Axis(format=",d", tickMinStep=1, tickCount=5)
     return _written_bars(counts, t("report.class"), t("chart.rows"), axis, _from_zero(), written=",")
 
 

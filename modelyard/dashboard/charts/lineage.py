@@ -64,4 +64,4 @@ def lineage(nodes: Sequence[Node], metric: str, *, share: bool) -> Drawing:
     opacity = alt.condition(alt.datum.status == t("status.deleted"), alt.value(0.35), alt.value(1))
     points = base.mark_point(size=90, filled=True).encode(y=y, opacity=opacity, tooltip=tooltip)
     labels = base.mark_text(dy=-16, fontWeight=600, color=ink).encode(y=y, text="label:N")
-    return lines + spread + points + labels
+    return alt.layer(*([lines] if edges else []), spread, points, labels)

@@ -1,0 +1,164 @@
+"""Pages for everyone: no serious finding of axe in either theme, ways by the keyboard, and nothing English in Russian.
+
+axe-core (https://github.com/dequelabs/axe-core, MPL-2.0) stands beside this file and is no part of the dashboard.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from modelyard.models_registry import describe_all
+from modelyard.rest_api.client import RestClient
+from modelyard.schemas import TrainRequest
+from tests.dashboard.test_browser import UPLOAD, browser, dashboard
+from tests.dashboards import Dashboard
+from tests.waiting import PATIENCE_MS
+
+__all__ = ["browser", "dashboard"]
+
+AXE = (Path(__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice")
+PAGES = [
+    "",
+    "train",
+    "predict",
+    "models",
+    "compare",
+    "jobs",
+    "audit",
+    "name?name=birds",
+    "name?name=birds&tab=production",
+    *(f"model?id=birds&tab={tab}" for tab in ("report", "decision", "errors", "drift", "versions", "details")),
+    "model?id=nobody",
+    "predict?id=birds&way=row",
+]
+WORDS = """() => {
+  const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement
+    if (element.closest("code, pre, style, script, [data-testid=stIconMaterial], [translate=no]")) continue
+    const style = getComputedStyle(element)
+    const box = element.getBoundingClientRect()
+    if (style.visibility === "hidden" || style.fontSize === "0px" || box.width < 2 || box.height < 2) continue
+    found.push(walker.currentNode.nodeValue)
+  }
+  return found
+}"""
+NAMES = """
+    English Modelyard REST gRPC CSV TSV JSON lines Parquet Arrow Excel xlsx gzip UTF UTC PSI ROC AUC RMSE SHA CatBoost
+    LightGBM id ids hash live latest birds csv pkl html python catboost lightgbm numpy scikit learn joblib null auto
+    species island bill length depth mm flipper body mass sex year Adelie Chinstrap Gentoo Biscoe Dream Torgersen male
+    female modelyard audit verify yyyy mm dd MODELYARD KEEP ANSWERS DAYS nobody balanced lbfgs
+"""
+
+
+@pytest.fixture(scope="module")
+def visitor(browser: Browser, dashboard: Dashboard, penguins_csv: Path) -> Iterator[BrowserContext]:
+    """A Russian visitor in the dark, of a yard with two versions of a name."""
+    with RestClient(dashboard.rest_url) as client:
+        for _ in range(2):
+            request = TrainRequest(
+                model_class_key="logistic_regression", X=penguins_csv, target="species", name="birds"
+            )
+            client.train(request)
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, locale="ru-RU", color_scheme="dark")
+    context.set_default_timeout(PATIENCE_MS)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(visitor: BrowserContext) -> Iterator[Page]:
+    page = visitor.new_page()
+    yield page
+    page.close()
+
+
+def opened(page: Page, dashboard: Dashboard, path: str) -> Page:
+    """Open a page and wait until all of it is drawn."""
+    page.goto(f"{dashboard.url}/{path}")
+    expect(page.locator("html")).to_have_attribute("lang", "ru")
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+    return page
+
+
+def serious(page: Page, *rules: str) -> list[Any]:
+    """Return what axe finds that is serious, by all rules or some."""
+    found = page.evaluate(f"axe.run(document, {json.dumps({'runOnly': rules or TAGS, 'resultTypes': ['violations']})})")
+    return [
+        (one["id"], [node["html"][:200] for node in one["nodes"]])
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def english(texts: list[str]) -> set[str]:
+    """Return the English words that no name explains."""
+    titles = {
+        word
+        for info in describe_all()
+        for one in info.hyperparams["properties"].values()
+        for word in one["title"].split()
+    }
+    words = {word for text in texts for word in re.findall(r"[A-Za-z]{2,}", text)}
+    return words - set(NAMES.split()) - titles
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_for_everyone(page: Page, dashboard: Dashboard, path: str) -> None:
+    opened(page, dashboard, path)
+    assert english(page.evaluate(WORDS)) == set()
+    page.evaluate(AXE)
+    assert serious(page) == []
+    page.add_style_tag(content="* { transition: none !important }")  # else colours are between both themes
+    page.emulate_media(color_scheme="light")
+    expect(page.get_by_test_id("stApp")).to_have_css("color-scheme", "light")
+    assert serious(page, "color-contrast") == []
+
+
+def test_an_error_about_a_table_is_russian(page: Page, dashboard: Dashboard, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.csv"
+    path.write_text("a,b\n1,2\n")
+    opened(page, dashboard, "predict?id=birds").locator(UPLOAD).set_input_files(path)
+    page.locator(".st-key-predict-go button").click()
+    alert = page.get_by_test_id("stAlert").first
+    expect(alert).to_contain_text("'island'")
+    texts = [re.sub("'[^']*'", "", text) for text in page.get_by_test_id("stAlert").all_inner_texts()]
+    assert english(texts) <= {"error"}  # the name of its icon
+
+
+def test_the_keyboard_finds_the_content_and_leaves_tables(page: Page, dashboard: Dashboard) -> None:
+    opened(page, dashboard, "model?id=birds&tab=versions")
+    page.keyboard.press("Tab")
+    skip = page.locator(":focus")
+    expect(skip).to_have_attribute("data-testid", "stSkipToContent")
+    page.keyboard.press("Enter")
+    expect(page.locator(":focus")).to_have_attribute("id", "stMain")
+    reach(page, "canvas, [data-testid=stDataFrame] *")
+    page.keyboard.press("Escape")
+    assert not page.evaluate("Boolean(document.activeElement.closest('[data-testid=stDataFrame]'))")
+    assert page.evaluate("document.activeElement !== document.body")
+
+
+def test_the_focus_is_seen(page: Page, dashboard: Dashboard) -> None:
+    opened(page, dashboard, "model?id=birds")
+    for kind in ('[data-testid="stSidebarNavLink"]', "button", '[role="tab"]'):
+        reach(page, kind)
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineWidth") == "3px"
+
+
+def reach(page: Page, kind: str) -> None:
+    """Press Tab until the focus is on an element of a kind."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("kind => document.activeElement.matches(kind)", kind):
+            return
+    raise AssertionError(f"Tab does not reach {kind}")
