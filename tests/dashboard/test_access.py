@@ -108,7 +108,7 @@ def test_a_role_is_offered_what_it_may(keyed: KeyedYard, birds: ModelMetadata, r
     rank = ["reader", "predictor", "trainer", "admin"].index(role)
     for verb, needed in (("predict", 1), ("retrain", 2), ("edit-save", 2), ("delete-soft", 2), ("delete-hard", 3)):
         assert (f"{verb}-{birds.model_id}" in {one.key for one in app.button}) == (rank >= needed), verb
-    assert len(app.get("download_button")) == 1 + (rank >= 3)
+    assert len(app.get("download_button")) == 3 + (rank >= 3)  # the report as HTML in two languages and as JSON
     more = ["predictor", "trainer", "admin"][rank:]
     assert (f"More is offered here to the roles: {', '.join(more)}." in texts(app)) == bool(more)
     deciding = keyed.open_with(key, "model", id=birds.model_id, tab="decision")

@@ -293,7 +293,7 @@ def test_a_model_is_deleted_and_restored(yard: Yard, penguins_csv: Path) -> None
     ("language", "said"),
     [
         ("en", "live was moved here: the alias was not set yet"),
-        ("ru", "live перенесён сюда: the alias was not set yet"),
+        ("ru", "live перенесён сюда: псевдоним ещё не был задан"),
     ],
 )
 def test_a_model_says_which_alias_it_took_over(yard: Yard, penguins_csv: Path, language: str, said: str) -> None:

@@ -115,7 +115,7 @@ def test_numbers_are_shown_with_an_interval_around_each_if_it_is_asked_for(yard:
     app = app.selectbox(key="predict-interval").set_value(0.9).run()
     app = button(app, "predict-go").click().run()
     assert not app.exception
-    shown = app.dataframe[0].value
+    shown = app.dataframe[-1].value
     assert list(shown.columns[:3]) == ["prediction", "low", "high"]
     margins = shown["high"] - shown["prediction"]
     assert margins.min() == pytest.approx(margins.max())
