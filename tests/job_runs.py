@@ -17,11 +17,12 @@ from typing import Any
 
 from modelyard.errors import FieldError, InvalidTable
 from modelyard.jobs import Finished, Jobs, Limits, NewJob, ProgressReporter, Step, StepTold
-from modelyard.jobs.local import LocalOwners, LocalRunner, fork_server
+from modelyard.jobs.local import LocalOwners, LocalRunner, fork_server, forks
 from modelyard.jobs.runner import Owners
 from modelyard.schemas import Job, JobError, JobKind, JobProgress
 from modelyard.storage import Storage, open_folder, write_model_files
 from tests.storage_drafts import new_model
+from tests.waiting import PATIENCE_S
 
 TARGET = f"{__name__}:run"
 REHEARSAL = f"{__name__}:rehearse"
@@ -80,6 +81,16 @@ def be_impatient() -> None:
 
 def _at(step: int, total: int, metric: float | None) -> JobProgress:
     return JobProgress(fraction=step / total, step=step, total=total, metric=metric)
+
+
+def be_impatient_with_searches() -> None:
+    """Let go of a search's process soon, in the fork server that this is called in."""
+    forks.MOST_BETWEEN_S = 0.3
+
+
+def be_patient_with_searches() -> None:
+    """Keep a search's process for as long as tests wait, in the fork server that this is called in."""
+    forks.MOST_BETWEEN_S = PATIENCE_S
 
 
 def _finish(_: Path, report: ProgressReporter) -> None:
@@ -143,6 +154,15 @@ def _hog(_: Path, report: ProgressReporter) -> None:
     signal.pause()
 
 
+def _hoard(folder: Path, report: ProgressReporter, path: str = "") -> None:
+    """Leave something in the memory of the process. With a path, wait at the first try to be killed for it."""
+    if path:
+        _pass(folder, report, path)
+    _HOARD.append(b"x" * (200 << 20))
+    if path and len(Path(path).read_text().splitlines()) == 1:
+        signal.pause()
+
+
 def _die_by_signal(_: Path, __: ProgressReporter, number: str) -> None:
     sys.stderr.write("the last words\n")
     os.kill(os.getpid(), int(number))
@@ -179,6 +199,8 @@ def _full_disk(folder: Path, _: ProgressReporter) -> None:
     (folder / "more").write_bytes(b"more")
 
 
+_HOARD: list[bytes] = []
+
 NO_GRACE = Limits(niceness=0, grace_s=0.0)
 
 ACTIONS: dict[str, Callable[..., None]] = {
@@ -192,6 +214,7 @@ ACTIONS: dict[str, Callable[..., None]] = {
     "child": _child,
     "steps": _steps,
     "hog": _hog,
+    "hoard": _hoard,
     "signal": _die_by_signal,
     "exit": _exit,
     "wrong": _wrong,

@@ -54,6 +54,7 @@ class Place(Protocol):
     def start(self, job_id: str, spool: Path, key: bytes, ended: Callable[[RunEnd], None]) -> None:
         """Start the run of a job, which holds the place to its end. `ended` is called once, in any thread.
 
+        The `job_id` of a search's run is `SEARCH/RUN`, so that a runner may keep a process for the next run of it.
         The run writes its ending under `key`, which goes to it by a way of which nobody else can read: no file,
         no argument, no environment.
         """

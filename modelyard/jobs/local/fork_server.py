@@ -146,7 +146,14 @@ class _Server:
     # Starting.
 
     def _start(self, assignment: Assignment, slot: int) -> None:
-        """Hand a run to the spare if it is ready and has the run's niceness, else to a new fork."""
+        """Hand a run to a process that waits for it, or to the spare if that will do, else to a new fork.
+
+        The spare has to be ready, and to have the run's niceness.
+        """
+        for fork in self._forks.values():
+            if fork.waits_for(assignment):
+                self._give(fork, assignment, slot)
+                return
         spare = self._spare
         if spare is None or spare.niceness != assignment.niceness or not self._hear(spare, READY):
             self._start_anew(assignment, slot)
@@ -156,7 +163,7 @@ class _Server:
 
     def _start_anew(self, assignment: Assignment, slot: int) -> None:
         try:
-            fork = self._fork(assignment.niceness)
+            fork = self._fork(Fork(assignment.niceness, slot=slot))
         except OSError as error:
             os.close(slot)
             _send(self._owner, {"ended": assignment.job_id, "reason": f"cannot fork: {error.strerror}"})
@@ -168,9 +175,8 @@ class _Server:
         _send(self._owner, {"started": assignment.job_id, "pid": fork.pid})
         fork.give(assignment, slot)
 
-    def _fork(self, niceness: int, rehearse: Callable[[], None] | None = None) -> Fork:
+    def _fork(self, fork: Fork) -> Fork:
         """Fork a process that waits for its assignment. Raises OSError."""
-        fork = Fork(niceness, rehearse)
         with warnings.catch_warnings():
             # Python warns of the threads of native libraries; those mend themselves after a fork.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -213,7 +219,7 @@ class _Server:
             self._spare = None
             return
         with suppress(OSError):
-            self._spare = self._fork(self._spare_niceness, self._rehearse)
+            self._spare = self._fork(Fork(self._spare_niceness, self._rehearse))
             self._spare_due = time.monotonic() + MOST_IDLE_S
 
     # Ending.
@@ -233,8 +239,8 @@ class _Server:
         """Tell the end of a fork's run, once."""
         if fork.assignment is None:
             return
-        job_id, fork.assignment = fork.assignment.job_id, None
-        fork.free_slot()
+        job_id = fork.assignment.job_id
+        fork.end_run()
         if self._spare is None and self._rehearse is not None:
             self._spare_niceness, self._spare_due = fork.niceness, time.monotonic() + SPARE_AFTER_S
         _send(self._owner, {"ended": job_id, "status": status, "limit": fork.broken_limit})
@@ -258,10 +264,16 @@ class _Server:
             _send(self._owner, {"spare": fork.last_words(status)})
         elif fork.assignment is not None and fork.has_missed_it():
             _send(self._owner, {"spare": fork.last_words(status)})
-            slot, fork.slot = fork.slot, -1
-            self._start_anew(fork.assignment, slot)
+            self._repeat(fork, fork.assignment)
+        elif fork.assignment is not None and fork.is_crowded():
+            self._repeat(fork, fork.assignment)
         else:
             self._tell_end(fork, status)
+
+    def _repeat(self, dead: Fork, assignment: Assignment) -> None:
+        """Have a new fork begin the run of one that is dead."""
+        slot, dead.slot = dead.slot, -1
+        self._start_anew(assignment, slot)
 
     def _forget_channel(self, fork: Fork) -> None:
         with suppress(KeyError):

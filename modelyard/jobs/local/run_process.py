@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import select
 import signal
 import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from modelyard.errors import Internal, ModelyardError, ResourceExhausted, Unavailable
@@ -76,24 +77,24 @@ def end_with(lifeline: socket.socket) -> None:
 def carry_out(folder: Path, key: bytes, function: RunFunction) -> None:
     """Run the function for the order in `folder` and leave the run's ending there, under the run's key."""
     spool = Spool(folder)
-    _speak_to(spool.log)
-    try:
-        made = function(folder, ProgressReporter(spool))
-        if isinstance(made, StepTold):
-            spool.write_told(made, key)
-        else:
-            spool.write_finished(made, key)
-    except ModelyardError as error:
-        _write_error(spool, error, key)
-    except MemoryError:
-        _write_error(spool, ResourceExhausted("the training needs more memory than there is"), key)
-    except OSError as error:
-        log.error("the files of the run fail it\n%s", without_values(error))  # noqa: TRY400
-        why = error.strerror or error
-        _write_error(spool, Unavailable(f"the training's files cannot be read or written: {why}"), key)
-    except Exception as error:  # noqa: BLE001 - the job's caller is told that it failed, its log why
-        log.error("unexpected error\n%s", without_values(error))  # noqa: TRY400
-        _write_error(spool, Internal(UNEXPECTED), key)
+    with _speaking_to(spool.log):
+        try:
+            made = function(folder, ProgressReporter(spool))
+            if isinstance(made, StepTold):
+                spool.write_told(made, key)
+            else:
+                spool.write_finished(made, key)
+        except ModelyardError as error:
+            _write_error(spool, error, key)
+        except MemoryError:
+            _write_error(spool, ResourceExhausted("the training needs more memory than there is"), key)
+        except OSError as error:
+            log.error("the files of the run fail it\n%s", without_values(error))  # noqa: TRY400
+            why = error.strerror or error
+            _write_error(spool, Unavailable(f"the training's files cannot be read or written: {why}"), key)
+        except Exception as error:  # noqa: BLE001 - the job's caller is told that it failed, its log why
+            log.error("unexpected error\n%s", without_values(error))  # noqa: TRY400
+            _write_error(spool, Internal(UNEXPECTED), key)
 
 
 def without_values(error: BaseException) -> str:
@@ -114,8 +115,9 @@ def _write_error(spool: Spool, error: ModelyardError, key: bytes) -> None:
 
 
 def _end_at_close(lifeline: socket.socket) -> None:
-    with suppress(OSError):
-        lifeline.recv(1)
+    poll = select.poll()
+    poll.register(lifeline, select.POLLHUP)  # what is said there is for others to read
+    poll.poll()
     os._exit(1)
 
 
@@ -125,16 +127,25 @@ def be_first_to_be_killed() -> None:
         Path("/proc/self/oom_score_adj").write_bytes(_FIRST_TO_BE_KILLED)
 
 
-def _speak_to(path: Path) -> None:
-    """Send standard output, standard error and the log to a file, which the owner reads when the run has ended.
+@contextmanager
+def _speaking_to(path: Path) -> Iterator[None]:
+    """Within the block, send standard output, standard error and the log to a file; after it, nowhere.
 
-    A link is not followed: what a run says may be a table's own words, not to land in a file of anyone's choice.
+    The owner reads the file when the run has ended. A link is not followed: what a run says may be a table's own words,
+    not to land in a file of anyone's choice.
     """
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
+    with os.fdopen(file, "w", buffering=1) as stream:
+        _send_output_to(file)
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+        logging.captureWarnings(capture=True)
+        yield
+    with Path(os.devnull).open("w") as nowhere:
+        _send_output_to(nowhere.fileno())
+
+
+def _send_output_to(file: int) -> None:
     os.dup2(file, 1)
     os.dup2(file, 2)
-    os.close(file)
-    handler = logging.StreamHandler(os.fdopen(os.dup(2), "w", buffering=1))
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.captureWarnings(capture=True)

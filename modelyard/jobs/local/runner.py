@@ -18,6 +18,8 @@ from modelyard.jobs.runner import Limits, Place, RunEnd
 class LocalRunner:
     """Runs of the function that `target` names (`module:function`), each in a process of its own.
 
+    Runs of a search, whose names are `SEARCH/RUN`, may have the same process one after the other.
+
     `folder` is the folder of jobs: its slots are shared with every process that runs jobs there. `preload` is imported
     (`module`) or called (`module:function()`) once for all runs. After a run, a process that has called `rehearsal`
     is kept ready for the next.
