@@ -335,7 +335,7 @@ def test_a_table_of_50_mb_is_sent_on_without_being_held(dashboard: Dashboard, pa
     press(page, "Predict with it")
     page.locator(UPLOAD).set_input_files(table)
     press(page, "Predict")
-    expect(page.get_by_text("The model was trained on this table")).to_be_visible()
+    expect(page.get_by_text("own training table")).to_be_visible()
     assert dashboard.peak_mb() - before < 550
 
 

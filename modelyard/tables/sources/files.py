@@ -25,6 +25,7 @@ from modelyard.tables.sources.workbook import read_workbook
 from modelyard.tables.sources.workbook_archive import is_workbook
 
 _MAX_NAME_CHARS, _MAX_NAME_BYTES = 80, 240
+_START_BYTES = 2**20
 _UNSAFE = re.compile(r"[^\w. ()+-]")
 _PREFERRED_DELIMITERS = {".tsv": "\t", ".tab": "\t", ".psv": "|"}
 
@@ -70,13 +71,18 @@ class Layout:
 
 
 def layout_of(path: Path, options: FileOptions = FIND_OUT, *, filename: str | None = None) -> Layout:
-    """Find out how a CSV is laid out, as `read_file` reads it. Raises as that does."""
-    file = _content(path, filename)
-    label, extension = f"file {file.name!r}", extension_of(file.name).lower().removesuffix(".gz")
-    data = unpacked(file.content, label, options.max_bytes)
-    text = text_of(data, label, options)
-    delimiter = find_start(text, options, _PREFERRED_DELIMITERS.get(extension)).delimiter
-    return Layout(encoding_of(data, options), data.startswith(codecs.BOM_UTF8), delimiter)
+    """Find out how a CSV is laid out that `read_file` reads, from its beginning.
+
+    Raises OSError.
+    """
+    with path.open("rb") as file:
+        start = file.read(_START_BYTES)
+        rest = iter(lambda: file.read(_START_BYTES), b"")
+        encoding = encoding_of(start, options, rest)
+    mark = codecs.BOM_UTF8 if start.startswith(codecs.BOM_UTF8) else b""
+    text = start.removeprefix(mark).decode(encoding, "ignore").removeprefix("\ufeff").encode()
+    extension = extension_of(filename or path.name).lower()
+    return Layout(encoding, bool(mark), find_start(text, options, _PREFERRED_DELIMITERS.get(extension)).delimiter)
 
 
 def source_of(X: Any) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterable
+from itertools import chain
 
 from modelyard.errors import InvalidTable
 from modelyard.tables.sources.foreign import foreign
@@ -40,11 +42,11 @@ def text_of(data: bytes, label: str, options: FileOptions) -> bytes:
     return text
 
 
-def encoding_of(data: bytes, options: FileOptions) -> str:
-    """Return how the text of a file is encoded, as `text_of` reads it."""
+def encoding_of(data: bytes, options: FileOptions, rest: Iterable[bytes] = ()) -> str:
+    """Return how the text of a file is encoded, as `text_of` reads it; `rest` are its parts after `data`."""
     _, told = _told(data, options)
     usual = options.usual_encoding
-    return told or (usual if usual is not None and not _is_utf_8(data) else _UTF_8)
+    return told or (usual if usual is not None and not _is_utf_8(chain((data,), rest)) else _UTF_8)
 
 
 def _told(data: bytes, options: FileOptions) -> tuple[bytes, str | None]:
@@ -66,8 +68,15 @@ def _decoded(data: bytes, label: str, encoding: str) -> bytes:
         raise InvalidTable(f"{label} is not {name}: byte 0x{data[start]:02x} in line {line}; {_WAY_OUT}") from None
 
 
-def _is_utf_8(data: bytes) -> bool:
+def _is_utf_8(parts: Iterable[bytes]) -> bool:
+    decoder, filled = codecs.getincrementaldecoder(_UTF_8)(), False
     try:
-        return bool(data.decode()) and b"\x00" not in data
+        for part in parts:
+            decoder.decode(part)
+            filled |= bool(part)
+            if b"\x00" in part:
+                return False
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
+    return filled
