@@ -92,7 +92,9 @@ def opened(page: Page, dashboard: Dashboard, path: str) -> Page:
 
 def serious(page: Page, *rules: str) -> list[Any]:
     """Return what axe finds that is serious, by all rules or some."""
-    found = page.evaluate(f"axe.run(document, {json.dumps({'runOnly': rules or TAGS, 'resultTypes': ['violations']})})")
+    found = page.evaluate(
+        f"axe.run(document, {json.dumps({'runOnly': rules or TAGS, 'resultTypes': ['violations'], 'preload': False})})"
+    )
     return [
         (one["id"], [node["html"][:200] for node in one["nodes"]])
         for one in found["violations"]
