@@ -92,7 +92,12 @@ def test_catboost_fits_what_the_library_fits_to_the_target_itself() -> None:
     ours = fit(CATBOOST, sample, {"iterations": 30}).estimator
     texts = [name for name, kind in sample.contract.feature_types.items() if kind == "categorical"]
     plain = CatBoostRegressor(
-        iterations=30, cat_features=texts, random_seed=0, verbose=False, allow_writing_files=False
+        iterations=30,
+        one_hot_max_size=10,
+        cat_features=texts,
+        random_seed=0,
+        verbose=False,
+        allow_writing_files=False,
     )
     plain.fit(sample.frame, sample.labels)
     assert_allclose(ours.predict(sample.frame), plain.predict(sample.frame), rtol=1e-5)
