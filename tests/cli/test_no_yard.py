@@ -20,7 +20,7 @@ from tests.command_line import run
 from tests.storage_drafts import add_model, new_model, open_store
 
 MAKING = {"train", "search", "up", "rest", "grpc", "backup load", "keys create", "migrate"}
-WITHOUT_A_YARD = {"check", "dashboard", "health", "model-classes", "keys generate"}
+WITHOUT_A_YARD = {"check", "dashboard", "health", "model-classes", "keys generate", "ray-head"}
 READING = {
     "retrain": ("churn", "table.csv"),
     "predict": ("churn", "table.csv"),
@@ -32,6 +32,7 @@ READING = {
     "outcomes": ("churn", "table.csv"),
     "performance": ("churn",),
     "list": (),
+    "names": (),
     "show": ("churn",),
     "edit": ("churn", "--no-tags"),
     "delete": ("churn",),
