@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,7 +40,7 @@ class Salvaged:
     lost: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
 
-class Memory:
+class Memory(ABC):
     """The documents as JSON, and the observers that index them. Callers hold `mutex` around everything here.
 
     `readings` is how many readings hold the state, one within the other.
@@ -50,6 +51,10 @@ class Memory:
         self.readings = 0
         self.collections: Collections = {}
         self._observers = tuple(observers)
+
+    @abstractmethod
+    def look(self) -> None:
+        """Bring the state up to what is committed now. Raises Unavailable, DataLoss, FailedPrecondition."""
 
     def clear(self) -> None:
         """Forget everything."""
@@ -88,6 +93,33 @@ class Memory:
             for observer in self._observers:
                 observer.remove(collection, key)
         return old
+
+
+class Reading:
+    """A `with` block in which one committed state is held. Keep it short, because all readers wait for it.
+
+    A block within another one of its thread holds the same state, so it does not look anew.
+    """
+
+    __slots__ = ("_state",)
+
+    def __init__(self, state: Memory) -> None:
+        self._state = state
+
+    def __enter__(self) -> None:
+        state = self._state
+        state.mutex.acquire()
+        try:
+            if not state.readings:
+                state.look()
+        except BaseException:
+            state.mutex.release()
+            raise
+        state.readings += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._state.readings -= 1
+        self._state.mutex.release()
 
 
 class Draft:

@@ -21,7 +21,7 @@ from modelyard.storage.documents.follower import Follower
 from modelyard.storage.documents.log_format import FORMAT, encode_entry
 from modelyard.storage.documents.log_writer import LogWriter
 from modelyard.storage.files import make_folder, unavailable
-from modelyard.storage.memory import Changes, Draft, parse
+from modelyard.storage.memory import Changes, Draft, Reading, parse
 from modelyard.storage.protocols import Collections, Observer
 
 log = logging.getLogger("modelyard.storage")
@@ -181,33 +181,6 @@ class Database:
             compaction.write(self._path, collections, seq)
         with state.mutex:
             state.catch_up()
-
-
-class Reading:
-    """A `with` block in which one committed state is held. Keep it short, because all readers wait for it.
-
-    A block within another one of its thread holds the same state, so it does not look at the file.
-    """
-
-    __slots__ = ("_state",)
-
-    def __init__(self, state: Follower) -> None:
-        self._state = state
-
-    def __enter__(self) -> None:
-        state = self._state
-        state.mutex.acquire()
-        try:
-            if not state.readings:
-                state.look()
-        except BaseException:
-            state.mutex.release()
-            raise
-        state.readings += 1
-
-    def __exit__(self, *_: object) -> None:
-        self._state.readings -= 1
-        self._state.mutex.release()
 
 
 class Transaction(Draft):

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from modelyard.errors import ModelyardError, Unavailable
-from modelyard.storage.memory import Changes, Draft, parse
+from modelyard.storage.memory import Changes, Draft, Reading, parse
 from modelyard.storage.postgres import rows, schema, views
 from modelyard.storage.postgres.follower import LEASE_S, Follower, clock
 from modelyard.storage.postgres.memo import Memo
@@ -200,30 +200,6 @@ class PostgresDocuments:
                     log.error("it is not known whether a commit was kept: %s", error.detail)  # noqa: TRY400
                     return None
                 time.sleep(0.1)
-
-
-class Reading:
-    """A `with` block in which one committed state is held. Keep it short, because all readers wait for it."""
-
-    __slots__ = ("_state",)
-
-    def __init__(self, state: Follower) -> None:
-        self._state = state
-
-    def __enter__(self) -> None:
-        state = self._state
-        state.mutex.acquire()
-        try:
-            if not state.readings:
-                state.look()
-        except BaseException:
-            state.mutex.release()
-            raise
-        state.readings += 1
-
-    def __exit__(self, *_: object) -> None:
-        self._state.readings -= 1
-        self._state.mutex.release()
 
 
 class Transaction(Draft):
