@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from modelyard import setting_values as values
 from modelyard.errors import FailedPrecondition, FieldError, InvalidRequest
 
 DEFAULT_MISSING_MARKERS = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>")
@@ -19,7 +20,6 @@ DEFAULT_MISSING_MARKERS = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "n
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """What this machine is called by itself."""
 
-_HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?")
 _NAMES_A_KEY = re.compile(
     "MODELYARD_(.*_)?KEY(_.*)?|MODELYARD_DATABASE_URL|AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)|PGPASSWORD|"
     "RAY_AUTH_TOKEN(_PATH)?"
@@ -27,14 +27,12 @@ _NAMES_A_KEY = re.compile(
 _SECRET = ("database_url",)
 """Settings whose values are never shown."""
 
-_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._=-]+)*/?")
-_ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
-_ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 _MOST_WORKERS = 1024
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Days = Annotated[int, Field(ge=0, le=36_500)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.split_list)]
 
 
 def is_loopback(host: str) -> bool:
@@ -60,50 +58,6 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def check_project(name: str) -> str:
-    """Return `name` if ClearML takes a project of that name; raise ValueError otherwise."""
-    parts = name.split("/")
-    if not all(part.strip() for part in parts) or len(parts[-1].strip()) < 3:
-        raise ValueError(f"a project must be named in 3 characters or more behind its last '/', got {name!r}")
-    return name
-
-
-def check_root_path(path: str) -> str:
-    """Return a path without a slash at its end, empty for `/`; raise ValueError if it is none."""
-    bare = path.rstrip("/")
-    if bare and not _ROOT_PATH.fullmatch(bare):
-        raise ValueError(f"a root path must be like /yard or /tools/yard, of letters, digits and ._~-, got {path!r}")
-    return bare
-
-
-def check_database_url(url: str) -> str:
-    """Return the URL of a PostgreSQL database; raise ValueError, without the password in it, if it is none."""
-    if not url.startswith(("postgresql://", "postgres://")):
-        raise ValueError("a database must be written postgresql://user:password@host:port/name")
-    return url
-
-
-def check_artifacts_url(url: str) -> str:
-    """Return the URL of a part of a bucket; raise ValueError if it is none."""
-    if not _BUCKET.fullmatch(url):
-        raise ValueError("artifacts must be written s3://bucket or s3://bucket/prefix")
-    return url
-
-
-def check_endpoint(url: str) -> str:
-    """Return the URL of a server; raise ValueError if it is none."""
-    if not url.startswith(("http://", "https://")):
-        raise ValueError("an endpoint must begin with http:// or https://")
-    return url
-
-
-def check_ray_address(address: str) -> str:
-    """Return where a Ray cluster is; raise ValueError if it is not written as it should be."""
-    if not _ADDRESS.fullmatch(address):
-        raise ValueError("a Ray cluster must be written host:port, without a scheme")
-    return address
-
-
 class Settings(BaseSettings):
     """How this yard runs. Sizes are in MB (2**20 bytes), times in seconds, a server's port 0 means any free one.
 
@@ -112,26 +66,28 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MODELYARD_", env_ignore_empty=True, frozen=True, extra="forbid")
 
-    storage_dir: Path = Field(Path("models_storage"), description="the folder that holds everything")
-    database_url: Annotated[str, AfterValidator(check_database_url)] | None = Field(
+    storage_dir: Annotated[Path, BeforeValidator(values.folder)] = Field(
+        Path("models_storage"), description="the folder that holds everything"
+    )
+    database_url: Annotated[str, AfterValidator(values.check_database_url)] | None = Field(
         None,
         repr=False,
         description="a PostgreSQL database, `postgresql://user:password@host/name`, that several hosts share; "
         "by default none: everything stands in the folder",
     )
-    artifacts_url: Annotated[str, AfterValidator(check_artifacts_url)] | None = Field(
+    artifacts_url: Annotated[str, AfterValidator(values.check_artifacts_url)] | None = Field(
         None,
         validate_default=True,
         description="where the files of models stand, `s3://bucket/prefix`, beside a database; by default in the "
         "folder, which all hosts then share. Credentials are the usual `AWS_*`",
     )
-    s3_endpoint: Annotated[str, AfterValidator(check_endpoint)] | None = Field(
+    s3_endpoint: Annotated[str, AfterValidator(values.check_endpoint)] | None = Field(
         None, description="the URL of an S3-compatible store; by default Amazon's"
     )
     runner: Literal["local", "ray"] = Field(
         "local", description="where trainings take place: `local`, on the host that took the order, or `ray`, a cluster"
     )
-    ray_address: Annotated[str, AfterValidator(check_ray_address)] | None = Field(
+    ray_address: Annotated[str, AfterValidator(values.check_ray_address)] | None = Field(
         None,
         validate_default=True,
         description="the Ray cluster, `host:port`, of which each host of a server has to be a node; by default "
@@ -152,7 +108,7 @@ class Settings(BaseSettings):
     grpc_max_message_mb: Annotated[float, Field(gt=0, le=1023)] = Field(
         64, description="the largest gRPC message, in MB; larger tables are streamed"
     )
-    root_path: Annotated[str, AfterValidator(check_root_path)] = Field(
+    root_path: Annotated[str, AfterValidator(values.check_root_path)] = Field(
         "", description="the path below which a proxy publishes REST, `/yard` say, whether or not it takes it off"
     )
     rest_express: bool = Field(
@@ -167,10 +123,10 @@ class Settings(BaseSettings):
     lock_timeout_s: Annotated[float, Field(gt=0)] = Field(
         10, description="how long a writer waits for the folder's lock"
     )
-    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    allowed_origins: Names = Field(
         (), description="browser origins, beside the server's own, that may call REST; separated by commas"
     )
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    allowed_hosts: Annotated[Names, AfterValidator(values.check_hosts)] = Field(
         (),
         description="names, beside localhost, by which browsers may call; separated by commas, `*` for any. "
         "By default any, but none while the servers listen on this machine only",
@@ -183,9 +139,7 @@ class Settings(BaseSettings):
     admin_key_file: Path | None = Field(
         None, description="a file with one key, the first administrator's, taken up at each start"
     )
-    protected_aliases: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="aliases that administrators alone move, separated by commas"
-    )
+    protected_aliases: Names = Field((), description="aliases that administrators alone move, separated by commas")
     default_alias: str | None = Field(
         None,
         description="the alias that a name alone means if it has it, set at the first start; by default none: a name "
@@ -207,7 +161,7 @@ class Settings(BaseSettings):
     )
     audit_days: Days = Field(365, description="how long the audit keeps what was done, in days; 0: for ever")
     keep_answers_days: Days = Field(365, description="how long answers are kept for outcomes, in days; 0: none are")
-    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+    trusted_proxies: Annotated[Names, AfterValidator(values.check_networks)] = Field(
         (),
         description="proxies whose `X-Forwarded-For` says where a call comes from: addresses or networks, "
         "separated by commas",
@@ -221,7 +175,7 @@ class Settings(BaseSettings):
     request_timeout_s: Annotated[float, Field(gt=0)] = Field(
         30, description="how long a request's head, and each next piece of its body, may be waited for"
     )
-    missing_markers: Annotated[tuple[str, ...], NoDecode] = Field(
+    missing_markers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.split_markers)] = Field(
         DEFAULT_MISSING_MARKERS,
         description="text cells that mean a missing value, separated by commas; empty cells always do",
     )
@@ -252,7 +206,7 @@ class Settings(BaseSettings):
     tracking: Literal["none", "clearml"] = Field(
         "none", description="where trainings are tracked: `clearml`, with credentials as ClearML's own, or `none`"
     )
-    tracking_project: Annotated[str, AfterValidator(check_project)] = Field(
+    tracking_project: Annotated[str, AfterValidator(values.check_project)] = Field(
         "Modelyard", description="the ClearML project of the trainings; `/` parts it"
     )
     tracking_timeout_s: Annotated[float, Field(gt=0)] = Field(
@@ -265,35 +219,10 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
     log_format: Literal["text", "json"] = Field("text", description="how it is logged")
 
-    @field_validator("storage_dir", mode="before")
-    @classmethod
-    def _folder(cls, value: object) -> object:
-        if value == "":
-            raise ValueError("a folder must have a name")
-        try:
-            return Path(value).expanduser() if isinstance(value, str | Path) else value
-        except RuntimeError:
-            raise ValueError(f"there is no home folder to stand for {Path(str(value)).parts[0]!r}") from None
-
     @field_validator("log_level", mode="before")
     @classmethod
     def _in_capitals(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
-
-    @field_validator("allowed_origins", "allowed_hosts", "trusted_proxies", "protected_aliases", mode="before")
-    @classmethod
-    def _split_list(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _host_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        for host in hosts:
-            if not _HOST.fullmatch(host):
-                raise ValueError(
-                    f"{host!r} must be a name without scheme and port (yard.example.com), `*.` and a name, or `*`"
-                )
-        return tuple(host.lower().strip("[]") for host in hosts)
 
     @field_validator("artifacts_url")
     @classmethod
@@ -322,21 +251,6 @@ class Settings(BaseSettings):
         if authorities is not None and info.data.get("tls_cert_file") is None:
             raise ValueError("must be set with MODELYARD_TLS_CERT_FILE only: without TLS nobody shows a certificate")
         return authorities
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
-        for proxy in proxies:
-            try:
-                ip_network(proxy, strict=False)
-            except ValueError:
-                raise ValueError(f"{proxy!r} must be an address (10.0.0.5) or a network (10.0.0.0/8)") from None
-        return proxies
-
-    @field_validator("missing_markers", mode="before")
-    @classmethod
-    def _split_markers(cls, value: object) -> object:
-        return ("", *(part for part in value.split(",") if part)) if isinstance(value, str) else value
 
     @property
     def accepted_hosts(self) -> tuple[str, ...] | None:
