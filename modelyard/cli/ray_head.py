@@ -61,7 +61,7 @@ def run_head(port: int) -> int:
 
 
 def _end_with_parent() -> None:
-    """Have the system send this process SIGTERM when its parent is gone, at which Ray ends all that it has started."""
+    """Ask the system for a SIGTERM when the parent is gone: Ray then ends all that it has started."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 

@@ -29,7 +29,7 @@ def said(parameter: str, usual: str = "") -> str:
 
 
 def say(parameter: str, value: str | None, usual: str = "") -> None:
-    """Have the address say something, nothing if it is usual."""
+    """Write a value into the address; what is usual is left out."""
     if value in (None, "", usual):
         st.query_params.pop(parameter, None)
     else:

@@ -145,7 +145,7 @@ def pick_model(label: str, key: str, models: Sequence[ModelMetadata]) -> ModelMe
 
 
 def _take(reference: str) -> None:
-    """Have the address say which model was picked, or named by a reference."""
+    """Write the id of the model that was picked, or named by a reference, into the address."""
     with notices.errors_kept(_PROBLEM):
         st.query_params["id"] = session.yard().get_model(reference).model_id
 

@@ -18,17 +18,18 @@ from modelyard.schemas import ModelMetadata, ModelQuery
 _PARAMETER = "ids"
 _KEY = "compared"
 _OFFERED = 50
+MOST_COMPARED = 4
 
 
-def pick_models(most: int) -> list[ModelMetadata]:
-    """Let up to `most` models be picked; their ids stand in the address.
+def pick_models() -> list[ModelMetadata]:
+    """Let up to MOST_COMPARED models be picked; their ids stand in the address.
 
     Without any there, those that were picked last are taken, or the newest model and one of its name or its table.
     """
     here = session.current()
     offered = {model.model_id: model for model in here.yard.list_models(_newest()).models}
     said = [one for one in st.query_params.get(_PARAMETER, "").split(",") if one]
-    chosen = _found(said or here.compared or _start(list(offered.values())), offered)[:most]
+    chosen = _found(said or here.compared or _start(list(offered.values())), offered)[:MOST_COMPARED]
     titles = {model_id: entry(model) for model_id, model in offered.items()}
     here.compared = [model.model_id for model in chosen]
     st.query_params[_PARAMETER] = ",".join(here.compared)
@@ -37,7 +38,7 @@ def pick_models(most: int) -> list[ModelMetadata]:
         t("compare.models"),
         list(titles),
         format_func=lambda model_id: titles.get(model_id, model_id),
-        max_selections=most,
+        max_selections=MOST_COMPARED,
         select_all=False,
         accept_new_options=True,
         placeholder=t("compare.models_hint"),
@@ -86,7 +87,20 @@ def _table(model: ModelMetadata) -> tuple[str | None, str | None]:
 
 
 def _take() -> None:
-    """Have the address say what was picked, or typed."""
+    """Write what was picked, or typed, into the address."""
     picked = st.session_state[_KEY]
     session.current().compared = picked
     st.query_params[_PARAMETER] = ",".join(picked)
+
+
+def offer_comparison(ticked: Sequence[str], key: str) -> None:
+    """Offer to compare the models that were ticked, by their ids, if they are few enough."""
+    if st.button(
+        t("models.compare"),
+        icon=":material/compare_arrows:",
+        disabled=not 2 <= len(ticked) <= MOST_COMPARED,
+        help=t("models.pick"),
+        key=key,
+    ):
+        session.current().compared = list(ticked)
+        session.go("compare")

@@ -40,7 +40,7 @@ def ask_row(model: ModelMetadata, report: Report, turn: int) -> dict[str, Any]:
 
 
 def begin_with(model: ModelMetadata, row: Mapping[str, Any]) -> None:
-    """Have the form hold this row the next time that the page is drawn."""
+    """Fill the form with this row when the page is drawn next."""
     _typed(model.model_id).update(row)
 
 

@@ -47,7 +47,7 @@ def _show_row(model: ModelMetadata, report: Report, interval: float | None, turn
 
 
 def open_row(model: ModelMetadata, table: Table, place: int) -> None:
-    """Have the form hold a row of a table, by its number."""
+    """Fill the form with a row of a table, by its number."""
     cells = table.rows_at([place]).row(0, named=True)
     row, session.current().kept[_UNREAD] = typed_row(model, cells, table.said)
     begin_with(model, row)

@@ -14,7 +14,6 @@ from modelyard.dashboard.charts import curves, draw, side_by_side
 from modelyard.dashboard.evaluated import show_evaluation
 from modelyard.dashboard.forms import difference, shown
 from modelyard.dashboard.listing import class_title, classes, title
-from modelyard.dashboard.pages.models import MOST_COMPARED
 from modelyard.dashboard.picker import pick_models
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.texts import t
@@ -24,7 +23,7 @@ from modelyard.schemas import ModelMetadata, meaning
 def show() -> None:
     """Show the page."""
     st.title(t("page.compare"), anchor=False)
-    models = pick_models(MOST_COMPARED)
+    models = pick_models()
     if len(models) < 2:
         st.info(t("compare.pick"), icon=":material/compare_arrows:")
         return

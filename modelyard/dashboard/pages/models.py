@@ -10,11 +10,11 @@ from modelyard.dashboard import address, formats, linked_table, session
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.linked_table import Column, Row
 from modelyard.dashboard.listing import class_title, classes, written_value
+from modelyard.dashboard.picker import offer_comparison
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.texts import t
 from modelyard.schemas import NameQuery, NameSummary, StatusFilter, meaning, parse
 
-MOST_COMPARED = 4
 _PAGE = 25
 _STATUSES: tuple[StatusFilter, ...] = ("active", "deleted", "all")
 _FILTERS = ("q", "class", "alias", "status", "after")
@@ -37,7 +37,7 @@ def show() -> None:
     st.caption(t("registry.count", shown=shown, total=total))
     ticked = _show_names(page.names)
     with st.container(horizontal=True):
-        _offer_comparison(ticked)
+        offer_comparison([name.model_id for name in ticked], key="compare-models")
         address.pager(page.next_cursor)
 
 
@@ -128,15 +128,3 @@ def _cells(name: NameSummary) -> list[linked_table.Cell]:
         class_title(name.model_class_key),
         formats.ago(name.created_at),
     ]
-
-
-def _offer_comparison(ticked: Sequence[NameSummary]) -> None:
-    if st.button(
-        t("models.compare"),
-        icon=":material/compare_arrows:",
-        disabled=not 2 <= len(ticked) <= MOST_COMPARED,
-        help=t("models.pick"),
-        key="compare-models",
-    ):
-        session.current().compared = [name.model_id for name in ticked]
-        session.go("compare")

@@ -12,7 +12,7 @@ from modelyard.dashboard.charts.lineage import Node, lineage
 from modelyard.dashboard.editing import offer_edit
 from modelyard.dashboard.linked_table import Column, Row
 from modelyard.dashboard.listing import title
-from modelyard.dashboard.pages.models import MOST_COMPARED
+from modelyard.dashboard.picker import offer_comparison
 from modelyard.dashboard.registry.line import PAGE, Line
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.texts import t
@@ -32,7 +32,7 @@ def show_versions(line: Line) -> None:
         st.caption(t("model.one_version"))
     else:
         with st.container(horizontal=True):
-            _offer_comparison(ticked)
+            offer_comparison([one.model_id for one in ticked], key="compare-versions")
             address.pager(older)
     _show_words(line)
 
@@ -96,18 +96,6 @@ def _cells(one: ModelMetadata, metric: str | None, numbers: dict[str, int]) -> l
         [linked_table.badge(tag) for tag in one.tags],
         t(f"status.{one.status}"),
     ]
-
-
-def _offer_comparison(ticked: list[ModelMetadata]) -> None:
-    if st.button(
-        t("models.compare"),
-        icon=":material/compare_arrows:",
-        disabled=not 2 <= len(ticked) <= MOST_COMPARED,
-        help=t("models.pick"),
-        key="compare-versions",
-    ):
-        session.current().compared = [one.model_id for one in ticked]
-        session.go("compare")
 
 
 def _show_words(line: Line) -> None:
