@@ -19,10 +19,11 @@ import pytest
 from modelyard.errors import ModelyardError, Unavailable
 from modelyard.grpc_server.client import GrpcClient
 from modelyard.rest_api.client import RestClient
-from modelyard.schemas import Evaluation, Job, JobQuery, ModelQuery, PredictRequest, TrainRequest
+from modelyard.schemas import Job, JobQuery, ModelQuery, TrainRequest
 from modelyard.verbs import Verbs
 from tests import doors
 from tests.balancers import Balancer, balancer
+from tests.churn import ASKED, ORDER
 from tests.loads import Load, patiently
 from tests.postgres_server import PostgresServer
 from tests.processes import descendants, runs
@@ -33,16 +34,6 @@ pytestmark = pytest.mark.timeout(600)
 
 DRAIN_S = 5
 """As docker-compose.scale.yml has it."""
-
-ROWS = [{"age": 20 + i % 40} for i in range(40)]
-ORDER = TrainRequest(
-    model_class_key="logistic_regression",
-    X=ROWS,
-    y=["yes" if row["age"] > 40 else "no" for row in ROWS],
-    name="churn",
-    evaluation=Evaluation(method="none"),
-)
-ASKED = PredictRequest(model_id="churn:1", X=ROWS[:1])
 
 
 class Replica:

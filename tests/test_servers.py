@@ -17,21 +17,13 @@ from modelyard.bootstrap import build
 from modelyard.connection import connect
 from modelyard.grpc_server.client import GrpcClient
 from modelyard.rest_api.client import RestClient
-from modelyard.schemas import Evaluation, PredictRequest, TrainRequest
+from modelyard.schemas import PredictRequest
 from modelyard.settings import Settings
 from modelyard.verbs import Verbs
 from tests import doors, processes
+from tests.churn import ORDER, ROWS
 from tests.command_line import run
 from tests.postgres_server import PostgresServer
-
-ROWS = [{"age": 20 + i % 40, "member": i % 2 == 0} for i in range(40)]
-ORDER = TrainRequest(
-    model_class_key="logistic_regression",
-    X=ROWS,
-    y=["yes" if row["age"] > 40 else "no" for row in ROWS],
-    name="churn",
-    evaluation=Evaluation(method="none"),
-)
 
 
 @pytest.fixture

@@ -19,9 +19,10 @@ import pytest
 from modelyard.access.keys import new_key
 from modelyard.errors import ModelyardError, NotFound, TooManyRequests, Unauthenticated, Unavailable
 from modelyard.rest_api.client import RestClient
-from modelyard.schemas import AliasRequest, Evaluation, Job, KeyRequest, ModelQuery, PredictRequest, TrainRequest
+from modelyard.schemas import AliasRequest, Job, KeyRequest, ModelQuery, PredictRequest, TrainRequest
 from modelyard.storage.postgres.session import Session
 from tests import doors
+from tests.churn import ORDER, ROWS
 from tests.loads import patiently
 from tests.networks import Network, three_hosts
 from tests.postgres_server import postgres_server
@@ -29,14 +30,6 @@ from tests.processes import runs
 from tests.s3_server import KEYS, s3_server
 from tests.waiting import PATIENCE_S, wait_until
 
-ROWS = [{"age": 20 + i % 40} for i in range(40)]
-ORDER = TrainRequest(
-    model_class_key="logistic_regression",
-    X=ROWS,
-    y=["yes" if row["age"] > 40 else "no" for row in ROWS],
-    name="churn",
-    evaluation=Evaluation(method="none"),
-)
 ROUNDS = 4
 
 P = ParamSpec("P")

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import KeyRequest, Role, TrainRequest
@@ -43,11 +43,10 @@ def dashboard(core: Yard, folder: Path) -> Iterator[Dashboard]:
 
 
 @pytest.fixture(scope="module")
-def page(dashboard: Dashboard) -> Iterator[Page]:
-    with dashboards.chromium() as browser:
-        context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
-        context.set_default_timeout(PATIENCE_MS)
-        yield context.new_page()
+def page(browser: Browser) -> Page:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
+    context.set_default_timeout(PATIENCE_MS)
+    return context.new_page()
 
 
 def make_key(core: Yard, name: str, role: Role) -> str:

@@ -31,12 +31,6 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with dashboards.chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def visitor(browser: Browser) -> BrowserContext:
     """One visitor for all tests, because a new one reads and compiles all of Streamlit's scripts again."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")

@@ -11,11 +11,11 @@ from playwright.sync_api import Locator, Page, expect
 
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import ModelMetadata, TrainRequest
-from tests.dashboard.test_browser import UPLOAD, browser, dashboard, page, press, visitor
+from tests.dashboard.test_browser import UPLOAD, dashboard, page, press, visitor
 from tests.dashboard.test_errors_found import table, train
 from tests.dashboards import Dashboard
 
-__all__ = ["browser", "dashboard", "page", "table", "visitor"]
+__all__ = ["dashboard", "page", "table", "visitor"]
 
 
 @pytest.fixture(scope="module")

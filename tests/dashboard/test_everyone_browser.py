@@ -17,11 +17,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from modelyard.models_registry import describe_all
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import TrainRequest
-from tests.dashboard.test_browser import UPLOAD, browser, dashboard
+from tests.dashboard.test_browser import UPLOAD, dashboard
 from tests.dashboards import Dashboard
 from tests.waiting import PATIENCE_MS
 
-__all__ = ["browser", "dashboard"]
+__all__ = ["dashboard"]
 
 AXE = (Path(__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice")

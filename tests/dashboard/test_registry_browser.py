@@ -53,12 +53,6 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with dashboards.chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def page(browser: Browser) -> Page:
     context = browser.new_context(viewport={"width": 1280, "height": 720}, locale="en-US")
     context.set_default_timeout(PATIENCE_MS)

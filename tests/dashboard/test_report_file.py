@@ -12,10 +12,9 @@ from playwright.sync_api import Browser
 from modelyard.dashboard.report_file import html_report
 from modelyard.dashboard.report_file.elements import element, plain
 from modelyard.schemas import ModelMetadata, TrainRequest, UpdateRequest
-from tests.dashboard.test_browser import browser
 from tests.dashboard.test_pages import Yard, yard
 
-__all__ = ["browser", "yard"]
+__all__ = ["yard"]
 
 pytestmark = pytest.mark.filterwarnings("default")  # Streamlit's own
 

@@ -11,8 +11,8 @@ import pytest
 
 from modelyard.grpc_server.client import GrpcClient
 from modelyard.rest_api.client import RestClient
-from modelyard.schemas import Evaluation, PredictRequest, TrainRequest
 from tests import containers
+from tests.churn import ASKED, ORDER, ROWS
 from tests.containers import docker, inspected
 from tests.loads import Load
 from tests.stand_ins import stand_ins
@@ -20,15 +20,6 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]  # it may build the images
 
-ROWS = [{"age": 20 + i % 40} for i in range(40)]
-ORDER = TrainRequest(
-    model_class_key="logistic_regression",
-    X=ROWS,
-    y=["yes" if row["age"] > 40 else "no" for row in ROWS],
-    name="churn",
-    evaluation=Evaluation(method="none"),
-)
-ASKED = PredictRequest(model_id="churn:1", X=ROWS[:1])
 REPLICAS = ("rest-1", "rest-2", "grpc-1", "grpc-2")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -18,8 +18,7 @@ from modelyard.storage.series.folder import SeriesFolder
 from tests import disk_recorder, simulated_disk
 from tests.disk_recorder import WithoutFsync
 from tests.simulated_disk import Disk
-
-START = datetime(2026, 3, 1, 20, tzinfo=UTC)
+from tests.storage.series.hourly import START
 
 Step = Callable[[list[SeriesFolder]], object]
 Seen = list[dict[str, Any]]

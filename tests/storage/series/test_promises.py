@@ -12,28 +12,12 @@ import pytest
 from modelyard.errors import InvalidRequest
 from modelyard.storage.protocols import Series, SeriesEntry
 from tests.engines import Engine
-
-START = datetime(2026, 3, 1, 20, tzinfo=UTC)
-
-
-class Clock:
-    """Goes on by an hour with each look."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        self.now += timedelta(hours=1)
-        return self.now
+from tests.storage.series.hourly import START, Clock, numbers
 
 
 @pytest.fixture
 def series(engine: Engine) -> Series:
     return engine.series(Clock())
-
-
-def numbers(series: Series, stream: str = "outcomes", **bounds: datetime) -> list[int]:
-    return [entry.fields["n"] for entry in series.scan(stream, **bounds)]
 
 
 def test_entries_come_back_with_the_moment_of_their_append(series: Series) -> None:

@@ -18,9 +18,8 @@ import pytest
 from modelyard.errors import DataLoss, Unavailable
 from modelyard.storage.series import stream_file, writer
 from modelyard.storage.series.folder import SeriesFolder
+from tests.storage.series.hourly import START, Clock, numbers
 from tests.storage_drafts import finish, start_process
-
-START = datetime(2026, 3, 1, 20, tzinfo=UTC)
 
 APPEND = """
 import sys
@@ -48,17 +47,6 @@ series.append("busy", [{"n": 2}])
 """
 
 
-class Clock:
-    """Goes on by an hour with each look."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        self.now += timedelta(hours=1)
-        return self.now
-
-
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "series"
@@ -67,10 +55,6 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def series(path: Path) -> SeriesFolder:
     return SeriesFolder(path, Clock())
-
-
-def numbers(series: SeriesFolder, stream: str = "outcomes", **bounds: datetime) -> list[int]:
-    return [entry.fields["n"] for entry in series.scan(stream, **bounds)]
 
 
 def only_file(path: Path) -> Path:
