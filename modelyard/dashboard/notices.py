@@ -9,6 +9,7 @@ import streamlit as st
 from modelyard.dashboard import session
 from modelyard.dashboard.doors import DOOR_NAMES, DOOR_TITLES
 from modelyard.dashboard.formats import count, escaped
+from modelyard.dashboard.patience import ask_anew
 from modelyard.dashboard.tables import Table
 from modelyard.dashboard.texts import known, said, t
 from modelyard.errors import FieldError, ModelyardError, Unauthenticated, Unavailable
@@ -89,6 +90,7 @@ def _show_unavailable(error: Unavailable) -> None:
     )
     with st.container(horizontal=True):
         if st.button(t("door.try_again"), icon=":material/refresh:", type="primary", key="try-again"):
+            ask_anew(here.yard)
             st.rerun()
         for other in DOOR_NAMES:
             if other != here.door and here.doors.look(other).well:

@@ -6,9 +6,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
-from modelyard.dashboard.patience import QUICK_S, Patience
+from modelyard.dashboard.patience import QUICK_S, Patience, ask_anew
 from modelyard.errors import DeadlineExceeded, Unavailable
 from modelyard.verbs import Verbs
 from tests import dashboards, doors
@@ -43,17 +43,24 @@ def test_a_yard_that_hangs_is_asked_once_and_never_patiently() -> None:
         with pytest.raises(Unavailable, match="has not answered for 8 s"):
             ask()
     assert (quick.asked[2:], patient.asked) == (["list_jobs"], ["predict"])
+    quick.hangs = False
+    with pytest.raises(Unavailable, match="has not answered for 8 s"):
+        yard.list_jobs()
+    ask_anew(yard)
+    assert yard.list_jobs() == "list_jobs"  # type: ignore[comparison-overlap]
+    quick.hangs = True
+    with pytest.raises(Unavailable, match="has not answered for 8 s"):
+        yard.list_jobs()
     quick.hangs, now[0] = False, QUICK_S
     assert yard.list_jobs() == "list_jobs"  # type: ignore[comparison-overlap]
 
 
-def test_a_server_that_hangs_is_said_and_found_again(tmp_path: Path) -> None:
+def test_a_server_that_hangs_is_said_and_found_again(browser: Browser, tmp_path: Path) -> None:
     port = doors.free_port()
     folder, url = tmp_path / "models_storage", f"http://127.0.0.1:{port}"
     with (
         dashboards.dashboard_on(url, "127.0.0.1:1", tmp_path / "other") as other,
         dashboards.rest_on(port, folder) as process,
-        dashboards.chromium() as browser,
     ):
         page = browser.new_page(locale="en-US")
         page.set_default_timeout(PATIENCE_MS)
