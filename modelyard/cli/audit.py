@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelyard.cli import screen
-from modelyard.cli.connection import AsJson, Storage, Url, open_yard, settings_with
+from modelyard.cli.connection import AsJson, Cursor, Storage, Url, open_yard, settings_with
 
 if TYPE_CHECKING:
     from modelyard.access.verification import Verified
@@ -43,9 +43,7 @@ def list_audit(
         str | None, typer.Option("--verb", metavar="VERB", help="Of this verb, as in delete.", show_default=False)
     ] = None,
     limit: Annotated[int, typer.Option("--limit", help="At most so many (1 to 1000).")] = 50,
-    cursor: Annotated[
-        str | None, typer.Option("--cursor", help="Go on where another list ended.", show_default=False)
-    ] = None,
+    cursor: Cursor = None,
     url: Url = None,
     storage: Storage = None,
     json: AsJson = False,

@@ -34,6 +34,7 @@ Storage = Annotated[
         show_default=False,
     ),
 ]
+Cursor = Annotated[str | None, typer.Option("--cursor", help="Go on where another list ended.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON document; errors as one, too.")]
 Output = Annotated[
     str | None,

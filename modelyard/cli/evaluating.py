@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modelyard.cli import screen
-from modelyard.cli.connection import AsJson, Storage, Url, open_yard
+from modelyard.cli.connection import AsJson, Cursor, Storage, Url, open_yard
 from modelyard.cli.reading import reads_table
 
 if TYPE_CHECKING:
@@ -81,9 +81,7 @@ def evaluations(
     ],
     *,
     limit: Annotated[int, typer.Option("--limit", help="At most so many (1 to 1000).")] = 50,
-    cursor: Annotated[
-        str | None, typer.Option("--cursor", help="Go on where another list ended.", show_default=False)
-    ] = None,
+    cursor: Cursor = None,
     url: Url = None,
     storage: Storage = None,
     json: AsJson = False,

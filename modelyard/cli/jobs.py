@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelyard.cli import screen
-from modelyard.cli.connection import AsJson, Storage, Url, leads_to_server, open_yard
+from modelyard.cli.connection import AsJson, Cursor, Storage, Url, leads_to_server, open_yard
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,9 +38,7 @@ def list_jobs(
         ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", help="At most so many (1 to 1000).")] = 50,
-    cursor: Annotated[
-        str | None, typer.Option("--cursor", help="Go on where another list ended.", show_default=False)
-    ] = None,
+    cursor: Cursor = None,
     url: Url = None,
     storage: Storage = None,
     json: AsJson = False,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modelyard.cli import screen
-from modelyard.cli.connection import AsJson, Storage, Url, open_yard
+from modelyard.cli.connection import AsJson, Cursor, Storage, Url, open_yard
 
 if TYPE_CHECKING:
     from modelyard.schemas import ModelMetadata, ModelPage, ModelQuery, NamePage
@@ -39,9 +39,7 @@ def list_models(
     status: Annotated[str, typer.Option("--status", metavar="active|deleted|all", help="Of this status.")] = "active",
     tag: Annotated[str | None, typer.Option("--tag", help="With this tag.", show_default=False)] = None,
     limit: Annotated[int, typer.Option("--limit", help="At most so many (1 to 1000).")] = 50,
-    cursor: Annotated[
-        str | None, typer.Option("--cursor", help="Go on where another list ended.", show_default=False)
-    ] = None,
+    cursor: Cursor = None,
     all_pages: Annotated[bool, typer.Option("--all", help="All there are, page by page of --limit.")] = False,
     url: Url = None,
     storage: Storage = None,
@@ -78,9 +76,7 @@ def list_names(
     alias: Annotated[str | None, typer.Option("--alias", help="With this alias.", show_default=False)] = None,
     status: Annotated[str, typer.Option("--status", metavar="active|deleted|all", help="Of this status.")] = "active",
     limit: Annotated[int, typer.Option("--limit", help="At most so many (1 to 200).")] = 25,
-    cursor: Annotated[
-        str | None, typer.Option("--cursor", help="Go on where another list ended.", show_default=False)
-    ] = None,
+    cursor: Cursor = None,
     url: Url = None,
     storage: Storage = None,
     json: AsJson = False,
