@@ -35,6 +35,7 @@ class PostgresOwners:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.mine: str | None = None
+        self._told = 0.0
         self._claiming = threading.Lock()
         self._released = threading.Event()
         self._seen: dict[str, _Seen] = {}
@@ -45,9 +46,11 @@ class PostgresOwners:
                 owner_id = secrets.token_hex(16)
                 with self._session.mutex:
                     self._session.run("insert into owners (id) values (%s)", owner_id)
-                self.mine = owner_id
+                self.mine, self._told = owner_id, clock()
                 self._released.clear()
-                threading.Thread(target=self._beat, args=(owner_id,), name="owner", daemon=True).start()
+                threading.Thread(target=self._keep_beating, args=(owner_id,), name="owner", daemon=True).start()
+            elif clock() - self._told > 2 * _BEAT_S:  # it was cut off or stopped, and may be dead to the others
+                self._beat(self.mine)
             return self.mine
 
     def release(self) -> None:
@@ -84,14 +87,18 @@ class PostgresOwners:
         with self._session.mutex:
             return [owner_id for (owner_id,) in self._session.rows("select id from owners")]
 
-    def _beat(self, owner_id: str) -> None:
+    def _keep_beating(self, owner_id: str) -> None:
         while not self._released.wait(_BEAT_S):
             try:
-                with self._session.mutex:
-                    if not self._released.is_set():
-                        self._session.run(_BEAT, owner_id)
+                self._beat(owner_id)
             except ModelyardError as error:
                 log.warning("not told to others that this process is alive: %s", error.detail)
+
+    def _beat(self, owner_id: str) -> None:
+        with self._session.mutex:
+            if not self._released.is_set():
+                self._session.run(_BEAT, owner_id)
+                self._told = clock()
 
 
 class _Seen:

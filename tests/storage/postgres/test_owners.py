@@ -101,3 +101,15 @@ def test_one_that_was_paused_until_it_was_forgotten_signs_itself_on_again(
     wait_until(lambda: theirs.is_alive(owner))
     mine.release()
     assert not theirs.is_alive(owner)
+
+
+def test_one_that_was_dead_to_others_is_alive_before_it_owns_more(
+    owners: tuple[PostgresOwners, PostgresOwners], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "_BEAT_S", 3600.0)  # its host was cut off: it cannot beat
+    mine, theirs = owners
+    owner = mine.claim()
+    monkeypatch.setattr(leases, "_BEAT_S", 2.0)
+    assert not look_for(theirs, owner, clock, 11)
+    assert mine.claim() == owner
+    assert theirs.is_alive(owner)
