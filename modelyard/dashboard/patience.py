@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from modelyard.errors import DeadlineExceeded, Unavailable
 from modelyard.verbs import Verbs
@@ -40,6 +40,12 @@ class Patience:
         if verb not in _PATIENT:
             return lambda *given, **named: self._ask(verb, *given, **named)
         return lambda *given, **named: (self._ask("whoami"), getattr(self._patient, verb)(*given, **named))[1]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close both clients."""
