@@ -22,7 +22,8 @@ SAYS = {
     *("FieldError", "ModelWarning", "_Wrong", "ValueError", "Promotion", "LeaderboardEntry", "model_copy"),
 }
 NOT_FOR_VISITORS = (
-    *("cli", "dashboard", "settings.py", "bootstrap.py", "connection.py", "open_inference", "tracking"),
+    *("cli", "dashboard", "settings.py", "setting_values.py", "bootstrap.py", "connection.py"),
+    *("open_inference", "tracking"),
     *("storage/upkeep", "storage/postgres", "storage/documents", "storage/series", "storage/artifacts/bucket.py"),
     *("storage/files.py", "storage/folder.py", "storage/ledger.py", "storage/memory.py", "storage/protocols.py"),
     *("storage/servers.py", "access/pem.py", "access/signing.py", "access/tls.py", "access/trust.py"),

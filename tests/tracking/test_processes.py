@@ -180,7 +180,7 @@ def test_the_dashboard_says_whether_clearml_knows(clearml: Double, storage_dir: 
 
 
 def _page(url: str, model_id: str) -> str:
-    """Return the tables of a model's page in the dashboard."""
+    """Return the tables that the dashboard shows of a model's details."""
     script = (
         "from modelyard.dashboard.app import main\n"
         "from modelyard.dashboard.doors import Doors\n"
@@ -188,6 +188,7 @@ def _page(url: str, model_id: str) -> str:
     )
     page = AppTest.from_string(script, default_timeout=PATIENCE_S)
     page.query_params["id"] = model_id
+    page.query_params["tab"] = "details"
     page.run()
     assert not page.exception
     return "\n".join(table.value.to_csv() for table in page.table)
