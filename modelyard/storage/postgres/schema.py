@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -60,15 +61,19 @@ _FORGET_COMMITS = """
 with old as (delete from commits where at < now() - interval '1 day' and seq <= %s returning seq)
 update head set forgotten = greatest(forgotten, (select max(seq) from old))
 """
+_CLOCK_OFF_S = 60.0
+"""By how much a host's clock may differ from the database's: kept days, keys and orders of 24 h are counted by it."""
 _NEEDED = {"fsync": ("off",), "full_page_writes": ("off",), "synchronous_commit": ("off",)}
 
 
 def prepare(session: Session, *, make: bool) -> None:
     """See to it that the tables are there; with `make` they are made if they are missing.
 
-    Raises NoYard if they are missing, FailedPrecondition if the server does not keep what it has answered.
+    Raises NoYard if they are missing, FailedPrecondition if the server does not keep what it has answered, or if its
+    clock is another one.
     """
     _check_server(session)
+    _check_clock(session)
     if _exists(session):
         return
     if not make:
@@ -151,3 +156,13 @@ def _check_server(session: Session) -> None:
             )
     if found.get("data_checksums") == "off":
         log.warning("the database keeps no checksums of its pages (data_checksums=off)")
+
+
+def _check_clock(session: Session) -> None:
+    """Raise FailedPrecondition if this machine's clock differs from the database's by more than _CLOCK_OFF_S."""
+    ahead = time.time() - float(session.row("select extract(epoch from clock_timestamp())")[0])
+    if abs(ahead) > _CLOCK_OFF_S:
+        raise FailedPrecondition(
+            f"this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the database's; "
+            f"correct it: at most {_CLOCK_OFF_S:.0f} s are allowed"
+        )

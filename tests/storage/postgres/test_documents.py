@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -143,6 +144,17 @@ def test_a_server_that_may_lose_what_it_answers_is_refused(
         finally:
             connection.execute(undo.format(setting))
             connection.execute("select pg_reload_conf()")
+
+
+@pytest.mark.parametrize(("off", "said"), [(90.0, "9[01] s ahead of"), (-90.0, "(89|90) s behind")])
+def test_a_host_with_another_clock_is_refused(
+    postgres: PostgresServer, url: str, monkeypatch: pytest.MonkeyPatch, off: float, said: str
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("time.time", lambda: time.time_ns() / 1e9 + off)
+        with pytest.raises(FailedPrecondition, match=f"clock is {said} the database's"):
+            PostgresDocuments(url)
+    PostgresDocuments(url).close()
 
 
 def test_a_newer_format_is_refused(opened: Open, postgres: PostgresServer, url: str) -> None:
