@@ -18,7 +18,9 @@ from modelyard.tracking.rounds import Round, Rounds
 log = logging.getLogger("modelyard.tracking")
 
 _LOCK = "tracking"
-_LOOK_INTERVAL_S = 1.0
+LOOK_INTERVAL_S = 1.0
+"""How long the thread waits between two looks if nothing wakes it: deletions and edits of models do not."""
+
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 300.0
 
 
@@ -73,7 +75,7 @@ class Deliverer:
                 self._pause()
 
     def _pause(self) -> None:
-        self._wake.wait(_LOOK_INTERVAL_S)
+        self._wake.wait(LOOK_INTERVAL_S)
         self._wake.clear()
 
     def _look(self) -> None:

@@ -31,7 +31,7 @@ from modelyard.settings import Settings
 from modelyard.storage.folder import Folder
 from modelyard.storage.upkeep import doctor, garbage
 from modelyard.storage.upkeep.backup import create, load
-from modelyard.tracking import live_runs
+from modelyard.tracking import deliverer, live_runs
 from modelyard.tracking.tracker import Flushed
 from tests import clearml_double
 from tests.clearml_double import Double
@@ -65,6 +65,7 @@ def clearml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]
             monkeypatch.delenv(name)
         for name, value in double.environment(tmp_path).items():
             monkeypatch.setenv(name, value)
+        monkeypatch.setattr(deliverer, "LOOK_INTERVAL_S", 0.05)
         yield double
 
 
