@@ -29,7 +29,8 @@ def judge(
 ) -> dict[str, Any]:
     """Return the fields of a DecisionReport beyond the model and its decision; `label` is the class that it is about.
 
-    Left out, it is the decision's, or the second of two. Without a validation they are the warnings that the costs alone give.
+    Left out, it is the decision's, or the second of two. Without a validation they are the warnings that the costs
+    alone give.
     """
     matrix = 1 - np.eye(len(classes)) if decision.costs is None else cost_matrix(decision.costs, classes)
     warnings = doubtful_costs(matrix, classes)

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi import Request as HttpRequest
-
 from pydantic import Field
 
 from modelyard.ml_core.desk import Desk
