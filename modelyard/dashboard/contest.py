@@ -46,7 +46,7 @@ def show(jobs: Sequence[Job], put_away: Callable[[], None]) -> None:
         if job.error is not None:
             st.markdown(jobs_under_way.job_head(job))
             if job.status != "cancelled":
-                notices.show_error(job.error.exception(), ordered and ordered.table)
+                notices.show_error(job.error.exception(), None if ordered is None else ordered.table)
     if st.button(t("train.another"), icon=":material/add:", key="train-another"):
         put_away()
 

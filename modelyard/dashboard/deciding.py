@@ -25,7 +25,7 @@ def show_deciding(model: ModelMetadata, report: Report, decided: DecisionReport 
     `decided` is what the model's decision does, None if it has none.
     """
     st.markdown(f"#### {t('decision.says', decision=in_words(model.decision or MOST_PROBABLE))}")
-    label = _ask_class(model, report, decided and decided.label)
+    label = _ask_class(model, report, None if decided is None else decided.label)
     if decided is None or label not in (None, decided.label):
         decided = session.yard().get_decision(model.model_id, label)
     _show_thresholds(model, decided)

@@ -148,6 +148,6 @@ def _show_failure(job: Job) -> None:
         st.markdown(jobs_under_way.job_head(job))
         if job.error is not None and job.status != "cancelled":
             ordered = ordered_with([job])
-            notices.show_error(job.error.exception(), ordered and ordered.table)
+            notices.show_error(job.error.exception(), None if ordered is None else ordered.table)
         if st.button(t("train.change"), icon=":material/tune:", key="train-change"):
             _put_jobs_away()
