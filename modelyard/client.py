@@ -132,8 +132,10 @@ class Client(Verbs, ABC):
         check_unicode(decision=decision.model_dump())
         return self._read(ModelMetadata, self._call("set_decision", model_id=_checked(reference), decision=decision))
 
-    def get_decision(self, reference: str) -> DecisionReport:
-        return self._read(DecisionReport, self._call("get_decision", model_id=_checked(reference)))
+    def get_decision(self, reference: str, label: str | None = None) -> DecisionReport:
+        check_unicode(label=label)
+        fields = {} if label is None else {"class": label}
+        return self._read(DecisionReport, self._call("get_decision", model_id=_checked(reference), **fields))
 
     def get_history(self, reference: str) -> ModelHistory:
         return self._read(ModelHistory, self._call("get_history", model_id=_checked(reference)))

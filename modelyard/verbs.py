@@ -165,8 +165,12 @@ class Verbs(Protocol):
         """
         ...
 
-    def get_decision(self, reference: str) -> DecisionReport:
-        """Return the decision of a classification model, and what it and other thresholds do on the validation."""
+    def get_decision(self, reference: str, label: str | None = None) -> DecisionReport:
+        """Return the decision of a classification model, and what it and other thresholds do on the validation.
+
+        The thresholds are of the class `label`, as text; left out, of the decision's, or the second of two. Raises
+        InvalidRequest for a label that is none of the model's classes.
+        """
         ...
 
     def get_history(self, reference: str) -> ModelHistory:

@@ -248,7 +248,22 @@ def test_a_threshold_of_one_of_many_classes_leaves_the_others_to_the_most_probab
     due = ["middle" if row[1] >= 0.2 else labels[0 if row[0] >= row[2] else 2] for row in shares(yard, model.name)]
     assert answers(yard, model.name) == due
     assert answers(yard, model.name, RECORDS[:7]) == due[:7]
-    assert yard.get_decision(model.name).label == "middle"
+    report = yard.get_decision(model.name)
+    assert (report.label, report.own_threshold) == ("middle", 0.2)
+
+
+def test_thresholds_of_any_class_are_shown_beside_any_decision(yard: Verbs) -> None:
+    model = yard.train(order(y=THREE, decision=decide(rule="threshold", **{"class": "middle"}, threshold=0.123)))
+    report = yard.get_decision(model.name, "top")
+    assert (report.label, report.decision.label, report.own_threshold) == ("top", "middle", None)
+    assert 0.123 not in [point.threshold for point in report.curve]
+    assert report.curve[0].precision == pytest.approx(THREE.count("top") / len(THREE), abs=0.05)
+    assert report.metrics is not None
+    assert report.metrics.recall is not None
+    with pytest.raises(
+        errors.InvalidRequest, match="class 'bottom' is none of the model's classes: 'low', 'middle', 't"
+    ):
+        yard.get_decision(model.name, "bottom")
 
 
 @pytest.mark.parametrize("labels", [[0, 1], [False, True]], ids=["integers", "booleans"])

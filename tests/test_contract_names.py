@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from modelyard.errors import InvalidRequest, ModelClassNotFound
-from modelyard.schemas import AliasRequest, Evaluation, LinePoint, NameQuery, UpdateRequest
+from modelyard.schemas import AliasRequest, Evaluation, LinePoint, ModelQuery, NameQuery, UpdateRequest
 from modelyard.verbs import Verbs
 from tests.test_contract import DOORS, order
 
@@ -50,6 +50,7 @@ def test_names_are_found_by_all_that_is_asked_of_one_version(yard: Verbs) -> Non
     assert names(yard, model_class_key="LightGBM-Classifier") == ["judged"]
     assert names(yard, status="deleted") == ["old", "churn"]
     assert names(yard, status="all") == ["judged", "churn", "old", "leads"]
+    assert [one.version for one in yard.list_models(ModelQuery(search="CHU")).models] == [3, 1]
     deleted = yard.list_names(NameQuery(status="deleted", search="churn")).names[0]
     assert (deleted.version, deleted.versions, deleted.status) == (2, 1, "deleted")
 

@@ -95,7 +95,12 @@ def test_a_search_can_be_ordered_followed_and_cancelled(yard: Verbs, name: str) 
     assert ended.status == "succeeded"
     assert (ended.progress.step, ended.progress.total) == (2, 2)
     assert ended.progress.model_class_key == "logistic_regression"
-    assert ended.progress.leaders == {"logistic_regression": ended.progress.metric}
+    (leader,) = ended.progress.board
+    assert (leader.model_class_key, leader.metric, leader.trials) == ("logistic_regression", ended.progress.metric, 2)
+    assert leader.low is not None
+    assert leader.high is not None
+    assert leader.low <= leader.metric <= leader.high
+    assert leader.seconds > 0
     assert (ended.progress.phase, ended.progress.held_out) == ("final fit", True)
     assert ended.progress.metric is not None
 

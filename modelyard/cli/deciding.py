@@ -52,6 +52,10 @@ Rule = Annotated[
     ),
 ]
 Label = Annotated[str | None, _option("--class", "LABEL", "The class that the rule is about; else the second of two.")]
+OfClass = Annotated[
+    str | None,
+    _option("--class", "LABEL", "The class to show thresholds of; else the decision's, or the second of two."),
+]
 Threshold = Annotated[
     float | None, _option("--threshold", "P", "Answer the class from this probability on, between 0 and 1.")
 ]
@@ -121,10 +125,10 @@ def set_decision(
     _show(found)
 
 
-def show(ref: Ref, url: Url = None, storage: Storage = None, json: AsJson = False) -> None:
+def show(ref: Ref, *, label: OfClass = None, url: Url = None, storage: Storage = None, json: AsJson = False) -> None:
     """Show how a model's probabilities become answers, and what that does on the rows that were held out."""
     with open_yard(url, storage) as yard:
-        found = yard.get_decision(ref)
+        found = yard.get_decision(ref, label)
     if json:
         screen.show_json(found.model_dump_json().encode())
         return
@@ -196,7 +200,7 @@ def _show(found: DecisionReport) -> None:
         columns = ("threshold", "precision", "recall", "share", "cost a row", "low", "high")
         made = screen.table(*columns, right=columns)
         for point in found.curve:
-            own = point.threshold == found.decision.threshold
+            own = point.threshold == found.own_threshold
             if own or round(point.threshold * _STEP, 9).is_integer():
                 screen.add_row(made, *map(screen.number, point.model_dump().values()), style="bold" if own else None)
         screen.show(screen.text(f"\nThresholds of {found.label!r}", "bold"), made)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _WIDE = 100
 """Columns a terminal needs for the whole table; a narrower one gets less of it rather than folded cells."""
 
+Search = Annotated[
+    str | None, typer.Option("--search", metavar="TEXT", help="In the name or a tag.", show_default=False)
+]
 Ref = Annotated[str, typer.Argument(metavar="REF", help="The model: an id, a name, or name:version.")]
 
 
@@ -38,6 +41,7 @@ def list_models(
     ] = None,
     status: Annotated[str, typer.Option("--status", metavar="active|deleted|all", help="Of this status.")] = "active",
     tag: Annotated[str | None, typer.Option("--tag", help="With this tag.", show_default=False)] = None,
+    search: Search = None,
     limit: Annotated[int, typer.Option("--limit", help="At most so many (1 to 1000).")] = 50,
     cursor: Cursor = None,
     all_pages: Annotated[bool, typer.Option("--all", help="All there are, page by page of --limit.")] = False,
@@ -53,6 +57,7 @@ def list_models(
         "model_class_key": model_class,
         "status": status,
         "tag": tag,
+        "search": search,
         "limit": limit,
         "cursor": cursor,
     }
@@ -67,9 +72,7 @@ def list_models(
 
 def list_names(
     *,
-    search: Annotated[
-        str | None, typer.Option("--search", metavar="TEXT", help="In the name or a tag.", show_default=False)
-    ] = None,
+    search: Search = None,
     model_class: Annotated[
         str | None, typer.Option("--model-class", "-m", metavar="KEY", help="Of this model class.", show_default=False)
     ] = None,

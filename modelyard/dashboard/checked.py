@@ -35,7 +35,7 @@ def show_check(table: Table, target: str, task: str, mapping: Mapping, parent: M
     said = _said(table, target, task, mapping, parent)
     kept: dict[str, Any] = session.current().kept
     key = (table.path.name, said)
-    with notices.errors_in_place():
+    with notices.errors_in_place(table):
         if kept.get("checked", (None,))[0] != key:
             if table.n_bytes > ASKED_BYTES and not st.button(
                 t("check.go", size=size(table.n_bytes)), icon=":material/fact_check:", key="check-go"

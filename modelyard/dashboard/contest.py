@@ -15,7 +15,7 @@ from modelyard.dashboard import access, formats, job_words, jobs_under_way, noti
 from modelyard.dashboard.listing import class_title, key_metric, title
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.texts import t
-from modelyard.dashboard.training_form import ORDERED, Ordered
+from modelyard.dashboard.training_form import ordered_with
 from modelyard.errors import ModelyardError
 from modelyard.schemas import (
     USUAL_LOSSES,
@@ -41,11 +41,12 @@ def show(jobs: Sequence[Job], put_away: Callable[[], None]) -> None:
         active = [model for model in models if model.status == "active"]
         if active:
             _offer_to_keep(active)
+    ordered = ordered_with(jobs)
     for job in jobs:
         if job.error is not None:
             st.markdown(jobs_under_way.job_head(job))
             if job.status != "cancelled":
-                notices.show_error(job.error.exception())
+                notices.show_error(job.error.exception(), None if ordered is None else ordered.table)
     if st.button(t("train.another"), icon=":material/add:", key="train-another"):
         put_away()
 
@@ -115,7 +116,7 @@ def _words(model: ModelMetadata, best: ModelMetadata, pairs: Mapping[frozenset[s
 def _pairs(models: Sequence[ModelMetadata], jobs: Sequence[Job]) -> dict[frozenset[str], PairDifference]:
     """Return what the rows held out show of each pair, asked for once; nothing if the visitor has not the table."""
     kept = session.current().kept
-    ordered: Ordered | None = kept.get(ORDERED, {}).get(tuple(job.job_id for job in jobs))
+    ordered = ordered_with(jobs)
     judged = [model for model in models if model.status == "active"]
     if ordered is None or len(judged) < 2 or not access.may("evaluate") or not ordered.table.path.exists():
         return {}

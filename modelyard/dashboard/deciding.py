@@ -16,20 +16,39 @@ from modelyard.dashboard.first_rows import show_gain
 from modelyard.dashboard.formats import count, escaped, number, percent
 from modelyard.dashboard.formats import label as label_text
 from modelyard.dashboard.texts import t
-from modelyard.schemas import Decision, DecisionReport, ModelMetadata, parse
+from modelyard.schemas import MOST_PROBABLE, Decision, DecisionReport, ModelMetadata, Report, are_validated, parse
+
+
+def show_deciding(model: ModelMetadata, report: Report, decided: DecisionReport | None) -> None:
+    """Show what thresholds of a class would do, and let an active model have one.
+
+    `decided` is what the model's decision does, None if it has none.
+    """
+    st.markdown(f"#### {t('decision.says', decision=in_words(model.decision or MOST_PROBABLE))}")
+    label = _ask_class(model, report, None if decided is None else decided.label)
+    if decided is None or label not in (None, decided.label):
+        decided = session.yard().get_decision(model.model_id, label)
+    _show_thresholds(model, decided)
+
+
+def _ask_class(model: ModelMetadata, report: Report, own: str | None) -> str | None:
+    """Ask which class of more than two matters, its decision's first, else the rarest; None if that needs no asking."""
+    if len(model.classes or ()) == 2 or not are_validated(model.metrics):
+        return None
+    rows = sorted((row for row in report.per_class or [] if row["support"]), key=lambda row: row["support"])
+    names = [label_text(row["label"]) for row in rows]
+    at = names.index(own) if own in names else 0
+    return st.selectbox(t("cut.class"), names, at, key=f"cut-class-{model.model_id}", persist_state="session")
 
 
 @st.fragment
-def show_deciding(model: ModelMetadata, found: DecisionReport) -> None:
-    """Show what thresholds would do, and let an active model have one; moving it asks the server nothing."""
+def _show_thresholds(model: ModelMetadata, found: DecisionReport) -> None:
+    """Show what the thresholds of a class would do; to move one asks the server nothing."""
     with notices.errors_in_place():
-        st.markdown(f"#### {t('decision.says', decision=in_words(found.decision))}")
         notices.show_warnings(found.warnings)
         cuts, label = cuts_of(found), found.label
         if not found.n_rows:
             st.caption(t("cut.no_rows"))
-        elif label is None:
-            st.caption(t("cut.many_classes"))
         if cuts and label is not None:
             _show_cut(model, found, cuts, label)
             st.divider()
@@ -40,9 +59,9 @@ def show_deciding(model: ModelMetadata, found: DecisionReport) -> None:
 
 
 def _show_cut(model: ModelMetadata, found: DecisionReport, cuts: Sequence[Cut], label: str) -> None:
-    key = f"cut-{model.model_id}"
+    key = f"cut-{model.model_id}-{label}"
     thresholds = [cut.threshold for cut in cuts]
-    own = 0.5 if found.decision.threshold is None else found.decision.threshold
+    own = 0.5 if found.own_threshold is None else found.own_threshold
     chosen = st.session_state.get(key)
     st.session_state[key] = nearest(cuts, own if chosen is None else chosen).threshold
     pair = side_by_side()
@@ -83,8 +102,8 @@ def _marks(found: DecisionReport, cuts: Sequence[Cut], money: Money) -> dict[str
         t("cut.at_f1", threshold=_short(f1.threshold)): f1.threshold,
         t("cut.at_profit", threshold=_short(profit.threshold)): profit.threshold,
     }
-    if found.decision.threshold is not None:
-        own = nearest(cuts, found.decision.threshold).threshold
+    if found.own_threshold is not None:
+        own = nearest(cuts, found.own_threshold).threshold
         marks[t("cut.at_own", threshold=_short(own))] = own
     return marks
 
@@ -117,7 +136,7 @@ def _offer_use(model: ModelMetadata, found: DecisionReport, cut: Cut, label: str
     if not _may_decide(model):
         access.say_needed("set_decision")
         return
-    is_own = found.decision.label == label and found.decision.threshold == cut.threshold
+    is_own = found.own_threshold == cut.threshold
     if st.button(
         t("cut.used") if is_own else t("cut.use", threshold=_short(cut.threshold)),
         type="primary",
@@ -149,7 +168,7 @@ def _ask_money(model: ModelMetadata, found: DecisionReport, label: str) -> Money
                 value=getattr(start, name),
                 step=1.0,
                 format="%g",
-                key=f"money-{name}-{model.model_id}",
+                key=f"money-{name}-{model.model_id}-{label}",
                 persist_state="session",
             )
     return Money(**{name: float(value or 0) for name, value in amounts.items()})

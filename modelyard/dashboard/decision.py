@@ -97,8 +97,8 @@ def _show_curve(found: DecisionReport) -> None:
         counted = "cost" if found.decision.costs is not None else "errors"
         st.caption(t(f"decision.{counted}_curve_help", label=label))
         title = t(f"chart.{counted}")
-        draw(thresholds.costs(found.curve, found.decision.threshold, title), t("decision.cost_curve"))
+        draw(thresholds.costs(found.curve, found.own_threshold, title), t("decision.cost_curve"))
     with pair.cell():
         st.subheader(t("decision.share_curve"), anchor=False)
         st.caption(t("decision.share_curve_help", label=label))
-        draw(thresholds.shares(found.curve, found.decision.threshold), t("decision.share_curve"))
+        draw(thresholds.shares(found.curve, found.own_threshold), t("decision.share_curve"))

@@ -36,7 +36,7 @@ def ask(model: ModelMetadata, found: DecisionReport) -> dict[str, Any]:
     if way == "costs":
         ask_costs = _two_costs if len(names) == 2 else _cost_table
         return {"rule": way, "costs": ask_costs(model.model_id, names, now.get("costs") or {})}
-    fields = {"class": _class(model.model_id, names, now.get("class"))}
+    fields = {"class": _class(model.model_id, names, now.get("class") or found.label)}
     if way in ("f1", "balanced_accuracy"):
         return {"rule": "threshold", **fields, "metric": way}
     field = "share" if way == "capacity" else way

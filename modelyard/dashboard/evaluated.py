@@ -43,7 +43,7 @@ def show_evaluation(models: Sequence[ModelMetadata]) -> None:
         return
     asked = _ask(models, table)
     if st.button(t("evaluate.go"), type="primary", icon=":material/balance:", key="evaluate-go"):
-        with notices.errors_in_place(), st.spinner(t("evaluate.asking")):
+        with notices.errors_in_place(table), st.spinner(t("evaluate.asking")):
             request = parse(EvaluateRequest, {"model_ids": asked.model_ids, "X": asked.path, **asked.fields})
             session.current().kept["evaluated"] = asked, session.yard().evaluate(request)
     before = session.current().kept.get("evaluated")

@@ -9,7 +9,7 @@ import streamlit as st
 
 from modelyard.dashboard import access, formats, job_words, notices, session
 from modelyard.dashboard.charts import draw, losses
-from modelyard.dashboard.listing import class_title
+from modelyard.dashboard.searching import show_board
 from modelyard.dashboard.texts import t
 from modelyard.schemas import Job, JobQuery, JobStatus, in_turn
 
@@ -118,7 +118,8 @@ def _watch(job_id: str, asked: list[Job]) -> None:
                 cancel_button(job)
             show_progress(job)
             _show_losses(job)
-            _show_leaders(job)
+            if job.progress.board:
+                show_board(job.progress.board)
 
 
 @st.cache_resource(show_spinner=False, max_entries=100)
@@ -142,18 +143,6 @@ def _show_losses(job: Job) -> None:
     if lines:
         with st.container(key="losses"):
             draw(losses.live(lines, total), t("chart.loss"))
-
-
-def _show_leaders(job: Job) -> None:
-    """Show the best of each algorithm that a search has tried; that of the job itself is marked."""
-    found = sorted(job.progress.leaders.items(), key=lambda one: one[1])
-    if found and found[-1][0] == job.progress.model_class_key:  # the highest is the best
-        found.reverse()
-    if len(found) > 1:
-        classes = [formats.escaped(class_title(key)) for key, _ in found]
-        classes[0] = f"**{classes[0]}**"
-        values = [formats.number(value, 4) for _, value in found]
-        st.table({t("search.class"): classes, t("search.best_so_far"): values}, hide_index=True, border="horizontal")
 
 
 def _line(phase: str) -> str:

@@ -10,10 +10,10 @@ import streamlit as st
 from modelyard.dashboard import session
 from modelyard.dashboard.charts import bars, draw
 from modelyard.dashboard.formats import is_share, moment_format
-from modelyard.dashboard.listing import key_metric, newest_models, pick_rows
+from modelyard.dashboard.listing import key_metric, pick_rows
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.texts import t
-from modelyard.schemas import ModelMetadata
+from modelyard.schemas import ModelMetadata, ModelQuery
 
 _METRICS = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "rmse", "mae", "r2")
 
@@ -22,7 +22,9 @@ def show_versions(model: ModelMetadata) -> None:
     """Show every version of the model's name; picking one opens it."""
     if st.button(t("name.all_about", name=model.name), icon=":material/account_tree:", key="to-name"):
         session.go("name", name=model.name)
-    line = sorted(newest_models("all", name=model.name), key=lambda one: one.version)
+    line = sorted(
+        session.yard().list_models(ModelQuery(status="all", name=model.name)).models, key=lambda one: one.version
+    )
     bare = "rmse" if model.task == "regression" else "accuracy"
     points = [(one.version, value, one.status) for one in line if (value := _value(one, bare)) is not None]
     if len(points) > 1:

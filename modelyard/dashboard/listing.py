@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import polars as pl
 import streamlit as st
 
-from modelyard.dashboard import formats, notices, session
+from modelyard.dashboard import formats, session
 from modelyard.dashboard.texts import said, t
-from modelyard.errors import ModelyardError
-from modelyard.schemas import ModelClassInfo, ModelMetadata, ModelQuery, Report, StatusFilter, headline, meaning
-
-OFFERED = 50
-"""The newest models that a list to choose from offers; others are named by a reference."""
-
-_PROBLEM = "picked-problem"
-
-
-def newest_models(status: StatusFilter = "active", name: str | None = None) -> list[ModelMetadata]:
-    """List the newest models."""
-    return session.yard().list_models(ModelQuery(status=status, name=name, limit=OFFERED)).models
+from modelyard.schemas import ModelClassInfo, ModelMetadata, Report, headline, meaning
 
 
 def report_of(model: ModelMetadata) -> Report:
@@ -107,47 +96,6 @@ def selection_key(key: str, ids: Iterable[str]) -> str:
     Otherwise a click could act on what has moved into the place of the row that was picked.
     """
     return f"{key}-{hash(tuple(ids))}"
-
-
-def pick_model(label: str, key: str, models: Sequence[ModelMetadata]) -> ModelMetadata | None:
-    """Let one of these models be picked, or named by a reference, the one in the address first; None if it is deleted.
-
-    The choice is kept in the address, so that the page stays with its model.
-    """
-    here, by_id = session.current(), {model.model_id: model for model in models}
-    asked = session.resolved("id")
-    if asked is None:
-        asked = by_id.get(here.model or "", models[0])
-        st.query_params["id"] = asked.model_id
-    if asked.status == "active":
-        by_id.setdefault(asked.model_id, asked)
-    ids = list(by_id)
-    st.session_state[key] = asked.model_id if asked.model_id in by_id else None
-    st.selectbox(
-        label,
-        ids,
-        ids.index(asked.model_id) if asked.model_id in by_id else None,
-        format_func=lambda model_id: entry(by_id[model_id]) if model_id in by_id else model_id,
-        key=key,
-        on_change=lambda: _take(st.session_state[key] or asked.model_id),
-        placeholder=title(asked),
-        accept_new_options=True,
-        help=t("compare.models_help"),
-    )
-    problem: ModelyardError | None = here.kept.pop(_PROBLEM, None)
-    if problem is not None:
-        notices.show_error(problem)
-    if asked.status == "deleted":
-        st.warning(t("model.is_deleted", model=formats.escaped(title(asked))), icon=":material/delete:")
-        return None
-    here.model = asked.model_id
-    return asked
-
-
-def _take(reference: str) -> None:
-    """Write the id of the model that was picked, or named by a reference, into the address."""
-    with notices.errors_kept(_PROBLEM):
-        st.query_params["id"] = session.yard().get_model(reference).model_id
 
 
 def entry(model: ModelMetadata) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import streamlit as st
@@ -15,15 +16,18 @@ from modelyard.dashboard.texts import known, said, t
 from modelyard.errors import FieldError, ModelyardError, Unauthenticated, Unavailable
 from modelyard.schemas import ModelWarning
 
+_ROW = re.compile(r"(?<=, )(row|строка) \d+(?=:)")
+"""Where a text of the core, or its Russian one, names the row of a cell."""
+
 
 class errors_in_place:  # noqa: N801 - reads as what it does
     """Show the errors of the verbs called within, instead of what would have come after.
 
-    If they are about a `table`, its rows are told as the lines of its file, too.
+    If they are about a `table`, its rows are told as the lines of its file.
     """
 
     def __init__(self, table: Table | None = None) -> None:
-        self._first_line = None if table is None else table.first_line
+        self._table = table
 
     def __enter__(self) -> None:
         pass
@@ -35,7 +39,7 @@ class errors_in_place:  # noqa: N801 - reads as what it does
         if isinstance(error, Unavailable):
             _show_unavailable(error)
         elif isinstance(error, ModelyardError):
-            show_error(error, self._first_line)
+            show_error(error, self._table)
         return isinstance(error, ModelyardError)
 
 
@@ -54,14 +58,13 @@ class errors_kept:  # noqa: N801 - reads as what it does
         return isinstance(error, ModelyardError)
 
 
-def show_error(error: ModelyardError, first_line: int | None = None) -> None:
-    """Show one error, its places as a table if there are several; `first_line` is that of row 0 in the file."""
+def show_error(error: ModelyardError, table: Table | None = None) -> None:
+    """Show one error, its places as a table if there are several; rows are told as the lines of the table's file."""
     title = t(f"error.{error.code}") if known(f"error.{error.code}") else error.title
-    st.error(f"**{escaped(title)}**  \n{escaped(said(error.detail))}", icon=":material/error:")
+    detail = _in_lines(error.detail, error.errors[0], table) if error.errors else said(error.detail)
+    st.error(f"**{escaped(title)}**  \n{escaped(detail)}", icon=":material/error:")
     if len(error.errors) > 1:
-        _show_places(error.errors, first_line)
-    elif first_line is not None and error.errors and (line := _line(error.errors[0], first_line)):
-        st.caption(t("error.in_line", line=line))
+        _show_places(error.errors, table)
 
 
 def show_warnings(warnings: Sequence[ModelWarning]) -> None:
@@ -102,12 +105,10 @@ def _show_unavailable(error: Unavailable) -> None:
                 )
 
 
-def _show_places(places: Sequence[FieldError], first_line: int | None) -> None:
-    rows: list[tuple[str, ...]] = [_place(wrong) for wrong in places]
-    columns = [t("error.row"), t("error.column"), t("error.value"), t("error.message")]
-    if first_line is not None:
-        rows = [(_line(wrong, first_line), *row) for wrong, row in zip(places, rows, strict=True)]
-        columns = [t("errors.line"), *columns]
+def _show_places(places: Sequence[FieldError], table: Table | None) -> None:
+    rows = [_place(wrong, table) for wrong in places]
+    row = "errors.line" if table is not None and table.first_line is not None else "error.row"
+    columns = [t(row), t("error.column"), t("error.value"), t("error.message")]
     with st.expander(t("error.places", n=len(places)), expanded=True):
         st.dataframe(
             {name: [row[index] for row in rows] for index, name in enumerate(columns)},
@@ -116,15 +117,30 @@ def _show_places(places: Sequence[FieldError], first_line: int | None) -> None:
         )
 
 
-def _line(wrong: FieldError, first_line: int) -> str:
-    """Return the line of a file in which a place is; nothing if it names no row."""
-    if wrong.loc[:1] not in (("X",), ("y",)):
-        return ""
-    return next((str(part + first_line) for part in wrong.loc if isinstance(part, int)), "")
-
-
-def _place(wrong: FieldError) -> tuple[str, str, str, str]:
-    """Split a place: tables have rows and columns, other requests a path."""
-    row = next((str(part) for part in wrong.loc if isinstance(part, int)), "")
+def _place(wrong: FieldError, table: Table | None) -> tuple[str, str, str, str]:
+    """Split a place: tables have rows, or lines, and columns, other requests a path."""
+    row = next((part for part in wrong.loc if isinstance(part, int)), None)
+    line = _line(wrong, table)
     texts = [part for part in wrong.loc if isinstance(part, str) and part not in ("X", "y", "hyperparams")]
-    return row, ".".join(texts), "" if wrong.value is None else str(wrong.value), said(wrong.message)
+    return (
+        "" if row is None else str(row if line is None else line),
+        ".".join(texts),
+        "" if wrong.value is None else str(wrong.value),
+        _in_lines(wrong.message, wrong, table),
+    )
+
+
+def _line(wrong: FieldError, table: Table | None) -> int | None:
+    """Return the line of a table's file in which a place is; None if it names no row, or rows are no lines there."""
+    if table is None or table.first_line is None or wrong.loc[:1] not in (("X",), ("y",)):
+        return None
+    return next((part + table.first_line for part in wrong.loc if isinstance(part, int)), None)
+
+
+def _in_lines(text: str, wrong: FieldError, table: Table | None) -> str:
+    """Return what is said of a place in the session's language, its row as the line of the table's file."""
+    line = _line(wrong, table)
+    if table is None or line is None:
+        return said(text)
+    words = t("error.line", line=line, file=table.name)
+    return _ROW.sub(lambda _: words, said(text), count=1)

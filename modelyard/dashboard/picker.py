@@ -1,6 +1,7 @@
-"""Models picked for a comparison: by their ids in the address, offered from the newest ones, or named by a reference.
+"""Models picked from however many there are, one or several, which stand in the address by their ids.
 
-Never are all models fetched. A text that is typed is a reference: an id, `name`, `name:3`, `name@alias`.
+Never are all models fetched: the newest are offered, or those that a word finds. A text that is typed into the list is
+a reference: an id, `name`, `name:3`, `name@alias`.
 """
 
 from __future__ import annotations
@@ -10,15 +11,77 @@ from collections.abc import Sequence
 import streamlit as st
 
 from modelyard.dashboard import notices, session
-from modelyard.dashboard.listing import entry
+from modelyard.dashboard.formats import escaped
+from modelyard.dashboard.listing import entry, title
 from modelyard.dashboard.texts import t
 from modelyard.errors import ModelyardError
-from modelyard.schemas import ModelMetadata, ModelQuery
+from modelyard.schemas import ModelMetadata, ModelPage, ModelQuery, StatusFilter
 
 _PARAMETER = "ids"
 _KEY = "compared"
+_PROBLEM = "pick-problem"
 _OFFERED = 50
 MOST_COMPARED = 4
+
+
+def offered_models(status: StatusFilter, key: str) -> list[ModelMetadata]:
+    """List the newest models to choose from; if there are more, let a word find them."""
+    word = st.session_state.get(key, "").strip()
+    page = found = _newest(status, word)
+    if word and not page.models:
+        found = _newest(status)
+    if word or page.next_cursor is not None:
+        st.text_input(
+            t("models.search"), placeholder=t("models.search_hint"), icon=":material/search:", max_chars=200, key=key
+        )
+        if word and not page.models:
+            st.caption(t("models.none_found", word=escaped(word)))
+        elif page.next_cursor is not None:
+            st.caption(t("models.newest", n=_OFFERED))
+    return found.models
+
+
+def _newest(status: StatusFilter, word: str = "") -> ModelPage:
+    return session.yard().list_models(ModelQuery(status=status, search=word or None, limit=_OFFERED))
+
+
+def pick_model(label: str, key: str, models: Sequence[ModelMetadata]) -> ModelMetadata | None:
+    """Let one of these models be picked, or named by a reference, the one in the address first; None if it is deleted.
+
+    The choice is kept in the address, so that the page stays with its model.
+    """
+    here, by_id = session.current(), {model.model_id: model for model in models}
+    asked = session.resolved("id")
+    if asked is None:
+        asked = by_id.get(here.model or "", models[0])
+        st.query_params["id"] = asked.model_id
+    if asked.status == "active":
+        by_id.setdefault(asked.model_id, asked)
+    ids = list(by_id)
+    st.session_state[key] = asked.model_id if asked.model_id in by_id else None
+    st.selectbox(
+        label,
+        ids,
+        ids.index(asked.model_id) if asked.model_id in by_id else None,
+        format_func=lambda model_id: entry(by_id[model_id]) if model_id in by_id else model_id,
+        key=key,
+        on_change=lambda: _open(st.session_state[key] or asked.model_id),
+        placeholder=title(asked),
+        accept_new_options=True,
+        help=t("compare.models_help"),
+    )
+    _show_problem()
+    if asked.status == "deleted":
+        st.warning(t("model.is_deleted", model=escaped(title(asked))), icon=":material/delete:")
+        return None
+    here.model = asked.model_id
+    return asked
+
+
+def _open(reference: str) -> None:
+    """Write the id of the model that was picked, or named by a reference, into the address."""
+    with notices.errors_kept(_PROBLEM):
+        st.query_params["id"] = session.yard().get_model(reference).model_id
 
 
 def pick_models() -> list[ModelMetadata]:
@@ -27,7 +90,7 @@ def pick_models() -> list[ModelMetadata]:
     Without any there, those that were picked last are taken, or the newest model and one of its name or its table.
     """
     here = session.current()
-    offered = {model.model_id: model for model in here.yard.list_models(_newest()).models}
+    offered = {model.model_id: model for model in offered_models("all", "compare-search")}
     said = [one for one in st.query_params.get(_PARAMETER, "").split(",") if one]
     chosen = _found(said or here.compared or _start(list(offered.values())), offered)[:MOST_COMPARED]
     titles = {model_id: entry(model) for model_id, model in offered.items()}
@@ -46,14 +109,15 @@ def pick_models() -> list[ModelMetadata]:
         key=_KEY,
         on_change=_take,
     )
-    problem: ModelyardError | None = here.kept.pop("compare-problem", None)
-    if problem is not None:
-        notices.show_error(problem)
+    _show_problem()
     return chosen
 
 
-def _newest() -> ModelQuery:
-    return ModelQuery(status="all", limit=_OFFERED)
+def _show_problem() -> None:
+    """Show why what was typed is no model."""
+    problem: ModelyardError | None = session.current().kept.pop(_PROBLEM, None)
+    if problem is not None:
+        notices.show_error(problem)
 
 
 def _found(references: Sequence[str], offered: dict[str, ModelMetadata]) -> list[ModelMetadata]:
@@ -63,7 +127,7 @@ def _found(references: Sequence[str], offered: dict[str, ModelMetadata]) -> list
         try:
             model = offered.get(reference) or session.yard().get_model(reference)
         except ModelyardError as error:
-            session.current().kept.setdefault("compare-problem", error)
+            session.current().kept.setdefault(_PROBLEM, error)
             continue
         offered.setdefault(model.model_id, model)
         found.setdefault(model.model_id, model)

@@ -8,8 +8,9 @@ from typing import Any
 import streamlit as st
 
 from modelyard.dashboard import formats
+from modelyard.dashboard.listing import class_title
 from modelyard.dashboard.texts import said, t
-from modelyard.schemas import MOST_SEARCH_SECONDS, MOST_TRIALS, SEARCH_SECONDS, TRIALS, LeaderboardEntry
+from modelyard.schemas import MOST_SEARCH_SECONDS, MOST_TRIALS, SEARCH_SECONDS, TRIALS, Leader, LeaderboardEntry
 
 
 def ask_search() -> dict[str, Any]:
@@ -46,7 +47,39 @@ def show_leaderboard(entries: Sequence[LeaderboardEntry]) -> None:
     )
 
 
-def _interval(entry: LeaderboardEntry) -> str:
+def show_board(leaders: Sequence[Leader]) -> None:
+    """Show the best trial of each algorithm that a search under way has tried, and what the intervals show of them."""
+    best, *others = leaders
+    names = [formats.escaped(class_title(leader.model_class_key)) for leader in leaders]
+    st.table(
+        {
+            t("search.class"): [f"**{names[0]}**", *names[1:]],
+            t("search.best_so_far"): [_with_interval(leader) for leader in leaders],
+            t("contest.shows"): [t("contest.first"), *(_words(leader, best) for leader in others)],
+            t("search.spent"): [
+                t("search.trials_in", n=leader.trials, time=formats.duration(leader.seconds)) for leader in leaders
+            ],
+        },
+        hide_index=True,
+        border="horizontal",
+    )
+    st.caption(t("search.board_help"))
+
+
+def _with_interval(leader: Leader) -> str:
+    value, interval = formats.number(leader.metric, 4), _interval(leader)
+    return f"{value} ({interval})" if interval else value
+
+
+def _words(leader: Leader, best: Leader) -> str:
+    """Say whether one is shown to be worse than the best: their intervals do not overlap."""
+    if leader.low is None or leader.high is None or best.low is None or best.high is None:
+        return formats.NOTHING
+    overlap = leader.low <= best.high and best.low <= leader.high
+    return t("contest.no_difference" if overlap else "contest.worse")
+
+
+def _interval(entry: LeaderboardEntry | Leader) -> str:
     if entry.low is None or entry.high is None:
         return ""
     return f"{formats.number(entry.low, 4)} … {formats.number(entry.high, 4)}"

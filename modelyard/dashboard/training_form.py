@@ -21,7 +21,7 @@ from modelyard.dashboard.targets import ask_task, show_target
 from modelyard.dashboard.texts import t
 from modelyard.schemas import Job, ModelMetadata
 
-ORDERED = "ordered"
+_ORDERED = "ordered"
 """What was ordered together, by the ids of the jobs: the table and its target."""
 
 
@@ -31,6 +31,12 @@ class Ordered:
 
     table: Table
     target: str | None
+
+
+def ordered_with(jobs: Sequence[Job]) -> Ordered | None:
+    """Return the table that these jobs were ordered with together in this session; None if they were not."""
+    found: Ordered | None = session.current().kept.get(_ORDERED, {}).get(tuple(job.job_id for job in jobs))
+    return found
 
 
 def show_form(parent: ModelMetadata | None, *, alone: bool) -> list[Job] | None:
@@ -95,10 +101,10 @@ def _offer(
         st.caption(wrong or _summary(orders), width="stretch")
     if not pressed:
         return None
-    with notices.errors_in_place(), st.spinner(t("train.sending")):
+    with notices.errors_in_place(table), st.spinner(t("train.sending")):
         jobs = [order.submit(table, parent, uuid.uuid4().hex) for order in orders]
         kept = session.current().kept
-        kept[ORDERED] = {**kept.get(ORDERED, {}), tuple(job.job_id for job in jobs): Ordered(table, orders[0].target)}
+        kept[_ORDERED] = {**kept.get(_ORDERED, {}), tuple(job.job_id for job in jobs): Ordered(table, orders[0].target)}
         kept.pop("names", None)
         return jobs
     return None

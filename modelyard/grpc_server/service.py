@@ -166,7 +166,9 @@ class ModelService(AccessService, OutcomeService):
 
     async def get_decision(self, call: RpcCall) -> pb.DecisionReport:
         """Return the decision of a model, and what it does."""
-        return messages.write(pb.DecisionReport, await self._desk.ask(Yard.get_decision, _reference(call.message())))
+        message = call.message()
+        label = messages.read_fields(message).get("class")
+        return messages.write(pb.DecisionReport, await self._desk.ask(Yard.get_decision, _reference(message), label))
 
     async def get_history(self, call: RpcCall) -> pb.ModelHistory:
         """Return what happened to a model."""

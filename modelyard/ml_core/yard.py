@@ -244,9 +244,9 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
         return say(model, "{} answers " + resolved.in_words.replace("{", "{{").replace("}", "}}"))
 
     @verb
-    def get_decision(self, reference: str) -> DecisionReport:
+    def get_decision(self, reference: str, label: str | None = None) -> DecisionReport:
         """Return the decision of a model, and what it does. See `Verbs.get_decision`."""
-        return stored.reported(self._store, self._store.get(reference))
+        return stored.reported(self._store, self._store.get(reference), label)
 
     @verb
     def get_history(self, reference: str) -> ModelHistory:

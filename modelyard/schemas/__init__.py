@@ -54,7 +54,7 @@ from modelyard.schemas.evaluations import (
 )
 from modelyard.schemas.health import Backlog, Health
 from modelyard.schemas.hyperparams import from_texts, types_of
-from modelyard.schemas.jobs import Job, JobError, JobPage, JobProgress, WrongPlace, in_turn
+from modelyard.schemas.jobs import Job, JobError, JobPage, JobProgress, Leader, WrongPlace, in_turn
 from modelyard.schemas.keys import (
     BOOTSTRAP,
     KEY_PATTERN,
@@ -233,6 +233,7 @@ __all__ = [
     "KeyRequest",
     "Label",
     "LabelsValue",
+    "Leader",
     "LeaderboardEntry",
     "LearningCurve",
     "LinePoint",

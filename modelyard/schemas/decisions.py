@@ -153,7 +153,7 @@ class DecisionPoint(Frozen):
 class DecisionMetrics(Frozen):
     """How good the answers of a decision are on the validation, as in DecisionPoint.
 
-    `precision`, `recall` and `share` are of the decision's class, null if it has none.
+    `precision`, `recall` and `share` are of the report's class, null if it has none.
     """
 
     precision: float | None = None
@@ -194,6 +194,11 @@ class DecisionReport(Frozen):
     words: str = ""
     n_rows: int = 0
     warnings: list[ModelWarning] = []
+
+    @property
+    def own_threshold(self) -> float | None:
+        """The decision's threshold, if it is of the class that the curve is of."""
+        return self.decision.threshold if self.decision.label == self.label else None
 
 
 def _listed(names: Any) -> str:

@@ -12,13 +12,27 @@ from modelyard.schemas.models import Tracking
 from modelyard.schemas.showing import presentable
 
 
+class Leader(Frozen):
+    """The best trial that a search has made of a model class: its metric, nine times in ten between `low` and `high`.
+
+    Both are null if the resamples do not show them. `trials` counts all of the class, which took `seconds`.
+    """
+
+    model_class_key: str
+    metric: float
+    low: float | None = None
+    high: float | None = None
+    trials: int
+    seconds: float
+
+
 class JobProgress(Frozen):
     """How far a job is: `fraction` of 1; after `step` of `total` steps the loss was `metric`, if there is one.
 
     `held_out` says whether that loss is of rows that the fit does not learn from. `phase` is the part under way:
     `fit 1 of 2`, `fold 3 of 5`, `trial 4 of 30`, `final fit`; `phase_step` of its `phase_total` steps (iterations) are
     done, if it has several. The steps of a search are its trials, `metric` is the best so far, by the model class
-    `model_class_key`; `leaders` has the best metric of each model class that was tried, by its key.
+    `model_class_key`; `board` has each model class with a complete trial, the best first.
     """
 
     fraction: float = 0.0
@@ -30,7 +44,7 @@ class JobProgress(Frozen):
     phase_step: int | None = None
     phase_total: int | None = None
     model_class_key: str | None = None
-    leaders: dict[str, float] = {}
+    board: list[Leader] = []
 
 
 class WrongPlace(Frozen):

@@ -283,12 +283,16 @@ class EvaluationQuery(Request):
 
 
 class ModelQuery(Request):
-    """Which models to list: `limit` at most, after `cursor`, newest first."""
+    """Which models to list: `limit` at most, after `cursor`, newest first.
+
+    `search` is a part of the name or of a tag, large and small letters alike.
+    """
 
     name: str | None = None
     model_class_key: str | None = None
     status: StatusFilter = "active"
     tag: str | None = None
+    search: Annotated[str, Field(max_length=200)] | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 50
     cursor: str | None = None
 

@@ -63,6 +63,7 @@ def test_a_decision_is_set_and_shown_with_what_it_does(here: Run, name: str, tmp
     shown = here("decision", "show", name).out
     assert "Thresholds of 'yes'" in shown
     assert "cost a row" in shown
+    assert "Thresholds of 'no'" in here("decision", "show", name, "--class", "no").out
     assert "decision: 'yes' from a probability of 0.09091 on" in here("history", name).out
     assert "'yes' from a probability of 0.09091 on" in here("show", name).out
 

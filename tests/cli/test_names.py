@@ -38,6 +38,8 @@ def test_names_are_shown_with_their_versions_and_aliases(folder: Path) -> None:
 def test_names_are_filtered_and_told_as_json(folder: Path) -> None:
     said = json.loads(run("names", "--alias", "champion", "--json", "--storage", folder).stdout)
     assert ([one["name"] for one in said["names"]], said["total"]) == (["churn"], 1)
+    found = json.loads(run("list", "--search", "CHU", "--json", "--storage", folder).stdout)
+    assert [one["version"] for one in found["models"]] == [2, 1]
     assert "There are no such models." in run("names", "--search", "nothing", "--storage", folder).stdout
     first = run("names", "--limit", "1", "--storage", folder).stdout
     cursor = first.split("--cursor ")[1].strip()

@@ -183,7 +183,7 @@ def test_a_file_that_is_read_wrongly_is_read_as_its_visitor_says(
     page.locator(UPLOAD).set_input_files(path)
     expect(page.get_by_text("is not UTF-8: byte 0xc2 in line 1")).to_be_visible()
     choose(page, "Encoding", "cp1251")
-    expect(page.get_by_text("81 rows · 1 columns")).to_be_visible()
+    expect(page.get_by_text("81 rows · 1 column")).to_be_visible()
     page.get_by_role("spinbutton", name="Lines above the table").fill("1")
     page.keyboard.press("Tab")
     expect(page.get_by_text("80 rows · 3 columns")).to_be_visible()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from modelyard.schemas import Evaluation, ModelMetadata, ModelQuery, TrainRequest
+from modelyard.schemas import Evaluation, ModelMetadata, TrainRequest
 from tests.dashboard.test_pages import Yard, said, texts, yard
 
 __all__ = ["yard"]
@@ -63,13 +63,34 @@ def test_no_number_is_marked_as_better_across_targets_or_rows(
     assert not bold(app)
 
 
-def test_a_model_that_is_not_offered_is_named_by_a_reference(
+def test_models_that_are_not_offered_are_found_by_a_word_or_named_by_a_reference(
     yard: Yard, models: dict[str, ModelMetadata], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("modelyard.dashboard.picker._newest", lambda: ModelQuery(status="all", limit=1))
+    monkeypatch.setattr("modelyard.dashboard.picker._OFFERED", 1)
     app = yard.open("compare")
     app = app.multiselect(key="compared").set_value([models["good"].model_id, "islands", "birds:1"]).run()
     assert said(app, "ids") == ",".join(models[name].model_id for name in ("good", "island", "weak"))
     app = app.multiselect(key="compared").set_value([models["good"].model_id, "nobody"]).run()
     assert "nobody" in app.error[0].value
     assert "Choose two to four models" in texts(app)
+    app = app.text_input(key="compare-search").set_value("ROWS").run()
+    options = app.multiselect(key="compared").options
+    assert [one.split(" — ")[0] for one in options] == ["other-rows · v1", "birds · v2"]
+    app = app.text_input(key="compare-search").set_value("nobody").run()
+    assert "No model has “nobody” in its name or a tag" in texts(app)
+
+
+def test_a_word_finds_the_model_to_predict_with(
+    yard: Yard, models: dict[str, ModelMetadata], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelyard.dashboard.picker._OFFERED", 1)
+    app = yard.open("predict")
+    assert said(app, "id") == models["good"].model_id
+    app = app.text_input(key="predict-search").set_value("isl").run()
+    assert not app.exception
+    picked = app.selectbox(key="predict-model")
+    assert [one.split(" — ")[0] for one in picked.options] == ["islands · v1", "birds · v2"]
+    app = picked.set_value(models["island"].model_id).run()
+    assert said(app, "id") == models["island"].model_id
+    app = app.text_input(key="predict-search").set_value("").run()
+    assert [one.split(" — ")[0] for one in app.selectbox(key="predict-model").options] == ["birds · v2", "islands · v1"]

@@ -33,7 +33,7 @@ def test_the_head_says_what_is_predicted_and_how_good_that_is(yard: Yard, churn:
     page = yard.open("model", id=churn.model_id)
     assert not page.exception
     shown = texts(page)
-    assert "Predicts **churned** from 1 columns · Logistic regression" in shown
+    assert "Predicts **churned** from 1 column · Logistic regression" in shown
     interval = formats.metric_interval("validation_accuracy", churn.metrics)
     assert [(one.label, one.delta) for one in page.metric] == [
         ("Right", f"{interval} (90 %)"),
@@ -74,16 +74,39 @@ def test_learning_by_heart_and_training_without_a_judgement_are_said(yard: Yard)
 
 def test_of_many_classes_the_weakest_is_named(yard: Yard, penguin_model: ModelMetadata) -> None:
     assert "Weakest at “" in texts(yard.open("model", id=penguin_model.model_id))
-    page = yard.open("model", id=penguin_model.model_id, tab="decision")
-    assert "a threshold is one class's against all others" in texts(page)
-    assert not page.select_slider
+
+
+def test_of_many_classes_one_is_chosen_and_has_its_threshold_marks_and_money(
+    yard: Yard, penguin_model: ModelMetadata
+) -> None:
+    key = penguin_model.model_id
+    page = yard.open("model", id=key, tab="decision")
+    assert page.selectbox(key=f"cut-class-{key}").value == "Chinstrap"  # the rarest
+    assert page.select_slider(key=f"cut-{key}-Chinstrap").value == 0.5
+    page = page.selectbox(key=f"cut-class-{key}").set_value("Gentoo").run()
+    assert any(one.label.startswith("Best profit") for one in page.button)
+    assert page.number_input(key=f"money-hit-{key}-Gentoo").label == "Rightly “Gentoo”"
+    page = page.select_slider(key=f"cut-{key}-Gentoo").set_value(0.3).run()
+    page = button(page, f"cut-use-{key}").click().run()
+    assert not page.exception
+    decision = yard.client.get_model(key).decision
+    assert decision is not None
+    assert (decision.label, decision.threshold) == ("Gentoo", 0.3)
+    page = page.selectbox(key=f"cut-class-{key}").set_value("Adelie").run()
+    assert not page.exception
+    assert page.select_slider(key=f"cut-{key}-Adelie").value == 0.5
+    page = yard.open("model", id=key, tab="decision", lang="ru")
+    assert page.selectbox(key=f"cut-class-{key}").value == "Gentoo"
+    assert page.select_slider(key=f"cut-{key}-Gentoo").value == 0.3
+    assert "Модель отвечает: «Gentoo» при вероятности от 30 %" in texts(page)
+    yard.client.set_decision(key, Decision(rule="most_probable"))
 
 
 def test_a_threshold_is_moved_looked_at_and_kept(yard: Yard, churn: ModelMetadata) -> None:
     page = yard.open("model", id=churn.model_id, tab="decision")
     assert not page.exception
     assert "The model answers the most probable class" in texts(page)
-    slider = page.select_slider(key=f"cut-{churn.model_id}")
+    slider = page.select_slider(key=f"cut-{churn.model_id}-yes")
     assert slider.value == 0.5
     before = shown_counts(page)
     page = slider.set_value(0.2).run()
@@ -109,19 +132,19 @@ def shown_counts(page: AppTest) -> list[int]:
 def test_money_moves_the_best_threshold_and_may_decide(yard: Yard, churn: ModelMetadata) -> None:
     page = yard.open("model", id=churn.model_id, tab="decision")
     first = best_profit(page)
-    page = page.number_input(key=f"money-hit-{churn.model_id}").set_value(50.0).run()
+    page = page.number_input(key=f"money-hit-{churn.model_id}-yes").set_value(50.0).run()
     assert not page.exception
     assert best_profit(page) < first
     (mark,) = [one for one in page.button if one.label.startswith("Best profit")]
     page = mark.click().run()
-    assert page.select_slider(key=f"cut-{churn.model_id}").value == pytest.approx(best_profit(page), abs=0.01)
+    assert page.select_slider(key=f"cut-{churn.model_id}-yes").value == pytest.approx(best_profit(page), abs=0.01)
     page = button(page, "money-decide").click().run()
     assert not page.exception
     decision = yard.client.get_model(churn.model_id).decision
     assert decision is not None
     assert decision.costs == {"yes": {"yes": -50, "no": 1}, "no": {"yes": 1, "no": 0}}
     page = yard.open("model", id=churn.model_id, tab="decision")
-    assert page.number_input(key=f"money-hit-{churn.model_id}").value == 50
+    assert page.number_input(key=f"money-hit-{churn.model_id}-yes").value == 50
 
 
 def best_profit(page: AppTest) -> float:

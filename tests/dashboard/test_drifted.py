@@ -27,7 +27,7 @@ def test_drift_is_shown_column_by_column(yard: Yard, language: str) -> None:
     model = yard.client.train(order)
     app = yard.open("model", id=model.model_id, lang=language, tab="drift")
     assert not app.exception
-    assert ("0 rows in 24 hours. Too few" if language == "en" else "Строк за 24 ч: 0. Этого мало") in texts(app)
+    assert ("0 rows in 24 hours. Too few" if language == "en" else "0 строк за 24 часа. Этого мало") in texts(app)
     yard.client.predict(PredictRequest(model_id=name, X=[{**row, "age": row["age"] + 30} for row in X]))
     wait_until(lambda: yard.client.get_drift(name).rows == 400)
     app = yard.open("model", id=model.model_id, lang=language, tab="drift")

@@ -168,6 +168,27 @@ def test_a_search_is_ordered_by_its_card_and_shows_its_leaderboard(yard: Yard) -
     assert (found.search.trials, found.model_class_key) == (1, "logistic_regression")
 
 
+def test_a_search_under_way_shows_how_sure_the_best_of_each_algorithm_is(yard: Yard) -> None:
+    members = ["linear_regression", "lightgbm_regressor"]
+    asked = SearchRequest(X=MIXED, y=SUMS, model_classes=members, trials=200, max_seconds=3600.0)
+    job = yard.client.submit_search(asked)
+    assert any(len(seen.progress.board) == 2 for seen in yard.client.watch_job(job.job_id))
+    app = yard.open("train", job=job.job_id)
+    yard.client.cancel_job(job.job_id)
+    assert not app.exception
+    table = app.table[0].value
+    first, second = table["Algorithm"]
+    assert first.startswith("**")
+    assert {first.strip("*"), second} == {"Linear regression", "LightGBM regressor"}
+    told = [one.split(" (") for one in table["best so far, rows held out"]]
+    (_, high), (low, _) = [map(float, interval.rstrip(")").split(" … ")) for _, interval in told]
+    assert float(told[0][0]) <= float(told[1][0])  # a loss
+    words = "no real difference" if low <= high else "worse"
+    assert list(table["Compared with the first"]) == ["looks best", words]
+    *_, ended = yard.client.watch_job(job.job_id)
+    assert ended.status == "cancelled"
+
+
 def test_an_ensemble_shows_its_leaderboard_and_keeps_its_members_when_it_is_trained_anew(yard: Yard) -> None:
     members = ["linear_regression", "lightgbm_regressor"]
     none = Evaluation(method="none")
@@ -199,7 +220,7 @@ def test_a_wrong_name_is_said_at_its_field_before_anything_is_sent(yard: Yard, n
     app = yard.open("train")
     app = app.button[-1].click().run()
     app = app.text_input(key="name-").set_value(name).run()
-    assert f"these are {n} characters" in texts(app)
+    assert f"length: {n}." in texts(app)
     assert button(app, "train-go").disabled
     assert "Correct the name." in texts(app)
     app = app.text_input(key="name-").set_value("a.name").run()

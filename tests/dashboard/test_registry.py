@@ -53,7 +53,7 @@ def test_a_name_is_one_row_with_its_line_and_aliases(yard: Yard, line: str) -> N
     assert newest[0].endswith("%")
     assert (len(spark["line"]), versions, target) == (2, "2", "bought")
     assert aliases == [{"badge": "champion v1", "color": "strong"}]
-    assert "1 of 1 names" in texts(app)
+    assert "1 of 1 name" in texts(app)
 
 
 def test_filters_stand_in_the_address_and_a_change_begins_at_the_first_page(yard: Yard, line: str) -> None:

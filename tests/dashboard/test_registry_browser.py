@@ -139,7 +139,7 @@ def test_outcomes_are_given_and_say_how_the_model_fares(dashboard: Dashboard, pa
     page.locator(UPLOAD).set_input_files(write(tmp_path / "outcomes.csv", [*table, {"id": "nobody", "label": "no"}]))
     press(page, "Join them to churn")
     expect(page.get_by_text("300 of 301 outcomes belong to kept answers")).to_be_visible()
-    expect(page.get_by_text("1 belong to no kept answer")).to_be_visible()
+    expect(page.get_by_text("1 belongs to no kept answer")).to_be_visible()
     expect(page.get_by_text("worse than its validation beyond noise")).to_be_visible()
     press(page, "Retrain v1 on new rows")
     expect(page.get_by_role("heading", level=1)).to_have_text("A new version of churn")

@@ -11,7 +11,8 @@ from string import Formatter
 import pytest
 
 import modelyard.dashboard
-from modelyard.dashboard.texts import CATALOGUE, PARTS, first_language
+from modelyard.dashboard.formats import count
+from modelyard.dashboard.texts import CATALOGUE, PARTS, first_language, speaking, t
 from modelyard.errors import Unavailable, tree
 
 FOLDER = Path(modelyard.dashboard.__file__).parent
@@ -32,6 +33,10 @@ ENCODING = re.compile(r"\w+:[NOQ]")  # a chart's column
 
 def placeholders(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+def specs(text: str) -> list[str]:
+    return [spec for _, _, spec, _ in Formatter().parse(text) if spec]
 
 
 def used_keys() -> Iterator[str]:
@@ -89,6 +94,43 @@ def test_both_languages_say_it_with_the_same_places(key: str) -> None:
     assert russian.strip()
     assert placeholders(english) == placeholders(russian)
     assert not re.search("[\u0400-\u04ff]", english)
+
+
+@pytest.mark.parametrize("key", [key for key in CATALOGUE if "|" in "".join(CATALOGUE[key])])
+def test_each_language_has_all_forms_of_a_word_that_goes_with_a_count(key: str) -> None:
+    english, russian = CATALOGUE[key]
+    assert {spec.count("|") for spec in specs(english)} <= {1}
+    assert {spec.count("|") for spec in specs(russian)} <= {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("n", "english", "russian"),
+    [
+        (1, "1 row · 1 column", "1 строка · 1 столбец"),
+        (3, "3 rows · 3 columns", "3 строки · 3 столбца"),
+        (0, "0 rows · 0 columns", "0 строк · 0 столбцов"),
+        (11, "11 rows · 11 columns", "11 строк · 11 столбцов"),
+        (114, "114 rows · 114 columns", "114 строк · 114 столбцов"),
+        (21, "21 rows · 21 columns", "21 строка · 21 столбец"),
+        (
+            12_321,
+            f"{count(12_321)} rows · {count(12_321)} columns",
+            f"{count(12_321)} строка · {count(12_321)} столбец",
+        ),
+    ],
+)
+def test_a_word_has_the_form_of_its_count(n: int, english: str, russian: str) -> None:
+    for language, due in {"en": english, "ru": russian}.items():
+        with speaking(language):
+            assert f"{t('upload.rows', n=count(n))} · {t('upload.columns', n=count(n))}" == due
+
+
+def test_of_two_forms_russian_takes_the_first_for_21_too_and_of_three_the_second_for_a_fraction() -> None:
+    told = {"target": "y", "kind": "k", "made": "m"}
+    with speaking("ru"):
+        found = [t("head.predicts", columns=n, **told).split(" · ")[0].split("**")[-1] for n in (1, 2, 11, 21)]
+        assert found == [" по 1 столбцу", " по 2 столбцам", " по 11 столбцам", " по 21 столбцу"]
+        assert "в 2.5 раза больше" in t("gain.says", share="10 %", found="25 %", label="да", lift="2.5")
 
 
 def test_no_key_stands_in_two_parts_of_the_catalogue() -> None:

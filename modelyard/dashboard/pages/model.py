@@ -69,7 +69,7 @@ def _show_content(word: str, model: ModelMetadata, decided: DecisionReport | Non
         case "report":
             show_report(model, report_of(model))
         case "decision":
-            show_deciding(model, decided or session.yard().get_decision(model.model_id))
+            show_deciding(model, report_of(model), decided)
         case "errors":
             show_errors_found(model)
         case "drift":

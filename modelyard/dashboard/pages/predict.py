@@ -9,7 +9,8 @@ import streamlit as st
 
 from modelyard.dashboard import access, address, notices, session, uploads
 from modelyard.dashboard.formats import escaped
-from modelyard.dashboard.listing import newest_models, pick_model, report_of, title
+from modelyard.dashboard.listing import report_of, title
+from modelyard.dashboard.picker import offered_models, pick_model
 from modelyard.dashboard.predicted import Predicted, predict_table
 from modelyard.dashboard.predicted_shown import show_predicted
 from modelyard.dashboard.texts import t
@@ -28,7 +29,7 @@ def show() -> None:
     if not access.may("predict"):
         access.say_needed("predict")
         return
-    models = newest_models()
+    models = offered_models("active", "predict-search")
     if not models:
         st.info(t("models.none"), icon=":material/inventory_2:")
         if access.may("submit_training") and st.button(

@@ -16,7 +16,7 @@ from modelyard.dashboard.listing import title
 from modelyard.dashboard.order import is_choice
 from modelyard.dashboard.report import show_metrics, show_report
 from modelyard.dashboard.texts import said, t
-from modelyard.dashboard.training_form import show_form
+from modelyard.dashboard.training_form import ordered_with, show_form
 from modelyard.schemas import Job, ModelMetadata
 
 
@@ -147,6 +147,7 @@ def _show_failure(job: Job) -> None:
     with st.container(border=True):
         st.markdown(jobs_under_way.job_head(job))
         if job.error is not None and job.status != "cancelled":
-            notices.show_error(job.error.exception())
+            ordered = ordered_with([job])
+            notices.show_error(job.error.exception(), None if ordered is None else ordered.table)
         if st.button(t("train.change"), icon=":material/tune:", key="train-change"):
             _put_jobs_away()

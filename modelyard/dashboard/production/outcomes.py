@@ -45,7 +45,7 @@ def offer_outcomes(name: str) -> None:
             t("life.upload_go", name=name), type="primary", icon=":material/check:", key=f"outcomes-{name}"
         ):
             return
-        with notices.errors_in_place(), st.spinner(t("life.uploading")):
+        with notices.errors_in_place(table), st.spinner(t("life.uploading")):
             request = parse(OutcomesRequest, {"model_id": name, "X": table.path, **table.said})
             here = session.current()
             here.kept["outcomes"] = here.yard.add_outcomes(request)

@@ -24,6 +24,7 @@ from modelyard.dashboard.texts.errors_found import ERRORS_FOUND
 from modelyard.dashboard.texts.head import HEAD
 from modelyard.dashboard.texts.jobs import JOBS
 from modelyard.dashboard.texts.models import MODELS
+from modelyard.dashboard.texts.plurals import PluralFormatter
 from modelyard.dashboard.texts.predictions import PREDICTIONS
 from modelyard.dashboard.texts.production import PRODUCTION
 from modelyard.dashboard.texts.registry import REGISTRY
@@ -41,14 +42,15 @@ PARTS: Final = (
 )
 CATALOGUE: Final[dict[str, tuple[str, str]]] = {key: texts for part in PARTS for key, texts in part.items()}
 
+_FORMATTERS = {code: PluralFormatter(code) for code in LANGUAGES}
 _SPOKEN: ContextVar[str | None] = ContextVar("spoken", default=None)
 
 
 def t(key: str, **values: Any) -> str:
-    """Return a text in the session's language, with `values` in its places."""
+    """Return a text in the session's language, with `values` in its places and words in the forms that go with them."""
     english, russian = CATALOGUE[key]
     text = russian if language() == "ru" else english
-    return text.format(**values) if values else text
+    return _FORMATTERS[language()].vformat(text, (), values) if values else text
 
 
 def said(text: str) -> str:

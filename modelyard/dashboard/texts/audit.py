@@ -15,7 +15,7 @@ AUDIT: dict[str, tuple[str, str]] = {
     "audit.what": ("What", "Что"),
     "audit.ended": ("Ended", "Итог"),
     "audit.from": ("From", "Откуда"),
-    "audit.times": ("{code}, {n} times", "{code}, раз: {n}"),
+    "audit.times": ("{code}, {n} {n:time|times}", "{code}, {n} {n:раз|раза|раз}"),
     "audit.none": ("No entries of that kind.", "Таких записей нет."),
     "audit.none_yet": (
         "No entries of that kind on this page. The audit goes on: turn to the next one.",

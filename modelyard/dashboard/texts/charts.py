@@ -12,7 +12,7 @@ CHARTS: dict[str, tuple[str, str]] = {
     "chart.share_of_class": ("Share of the true class", "Доля истинного класса"),
     "chart.importance": ("Share of all importance", "Доля важности"),
     "chart.contribution": ("Contribution", "Вклад"),
-    "chart.other_columns": ("{n} other columns", "остальные столбцы: {n}"),
+    "chart.other_columns": ("{n} other {n:column|columns}", "ещё {n} {n:столбец|столбца|столбцов}"),
     "chart.feature": ("Column", "Столбец"),
     "chart.line": ("Line", "Линия"),
     "chart.false_positive_rate": ("False positive rate", "Доля ложных срабатываний"),

@@ -18,14 +18,14 @@ CHECKS: dict[str, tuple[str, str]] = {
     ),
     "warning.constant": (
         "**{column}** has the same value in all {n} rows: nothing can be learned from it. Leave it out.",
-        "**{column}**: одно и то же значение во всех строках ({n}), учиться не на чем. Исключите столбец.",
+        "**{column}**: одно и то же значение во всех {n} {n:строке|строках}, учиться не на чем. Исключите столбец.",
     ),
     "warning.mostly_missing": (
-        "**{column}** is missing in {n} rows, more than half. Find out why, or leave it out.",
-        "**{column}** не заполнен в строках: {n}, больше половины. Выясните причину или исключите столбец.",
+        "**{column}** is missing in {n} {n:row|rows}, more than half. Find out why, or leave it out.",
+        "**{column}** не заполнен в {n} {n:строке|строках}, больше половины. Выясните причину или исключите столбец.",
     ),
     "warning.duplicate_rows": (
-        "{n} rows repeat earlier ones, so a model looks better than it is. Remove twins, or mark what groups them.",
+        "{n} {n:row repeats an earlier one|rows repeat earlier ones}: models look too good. Drop twins or group them.",
         "Строк, повторяющих другие: {n}; модель покажется лучше, чем есть. Удалите их или отметьте столбец группы.",
     ),
     "warning.contradicting_rows": (

@@ -1,7 +1,7 @@
 """Trainings side by side."""
 
 CONTEST: dict[str, tuple[str, str]] = {
-    "contest.title": ("{n} trainings side by side", "Обучений одновременно: {n}"),
+    "contest.title": ("{n} trainings side by side", "{n} {n:обучение|обучения|обучений} рядом"),
     "contest.board": ("Side by side", "Сравнение"),
     "contest.shows": ("Compared with the first", "В сравнении с первой"),
     "contest.help": (

@@ -1,6 +1,7 @@
 """Where a person decides: a threshold, what it does with rows, what it brings, whom to act on."""
 
 DECIDING: dict[str, tuple[str, str]] = {
+    "cut.class": ("The class that matters, against all others", "Важный класс, против всех остальных"),
     "cut.threshold": ("Call a row “{label}” from this probability on", "Называть строку «{label}» от вероятности"),
     "cut.at_half": ("0.5", "0.5"),
     "cut.at_f1": ("Best F1: {threshold}", "Лучшая F1: {threshold}"),
@@ -16,12 +17,8 @@ DECIDING: dict[str, tuple[str, str]] = {
     "cut.recall": ("Found", "Найдено"),
     "cut.share": ("Acted on", "Доля названных"),
     "cut.measured": (
-        "{rows} rows held out. A threshold that looks best on them is a little worse on others.",
+        "{rows} {rows:row|rows} held out. A threshold that looks best on them is a little worse on others.",
         "Отложенных строк: {rows}. Порог, лучший на них, на других строках чуть хуже.",
-    ),
-    "cut.many_classes": (
-        "With more than two classes, a threshold is one class's against all others: choose a rule with a class below.",
-        "Если классов больше двух, порог относится к одному классу: выберите ниже правило с классом.",
     ),
     "cut.no_rows": (
         "The model keeps no predictions for rows held out, so what a threshold does is not known. Retrain it.",
@@ -49,15 +46,15 @@ DECIDING: dict[str, tuple[str, str]] = {
     "gain.title": ("Whom to act on first", "С кого начать"),
     "gain.share": ("Act on this part of the rows, the most probable first", "Доля строк, начиная с самых вероятных"),
     "gain.says": (
-        "The **{share}** most probable rows hold **{found}** of all “{label}”: {lift} times as many as by chance.",
-        "В **{share}** самых вероятных строк — **{found}** всех «{label}»: в {lift} раза больше, чем наугад.",
+        "The top **{share}** of rows hold **{found}** of all “{label}”: {lift} {lift:time|times} as many as by chance.",
+        "В первых **{share}** строк — **{found}** всех «{label}»: в {lift} {lift:раз|раза|раз} больше, чем наугад.",
     ),
     "gain.curve": ("Found by share acted on", "Найдено по доле строк"),
     "gain.curve_help": (
         "The dashed line is a choice by chance.",
         "Пунктир — выбор наугад.",
     ),
-    "gain.download": ("Download these {rows} rows", "Скачать эти строки ({rows})"),
+    "gain.download": ("Download {rows:this|these} {rows} {rows:row|rows}", "Скачать {rows} {rows:строку|строки|строк}"),
     "gain.of_table": (
         "Of {table}: the rows to act on first, the most probable above.",
         "Из {table}: строки, с которых начать, самые вероятные сверху.",

@@ -29,8 +29,8 @@ DECISIONS: dict[str, tuple[str, str]] = {
         "Выгода по сравнению с ответом самым вероятным классом не показана.",
     ),
     "decision.measured": (
-        "Measured on {rows} rows that were held out; ranges hold in 9 of 10 cases.",
-        "Измерено на отложенных строках ({rows}); границы верны в 9 случаях из 10.",
+        "Measured on {rows} {rows:row that was|rows that were} held out; ranges hold in 9 of 10 cases.",
+        "Измерено на {rows} {rows:отложенной строке|отложенных строках}; границы верны в 9 случаях из 10.",
     ),
     "decision.cross_fitted": (
         "The threshold was found on one half of them and measured on the other, both ways.",

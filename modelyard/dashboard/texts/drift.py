@@ -12,7 +12,10 @@ DRIFT: dict[str, tuple[str, str]] = {
     "drift.too_few_rows": ("too few rows", "мало строк"),
     "drift.no_reference": ("nothing to compare with", "не с чем сравнить"),
     "drift.not_judged": ("not judged", "не оценивается"),
-    "drift.asked": ("{rows} rows in {hours} hours.", "Строк за {hours} ч: {rows}."),
+    "drift.asked": (
+        "{rows} {rows:row|rows} in {hours} {hours:hour|hours}.",
+        "{rows} {rows:строка|строки|строк} за {hours} {hours:час|часа|часов}.",
+    ),
     "drift.unlike": (
         "Not like training's ({n}): {columns}.",
         "Не похожи на обучение ({n}): {columns}.",

@@ -12,12 +12,12 @@ ERRORS_FOUND: dict[str, tuple[str, str]] = {
     "errors.asking": ("Judging …", "Оценивается…"),
     "errors.deleted": ("A deleted model is not judged. Restore it first.", "Удалённая модель не оценивается."),
     "errors.right": (
-        "Right in **{value}** of {rows} rows ({interval}, nine times in ten).",
-        "Верно **{value}** строк из {rows} ({interval}, в 9 случаях из 10).",
+        "Right in **{value}** of {rows} {rows:row|rows} ({interval}, nine times in ten).",
+        "Верно **{value}** из {rows} {rows:строки|строк} ({interval}, в 9 случаях из 10).",
     ),
     "errors.off": (
-        "On average off by **{value}** in {rows} rows ({interval}, nine times in ten).",
-        "В среднем ошибка **{value}** на строках: {rows} ({interval}, в 9 случаях из 10).",
+        "On average off by **{value}** in {rows} {rows:row|rows} ({interval}, nine times in ten).",
+        "В среднем ошибка **{value}** на {rows} {rows:строке|строках} ({interval}, в 9 случаях из 10).",
     ),
     "errors.held_out": (
         "This is its own training table: the answers are those of fits that had not seen the row.",
@@ -61,7 +61,7 @@ ERRORS_FOUND: dict[str, tuple[str, str]] = {
     ),
     "errors.none": ("There are no such rows.", "Таких строк нет."),
     "errors.line": ("Line", "Строка файла"),
-    "error.in_line": ("That is line {line} of the file.", "Это строка файла {line}."),
+    "error.line": ("line {line} of {file}", "строка {line} файла {file}"),
     "errors.row": ("Row", "Строка"),
     "errors.actual": ("It is", "На деле"),
     "errors.predicted": ("It says", "Ответ"),

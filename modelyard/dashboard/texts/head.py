@@ -2,8 +2,8 @@
 
 HEAD: dict[str, tuple[str, str]] = {
     "head.predicts": (
-        "Predicts **{target}** from {columns} columns · {kind} · {made}",
-        "Предсказывает **{target}** по столбцам ({columns}) · {kind} · {made}",
+        "Predicts **{target}** from {columns} {columns:column|columns} · {kind} · {made}",
+        "Предсказывает **{target}** по {columns} {columns:столбцу|столбцам} · {kind} · {made}",
     ),
     "head.right": ("Right", "Верно"),
     "head.rmse": ("Error (RMSE)", "Ошибка (RMSE)"),
@@ -39,8 +39,8 @@ HEAD: dict[str, tuple[str, str]] = {
         "Не явно лучше, чем один и тот же ответ для всех строк.",
     ),
     "head.few_rows_held_out": (
-        "Judged by {n} rows or groups only: the numbers can be far off.",
-        "Оценено лишь по строкам или группам ({n}): числа могут сильно отличаться.",
+        "Judged by only {n} {n:row or group|rows or groups}: the numbers can be far off.",
+        "Оценено лишь по {n} {n:строке или группе|строкам или группам}: числа могут сильно отличаться.",
     ),
     "head.downloads": ("Download", "Скачать"),
 }

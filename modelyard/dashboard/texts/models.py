@@ -22,6 +22,11 @@ MODELS: dict[str, tuple[str, str]] = {
         "Tick two to four to compare them.",
         "Отметьте от двух до четырёх, чтобы сравнить.",
     ),
+    "models.newest": ("The newest {n} are offered.", "Предложены новейшие: {n}."),
+    "models.none_found": (
+        "No model has “{word}” in its name or a tag; the newest are offered.",
+        "Ни в имени, ни в теге нет «{word}»; предложены новейшие модели.",
+    ),
     "models.search": ("Search", "Поиск"),
     "models.search_hint": ("name or tag", "имя или тег"),
     "models.any_class": ("all", "все"),
@@ -93,19 +98,19 @@ MODELS: dict[str, tuple[str, str]] = {
     "model.columns": ("Columns it expects", "Ожидаемые столбцы"),
     "report.by_holdout": (
         "Measured on the {share} of the rows that were held out; the model itself was then fitted on all {rows} rows.",
-        "Измерено на отложенных строках ({share}); сама модель затем обучена на всех строках ({rows}).",
+        "Измерено на отложенных строках ({share}); сама модель затем обучена на всех {rows} {rows:строке|строках}.",
     ),
     "report.by_time": (
         "Measured on the latest {share} of the rows; the model itself was then fitted on all {rows} rows.",
-        "Измерено на последних строках ({share}); сама модель затем обучена на всех строках ({rows}).",
+        "Измерено на последних строках ({share}); сама модель затем обучена на всех {rows} {rows:строке|строках}.",
     ),
     "report.by_cv": (
         "Mean of {folds} folds, each on rows its model never saw; then fitted on all {rows} rows.",
         "Среднее по {folds} частям, каждая на незнакомых строках; затем модель обучена на всех строках ({rows}).",
     ),
     "report.by_none": (
-        "Measured on the {rows} training rows themselves, which flatters.",
-        "Измерено на самих обучающих строках ({rows}), поэтому завышено.",
+        "Measured on the {rows} training {rows:row itself|rows themselves}, which flatters.",
+        "Измерено на {rows} {rows:самой обучающей строке|самих обучающих строках}, поэтому завышено.",
     ),
     "report.intervals": (
         "Below each number: where it would lie, nine times in ten, with other rows held out.",
@@ -139,10 +144,13 @@ MODELS: dict[str, tuple[str, str]] = {
         "Each column's share in what the model goes by.",
         "Доля каждого столбца в том, на что опирается модель.",
     ),
-    "report.more_features": ("and {n} columns that count less", "и менее важные столбцы: {n}"),
+    "report.more_features": (
+        "and {n} {n:column that counts|columns that count} less",
+        "и ещё {n} {n:менее важный столбец|менее важных столбца|менее важных столбцов}",
+    ),
     "report.more_classes": (
-        "Drawn are the classes that it is worst at; {n} others are not.",
-        "Показаны самые слабые классы; ещё не показано: {n}.",
+        "Drawn are the classes that it is worst at; {n} {n:other is|others are} not.",
+        "Показаны самые слабые классы; ещё {n} не {n:показан|показаны}.",
     ),
     "report.roc": ("ROC", "ROC-кривая"),
     "report.roc_help": (
@@ -228,8 +236,8 @@ MODELS: dict[str, tuple[str, str]] = {
     "compare.pick": ("Choose two to four models.", "Выберите от двух до четырёх моделей."),
     "compare.models_hint": ("Pick, or type a name", "Выберите или введите имя"),
     "compare.models_help": (
-        "The newest 50 are offered. Type a name, name:3, name@alias or an id for any other, and press Enter.",
-        "Предложены 50 новейших. Для других введите имя, имя:3, имя@псевдоним или id и нажмите Enter.",
+        "Any model can be typed, too: a name, name:3, name@alias or an id, and Enter.",
+        "Любую модель можно и ввести: имя, имя:3, имя@псевдоним или id, затем Enter.",
     ),
     "compare.other_tables": (
         "Not trained on the same table: no number is marked as the best. A labelled table below judges them alike.",
@@ -270,7 +278,7 @@ MODELS: dict[str, tuple[str, str]] = {
     "evaluate.go": ("Judge", "Оценить"),
     "evaluate.asking": ("Judging …", "Оценивается…"),
     "evaluate.intervals": (
-        "{rows} rows. In parentheses: between which values the metric lies, nine times in ten.",
+        "{rows} {rows:row|rows}. In parentheses: between which values the metric lies, nine times in ten.",
         "Строк: {rows}. В скобках — границы, между которыми метрика лежит в девяти случаях из десяти.",
     ),
     "evaluate.by": ("Compared by", "Сравнение по метрике"),

@@ -26,7 +26,7 @@ PREDICTIONS: dict[str, tuple[str, str]] = {
     "predict.distribution": ("What was predicted", "Что предсказано"),
     "predict.certainty": ("How sure it is", "Насколько уверенно"),
     "predict.rows": ("Row by row", "По строкам"),
-    "predict.download": ("Download {rows} rows", "Скачать строки: {rows}"),
+    "predict.download": ("Download {rows} {rows:row|rows}", "Скачать {rows} {rows:строку|строки|строк}"),
     "predict.order": ("Order", "Порядок"),
     "predict.order_table": ("as in the table", "как в таблице"),
     "predict.order_class": ("most probably {label} first", "сначала вероятнее всего {label}"),
@@ -66,8 +66,11 @@ PREDICTIONS: dict[str, tuple[str, str]] = {
         "The true labels cannot be lined up with the predictions: the number of rows differs.",
         "Ответы не удаётся сопоставить с предсказаниями: число строк различается.",
     ),
-    "predict.right_ones": ("{right} of {rows} rows are right", "Верно строк: {right} из {rows}"),
-    "predict.measured_on": ("Measured on {rows} rows", "Измерено на строках: {rows}"),
+    "predict.right_ones": (
+        "{right} of {rows} {rows:row is|rows are} right",
+        "Верно {right} из {rows} {rows:строки|строк}",
+    ),
+    "predict.measured_on": ("Measured on {rows} {rows:row|rows}", "Измерено на {rows} {rows:строке|строках}"),
     "predict.no_numbers": ("This column holds no numbers.", "В этом столбце нет чисел."),
     "why.title": ("Why", "Почему"),
     "why.of": ("Why {prediction}", "Почему {prediction}"),
@@ -89,8 +92,8 @@ PREDICTIONS: dict[str, tuple[str, str]] = {
     "row.seen": ("In training: {low} to {high}.", "При обучении: от {low} до {high}."),
     "row.moments": ("In training: {low} to {high} (UTC).", "При обучении: от {low} до {high} (UTC)."),
     "row.categories": (
-        "Seen in training: {n} values. Others can be typed in.",
-        "При обучении встречалось значений: {n}. Можно ввести и другое.",
+        "Seen in training: {n} {n:value|values}. Others can be typed in.",
+        "При обучении встретилось {n} {n:значение|значения|значений}. Можно ввести и другое.",
     ),
     "row.missing": ("missing", "пропуск"),
 }

@@ -11,19 +11,19 @@ PRODUCTION: dict[str, tuple[str, str]] = {
         "Пока неизвестно, насколько верны ответы: они не хранятся. Включите хранение и загрузите исходы.",
     ),
     "life.few_outcomes": (
-        "Too few outcomes in {week} to tell: {outcomes} of {rows} rows.",
-        "Слишком мало исходов за {week}: {outcomes} из {rows} строк.",
+        "Too few outcomes in {week} to tell: {outcomes} of {rows} {rows:row|rows}.",
+        "Слишком мало исходов за {week}: {outcomes} из {rows} {rows:строки|строк}.",
     ),
     "life.is_drifting": (
-        "What it is asked is no longer like its training ({week}). Outcomes ({outcomes} of {rows} rows) show no harm.",
-        "Запросы больше не похожи на обучение ({week}); по исходам ({outcomes} из {rows} строк) вреда не видно.",
+        "What it is asked is no longer like its training ({week}). Outcomes ({outcomes} of {rows}) show no harm.",
+        "Запросы больше не похожи на обучение ({week}); по исходам ({outcomes} из {rows}) вреда не видно.",
     ),
     "life.is_stale": (
-        "In {week} worse than its validation beyond noise: {metric} {now}; {then} was promised ({outcomes} outcomes).",
+        "In {week} worse than its validation beyond noise: {metric} {now}; {then} was promised (outcomes: {outcomes}).",
         "За {week} хуже обещанного сверх случайности: {metric} {now}, а при проверке {then} (исходов: {outcomes}).",
     ),
     "life.is_fresh": (
-        "As good as its validation in {week}: {metric} {now}, and {then} was promised ({outcomes} outcomes).",
+        "As good as its validation in {week}: {metric} {now}, and {then} was promised (outcomes: {outcomes}).",
         "За {week} не хуже обещанного: {metric} {now}, при проверке {then} (исходов: {outcomes}).",
     ),
     "life.retrain": ("Retrain v{version} on new rows", "Переобучить v{version} на новых строках"),
@@ -66,11 +66,11 @@ PRODUCTION: dict[str, tuple[str, str]] = {
     "life.upload_go": ("Join them to {name}", "Присоединить к {name}"),
     "life.uploading": ("Joining the outcomes", "Присоединяем исходы"),
     "life.added": (
-        "{matched} of {outcomes} outcomes belong to kept answers; {replaced} of them took the place of another one.",
+        "{matched} of {outcomes} {outcomes:outcome|outcomes} belong to kept answers; {replaced} replaced another one.",
         "Исходов, относящихся к сохранённым ответам: {matched} из {outcomes}; заменили прежний: {replaced}.",
     ),
     "life.unknown_outcomes": (
-        "{unknown} belong to no kept answer, such as: {examples}.",
+        "{unknown} {unknown:belongs|belong} to no kept answer, such as: {examples}.",
         "Не относятся ни к одному ответу: {unknown}, например: {examples}.",
     ),
     "life.evaluations": ("Judged by labelled tables", "Оценки по таблицам с ответами"),

@@ -2,7 +2,7 @@
 
 REGISTRY: dict[str, tuple[str, str]] = {
     "page.name": ("Name", "Имя"),
-    "registry.count": ("{shown} of {total} names", "Имён: {shown} из {total}"),
+    "registry.count": ("{shown} of {total} {total:name|names}", "{shown} из {total} {total:имени|имён}"),
     "registry.none": ("No name is all that is asked for.", "Нет имён, подходящих под все условия."),
     "registry.clear": ("Show all", "Показать все"),
     "registry.versions": ("Versions", "Версий"),

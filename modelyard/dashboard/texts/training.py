@@ -12,8 +12,8 @@ TRAINING: dict[str, tuple[str, str]] = {
         "Таблицы больше нет: она хранится две минуты после закрытия страницы. Загрузите её ещё раз.",
     ),
     "upload.another": ("Another table", "Другая таблица"),
-    "upload.rows": ("{n} rows", "строк: {n}"),
-    "upload.columns": ("{n} columns", "столбцов: {n}"),
+    "upload.rows": ("{n} {n:row|rows}", "{n} {n:строка|строки|строк}"),
+    "upload.columns": ("{n} {n:column|columns}", "{n} {n:столбец|столбца|столбцов}"),
     "upload.no_preview": (
         "No preview of this file ({problem}). You can still send it; the server will say what is wrong.",
         "Предварительный просмотр невозможен ({problem}). Файл можно отправить: сервер скажет, что в нём не так.",
@@ -80,14 +80,14 @@ TRAINING: dict[str, tuple[str, str]] = {
         "**{column}**: классов {classes} на строк {rows}, из них с одной строкой: {single}. Учиться здесь не на чем.",
     ),
     "target.thin": (
-        "{classes} classes of about {rows} rows each: training takes long and learns little of each.",
+        "{classes} classes of about {rows} {rows:row|rows} each: training takes long and learns little of each.",
         "Классов {classes}, строк в каждом около {rows}: обучение долгое, а узнать о каждом можно мало.",
     ),
     "target.others": ("Columns that could be predicted:", "Предсказывать можно, например:"),
     "target.as_numbers": ("Estimate its numbers instead", "Оценивать его как числа"),
     "target.anyway": ("Train it all the same", "Всё равно обучить"),
     "target.bars": ("Rows by label or number", "Строки по меткам или числам"),
-    "target.other_labels": ("{n} others", "другие: {n}"),
+    "target.other_labels": ("{n} {n:other|others}", "{n} {n:другая|другие|других}"),
     "target.rare": (
         "**{label}** is only {share} of the rows: to never say it is right in {other}. Look at recall, not accuracy.",
         "**{label}** — лишь {share} строк: кто её не называет, прав в {other}. Смотрите на полноту, не на долю верных.",
@@ -127,7 +127,7 @@ TRAINING: dict[str, tuple[str, str]] = {
     "columns.missing": ("Missing", "Пропуски"),
     "columns.from_head": (
         "Profiled on the first {n} rows; the training uses all of them.",
-        "Обзор по первым строкам ({n}); обучение использует все.",
+        "Обзор по первым {n} {n:строке|строкам}; обучение использует все.",
     ),
     "train.lead": (
         "From a table to a judged model. What is filled in is a good start.",
@@ -184,7 +184,7 @@ TRAINING: dict[str, tuple[str, str]] = {
         "Только результат на обучающих строках, а он завышен. Ранней остановки нет.",
     ),
     "train.name_wrong": (
-        "1 to 100 letters (A to Z), digits, '.', '_' or '-', the first a letter or digit; these are {n} characters.",
+        "1 to 100 letters (A to Z), digits, '.', '_' or '-', the first a letter or digit; length: {n}.",
         "От 1 до 100 латинских букв, цифр и знаков '.', '_', '-'; первой — буква или цифра. Здесь знаков: {n}.",
     ),
     "train.name_known": (

@@ -3843,17 +3843,20 @@ class GetDecisionRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MODEL_ID_FIELD_NUMBER: _builtins.int
+    CLASS_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     def __init__(
         self,
         *,
         model_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_class", b"_class", "class", b"class"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_id", b"model_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_class", b"_class", "class", b"class", "model_id", b"model_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__class: _TypeAlias = _typing.Literal["class"]  # noqa: Y015
+    _WhichOneofArgType__class: _TypeAlias = _typing.Literal["_class", b"_class"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__class) -> _WhichOneofReturnType__class | None: ...
 
 Global___GetDecisionRequest: _TypeAlias = GetDecisionRequest  # noqa: Y015
 
@@ -4332,6 +4335,7 @@ class ListTrainedModelsRequest(_message.Message):
     TAG_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     model_class_key: _builtins.str
     status: _builtins.str
@@ -4341,6 +4345,8 @@ class ListTrainedModelsRequest(_message.Message):
     """50 by default, at most 1,000."""
     cursor: _builtins.str
     """The last answer's next_cursor."""
+    search: _builtins.str
+    """A part of the name or of a tag, large and small letters alike."""
     def __init__(
         self,
         *,
@@ -4350,10 +4356,11 @@ class ListTrainedModelsRequest(_message.Message):
         tag: _builtins.str = ...,
         limit: _builtins.int | None = ...,
         cursor: _builtins.str = ...,
+        search: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "cursor", b"cursor", "limit", b"limit", "model_class_key", b"model_class_key", "name", b"name", "status", b"status", "tag", b"tag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "cursor", b"cursor", "limit", b"limit", "model_class_key", b"model_class_key", "name", b"name", "search", b"search", "status", b"status", "tag", b"tag"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
@@ -5671,26 +5678,6 @@ class JobProgress(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    @_typing.final
-    class LeadersEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.float
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.float = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
     FRACTION_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
@@ -5700,7 +5687,7 @@ class JobProgress(_message.Message):
     PHASE_FIELD_NUMBER: _builtins.int
     PHASE_STEP_FIELD_NUMBER: _builtins.int
     PHASE_TOTAL_FIELD_NUMBER: _builtins.int
-    LEADERS_FIELD_NUMBER: _builtins.int
+    BOARD_FIELD_NUMBER: _builtins.int
     fraction: _builtins.float
     step: _builtins.int
     total: _builtins.int
@@ -5714,8 +5701,8 @@ class JobProgress(_message.Message):
     """The iterations that the part has come to, and of how many."""
     phase_total: _builtins.int
     @_builtins.property
-    def leaders(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """Of a search, the best metric of each model class that was tried."""
+    def board(self) -> _containers.RepeatedCompositeFieldContainer[Global___Leader]:
+        """Of a search, each model class that was tried, the best first."""
 
     def __init__(
         self,
@@ -5729,11 +5716,11 @@ class JobProgress(_message.Message):
         phase: _builtins.str | None = ...,
         phase_step: _builtins.int | None = ...,
         phase_total: _builtins.int | None = ...,
-        leaders: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        board: _abc.Iterable[Global___Leader] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_held_out", b"_held_out", "_metric", b"_metric", "_model_class_key", b"_model_class_key", "_phase", b"_phase", "_phase_step", b"_phase_step", "_phase_total", b"_phase_total", "_step", b"_step", "_total", b"_total", "held_out", b"held_out", "metric", b"metric", "model_class_key", b"model_class_key", "phase", b"phase", "phase_step", b"phase_step", "phase_total", b"phase_total", "step", b"step", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_held_out", b"_held_out", "_metric", b"_metric", "_model_class_key", b"_model_class_key", "_phase", b"_phase", "_phase_step", b"_phase_step", "_phase_total", b"_phase_total", "_step", b"_step", "_total", b"_total", "fraction", b"fraction", "held_out", b"held_out", "leaders", b"leaders", "metric", b"metric", "model_class_key", b"model_class_key", "phase", b"phase", "phase_step", b"phase_step", "phase_total", b"phase_total", "step", b"step", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_held_out", b"_held_out", "_metric", b"_metric", "_model_class_key", b"_model_class_key", "_phase", b"_phase", "_phase_step", b"_phase_step", "_phase_total", b"_phase_total", "_step", b"_step", "_total", b"_total", "board", b"board", "fraction", b"fraction", "held_out", b"held_out", "metric", b"metric", "model_class_key", b"model_class_key", "phase", b"phase", "phase_step", b"phase_step", "phase_total", b"phase_total", "step", b"step", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__held_out: _TypeAlias = _typing.Literal["held_out"]  # noqa: Y015
     _WhichOneofArgType__held_out: _TypeAlias = _typing.Literal["_held_out", b"_held_out"]  # noqa: Y015
@@ -5769,6 +5756,51 @@ class JobProgress(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__total) -> _WhichOneofReturnType__total | None: ...
 
 Global___JobProgress: _TypeAlias = JobProgress  # noqa: Y015
+
+@_typing.final
+class Leader(_message.Message):
+    """The best trial of a model class: its metric, nine times in ten between `low` and `high`; how many trials the class
+    has made, and how long they took.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_CLASS_KEY_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    TRIALS_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    model_class_key: _builtins.str
+    metric: _builtins.float
+    low: _builtins.float
+    high: _builtins.float
+    trials: _builtins.int
+    seconds: _builtins.float
+    def __init__(
+        self,
+        *,
+        model_class_key: _builtins.str = ...,
+        metric: _builtins.float = ...,
+        low: _builtins.float | None = ...,
+        high: _builtins.float | None = ...,
+        trials: _builtins.int = ...,
+        seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "high", b"high", "low", b"low"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "high", b"high", "low", b"low", "metric", b"metric", "model_class_key", b"model_class_key", "seconds", b"seconds", "trials", b"trials"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__high: _TypeAlias = _typing.Literal["high"]  # noqa: Y015
+    _WhichOneofArgType__high: _TypeAlias = _typing.Literal["_high", b"_high"]  # noqa: Y015
+    _WhichOneofReturnType__low: _TypeAlias = _typing.Literal["low"]  # noqa: Y015
+    _WhichOneofArgType__low: _TypeAlias = _typing.Literal["_low", b"_low"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__high) -> _WhichOneofReturnType__high | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__low) -> _WhichOneofReturnType__low | None: ...
+
+Global___Leader: _TypeAlias = Leader  # noqa: Y015
 
 @_typing.final
 class JobError(_message.Message):

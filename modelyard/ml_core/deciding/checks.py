@@ -32,6 +32,13 @@ def check_decision(decision: Decision, classes: Sequence[Label], place: tuple[st
             raise InvalidRequest.of([FieldError((*place, "costs"), message)])
 
 
+def check_class(label: str, classes: Sequence[Label]) -> None:
+    """Raise InvalidRequest for a label, as text, that is none of the classes."""
+    known = [label_text(one) for one in classes]
+    if label not in known:
+        raise InvalidRequest.of([_unknown(("class",), label, known, ())])
+
+
 def class_code(decision: Decision, classes: Sequence[Label]) -> int:
     """Return the code of the class that a checked decision is about; it is the second if it names none."""
     return 1 if decision.label is None else [label_text(label) for label in classes].index(decision.label)
@@ -48,18 +55,24 @@ def doubtful_costs(matrix: Floats, classes: Sequence[Label]) -> tuple[ModelWarni
 
 
 def _wrong_labels(decision: Decision, known: Sequence[str], place: tuple[str, ...]) -> Iterator[FieldError]:
-    told = ", ".join(map(shown, known[:_MOST_NAMED])) + (", ..." if len(known) > _MOST_NAMED else "")
     named: list[tuple[tuple[str, ...], str]] = []
     if decision.label is not None:
         named.append((("class",), decision.label))
     elif decision.rule in ("threshold", "capacity") and len(known) > 2:
-        message = f"rule {decision.rule!r} needs field 'class' for a model of {len(known)} classes: {told}"
+        message = f"rule {decision.rule!r} needs field 'class' for a model of {len(known)} classes: {_listed(known)}"
         yield FieldError((*place, "class"), message)
     for true, row in sorted((decision.costs or {}).items()):  # maps on the wire have no order
         named.append((("costs", true), true))
         named += [(("costs", true, predicted), predicted) for predicted in sorted(row)]
     for at, label in named:
         if label not in known:
-            yield FieldError(
-                (*place, *at), f"{'.'.join(at[:1])} {shown(label)} is none of the model's classes: {told}", label
-            )
+            yield _unknown(at, label, known, place)
+
+
+def _unknown(at: tuple[str, ...], label: str, known: Sequence[str], place: tuple[str, ...]) -> FieldError:
+    message = f"{'.'.join(at[:1])} {shown(label)} is none of the model's classes: {_listed(known)}"
+    return FieldError((*place, *at), message, label)
+
+
+def _listed(known: Sequence[str]) -> str:
+    return ", ".join(map(shown, known[:_MOST_NAMED])) + (", ..." if len(known) > _MOST_NAMED else "")

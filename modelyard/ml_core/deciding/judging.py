@@ -22,11 +22,15 @@ from modelyard.schemas.showing import label_text
 
 
 def judge(
-    decision: ResolvedDecision, classes: Sequence[Label], validation: ValidationPredictions | None
+    decision: ResolvedDecision,
+    classes: Sequence[Label],
+    validation: ValidationPredictions | None,
+    label: str | None = None,
 ) -> dict[str, Any]:
-    """Return the fields of a DecisionReport beyond the model and its decision.
+    """Return the fields of a DecisionReport beyond the model and its decision; `label` is the class that it is about.
 
-    Without a validation they are the warnings that the costs alone give.
+    Left out, it is the decision's, or the second of two. Without a validation they are the warnings that the costs
+    alone give.
     """
     matrix = 1 - np.eye(len(classes)) if decision.costs is None else cost_matrix(decision.costs, classes)
     warnings = doubtful_costs(matrix, classes)
@@ -35,7 +39,9 @@ def judge(
     truth, scores, found = validation.truth, validation.scores, is_found(decision, classes)
     plain = answered(MOST_PROBABLE, classes, scores)
     codes = crossed(decision, classes, validation) if found else answered(decision, classes, scores)
-    code = class_code(decision, classes) if decision.label is not None or len(classes) == 2 else None
+    about = decision if label is None else decision.model_copy(update={"label": label})
+    code = class_code(about, classes) if about.label is not None or len(classes) == 2 else None
+    own = decision.threshold if about.label == decision.label else None
     pools = Pools(validation)
     weights = pools.weights
     resampled = pools.means(np.stack([pools.add(matrix[truth, answers]) for answers in (codes, plain)], axis=1)).T
@@ -49,7 +55,7 @@ def judge(
     )
     return {
         "label": None if code is None else label_text(classes[code]),
-        "curve": [] if code is None else cost_curve(validation, matrix, code, decision.threshold, pools),
+        "curve": [] if code is None else cost_curve(validation, matrix, code, own, pools),
         "metrics": metrics,
         "most_probable": others,
         "cross_fitted": found,

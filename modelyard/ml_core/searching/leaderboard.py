@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelyard.ml_core.resampling import interval
 from modelyard.ml_core.searching.folds import Folds
 from modelyard.ml_core.searching.weighing import Weighed, is_worse, weighed
 from modelyard.ml_core.tasks.base import Scores
@@ -33,7 +32,7 @@ class Board:
         entries = sorted(map(self._entry, told), key=self._rank)
         if len(self.members) == 1:
             return entries
-        low, high = _interval(self.best)
+        low, high = self.best.interval
         blended = LeaderboardEntry(
             model_class_key=ENSEMBLE,
             hyperparams=dict(self.best.weights),
@@ -64,7 +63,7 @@ class Board:
 
     def _judged(self, entry: LeaderboardEntry, scores: Scores) -> LeaderboardEntry:
         judged = weighed(scores, self.folds, {})
-        low, high = _interval(judged)
+        low, high = judged.interval
         words = WORSE if is_worse(judged, self.best, lower=is_loss(self.folds.metric)) else AS_GOOD
         words = CHOSEN if entry.weight == 1.0 else words
         return entry.model_copy(update={"metric": judged.value, "low": low, "high": high, "words": words})
@@ -72,9 +71,3 @@ class Board:
     def _rank(self, entry: LeaderboardEntry) -> tuple[int, float]:
         value = entry.metric or 0.0
         return _ORDER[entry.status], value if is_loss(self.folds.metric) else -value
-
-
-def _interval(judged: Weighed) -> tuple[float | None, float | None]:
-    """Return the interval of a metric, which reaches at least to the metric itself."""
-    found = interval(judged.resampled)
-    return (None, None) if found is None else (min(found[0], judged.value), max(found[1], judged.value))

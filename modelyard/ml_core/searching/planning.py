@@ -12,7 +12,7 @@ import orjson
 from modelyard.jobs import Step
 from modelyard.ml_core.searching.asking import ask, number_of_trials
 from modelyard.ml_core.searching.settings import SearchSettings
-from modelyard.schemas import JobError, JobProgress, is_loss
+from modelyard.schemas import JobError, JobProgress, Leader, is_loss
 
 LAST = "last"
 _OF_TRIALS = 0.9
@@ -57,24 +57,35 @@ class SearchPlanner:
         """Return how many trials are done, which one is under way (the first of several), and the best so far."""
         settings = SearchSettings.read(folder)
         total = number_of_trials(settings)
-        complete = [one for one in told if one["status"] == "complete"]
-        pick = min if is_loss(settings.metric) else max
-        leaders: dict[str, float] = {}
-        for one in complete:
-            key = one["model_class_key"]
-            leaders[key] = pick(leaders.get(key, one["metric"]), one["metric"])
-        best = pick(leaders, key=leaders.__getitem__) if leaders else None
+        board = _board(told, lower=is_loss(settings.metric))
+        best = board[0] if board else None
         spent = told[-1]["at_s"] / settings.max_seconds if told else 0.0
         return JobProgress(
             fraction=_OF_TRIALS * max(len(told) / total, min(spent, 1.0)),
             step=len(told),
             total=total,
-            metric=None if best is None else leaders[best],
+            metric=best and best.metric,
             held_out=None if best is None else True,
             phase="final fit" if LAST in running else f"trial {min(len(told) + 1, total)} of {total}",
-            model_class_key=best,
-            leaders=leaders,
+            model_class_key=best and best.model_class_key,
+            board=board,
         )
+
+
+def _board(told: Sequence[Mapping[str, Any]], *, lower: bool) -> list[Leader]:
+    """Return the best complete trial of each model class, the best first."""
+    complete = [one for one in told if one["status"] == "complete"]
+    found: list[Leader] = []
+    for one in sorted(complete, key=lambda one: one["metric"], reverse=not lower):
+        key = one["model_class_key"]
+        if all(key != leader.model_class_key for leader in found):
+            seconds = [other["seconds"] for other in told if other["model_class_key"] == key]
+            ends = {"low": one.get("low"), "high": one.get("high")}
+            leader = Leader(
+                model_class_key=key, metric=one["metric"], trials=len(seconds), seconds=round(sum(seconds), 3), **ends
+            )
+            found.append(leader)
+    return found
 
 
 def _trial(folder: Path, settings: SearchSettings, told: Sequence[Mapping[str, Any]], number: int) -> Step:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from modelyard.ml_core.searching.folds import Folds, in_order
+from modelyard.ml_core.searching.weighing import weighed
 from modelyard.ml_core.tasks.base import Scores
 from modelyard.ml_core.training.plan import TrainingPlan
 from modelyard.ml_core.training.progress import ProgressStream
@@ -18,15 +19,16 @@ from modelyard.schemas import TrialStatus, is_loss
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a trial has shown: the metric of each fold, their mean, and the scores of the rows held out.
+    """What a trial has shown: the metric of each fold, and of all rows held out its interval of 90 % and the scores.
 
-    A pruned trial has the folds that it came to, and no scores.
+    A pruned trial has the folds that it came to alone.
     """
 
     status: TrialStatus
     folds: tuple[float, ...]
     seconds: float
     scores: Scores | None = None
+    interval: tuple[float | None, float | None] = (None, None)
 
     def told(self, number: int, model_class_key: str, hyperparams: dict[str, Any]) -> dict[str, Any]:
         """Return what is kept of the trial as a document."""
@@ -36,6 +38,8 @@ class Trial:
             "hyperparams": hyperparams,
             "status": self.status,
             "metric": statistics.fmean(self.folds),
+            "low": self.interval[0],
+            "high": self.interval[1],
             "folds": list(self.folds),
             "seconds": round(self.seconds, 3),
         }
@@ -56,7 +60,8 @@ def run_trial(plan: TrainingPlan, folds: Folds, others: Sequence[Sequence[float]
         values.append(folds.value_of_part(place, found))
         if place + 1 < len(folds.parts) and is_hopeless(values, others, lower=is_loss(folds.metric)):
             return Trial("pruned", tuple(values), time.perf_counter() - began)
-    return Trial("complete", tuple(values), time.perf_counter() - began, in_order(scores))
+    judged = weighed(in_order(scores), folds, {})
+    return Trial("complete", tuple(values), time.perf_counter() - began, judged.scores, judged.interval)
 
 
 def is_hopeless(values: Sequence[float], others: Sequence[Sequence[float]], *, lower: bool) -> bool:

@@ -14,7 +14,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from modelyard.ml_core.resampling import Floats
+from modelyard.ml_core.resampling import Floats, interval
 from modelyard.ml_core.searching.folds import Folds
 from modelyard.ml_core.tasks.base import Scores
 from modelyard.models_registry.ensemble.blending import blend
@@ -48,6 +48,12 @@ class Weighed:
     scores: Scores
     value: float
     resampled: Floats
+
+    @property
+    def interval(self) -> tuple[float, float] | tuple[None, None]:
+        """The ends of the value's interval of 90 %, which reaches at least to the value itself; None if it has none."""
+        found = interval(self.resampled)
+        return (None, None) if found is None else (min(found[0], self.value), max(found[1], self.value))
 
 
 def smallest_best(scores: Mapping[str, Scores], folds: Folds) -> Weighed:

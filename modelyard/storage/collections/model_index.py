@@ -41,6 +41,15 @@ class IndexEntry:
         self.model_class_key: str = intern(metadata["model_class_key"])
         self.tags: tuple[str, ...] = ()
 
+    def has(self, words: str) -> bool:
+        """Whether the name or a tag has these words, which are case-folded."""
+        return any(words in text.casefold() for text in (self.name, *self.tags))
+
+
+def folded(search: str | None) -> str:
+    """Return the words of a search as `IndexEntry.has` takes them; empty ones search for nothing."""
+    return (search or "").strip().casefold()
+
 
 class ModelIndex:
     """An observer of the documents, guarded by their lock: use it within a `reading` or a transaction."""
@@ -137,6 +146,8 @@ class ModelIndex:
             found = (entry for entry in found if entry.model_class_key == model_class_key)
         if (tag := query.tag) is not None:
             found = (entry for entry in found if tag in entry.tags)
+        if words := folded(query.search):
+            found = (entry for entry in found if entry.has(words))
         if sees is not None:
             found = (entry for entry in found if sees(entry.name))
         return [entry.model_id for entry in islice(found, count)]

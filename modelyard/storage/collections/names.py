@@ -13,7 +13,7 @@ import orjson
 from modelyard.errors import InvalidRequest
 from modelyard.schemas import LINE_VERSIONS, LinePoint, NamePage, NameQuery, NameSummary, check_name, headline
 from modelyard.storage.collections.cursors import decode_cursor, encode_cursor
-from modelyard.storage.collections.model_index import IndexEntry, ModelIndex
+from modelyard.storage.collections.model_index import IndexEntry, ModelIndex, folded
 from modelyard.storage.collections.models import MODELS, model_record
 from modelyard.storage.protocols import Documents
 
@@ -51,8 +51,8 @@ def _newest(index: ModelIndex, query: NameQuery, sees: Callable[[str], bool] | N
         found = (entry for entry in found if entry.model_class_key == key)
     if (alias := query.alias) is not None:
         found = (entry for entry in found if alias in index.aliases.of_name(entry.name))
-    if words := (query.search or "").strip().casefold():
-        found = (entry for entry in found if any(words in text.casefold() for text in (entry.name, *entry.tags)))
+    if words := folded(query.search):
+        found = (entry for entry in found if entry.has(words))
     if sees is not None:
         found = (entry for entry in found if sees(entry.name))
     newest: dict[str, IndexEntry] = {}

@@ -169,6 +169,8 @@ def test_pages_are_filtered(store: ModelStore) -> None:
     assert listed(store, status="all", name="a") == ["a:2", "a:1"]
     assert listed(store, tag="y") == ["b:1", "a:2"]
     assert listed(store, tag="x", status="all", model_class_key="logistic_regression") == ["b:1", "a:1"]
+    assert listed(store, search=" Y ") == ["b:1", "a:2"]
+    assert listed(store, search="A", status="all") == ["a:2", "a:1"]
     assert listed(store, name="none") == []
     first = store.page(ModelQuery(name="a", status="all", limit=1))
     assert listed(store, name="a", status="all", cursor=first.next_cursor) == ["a:1"]
