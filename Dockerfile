@@ -25,7 +25,7 @@ RUN if [ "$SLIM" = 1 ]; then cd /opt/modelyard/lib/python3*/site-packages \
         && find . -type f \( -name '*.a' -o -name '*.c' -o -name '*.cpp' -o -name '*.h' -o -name '*.hpp' -o -name '*.pxd' \
             -o -name '*.pyx' -o -name '*.pyi' -o -name '*.js.map' \) -delete \
         && rm -rf pyarrow/*flight* pyarrow/*_s3* pyarrow/libarrow_python.so pyarrow/libarrow_python.so.*.* \
-            pydeck/nbextension/static plotly/labextension plotly/package_data/widgetbundle.js \
+            PIL/_avif.* pillow.libs/libavif* catboost/hnsw \
         && python /build/slim_elf.py .; fi \
     && /opt/modelyard/bin/python -m compileall -q -j 0 /opt/modelyard/lib
 
