@@ -34,7 +34,7 @@ def ask_algorithms(parent: ModelMetadata | None, task: str) -> list[Algorithm]:
 
     Returns nothing if none is ticked. Raises ModelClassNotFound if the server has none.
     """
-    st.subheader(t("train.algorithm"), anchor=False)
+    st.header(t("train.algorithm"), anchor=False)
     infos = {info.key: info for info in classes()}
     if parent is not None:
         return [_of_parent(parent, infos)]

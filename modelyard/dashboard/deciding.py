@@ -23,7 +23,7 @@ from modelyard.schemas import Decision, DecisionReport, ModelMetadata, parse
 def show_deciding(model: ModelMetadata, found: DecisionReport) -> None:
     """Show what thresholds would do, and let an active model have one; moving it asks the server nothing."""
     with notices.errors_in_place():
-        st.markdown(f"#### {t('decision.says', decision=in_words(found.decision))}")
+        st.markdown(f"## {t('decision.says', decision=in_words(found.decision))}")
         notices.show_warnings(found.warnings)
         cuts, label = cuts_of(found), found.label
         if not found.n_rows:
@@ -137,7 +137,7 @@ def _keep(model: ModelMetadata, fields: dict[str, Any]) -> None:
 
 def _ask_money(model: ModelMetadata, found: DecisionReport, label: str) -> Money:
     """Ask what a row brings; the costs of the decision, if it has some, are where it begins."""
-    st.subheader(t("money.title"), anchor=False)
+    st.header(t("money.title"), anchor=False)
     st.caption(t("money.help"))
     start = _known_money(model, found, label)
     amounts = {}

@@ -21,9 +21,9 @@ def show_mistakes(model: ModelMetadata, judged: Judged, picked: tuple[str, str] 
     found = _chosen(judged, picked)
     if picked is not None:
         actual, predicted = map(escaped, picked)
-        st.subheader(t("errors.rows_of", actual=actual, predicted=predicted, n=count(found.height)), anchor=False)
+        st.header(t("errors.rows_of", actual=actual, predicted=predicted, n=count(found.height)), anchor=False)
     else:
-        st.subheader(t("errors.rows" if judged.scores else "errors.largest"), anchor=False)
+        st.header(t("errors.rows" if judged.scores else "errors.largest"), anchor=False)
     if found.is_empty():
         st.caption(t("errors.none"))
         return

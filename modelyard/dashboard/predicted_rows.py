@@ -21,7 +21,7 @@ def show_rows(predicted: Predicted, model: ModelMetadata) -> None:
     """Show the first rows, and offer each row to be opened in the form, and all of them as a file."""
     table, frame = predicted.table, predicted.frame
     with_reasons = can_give_reasons(predicted, model)
-    st.subheader(t("predict.rows"), anchor=False)
+    st.header(t("predict.rows"), anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         wanted = ask_wanted(predicted)
         offer_file(predicted, wanted, with_reasons=with_reasons)

@@ -13,7 +13,7 @@ from modelyard.schemas import Curve, LearningCurve
 
 MAX_LINES = 8
 _UNIT = alt.Scale(domain=[0, 1], nice=False, clamp=True)
-_HEIGHT = 300
+_HEIGHT = 240
 
 
 def roc(curves: Mapping[str, Curve]) -> Drawing:
@@ -118,4 +118,4 @@ def _diagonal() -> Drawing:
 
 
 def _legend(lines: int) -> alt.Legend | None:
-    return alt.Legend(orient="top", columns=4, labelLimit=140) if lines > 1 else None
+    return alt.Legend(orient="top", columns=3, labelLimit=120) if lines > 1 else None

@@ -43,9 +43,9 @@ def lineage(nodes: Sequence[Node], metric: str, *, share: bool) -> Drawing:
     x_scale = alt.Scale(domain=[min(numbers) - 0.5, max(numbers) + 0.5], nice=False)
     x_axis = alt.Axis(format="d", tickMinStep=1, tickCount=min(len(numbers), 12), grid=False)
     x = alt.X("version:Q", title=t("chart.version"), scale=x_scale, axis=x_axis)
-    ticks = alt.Axis(format="%" if share else ".4~g", tickCount=4)
+    ticks = alt.Axis(format="%" if share else ",.4~r", tickCount=4)
     y = alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False, padding=12), axis=ticks)
-    written = ".1%" if share else ".4~g"
+    written = ".1%" if share else ",.4~r"
     tooltip = [
         alt.Tooltip("version:Q", title=t("chart.version"), format="d"),
         alt.Tooltip("value:Q", title=metric, format=written),

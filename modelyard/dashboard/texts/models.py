@@ -81,6 +81,7 @@ MODELS: dict[str, tuple[str, str]] = {
     "tracking.failed": ("refused", "отказано"),
     "model.history": ("What happened to it", "Что с ней было"),
     "history.when": ("When", "Когда"),
+    "history.earlier": ("What happened before: {n}", "Что было раньше: {n}"),
     "history.what": ("What", "Что"),
     "history.ago": ("How long ago", "Давность"),
     "history.train": ("trained", "обучена"),
