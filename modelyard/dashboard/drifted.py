@@ -8,7 +8,7 @@ import streamlit as st
 
 from modelyard.dashboard import address, formats, session
 from modelyard.dashboard.charts import draw, life, side_by_side
-from modelyard.dashboard.texts import said, t
+from modelyard.dashboard.texts import t
 from modelyard.schemas import ColumnDrift, Drift, DriftQuery, DriftStatus, ModelMetadata
 
 _SPANS = {"day": 24, "week": 168, "quarter": 2160}
@@ -117,5 +117,4 @@ def _farthest(column: ColumnDrift) -> str:
         return formats.NOTHING
     bins = zip(column.bins, column.expected, column.seen, strict=True)
     label, expected, seen = max(bins, key=lambda one: abs(one[2] - one[1]))
-    label = said(label)
-    return f"{formats.escaped(label)}: {formats.percent(expected)} → {formats.percent(seen)}"
+    return f"{formats.escaped(formats.bin_label(label))}: {formats.percent(expected)} → {formats.percent(seen)}"

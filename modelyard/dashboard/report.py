@@ -75,24 +75,17 @@ def _trusted_by(metrics: Mapping[str, float | None]) -> Iterator[str]:
 def show_report(model: ModelMetadata, report: Report) -> None:
     """Show a whole report."""
     pair = side_by_side()
-    if report.confusion_matrix is not None:
-        with pair.cell():
-            _show(t("report.confusion"), t("report.confusion_help"), bars.confusion(report.confusion_matrix))
-    if report.predicted_against_actual is not None:
-        points = report.predicted_against_actual
-        with pair.cell():
-            _show(t("report.against"), t("report.against_help"), numbers.against(points.actual, points.predicted))
-    if report.feature_importances:
-        with pair.cell():
-            chart = bars.importances(report.feature_importances)
-            _show(t("report.importances"), t("report.importances_help"), chart)
-            hidden = len(report.feature_importances) - bars.MOST_FEATURES
-            if hidden > 0:
-                st.caption(t("report.more_features", n=hidden))
+    with pair.cell():
+        _show_answers(report)
+        if report.learning_curve is not None:
+            _show_per_class(report)
+    with pair.cell():
+        _show_fit(report)
+        if report.learning_curve is None:
+            _show_per_class(report)
     notices.show_warnings(report.warnings)
     if report.leaderboard:
         show_leaderboard(report.leaderboard)
-    _show_rows(report)
     _show_curves(report)
     _show_all_metrics(model)
 
@@ -120,23 +113,28 @@ def _show(title: str, hint: str, chart: Drawing) -> None:
     draw(chart, title)
 
 
-def _show_rows(report: Report) -> None:
-    """Show how far off numbers are, or how good each class is found, beside how the fit went."""
-    pair = side_by_side()
+def _show_answers(report: Report) -> None:
+    """Show which classes are taken for which, or how far off numbers are."""
+    if report.confusion_matrix is not None:
+        _show(t("report.confusion"), t("report.confusion_help"), bars.confusion(report.confusion_matrix))
+    if report.predicted_against_actual is not None:
+        points = report.predicted_against_actual
+        _show(t("report.against"), t("report.against_help"), numbers.against(points.actual, points.predicted))
     if report.residuals is not None:
-        with pair.cell():
-            chart = numbers.histogram(report.residuals.edges, report.residuals.counts, t("chart.residual"))
-            _show(t("report.residuals"), t("report.residuals_help"), chart)
-            if report.coverage is not None:
-                st.caption(t("report.coverage", share=formats.percent(report.coverage)))
-    if report.per_class:
-        with pair.cell():
-            st.header(t("report.per_class"), anchor=False)
-            st.caption(t("report.per_class_help"))
-            _show_per_class(report)
+        chart = numbers.histogram(report.residuals.edges, report.residuals.counts, t("chart.residual"))
+        _show(t("report.residuals"), t("report.residuals_help"), chart)
+        if report.coverage is not None:
+            st.caption(t("report.coverage", share=formats.percent(report.coverage)))
+
+
+def _show_fit(report: Report) -> None:
+    """Show which columns count, and how the fit went."""
+    if report.feature_importances:
+        hidden = len(report.feature_importances) - bars.MOST_FEATURES
+        hint = t("report.importances_help") + (" " + t("report.not_drawn", n=hidden) if hidden > 0 else "")
+        _show(t("report.importances"), hint, bars.importances(report.feature_importances))
     if report.learning_curve is not None:
-        with pair.cell():
-            _show(t("report.learning"), t("report.learning_help"), curves.learning(report.learning_curve))
+        _show(t("report.learning"), t("report.learning_help"), curves.learning(report.learning_curve))
 
 
 def _show_curves(report: Report) -> None:
@@ -188,6 +186,10 @@ def full_title(metric: str) -> str:
 
 
 def _show_per_class(report: Report) -> None:
+    if not report.per_class:
+        return
+    st.header(t("report.per_class"), anchor=False)
+    st.caption(t("report.per_class_help"))
     rows = by_f1(report)
     shares = {
         name: [None if row[name] is None else 100 * row[name] for row in rows] for name in ("precision", "recall", "f1")

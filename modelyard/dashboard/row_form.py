@@ -87,7 +87,7 @@ def _ask(
         low, high = profile.get("min"), profile.get("max")
         seen = None if low is None or high is None else t("row.seen", low=number(low), high=number(high))
         start = before.get(name, profile.get("median"))
-        _fill(key, None if start is None else float(start))
+        _fill(key, None if start is None else _short(float(start)))
         placeholder = t("row.missing")
         return st.number_input(
             title, value=None, step=_step(low, high), format="%.10g", placeholder=placeholder, help=seen, **asked
@@ -133,6 +133,11 @@ def _fill(key: str, value: object) -> None:
     """Begin a field with a value. Given as the field's own, it would come back whenever the field is emptied."""
     if key not in st.session_state:
         st.session_state[key] = value
+
+
+def _short(value: float) -> float:
+    """Round a number to four digits that matter, a large one to a whole one: a narrow field shows all of it."""
+    return float(f"{value:.{max(4, len(str(int(abs(value)))))}g}")
 
 
 def _step(low: Any, high: Any) -> float:

@@ -14,7 +14,7 @@ from modelyard.dashboard.texts import t
 from modelyard.schemas import ConfusionMatrix
 
 MAX_BARS = 15
-MOST_FEATURES = 10
+MOST_FEATURES = 8
 _MAX_WRITTEN_CELLS = 12
 
 

@@ -10,7 +10,8 @@ import altair as alt
 import polars as pl
 
 from modelyard.dashboard.charts import Drawing, inks
-from modelyard.dashboard.texts import said, t
+from modelyard.dashboard.formats import bin_label
+from modelyard.dashboard.texts import t
 from modelyard.schemas import ColumnDrift, HourOfRows
 
 _HEIGHT = 220
@@ -21,7 +22,7 @@ _MOST_LABEL = 160
 def histograms(column: ColumnDrift) -> Drawing:
     """Draw the shares of what was asked as bars, and those of training as lines across them, bin by bin."""
     names = {True: t("life.asked"), False: t("life.training")}
-    labels = [said(label) for label in column.bins]
+    labels = [bin_label(label) for label in column.bins]
     bins = list(dict.fromkeys(labels))
     rows = [
         {"bin": label, "share": share, "what": names[asked]}

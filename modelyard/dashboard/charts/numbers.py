@@ -11,7 +11,7 @@ from modelyard.dashboard.charts import Drawing
 from modelyard.dashboard.texts import t
 
 _BINS = 20
-_HEIGHT = 240
+_HEIGHT = 220
 
 
 def histogram(edges: Sequence[float], counts: Sequence[int], title: str) -> Drawing:

@@ -31,8 +31,8 @@ def show_life(line: Line) -> None:
     show_performance(found, model)
     offer_keeping(found)
     offer_outcomes(line.name)
-    st.header(t("life.evaluations"), anchor=False)
-    show_evaluations(reference, model)
+    with st.expander(t("life.evaluations"), icon=":material/fact_check:"):
+        show_evaluations(reference, model)
 
 
 def _choose(line: Line) -> tuple[str, ModelMetadata]:

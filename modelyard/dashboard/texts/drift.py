@@ -31,6 +31,10 @@ DRIFT: dict[str, tuple[str, str]] = {
     "drift.unknown": ("Unknown", "Неизвестные"),
     "drift.out_of_range": ("Out of range", "Вне диапазона"),
     "drift.farthest": ("Farthest off: training → seen", "Сильнее всего: обучение → запросы"),
+    "bin.below": ("below {at}", "меньше {at}"),
+    "bin.above": ("above {at}", "больше {at}"),
+    "bin.from": ("from {at}", "от {at}"),
+    "bin.between": ("{low} to {high}", "от {low} до {high}"),
     "drift.by_column": ("Hour by hour and column by column", "По часам и по столбцам"),
     "drift.others": ("{n} columns that are less far off", "Столбцы, которые отличаются меньше: {n}"),
     "drift.help": (

@@ -141,6 +141,7 @@ MODELS: dict[str, tuple[str, str]] = {
         "Доля каждого столбца в том, на что опирается модель.",
     ),
     "report.more_features": ("and {n} columns that count less", "и менее важные столбцы: {n}"),
+    "report.not_drawn": ("{n} that count less are not drawn.", "Менее важных не показано: {n}."),
     "report.more_classes": (
         "Drawn are the classes that it is worst at; {n} others are not.",
         "Показаны самые слабые классы; ещё не показано: {n}.",
