@@ -69,13 +69,15 @@ def _tick(infos: Mapping[str, ModelClassInfo]) -> list[str]:
     for key in keys:
         with cards.cell():
             info = infos.get(key)
+            first, _, rest = (info.description if info else t("search.lead")).partition(". ")
             st.checkbox(
                 escaped(info.title if info else t("search.title")),  # plain, because screen readers read labels raw
                 key=f"{_BOX}{key}",
                 on_change=_untick,
                 args=([AUTO] if info else list(infos), key),
+                help=escaped(rest) or None,
             )
-            st.caption(f":small[{escaped(info.description) if info else t('search.lead')}]")
+            st.caption(f":small[{escaped(first.rstrip('.'))}.]")
     return [key for key in keys if st.session_state[f"{_BOX}{key}"]]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import streamlit as st
 
-from modelyard.dashboard.formats import count
+from modelyard.dashboard.formats import NOTHING, count
 from modelyard.dashboard.listing import selection_key
 from modelyard.dashboard.predicted import ENDS, PREDICTION, Predicted
 from modelyard.dashboard.predicted_file import ask_wanted, offer_file
@@ -47,6 +47,7 @@ def _show_table(predicted: Predicted, places: list[int], said: tuple[str, str]) 
     event = st.dataframe(
         shown,
         hide_index=True,
+        placeholder=NOTHING,
         key=selection_key("predicted-rows", (predicted.model_id, table.path.name, *said)),
         on_select="rerun",
         selection_mode="single-row",
