@@ -34,7 +34,7 @@ def ask_algorithms(parent: ModelMetadata | None, task: str) -> list[Algorithm]:
 
     Returns nothing if none is ticked. Raises ModelClassNotFound if the server has none.
     """
-    st.subheader(t("train.algorithm"), anchor=False)
+    st.header(t("train.algorithm"), anchor=False)
     infos = {info.key: info for info in classes()}
     if parent is not None:
         return [_of_parent(parent, infos)]
@@ -69,13 +69,15 @@ def _tick(infos: Mapping[str, ModelClassInfo]) -> list[str]:
     for key in keys:
         with cards.cell():
             info = infos.get(key)
+            first, _, rest = (info.description if info else t("search.lead")).partition(". ")
             st.checkbox(
                 escaped(info.title if info else t("search.title")),  # plain, because screen readers read labels raw
                 key=f"{_BOX}{key}",
                 on_change=_untick,
                 args=([AUTO] if info else list(infos), key),
+                help=escaped(rest) or None,
             )
-            st.caption(f":small[{escaped(info.description) if info else t('search.lead')}]")
+            st.caption(f":small[{escaped(first.rstrip('.'))}.]")
     return [key for key in keys if st.session_state[f"{_BOX}{key}"]]
 
 

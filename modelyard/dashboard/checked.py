@@ -18,6 +18,9 @@ from modelyard.schemas import CheckRequest, ColumnRole, FeatureType, ModelMetada
 ASKED_BYTES = 20 * 2**20
 """A larger file is only checked if the visitor asks for it, because each check sends it to the server."""
 
+_FIRST = 4
+"""So many findings are shown, the others on a click."""
+
 _KINDS: dict[str, FeatureType | ColumnRole] = {
     "identifier_like": "id",
     "constant": "ignore",
@@ -53,13 +56,21 @@ def show_check(table: Table, target: str, task: str, mapping: Mapping, parent: M
 def _show(warnings: Sequence[ModelWarning], fix: Callable[[ModelWarning], Fix | None]) -> None:
     with st.container(border=True, key="findings", gap="xsmall"):
         st.markdown(f":material/info: **{t('warnings.title')}**")
-        for place, warning in enumerate(warnings):
-            with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(notices.in_words(warning), width="stretch")
-                found = fix(warning)
-                if found is not None:
-                    words, mend = found
-                    st.button(words, key=f"fix-{place}-{warning.code}", icon=":material/auto_fix_high:", on_click=mend)
+        for place, warning in enumerate(warnings[:_FIRST]):
+            _show_finding(place, warning, fix(warning))
+        if rest := warnings[_FIRST:]:
+            with st.expander(t("check.more", n=len(rest))):
+                for place, warning in enumerate(rest, start=_FIRST):
+                    _show_finding(place, warning, fix(warning))
+
+
+def _show_finding(place: int, warning: ModelWarning, fix: Fix | None) -> None:
+    """Show a finding, and at its right what mends it."""
+    words, button = st.columns([5, 2], gap="small", vertical_alignment="center")
+    words.markdown(notices.in_words(warning))
+    if fix is not None:
+        label, mend = fix
+        button.button(label, key=f"fix-{place}-{warning.code}", icon=":material/auto_fix_high:", on_click=mend)
 
 
 def _fix(warning: ModelWarning, table: Table, mapping: Mapping, parent: ModelMetadata | None) -> Fix | None:

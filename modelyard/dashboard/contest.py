@@ -77,7 +77,7 @@ def _worth(model: ModelMetadata) -> float:
 
 
 def _show_board(models: Sequence[ModelMetadata], jobs: Sequence[Job]) -> None:
-    st.subheader(t("contest.board"), anchor=False)
+    st.header(t("contest.board"), anchor=False)
     loss = f"validation_{USUAL_LOSSES[models[0].task]}"
     head = key_metric(models[0])[0]
     best, pairs = models[0], _pairs(models, jobs)

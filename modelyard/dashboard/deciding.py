@@ -24,7 +24,7 @@ def show_deciding(model: ModelMetadata, report: Report, decided: DecisionReport 
 
     `decided` is what the model's decision does, None if it has none.
     """
-    st.markdown(f"#### {t('decision.says', decision=in_words(model.decision or MOST_PROBABLE))}")
+    st.markdown(f"## {t('decision.says', decision=in_words(model.decision or MOST_PROBABLE))}")
     label = _ask_class(model, report, None if decided is None else decided.label)
     if decided is None or label not in (None, decided.label):
         decided = session.yard().get_decision(model.model_id, label)
@@ -156,7 +156,7 @@ def _keep(model: ModelMetadata, fields: dict[str, Any]) -> None:
 
 def _ask_money(model: ModelMetadata, found: DecisionReport, label: str) -> Money:
     """Ask what a row brings; the costs of the decision, if it has some, are where it begins."""
-    st.subheader(t("money.title"), anchor=False)
+    st.header(t("money.title"), anchor=False)
     st.caption(t("money.help"))
     start = _known_money(model, found, label)
     amounts = {}

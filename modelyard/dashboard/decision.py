@@ -59,7 +59,7 @@ def _measured(found: DecisionReport) -> str:
 
 
 def _offer(model: ModelMetadata, found: DecisionReport) -> None:
-    st.subheader(t("decision.change"), anchor=False)
+    st.header(t("decision.change"), anchor=False)
     fields = decision_form.ask(model, found)
     if st.button(t("decision.save"), type="primary", icon=":material/save:", key=f"decision-save-{model.model_id}"):
         with notices.errors_in_place():
@@ -68,7 +68,7 @@ def _offer(model: ModelMetadata, found: DecisionReport) -> None:
 
 
 def _show_metrics(own: DecisionMetrics, plain: DecisionMetrics, *, label: str | None, costs: bool) -> None:
-    st.subheader(t("decision.what_it_does"), anchor=False)
+    st.header(t("decision.what_it_does"), anchor=False)
     names = ["precision", "recall", "share"] if label is not None else []
     rows = {t(f"decision.row_{name}", label=escaped(str(label))): name for name in names}
     rows[t("metric.accuracy")] = "accuracy"
@@ -93,12 +93,12 @@ def _show_curve(found: DecisionReport) -> None:
     label = escaped(str(found.label))
     pair = side_by_side()
     with pair.cell():
-        st.subheader(t("decision.cost_curve"), anchor=False)
+        st.header(t("decision.cost_curve"), anchor=False)
         counted = "cost" if found.decision.costs is not None else "errors"
         st.caption(t(f"decision.{counted}_curve_help", label=label))
         title = t(f"chart.{counted}")
         draw(thresholds.costs(found.curve, found.own_threshold, title), t("decision.cost_curve"))
     with pair.cell():
-        st.subheader(t("decision.share_curve"), anchor=False)
+        st.header(t("decision.share_curve"), anchor=False)
         st.caption(t("decision.share_curve_help", label=label))
         draw(thresholds.shares(found.curve, found.own_threshold), t("decision.share_curve"))

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 import streamlit as st
 
 from modelyard.dashboard import address, formats, session
-from modelyard.dashboard.charts import draw, life
-from modelyard.dashboard.texts import said, t
+from modelyard.dashboard.charts import draw, life, side_by_side
+from modelyard.dashboard.texts import t
 from modelyard.schemas import ColumnDrift, Drift, DriftQuery, DriftStatus, ModelMetadata
 
 _SPANS = {"day": 24, "week": 168, "quarter": 2160}
 _MOST_NAMED = 5
+_MOST_SHOWN = 10
 _BADGES: dict[DriftStatus, str] = {
     "ok": "green",
     "watch": "orange",
@@ -22,8 +23,8 @@ _BADGES: dict[DriftStatus, str] = {
 }
 
 
-def show_drift(model: ModelMetadata) -> None:
-    """Show how far what the model was asked is from its training."""
+def show_drift(model: ModelMetadata, *, folded: bool = False) -> None:
+    """Show how far what the model was asked is from its training; `folded`: a sentence, and all else on a click."""
     span = st.segmented_control(
         t("drift.span"),
         list(_SPANS),
@@ -34,18 +35,34 @@ def show_drift(model: ModelMetadata) -> None:
     found = session.yard().get_drift(model.model_id, DriftQuery(hours=_SPANS[span]))
     badge = f":{_BADGES[found.status]}-badge[{t(f'drift.{found.status}')}]"
     st.markdown(f"{badge} {_in_words(found, _SPANS[span])}")
+    if folded:
+        with st.expander(t("drift.by_column")):
+            _show_found(model, found)
+    else:
+        _show_found(model, found)
+
+
+def _show_found(model: ModelMetadata, found: Drift) -> None:
+    """Show when the model was asked, and what is unlike training, the farthest off first."""
+    pair = side_by_side()
     if found.hourly:
-        st.caption(t("life.hourly"))
-        draw(life.by_hour(found.hourly, found.since, found.until), t("life.hourly"))
+        with pair.cell():
+            st.caption(t("life.hourly"))
+            draw(life.by_hour(found.hourly, found.since, found.until), t("life.hourly"))
+    if found.columns and found.rows:
+        with pair.cell():
+            _show_histogram(model, found)
     if not found.columns:
         return
-    columns = {formats.escaped(name): column for name, column in found.columns.items()}
+    columns = {formats.escaped(name): column for name, column in _farthest_first(found)}
     if found.predictions is not None:
         columns = {f"*{t('drift.predictions')}*": found.predictions, **columns}
-    _show_columns(columns)
+    first = dict(list(columns.items())[:_MOST_SHOWN])
+    _show_columns(first)
+    if len(columns) > len(first):
+        with st.expander(t("drift.others", n=len(columns) - len(first))):
+            _show_columns({name: one for name, one in columns.items() if name not in first})
     st.caption(t("drift.help"))
-    if found.rows:
-        _show_histogram(model, found)
 
 
 def _in_words(found: Drift, hours: int) -> str:
@@ -100,5 +117,4 @@ def _farthest(column: ColumnDrift) -> str:
         return formats.NOTHING
     bins = zip(column.bins, column.expected, column.seen, strict=True)
     label, expected, seen = max(bins, key=lambda one: abs(one[2] - one[1]))
-    label = said(label)
-    return f"{formats.escaped(label)}: {formats.percent(expected)} → {formats.percent(seen)}"
+    return f"{formats.escaped(formats.bin_label(label))}: {formats.percent(expected)} → {formats.percent(seen)}"

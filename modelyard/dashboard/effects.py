@@ -32,7 +32,7 @@ def show_effect(model: ModelMetadata, report: Report, row: Mapping[str, Any], sa
         key="effect-column",
         on_change=lambda: session.current().kept.update(focus=st.session_state["effect-column"]),
     )
-    st.subheader(t("what_if.effect", column=escaped(focus)), anchor=False)
+    st.header(t("what_if.effect", column=escaped(focus)), anchor=False)
     st.caption(t("what_if.effect_help"))
     values = _values(model, focus, report.columns.get(focus, {}), row[focus])
     if len(values) < 2:

@@ -104,7 +104,7 @@ def _between(judged: Judged, low: float, high: float) -> str:
 
 
 def _show_segments(judged: Judged) -> None:
-    st.subheader(t("errors.segments"), anchor=False)
+    st.header(t("errors.segments"), anchor=False)
     segments = judged.found.segments
     if not segments:
         st.caption(t("errors.no_segments"))
@@ -141,7 +141,7 @@ def _condition(condition: Condition) -> str:
 
 
 def _show_column(model: ModelMetadata, judged: Judged) -> None:
-    st.subheader(t("errors.by_column"), anchor=False)
+    st.header(t("errors.by_column"), anchor=False)
     st.caption(t("errors.by_column_help"))
     columns = judged.found.columns
     worst = judged.found.segments[0].where[0].column if judged.found.segments else next(iter(columns))
@@ -160,7 +160,7 @@ def _ask_cell(model: ModelMetadata, judged: Judged) -> tuple[str, str] | None:
     """Show what was taken for what, and return the true and the predicted class of the cell that was picked."""
     if "error" in judged.frame.columns:
         return None
-    st.subheader(t("errors.confusion"), anchor=False)
+    st.header(t("errors.confusion"), anchor=False)
     st.caption(t("errors.confusion_help"))
     names = [*judged.scores, *sorted(set(judged.frame["actual"]) - judged.scores.keys())]
     chart = groups.confusion(judged.frame.select(pl.col("actual"), pl.col("predicted")), names)

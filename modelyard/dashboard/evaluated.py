@@ -30,7 +30,7 @@ class _Asked:
 
 def show_evaluation(models: Sequence[ModelMetadata]) -> None:
     """Ask for a labelled table and show what it says of models that can be compared by one."""
-    st.subheader(t("evaluate.title"), anchor=False)
+    st.header(t("evaluate.title"), anchor=False)
     st.caption(t("evaluate.help"))
     if not access.may("evaluate"):
         access.say_needed("evaluate")

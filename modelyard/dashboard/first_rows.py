@@ -50,7 +50,7 @@ class Ranked:
 
 def show_gain(model: ModelMetadata, cuts: Sequence[Cut], label: str) -> None:
     """Show what acting on a share of the rows finds, and offer these rows of a table that is at hand."""
-    st.subheader(t("gain.title"), anchor=False)
+    st.header(t("gain.title"), anchor=False)
     pair = side_by_side()
     with pair.cell():
         share = ask_share(model.model_id)

@@ -7,10 +7,11 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from modelyard.dashboard.texts import language, t
+from modelyard.dashboard.texts import language, said, t
 from modelyard.schemas import Prediction, interval_of, meaning
 
 _APART = "\N{NARROW NO-BREAK SPACE}"
+_BIN = re.compile(r"(below|above|from) (-?\d.*)|(-?\d.*) to (-?\d.*)")
 _MARKDOWN = re.compile(r"[\\`*\[\]~$<>|:]|(?<!\w)_|_(?!\w)|^[#+-]", re.MULTILINE)
 NOTHING = "\N{EN DASH}"
 
@@ -22,6 +23,15 @@ def percent(share: float | None) -> str:
     if share in (0, 1):
         return f"{share:.0%}".replace("%", " %")
     return f"{min(max(share, 0.001), 0.999) * 100:.1f} %"
+
+
+def bin_label(label: str) -> str:
+    """Write which cells a bin holds: of numbers and moments between which they lie, else a category or `missing`."""
+    found = _BIN.fullmatch(label)
+    if found is None:
+        return said(label)
+    side, at, low, high = found.groups()
+    return t(f"bin.{side}", at=at) if side else t("bin.between", low=low, high=high)
 
 
 def is_share(metric: str) -> bool:

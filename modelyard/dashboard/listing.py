@@ -83,6 +83,7 @@ def pick_rows(
         frame,
         key=selection_key(key, ids),
         hide_index=True,
+        placeholder=formats.NOTHING,
         on_select="rerun",
         selection_mode=selection,
         column_config=columns,

@@ -6,7 +6,7 @@ import polars as pl
 import streamlit as st
 
 from modelyard.dashboard import access, session
-from modelyard.dashboard.formats import count, escaped
+from modelyard.dashboard.formats import NOTHING, count, escaped
 from modelyard.dashboard.judged import Judged
 from modelyard.dashboard.listing import selection_key
 from modelyard.dashboard.texts import t
@@ -21,9 +21,9 @@ def show_mistakes(model: ModelMetadata, judged: Judged, picked: tuple[str, str] 
     found = _chosen(judged, picked)
     if picked is not None:
         actual, predicted = map(escaped, picked)
-        st.subheader(t("errors.rows_of", actual=actual, predicted=predicted, n=count(found.height)), anchor=False)
+        st.header(t("errors.rows_of", actual=actual, predicted=predicted, n=count(found.height)), anchor=False)
     else:
-        st.subheader(t("errors.rows" if judged.scores else "errors.largest"), anchor=False)
+        st.header(t("errors.rows" if judged.scores else "errors.largest"), anchor=False)
     if found.is_empty():
         st.caption(t("errors.none"))
         return
@@ -62,6 +62,7 @@ def _pick(judged: Judged, shown: pl.DataFrame, picked: tuple[str, str] | None) -
         frame,
         key=selection_key("mistakes", [judged.table.path.name, *(picked or ())]),
         hide_index=True,
+        placeholder=NOTHING,
         on_select="rerun",
         selection_mode="single-row",
         column_config={

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 import streamlit as st
@@ -17,6 +17,7 @@ from modelyard.dashboard.monotone import told_monotone
 from modelyard.dashboard.texts import known, said, t
 from modelyard.schemas import ModelEvent, ModelMetadata, Tracking
 
+_LATEST = 5
 _ADDRESS = re.compile(r"https?://[^\s()<>\[\]]+")
 
 
@@ -24,14 +25,14 @@ def show_details(model: ModelMetadata) -> None:
     """Show all that is known of a model but its report."""
     pair = side_by_side()
     with pair.cell():
-        st.subheader(t("model.hyperparams"), anchor=False)
+        st.header(t("model.hyperparams"), anchor=False)
         _show_hyperparams(model)
     with pair.cell():
-        st.subheader(t("model.made_of"), anchor=False)
+        st.header(t("model.made_of"), anchor=False)
         _show_origin(model)
-    st.subheader(t("model.columns"), anchor=False)
+    st.header(t("model.columns"), anchor=False)
     _show_columns(model)
-    st.subheader(t("model.history"), anchor=False)
+    st.header(t("model.history"), anchor=False)
     _show_history(model)
 
 
@@ -167,8 +168,15 @@ def typical(profile: Mapping[str, object]) -> str:
 
 
 def _show_history(model: ModelMetadata) -> None:
-    """Show every event, the latest first."""
+    """Show every event, the latest first; those before the last few are folded away."""
     events = session.yard().get_history(model.model_id).events[::-1]
+    _show_events(events[:_LATEST])
+    if earlier := events[_LATEST:]:
+        with st.expander(t("history.earlier", n=len(earlier))):
+            _show_events(earlier)
+
+
+def _show_events(events: Sequence[ModelEvent]) -> None:
     st.table(
         {
             t("history.when"): [f"{event.at:%Y-%m-%d %H:%M} UTC" for event in events],

@@ -15,7 +15,7 @@ _MOST_POINTS = 2_000
 
 def show_spread(values: pl.Series) -> None:
     """Show how predicted numbers are spread."""
-    st.subheader(t("predict.distribution"), anchor=False)
+    st.header(t("predict.distribution"), anchor=False)
     if len(values):
         draw(numbers.spread(values, t("chart.predicted_number")), t("predict.distribution"))
 

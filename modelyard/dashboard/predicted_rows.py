@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import streamlit as st
 
-from modelyard.dashboard.formats import count
+from modelyard.dashboard.formats import NOTHING, count
 from modelyard.dashboard.listing import selection_key
 from modelyard.dashboard.predicted import ENDS, PREDICTION, Predicted
 from modelyard.dashboard.predicted_file import ask_wanted, offer_file
@@ -21,7 +21,7 @@ def show_rows(predicted: Predicted, model: ModelMetadata) -> None:
     """Show the first rows, and offer each row to be opened in the form, and all of them as a file."""
     table, frame = predicted.table, predicted.frame
     with_reasons = can_give_reasons(predicted, model)
-    st.subheader(t("predict.rows"), anchor=False)
+    st.header(t("predict.rows"), anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         wanted = ask_wanted(predicted)
         offer_file(predicted, wanted, with_reasons=with_reasons)
@@ -47,6 +47,7 @@ def _show_table(predicted: Predicted, places: list[int], said: tuple[str, str]) 
     event = st.dataframe(
         shown,
         hide_index=True,
+        placeholder=NOTHING,
         key=selection_key("predicted-rows", (predicted.model_id, table.path.name, *said)),
         on_select="rerun",
         selection_mode="single-row",

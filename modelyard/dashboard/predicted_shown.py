@@ -36,13 +36,13 @@ def _show_labels(predicted: Predicted) -> None:
     pair = side_by_side()
     counts = predicted.frame[PREDICTION].value_counts(sort=True, name="rows")
     with pair.cell():
-        st.subheader(t("predict.distribution"), anchor=False)
+        st.header(t("predict.distribution"), anchor=False)
         draw(
             bars.counts_of_labels(dict(zip(counts[PREDICTION], counts["rows"], strict=True))),
             t("predict.distribution"),
         )
     with pair.cell():
-        st.subheader(t("predict.certainty"), anchor=False)
+        st.header(t("predict.certainty"), anchor=False)
         draw(bars.histogram_of_certainty(predicted.certainty), t("predict.certainty"))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from modelyard.dashboard.formats import escaped
+from modelyard.dashboard.formats import NOTHING, escaped
 from modelyard.dashboard.tables import Table
 from modelyard.dashboard.texts import t
 from modelyard.schemas import Reading
@@ -51,7 +51,8 @@ def ask_reading(purpose: str, table: Table, usual: Reading | None, *, training: 
                 said["exclude"] = fields.several(grid, "exclude", [])
         if table.rows:
             st.caption(t("reading.preview"))
-            st.dataframe(table.head.head(_PREVIEW_ROWS), hide_index=True, key=f"preview-{reading_key(purpose, table)}")
+            key = f"preview-{reading_key(purpose, table)}"
+            st.dataframe(table.head.head(_PREVIEW_ROWS), hide_index=True, placeholder=NOTHING, key=key)
     return {name: value for name, value in said.items() if value is not None}
 
 

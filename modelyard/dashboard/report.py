@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -12,6 +12,10 @@ from modelyard.dashboard.charts import Drawing, bars, curves, draw, numbers, sid
 from modelyard.dashboard.searching import show_leaderboard
 from modelyard.dashboard.texts import known, t
 from modelyard.schemas import Curve, ModelMetadata, Report, are_validated, headline, meaning
+
+_FEW = 3
+_NARROW, _WIDE = 250, 340
+"""The least widths of a chart in pixels, with few lines and with many."""
 
 _HEADLINE = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "log_loss", "rmse", "mae", "r2", "mape")
 
@@ -40,6 +44,13 @@ def headlines(model: ModelMetadata) -> list[str]:
     return shown or ([] if trained is None else [trained])
 
 
+def most_telling(models: Sequence[ModelMetadata]) -> tuple[list[str], list[str]]:
+    """Return the metrics of models that count most, and all others."""
+    names = list(dict.fromkeys(name for model in models for name in model.metrics if meaning(name).is_value))
+    first = [key for key in dict.fromkeys(key for model in models for key in headlines(model)) if key in names]
+    return first, [name for name in names if name not in first]
+
+
 def judged_by(model: ModelMetadata) -> str:
     """Say in a sentence where the metrics come from."""
     evaluation = model.evaluation
@@ -64,27 +75,19 @@ def _trusted_by(metrics: Mapping[str, float | None]) -> Iterator[str]:
 def show_report(model: ModelMetadata, report: Report) -> None:
     """Show a whole report."""
     pair = side_by_side()
-    if report.confusion_matrix is not None:
-        with pair.cell():
-            _show(t("report.confusion"), t("report.confusion_help"), bars.confusion(report.confusion_matrix))
-    if report.predicted_against_actual is not None:
-        points = report.predicted_against_actual
-        with pair.cell():
-            _show(t("report.against"), t("report.against_help"), numbers.against(points.actual, points.predicted))
-    if report.feature_importances:
-        with pair.cell():
-            chart = bars.importances(report.feature_importances)
-            _show(t("report.importances"), t("report.importances_help"), chart)
-            hidden = len(report.feature_importances) - bars.MAX_BARS
-            if hidden > 0:
-                st.caption(t("report.more_features", n=hidden))
+    with pair.cell():
+        _show_answers(report)
+        if report.learning_curve is not None:
+            _show_per_class(report)
+    with pair.cell():
+        _show_fit(report)
+        if report.learning_curve is None:
+            _show_per_class(report)
     notices.show_warnings(report.warnings)
     if report.leaderboard:
         show_leaderboard(report.leaderboard)
     _show_curves(report)
-    if report.learning_curve is not None:
-        _show(t("report.learning"), t("report.learning_help"), curves.learning(report.learning_curve))
-    _show_details(model, report)
+    _show_all_metrics(model)
 
 
 def metric_title(metric: str) -> str:
@@ -105,26 +108,46 @@ def _explained(metric: str) -> str | None:
 
 def _show(title: str, hint: str, chart: Drawing) -> None:
     """Show a chart under its title and a hint on how to read it."""
-    st.subheader(title, anchor=False)
+    st.header(title, anchor=False)
     st.caption(hint)
     draw(chart, title)
 
 
-def _show_curves(report: Report) -> None:
-    pair = side_by_side()
+def _show_answers(report: Report) -> None:
+    """Show which classes are taken for which, or how far off numbers are."""
+    if report.confusion_matrix is not None:
+        _show(t("report.confusion"), t("report.confusion_help"), bars.confusion(report.confusion_matrix))
+    if report.predicted_against_actual is not None:
+        points = report.predicted_against_actual
+        _show(t("report.against"), t("report.against_help"), numbers.against(points.actual, points.predicted))
     if report.residuals is not None:
-        with pair.cell():
-            chart = numbers.histogram(report.residuals.edges, report.residuals.counts, t("chart.residual"))
-            _show(t("report.residuals"), t("report.residuals_help"), chart)
-            if report.coverage is not None:
-                st.caption(t("report.coverage", share=formats.percent(report.coverage)))
-    if report.roc_curves:
-        with pair.cell():
-            _show(t("report.roc"), t("report.roc_help"), curves.roc(worst_first(report, report.roc_curves)))
-    if report.precision_recall_curves:
-        with pair.cell():
-            drawn = curves.precision_recall(worst_first(report, report.precision_recall_curves))
-            _show(t("report.pr"), t("report.pr_help"), drawn)
+        chart = numbers.histogram(report.residuals.edges, report.residuals.counts, t("chart.residual"))
+        _show(t("report.residuals"), t("report.residuals_help"), chart)
+        if report.coverage is not None:
+            st.caption(t("report.coverage", share=formats.percent(report.coverage)))
+
+
+def _show_fit(report: Report) -> None:
+    """Show which columns count, and how the fit went."""
+    if report.feature_importances:
+        hidden = len(report.feature_importances) - bars.MOST_FEATURES
+        hint = t("report.importances_help") + (" " + t("report.not_drawn", n=hidden) if hidden > 0 else "")
+        _show(t("report.importances"), hint, bars.importances(report.feature_importances))
+    if report.learning_curve is not None:
+        _show(t("report.learning"), t("report.learning_help"), curves.learning(report.learning_curve))
+
+
+def _show_curves(report: Report) -> None:
+    """Show the curves of classes, three beside each other if their legends are short."""
+    grid = st.grid(3, min_column_width=_NARROW if len(report.roc_curves or {}) <= _FEW else _WIDE, gap="small")
+    for name, found, draw_curves in (
+        ("roc", report.roc_curves, curves.roc),
+        ("pr", report.precision_recall_curves, curves.precision_recall),
+        ("calibration", report.calibration_curve, curves.calibration),
+    ):
+        if found:
+            with grid.cell():
+                _show(t(f"report.{name}"), t(f"report.{name}_help"), draw_curves(worst_first(report, found)))
     hidden = len(report.roc_curves or {}) - curves.MAX_LINES
     if hidden > 0:
         st.caption(t("report.more_classes", n=hidden))
@@ -143,17 +166,7 @@ def by_f1(report: Report) -> list[dict[str, Any]]:
     return sorted(report.per_class or [], key=lambda row: (row["f1"] is None, row["f1"] or 0.0))
 
 
-def _show_details(model: ModelMetadata, report: Report) -> None:
-    pair = side_by_side()
-    with pair.cell():
-        if report.per_class:
-            st.subheader(t("report.per_class"), anchor=False)
-            st.caption(t("report.per_class_help"))
-            _show_per_class(report)
-    with pair.cell():
-        if report.calibration_curve:
-            drawn = curves.calibration(worst_first(report, report.calibration_curve))
-            _show(t("report.calibration"), t("report.calibration_help"), drawn)
+def _show_all_metrics(model: ModelMetadata) -> None:
     with st.expander(t("report.all_metrics")):
         shown = [name for name in model.metrics if meaning(name).kind in ("value", "std")]
         st.table(
@@ -173,6 +186,10 @@ def full_title(metric: str) -> str:
 
 
 def _show_per_class(report: Report) -> None:
+    if not report.per_class:
+        return
+    st.header(t("report.per_class"), anchor=False)
+    st.caption(t("report.per_class_help"))
     rows = by_f1(report)
     shares = {
         name: [None if row[name] is None else 100 * row[name] for row in rows] for name in ("precision", "recall", "f1")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
+from heapq import nlargest
 from typing import Any
 
 import streamlit as st
@@ -17,6 +18,7 @@ from modelyard.dashboard.texts import t
 from modelyard.schemas import ModelMetadata, Report
 
 _FIELDS_A_LINE = 2
+_FIRST_FIELDS = 12
 _EARLIEST, _LATEST = (datetime.combine(day, time.min) for day in (date.min, date.max))
 
 
@@ -29,14 +31,31 @@ def ask_row(model: ModelMetadata, report: Report, turn: int) -> dict[str, Any]:
     st.caption(t("row.help"))
     before = _typed(model.model_id)
     row: dict[str, Any] = {}
-    grid = st.grid(_FIELDS_A_LINE, min_column_width=150)
+    first = _most_important(model, report)
+    rest = [name for name in model.feature_names if name not in first]
+    grid = others = st.grid(_FIELDS_A_LINE, min_column_width=150)
+    if rest:
+        with st.expander(t("row.others", n=len(rest))):
+            others = st.grid(_FIELDS_A_LINE, min_column_width=120)
     for name in model.feature_names:
-        with grid.cell():
+        with grid.cell() if name in first else others.cell():
             key = f"row-{model.model_id}-{turn}-{name}"
             asked = {"key": key, "on_change": _changed, "args": (model.model_id, name, key)}
             row[name] = _ask(model, name, report.columns.get(name, {}), before, asked)
     before.update(row)
     return row
+
+
+def _most_important(model: ModelMetadata, report: Report) -> set[str]:
+    """Return the columns that count most, parts of moments with their column; all if they are few."""
+    if len(model.feature_names) <= _FIRST_FIELDS + 2:
+        return set(model.feature_names)
+    found = report.feature_importances or {}
+    worth = {
+        name: sum(abs(value) for part, value in found.items() if part == name or part.startswith(f"{name}."))
+        for name in model.feature_names
+    }
+    return set(nlargest(_FIRST_FIELDS, worth, key=worth.__getitem__))
 
 
 def begin_with(model: ModelMetadata, row: Mapping[str, Any]) -> None:
@@ -68,7 +87,7 @@ def _ask(
         low, high = profile.get("min"), profile.get("max")
         seen = None if low is None or high is None else t("row.seen", low=number(low), high=number(high))
         start = before.get(name, profile.get("median"))
-        _fill(key, None if start is None else float(start))
+        _fill(key, None if start is None else _short(float(start)))
         placeholder = t("row.missing")
         return st.number_input(
             title, value=None, step=_step(low, high), format="%.10g", placeholder=placeholder, help=seen, **asked
@@ -114,6 +133,11 @@ def _fill(key: str, value: object) -> None:
     """Begin a field with a value. Given as the field's own, it would come back whenever the field is emptied."""
     if key not in st.session_state:
         st.session_state[key] = value
+
+
+def _short(value: float) -> float:
+    """Round a number to four digits that matter, a large one to a whole one: a narrow field shows all of it."""
+    return float(f"{value:.{max(4, len(str(int(abs(value)))))}g}")
 
 
 def _step(low: Any, high: Any) -> float:

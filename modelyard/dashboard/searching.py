@@ -32,7 +32,7 @@ def ask_search() -> dict[str, Any]:
 
 def show_leaderboard(entries: Sequence[LeaderboardEntry]) -> None:
     """Show the trials of the search that made a model, the best first."""
-    st.subheader(t("search.leaderboard"), anchor=False)
+    st.header(t("search.leaderboard"), anchor=False)
     st.caption(t("search.leaderboard_help"))
     st.dataframe(
         {

@@ -46,12 +46,12 @@ _DARK: dict[str, Any] = {
 }
 
 THEME: dict[str, Any] = {
-    "paddingTop": "3rem",
+    "paddingTop": "0.5rem",
     "baseRadius": "0.5rem",
     "buttonRadius": "0.5rem",
     "showWidgetBorder": True,
     "linkUnderline": False,
-    "headingFontSizes": ["1.9rem", "1.35rem", "1.1rem", "1rem", "0.9rem", "0.85rem"],
+    "headingFontSizes": ["1.9rem", "1.1rem", "1rem", "1rem", "0.9rem", "0.85rem"],
     "headingFontWeights": [650, 600, 600, 600, 600, 600],
     "metricValueFontSize": "1.55rem",
     **{f"light.{name}": value for name, value in _LIGHT.items()},

@@ -55,7 +55,7 @@ def show_form(parent: ModelMetadata | None, *, alone: bool) -> list[Job] | None:
         learnable = target is not None and show_target(table, target, task, parent)
     mapping = Mapping()
     if target is not None and table.columns:
-        st.subheader(t("columns.title"), anchor=False)
+        st.header(t("columns.title"), anchor=False)
         mapping = map_columns(table, target, parent)
     if target is not None and learnable:
         show_check(table, target, task, mapping, parent)

@@ -23,7 +23,6 @@ MOST_NUMBERS = 500_000
 """The most contributions that are asked for of a table; the download of a larger one has no reasons."""
 
 REASONS = 3
-_WRITTEN = "{:+.3g}"
 
 
 def show_why(model: ModelMetadata, row: Mapping[str, Any]) -> bool:
@@ -64,5 +63,10 @@ def _reasons(found: Explanations, row: int) -> list[str | None]:
     """Return the columns that moved a row's score most, each with how far; None in the place of one that moved none."""
     shares = zip(found.feature_names, found.contributions[row][found.output_of(row)], strict=True)
     most = [one for one in nlargest(REASONS, shares, key=lambda one: abs(one[1])) if one[1]]
-    told: list[str | None] = [f"{name} {_WRITTEN.format(share)}" for name, share in most]
+    told: list[str | None] = [f"{name} {_signed(share)}" for name, share in most]
     return told + [None] * (REASONS - len(told))
+
+
+def _signed(share: float) -> str:
+    """Write a number with its sign and three digits that matter, without an exponent if it is large."""
+    return f"{share:+.0f}" if abs(share) >= 1000 else f"{share:+.3g}"

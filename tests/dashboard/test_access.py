@@ -254,6 +254,30 @@ def test_a_reader_looks_at_a_name_and_changes_nothing(keyed: KeyedYard, birds: M
     assert all("MODELYARD_KEY" in one.value for one in app.code if "curl" in one.value)
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        *({"page": name} for name in ("overview", "models", "jobs", "compare")),
+        *({"page": "name", "name": "birds", "tab": tab} for tab in ("versions", "aliases", "production", "use")),
+        *(
+            {"page": "model", "id": "birds", "tab": tab}
+            for tab in ("report", "decision", "drift", "versions", "details")
+        ),
+    ],
+    ids=lambda page: "-".join(page.values()),
+)
+def test_a_reader_sees_no_button_that_is_refused(keyed: KeyedYard, birds: ModelMetadata, page: dict[str, str]) -> None:
+    key = keyed.key("presses-all-" + "-".join(page.values()), "reader")
+    app = keyed.open_with(key, **page)
+    assert not app.error
+    buttons = [one.key for one in app.button if one.key is not None and not one.disabled]
+    assert "sign-out" in buttons
+    for pressed in buttons:
+        app = keyed.open_with(key, **page)
+        app = button(app, pressed).click().run()
+        assert not [one.value for one in app.error], pressed
+
+
 def test_an_administrator_sees_who_did_what(keyed: KeyedYard, birds: ModelMetadata) -> None:
     keyed.key("audited", "reader")
     app = keyed.open_with(keyed.key("auditor", "admin"), "audit", verb="create_key")

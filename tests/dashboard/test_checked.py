@@ -93,6 +93,21 @@ def test_each_finding_is_mended_by_one_click(doubtful: tuple[AppTest, session.Se
     assert app.selectbox(key=f"target-{table.path.name}-").value == "y"
 
 
+def test_many_findings_are_folded_and_each_can_be_mended(yard: Yard, tmp_path: Path) -> None:
+    path = tmp_path / "same.csv"
+    constants = {f"same{place}": ["a"] * 60 for place in range(6)}
+    pl.DataFrame({"age": [18.5 + (7 * n) % 59 for n in range(60)], **constants, "y": [0, 0, 1] * 20}).write_csv(path)
+    app = yard.open("train")
+    here = app.session_state[session._KEY]
+    here.tables[PURPOSE] = open_table(path, "same.csv")
+    app = app.run()
+    app = app.selectbox(key=f"target-{path.name}-").set_value("y").run()
+    assert "2 more findings" in [one.label for one in app.expander]
+    for _ in constants:
+        app = mend(app, "constant")
+    assert {name for name, kind in here.kinds[f"{path.name}-"].items() if kind == "ignore"} == set(constants)
+
+
 def test_what_columns_are_used_as_is_kept_when_the_target_changes(doubtful: tuple[AppTest, session.Session]) -> None:
     app, here = doubtful
     app = mend(app, "constant")

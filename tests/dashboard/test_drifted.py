@@ -36,5 +36,6 @@ def test_drift_is_shown_column_by_column(yard: Yard, language: str) -> None:
     shown = next(table.value for table in app.table if "PSI" in table.value.columns)
     told = shown.to_string().replace("\\", "")
     assert ("drifted" if language == "en" else "дрейф") in told
+    assert ("from 5" if language == "en" else "от 5") in told  # the greatest ages
     assert "job_*" in told
     assert "*predictions*" in told or "*предсказания*" in told

@@ -1,4 +1,4 @@
-"""Pages for everyone: no serious finding of axe in either theme, ways by the keyboard, and nothing English in Russian.
+"""Pages for everyone: nothing serious for axe in either theme, two screens at most, by keyboard, Russian in Russian.
 
 axe-core (https://github.com/dequelabs/axe-core, MPL-2.0) stands beside this file and is no part of the dashboard.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
 from modelyard.models_registry import describe_all
 from modelyard.rest_api.client import RestClient
@@ -24,21 +25,28 @@ from tests.waiting import PATIENCE_MS
 __all__ = ["dashboard"]
 
 AXE = (Path(__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+SCREEN: ViewportSize = {"width": 1280, "height": 720}
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice")
 PAGES = [
-    "",
     "train",
     "predict",
     "models",
     "compare",
-    "jobs",
     "audit",
-    "name?name=birds",
-    "name?name=birds&tab=production",
+    *(f"name?name=birds&tab={tab}" for tab in ("versions", "aliases", "rivals", "production", "use")),
     *(f"model?id=birds&tab={tab}" for tab in ("report", "decision", "errors", "drift", "versions", "details")),
     "model?id=nobody",
-    "predict?id=birds&way=row",
+    "predict?id=birds:1&way=row",
+    "jobs",
+    "",
 ]
+TURN = "path => { history.pushState({}, '', path); dispatchEvent(new PopStateEvent('popstate')) }"
+"""Turn to another page of the session, which need not load all scripts again."""
+SHOWN = "document.title + (document.querySelector('[role=tab][aria-selected=true]')?.innerText ?? '')"
+"""What differs between any two of the pages, and changes while the next one is drawn."""
+HEADINGS = """() => [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")]
+  .filter(one => one.getClientRects().length && one.innerText.trim()).map(one => Number(one.tagName[1]))"""
+HEIGHT = "document.querySelector('[data-testid=stMain]').scrollHeight"
 WORDS = """() => {
   const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
   while (walker.nextNode()) {
@@ -55,7 +63,7 @@ NAMES = """
     English Modelyard REST gRPC CSV TSV JSON lines Parquet Arrow Excel xlsx gzip UTF UTC PSI ROC AUC RMSE SHA CatBoost
     LightGBM id ids hash live latest birds csv pkl html python catboost lightgbm numpy scikit learn joblib null auto
     species island bill length depth mm flipper body mass sex year Adelie Chinstrap Gentoo Biscoe Dream Torgersen male
-    female modelyard audit verify yyyy mm dd MODELYARD KEEP ANSWERS DAYS nobody balanced lbfgs
+    curl grpcurl Python female modelyard audit verify yyyy mm dd MODELYARD KEEP ANSWERS DAYS nobody balanced lbfgs
 """
 
 
@@ -68,7 +76,7 @@ def visitor(browser: Browser, dashboard: Dashboard, penguins_csv: Path) -> Itera
                 model_class_key="logistic_regression", X=penguins_csv, target="species", name="birds"
             )
             client.train(request)
-    context = browser.new_context(viewport={"width": 1280, "height": 720}, locale="ru-RU", color_scheme="dark")
+    context = browser.new_context(viewport=SCREEN, locale="ru-RU", color_scheme="dark")
     context.set_default_timeout(PATIENCE_MS)
     yield context
     context.close()
@@ -77,6 +85,17 @@ def visitor(browser: Browser, dashboard: Dashboard, penguins_csv: Path) -> Itera
 @pytest.fixture
 def page(visitor: BrowserContext) -> Iterator[Page]:
     page = visitor.new_page()
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def walker(visitor: BrowserContext, dashboard: Dashboard) -> Iterator[Page]:
+    """A page that goes on from one page of the dashboard to the next within its session, with axe at hand."""
+    page = visitor.new_page()
+    opened(page, dashboard, "name?name=nobody")
+    page.evaluate(AXE)
+    page.add_style_tag(content="* { transition: none !important }")  # else colours are between both themes
     yield page
     page.close()
 
@@ -115,15 +134,23 @@ def english(texts: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_is_for_everyone(page: Page, dashboard: Dashboard, path: str) -> None:
-    opened(page, dashboard, path)
-    assert english(page.evaluate(WORDS)) == set()
-    page.evaluate(AXE)
-    assert serious(page) == []
-    page.add_style_tag(content="* { transition: none !important }")  # else colours are between both themes
-    page.emulate_media(color_scheme="light")
-    expect(page.get_by_test_id("stApp")).to_have_css("color-scheme", "light")
-    assert serious(page, "color-contrast") == []
+def test_a_page_is_for_everyone(walker: Page, path: str) -> None:
+    walker.emulate_media(color_scheme="dark")
+    shown = walker.evaluate(SHOWN)
+    walker.evaluate(TURN, f"/{path}")
+    walker.wait_for_function(f"shown => shown !== {SHOWN}", arg=shown)
+    expect(walker.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    expect(walker.get_by_test_id("stSkeleton")).to_have_count(0)
+    assert english(walker.evaluate(WORDS)) == set()
+    assert serious(walker) == []
+    levels = walker.evaluate(HEADINGS)
+    assert levels[:1] == ([] if "nobody" in path else [1])
+    assert all(below <= above + 1 for above, below in pairwise(levels)), levels
+    if "tab=decision" not in path:  # long if there is much to try out; the head sums it up
+        assert walker.evaluate(HEIGHT) <= 2 * SCREEN["height"]
+    walker.emulate_media(color_scheme="light")
+    expect(walker.get_by_test_id("stApp")).to_have_css("color-scheme", "light")
+    assert serious(walker, "color-contrast") == []
 
 
 def test_an_error_about_a_table_is_russian(page: Page, dashboard: Dashboard, tmp_path: Path) -> None:

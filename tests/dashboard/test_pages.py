@@ -69,7 +69,7 @@ def penguin_model(yard: Yard, penguins_csv: Path) -> ModelMetadata:
 
 def texts(app: AppTest) -> str:
     """Return all that a visitor reads on the page."""
-    kinds = ("title", "subheader", "markdown", "caption", "error", "warning", "success", "info")
+    kinds = ("title", "header", "markdown", "caption", "error", "warning", "success", "info")
     return "\n".join(str(element.value) for kind in kinds for element in getattr(app, kind))
 
 

@@ -99,7 +99,7 @@ def test_a_colleague_sees_the_same_in_a_language_of_their_own(dashboard: Dashboa
     page.goto(f"{dashboard.url}/name?name=churn&tab=use")
     expect(page.get_by_role("tab", name="Как вызвать")).to_have_attribute("aria-selected", "true")
     expect(page.locator("html")).to_have_attribute("lang", "ru")
-    expect(page.get_by_text("printf '%s'")).to_be_visible()
+    expect(page.get_by_test_id("stCode").first).to_contain_text("curl -s")
     page.goto(f"{dashboard.url}/name?name=churn&tab=use&lang=en")
     expect(page.get_by_role("tab", name="Use it")).to_have_attribute("aria-selected", "true")
     address(page, "/name?name=churn&tab=use")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import polars as pl
 import pytest
 
 from modelyard.dashboard import why
+from modelyard.dashboard.formats import label
 from modelyard.dashboard.predicted import Predicted
 from modelyard.dashboard.predicted_file import as_file
 from modelyard.dashboard.tables import open_table
@@ -207,6 +209,26 @@ def test_all_columns_that_a_table_needs_can_be_read(yard: Yard) -> None:
     assert "in any order (40)" in texts(page)
     assert all(name in texts(page) for name in X)
     assert [one.label for one in page.expander] == ["and 10 more"]
+
+
+def test_the_form_of_a_wide_table_shows_what_counts_most_and_sends_all_columns(yard: Yard) -> None:
+    draw = random.Random(1)
+    X = {f"column-{place:02}": [draw.randrange(10) for _ in range(100)] for place in range(1, 41)}
+    y = [1e6 * X["column-33"][row] + 1e5 * X["column-07"][row] for row in range(100)]
+    model = yard.client.train(TrainRequest(model_class_key="linear_regression", X=X, y=y, name="wide-numbers"))
+    page = open_form(yard, model)
+    folded = next(one for one in page.expander if one.label == "28 columns that count less")
+    hidden = [one.label for one in folded.number_input]
+    assert len(hidden) == 28
+    assert not {"column-33", "column-07"} & set(hidden)
+    row = {one.label: one.value for one in page.number_input if one.label in X}
+    row[hidden[0]] = 3.0
+    page = field(page, hidden[0]).set_value(3.0).run()
+    (answer,) = yard.client.predict(PredictRequest(model_id=model.model_id, X=[row])).predictions
+    assert page.metric[0].value == label(answer)
+    table = pl.DataFrame({name: cells[:3] for name, cells in X.items()})
+    found = yard.client.explain(ExplainRequest(model_id=model.model_id, X=table))
+    assert all("e+" not in why._signed(share) for one in found.contributions for share in one[0])
 
 
 def test_a_wrong_cell_is_told_by_its_line_in_the_file(yard: Yard, penguin_model: ModelMetadata) -> None:

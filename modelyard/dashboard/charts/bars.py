@@ -14,16 +14,17 @@ from modelyard.dashboard.texts import t
 from modelyard.schemas import ConfusionMatrix
 
 MAX_BARS = 15
+MOST_FEATURES = 8
 _MAX_WRITTEN_CELLS = 12
 
 
 def importances(values: Mapping[str, float]) -> Drawing:
     """Draw the features that count most, as shares of all importance."""
     whole = sum(abs(value) for value in values.values()) or 1.0
-    top = sorted(values, key=lambda name: -abs(values[name]))
+    top = sorted(values, key=lambda name: -abs(values[name]))[:MOST_FEATURES]
     shares = {name: abs(values[name]) / whole for name in top}
     axis = alt.Axis(format="%", tickCount=5)
-    return _written_bars(shares, t("chart.feature"), t("chart.importance"), axis, _from_zero(), step=26)
+    return _written_bars(shares, t("chart.feature"), t("chart.importance"), axis, _from_zero(), step=23)
 
 
 def confusion(matrix: ConfusionMatrix) -> Drawing:
@@ -35,7 +36,7 @@ def confusion(matrix: ConfusionMatrix) -> Drawing:
         for j, cell in enumerate(counts)
     ]
     step = 44 if len(names) <= _MAX_WRITTEN_CELLS else max(8, 400 // len(names))
-    base = alt.Chart(pl.DataFrame(rows), height=alt.Step(max(step, 240 // len(names)))).encode(
+    base = alt.Chart(pl.DataFrame(rows), height=alt.Step(max(step, 200 // len(names)))).encode(
         x=alt.X(
             "predicted:N",
             title=t("chart.predicted"),
@@ -94,13 +95,13 @@ def probabilities(classes: Sequence[str], shares: Sequence[float]) -> Drawing:
 def versions(points: Sequence[tuple[int, float, str]], metric: str, *, share: bool) -> Drawing:
     """Draw a metric by version; `share`: it is one of 1, written in percent."""
     frame = pl.DataFrame(points, schema={"version": pl.Int64, "value": pl.Float64, "status": pl.String}, orient="row")
-    ticks = "%" if share else ".4~g"
+    ticks = "%" if share else ",.4~r"
     base = alt.Chart(frame, height=200).encode(
         x=alt.X("version:O", title=t("chart.version"), axis=alt.Axis(labelAngle=0)),
         y=alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False), axis=alt.Axis(format=ticks, tickCount=4)),
         tooltip=[
             alt.Tooltip("version:O", title=t("chart.version")),
-            alt.Tooltip("value:Q", title=metric, format=".1%" if share else ".4~g"),
+            alt.Tooltip("value:Q", title=metric, format=".1%" if share else ",.4~r"),
         ],
     )
     return base.mark_line(strokeWidth=2) + base.mark_point(size=70, filled=True, opacity=1)

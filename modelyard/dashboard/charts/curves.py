@@ -13,7 +13,9 @@ from modelyard.schemas import Curve, LearningCurve
 
 MAX_LINES = 8
 _UNIT = alt.Scale(domain=[0, 1], nice=False, clamp=True)
-_HEIGHT = 300
+_HEIGHT, _LEGEND_LINE = 220, 22
+_FEW = 4
+"""So many lines have legends in two columns, more in three."""
 
 
 def roc(curves: Mapping[str, Curve]) -> Drawing:
@@ -47,7 +49,7 @@ def _unit_curves(
         schema={"line": pl.String, "x": pl.Float64, "y": pl.Float64, "order": pl.Int64},
     )
     lines = (
-        alt.Chart(frame, height=_HEIGHT)
+        alt.Chart(frame, height=_height(len(shown)))
         .mark_line(strokeWidth=2, point=points, interpolate="linear", clip=False)
         .encode(
             x=alt.X("x:Q", title=x_title, scale=_UNIT, axis=alt.Axis(format="%", tickCount=5)),
@@ -93,7 +95,7 @@ def _losses(series: Mapping[str, Sequence[float]], metric: str) -> Drawing:
         ]
     )
     return (
-        alt.Chart(frame, height=_HEIGHT)
+        alt.Chart(frame, height=_height(len(series)))
         .mark_line(strokeWidth=2)
         .encode(
             x=alt.X("step:Q", title=t("chart.iteration"), scale=alt.Scale(nice=False)),
@@ -118,4 +120,15 @@ def _diagonal() -> Drawing:
 
 
 def _legend(lines: int) -> alt.Legend | None:
-    return alt.Legend(orient="top", columns=4, labelLimit=140) if lines > 1 else None
+    """Return a legend that a narrow chart has room for; None for one line."""
+    limit = 120 if lines <= _FEW else 85
+    return alt.Legend(orient="top", columns=_columns(lines), labelLimit=limit) if lines > 1 else None
+
+
+def _columns(lines: int) -> int:
+    return 2 if lines <= _FEW else 3
+
+
+def _height(lines: int) -> int:
+    """Return the height of a chart whose legend takes no room from its curves."""
+    return _HEIGHT + (_LEGEND_LINE * -(-lines // _columns(lines)) if lines > 1 else 0)

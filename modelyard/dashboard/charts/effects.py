@@ -25,8 +25,8 @@ def along(
     x = alt.X(f"value:{kind}", title=column, scale=alt.Scale(zero=False, nice=False))
     y = _answers(title, share=share)
     tooltip = [
-        alt.Tooltip("value:T", title=column) if kind == "T" else alt.Tooltip("value:Q", title=column, format=".6~g"),
-        alt.Tooltip("answer:Q", title=title, format=".1%" if share else ".6~g"),
+        alt.Tooltip("value:T", title=column) if kind == "T" else alt.Tooltip("value:Q", title=column, format=",.6~r"),
+        alt.Tooltip("answer:Q", title=title, format=".1%" if share else ",.6~r"),
     ]
     line = alt.Chart(frame, height=_HEIGHT).mark_line(strokeWidth=2).encode(x=x, y=y, tooltip=tooltip)
     if now is None:
@@ -52,7 +52,7 @@ def by_category(
             color=alt.condition(alt.datum.own, alt.value(ink), alt.value("#0B7285")),
             tooltip=[
                 alt.Tooltip("value:N", title=column),
-                alt.Tooltip("answer:Q", title=title, format=".1%" if share else ".6~g"),
+                alt.Tooltip("answer:Q", title=title, format=".1%" if share else ",.6~r"),
             ],
         )
     )
@@ -61,4 +61,4 @@ def by_category(
 def _answers(title: str, *, share: bool, axis: str = "y") -> alt.X | alt.Y:
     scale = alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=False)
     kind = alt.X if axis == "x" else alt.Y
-    return kind("answer:Q", title=title, scale=scale, axis=alt.Axis(format="%" if share else ".4~g", tickCount=5))
+    return kind("answer:Q", title=title, scale=scale, axis=alt.Axis(format="%" if share else ",.4~r", tickCount=5))

@@ -20,7 +20,7 @@ _MAX_WRITTEN_CELLS = 12
 def by_value(names: Sequence[str], groups: Sequence[RowGroup], whole: Weaknesses) -> Drawing:
     """Draw how good the model is in each group, its interval, and the whole as a dashed line."""
     is_share = whole.measure == "accuracy"
-    title, written = t(f"chart.{whole.measure}"), ".1%" if is_share else ".4~g"
+    title, written = t(f"chart.{whole.measure}"), ".1%" if is_share else ",.4~r"
     frame = pl.DataFrame(
         {
             "name": list(names),

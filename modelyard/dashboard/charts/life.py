@@ -10,26 +10,28 @@ import altair as alt
 import polars as pl
 
 from modelyard.dashboard.charts import Drawing, inks
-from modelyard.dashboard.texts import said, t
+from modelyard.dashboard.formats import bin_label
+from modelyard.dashboard.texts import t
 from modelyard.schemas import ColumnDrift, HourOfRows
 
 _HEIGHT = 220
+_STEP = 18
 _MOST_LABEL = 160
 
 
 def histograms(column: ColumnDrift) -> Drawing:
     """Draw the shares of what was asked as bars, and those of training as lines across them, bin by bin."""
     names = {True: t("life.asked"), False: t("life.training")}
-    labels = [said(label) for label in column.bins]
+    labels = [bin_label(label) for label in column.bins]
     bins = list(dict.fromkeys(labels))
     rows = [
         {"bin": label, "share": share, "what": names[asked]}
         for asked, shares in ((True, column.seen), (False, column.expected))
         for label, share in zip(labels, shares, strict=True)
     ]
-    base = alt.Chart(pl.DataFrame(rows), height=_HEIGHT).encode(
-        x=alt.X("bin:N", title=None, sort=bins, axis=alt.Axis(labelLimit=_MOST_LABEL, labelOverlap=False)),
-        y=alt.Y("share:Q", title=t("life.share"), axis=alt.Axis(format="%", tickCount=4)),
+    base = alt.Chart(pl.DataFrame(rows), height=alt.Step(_STEP)).encode(
+        y=alt.Y("bin:N", title=None, sort=bins, axis=alt.Axis(labelLimit=_MOST_LABEL, labelOverlap=False)),
+        x=alt.X("share:Q", title=t("life.share"), axis=alt.Axis(format="%", tickCount=4)),
         color=alt.Color("what:N", title=None, sort=list(names.values()), legend=alt.Legend(orient="top")),
         tooltip=[
             alt.Tooltip("bin:N", title=t("life.bin")),
@@ -38,7 +40,7 @@ def histograms(column: ColumnDrift) -> Drawing:
         ],
     )
     bars = base.mark_bar(opacity=0.75, cornerRadiusEnd=2).transform_filter(alt.datum.what == names[True])
-    lines = base.mark_tick(thickness=3, bandSize=28).transform_filter(alt.datum.what == names[False])
+    lines = base.mark_tick(thickness=3, size=_STEP - 4).transform_filter(alt.datum.what == names[False])
     return bars + lines
 
 
@@ -86,8 +88,8 @@ def over_time(
     order = list(dict.fromkeys(point.at for point in points))
     lines = list(dict.fromkeys(point.line for point in points))
     frame = pl.DataFrame([asdict(point) for point in points], schema_overrides={"low": pl.Float64, "high": pl.Float64})
-    written = ".1%" if share else ".4~g"
-    ticks = alt.Axis(format="%" if share else ".4~g", tickCount=4)
+    written = ".1%" if share else ",.4~r"
+    ticks = alt.Axis(format="%" if share else ",.4~r", tickCount=4)
     legend = alt.Legend(orient="top", labelLimit=200)
     base = alt.Chart(frame, height=_HEIGHT).encode(
         x=alt.X("at:N", title=None, sort=order, axis=alt.Axis(labelAngle=0, labelOverlap=True)),

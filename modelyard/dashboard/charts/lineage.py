@@ -39,13 +39,14 @@ def lineage(nodes: Sequence[Node], metric: str, *, share: bool) -> Drawing:
     frame = pl.DataFrame(
         [asdict(node) for node in nodes], schema_overrides={"low": pl.Float64, "high": pl.Float64, "parent": pl.Int64}
     )
+    frame = frame.with_columns(top=pl.coalesce("high", "value"))
     numbers = [node.version for node in nodes]
     x_scale = alt.Scale(domain=[min(numbers) - 0.5, max(numbers) + 0.5], nice=False)
     x_axis = alt.Axis(format="d", tickMinStep=1, tickCount=min(len(numbers), 12), grid=False)
     x = alt.X("version:Q", title=t("chart.version"), scale=x_scale, axis=x_axis)
-    ticks = alt.Axis(format="%" if share else ".4~g", tickCount=4)
+    ticks = alt.Axis(format="%" if share else ",.4~r", tickCount=4)
     y = alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False, padding=12), axis=ticks)
-    written = ".1%" if share else ".4~g"
+    written = ".1%" if share else ",.4~r"
     tooltip = [
         alt.Tooltip("version:Q", title=t("chart.version"), format="d"),
         alt.Tooltip("value:Q", title=metric, format=written),
@@ -63,5 +64,5 @@ def lineage(nodes: Sequence[Node], metric: str, *, share: bool) -> Drawing:
     spread = base.mark_rule(strokeWidth=5, opacity=0.25, color=ink).encode(y=alt.Y("low:Q", title=metric), y2="high:Q")
     opacity = alt.condition(alt.datum.status == t("status.deleted"), alt.value(0.35), alt.value(1))
     points = base.mark_point(size=90, filled=True).encode(y=y, opacity=opacity, tooltip=tooltip)
-    labels = base.mark_text(dy=-16, fontWeight=600, color=ink).encode(y=y, text="label:N")
+    labels = base.mark_text(dy=-10, fontWeight=600, color=ink).encode(y=alt.Y("top:Q", title=metric), text="label:N")
     return alt.layer(*([lines] if edges else []), spread, points, labels)

@@ -40,20 +40,20 @@ def waterfall(base: float, shares: Mapping[str, float], score: float) -> Drawing
         y=y,
         tooltip=[
             alt.Tooltip("name:N", title=t("chart.feature")),
-            alt.Tooltip("share:Q", title=t("chart.contribution"), format="+.4~g"),
+            alt.Tooltip("share:Q", title=t("chart.contribution"), format="+,.4~r"),
         ],
     )
     bars = base_bars.mark_bar(cornerRadius=2, height={"band": 0.65}).encode(
-        x=alt.X("from:Q", title=x_title, scale=scale, axis=alt.Axis(tickCount=5, format=".3~g")),
+        x=alt.X("from:Q", title=x_title, scale=scale, axis=alt.Axis(tickCount=5, format=",.3~r")),
         x2="to:Q",
         color=alt.Color("raises:N", legend=None, scale=alt.Scale(domain=[True, False])),
     )
-    written = base_bars.mark_text(align="left", dx=5, color=ink, clip=False).encode(
-        x="end:Q", text=alt.Text("share:Q", format="+.3~g")
+    numbers = base_bars.mark_text(align="left", dx=5, color=ink, clip=False).encode(
+        x="end:Q", text=alt.Text("share:Q", format="+,.3~r")
     )
     marks = alt.Chart(ends).encode(y=y, x=alt.X("at:Q", scale=scale))
     ticks = marks.mark_tick(thickness=3, size=18, color=ink)
-    numbers = marks.mark_text(align="left", dx=7, color=ink, fontWeight=600, clip=False).encode(
-        text=alt.Text("at:Q", format=".3~g")
+    ends_written = marks.mark_text(align="left", dx=7, color=ink, fontWeight=600, clip=False).encode(
+        text=alt.Text("at:Q", format=",.3~r")
     )
-    return bars.transform_calculate(raises="datum.share >= 0") + written + ticks + numbers
+    return bars.transform_calculate(raises="datum.share >= 0") + numbers + ticks + ends_written

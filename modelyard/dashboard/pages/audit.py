@@ -15,7 +15,7 @@ from modelyard.dashboard.linked_table import Column, Row
 from modelyard.dashboard.texts import t
 from modelyard.schemas import AuditEntry, AuditQuery, parse
 
-_PAGE = 50
+_PAGE = 25
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 

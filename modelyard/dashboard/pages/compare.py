@@ -15,7 +15,7 @@ from modelyard.dashboard.evaluated import show_evaluation
 from modelyard.dashboard.forms import difference, shown
 from modelyard.dashboard.listing import class_title, classes, title
 from modelyard.dashboard.picker import pick_models
-from modelyard.dashboard.report import metric_title
+from modelyard.dashboard.report import metric_title, most_telling
 from modelyard.dashboard.texts import t
 from modelyard.schemas import ModelMetadata, meaning
 
@@ -30,9 +30,9 @@ def show() -> None:
     problem = _why_not_comparable(models)
     if problem is not None:
         st.warning(problem, icon=":material/info:")
-    st.subheader(t("compare.metrics"), anchor=False)
+    st.header(t("compare.metrics"), anchor=False)
     _show_metrics(models, comparable=problem is None)
-    st.subheader(t("compare.hyperparams"), anchor=False)
+    st.header(t("compare.hyperparams"), anchor=False)
     _show_hyperparams(models)
     _show_curves({model.model_id: model for model in models})
     show_evaluation(models)
@@ -51,13 +51,15 @@ def _why_not_comparable(models: Sequence[ModelMetadata]) -> str | None:
 
 
 def _show_metrics(models: Sequence[ModelMetadata], *, comparable: bool) -> None:
+    parts = most_telling(models)
     rows: list[tuple[str, list[str]]] = [
         (t("column.class"), [formats.escaped(class_title(model.model_class_key)) for model in models]),
         (t("column.rows"), [formats.count(model.n_rows) for model in models]),
     ]
-    measured = dict.fromkeys(name for model in models for name in model.metrics if meaning(name).kind == "value")
-    rows += [(metric_title(name), _written(name, models, marks=comparable)) for name in measured]
-    _table(t("report.metric"), rows, models)
+    first, rest = ([(metric_title(one), _written(one, models, marks=comparable)) for one in part] for part in parts)
+    _table(t("report.metric"), rows + first, models)
+    with st.expander(t("report.all_metrics")):
+        _table(t("report.metric"), rest, models)
 
 
 def _written(metric: str, models: Sequence[ModelMetadata], *, marks: bool) -> list[str]:
@@ -119,7 +121,7 @@ def _show_curves(models: Mapping[str, ModelMetadata]) -> None:
     classes = dict.fromkeys(name for report in reports.values() for name in report.roc_curves or {})
     if not classes:
         return
-    st.subheader(t("compare.curves"), anchor=False)
+    st.header(t("compare.curves"), anchor=False)
     of_class = st.selectbox(t("compare.class"), list(classes), key="compare-class")
     pair = side_by_side()
     roc = {key: report.roc_curves or {} for key, report in reports.items()}

@@ -25,7 +25,7 @@ def show() -> None:
         st.caption(t("jobs.nothing_runs"))
     jobs_under_way.show_under_way(alive)
     if ended:
-        st.subheader(t("jobs.ended"), anchor=False)
+        st.header(t("jobs.ended"), anchor=False)
         _show_ended(ended)
 
 

@@ -33,28 +33,35 @@ def show() -> None:
     if not name:
         session.go("models")
         return
-    if st.button(t("page.models"), type="tertiary", icon=":material/arrow_back:", key="back"):
-        session.go("models")
-    st.title(escaped(name), anchor=False)
     address.entitle(name)
     line = look_up(name)
-    if not line.versions:
-        st.info(t("name.gone"), icon=":material/delete_forever:")
-        return
-    say_moved()
-    _show_head(line)
-    _offer(line)
+    with st.container(gap="xsmall"):
+        _show_title(name, line)
+        if not line.versions:
+            st.info(t("name.gone"), icon=":material/delete_forever:")
+            _offer_way_back()
+            return
+        say_moved()
+        _show_head(line)
+        _offer(line)
     which, place = address.tabs({which: t(f"name.{which}") for which in _TABS})
     with place, notices.errors_in_place():
         _TABS[which](line)
 
 
+def _show_title(name: str, line: Line) -> None:
+    """Show the name, its aliases, and the algorithm and tags of its newest version."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.title(escaped(name), anchor=False, width="content")
+        if line.versions:
+            badges = [f":primary-badge[{one.alias} · v{one.version}]" for one in line.aliases]
+            badges += [f":gray-badge[{escaped(class_title(line.newest.model_class_key))}]"]
+            badges += [f":gray-badge[:material/sell: {escaped(tag)}]" for tag in line.newest.tags]
+            st.markdown(" ".join(badges), width="content")
+
+
 def _show_head(line: Line) -> None:
     newest = line.newest
-    badges = [f":primary-badge[{one.alias} · v{one.version}]" for one in line.aliases]
-    badges += [f":gray-badge[{escaped(class_title(newest.model_class_key))}]"]
-    badges += [f":gray-badge[:material/sell: {escaped(tag)}]" for tag in newest.tags]
-    st.markdown(" ".join(badges))
     target = newest.target or t("name.no_target")
     words = [
         t("name.predicts", target=escaped(target), task=t(f"task.{newest.task}")),
@@ -70,8 +77,10 @@ def _offer(line: Line) -> None:
     newest = line.newest
     if newest.status == "deleted":
         st.warning(t("name.all_deleted"), icon=":material/delete:")
+        _offer_way_back()
         return
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, gap="xsmall"):
+        _offer_way_back()
         if st.button(t("name.open"), icon=":material/open_in_new:", key=f"open-{newest.model_id}"):
             session.go("model", id=newest.model_id)
         if access.may("predict") and st.button(
@@ -82,3 +91,8 @@ def _offer(line: Line) -> None:
             t("model.retrain"), icon=":material/replay:", key=f"retrain-{newest.model_id}"
         ):
             train.begin_again(parent=newest.model_id)
+
+
+def _offer_way_back() -> None:
+    if st.button(t("page.models"), type="tertiary", icon=":material/arrow_back:", key="back"):
+        session.go("models")

@@ -90,7 +90,7 @@ def _show_first_steps() -> None:
         access.say_needed("submit_training")
         return
     with st.container(border=True):
-        st.subheader(t("first.title"), anchor=False)
+        st.header(t("first.title"), anchor=False)
         st.markdown(t("first.lead"))
         steps = st.grid(3, min_column_width=200)
         for number in (1, 2, 3):
@@ -107,7 +107,7 @@ def _show_first_steps() -> None:
 
 def _show_latest(latest: Sequence[ModelMetadata]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.subheader(t("overview.latest"), anchor=False)
+        st.header(t("overview.latest"), anchor=False)
         if access.may("submit_training") and st.button(
             t("overview.train"), type="primary", icon=":material/add:", key="overview-train"
         ):
@@ -143,5 +143,5 @@ def _cells(model: ModelMetadata) -> list[linked_table.Cell]:
 
 def _show_jobs(seen: _Seen) -> None:
     if seen.under_way:
-        st.subheader(t("overview.jobs"), anchor=False)
+        st.header(t("overview.jobs"), anchor=False)
         jobs_under_way.show_under_way(seen.jobs)

@@ -15,8 +15,7 @@ from modelyard.schemas import KeptEvaluation, ModelMetadata, ModelMetrics, inter
 def show_evaluations(reference: str, model: ModelMetadata) -> None:
     """Show the evaluations of a reference, the newest 50."""
     name, _, alias = reference.partition("@")
-    kept = session.yard().list_evaluations(reference if alias else model.model_id).evaluations
-    found = [(one, of) for one in kept for of in one.models if _is_meant(of, name, alias, model)]
+    found = _judged(reference, name, alias, model) or _judged(model.model_id, name, "", model)
     if not found:
         st.caption(t("life.no_evaluations"))
         return
@@ -34,6 +33,11 @@ def show_evaluations(reference: str, model: ModelMetadata) -> None:
                 points.append(Point(at, value, low, high, f"v{of.version}"))
         draw(over_time(points, metric_title(metric), share=formats.is_share(metric)), t("life.evaluations"))
     _show_table(found, metric)
+
+
+def _judged(reference: str, name: str, alias: str, model: ModelMetadata) -> list[tuple[KeptEvaluation, ModelMetrics]]:
+    kept = session.yard().list_evaluations(reference if alias else model.model_id).evaluations
+    return [(one, of) for one in kept for of in one.models if _is_meant(of, name, alias, model)]
 
 
 def _is_meant(of: ModelMetrics, name: str, alias: str, model: ModelMetadata) -> bool:

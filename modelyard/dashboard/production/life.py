@@ -25,14 +25,14 @@ def show_life(line: Line) -> None:
             t("life.retrain", version=model.version), icon=":material/replay:", key=f"life-retrain-{model.model_id}"
         ):
             train.begin_again(parent=model.model_id)
-    st.subheader(t("life.inputs"), anchor=False)
-    show_drift(model)
-    st.subheader(t("life.performance"), anchor=False)
+    st.header(t("life.inputs"), anchor=False)
+    show_drift(model, folded=True)
+    st.header(t("life.performance"), anchor=False)
     show_performance(found, model)
     offer_keeping(found)
     offer_outcomes(line.name)
-    st.subheader(t("life.evaluations"), anchor=False)
-    show_evaluations(reference, model)
+    with st.expander(t("life.evaluations"), icon=":material/fact_check:"):
+        show_evaluations(reference, model)
 
 
 def _choose(line: Line) -> tuple[str, ModelMetadata]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import streamlit as st
 
 from modelyard.dashboard import access, address, formats, notices
@@ -9,9 +11,9 @@ from modelyard.dashboard.evaluated import show_evaluation
 from modelyard.dashboard.listing import class_title, entry, title
 from modelyard.dashboard.registry.aliases import move
 from modelyard.dashboard.registry.line import Line
-from modelyard.dashboard.report import judged_by, metric_title
+from modelyard.dashboard.report import judged_by, metric_title, most_telling
 from modelyard.dashboard.texts import t
-from modelyard.schemas import ModelMetadata, meaning
+from modelyard.schemas import ModelMetadata
 
 _CUSTOMARY = ("champion", "live", "production")
 """Aliases that people give to the version that answers; if there is none of them, the first alias is taken."""
@@ -62,19 +64,29 @@ def _ask(line: Line, label: str, parameter: str, usual: ModelMetadata) -> ModelM
 
 def _show_metrics(champion: ModelMetadata, challenger: ModelMetadata) -> None:
     pair = (champion, challenger)
-    names = dict.fromkeys(name for one in pair for name in one.metrics if meaning(name).is_value)
+    first, rest = most_telling(pair)
     rows = {
         t("column.class"): [formats.escaped(class_title(one.model_class_key)) for one in pair],
         t("column.rows"): [formats.count(one.n_rows) for one in pair],
         t("registry.target"): [formats.escaped(one.target or formats.NOTHING) for one in pair],
-        **{metric_title(name): [formats.metric_with_interval(name, one.metrics) for one in pair] for name in names},
+        **_written(first, pair),
     }
-    columns = {formats.escaped(title(one)): [cells[place] for cells in rows.values()] for place, one in enumerate(pair)}
-    st.table({t("report.metric"): list(rows), **columns}, hide_index=True, border="horizontal")
+    _show_table(rows, pair)
+    with st.expander(t("report.all_metrics")):
+        _show_table(_written(rest, pair), pair)
     if champion.fingerprint != challenger.fingerprint:
         st.caption(t("rivals.other_tables"))
     else:
         st.caption(judged_by(champion))
+
+
+def _written(names: Sequence[str], pair: Sequence[ModelMetadata]) -> dict[str, list[str]]:
+    return {metric_title(name): [formats.metric_with_interval(name, one.metrics) for one in pair] for name in names}
+
+
+def _show_table(rows: Mapping[str, list[str]], pair: Sequence[ModelMetadata]) -> None:
+    columns = {formats.escaped(title(one)): [cells[place] for cells in rows.values()] for place, one in enumerate(pair)}
+    st.table({t("report.metric"): list(rows), **columns}, hide_index=True, border="horizontal")
 
 
 def _offer_promotion(line: Line, champion: ModelMetadata, challenger: ModelMetadata) -> None:

@@ -37,7 +37,6 @@ def show_use(line: Line) -> None:
         probabilities=bool(model.classes),
         key=here.visitor.has_key,
     )
-    for name, (write, language) in _WAYS.items():
-        st.markdown(f"**{t(f'use.{name}')}**")
-        st.code(write(call), language=language, wrap_lines=True)
+    for place, (write, language) in zip(st.tabs([t(f"use.{name}") for name in _WAYS]), _WAYS.values(), strict=True):
+        place.code(write(call), language=language, wrap_lines=True)
     st.caption(t("use.addresses"))

@@ -34,7 +34,8 @@ def show_versions(line: Line) -> None:
         with st.container(horizontal=True):
             offer_comparison([one.model_id for one in ticked], key="compare-versions")
             address.pager(older)
-    _show_words(line)
+    with st.expander(t("versions.words"), icon=":material/sell:"):
+        _show_words(line)
 
 
 def _page(line: Line) -> tuple[list[ModelMetadata], str | None]:
@@ -100,7 +101,6 @@ def _cells(one: ModelMetadata, metric: str | None, numbers: dict[str, int]) -> l
 
 def _show_words(line: Line) -> None:
     """Show what people say of a version, and offer to change it."""
-    st.subheader(t("versions.words"), anchor=False)
     numbers = [str(one.version) for one in line.versions]
     chosen = st.selectbox(
         t("column.version"),

@@ -34,6 +34,12 @@ DRIFT: dict[str, tuple[str, str]] = {
     "drift.unknown": ("Unknown", "Неизвестные"),
     "drift.out_of_range": ("Out of range", "Вне диапазона"),
     "drift.farthest": ("Farthest off: training → seen", "Сильнее всего: обучение → запросы"),
+    "bin.below": ("below {at}", "меньше {at}"),
+    "bin.above": ("above {at}", "больше {at}"),
+    "bin.from": ("from {at}", "от {at}"),
+    "bin.between": ("{low} to {high}", "от {low} до {high}"),
+    "drift.by_column": ("Hour by hour and column by column", "По часам и по столбцам"),
+    "drift.others": ("{n} columns that are less far off", "Столбцы, которые отличаются меньше: {n}"),
     "drift.help": (
         "PSI says how far the shares are from training's: above 0.1 it matters, above 0.25 much. Dates are not judged.",
         "PSI показывает, насколько доли отличаются от обучения: выше 0,1 заметно, 0,25 — сильно. Даты не оцениваются.",

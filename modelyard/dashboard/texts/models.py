@@ -86,6 +86,7 @@ MODELS: dict[str, tuple[str, str]] = {
     "tracking.failed": ("refused", "отказано"),
     "model.history": ("What happened to it", "Что с ней было"),
     "history.when": ("When", "Когда"),
+    "history.earlier": ("What happened before: {n}", "Что было раньше: {n}"),
     "history.what": ("What", "Что"),
     "history.ago": ("How long ago", "Давность"),
     "history.train": ("trained", "обучена"),
@@ -147,6 +148,10 @@ MODELS: dict[str, tuple[str, str]] = {
     "report.more_features": (
         "and {n} {n:column that counts|columns that count} less",
         "и ещё {n} {n:менее важный столбец|менее важных столбца|менее важных столбцов}",
+    ),
+    "report.not_drawn": (
+        "{n} {n:column that counts|columns that count} less {n:is|are} not drawn.",
+        "{n} {n:менее важный столбец|менее важных столбца|менее важных столбцов} не {n:показан|показаны}.",
     ),
     "report.more_classes": (
         "Drawn are the classes that it is worst at; {n} {n:other is|others are} not.",
