@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -21,9 +24,16 @@ from tests.waiting import wait_until
 
 
 class Replica:
-    """One such process, on a network namespace."""
+    """One such process, on a network namespace, with some more in its environment."""
 
-    def __init__(self, host: str, root: Path, yard: dict[str, str], **limits: float) -> None:
+    def __init__(
+        self,
+        host: str,
+        root: Path,
+        yard: dict[str, str],
+        environment: Mapping[str, str] = MappingProxyType({}),
+        **limits: float,
+    ) -> None:
         said = orjson.dumps({"root": str(root), "yard": yard, "limits": limits}).decode()
         self.log = root.with_suffix(".log")
         with self.log.open("ab") as log:
@@ -32,6 +42,7 @@ class Replica:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                env={**os.environ, **environment},
             )
 
     def order(self, what: str, kind: str = "train") -> str:

@@ -8,10 +8,11 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -29,12 +30,22 @@ TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef0123456789
 
 
 class Cluster:
-    """A head on host 1, which has no core to give, and nodes of one core on others."""
+    """A head on host 1, which has no core to give, and nodes of one core on others.
 
-    def __init__(self, network: Network, folder: Path) -> None:
+    `cores` says which one a host's Ray is pinned to, if it is.
+    """
+
+    def __init__(self, network: Network, folder: Path, cores: Mapping[int, int] = MappingProxyType({})) -> None:
         self.network = network
         self._folder = folder
+        self._cores = cores
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
+
+    def make_whole(self) -> None:
+        """Start what is not there."""
+        for n in (1, 2, 3):
+            if n not in self._processes:
+                self.start(n)
 
     def start(self, n: int, **environment: str) -> None:
         """Start what is to be on a host, and wait until it is there.
@@ -55,6 +66,7 @@ class Cluster:
             self._processes[n] = subprocess.Popen(
                 [
                     *("ip", "netns", "exec", self.network.host(n)),
+                    *(["taskset", "--cpu-list", str(self._cores[n])] if n in self._cores else []),
                     *([*head(PORT), f"--temp-dir={self._folder}/s"] if n == 1 else node(ADDRESS)),
                     *(f"--node-ip-address={host}", f"--num-cpus={int(n > 1)}"),
                 ],
@@ -66,9 +78,18 @@ class Cluster:
             )
         return self._processes[n], log
 
+    def refused(self, n: int, **environment: str) -> str:
+        """Start what is to be on a host, which ends by itself; return what it has said."""
+        process, log = self._begin(n, environment)
+        process.wait(PATIENCE_S)
+        self.kill(n)
+        return log.read_text()
+
     def kill(self, n: int) -> None:
-        """Kill all that Ray has on a host, at once."""
-        process = self._processes.pop(n)
+        """Kill all that Ray has on a host, at once; if there is nothing, do nothing."""
+        process = self._processes.pop(n, None)
+        if process is None:
+            return
         family = {process.pid, *descendants(process.pid)}
         if n > 1:  # also what has lost its parent
             family |= self.network.processes(n)
@@ -89,15 +110,14 @@ class Cluster:
 
 
 @contextmanager
-def ray_cluster(network: Network) -> Iterator[Cluster]:
+def ray_cluster(network: Network, cores: Mapping[int, int]) -> Iterator[Cluster]:
     """Start a head and two nodes; all is gone at the end."""
     if program() is None:
         pytest.skip("needs Ray (the extra `ray`)")
     folder = Path(tempfile.mkdtemp(prefix="my-ray-", dir="/tmp"))  # a socket's path has to be short
-    cluster = Cluster(network, folder)
+    cluster = Cluster(network, folder, cores)
     try:
-        for n in (1, 2, 3):
-            cluster.start(n)
+        cluster.make_whole()
         yield cluster
     finally:
         cluster.close()
@@ -120,8 +140,8 @@ class Machines:
 
 
 @contextmanager
-def cluster_machines() -> Iterator[Machines]:
-    """Start everything."""
+def cluster_machines(cores: Mapping[int, int] = MappingProxyType({})) -> Iterator[Machines]:
+    """Start everything; `cores` are as for `Cluster`."""
     with ExitStack() as stack:
         environment = stack.enter_context(pytest.MonkeyPatch.context())
         for name, value in {**KEYS, **TOKEN}.items():
@@ -130,4 +150,4 @@ def cluster_machines() -> Iterator[Machines]:
         host = network.host(1)
         postgres = stack.enter_context(postgres_server(host=host, listen_addresses="10.44.0.1"))
         s3 = stack.enter_context(s3_server("10.44.0.1", host))
-        yield Machines(stack.enter_context(ray_cluster(network)), postgres, s3)
+        yield Machines(stack.enter_context(ray_cluster(network, cores)), postgres, s3)

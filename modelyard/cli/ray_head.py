@@ -21,6 +21,8 @@ SETTINGS = {
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "1500",
     "RAY_health_check_failure_threshold": "4",
+    # A node ends so long after it has lost the head, which has given it up by then; Ray takes a minute otherwise.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "15",
 }
 """The environment of heads and nodes."""
 

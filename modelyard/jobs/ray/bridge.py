@@ -59,14 +59,24 @@ def _connect(address: str, server: _Server) -> None:
     deadline = threading.Timer(_CONNECT_S, server.give_up, [f"it does not answer within {_CONNECT_S:g} s"])
     deadline.daemon = True
     deadline.start()
-    ray.init(
-        address=address,
-        namespace=NAMESPACE,
-        log_to_driver=False,
-        configure_logging=False,
-        _node_ip_address=own,
-    )
+    try:
+        ray.init(
+            address=address,
+            namespace=NAMESPACE,
+            log_to_driver=False,
+            configure_logging=False,
+            _node_ip_address=own,
+        )
+    except (ConnectionError, RuntimeError) as error:
+        raise RuntimeError(_reason(error.__cause__ or error, own)) from error
     deadline.cancel()
+
+
+def _reason(error: BaseException, own: str) -> str:
+    """Say why Ray does not connect this host, whose address is `own`. Ray writes versions on lines of their own."""
+    if "No node info found" in str(error):
+        return f"this host is no node of it at {own}: start one here (ray start --address=... --num-cpus=0)"
+    return " ".join(str(error).split())
 
 
 class _Server:

@@ -18,7 +18,7 @@ ALONE_S = 60.0
 PATIENCE_S = 90.0
 """A foreman that does not answer is asked again for so long: longer than it goes on alone."""
 
-_SHORT = 160
+_SHORT = 200
 
 Answer = Literal["yours", "busy", "other"]
 

@@ -33,6 +33,9 @@ from modelyard.jobs.ray.bridge import main
 main(channel, **{arguments!r})
 """
 _TOKEN = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+_BRIDGE_SETTINGS = {"RAY_gcs_server_request_timeout_seconds": "20"}
+"""So long Ray looks for the node of this host. The bridge is more patient, so that Ray can say what is missing."""
+
 _RESTART_S = 1.0
 _RESERVE_S = 0.1
 """A place is waited for so long; one that comes later is there for the next run."""
@@ -167,7 +170,9 @@ class RayRunner:
     def _running(self) -> LineProcess:
         if self._bridge is None:
             token = {name: os.environ[name] for name in _TOKEN if name in os.environ}
-            self._bridge = LineProcess(_CODE.format(arguments=self._arguments), self._hear, self._restart, token)
+            self._bridge = LineProcess(
+                _CODE.format(arguments=self._arguments), self._hear, self._restart, {**_BRIDGE_SETTINGS, **token}
+            )
         return self._bridge
 
     # In threads of bridges.
