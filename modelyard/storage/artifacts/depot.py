@@ -7,8 +7,8 @@ run has its own: objects are written once, and what a run that was given up leav
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from modelyard.errors import Unavailable
@@ -17,14 +17,16 @@ from modelyard.storage.files import make_folder, unavailable
 from modelyard.storage.protocols import ArtifactGone
 
 _MADE = "made"
+_AT_ONCE = 8
 
 
-@dataclass(frozen=True, slots=True)
 class Depot:
     """Where it stands. The credentials are those of the environment. Every use raises Unavailable."""
 
-    url: str
-    endpoint: str | None = None
+    def __init__(self, url: str, endpoint: str | None = None) -> None:
+        self.url = url
+        self.endpoint = endpoint
+        self._bucket = Bucket(url, endpoint)
 
     def keep(self, job_id: str, folder: Path, paths: Collection[str]) -> None:
         """Keep some files of a job's folder, in place of those that were kept of these names."""
@@ -33,7 +35,7 @@ class Depot:
     def fetch(self, job_id: str, folder: Path) -> None:
         """Bring what was kept of a job into its folder, as far as it is not there."""
         prefix = f"jobs/{job_id}/"
-        keys = [key.removeprefix(prefix) for key in self._bucket().keys(prefix)]
+        keys = [key.removeprefix(prefix) for key in self._bucket.keys(prefix)]
         self._download(prefix, folder, [path for path in keys if not path.startswith(f"{_MADE}/")])
 
     def leave(self, job_id: str, key: bytes, folder: Path, given: Collection[str]) -> None:
@@ -44,32 +46,31 @@ class Depot:
     def collect(self, job_id: str, key: bytes, folder: Path) -> None:
         """Bring what the run with a key has left into its folder."""
         prefix = _made(job_id, key)
-        self._download(prefix, folder, [found.removeprefix(prefix) for found in self._bucket().keys(prefix)])
+        self._download(prefix, folder, [found.removeprefix(prefix) for found in self._bucket.keys(prefix)])
 
     def sizes(self) -> dict[str, tuple[int, float]]:
         """Return by job how many bytes are kept of it, and for how many seconds nothing has been written there."""
-        return self._bucket().parts("jobs/")
+        return self._bucket.parts("jobs/")
 
     def remove(self, job_id: str) -> None:
         """Remove what was kept and left of a job."""
-        bucket = self._bucket()
-        bucket.remove(bucket.keys(f"jobs/{job_id}/"))
+        self._bucket.remove(self._bucket.keys(f"jobs/{job_id}/"))
 
     def _upload(self, prefix: str, folder: Path, paths: Collection[str], *, overwrite: bool = False) -> None:
-        bucket = self._bucket()
-        for path in paths:
+        write = self._bucket.replace if overwrite else self._bucket.put
+
+        def upload(path: str) -> None:
             with unavailable(f"read {folder / path}"):
                 content = (folder / path).read_bytes()
-            (bucket.replace if overwrite else bucket.put)(prefix + path, content)
+            write(prefix + path, content)
+
+        _side_by_side(upload, paths)
 
     def _download(self, prefix: str, folder: Path, paths: Collection[str]) -> None:
-        bucket = self._bucket()
-        for path in paths:
+        def download(path: str) -> None:
             file = folder / path
-            if file.exists():
-                continue
             try:
-                content = bucket.get(prefix + path)
+                content = self._bucket.get(prefix + path)
             except ArtifactGone as gone:
                 raise Unavailable(f"{gone} is gone: its job has ended") from None
             with unavailable(f"write {file}"):
@@ -78,8 +79,14 @@ class Depot:
                 temporary.write_bytes(content)
                 temporary.rename(file)
 
-    def _bucket(self) -> Bucket:
-        return Bucket(self.url, self.endpoint)
+        _side_by_side(download, [path for path in paths if not (folder / path).exists()])
+
+
+def _side_by_side(step: Callable[[str], None], paths: Collection[str]) -> None:
+    """Do a step for each path, several at once, because each waits for the store."""
+    with ThreadPoolExecutor(_AT_ONCE, "depot") as pool:
+        for _ in pool.map(step, paths):
+            pass
 
 
 def _made(job_id: str, key: bytes) -> str:
