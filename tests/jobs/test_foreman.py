@@ -116,6 +116,22 @@ def test_a_sweep_ends_the_runs_that_others_have_started(foreman: Foreman, tmp_pa
     until_ended(foreman)
 
 
+def test_a_run_that_cannot_begin_for_an_unforeseen_reason_ends_and_frees_the_place(
+    foreman: Foreman, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise LookupError("nobody thought of this")
+
+    monkeypatch.setattr(Foreman, "_lay_out", fail)
+    foreman.reserve("one", KIND)
+    foreman.start("one", ordered(tmp_path, "finish"))
+    ended = until_ended(foreman)["ended"]
+    assert ended is not None
+    assert (ended["error"]["code"], ended["status"]) == ("INTERNAL", "failed")
+    assert "nobody thought of this" in caplog.text
+    assert foreman.reserve("two", KIND) == "yours"
+
+
 def test_a_folder_that_is_not_there_is_said_to_be_missing(foreman: Foreman, tmp_path: Path) -> None:
     foreman.reserve("one", KIND)
     foreman.start("one", ordered(tmp_path, "finish", folder=str(tmp_path / "elsewhere")))

@@ -7,6 +7,7 @@ owner's place; nobody else on the cluster does. It ends a run that nobody looks 
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import shutil
@@ -18,17 +19,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelyard.errors import FailedPrecondition, ModelyardError
+from modelyard.errors import FailedPrecondition, Internal, ModelyardError
 from modelyard.jobs.local import launcher
 from modelyard.jobs.local.forks import Assignment
 from modelyard.jobs.ray.orders import ALONE_S, LOOK_S, Answer, Ended, Kind, Look, Order, kind_of
-from modelyard.jobs.runner import RunEnd
+from modelyard.jobs.runner import UNEXPECTED, RunEnd
 from modelyard.jobs.spool import Spool
 from modelyard.schemas import JobError
 from modelyard.storage.files import make_folder, unavailable
 
 if TYPE_CHECKING:
     from modelyard.storage.artifacts.depot import Depot
+
+log = logging.getLogger("modelyard.jobs")
 
 _REMEMBERED_S = 600.0
 """An end is remembered for so long, for whoever takes the owner's place."""
@@ -46,6 +49,7 @@ class _Run:
     holder: str
     order: Order
     folder: Path
+    depot: Depot | None
     given: frozenset[str] = frozenset()
     looked_at: float = field(default_factory=time.monotonic)
     news: int = 0
@@ -56,14 +60,6 @@ class _Run:
     @property
     def job_id(self) -> str:
         return self.order["run_id"].partition("/")[0]
-
-    @property
-    def depot(self) -> Depot | None:
-        if self.order["depot_url"] is None:
-            return None
-        from modelyard.storage.artifacts.depot import Depot  # the library is an extra
-
-        return Depot(self.order["depot_url"], self.order["depot_endpoint"])
 
 
 class Foreman:
@@ -76,6 +72,7 @@ class Foreman:
         self._folder = _own_folder()
         self._news = threading.Condition()
         self._runs: dict[str, _Run] = {}
+        self._depots: dict[tuple[str, str | None], Depot] = {}
         self._busy = False
         self._holder, self._held_until = "", 0.0
         self._kept_at = time.monotonic()
@@ -109,8 +106,9 @@ class Foreman:
     def start(self, holder: str, order: Order) -> bool:
         """Start a run in the place that was kept for a caller. Returns False if it is another one's by now."""
         run_id = order["run_id"]
-        folder = Path(order["folder"]) if order["depot_url"] is None else self._folder / run_id.replace("/", "/runs/")
-        run = _Run(holder, order, folder)
+        depot = self._depot(order)
+        folder = Path(order["folder"]) if depot is None else self._folder / run_id.replace("/", "/runs/")
+        run = _Run(holder, order, folder, depot)
         with self._news:
             if self._busy or self._holder != holder:
                 return False
@@ -155,15 +153,28 @@ class Foreman:
         launcher.release(self._kind["target"])
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def _depot(self, order: Order) -> Depot | None:
+        """Return where an order's files are; its connections are kept for the next run."""
+        url, endpoint = order["depot_url"], order["depot_endpoint"]
+        if url is None:
+            return None
+        from modelyard.storage.artifacts.depot import Depot  # the library is an extra
+
+        if (url, endpoint) not in self._depots:
+            self._depots[url, endpoint] = Depot(url, endpoint)
+        return self._depots[url, endpoint]
+
     # A run, in threads of its own.
 
     def _begin(self, run: _Run) -> None:
-        order = run.order
         try:
             self._lay_out(run)
-        except ModelyardError as error:
-            self._end(run, RunEnd(error))
-            return
+            self._launch(run)
+        except Exception as error:  # noqa: BLE001 - else the run would have no end, and its place no other run
+            self._end(run, RunEnd(_told(error, run)))
+
+    def _launch(self, run: _Run) -> None:
+        order = run.order
         slot = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         assignment = Assignment(
             order["run_id"],
@@ -207,8 +218,8 @@ class Foreman:
         if run.depot is not None and not run.is_killed:
             try:
                 run.depot.leave(run.job_id, bytes.fromhex(run.order["key"]), run.folder, run.given)
-            except ModelyardError as error:
-                seen = RunEnd(error)
+            except Exception as error:  # noqa: BLE001 - as in `_begin`
+                seen = RunEnd(_told(error, run))
         if run.depot is not None and run.folder.name == run.job_id:
             shutil.rmtree(run.folder, ignore_errors=True)
         why = seen.error if isinstance(seen.error, JobError) else JobError.of(seen.error)
@@ -256,6 +267,14 @@ class Foreman:
             if not self._busy and time.monotonic() >= self._held_until:
                 self.close()
                 os._exit(0)
+
+
+def _told(error: Exception, run: _Run) -> ModelyardError:
+    """Return what is told of an error: of one that nobody foresaw, where to look."""
+    if isinstance(error, ModelyardError):
+        return error
+    log.error("run %s cannot take place", run.order["run_id"], exc_info=error)
+    return Internal(UNEXPECTED)
 
 
 def _own_folder() -> Path:

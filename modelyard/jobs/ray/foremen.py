@@ -182,7 +182,7 @@ class Foremen:
         try:
             handle = await asyncio.to_thread(self._actor, place)
             await answered(handle.kind.remote(), _MAKING_S)
-        except (RayError, ValueError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever Ray, or a library that it imports, may raise
             place.busy_until = time.monotonic() + ANSWER_S
             self._complain(f"node {place.node} of the Ray cluster has no foreman: {in_short(error)}")
         else:
