@@ -17,11 +17,12 @@ TLS = (ROOT / "docker-compose.tls.yml").read_text()
 KEYS = (ROOT / "docker-compose.keys.yml").read_text()
 MONITORING = (ROOT / "docker-compose.monitoring.yml").read_text()
 SCALE = (ROOT / "docker-compose.scale.yml").read_text()
+RAY = (ROOT / "docker-compose.ray.yml").read_text()
 EXAMPLE = (ROOT / ".env.example").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 OFFERED = set(re.findall(r"^#([A-Z0-9_]+)=", EXAMPLE, re.MULTILINE))
-WHOLE = COMPOSE + CLEARML + TLS + KEYS + MONITORING + SCALE
+WHOLE = COMPOSE + CLEARML + TLS + KEYS + MONITORING + SCALE + RAY
 INTERPOLATED = set(re.findall(r"\$\{([A-Z0-9_]+)", WHOLE))
 PASSED_ON = set(re.findall(r"^ +([A-Z0-9_]+):$", WHOLE, re.MULTILINE))
 _INSIDE = "HOST STORAGE_DIR REST_PORT GRPC_PORT DASHBOARD_PORT DASHBOARD_REST_URL DASHBOARD_GRPC_TARGET"
