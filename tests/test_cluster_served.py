@@ -27,15 +27,18 @@ Answer = TypeVar("Answer")
 CLASSES = ("logistic_regression", "catboost_classifier", "lightgbm_classifier")
 
 
-@pytest.fixture
-def served(machines: Machines, storage_dir: Path) -> Iterator[tuple[RestClient, Machines]]:
+@pytest.fixture(scope="module")
+def served(machines: Machines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RestClient, Machines]]:
     """A client of a REST server on host 1, which runs on that host alone."""
+    machines.cluster.make_whole()
     network = machines.cluster.network
     settings = {f"MODELYARD_{name.upper()}": value for name, value in machines.new_yard().items()}
     command = ["ip", "netns", "exec", network.host(1), sys.executable, "-m", "modelyard", "rest"]
     fixed = {"MODELYARD_HOST": "10.44.0.1", "MODELYARD_REST_PORT": "8000", "MODELYARD_AUTH": "none"}
     with ExitStack() as stack:
-        stack.enter_context(doors.serving(command, storage_dir, **settings, **fixed, MODELYARD_RUNNER="ray"))
+        stack.enter_context(
+            doors.serving(command, tmp_path_factory.mktemp("served"), **settings, **fixed, MODELYARD_RUNNER="ray")
+        )
         client = stack.enter_context(RestClient("http://10.44.0.1:8000", timeout_s=300))
         yield client, machines
 

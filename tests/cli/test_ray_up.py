@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,10 +18,7 @@ from tests.waiting import PATIENCE_S, wait_until
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_folder_is_trained_on_by_a_cluster_of_this_machine(
-    storage_dir: Path, penguins_csv: Path, number: signal.Signals
-) -> None:
+def test_a_folder_is_trained_on_by_a_cluster_of_this_machine(storage_dir: Path, penguins_csv: Path) -> None:
     ports = {name: str(doors.free_port()) for name in ("rest", "grpc", "dashboard")}
     options = [part for name, port in ports.items() for part in (f"--{name}-port", port)]
     up = subprocess.Popen(
@@ -37,10 +32,24 @@ def test_a_folder_is_trained_on_by_a_cluster_of_this_machine(
         model = client.train(TrainRequest(model_class_key="logistic_regression", X=penguins_csv, target="species"))
         assert client.get_model(model.model_id).status == "active"
     family = descendants(up.pid)
-    assert any(b"gcs_server" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in family)
-    os.kill(up.pid, number)
+    assert _has_head(family)
+    up.terminate()
     up.wait(PATIENCE_S)
     wait_until_gone(family)
+
+
+def test_a_cluster_of_this_machine_ends_with_a_process_that_is_killed() -> None:
+    command = [sys.executable, "-m", "modelyard", "ray-head", "--owned", "--port", str(doors.free_port())]
+    code = f"import subprocess; subprocess.Popen({command!r}, stdin=subprocess.PIPE).wait()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.DEVNULL) as owner:
+        wait_until(lambda: _has_head(descendants(owner.pid)))
+        family = descendants(owner.pid)
+        owner.kill()
+    wait_until_gone(family)
+
+
+def _has_head(family: set[int]) -> bool:
+    return any(b"gcs_server" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in family)
 
 
 def _answers(url: str) -> bool:
