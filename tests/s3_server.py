@@ -71,7 +71,7 @@ class S3Server:
                     ),
                     *(f"-volume.port={volume}", f"-volume.port.grpc={volume_grpc}", "-filer", f"-filer.port={filer}"),
                     *(f"-filer.port.grpc={filer_grpc}", "-s3", f"-s3.port={s3}", f"-s3.port.grpc={s3_grpc}"),
-                    *(f"-s3.config={self._folder / 's3.json'}", "-master.volumeSizeLimitMB=64", "-volume.max=16"),
+                    *(f"-s3.config={self._folder / 's3.json'}", "-master.volumeSizeLimitMB=64", "-volume.max=64"),
                     *("-volume.minFreeSpace=1", "-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0"),
                 ],
                 stdin=subprocess.DEVNULL,
