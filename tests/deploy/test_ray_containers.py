@@ -42,7 +42,8 @@ def compose() -> Iterator[Compose]:
 
 
 def test_a_training_takes_place_on_a_node(compose: Compose) -> None:
-    compose("up", "--detach", "--build", "rest-1", "ray", "ray-node")
+    compose("build", "rest-1")  # once: all services have the same image
+    compose("up", "--detach", "--no-build", "rest-1", "ray", "ray-node")
     server = compose("ps", "--all", "--quiet", "rest-1")
     address = inspected(server, "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
     with httpx.Client(base_url=f"http://{address}:8000", headers={"Host": "localhost"}, timeout=None) as client:
