@@ -48,9 +48,8 @@ QUICK: dict[str, dict[str, Any]] = {
 LIBRARY = {"logistic_regression": "scikit-learn", "catboost_classifier": "catboost", "lightgbm_classifier": "lightgbm"}
 
 
-@pytest.fixture(scope="module", params=["rest", "grpc", "core-on-servers"])
+@pytest.fixture(scope="module", params=[*DOORS, "core-on-servers"])
 def yard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verbs]:
-    """Every door, and both kinds of engines: a folder behind the clients, servers behind the core itself."""
     folder = tmp_path_factory.mktemp("yard") / "models_storage"
     if request.param == "core-on-servers":
         bucket = request.getfixturevalue("s3").new_bucket()
