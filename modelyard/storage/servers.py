@@ -168,7 +168,7 @@ class Servers:
             return KeptInFolder()
         from modelyard.storage.artifacts.depot import Depot
 
-        return KeptOnServers(Depot(self._bucket.url, self._bucket.endpoint), self._beside)
+        return KeptOnServers(Depot(self._bucket), self._beside)
 
     def owners(self) -> leases.PostgresOwners:
         """Open the list of the processes that own jobs."""

@@ -143,15 +143,16 @@ def test_a_folder_that_is_not_there_is_said_to_be_missing(foreman: Foreman, tmp_
 def test_what_a_run_is_given_comes_from_the_store_and_what_it_makes_goes_there(
     foreman: Foreman, tmp_path: Path, s3: S3Server
 ) -> None:
+    from modelyard.storage.artifacts.bucket import Bucket
     from modelyard.storage.artifacts.depot import Depot
 
     where = s3.new_bucket()
-    depot = Depot(where["artifacts_url"], where["s3_endpoint"])
+    depot = Depot(Bucket(where["artifacts_url"], where["s3_endpoint"]))
     given = tmp_path / "given"
     given.mkdir()
     (given / "order").write_text("finish")
     depot.keep("job", given, ["order"])
-    there = {"depot_url": depot.url, "depot_endpoint": depot.endpoint}
+    there = {"depot_url": depot.bucket.url, "depot_endpoint": depot.bucket.endpoint}
     foreman.reserve("one", KIND)
     foreman.start("one", ordered(tmp_path, "", folder=str(tmp_path / "unused"), **there))
     until_ended(foreman)

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,6 @@ class Foreman:
         self._folder = _own_folder()
         self._news = threading.Condition()
         self._runs: dict[str, _Run] = {}
-        self._depots: dict[tuple[str, str | None], Depot] = {}
         self._busy = False
         self._holder, self._held_until = "", 0.0
         self._kept_at = time.monotonic()
@@ -106,7 +106,7 @@ class Foreman:
     def start(self, holder: str, order: Order) -> bool:
         """Start a run in the place that was kept for a caller. Returns False if it is another one's by now."""
         run_id = order["run_id"]
-        depot = self._depot(order)
+        depot = None if order["depot_url"] is None else _depot(order["depot_url"], order["depot_endpoint"])
         folder = Path(order["folder"]) if depot is None else self._folder / run_id.replace("/", "/runs/")
         run = _Run(holder, order, folder, depot)
         with self._news:
@@ -152,17 +152,6 @@ class Foreman:
         self._closed.set()
         launcher.release(self._kind["target"])
         shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _depot(self, order: Order) -> Depot | None:
-        """Return where an order's files are; its connections are kept for the next run."""
-        url, endpoint = order["depot_url"], order["depot_endpoint"]
-        if url is None:
-            return None
-        from modelyard.storage.artifacts.depot import Depot  # the library is an extra
-
-        if (url, endpoint) not in self._depots:
-            self._depots[url, endpoint] = Depot(url, endpoint)
-        return self._depots[url, endpoint]
 
     # A run, in threads of its own.
 
@@ -267,6 +256,15 @@ class Foreman:
             if not self._busy and time.monotonic() >= self._held_until:
                 self.close()
                 os._exit(0)
+
+
+@cache
+def _depot(url: str, endpoint: str | None) -> Depot:
+    """Return where files of runs are; its connections are kept for the next run."""
+    from modelyard.storage.artifacts.bucket import Bucket  # the library is an extra
+    from modelyard.storage.artifacts.depot import Depot
+
+    return Depot(Bucket(url, endpoint))
 
 
 def _told(error: Exception, run: _Run) -> ModelyardError:

@@ -145,8 +145,8 @@ class RayRunner:
         order: dict[str, object] = {
             "run_id": job_id,
             "folder": str(spool.absolute()),
-            "depot_url": None if depot is None else depot.url,
-            "depot_endpoint": None if depot is None else depot.endpoint,
+            "depot_url": None if depot is None else depot.bucket.url,
+            "depot_endpoint": None if depot is None else depot.bucket.endpoint,
             "files": {},
             "key": key.hex(),
             "niceness": limits.niceness,
