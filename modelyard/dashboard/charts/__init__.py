@@ -26,6 +26,23 @@ _NUMBERS = {
 """Numbers are written in charts as they are beside them."""
 
 
+HEIGHT = 220
+"""How high a chart is in pixels if nothing of it asks for more."""
+
+NUMBER, EXACT = ",.4~r", ",.6~r"
+"""How numbers are written: of four digits that count, or six where they are compared; never with an exponent."""
+
+
+def written(number: str = NUMBER, *, share: bool) -> str:
+    """Return the format of a value: a share of 1 is written in percent."""
+    return ".1%" if share else number
+
+
+def ticks(*, share: bool) -> str:
+    """Return the format of values along an axis."""
+    return "%" if share else NUMBER
+
+
 def draw(chart: Drawing, words: str) -> None:
     """Put a chart on the page; `words` say what it shows."""
     st.altair_chart(_dressed(chart), alt=words)

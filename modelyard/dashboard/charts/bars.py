@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import altair as alt
 import polars as pl
 
-from modelyard.dashboard.charts import Drawing, inks
+from modelyard.dashboard.charts import Drawing, inks, ticks, written
 from modelyard.dashboard.formats import label
 from modelyard.dashboard.texts import t
 from modelyard.schemas import ConfusionMatrix
@@ -65,7 +65,7 @@ def confusion(matrix: ConfusionMatrix) -> Drawing:
 def counts_of_labels(counts: Mapping[str, int]) -> Drawing:
     """Draw how often each class was predicted."""
     axis = alt.Axis(format=",d", tickMinStep=1, tickCount=5)
-    return _written_bars(counts, t("report.class"), t("chart.rows"), axis, _from_zero(), written=",")
+    return _written_bars(counts, t("report.class"), t("chart.rows"), axis, _from_zero(), number=",")
 
 
 def histogram_of_certainty(certainties: pl.Series) -> Drawing:
@@ -95,13 +95,14 @@ def probabilities(classes: Sequence[str], shares: Sequence[float]) -> Drawing:
 def versions(points: Sequence[tuple[int, float, str]], metric: str, *, share: bool) -> Drawing:
     """Draw a metric by version; `share`: it is one of 1, written in percent."""
     frame = pl.DataFrame(points, schema={"version": pl.Int64, "value": pl.Float64, "status": pl.String}, orient="row")
-    ticks = "%" if share else ",.4~r"
     base = alt.Chart(frame, height=200).encode(
         x=alt.X("version:O", title=t("chart.version"), axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False), axis=alt.Axis(format=ticks, tickCount=4)),
+        y=alt.Y(
+            "value:Q", title=metric, scale=alt.Scale(zero=False), axis=alt.Axis(format=ticks(share=share), tickCount=4)
+        ),
         tooltip=[
             alt.Tooltip("version:O", title=t("chart.version")),
-            alt.Tooltip("value:Q", title=metric, format=".1%" if share else ",.4~r"),
+            alt.Tooltip("value:Q", title=metric, format=written(share=share)),
         ],
     )
     return base.mark_line(strokeWidth=2) + base.mark_point(size=70, filled=True, opacity=1)
@@ -114,7 +115,7 @@ def _written_bars(
     axis: alt.Axis,
     scale: alt.Scale,
     *,
-    written: str = ".1%",
+    number: str = ".1%",
     step: int = 30,
 ) -> Drawing:
     """Draw the first MAX_BARS values, each written at its bar's end. `title` says what they are, `names` of what."""
@@ -122,10 +123,10 @@ def _written_bars(
     base = alt.Chart(frame, height=alt.Step(step)).encode(
         x=alt.X("value:Q", title=title, axis=axis, scale=scale),
         y=alt.Y("name:N", title=None, sort=list(values), axis=alt.Axis(labelLimit=180, labelOverlap=False)),
-        tooltip=[alt.Tooltip("name:N", title=names), alt.Tooltip("value:Q", title=title, format=written)],
+        tooltip=[alt.Tooltip("name:N", title=names), alt.Tooltip("value:Q", title=title, format=number)],
     )
     ink, _ = inks()
-    numbers = base.mark_text(align="left", dx=5, color=ink, clip=False).encode(text=alt.Text("value:Q", format=written))
+    numbers = base.mark_text(align="left", dx=5, color=ink, clip=False).encode(text=alt.Text("value:Q", format=number))
     return base.mark_bar(cornerRadiusEnd=3, height={"band": 0.7}) + numbers
 
 

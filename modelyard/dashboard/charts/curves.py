@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 import altair as alt
 import polars as pl
 
-from modelyard.dashboard.charts import Drawing, inks
+from modelyard.dashboard.charts import HEIGHT, Drawing, inks
 from modelyard.dashboard.texts import known, t
 from modelyard.schemas import Curve, LearningCurve
 
 MAX_LINES = 8
 _UNIT = alt.Scale(domain=[0, 1], nice=False, clamp=True)
-_HEIGHT, _LEGEND_LINE = 220, 22
+_LEGEND_LINE = 22
 _FEW = 4
 """So many lines have legends in two columns, more in three."""
 
@@ -131,4 +131,4 @@ def _columns(lines: int) -> int:
 
 def _height(lines: int) -> int:
     """Return the height of a chart whose legend takes no room from its curves."""
-    return _HEIGHT + (_LEGEND_LINE * -(-lines // _columns(lines)) if lines > 1 else 0)
+    return HEIGHT + (_LEGEND_LINE * -(-lines // _columns(lines)) if lines > 1 else 0)

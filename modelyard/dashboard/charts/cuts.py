@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 import altair as alt
 import polars as pl
 
-from modelyard.dashboard.charts import Drawing, inks
+from modelyard.dashboard.charts import HEIGHT, NUMBER, Drawing, inks
 from modelyard.dashboard.cuts import Cut, Money
 from modelyard.dashboard.texts import t
 
-_HEIGHT = 220
 _UNIT = alt.Scale(domain=[0, 1], nice=False)
 
 
@@ -24,9 +23,9 @@ def profit(cuts: Sequence[Cut], money: Money, marks: Mapping[str, float], at: fl
     y = alt.Y("profit:Q", title=t("chart.profit"), scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5))
     tooltip = [
         alt.Tooltip("threshold:Q", title=t("chart.threshold"), format=".3~f"),
-        alt.Tooltip("profit:Q", title=t("chart.profit"), format=".4~g"),
+        alt.Tooltip("profit:Q", title=t("chart.profit"), format=NUMBER),
     ]
-    line = alt.Chart(frame, height=_HEIGHT).mark_line(strokeWidth=2).encode(x=x, y=y, tooltip=tooltip)
+    line = alt.Chart(frame, height=HEIGHT).mark_line(strokeWidth=2).encode(x=x, y=y, tooltip=tooltip)
     ink, _ = inks()
     by_threshold = {cut.threshold: 100 * cut.profit(money) for cut in cuts}
     named = pl.DataFrame(
@@ -57,7 +56,7 @@ def gain(cuts: Sequence[Cut], at: float) -> Drawing:
     axis = alt.Axis(format="%", tickCount=5)
     x = alt.X("share:Q", title=t("chart.share"), scale=_UNIT, axis=axis)
     line = (
-        alt.Chart(frame, height=_HEIGHT)
+        alt.Chart(frame, height=HEIGHT)
         .mark_line(strokeWidth=2)
         .encode(
             x=x,
@@ -65,7 +64,7 @@ def gain(cuts: Sequence[Cut], at: float) -> Drawing:
             tooltip=[
                 alt.Tooltip("share:Q", title=t("chart.share"), format=".1%"),
                 alt.Tooltip("found:Q", title=t("chart.found"), format=".1%"),
-                alt.Tooltip("lift:Q", title=t("chart.lift"), format=".3~g"),
+                alt.Tooltip("lift:Q", title=t("chart.lift"), format=NUMBER),
             ],
         )
     )

@@ -8,11 +8,9 @@ from datetime import datetime
 import altair as alt
 import polars as pl
 
-from modelyard.dashboard.charts import Drawing, inks
+from modelyard.dashboard.charts import EXACT, HEIGHT, Drawing, inks, ticks, written
 from modelyard.dashboard.formats import label
 from modelyard.dashboard.texts import t
-
-_HEIGHT = 220
 
 
 def along(
@@ -25,10 +23,10 @@ def along(
     x = alt.X(f"value:{kind}", title=column, scale=alt.Scale(zero=False, nice=False))
     y = _answers(title, share=share)
     tooltip = [
-        alt.Tooltip("value:T", title=column) if kind == "T" else alt.Tooltip("value:Q", title=column, format=",.6~r"),
-        alt.Tooltip("answer:Q", title=title, format=".1%" if share else ",.6~r"),
+        alt.Tooltip("value:T", title=column) if kind == "T" else alt.Tooltip("value:Q", title=column, format=EXACT),
+        alt.Tooltip("answer:Q", title=title, format=written(EXACT, share=share)),
     ]
-    line = alt.Chart(frame, height=_HEIGHT).mark_line(strokeWidth=2).encode(x=x, y=y, tooltip=tooltip)
+    line = alt.Chart(frame, height=HEIGHT).mark_line(strokeWidth=2).encode(x=x, y=y, tooltip=tooltip)
     if now is None:
         return alt.layer(line)
     ink, _ = inks()
@@ -52,7 +50,7 @@ def by_category(
             color=alt.condition(alt.datum.own, alt.value(ink), alt.value("#0B7285")),
             tooltip=[
                 alt.Tooltip("value:N", title=column),
-                alt.Tooltip("answer:Q", title=title, format=".1%" if share else ",.6~r"),
+                alt.Tooltip("answer:Q", title=title, format=written(EXACT, share=share)),
             ],
         )
     )
@@ -61,4 +59,4 @@ def by_category(
 def _answers(title: str, *, share: bool, axis: str = "y") -> alt.X | alt.Y:
     scale = alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=False)
     kind = alt.X if axis == "x" else alt.Y
-    return kind("answer:Q", title=title, scale=scale, axis=alt.Axis(format="%" if share else ",.4~r", tickCount=5))
+    return kind("answer:Q", title=title, scale=scale, axis=alt.Axis(format=ticks(share=share), tickCount=5))

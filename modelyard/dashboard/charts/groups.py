@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import altair as alt
 import polars as pl
 
-from modelyard.dashboard.charts import Drawing, inks
+from modelyard.dashboard.charts import Drawing, inks, written
 from modelyard.dashboard.texts import t
 from modelyard.schemas import RowGroup, Weaknesses
 
@@ -20,7 +20,7 @@ _MAX_WRITTEN_CELLS = 12
 def by_value(names: Sequence[str], groups: Sequence[RowGroup], whole: Weaknesses) -> Drawing:
     """Draw how good the model is in each group, its interval, and the whole as a dashed line."""
     is_share = whole.measure == "accuracy"
-    title, written = t(f"chart.{whole.measure}"), ".1%" if is_share else ",.4~r"
+    title = t(f"chart.{whole.measure}")
     frame = pl.DataFrame(
         {
             "name": list(names),
@@ -31,12 +31,14 @@ def by_value(names: Sequence[str], groups: Sequence[RowGroup], whole: Weaknesses
         }
     )
     y = alt.Y("name:N", title=None, sort=list(names), axis=alt.Axis(labelLimit=200, labelOverlap=False))
-    x = alt.X("value:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(format=written, tickCount=5))
+    x = alt.X(
+        "value:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(format=written(share=is_share), tickCount=5)
+    )
     tooltip = [
         alt.Tooltip("name:N", title=t("errors.group")),
-        alt.Tooltip("value:Q", title=title, format=written),
-        alt.Tooltip("low:Q", title=t("chart.from"), format=written),
-        alt.Tooltip("high:Q", title=t("chart.to"), format=written),
+        alt.Tooltip("value:Q", title=title, format=written(share=is_share)),
+        alt.Tooltip("low:Q", title=t("chart.from"), format=written(share=is_share)),
+        alt.Tooltip("high:Q", title=t("chart.to"), format=written(share=is_share)),
         alt.Tooltip("rows:Q", title=t("chart.rows"), format=","),
     ]
     base = alt.Chart(frame, height=alt.Step(26)).encode(y=y, tooltip=tooltip)

@@ -9,12 +9,11 @@ from datetime import datetime
 import altair as alt
 import polars as pl
 
-from modelyard.dashboard.charts import Drawing, inks
+from modelyard.dashboard.charts import HEIGHT, Drawing, inks, ticks, written
 from modelyard.dashboard.formats import bin_label
 from modelyard.dashboard.texts import t
 from modelyard.schemas import ColumnDrift, HourOfRows
 
-_HEIGHT = 220
 _STEP = 18
 _MOST_LABEL = 160
 
@@ -88,23 +87,22 @@ def over_time(
     order = list(dict.fromkeys(point.at for point in points))
     lines = list(dict.fromkeys(point.line for point in points))
     frame = pl.DataFrame([asdict(point) for point in points], schema_overrides={"low": pl.Float64, "high": pl.Float64})
-    written = ".1%" if share else ",.4~r"
-    ticks = alt.Axis(format="%" if share else ",.4~r", tickCount=4)
+    axis = alt.Axis(format=ticks(share=share), tickCount=4)
     legend = alt.Legend(orient="top", labelLimit=200)
-    base = alt.Chart(frame, height=_HEIGHT).encode(
+    base = alt.Chart(frame, height=HEIGHT).encode(
         x=alt.X("at:N", title=None, sort=order, axis=alt.Axis(labelAngle=0, labelOverlap=True)),
         color=alt.Color("line:N", title=None, sort=lines, legend=legend if len(lines) > 1 else None),
     )
     scale = alt.Scale(zero=False, padding=8)
     spread = base.mark_rule(strokeWidth=4, opacity=0.3).encode(y=alt.Y("low:Q", title=metric, scale=scale), y2="high:Q")
     values = base.encode(
-        y=alt.Y("value:Q", title=metric, scale=scale, axis=ticks),
+        y=alt.Y("value:Q", title=metric, scale=scale, axis=axis),
         tooltip=[
             alt.Tooltip("at:N", title=t("life.when")),
             alt.Tooltip("line:N", title=t("chart.line")),
-            alt.Tooltip("value:Q", title=metric, format=written),
-            alt.Tooltip("low:Q", title=t("chart.from"), format=written),
-            alt.Tooltip("high:Q", title=t("chart.to"), format=written),
+            alt.Tooltip("value:Q", title=metric, format=written(share=share)),
+            alt.Tooltip("low:Q", title=t("chart.from"), format=written(share=share)),
+            alt.Tooltip("high:Q", title=t("chart.to"), format=written(share=share)),
         ],
     )
     drawn = spread + values.mark_line(strokeWidth=2) + values.mark_point(size=60, filled=True, opacity=1)

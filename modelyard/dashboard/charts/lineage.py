@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import altair as alt
 import polars as pl
 
-from modelyard.dashboard.charts import Drawing, inks
+from modelyard.dashboard.charts import Drawing, inks, ticks, written
 from modelyard.dashboard.texts import t
 
 _HEIGHT = 240
@@ -44,14 +44,13 @@ def lineage(nodes: Sequence[Node], metric: str, *, share: bool) -> Drawing:
     x_scale = alt.Scale(domain=[min(numbers) - 0.5, max(numbers) + 0.5], nice=False)
     x_axis = alt.Axis(format="d", tickMinStep=1, tickCount=min(len(numbers), 12), grid=False)
     x = alt.X("version:Q", title=t("chart.version"), scale=x_scale, axis=x_axis)
-    ticks = alt.Axis(format="%" if share else ",.4~r", tickCount=4)
-    y = alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False, padding=12), axis=ticks)
-    written = ".1%" if share else ",.4~r"
+    y_axis = alt.Axis(format=ticks(share=share), tickCount=4)
+    y = alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False, padding=12), axis=y_axis)
     tooltip = [
         alt.Tooltip("version:Q", title=t("chart.version"), format="d"),
-        alt.Tooltip("value:Q", title=metric, format=written),
-        alt.Tooltip("low:Q", title=t("chart.from"), format=written),
-        alt.Tooltip("high:Q", title=t("chart.to"), format=written),
+        alt.Tooltip("value:Q", title=metric, format=written(share=share)),
+        alt.Tooltip("low:Q", title=t("chart.from"), format=written(share=share)),
+        alt.Tooltip("high:Q", title=t("chart.to"), format=written(share=share)),
         alt.Tooltip("status:N", title=t("column.status")),
     ]
     ink, _ = inks()

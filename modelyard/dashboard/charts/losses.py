@@ -7,10 +7,9 @@ from collections.abc import Mapping
 import altair as alt
 import polars as pl
 
-from modelyard.dashboard.charts import Drawing
+from modelyard.dashboard.charts import HEIGHT, Drawing
 from modelyard.dashboard.texts import t
 
-_HEIGHT = 220
 _FEW_POINTS = 30
 
 
@@ -21,7 +20,7 @@ def live(losses: Mapping[str, Mapping[int, float]], total: int | None) -> Drawin
     scale = alt.Scale(domain=[0, total], nice=False) if total else alt.Scale(zero=True)
     legend = alt.Legend(orient="top", columns=4, labelLimit=260) if len(losses) > 1 else None
     return alt.layer(
-        alt.Chart(frame, height=_HEIGHT)
+        alt.Chart(frame, height=HEIGHT)
         .mark_line(strokeWidth=2, point=len(points) < _FEW_POINTS)
         .encode(
             x=alt.X("step:Q", title=t("chart.iteration"), scale=scale),

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import altair as alt
 import polars as pl
 
-from modelyard.dashboard.charts import Drawing
+from modelyard.dashboard.charts import EXACT, HEIGHT, NUMBER, Drawing
 from modelyard.dashboard.texts import t
 
 _BINS = 20
-_HEIGHT = 220
 
 
 def histogram(edges: Sequence[float], counts: Sequence[int], title: str) -> Drawing:
@@ -20,7 +19,7 @@ def histogram(edges: Sequence[float], counts: Sequence[int], title: str) -> Draw
         edges = [edges[0] - 0.5, edges[0] + 0.5]
     frame = pl.DataFrame({"low": edges[:-1], "high": edges[1:], "rows": counts})
     return (
-        alt.Chart(frame, height=_HEIGHT)
+        alt.Chart(frame, height=HEIGHT)
         .mark_bar(cornerRadiusEnd=2)
         .encode(
             x=alt.X("low:Q", title=title, scale=alt.Scale(zero=False, nice=False)),
@@ -28,8 +27,8 @@ def histogram(edges: Sequence[float], counts: Sequence[int], title: str) -> Draw
             y=alt.Y("rows:Q", title=t("chart.rows"), axis=alt.Axis(tickMinStep=1)),
             y2=alt.datum(0),
             tooltip=[
-                alt.Tooltip("low:Q", title=t("chart.from"), format=",.4~r"),
-                alt.Tooltip("high:Q", title=t("chart.to"), format=",.4~r"),
+                alt.Tooltip("low:Q", title=t("chart.from"), format=NUMBER),
+                alt.Tooltip("high:Q", title=t("chart.to"), format=NUMBER),
                 alt.Tooltip("rows:Q", title=t("chart.rows"), format=","),
             ],
         )
@@ -58,11 +57,11 @@ def against(actual: Sequence[float], predicted: Sequence[float]) -> Drawing:
     line = alt.Chart(pl.DataFrame({"actual": ends, "predicted": ends})).mark_line(
         strokeDash=[4, 4], strokeWidth=1, color="#8A9AA1"
     )
-    points = alt.Chart(frame, height=_HEIGHT).mark_point(size=24, filled=True, opacity=0.5)
+    points = alt.Chart(frame, height=HEIGHT).mark_point(size=24, filled=True, opacity=0.5)
     x = alt.X("actual:Q", title=t("chart.actual_number"), scale=scale)
     y = alt.Y("predicted:Q", title=t("chart.predicted_number"), scale=scale)
     tooltip = [
-        alt.Tooltip("actual:Q", title=t("chart.actual_number"), format=",.6~r"),
-        alt.Tooltip("predicted:Q", title=t("chart.predicted_number"), format=",.6~r"),
+        alt.Tooltip("actual:Q", title=t("chart.actual_number"), format=EXACT),
+        alt.Tooltip("predicted:Q", title=t("chart.predicted_number"), format=EXACT),
     ]
     return line.encode(x=x, y=y) + points.encode(x=x, y=y, tooltip=tooltip)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import altair as alt
 import polars as pl
 
-from modelyard.dashboard.charts import Drawing, inks
+from modelyard.dashboard.charts import Drawing, inks, written
 from modelyard.dashboard.texts import t
 from modelyard.schemas import DecisionPoint
 
@@ -65,7 +65,7 @@ def _thresholds() -> alt.X:
 
 
 def _told(name: str, title: str) -> alt.Tooltip:
-    return alt.Tooltip(f"{name}:Q", title=title, format=".1%" if name == "threshold" else ".4~g")
+    return alt.Tooltip(f"{name}:Q", title=title, format=written(share=name == "threshold"))
 
 
 def _mark(threshold: float | None) -> Drawing:

@@ -1,4 +1,4 @@
-"""One model: how good it is, how it decides, where it is wrong, its versions; predict, retrain, delete, restore.
+"""The page of one model, with a tab for each question, and buttons to predict, retrain, delete and restore it.
 
 `?tab=` in the address is the tab: report, decision, errors, drift, versions or details.
 """
