@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import modelyard
+from modelyard.cli.ray_head import SETTINGS
 from modelyard.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +68,15 @@ def test_the_files_are_anybodys() -> None:
         images = re.findall(r"^(?:FROM|\s*image:) +(\S+)", text, re.MULTILINE)
         assert all("/" not in image for image in images)
         assert "://" not in re.sub(r"(https?|grpcs)://(apiserver|fileserver|localhost|api|grpc)\b", "", text)
+
+
+def test_ray_is_told_the_same_in_containers_by_the_docs_and_by_modelyard_up() -> None:
+    told = {name: value for name, value in SETTINGS.items() if re.search("health_check|reconnect|niceness", name)}
+    assert len(told) == 6
+    page = (ROOT / "docs" / "scale.md").read_text()
+    for name, value in told.items():
+        assert f'{name}: "{value}"' in RAY
+        assert f"{name}={value}" in page
 
 
 def test_the_label_says_the_version() -> None:
