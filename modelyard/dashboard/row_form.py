@@ -86,8 +86,10 @@ def _ask(
     if model.feature_types[name] == "numeric":
         low, high = profile.get("min"), profile.get("max")
         seen = None if low is None or high is None else t("row.seen", low=number(low), high=number(high))
-        start = before.get(name, profile.get("median"))
-        _fill(key, None if start is None else _short(float(start)))
+        start, median = before.get(name), profile.get("median")
+        if name not in before and median is not None:
+            start = _short(median)
+        _fill(key, None if start is None else float(start))
         placeholder = t("row.missing")
         return st.number_input(
             title, value=None, step=_step(low, high), format="%.10g", placeholder=placeholder, help=seen, **asked

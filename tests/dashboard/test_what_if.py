@@ -36,11 +36,11 @@ def open_form(yard: Yard, model: ModelMetadata) -> Any:
 
 def test_what_was_typed_stays_while_another_way_is_looked_at(yard: Yard, penguin_model: ModelMetadata) -> None:
     page = open_form(yard, penguin_model)
-    page = field(page, "bill_length_mm").set_value(50.5).run()
+    page = field(page, "bill_length_mm").set_value(50.512345).run()
     page = field(page, "bill_depth_mm").set_value(None).run()
     page = page.segmented_control(key="in-address-way").set_value("table").run()
     page = page.segmented_control(key="in-address-way").set_value("row").run()
-    assert (field(page, "bill_length_mm").value, field(page, "bill_depth_mm").value) == (50.5, None)
+    assert (field(page, "bill_length_mm").value, field(page, "bill_depth_mm").value) == (50.512345, None)
 
 
 def test_the_answer_is_that_of_the_row_as_it_is_now(yard: Yard, penguin_model: ModelMetadata) -> None:
