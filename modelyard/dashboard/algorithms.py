@@ -65,6 +65,8 @@ def _tick(infos: Mapping[str, ModelClassInfo]) -> list[str]:
     keys = [*infos, AUTO]
     if not st.session_state.get(f"{_BOX}{AUTO}") and not any(f"{_BOX}{key}" in st.session_state for key in infos):
         st.session_state[f"{_BOX}{keys[0]}"] = True
+    for key in keys:  # the browser is told each time, because it misses what a page says whose drawing it cuts short
+        st.session_state[f"{_BOX}{key}"] = bool(st.session_state.get(f"{_BOX}{key}"))
     cards = st.grid(min(4, len(keys)), min_column_width=195, border=True)
     for key in keys:
         with cards.cell():

@@ -154,6 +154,13 @@ def test_one_click_brings_the_defaults_back(yard: Yard) -> None:
     assert "Changed" not in texts(app)
 
 
+def test_the_browser_is_told_of_the_ticked_algorithm_each_time_the_page_is_drawn(yard: Yard) -> None:
+    app = yard.open("train")
+    app = app.button[-1].click().run().run()
+    boxes = [box for box in app.checkbox if str(box.key).startswith("class-")]
+    assert [box.proto.value for box in boxes if box.proto.set_value] == [True, False, False, False]
+
+
 def test_a_search_is_ordered_by_its_card_and_shows_its_leaderboard(yard: Yard) -> None:
     app = yard.open("train")
     app = app.button[-1].click().run()
