@@ -49,9 +49,14 @@ class S3Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def port(self) -> int:
+        """The port of the S3 protocol."""
+        return self._ports[0]
+
+    @property
     def endpoint(self) -> str:
         """The server's URL."""
-        return f"http://{self._address}:{self._ports[0]}"
+        return f"http://{self._address}:{self.port}"
 
     def start(self) -> None:
         """Start the server and wait until its bucket is there."""

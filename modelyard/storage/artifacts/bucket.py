@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from obstore.store import S3Config
 
 _PROBE = b"modelyard"
+_PART = 1 << 26
+"""Bytes that one read asks for. A write, which is one request however large, has as much time for each."""
+
+_PART_S = 60
+"""Seconds that a part may take: a network of 1.1 MB/s is quick enough, and a store that hangs is given up."""
+
 _NO_BUCKET = "NoSuchBucket"
 
 
@@ -34,21 +40,21 @@ class Bucket:
     def __init__(self, url: str, endpoint: str | None = None) -> None:
         self.url = url.rstrip("/")
         self.endpoint = endpoint
-        self._store = self._open({})
+        self._store = self._open({}, _PART_S)
 
     def put(self, key: str, content: bytes) -> None:
         """Write an object that must not be there yet; one of the same content may, since answers get lost."""
         with self._refusals(f"write {self.url}/{key}"):
             try:
-                obstore.put(self._store, key, content, mode="create", use_multipart=False)
+                obstore.put(self._patient(content), key, content, mode="create", use_multipart=False)
             except AlreadyExistsError:
-                if bytes(obstore.get(self._store, key).bytes()) != content:
+                if self._read(key) != content:
                     raise Unavailable(f"cannot write {self.url}/{key}: another object is there already") from None
 
     def replace(self, key: str, content: bytes) -> None:
         """Write an object in the place of the one that is there: whoever reads finds one of the two."""
         with self._refusals(f"write {self.url}/{key}"):
-            obstore.put(self._store, key, content, use_multipart=False)
+            obstore.put(self._patient(content), key, content, use_multipart=False)
 
     def has(self, key: str) -> bool:
         """Whether an object is there."""
@@ -63,7 +69,7 @@ class Bucket:
         """Return an object's content. Raises ArtifactGone."""
         with self._refusals(f"read {self.url}/{key}"):
             try:
-                return bytes(obstore.get(self._store, key).bytes())
+                return self._read(key)
             except FileNotFoundError as error:
                 if _NO_BUCKET in str(error):  # all would look as if it were gone
                     raise
@@ -115,12 +121,27 @@ class Bucket:
                     raise FailedPrecondition(
                         f"the store of {self.url} ignores If-None-Match, so files could be overwritten: use another one"
                     )
-                if not self._refuses(self._open({"x-amz-checksum-sha256": wrong}), key, create=False):
+                if not self._refuses(self._open({"x-amz-checksum-sha256": wrong}, _PART_S), key, create=False):
                     raise FailedPrecondition(
                         f"the store of {self.url} takes an object whose SHA-256 is wrong: use another one"
                     )
             finally:
                 obstore.delete(self._store, key)
+
+    def _patient(self, content: bytes) -> S3Store:
+        parts = -(-len(content) // _PART)
+        return self._store if parts <= 1 else self._open({}, _PART_S * parts)
+
+    def _read(self, key: str) -> bytes:
+        found = obstore.get(self._store, key)
+        size = found.meta["size"]
+        if size <= _PART:
+            return bytes(found.bytes())
+        parts = [
+            obstore.get_range(self._store, key, start=start, end=min(start + _PART, size))
+            for start in range(0, size, _PART)
+        ]
+        return b"".join(parts)
 
     def _refuses(self, store: S3Store, key: str, *, create: bool) -> bool:
         try:
@@ -141,7 +162,7 @@ class Bucket:
             finally:
                 obstore.delete(self._store, key)
 
-    def _open(self, headers: dict[str, str]) -> S3Store:
+    def _open(self, headers: dict[str, str], timeout_s: int) -> S3Store:
         parts = urlsplit(self.url)
         config: S3Config = {} if headers else {"checksum_algorithm": "SHA256"}
         if self.endpoint is not None:
@@ -154,7 +175,7 @@ class Bucket:
                 "allow_http": self.endpoint is not None and self.endpoint.startswith("http://"),
                 "default_headers": headers,
                 "connect_timeout": "2s",
-                "timeout": "60s",
+                "timeout": f"{timeout_s}s",
             },
             retry_config={
                 "max_retries": 0 if headers else 10,

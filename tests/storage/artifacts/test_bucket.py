@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from modelyard.errors import FailedPrecondition, Unavailable
+from modelyard.storage.artifacts import bucket as module
 from modelyard.storage.artifacts.bucket import Bucket
 from modelyard.storage.protocols import ArtifactGone
 from tests.proxies import proxied
@@ -49,6 +52,29 @@ def test_of_those_who_write_one_object_at_once_one_does(bucket: Bucket) -> None:
         won = list(pool.map(write, range(8)))
     assert won.count(True) == 1
     assert bucket.get("raced") == b"%d" % won.index(True)
+
+
+def test_a_large_object_has_as_much_time_as_a_slow_network_needs(
+    bucket: Bucket, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PART", 100_000)
+    monkeypatch.setattr(module, "_PART_S", 2)
+    content = random.Random(0).randbytes(500_000)
+
+    def slow(sent: bytes, _: bool) -> bool:  # a part takes 0.5 s, all 2.5 s
+        time.sleep(len(sent) / 200_000)
+        return True
+
+    with proxied(("127.0.0.1", s3.port)) as proxy:
+        behind = Bucket(bucket.url, f"http://127.0.0.1:{proxy.port}")
+        proxy.watch = slow
+        behind.put("large", content)
+        assert behind.get("large") == content
+        released = threading.Event()
+        proxy.watch = lambda _, by_client: by_client or released.wait()
+        with pytest.raises(Unavailable, match="cannot read"):
+            behind.get("large")
+        released.set()
 
 
 def test_the_age_of_objects_goes_by_the_clock_of_the_store(bucket: Bucket) -> None:
@@ -151,7 +177,7 @@ def test_a_bucket_that_is_gone_is_no_missing_file(monkeypatch: pytest.MonkeyPatc
 
 def test_a_store_that_is_away_is_unavailable_until_it_is_back(s3: S3Server) -> None:
     where = s3.new_bucket()
-    with proxied(("127.0.0.1", int(s3.endpoint.rpartition(":")[2]))) as proxy:
+    with proxied(("127.0.0.1", s3.port)) as proxy:
         bucket = Bucket(where["artifacts_url"], f"http://127.0.0.1:{proxy.port}")
         bucket.put("a", b"kept")
         proxy.is_down = True
