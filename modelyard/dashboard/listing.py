@@ -43,7 +43,7 @@ def _described(info: ModelClassInfo) -> ModelClassInfo:
     return info.model_copy(update={**words, "hyperparams": {**schema, "properties": fields}})
 
 
-@st.cache_data(ttl=60, show_spinner=False)
+@st.cache_resource(ttl=60, show_spinner=False)  # nobody changes them; cache_data warns outside of a server
 def _classes(address: str, _here: session.Session) -> list[ModelClassInfo]:
     return _here.yard.list_model_classes()
 

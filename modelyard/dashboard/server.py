@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import math
 from dataclasses import astuple
 from pathlib import Path
@@ -31,8 +30,6 @@ def serve(
 
     Browsers may call by the accepted hosts, None: by any; uploads may be as large as the doors take them.
     """
-    # It warns of caches that are made before it serves.
-    logging.getLogger("streamlit.runtime.caching.cache_data_api").setLevel(logging.ERROR)
     importlib.import_module("modelyard.dashboard.app")  # now, so that the first visitor need not wait for it
     options = _options(host, port, max_upload_mb) | {
         # A page that a browser was tricked into opening must not reach a yard on this machine.
