@@ -8,8 +8,9 @@ import typer
 
 from modelyard.cli import screen
 from modelyard.cli.connection import AsJson, Storage, Url, leads_to_server, open_yard, settings_with
+from modelyard.cli.ordering import FeatureTypes, Roles, columns_fields
 from modelyard.cli.reading import given_fields, reads_training_table
-from modelyard.cli.training import FeatureTypes, File, Roles, columns_fields
+from modelyard.cli.training import File
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -14,7 +14,7 @@ def _option(flag: str, metavar: str | None, explained: str) -> Any:
     return typer.Option(flag, metavar=metavar, help=explained, show_default=False)
 
 
-_TABLE: dict[str, Any] = {
+TABLE: dict[str, Any] = {
     "decimal": Annotated[str | None, _option("--decimal", "MARK", "The decimal mark of a CSV, . or ,")],
     "thousands": Annotated[
         str | None, _option("--thousands", "MARK", "The thousands mark of a CSV: . , ' or a blank.")
@@ -32,7 +32,7 @@ _TABLE: dict[str, Any] = {
         str | None, _option("--sheet", "NAME", "The sheet of an Excel workbook; else the first that is filled.")
     ],
 }
-_TRAINING: dict[str, Any] = {
+TRAINING_TABLE: dict[str, Any] = {
     "missing_markers": Annotated[
         list[str] | None,
         _option(
@@ -45,14 +45,37 @@ _TRAINING: dict[str, Any] = {
 }
 
 
-def reads_table(command: Callable[..., None]) -> Callable[..., None]:
+Command = Callable[..., None]
+
+
+def reads_table(command: Command) -> Command:
     """Give a command the options of reading; its `reading` gets those that were given, as fields of a request."""
-    return _with_options(command, _TABLE)
+    return with_options(command, "reading", TABLE, reading_fields)
 
 
-def reads_training_table(command: Callable[..., None]) -> Callable[..., None]:
+def reads_training_table(command: Command) -> Command:
     """Give a command the options of reading and those for training alone, as `reads_table` does."""
-    return _with_options(command, _TABLE | _TRAINING)
+    return with_options(command, "reading", TABLE | TRAINING_TABLE, reading_fields)
+
+
+def with_options(
+    command: Command, into: str, options: dict[str, Any], fields_of: Callable[[dict[str, Any]], dict[str, Any]]
+) -> Command:
+    """Give a command options in the place of its parameter `into`, which gets what `fields_of` makes of those given."""
+
+    @wraps(command)
+    def with_fields(*args: Any, **given: Any) -> None:
+        fields = fields_of(given_fields(**{name: given.pop(name) for name in options}))
+        command(*args, **given, **{into: fields})
+
+    own = signature(command, eval_str=True)
+    at = list(own.parameters).index(into)
+    parameters = list(own.parameters.values())
+    parameters[at : at + 1] = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=option) for name, option in options.items()
+    ]
+    with_fields.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return with_fields
 
 
 def given_fields(**options: Any) -> dict[str, Any]:
@@ -60,22 +83,9 @@ def given_fields(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _with_options(command: Callable[..., None], options: dict[str, Any]) -> Callable[..., None]:
-    @wraps(command)
-    def with_reading(*args: Any, **given: Any) -> None:
-        reading = given_fields(**{name: given.pop(name) for name in options})
-        if "names" in reading:
-            reading["names"] = _names(reading["names"])
-        command(*args, **given, reading=reading)
-
-    own = signature(command, eval_str=True)
-    at = list(own.parameters).index("reading")
-    parameters = list(own.parameters.values())
-    parameters[at : at + 1] = [
-        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=option) for name, option in options.items()
-    ]
-    with_reading.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
-    return with_reading
+def reading_fields(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of reading that were given, as fields of a request. Raises InvalidRequest."""
+    return given | ({"names": _names(given["names"])} if "names" in given else {})
 
 
 def _names(text: str) -> list[str]:

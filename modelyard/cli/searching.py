@@ -8,24 +8,9 @@ import typer
 
 from modelyard.cli import jobs, screen
 from modelyard.cli.connection import AsJson, Storage, Url, open_yard
-from modelyard.cli.deciding import DecisionJson, decision_field
-from modelyard.cli.promoting import PromoteAlias, PromoteIf, PromoteMargin, PromoteMetric, promote_field
-from modelyard.cli.reading import given_fields, reads_training_table
-from modelyard.cli.training import (
-    Calibrate,
-    Description,
-    FeatureTypes,
-    File,
-    Fraction,
-    IdempotencyKey,
-    Method,
-    Monotone,
-    Roles,
-    Tags,
-    fields_of,
-    judged_by,
-    show_trained,
-)
+from modelyard.cli.ordering import orders_search
+from modelyard.cli.reading import given_fields
+from modelyard.cli.training import File, IdempotencyKey, show_trained
 
 
 def add_to(app: typer.Typer) -> None:
@@ -33,7 +18,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(rich_help_panel="Models")(search)
 
 
-@reads_training_table
+@orders_search
 def search(
     file: File,
     *,
@@ -80,20 +65,7 @@ def search(
         str | None,
         typer.Option("--name", "-n", help="The model's name; a known one gets a new version.", show_default=False),
     ] = None,
-    tag: Tags = None,
-    description: Description = None,
-    feature_type: FeatureTypes = None,
-    role: Roles = None,
-    monotone: Monotone = None,
-    evaluation: Method = None,
-    fraction: Fraction = None,
-    promote: PromoteAlias = None,
-    promote_if: PromoteIf = None,
-    promote_metric: PromoteMetric = None,
-    promote_margin: PromoteMargin = None,
-    decision: DecisionJson = None,
-    calibrate: Calibrate = None,
-    reading: dict[str, Any],
+    order: dict[str, Any],
     idempotency_key: IdempotencyKey = None,
     url: Url = None,
     storage: Storage = None,
@@ -106,11 +78,8 @@ def search(
     from modelyard.cli.files import table_file
     from modelyard.schemas import SearchRequest, parse
 
-    fields = reading | fields_of(feature_type, role, monotone, tag, judged_by(evaluation, fraction, None, None))
-    fields |= decision_field(decision) | given_fields(calibrate=calibrate, task=task, name=name, target=target)
-    fields |= given_fields(description=description, trials=trials, max_seconds=max_seconds, metric=metric, seed=seed)
-    fields |= promote_field(promote, promote_if, promote_metric, promote_margin)
-    fields |= given_fields(model_classes=model_class or None)
+    fields = order | given_fields(task=task, name=name, target=target, model_classes=model_class)
+    fields |= given_fields(trials=trials, max_seconds=max_seconds, metric=metric, seed=seed)
     with table_file(file) as table, open_yard(url, storage, make=True) as yard:
         job = yard.submit_search(parse(SearchRequest, {**fields, "X": table}), idempotency_key=idempotency_key)
         model = jobs.train(yard, job, f"Searching on {table.name}", url=url, storage=storage, as_json=json)

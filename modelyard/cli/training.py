@@ -9,9 +9,8 @@ import typer
 
 from modelyard.cli import jobs, screen
 from modelyard.cli.connection import AsJson, Storage, Url, open_yard
-from modelyard.cli.deciding import DecisionJson, decision_field
-from modelyard.cli.promoting import PromoteAlias, PromoteIf, PromoteMargin, PromoteMetric, promote_field
-from modelyard.cli.reading import given_fields, reads_training_table
+from modelyard.cli.ordering import orders_training
+from modelyard.cli.reading import given_fields
 
 if TYPE_CHECKING:
     from modelyard.schemas import ModelMetadata
@@ -26,63 +25,6 @@ Params = Annotated[
     list[str] | None,
     typer.Option("--param", "-p", metavar="NAME=VALUE", help="A hyperparam; again for each.", show_default=False),
 ]
-FeatureTypes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--feature-type",
-        metavar="COLUMN=TYPE",
-        help="numeric, categorical or datetime, if the column looks like another type; again for each.",
-        show_default=False,
-    ),
-]
-Roles = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--role",
-        metavar="COLUMN=ROLE",
-        help="What a column is for that is no feature: id, time, group, weight or ignore; again for each.",
-        show_default=False,
-    ),
-]
-Monotone = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--monotone",
-        metavar="COLUMN=1|-1",
-        help="With a numeric column the answer must only rise (1) or only fall (-1); again for each.",
-        show_default=False,
-    ),
-]
-Tags = Annotated[
-    list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag; again for each.", show_default=False)
-]
-Description = Annotated[
-    str | None,
-    typer.Option("--description", metavar="TEXT", help="What people shall know of the model.", show_default=False),
-]
-Method = Annotated[
-    str | None,
-    typer.Option(
-        "--evaluation",
-        metavar="holdout|time|cv|none",
-        help="How the model is judged; holdout if left out. time holds out the latest rows.",
-        show_default=False,
-    ),
-]
-Fraction = Annotated[
-    float | None, typer.Option("--fraction", help="The share of rows held out (0.2).", show_default=False)
-]
-Folds = Annotated[int | None, typer.Option("--folds", help="The folds of a cross-validation (5).", show_default=False)]
-Seed = Annotated[int | None, typer.Option("--seed", help="Decides which rows are held out (0).", show_default=False)]
-Calibrate = Annotated[
-    str | None,
-    typer.Option(
-        "--calibrate",
-        metavar="sigmoid|isotonic|none",
-        help="Calibrate the probabilities by fits that had not seen their rows; six times as many fits.",
-        show_default=False,
-    ),
-]
 IdempotencyKey = Annotated[
     str | None,
     typer.Option(
@@ -93,8 +35,6 @@ IdempotencyKey = Annotated[
     ),
 ]
 
-_DIRECTIONS = {"1": 1, "+1": 1, "-1": -1, "0": 0}
-
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
@@ -102,7 +42,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(rich_help_panel="Models")(retrain)
 
 
-@reads_training_table
+@orders_training
 def train(
     file: File,
     *,
@@ -126,22 +66,7 @@ def train(
         str | None,
         typer.Option("--name", "-n", help="The model's name; a known one gets a new version.", show_default=False),
     ] = None,
-    tag: Tags = None,
-    description: Description = None,
-    feature_type: FeatureTypes = None,
-    role: Roles = None,
-    monotone: Monotone = None,
-    evaluation: Method = None,
-    fraction: Fraction = None,
-    folds: Folds = None,
-    seed: Seed = None,
-    decision: DecisionJson = None,
-    calibrate: Calibrate = None,
-    promote: PromoteAlias = None,
-    promote_if: PromoteIf = None,
-    promote_metric: PromoteMetric = None,
-    promote_margin: PromoteMargin = None,
-    reading: dict[str, Any],
+    order: dict[str, Any],
     idempotency_key: IdempotencyKey = None,
     url: Url = None,
     storage: Storage = None,
@@ -156,11 +81,7 @@ def train(
     from modelyard.schemas import TrainRequest, parse
 
     given = pairs("--param", param or [])
-    fields = reading | fields_of(feature_type, role, monotone, tag, judged_by(evaluation, fraction, folds, seed))
-    fields |= decision_field(decision) | given_fields(calibrate=calibrate)
-    fields |= promote_field(promote, promote_if, promote_metric, promote_margin)
-    fields |= {"model_class_key": model_class, "target": target}
-    fields |= given_fields(task=task, name=name, description=description)
+    fields = order | {"model_class_key": model_class, "target": target} | given_fields(task=task, name=name)
     with table_file(file) as table, open_yard(url, storage, make=True) as yard:
         if given:
             fields["hyperparams"] = typed(given, model_class, yard.list_model_classes())
@@ -171,7 +92,7 @@ def train(
     show_trained(model, as_json=json)
 
 
-@reads_training_table
+@orders_training
 def retrain(
     ref: Annotated[str, typer.Argument(metavar="REF", help="The model: an id, a name, or name:version.")],
     file: File,
@@ -183,22 +104,7 @@ def retrain(
         ),
     ] = None,
     param: Params = None,
-    tag: Tags = None,
-    description: Description = None,
-    feature_type: FeatureTypes = None,
-    role: Roles = None,
-    monotone: Monotone = None,
-    evaluation: Method = None,
-    fraction: Fraction = None,
-    folds: Folds = None,
-    seed: Seed = None,
-    decision: DecisionJson = None,
-    calibrate: Calibrate = None,
-    promote: PromoteAlias = None,
-    promote_if: PromoteIf = None,
-    promote_metric: PromoteMetric = None,
-    promote_margin: PromoteMargin = None,
-    reading: dict[str, Any],
+    order: dict[str, Any],
     idempotency_key: IdempotencyKey = None,
     url: Url = None,
     storage: Storage = None,
@@ -213,11 +119,7 @@ def retrain(
     from modelyard.schemas import RetrainRequest, parse
 
     given = pairs("--param", param or [])
-    fields = reading | fields_of(feature_type, role, monotone, tag, judged_by(evaluation, fraction, folds, seed))
-    fields |= decision_field(decision) | given_fields(calibrate=calibrate)
-    fields |= promote_field(promote, promote_if, promote_metric, promote_margin)
-    fields["model_id"] = ref
-    fields |= given_fields(target=target, description=description)
+    fields = order | {"model_id": ref} | given_fields(target=target)
     with table_file(file) as table, open_yard(url, storage) as yard:
         if given:
             parent = yard.get_model(ref)
@@ -227,53 +129,6 @@ def retrain(
         doing = f"Training {ref} anew on {table.name}"
         model = jobs.train(yard, job, doing, url=url, storage=storage, as_json=json)
     show_trained(model, as_json=json)
-
-
-def fields_of(
-    feature_type: list[str] | None,
-    role: list[str] | None,
-    monotone: list[str] | None,
-    tag: list[str] | None,
-    evaluation: dict[str, Any] | None,
-) -> dict[str, Any]:
-    """Return the fields that were given: one left out must not reach the core as given."""
-    from modelyard.cli.texts import pairs
-
-    fields = columns_fields(feature_type, role)
-    if monotone:
-        given = pairs("--monotone", monotone, split_last=True)
-        fields["monotone"] = {name: _DIRECTIONS.get(text, text) for name, text in given.items()}
-    if tag:
-        fields["tags"] = tag
-    if evaluation is not None:
-        fields["evaluation"] = evaluation
-    return fields
-
-
-def columns_fields(feature_type: list[str] | None, role: list[str] | None) -> dict[str, Any]:
-    """Return what was said of the columns, as fields of a request."""
-    from modelyard.cli.texts import pairs
-
-    fields: dict[str, Any] = {}
-    if feature_type:
-        fields["feature_types"] = pairs("--feature-type", feature_type, split_last=True)
-    if role:
-        fields["column_roles"] = pairs("--role", role, split_last=True)
-    return fields
-
-
-def judged_by(method: str | None, fraction: float | None, folds: int | None, seed: int | None) -> dict[str, Any] | None:
-    """Return the evaluation asked for: `--folds` alone means cv, `--fraction` alone means holdout."""
-    from modelyard.errors import InvalidRequest
-
-    for option, value, belongs_to in (("--folds", folds, ("cv",)), ("--fraction", fraction, ("holdout", "time"))):
-        if value is None:
-            continue
-        method = method or belongs_to[0]
-        if method not in belongs_to:
-            raise InvalidRequest(f"{option} goes with --evaluation {' or '.join(belongs_to)} alone, got {method}")
-    given = {"method": method, "fraction": fraction, "folds": folds, "seed": seed}
-    return given_fields(**given) or None
 
 
 def show_trained(model: ModelMetadata, *, as_json: bool) -> None:
