@@ -200,8 +200,9 @@ def _shown(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _read_json(path: Path) -> pl.DataFrame:
-    """Read records, or columns: an object of lists is one row of lists to polars."""
+    """Read records, or columns: an object of lists is one row of lists to polars. Raises what `read_file` does."""
     frame = pl.read_json(path, infer_schema_length=None)
     if frame.height == 1 and all(isinstance(dtype, pl.List) for dtype in frame.dtypes):
-        return frame.explode(frame.columns)
+        lengths = frame.select(pl.all().list.len()).row(0)
+        return frame.explode(frame.columns) if len(set(lengths)) == 1 else read_file(path)  # which says what differs
     return frame

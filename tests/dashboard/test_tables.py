@@ -47,6 +47,12 @@ def test_every_format_is_previewed(tmp_path: Path, name: str) -> None:
     assert table.columns[0].missing == 1
 
 
+def test_columns_of_different_lengths_are_told_apart_as_the_servers_do(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    path.write_text('{"a": [1, 2, 3], "y": [0, 1]}')
+    assert open_table(path, "t.json").problem == "column 'y' has 2 cells, column 'a' has 3"
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
