@@ -25,9 +25,13 @@ def link(column: pl.Series, target: pl.Series) -> float | None:
     columns of many values always seem to tell something.
     """
     frame = pl.DataFrame({"x": _coarse(column), "y": _coarse(target)}).drop_nulls("y")
-    counts = frame.group_by("x", "y").len().pivot("y", index="x", values="len").drop("x").fill_null(0).to_numpy()
-    n, (r, k) = counts.sum(), counts.shape
-    if n < _FEWEST_ROWS or min(r, k) < 2:
+    if len(frame) < _FEWEST_ROWS:
+        return None
+    x, y = (np.unique(codes.fill_null(0), return_inverse=True)[1] for codes in frame.select(pl.all().rank("dense")))
+    counts = np.zeros((x.max() + 1, y.max() + 1))
+    np.add.at(counts, (x, y), 1)
+    n, (r, k) = len(frame), counts.shape
+    if min(r, k) < 2:
         return None
     expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0, keepdims=True) / n
     phi = float(np.sum((counts - expected) ** 2 / expected)) / n
@@ -46,6 +50,6 @@ def _coarse(column: pl.Series) -> pl.Series:
         return (every.rank("average") * _BINS / max(1, len(present))).ceil().cast(pl.String)
     texts = column.cast(pl.String, strict=False).str.strip_chars()
     texts = texts.set(~texts.is_in(present.cast(pl.String, strict=False).unique().implode()), None)
-    frequent = texts.drop_nulls().value_counts(sort=True, name="size").head(_MOST_LABELS)[column.name]
+    frequent = texts.alias("text").drop_nulls().value_counts(sort=True).head(_MOST_LABELS)["text"]
     kept = pl.when(texts.is_in(frequent.implode())).then(texts).when(texts.is_not_null()).then(pl.lit(""))
     return pl.select(kept).to_series()

@@ -117,6 +117,6 @@ def _range(numbers: pl.Series) -> tuple[str, tuple[int, ...]]:
 def _frequent(column: pl.Series) -> tuple[str, tuple[int, ...]]:
     if not len(column):
         return "", ()
-    counts = column.cast(pl.String, strict=False).value_counts(sort=True, name="count").head(_BINS)
-    values = [str(value) for value in counts[column.name].head(3).to_list()]
+    counts = column.cast(pl.String, strict=False).alias("text").value_counts(sort=True).head(_BINS)
+    values = [str(value) for value in counts["text"].head(3).to_list()]
     return ", ".join(values), tuple(counts["count"].to_list())

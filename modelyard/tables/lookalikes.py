@@ -59,7 +59,7 @@ def lookalike(column: pl.Series) -> Lookalike | None:
     `column` has texts without outer blanks, null if missing. Whole numbers of one width, some with leading zeros,
     are codes and not meant.
     """
-    counted = column.drop_nulls().value_counts(sort=True, name="count").head(_MOST_TEXTS)
+    counted = column.drop_nulls().alias("text").value_counts(sort=True).head(_MOST_TEXTS)
     counts: dict[str, int] = dict(counted.iter_rows())
     unit = _unit(counts)
     kinds = {text: kind for text in counts if (kind := _kind(text, unit))}

@@ -118,7 +118,7 @@ def _of_numbers(column: pl.Series) -> Iterator[_Group]:
 
 
 def _of_categories(column: pl.Series) -> Iterator[_Group]:
-    often = column.value_counts(sort=True, name="rows")[column.name].to_list()
+    often = column.alias("text").value_counts(sort=True)["text"].to_list()
     for category in [text for text in often if text != MISSING_CATEGORY][:_CATEGORIES]:
         rows = (column == category).to_numpy()
         yield _Group((Condition(column=column.name, kind="value", value=unescape_category(category)),), rows)
