@@ -23,11 +23,12 @@ _ROW = re.compile(r"(?<=, )(row|строка) \d+(?=:)")
 class errors_in_place:  # noqa: N801 - reads as what it does
     """Show the errors of the verbs called within, instead of what would have come after.
 
-    If they are about a `table`, its rows are told as the lines of its file.
+    If they are about a `table`, its rows are told as the lines of its file. A page that has no title yet gives one.
     """
 
-    def __init__(self, table: Table | None = None) -> None:
+    def __init__(self, table: Table | None = None, *, title: str | None = None) -> None:
         self._table = table
+        self._title = title
 
     def __enter__(self) -> None:
         pass
@@ -36,6 +37,8 @@ class errors_in_place:  # noqa: N801 - reads as what it does
         if isinstance(error, Unauthenticated):  # as of a key that was revoked: the way in begins anew
             session.current().visitor.refused = error
             st.rerun()
+        if isinstance(error, ModelyardError) and self._title is not None:
+            st.title(self._title, anchor=False)
         if isinstance(error, Unavailable):
             _show_unavailable(error)
         elif isinstance(error, ModelyardError):

@@ -159,6 +159,12 @@ def test_the_audit_says_who_did_what_page_by_page(yard: Yard, line: str, languag
     assert "since" in wrong.error[0].value
 
 
+@pytest.mark.parametrize(("page", "query"), [("model", "id"), ("name", "name")])
+def test_a_page_of_what_is_not_there_has_a_title(yard: Yard, page: str, query: str) -> None:
+    app = yard.open(page, **{query: "nothing"})
+    assert len(app.title) == len(app.error) == 1
+
+
 def test_the_latest_models_are_links_to_their_pages(yard: Yard, line: str) -> None:
     train(yard, "latest-of-all")
     app = yard.open("overview")

@@ -37,8 +37,11 @@ def show() -> None:
             session.go("models")
             return
         st.query_params["id"] = here.model
-    model = session.resolved("id")
-    assert model is not None
+    model = None
+    with notices.errors_in_place(title=t("page.model")):
+        model = session.resolved("id")
+    if model is None:
+        return
     here.model = model.model_id
     address.entitle(title(model))
     decided = _decided(model)

@@ -34,7 +34,11 @@ def show() -> None:
         session.go("models")
         return
     address.entitle(name)
-    line = look_up(name)
+    line = None
+    with notices.errors_in_place(title=escaped(name)):
+        line = look_up(name)
+    if line is None:
+        return
     with st.container(gap="xsmall"):
         _show_title(name, line)
         if not line.versions:
