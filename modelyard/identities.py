@@ -7,9 +7,8 @@ import pwd
 from functools import lru_cache
 from typing import ClassVar
 
-from modelyard.schemas import Role
+from modelyard.schemas import ANONYMOUS, Role
 
-ANONYMOUS = "anonymous"
 LOCAL = "local"
 """The door of a call that comes from the core's own process; its caller is `local:` and the system's user."""
 

@@ -12,7 +12,8 @@ from modelyard.access.addresses import site_of
 from modelyard.access.audit import Deed
 from modelyard.calls import OK, Call
 from modelyard.errors import ModelyardError, PermissionDenied, ResourceExhausted, Unauthenticated
-from modelyard.identities import ANONYMOUS, LOCAL
+from modelyard.identities import LOCAL
+from modelyard.schemas import ANONYMOUS
 
 log = logging.getLogger(__name__)
 

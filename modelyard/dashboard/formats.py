@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from modelyard.dashboard.texts import language, said, t
-from modelyard.schemas import Prediction, interval_of, meaning
+from modelyard.schemas import ANONYMOUS, Prediction, interval_of, meaning
 
 _APART = "\N{NARROW NO-BREAK SPACE}"
 _BIN = re.compile(r"(below|above|from) (-?\d.*)|(-?\d.*) to (-?\d.*)")
@@ -120,7 +120,12 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
 
 def moment_format() -> str:
     """Return how columns of moments are shown: how long ago, which Streamlit says in English only, or the date."""
-    return "distance" if language() == "en" else "DD.MM.YYYY HH:mm"
+    return "distance" if language() == "en" else "YYYY-MM-DD HH:mm"
+
+
+def caller(name: str) -> str:
+    """Write who made a call: a key's name, `local:` and a user, or that nobody was asked for a key."""
+    return t("audit.anonymous") if name == ANONYMOUS else name
 
 
 def minute(moment: str) -> str:

@@ -25,7 +25,8 @@ Cell = Any
 class Column:
     """A column: its title, and its kinds with a space between them.
 
-    `number` is written to the right, `short` in one line, `wide` not on phones; `name` leads the row.
+    `number` is written to the right, `short` in one line, `moment` in at most two, `long` broken anywhere on phones,
+    `wide` not shown there; `name` leads the row.
     """
 
     title: str

@@ -56,6 +56,7 @@ from modelyard.schemas.health import Backlog, Health
 from modelyard.schemas.hyperparams import from_texts, types_of
 from modelyard.schemas.jobs import Job, JobError, JobPage, JobProgress, Leader, WrongPlace, in_turn
 from modelyard.schemas.keys import (
+    ANONYMOUS,
     BOOTSTRAP,
     KEY_PATTERN,
     ROLES,
@@ -156,6 +157,7 @@ from modelyard.schemas.targets import MOST_SINGLE_CLASSES, is_hopeless
 
 __all__ = [
     "ALIAS_PATTERN",
+    "ANONYMOUS",
     "AUTO",
     "BOOTSTRAP",
     "ENSEMBLE",

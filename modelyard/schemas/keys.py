@@ -14,6 +14,8 @@ from modelyard.schemas.base import Frozen, Request
 Role = Literal["reader", "predictor", "trainer", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
+ANONYMOUS = "anonymous"
+"""The name of a caller who is asked for no key."""
 BOOTSTRAP = "bootstrap"
 """The name of the key that a server reads from `MODELYARD_ADMIN_KEY_FILE`."""
 

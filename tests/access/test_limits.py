@@ -8,7 +8,8 @@ from modelyard.access import limits
 from modelyard.access.limits import Guesses, Rate
 from modelyard.calls import Call, Calls
 from modelyard.errors import TooManyRequests
-from modelyard.identities import ANONYMOUS, Identity
+from modelyard.identities import Identity
+from modelyard.schemas import ANONYMOUS
 
 
 class Holder(Identity):

@@ -49,9 +49,12 @@ HEADINGS = """() => [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")]
   .filter(one => one.getClientRects().length && one.innerText.trim()).map(one => Number(one.tagName[1]))"""
 HEIGHT = "document.querySelector('[data-testid=stMain]').scrollHeight"
 WORDS = """() => {
-  const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
-  while (walker.nextNode()) {
+  const shadows = [...document.querySelectorAll("*")].flatMap((one) => one.shadowRoot ?? [])
+  const walkers = [document.body, ...shadows].map((root) => document.createTreeWalker(root, NodeFilter.SHOW_TEXT))
+  const found = []
+  for (const walker of walkers) while (walker.nextNode()) {
     const element = walker.currentNode.parentElement
+    if (!element) continue
     if (element.closest("code, pre, style, script, [data-testid=stIconMaterial], [translate=no]")) continue
     const style = getComputedStyle(element)
     const box = element.getBoundingClientRect()
@@ -60,6 +63,7 @@ WORDS = """() => {
   }
   return found
 }"""
+ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NAMES = """
     English Modelyard REST gRPC CSV TSV JSON lines Parquet Arrow Excel xlsx gzip UTF UTC PSI ROC AUC RMSE SHA CatBoost
     LightGBM id ids hash live latest birds csv pkl html python catboost lightgbm numpy scikit learn joblib null auto
@@ -130,7 +134,7 @@ def english(texts: list[str]) -> set[str]:
         for one in info.hyperparams["properties"].values()
         for word in one["title"].split()
     }
-    words = {word for text in texts for word in re.findall(r"[A-Za-z]{2,}", text)}
+    words = {word for text in texts for word in re.findall(r"[A-Za-z]{2,}", ID.sub("", text))}
     return words - set(NAMES.split()) - titles
 
 

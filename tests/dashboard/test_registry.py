@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from modelyard.access.permissions import NEEDED
+from modelyard.access.verification import PRUNE, REPAIR, SIGN
 from modelyard.dashboard.registry import line as lines
 from modelyard.dashboard.registry import versions
-from modelyard.schemas import AliasRequest, Evaluation, RetrainRequest, TrainRequest
+from modelyard.dashboard.texts.verbs import VERBS
+from modelyard.schemas import AliasRequest, Evaluation, KeepAnswersRequest, RetrainRequest, TrainRequest
 from tests.dashboard.test_pages import Yard, button, linked_table, said, texts, yard
 
 __all__ = ["yard"]
@@ -149,7 +152,10 @@ def test_the_audit_says_who_did_what_page_by_page(yard: Yard, line: str, languag
     app = yard.open("audit", verb="set_alias", lang=language)
     assert not app.exception
     rows = linked_table(app)["rows"]
-    assert {row["cells"][2] for row in rows} == {"set_alias"}
+    who, verb = ("anonymous", "set_alias") if language == "en" else ("аноним", "установка псевдонима")
+    assert {tuple(row["cells"][1:3]) for row in rows} == {(who, verb)}
+    assert app.selectbox(key="in-address-verb").value == "set_alias"
+    assert titles(yard.open("audit", verb="set_alias", key=who, lang=language)) == titles(app)
     whole = yard.open("audit", lang=language)
     assert ("each carries the hash" if language == "en" else "несёт хеш") in texts(whole)
     none = yard.open("audit", verb="nothing", lang=language)
@@ -157,6 +163,17 @@ def test_the_audit_says_who_did_what_page_by_page(yard: Yard, line: str, languag
     assert none.info
     wrong = yard.open("audit", since="yesterday", lang=language)
     assert "since" in wrong.error[0].value
+
+
+def test_every_verb_of_the_servers_has_its_words() -> None:
+    assert set(NEEDED) | {PRUNE, REPAIR, SIGN} <= set(VERBS)
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_who_moved_an_alias_is_said_in_words(yard: Yard, line: str, language: str) -> None:
+    app = yard.open("name", name=line, tab="aliases", lang=language)
+    (by,) = {who for table in app.table for who in table.value["By" if language == "en" else "Кем"]}
+    assert by == ("anonymous" if language == "en" else "аноним")
 
 
 @pytest.mark.parametrize(("page", "query"), [("model", "id"), ("name", "name")])

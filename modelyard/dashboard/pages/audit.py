@@ -12,8 +12,10 @@ import streamlit as st
 
 from modelyard.dashboard import address, formats, linked_table, session
 from modelyard.dashboard.linked_table import Column, Row
-from modelyard.dashboard.texts import t
-from modelyard.schemas import AuditEntry, AuditQuery, parse
+from modelyard.dashboard.listing import class_title
+from modelyard.dashboard.texts import known, t
+from modelyard.dashboard.texts.verbs import VERBS
+from modelyard.schemas import ANONYMOUS, AUTO, AuditEntry, AuditQuery, parse
 
 _PAGE = 25
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -39,7 +41,8 @@ def show() -> None:
 
 def _asked() -> AuditQuery:
     """Return what the address asks for. Raises InvalidRequest."""
-    said = {"key": address.said("key").strip(), "verb": address.said("verb").strip()}
+    key = address.said("key").strip()
+    said = {"key": ANONYMOUS if key == formats.caller(ANONYMOUS) else key, "verb": address.said("verb").strip()}
     said |= {"since": address.said("since"), "cursor": address.said("after")}
     return parse(AuditQuery, {**{name: value or None for name, value in said.items()}, "limit": _PAGE})
 
@@ -49,8 +52,12 @@ def _offer_filters() -> None:
     grid.text_input(
         t("audit.key"), placeholder=t("audit.key_hint"), max_chars=200, **address.bound("key", resets=["after"])
     )
-    grid.text_input(
-        t("audit.verb"), placeholder=t("audit.verb_hint"), max_chars=64, **address.bound("verb", resets=["after"])
+    verbs = list(dict.fromkeys(["", *VERBS, address.said("verb")]))
+    grid.selectbox(
+        t("audit.verb"),
+        verbs,
+        format_func=lambda verb: _verb(verb) if verb else t("audit.any_verb"),
+        **address.bound("verb", allowed=verbs, resets=["after"]),
     )
     grid.date_input(t("audit.since"), None, format="YYYY-MM-DD", **_bound_date())
 
@@ -76,12 +83,17 @@ def _date(said: str) -> date | None:
         return None
 
 
+def _verb(verb: str) -> str:
+    """Write a verb; one that has no words stays as it is."""
+    return t(f"verb.{verb}") if known(f"verb.{verb}") else verb
+
+
 def _show_entries(entries: Sequence[AuditEntry]) -> None:
     columns = [
-        Column(t("audit.when"), "short"),
+        Column(t("audit.when"), "moment"),
         Column(t("audit.key")),
         Column(t("audit.verb"), "short"),
-        Column(t("audit.what")),
+        Column(t("audit.what"), "long"),
         Column(t("audit.ended"), "wide"),
         Column(t("audit.from"), "short wide"),
     ]
@@ -90,14 +102,17 @@ def _show_entries(entries: Sequence[AuditEntry]) -> None:
 
 
 def _cells(entry: AuditEntry) -> list[linked_table.Cell]:
-    ended = entry.code if entry.count == 1 else t("audit.times", code=entry.code, n=formats.count(entry.count))
+    ended = t("audit.done") if entry.code == "OK" else t(f"error.{entry.code}")
+    if entry.count > 1:
+        ended = t("audit.times", words=ended, n=formats.count(entry.count))
+    door = t(f"audit.door_{entry.door}") if known(f"audit.door_{entry.door}") else entry.door
     return [
         f"{entry.at:%Y-%m-%d %H:%M:%S}",
-        entry.key,
-        entry.verb,
+        formats.caller(entry.key),
+        _verb(entry.verb),
         _what(entry),
         ended if entry.code == "OK" else linked_table.badge(ended, strong=True),
-        f"{entry.door} {entry.address}".strip(),
+        f"{door} {entry.address}".strip(),
     ]
 
 
@@ -109,6 +124,10 @@ def _what(entry: AuditEntry) -> list[linked_table.Cell]:
             cells.append(linked_table.link(value, "name", name=value.partition(":")[0]))
         elif name == "alias" and "@" in value:
             cells.append(linked_table.link(value, "name", name=value.partition("@")[0], tab="aliases"))
+        elif name == "model_class":
+            cells += [class_title(value)] if value != AUTO else []
+        elif name == "keep":
+            cells.append(t("form.yes" if value == "true" else "form.no"))
         elif name != "model_id" or "model" not in entry.what:
             cells.append(linked_table.second(value, wide=True) if _ID.fullmatch(value) else value)
     return cells

@@ -53,7 +53,7 @@ def _meaning(line: Line) -> str:
 
 def _show_alias(line: Line, alias: Alias) -> None:
     moves = session.yard().get_alias_history(line.name, alias.alias).moves
-    said = t("aliases.since", ago=formats.ago(alias.since), by=escaped(alias.by))
+    said = t("aliases.since", ago=formats.ago(alias.since), by=escaped(formats.caller(alias.by)))
     st.markdown(f"**{line.name}@{alias.alias}** → **v{alias.version}** &nbsp; :small[{said}]")
     if access.may("set_alias"):
         with st.container(horizontal=True):
@@ -113,7 +113,7 @@ def _show_moves(moves: Sequence[AliasMove]) -> None:
         {
             t("history.when"): [f"{move.at:%Y-%m-%d %H:%M} UTC" for move in latest],
             t("aliases.to"): [t("aliases.nowhere") if move.version is None else f"v{move.version}" for move in latest],
-            t("aliases.by"): [escaped(move.by) for move in latest],
+            t("aliases.by"): [escaped(formats.caller(move.by)) for move in latest],
             t("history.ago"): [formats.ago(move.at) for move in latest],
         },
         hide_index=True,

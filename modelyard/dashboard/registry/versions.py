@@ -93,7 +93,7 @@ def _cells(one: ModelMetadata, metric: str | None, numbers: dict[str, int]) -> l
         made_from,
         formats.count(one.n_rows),
         formats.ago(one.created_at),
-        one.created_by or formats.NOTHING,
+        formats.caller(one.created_by) if one.created_by else formats.NOTHING,
         [linked_table.badge(tag) for tag in one.tags],
         t(f"status.{one.status}"),
     ]

@@ -32,11 +32,12 @@ from modelyard.dashboard.texts.searching import SEARCHING
 from modelyard.dashboard.texts.shell import SHELL
 from modelyard.dashboard.texts.training import TRAINING
 from modelyard.dashboard.texts.translating import russian
+from modelyard.dashboard.texts.verbs import VERB_TEXTS
 from modelyard.dashboard.texts.what_if import WHAT_IF
 
 LANGUAGES: Final = {"en": "English", "ru": "Русский"}
 PARTS: Final = (
-    *(SHELL, ACCESS, AUDIT, JOBS, TRAINING, CONTEST, SEARCHING, CHECKS),
+    *(SHELL, ACCESS, AUDIT, VERB_TEXTS, JOBS, TRAINING, CONTEST, SEARCHING, CHECKS),
     *(MODELS, HEAD, DECIDING, DECISIONS, ERRORS_FOUND),
     *(REGISTRY, PRODUCTION, DRIFT, PREDICTIONS, WHAT_IF, CHARTS),
 )
