@@ -182,6 +182,13 @@ def test_a_page_of_what_is_not_there_has_a_title(yard: Yard, page: str, query: s
     assert len(app.title) == len(app.error) == 1
 
 
+def test_a_version_that_has_not_answered_is_not_said_to_keep_nothing(yard: Yard, line: str) -> None:
+    kept = {True: "answers are kept", False: "none were kept"}
+    for keep, words in kept.items():
+        yard.client.set_keep_answers(line, KeepAnswersRequest(keep=keep))
+        assert words in texts(yard.open("name", name=line, tab="production", of=f"{line}:1"))
+
+
 def test_the_latest_models_are_links_to_their_pages(yard: Yard, line: str) -> None:
     train(yard, "latest-of-all")
     app = yard.open("overview")

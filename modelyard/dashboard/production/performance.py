@@ -32,12 +32,11 @@ def say_status(found: Performance, model: ModelMetadata) -> None:
     newest = next((week for week in found.weeks if week.model_id == model.model_id), None)
     status: Freshness = "unknown" if newest is None else newest.status
     badge = f":{_BADGES[status]}-badge[{_ICONS[status]} {t(f'life.{status}')}]"
-    st.markdown(f"{badge} {_in_words(newest, model)}")
+    words = t("life.none_yet" if found.keep_answers else "life.none_known")
+    st.markdown(f"{badge} {words if newest is None else _in_words(newest, model)}")
 
 
-def _in_words(week: WeekPerformance | None, model: ModelMetadata) -> str:
-    if week is None:
-        return t("life.none_known")
+def _in_words(week: WeekPerformance, model: ModelMetadata) -> str:
     said = {"week": week.week, "outcomes": formats.count(week.outcomes), "rows": formats.count(week.rows)}
     if week.status == "unknown":
         return t("life.few_outcomes", **said)

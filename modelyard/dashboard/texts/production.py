@@ -10,6 +10,10 @@ PRODUCTION: dict[str, tuple[str, str]] = {
         "Nobody knows yet how good its answers are: none were kept. Keep them, then give the outcomes.",
         "Пока неизвестно, насколько верны ответы: они не хранятся. Включите хранение и загрузите исходы.",
     ),
+    "life.none_yet": (
+        "Nobody knows yet how good its answers are: answers are kept, but none of its own so far.",
+        "Пока неизвестно, насколько верны ответы: ответы хранятся, но ответов этой версии среди них ещё нет.",
+    ),
     "life.few_outcomes": (
         "Too few outcomes in {week} to tell: {outcomes} of {rows} {rows:row|rows}.",
         "Слишком мало исходов за {week}: {outcomes} из {rows} {rows:строки|строк}.",
