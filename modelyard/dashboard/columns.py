@@ -9,7 +9,7 @@ import polars as pl
 import streamlit as st
 
 from modelyard.dashboard import session
-from modelyard.dashboard.formats import NOTHING, count
+from modelyard.dashboard.formats import NOTHING, PERCENT, WHOLE, count
 from modelyard.dashboard.links import link
 from modelyard.dashboard.profiles import ColumnLook
 from modelyard.dashboard.tables import HEAD_ROWS, Table
@@ -78,7 +78,7 @@ def map_columns(table: Table, target: str, parent: ModelMetadata | None) -> Mapp
             "spread": [list(column.spread) for column in looks],
             "typical": [column.typical for column in looks],
             "distinct": [column.distinct for column in looks],
-            "missing": [column.missing / seen for column in looks],
+            "missing": [100 * column.missing / seen for column in looks],
         },
         schema_overrides={"link": pl.Float64, "spread": pl.List(pl.Int64), "missing": pl.Float64},
     )
@@ -152,8 +152,8 @@ def _edit(frame: pl.DataFrame, kinds: list[str], key: str) -> pl.DataFrame:
             ),
             "spread": config.BarChartColumn(t("columns.spread"), width="small", color="primary", y_min=0),
             "typical": config.TextColumn(t("columns.typical"), width="medium"),
-            "distinct": config.NumberColumn(t("columns.distinct"), format="localized", width="small"),
-            "missing": config.NumberColumn(t("columns.missing"), format="percent", width="small"),
+            "distinct": config.NumberColumn(t("columns.distinct"), format=WHOLE, width="small"),
+            "missing": config.NumberColumn(t("columns.missing"), format=PERCENT, width="small"),
         },
     )
     return edited

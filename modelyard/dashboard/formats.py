@@ -14,6 +14,8 @@ _APART = "\N{NARROW NO-BREAK SPACE}"
 _BIN = re.compile(r"(below|above|from) (-?\d.*)|(-?\d.*) to (-?\d.*)")
 _MARKDOWN = re.compile(r"[\\`*\[\]~$<>|:]|(?<!\w)_|_(?!\w)|^[#+-]", re.MULTILINE)
 NOTHING = "\N{EN DASH}"
+PERCENT, WHOLE, SHORT = "%.1f %%", "%d", "%.4g"
+"""How columns write numbers: percents, whole ones, any; Streamlit's own formats go by the browser's language."""
 
 
 def percent(share: float | None) -> str:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from modelyard.dashboard import session
 from modelyard.dashboard.charts import bars, draw
-from modelyard.dashboard.formats import is_share, moment_format
+from modelyard.dashboard.formats import PERCENT, SHORT, WHOLE, is_share, moment_format
 from modelyard.dashboard.listing import key_metric, pick_rows
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.texts import t
@@ -41,6 +41,11 @@ def _value(model: ModelMetadata, bare: str) -> float | None:
     return value if name.endswith(bare) else None
 
 
+def _shown(metric: str, value: float | None) -> float | None:
+    """Return a metric as its column writes it: shares in percent."""
+    return 100 * value if value is not None and is_share(metric) else value
+
+
 def _table(line: Sequence[ModelMetadata]) -> ModelMetadata | None:
     versions = {one.model_id: one.version for one in line}
     shown = list(reversed(line))
@@ -49,7 +54,7 @@ def _table(line: Sequence[ModelMetadata]) -> ModelMetadata | None:
         {
             "version": [one.version for one in shown],
             "parent": [versions.get(one.parent_id or "") for one in shown],
-            **{name: [one.metrics.get(f"validation_{name}") for one in shown] for name in metrics},
+            **{name: [_shown(name, one.metrics.get(f"validation_{name}")) for one in shown] for name in metrics},
             "rows": [one.n_rows for one in shown],
             "made": [one.created_at for one in shown],
             "status": [t(f"status.{one.status}") for one in shown],
@@ -66,11 +71,11 @@ def _table(line: Sequence[ModelMetadata]) -> ModelMetadata | None:
             "parent": config.NumberColumn(t("column.parent"), format="v%d", width="small"),
             **{
                 name: config.NumberColumn(
-                    metric_title(f"validation_{name}"), format="percent" if is_share(name) else "compact", width="small"
+                    metric_title(f"validation_{name}"), format=PERCENT if is_share(name) else SHORT, width="small"
                 )
                 for name in metrics
             },
-            "rows": config.NumberColumn(t("column.rows"), format="localized", width="small"),
+            "rows": config.NumberColumn(t("column.rows"), format=WHOLE, width="small"),
             "made": config.DatetimeColumn(t("column.made"), format=moment_format(), width=130),
             "status": config.TextColumn(t("column.status"), width="small"),
         },

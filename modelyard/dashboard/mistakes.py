@@ -6,7 +6,7 @@ import polars as pl
 import streamlit as st
 
 from modelyard.dashboard import access, session
-from modelyard.dashboard.formats import NOTHING, count, escaped
+from modelyard.dashboard.formats import NOTHING, PERCENT, SHORT, count, escaped
 from modelyard.dashboard.judged import Judged
 from modelyard.dashboard.listing import selection_key
 from modelyard.dashboard.texts import t
@@ -54,7 +54,8 @@ def _pick(judged: Judged, shown: pl.DataFrame, picked: tuple[str, str] | None) -
     table, rows = judged.table, shown["row"].to_list()
     first = table.first_line or 1
     cells = table.rows_at(rows) if table.rows is not None else pl.DataFrame()
-    own = shown.with_columns(pl.col("row") + first).rename({name: _own(name) for name in shown.columns})
+    shown = shown.with_columns(pl.col("row") + first, pl.col("^sure$") * 100)
+    own = shown.rename({name: _own(name) for name in shown.columns})
     beside = cells.drop([judged.target], strict=False)
     frame = pl.concat([own, beside], how="horizontal")
     config = st.column_config
@@ -70,9 +71,9 @@ def _pick(judged: Judged, shown: pl.DataFrame, picked: tuple[str, str] | None) -
             _own("actual"): t("errors.actual"),
             _own("predicted"): t("errors.predicted"),
             _own("sure"): config.ProgressColumn(
-                t("errors.sure"), format="percent", min_value=0, max_value=1, color="primary", width=110
+                t("errors.sure"), format=PERCENT, min_value=0, max_value=100, color="primary", width=110
             ),
-            _own("error"): config.NumberColumn(t("errors.error"), format="compact"),
+            _own("error"): config.NumberColumn(t("errors.error"), format=SHORT),
         },
     )
     at = next((place for place in event.selection.rows if place < len(rows)), None)

@@ -130,7 +130,7 @@ def _show_columns(model: ModelMetadata) -> None:
             "kind": [t(f"columns.{model.feature_types[name]}") for name in model.feature_names],
             "spread": [_spread(profile) for profile in profiles],
             "typical": [typical(profile) for profile in profiles],
-            "missing": [profile.get("missing", 0) / rows for profile in profiles],
+            "missing": [100 * profile.get("missing", 0) / rows for profile in profiles],
         },
         schema_overrides={"spread": pl.List(pl.Int64), "missing": pl.Float64},
     )
@@ -143,7 +143,7 @@ def _show_columns(model: ModelMetadata) -> None:
             "kind": config.TextColumn(t("columns.type"), width=90),
             "spread": config.BarChartColumn(t("columns.spread"), width="small", color="primary", y_min=0),
             "typical": config.TextColumn(t("columns.typical"), width="large"),
-            "missing": config.NumberColumn(t("columns.missing"), format="percent", width="small"),
+            "missing": config.NumberColumn(t("columns.missing"), format=formats.PERCENT, width="small"),
         },
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import streamlit as st
 
-from modelyard.dashboard.formats import NOTHING, count
+from modelyard.dashboard.formats import NOTHING, PERCENT, count
 from modelyard.dashboard.listing import selection_key
 from modelyard.dashboard.predicted import ENDS, PREDICTION, Predicted
 from modelyard.dashboard.predicted_file import ask_wanted, offer_file
@@ -38,7 +38,8 @@ def _show_table(predicted: Predicted, places: list[int], said: tuple[str, str]) 
     """Show some rows by their numbers, which follow from what was `said`; return the number of the one picked."""
     table, frame = predicted.table, predicted.frame
     ids = predicted.ids.drop(frame.columns, strict=False)
-    shown = pl.concat([ids, frame], how="horizontal")[places]
+    shares = [f"probability {name}" for name in predicted.classes]
+    shown = pl.concat([ids, frame.with_columns(pl.col(shares) * 100)], how="horizontal")[places]
     if table.rows == frame.height:
         own = table.rows_at(places)
         taken = [name for name in own.columns if name in shown.columns]
@@ -55,10 +56,10 @@ def _show_table(predicted: Predicted, places: list[int], said: tuple[str, str]) 
             PREDICTION: (config.TextColumn if predicted.classes else config.NumberColumn)(t("predict.prediction")),
             **{end: config.NumberColumn(t(f"predict.{end}")) for end in ENDS if end in frame.columns},
             **{
-                f"probability {name}": config.ProgressColumn(
-                    t("predict.probability", name=name), format="percent", min_value=0, max_value=1, color="primary"
+                share: config.ProgressColumn(
+                    t("predict.probability", name=name), format=PERCENT, min_value=0, max_value=100, color="primary"
                 )
-                for name in predicted.classes
+                for share, name in zip(shares, predicted.classes, strict=True)
             },
         },
     )

@@ -194,7 +194,9 @@ def _show_per_class(report: Report) -> None:
     shares = {
         name: [None if row[name] is None else 100 * row[name] for row in rows] for name in ("precision", "recall", "f1")
     }
-    share_column = {metric_title(name): st.column_config.NumberColumn(format="%.1f %%", width=80) for name in shares}
+    share_column = {
+        metric_title(name): st.column_config.NumberColumn(format=formats.PERCENT, width=80) for name in shares
+    }
     st.dataframe(
         {
             t("report.class"): [formats.label(row["label"]) for row in rows],

@@ -13,6 +13,7 @@ import pytest
 import modelyard.dashboard
 from modelyard.dashboard.formats import count
 from modelyard.dashboard.texts import CATALOGUE, PARTS, first_language, speaking, t
+from modelyard.dashboard.texts.translating import catalogue
 from modelyard.errors import Unavailable, tree
 
 FOLDER = Path(modelyard.dashboard.__file__).parent
@@ -131,6 +132,29 @@ def test_of_two_forms_russian_takes_the_first_for_21_too_and_of_three_the_second
         found = [t("head.predicts", columns=n, **told).split(" · ")[0].split("**")[-1] for n in (1, 2, 11, 21)]
         assert found == [" по 1 столбцу", " по 2 столбцам", " по 11 столбцам", " по 21 столбцу"]
         assert "в 2.5 раза больше" in t("gain.says", share="10 %", found="25 %", label="да", lift="2.5")
+
+
+def test_what_may_be_said_of_one_has_its_singular() -> None:
+    with speaking("en"):
+        told = {key: t(key, **dict.fromkeys(placeholders(text), "1")) for key, (text, _) in CATALOGUE.items()}
+    assert {key for key, text in told.items() if PLURAL_OF_ONE.search(text)} == SAID_OF_SEVERAL
+
+
+def test_russian_writes_numbers_with_a_point_too() -> None:
+    texts = {key: russian for key, (_, russian) in CATALOGUE.items()} | dict(catalogue())
+    assert [key for key, text in texts.items() if re.search(r"\d,\d", text)] == []
+
+
+def test_no_column_of_numbers_goes_by_the_browsers_language() -> None:
+    used = {
+        keyword.value.value
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        for keyword in node.keywords
+        if keyword.arg == "format" and isinstance(keyword.value, ast.Constant)
+    }
+    assert used & {"percent", "localized", "compact", "accounting", "euro", "dollar", "scientific"} == set()
 
 
 def test_no_key_stands_in_two_parts_of_the_catalogue() -> None:

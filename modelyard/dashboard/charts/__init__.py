@@ -22,6 +22,7 @@ _NUMBERS = {
     "grouping": [3],
     "currency": ["", ""],
     "percent": " %",
+    "minus": "-",
 }
 """Numbers are written in charts as they are beside them."""
 

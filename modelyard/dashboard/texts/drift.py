@@ -42,6 +42,6 @@ DRIFT: dict[str, tuple[str, str]] = {
     "drift.others": ("{n} columns that are less far off", "Столбцы, которые отличаются меньше: {n}"),
     "drift.help": (
         "PSI says how far the shares are from training's: above 0.1 it matters, above 0.25 much. Dates are not judged.",
-        "PSI показывает, насколько доли отличаются от обучения: выше 0,1 заметно, 0,25 — сильно. Даты не оцениваются.",
+        "PSI показывает, насколько доли отличаются от обучения: выше 0.1 заметно, 0.25 — сильно. Даты не оцениваются.",
     ),
 }
