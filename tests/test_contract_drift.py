@@ -71,7 +71,9 @@ def test_few_rows_are_shown_and_not_judged(yard: Verbs, name: str) -> None:
     assert found.until - timedelta(hours=25) <= found.since <= found.until - timedelta(hours=24)
     assert abs(found.until - datetime.now(UTC)) < timedelta(hours=1)
     assert found.hourly == []
-    found = after(yard, name, rows(199, seed=2, age=lambda _: 90.0))
+    one, *others = rows(199, seed=2, age=lambda _: 90.0)
+    assert after(yard, name, [one]).message == "1 row in 24 hours; it takes 200 to tell"
+    found = after(yard, name, others)
     assert sum(one.rows for one in found.hourly) == 199
     assert all(found.since <= one.hour <= found.until and one.hour.minute == 0 for one in found.hourly)
     assert (found.rows, found.status) == (199, "too_few_rows")

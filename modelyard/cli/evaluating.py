@@ -136,7 +136,8 @@ def _series(found: Sequence[KeptEvaluation], asked: Sequence[ModelMetrics], *, b
 
 
 def _heading(found: TableEvaluation) -> str:
-    return f"{found.n_rows:,} rows{'' if found.label is None else f' ({found.label})'}; 90 % intervals in parentheses"
+    label = "" if found.label is None else f" ({found.label})"
+    return f"{screen.rows(found.n_rows)}{label}; 90 % intervals in parentheses"
 
 
 def _metrics(models: Sequence[ModelMetrics]) -> Table:

@@ -96,7 +96,7 @@ def _show(found: Explanations, output: str | None) -> None:
     bases = (
         f"{screen.label(name)} {screen.number(base)}" for name, base in zip(found.outputs, found.base, strict=True)
     )
-    screen.show(f"{rows:,} rows by model {found.model_id}; base, {_unit(found)}: {', '.join(bases)}")
+    screen.show(f"{screen.rows(rows)} by model {found.model_id}; base, {_unit(found)}: {', '.join(bases)}")
     screen.show_warnings(found.warnings)
 
 

@@ -121,7 +121,7 @@ def _show(found: Predictions, output: str | None) -> None:
             screen.show(f"and {rows - _FIRST:,} more rows; --output FILE writes all")
     else:
         screen.show(screen.text(f"Wrote {rows:,} predictions to {output}", "bold green"))
-    screen.show(f"{rows:,} rows by model {found.model_id}; {_spread(found)}")
+    screen.show(f"{screen.rows(rows)} by model {found.model_id}; {_spread(found)}")
     if found.prediction_id is not None:
         screen.show(f"Kept as prediction {found.prediction_id}.")
     if found.decision is not None and found.decision.rule != "most_probable":

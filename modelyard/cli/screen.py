@@ -133,6 +133,11 @@ def busy(doing: str, *, as_json: bool) -> Iterator[None]:
         yield
 
 
+def rows(n: int) -> str:
+    """Write how many rows there are: `1 row`, `3,000 rows`."""
+    return f"{n:,} {'row' if n == 1 else 'rows'}"
+
+
 def number(value: float | None) -> str:
     """Write a score with four decimals; `-` if there is none."""
     return "-" if value is None else f"{value:.4f}"

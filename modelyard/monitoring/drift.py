@@ -87,7 +87,7 @@ def in_words(
     status: DriftStatus, samples: Sequence[Sample], found: Sequence[ColumnDrift], rows: int, hours: int
 ) -> str:
     """Say what was found in a sentence."""
-    span = f"{rows:,} rows in {'the last hour' if hours == 1 else f'{hours:,} hours'}"
+    span = f"{rows:,} {'row' if rows == 1 else 'rows'} in {'the last hour' if hours == 1 else f'{hours:,} hours'}"
     if status == "too_few_rows":
         return f"{span}; it takes {FEWEST_ROWS} to tell"
     if status == "ok":

@@ -82,6 +82,16 @@ def test_a_person_is_told_what_moved_a_row_most(
     assert f"25 rows by model {model}; base, log-odds: yes " in said
 
 
+def test_one_row_is_told_in_the_singular(
+    here: Run, asked: Path, tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelyard.cli.explaining.screen.is_terminal", lambda: True)
+    one = tmp_path / "one.csv"
+    one.write_text("".join(asked.read_text().splitlines(keepends=True)[:2]))
+    for command in ("explain", "predict"):
+        assert f"\n1 row by model {model}" in here(command, model, one).out
+
+
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "words"),
     [

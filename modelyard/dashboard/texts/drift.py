@@ -39,7 +39,7 @@ DRIFT: dict[str, tuple[str, str]] = {
     "bin.from": ("from {at}", "от {at}"),
     "bin.between": ("{low} to {high}", "от {low} до {high}"),
     "drift.by_column": ("Hour by hour and column by column", "По часам и по столбцам"),
-    "drift.others": ("{n} columns that are less far off", "Столбцы, которые отличаются меньше: {n}"),
+    "drift.others": ("{n} {n:column that is|columns that are} less far off", "Столбцы, которые отличаются меньше: {n}"),
     "drift.help": (
         "PSI says how far the shares are from training's: above 0.1 it matters, above 0.25 much. Dates are not judged.",
         "PSI показывает, насколько доли отличаются от обучения: выше 0.1 заметно, 0.25 — сильно. Даты не оцениваются.",

@@ -9,7 +9,7 @@ PREDICTIONS: dict[str, tuple[str, str]] = {
         "Columns that the table needs, in any order ({n}): {columns}",
         "В таблице нужны эти столбцы ({n}), в любом порядке: {columns}",
     ),
-    "row.others": ("{n} columns that count less", "Столбцы, которые значат меньше: {n}"),
+    "row.others": ("{n} {n:column that counts|columns that count} less", "Столбцы, которые значат меньше: {n}"),
     "predict.more_columns": ("and {n} more", "и ещё {n}"),
     "predict.interval": ("Interval around each number", "Интервал вокруг каждого числа"),
     "predict.no_interval": ("none", "нет"),
