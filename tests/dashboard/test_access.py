@@ -243,6 +243,13 @@ def test_others_are_offered_no_keys_and_no_audit(keyed: KeyedYard, limit: tuple[
     assert ("limited to some models" if limit else "needs the role") in app.error[0].value
 
 
+def test_the_roles_of_keys_are_in_words(keyed: KeyedYard) -> None:
+    keyed.key("in-words", "reader")
+    app = keyed.open_with(keyed.key("in-russian", "admin"), "keys", lang="ru")
+    roles = dict(app.dataframe[0].value[["name", "role"]].itertuples(index=False))
+    assert (roles["in-words"], roles["in-russian"]) == ("чтение (reader)", "администрирование (admin)")
+
+
 @pytest.mark.parametrize("tab", ["versions", "aliases", "rivals", "production", "use"])
 def test_a_reader_looks_at_a_name_and_changes_nothing(keyed: KeyedYard, birds: ModelMetadata, tab: str) -> None:
     app = keyed.open_with(keyed.key(f"reads-{tab}", "reader"), "name", name="birds", tab=tab)

@@ -62,7 +62,7 @@ def _show_keys(keys: Sequence[Key]) -> Key | None:
     frame = pl.DataFrame(
         {
             "name": [key.name for key in keys],
-            "role": [key.role for key in keys],
+            "role": [t(f"role.{key.role}") for key in keys],
             "models": [", ".join(key.models) or t("keys.all_models") for key in keys],
             "made": [f"{key.created_at:%Y-%m-%d}" for key in keys],
             "expires": [f"{key.expires_at:%Y-%m-%d}" if key.expires_at else t("keys.never") for key in keys],
@@ -76,7 +76,7 @@ def _show_keys(keys: Sequence[Key]) -> Key | None:
         [key.name for key in keys],
         {
             "name": config.TextColumn(t("column.name"), width=150),
-            "role": config.TextColumn(t("keys.role"), width=110),
+            "role": config.TextColumn(t("keys.role"), width=190),
             "models": config.TextColumn(t("keys.models"), width=180),
             "made": config.TextColumn(t("keys.made_on"), width=110),
             "expires": config.TextColumn(t("keys.expires"), width=110),
