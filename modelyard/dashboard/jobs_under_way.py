@@ -142,7 +142,8 @@ def _show_losses(job: Job) -> None:
     lines = {_line(phase): found for phase, found in kept.items() if len(found) > 1}
     if lines:
         with st.container(key="losses"):
-            draw(losses.live(lines, total), t("chart.loss"))
+            words = t("chart.trial" if job.kind == "search" else "chart.iteration")
+            draw(losses.live(lines, total, words), t("chart.loss"))
 
 
 def _line(phase: str) -> str:

@@ -51,14 +51,14 @@ def show_board(leaders: Sequence[Leader]) -> None:
     """Show the best trial of each algorithm that a search under way has tried, and what the intervals show of them."""
     best, *others = leaders
     names = [formats.escaped(class_title(leader.model_class_key)) for leader in leaders]
+    spent = [t("search.trials_in", n=leader.trials, time=formats.duration(leader.seconds)) for leader in leaders]
     st.table(
-        {
-            t("search.class"): [f"**{names[0]}**", *names[1:]],
+        {  # three columns, so that a phone cuts none off
+            t("search.class"): [
+                f"{name}  \n:small[{words}]" for name, words in zip([f"**{names[0]}**", *names[1:]], spent, strict=True)
+            ],
             t("search.best_so_far"): [_with_interval(leader) for leader in leaders],
             t("contest.shows"): [t("contest.first"), *(_words(leader, best) for leader in others)],
-            t("search.spent"): [
-                t("search.trials_in", n=leader.trials, time=formats.duration(leader.seconds)) for leader in leaders
-            ],
         },
         hide_index=True,
         border="horizontal",

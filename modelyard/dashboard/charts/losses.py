@@ -13,8 +13,8 @@ from modelyard.dashboard.texts import t
 _FEW_POINTS = 30
 
 
-def live(losses: Mapping[str, Mapping[int, float]], total: int | None) -> Drawing:
-    """Draw losses by iteration, by the titles of their lines; `total` is how many iterations there may be."""
+def live(losses: Mapping[str, Mapping[int, float]], total: int | None, step: str) -> Drawing:
+    """Draw losses by step, by the titles of their lines; `total` is how many steps there may be, `step` names one."""
     points = [(line, step, loss) for line, found in losses.items() for step, loss in found.items()]
     frame = pl.DataFrame(points, schema=["line", "step", "loss"], orient="row")
     scale = alt.Scale(domain=[0, total], nice=False) if total else alt.Scale(zero=True)
@@ -23,7 +23,7 @@ def live(losses: Mapping[str, Mapping[int, float]], total: int | None) -> Drawin
         alt.Chart(frame, height=HEIGHT)
         .mark_line(strokeWidth=2, point=len(points) < _FEW_POINTS)
         .encode(
-            x=alt.X("step:Q", title=t("chart.iteration"), scale=scale),
+            x=alt.X("step:Q", title=step, scale=scale),
             y=alt.Y("loss:Q", title=t("chart.loss"), scale=alt.Scale(zero=False)),
             color=alt.Color("line:N", title=None, sort=list(losses), legend=legend),
         )

@@ -24,6 +24,7 @@ CHARTS: dict[str, tuple[str, str]] = {
     "chart.probability": ("Probability", "Вероятность"),
     "chart.certainty": ("Probability of the predicted class", "Вероятность выбранного класса"),
     "chart.iteration": ("Iteration", "Итерация"),
+    "chart.trial": ("Trial", "Попытка"),
     "chart.loss": ("Loss", "Потери"),
     "chart.training_rows": ("rows fitted", "обучающие строки"),
     "chart.held_out_rows": ("rows held out", "отложенные строки"),

@@ -17,7 +17,6 @@ SEARCHING: dict[str, tuple[str, str]] = {
         "Первая попытка каждого алгоритма — с обычными значениями; безнадёжные прекращаются рано.",
     ),
     "search.best_so_far": ("best so far, rows held out", "лучшее, отложенные строки"),
-    "search.spent": ("Time spent", "Потрачено"),
     "search.trials_in": ("{time}, {n} {n:trial|trials}", "{time}, {n} {n:попытка|попытки|попыток}"),
     "search.board_help": (
         "In parentheses: an interval that holds nine times in ten. If two overlap, no real difference is shown yet.",
