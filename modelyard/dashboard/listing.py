@@ -10,7 +10,7 @@ import streamlit as st
 
 from modelyard.dashboard import formats, session
 from modelyard.dashboard.texts import said, t
-from modelyard.schemas import ModelClassInfo, ModelMetadata, Report, headline, meaning
+from modelyard.schemas import ENSEMBLE, ModelClassInfo, ModelMetadata, Report, headline, meaning
 
 
 def report_of(model: ModelMetadata) -> Report:
@@ -24,6 +24,8 @@ def report_of(model: ModelMetadata) -> Report:
 
 def class_title(key: str) -> str:
     """Return the title of a model class, its key if the server does not know it any more."""
+    if key == ENSEMBLE:
+        return t("search.ensemble")
     return next((info.title for info in classes() if info.key == key), key)
 
 

@@ -36,7 +36,7 @@ def show_leaderboard(entries: Sequence[LeaderboardEntry]) -> None:
     st.caption(t("search.leaderboard_help"))
     st.dataframe(
         {
-            t("search.class"): [entry.model_class_key for entry in entries],
+            t("search.class"): [class_title(entry.model_class_key) for entry in entries],
             t("report.metric"): [formats.number(entry.metric, 4) for entry in entries],
             t("search.interval"): [_interval(entry) for entry in entries],
             t("search.weight"): [formats.percent(entry.weight) if entry.weight else "" for entry in entries],

@@ -211,7 +211,12 @@ def test_an_ensemble_shows_its_leaderboard_and_keeps_its_members_when_it_is_trai
     assert "**Ensemble** of Linear regression, LightGBM regressor" in texts(app)
     app = yard.open("model", id=parent.model_id)
     assert not app.exception
-    assert "Leaderboard" in texts(app)
+    assert "Таблица попыток" in texts(app)
+    assert " · Ансамбль · " in texts(app)
+    board = next(table.value for table in app.dataframe if "Алгоритм" in table.value)
+    assert set(board["Алгоритм"]) == {"Ансамбль", "Линейная регрессия", "LightGBM: регрессия"}
+    done = yard.open("jobs")
+    assert list(done.dataframe[0].value)[:3] == ["status", "name", "took"]  # what a phone shows
 
 
 def test_an_error_is_shown_in_place_in_words(yard: Yard) -> None:

@@ -32,6 +32,7 @@ SEARCHING: dict[str, tuple[str, str]] = {
     "search.weight": ("Weight", "Вес"),
     "search.seconds": ("Seconds", "Секунды"),
     "search.words": ("Compared with the model", "В сравнении с моделью"),
+    "search.ensemble": ("Ensemble", "Ансамбль"),
     "search.ensemble_kept": (
         "**Ensemble** of {members}, as in the parent: the same members, hyperparams and weights.",
         "**Ансамбль** из {members}, как у предыдущей версии: те же члены, гиперпараметры и веса.",
