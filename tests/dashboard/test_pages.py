@@ -209,7 +209,7 @@ def test_an_ensemble_shows_its_leaderboard_and_keeps_its_members_when_it_is_trai
     assert not app.exception
     assert not app.error
     assert "**Ensemble** of Linear regression, LightGBM regressor" in texts(app)
-    app = yard.open("model", id=parent.model_id)
+    app = yard.open("model", id=parent.model_id, lang="ru")
     assert not app.exception
     assert "Таблица попыток" in texts(app)
     assert " · Ансамбль · " in texts(app)

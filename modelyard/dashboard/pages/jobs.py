@@ -31,13 +31,13 @@ def show() -> None:
 
 def _show_ended(jobs: Sequence[Job]) -> None:
     frame = pl.DataFrame(
-        {
+        {  # on a phone the first three are seen
             "status": [t(f"job.{job.status}") for job in jobs],
             "name": [job_words.title(job) for job in jobs],
+            "took": [_took(job) for job in jobs],
             "target": [job.target or "" for job in jobs],
             "table": [(t("job.rows") if job.source == "rows" else job.source) or "" for job in jobs],
             "class": [job_words.made(job) for job in jobs],
-            "took": [_took(job) for job in jobs],
             "ended": [job.ended_at for job in jobs],
             "why": [said(job.error.detail) if job.error else "" for job in jobs],
             "tracking": [job.tracking.url if job.tracking else None for job in jobs],
