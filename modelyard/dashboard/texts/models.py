@@ -201,6 +201,7 @@ MODELS: dict[str, tuple[str, str]] = {
     "metric.brier": ("Brier score", "Оценка Брайера"),
     "metric.rmse": ("RMSE", "RMSE"),
     "metric.mae": ("Mean absolute error", "Средняя абсолютная ошибка"),
+    "metric.cost": ("Cost per row", "Цена на строку"),
     "metric.r2": ("R²", "R²"),
     "metric.median_absolute_error": ("Median absolute error", "Медианная абсолютная ошибка"),
     "metric.mape": ("Mean absolute percentage error", "Средняя ошибка в процентах"),
