@@ -22,7 +22,7 @@ def labels(counts: Mapping[str, int], rows: int) -> Drawing:
         y=alt.Y("label:N", title=None, sort=list(counts), axis=alt.Axis(labelLimit=160, labelOverlap=False)),
         tooltip=[alt.Tooltip("label:N", title=t("report.class")), alt.Tooltip("rows:Q", title=t("column.rows"))],
     )
-    share = f"format(datum.rows, ',') + '  ' + format(datum.rows / {rows}, '.1%')"
+    share = f"format(datum.rows, ',') + ' · ' + format(datum.rows / {rows}, '.1%')"
     written = base.transform_calculate(text=share).mark_text(align="left", dx=5, color=ink, clip=False)
     return alt.layer(base.mark_bar(cornerRadiusEnd=3, height={"band": 0.7}), written.encode(text="text:N"))
 
