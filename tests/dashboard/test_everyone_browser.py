@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, exp
 
 from modelyard.models_registry import describe_all
 from modelyard.rest_api.client import RestClient
-from modelyard.schemas import TrainRequest
+from modelyard.schemas import AliasRequest, TrainRequest
 from tests.dashboard.test_browser import UPLOAD, dashboard
 from tests.dashboards import Dashboard
 from tests.waiting import PATIENCE_MS
@@ -81,6 +81,7 @@ def visitor(browser: Browser, dashboard: Dashboard, penguins_csv: Path) -> Itera
                 model_class_key="logistic_regression", X=penguins_csv, target="species", name="birds"
             )
             client.train(request)
+        client.set_alias("birds", "live", AliasRequest(version=1))
     context = browser.new_context(viewport=SCREEN, locale="ru-RU", color_scheme="dark")
     context.set_default_timeout(PATIENCE_MS)
     yield context

@@ -58,7 +58,7 @@ def _show_title(name: str, line: Line) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.title(escaped(name), anchor=False, width="content")
         if line.versions:
-            badges = [f":primary-badge[{one.alias} · v{one.version}]" for one in line.aliases]
+            badges = [f":blue-badge[{one.alias} · v{one.version}]" for one in line.aliases]
             badges += [f":gray-badge[{escaped(class_title(line.newest.model_class_key))}]"]
             badges += [f":gray-badge[:material/sell: {escaped(tag)}]" for tag in line.newest.tags]
             st.markdown(" ".join(badges), width="content")
