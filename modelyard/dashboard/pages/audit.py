@@ -117,7 +117,8 @@ def _cells(entry: AuditEntry) -> list[linked_table.Cell]:
 
 
 def _what(entry: AuditEntry) -> list[linked_table.Cell]:
-    """Return what was changed, a model as a link; its id only if nothing else names it."""
+    """Return what was changed, a model as a link; ids of models and jobs only if nothing else names them."""
+    is_named = not entry.what.keys().isdisjoint({"model", "name"})
     cells: list[linked_table.Cell] = []
     for name, value in entry.what.items():
         if name == "model":
@@ -128,7 +129,7 @@ def _what(entry: AuditEntry) -> list[linked_table.Cell]:
             cells += [class_title(value)] if value != AUTO else []
         elif name == "keep":
             cells.append(t("form.yes" if value == "true" else "form.no"))
-        elif name != "model_id" or "model" not in entry.what:
+        elif name not in ("model_id", "job_id") or not is_named:
             cells.append(linked_table.second(value, wide=True) if _ID.fullmatch(value) else value)
     return cells
 
