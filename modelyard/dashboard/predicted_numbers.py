@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from modelyard.dashboard.charts import draw, numbers
 from modelyard.dashboard.formats import count, number
@@ -20,20 +21,21 @@ def show_spread(values: pl.Series) -> None:
         draw(numbers.spread(values, t("chart.predicted_number")), t("predict.distribution"))
 
 
-def show_errors(actual: pl.Series, predicted: pl.Series) -> None:
-    """Show how far predicted numbers are from the true ones; rows whose truth is no number are left out."""
+def show_errors(actual: pl.Series, predicted: pl.Series, beside: DeltaGenerator) -> None:
+    """Show how far predicted numbers are from the true ones, and beside it each pair.
+
+    Rows whose truth is no number are left out.
+    """
     pairs = pl.DataFrame({"actual": actual, "predicted": predicted}).drop_nulls()
     pairs = pairs.filter(pl.col("actual").is_finite())
     if pairs.is_empty():
         st.caption(t("predict.no_numbers"))
         return
     errors = pairs["actual"] - pairs["predicted"]
-    left, right = st.columns([1, 2], gap="large", vertical_alignment="center")
-    with left:
-        mean_square, mean = float((errors**2).mean()), float(errors.abs().mean())  # type: ignore[arg-type]
-        st.metric(metric_title("rmse"), number(mean_square**0.5, 3), border=True)
-        st.metric(metric_title("mae"), number(mean, 3), border=True)
-        st.caption(t("predict.measured_on", rows=count(pairs.height)))
-    with right:
+    mean_square, mean = float((errors**2).mean()), float(errors.abs().mean())  # type: ignore[arg-type]
+    st.metric(metric_title("rmse"), number(mean_square**0.5, 3), border=True)
+    st.metric(metric_title("mae"), number(mean, 3), border=True)
+    st.caption(t("predict.measured_on", rows=count(pairs.height)))
+    with beside:
         shown = pairs if pairs.height <= _MOST_POINTS else pairs.sample(_MOST_POINTS, seed=0)
         draw(numbers.against(shown["actual"].to_list(), shown["predicted"].to_list()), t("report.against"))

@@ -17,17 +17,18 @@ from modelyard.schemas import ModelMetadata, ModelWarning
 
 
 def show_predicted(predicted: Predicted, model: ModelMetadata) -> None:
-    """Show predictions: warnings, the truth if it is known, the distribution, the rows."""
+    """Show predictions: warnings, the truth if it is known, how answers are spread (then a click away), the rows."""
     notices.show_warnings(
         [warning for warning in predicted.warnings if not _only_the_target(warning, predicted, model)]
     )
-    show_truth(predicted, model)
+    is_judged = show_truth(predicted, model)
     if predicted.decision is not None:
         st.caption(t("decision.obeyed", decision=in_words(predicted.decision)))
-    if predicted.classes:
-        _show_labels(predicted)
-    else:
-        show_spread(predicted.frame[PREDICTION])
+    with st.expander(t("predict.spread"), icon=":material/bar_chart:") if is_judged else st.container():
+        if predicted.classes:
+            _show_labels(predicted)
+        else:
+            show_spread(predicted.frame[PREDICTION])
     _show_first(predicted, model)
     show_rows(predicted, model)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from modelyard.dashboard import access, formats, session
 from modelyard.dashboard.charts import bars, draw
@@ -17,17 +18,21 @@ from modelyard.dashboard.texts import t
 from modelyard.schemas import ConfusionMatrix, ModelMetadata, are_validated, headline
 
 
-def show_truth(predicted: Predicted, model: ModelMetadata) -> None:
-    """Show how often the predictions are right by the column with the answers; one may be chosen."""
+def show_truth(predicted: Predicted, model: ModelMetadata) -> bool:
+    """Show how often the predictions are right by the column with the answers; one may be chosen.
+
+    Returns whether it is shown.
+    """
     table = predicted.table
     if predicted.is_of_training and are_validated(model.metrics):
         _show_held_out(predicted, model)
-        return
+        return True
     others = [name for name in table.names if name not in model.feature_names]
     if not others:
-        return
+        return False
     known = others.index(model.target) if model.target in others else None
-    column = st.selectbox(
+    left, right = st.columns([1, 2], gap="large", vertical_alignment="center")
+    column = left.selectbox(
         t("predict.truth"),
         others,
         known,
@@ -36,16 +41,18 @@ def show_truth(predicted: Predicted, model: ModelMetadata) -> None:
         help=t("predict.truth_help"),
     )
     if column is None:
-        return
+        return False
     truth = as_labels(table, column) if predicted.classes else _as_numbers(table, column)
-    if len(truth) != predicted.frame.height:
-        st.caption(t("predict.truth_rows"))
-        return
-    if predicted.classes:
-        _show_hits(predicted, truth)
-    else:
-        show_errors(truth, predicted.frame[PREDICTION])
-    _offer_errors(predicted, model)
+    with left:
+        if len(truth) != predicted.frame.height:
+            st.caption(t("predict.truth_rows"))
+            return False
+        if predicted.classes:
+            _show_hits(predicted, truth, right)
+        else:
+            show_errors(truth, predicted.frame[PREDICTION], right)
+        _offer_errors(predicted, model)
+    return True
 
 
 def _show_held_out(predicted: Predicted, model: ModelMetadata) -> None:
@@ -73,14 +80,12 @@ def _offer_errors(predicted: Predicted, model: ModelMetadata) -> None:
         session.go("model", id=model.model_id, tab="errors")
 
 
-def _show_hits(predicted: Predicted, truth: pl.Series) -> None:
+def _show_hits(predicted: Predicted, truth: pl.Series, beside: DeltaGenerator) -> None:
     pairs = pl.DataFrame({"actual": truth, "predicted": predicted.frame[PREDICTION]}).drop_nulls()
-    left, right = st.columns([1, 2], gap="large", vertical_alignment="center")
     right_ones = pairs.filter(pl.col("actual") == pl.col("predicted")).height
-    with left:
-        st.metric(metric_title("accuracy"), percent(right_ones / pairs.height if pairs.height else None), border=True)
-        st.caption(t("predict.right_ones", right=count(right_ones), rows=count(pairs.height)))
-    with right:
+    st.metric(metric_title("accuracy"), percent(right_ones / pairs.height if pairs.height else None), border=True)
+    st.caption(t("predict.right_ones", right=count(right_ones), rows=count(pairs.height)))
+    with beside:
         draw(bars.confusion(_confusion(pairs, predicted.classes)), t("report.confusion"))
 
 

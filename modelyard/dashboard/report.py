@@ -84,9 +84,9 @@ def show_report(model: ModelMetadata, report: Report) -> None:
         if report.learning_curve is None:
             _show_per_class(report)
     notices.show_warnings(report.warnings)
+    _show_curves(report)
     if report.leaderboard:
         show_leaderboard(report.leaderboard)
-    _show_curves(report)
     _show_all_metrics(model)
 
 

@@ -32,9 +32,9 @@ def ask_search() -> dict[str, Any]:
 
 def show_leaderboard(entries: Sequence[LeaderboardEntry]) -> None:
     """Show the trials of the search that made a model, the best first."""
-    st.header(t("search.leaderboard"), anchor=False)
-    st.caption(t("search.leaderboard_help"))
-    st.dataframe(
+    found = st.expander(t("search.leaderboard"), icon=":material/leaderboard:")
+    found.caption(t("search.leaderboard_help"))
+    found.dataframe(
         {
             t("search.class"): [class_title(entry.model_class_key) for entry in entries],
             t("report.metric"): [formats.number(entry.metric, 4) for entry in entries],

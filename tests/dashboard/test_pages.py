@@ -169,7 +169,7 @@ def test_a_search_is_ordered_by_its_card_and_shows_its_leaderboard(yard: Yard) -
     app = app.text_input(key="name-").set_value("searched").run()
     app = app.number_input(key="search-trials").set_value(1).run()
     app = wait_for_model(button(app, "train-go").click().run())
-    assert "Leaderboard" in texts(app)
+    assert "Leaderboard" in [one.label for one in app.expander]
     found = yard.client.get_model("searched")
     assert found.search is not None
     assert (found.search.trials, found.model_class_key) == (1, "logistic_regression")
@@ -211,7 +211,7 @@ def test_an_ensemble_shows_its_leaderboard_and_keeps_its_members_when_it_is_trai
     assert "**Ensemble** of Linear regression, LightGBM regressor" in texts(app)
     app = yard.open("model", id=parent.model_id, lang="ru")
     assert not app.exception
-    assert "Таблица попыток" in texts(app)
+    assert "Таблица попыток" in [one.label for one in app.expander]
     assert " · Ансамбль · " in texts(app)
     board = next(table.value for table in app.dataframe if "Алгоритм" in table.value)
     assert set(board["Алгоритм"]) == {"Ансамбль", "Линейная регрессия", "LightGBM: регрессия"}

@@ -57,7 +57,8 @@ def show() -> None:
 
 
 def _for_table(model: ModelMetadata) -> None:
-    _show_needed(model)
+    if PURPOSE not in session.current().tables:
+        _show_needed(model)
     table = uploads.ask_for_table(PURPOSE, model.reading, sample=True)
     if table is None:
         return

@@ -25,6 +25,7 @@ PREDICTIONS: dict[str, tuple[str, str]] = {
     "predict.probability": ("P({name})", "P({name})"),
     "predict.by": ("says {model}", "по мнению {model}"),
     "predict.distribution": ("What was predicted", "Что предсказано"),
+    "predict.spread": ("How the answers are spread", "Как распределены ответы"),
     "predict.certainty": ("How sure it is", "Насколько уверенно"),
     "predict.rows": ("Row by row", "По строкам"),
     "predict.download": ("Download {rows} {rows:row|rows}", "Скачать {rows} {rows:строку|строки|строк}"),
