@@ -101,11 +101,6 @@ class Spool:
         if self._kept is not None:
             self._kept.fetch(self.path.name, self.path)
 
-    def collect(self, key: bytes, into: Path) -> None:
-        """Get what the run of this job with a key has made elsewhere into its own folder. Raises Unavailable."""
-        if self._kept is not None:
-            self._kept.collect(self.path.name, key, into)
-
     def tell_progress(self) -> None:
         """Tell the other hosts how far the run is. Raises Unavailable."""
         if self._kept is not None and self._progress.exists():

@@ -145,10 +145,7 @@ class RunsUnderWay:
         del self._runs[run_id]
 
     def _ending(self, run: Run, seen: RunEnd) -> Ending | None:
-        if seen.key is None:
-            return run.spool.ending(run.key)
-        self._spool_of(run.job_id).collect(seen.key, run.spool.path)
-        return run.spool.ending(seen.key)
+        return run.spool.ending(run.key if seen.key is None else seen.key)
 
     def _end_step(self, run: Run, step: Step, how: Ending) -> None:
         """End the run of a search. One that was killed has told nothing: its job has ended, or others go on with it."""

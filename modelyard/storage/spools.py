@@ -32,9 +32,6 @@ class KeptSpools(Protocol):
     def fetch(self, job_id: str, folder: Path) -> None:
         """Make the folder with what was kept, unless it is there."""
 
-    def collect(self, job_id: str, key: bytes, folder: Path) -> None:
-        """Bring what the run with a key has made elsewhere into its folder."""
-
     def note_progress(self, job_id: str, said: str) -> None:
         """Say how far a run is."""
 
@@ -57,9 +54,6 @@ class KeptInFolder:
         """Do nothing."""
 
     def fetch(self, job_id: str, folder: Path) -> None:
-        """Do nothing."""
-
-    def collect(self, job_id: str, key: bytes, folder: Path) -> None:
         """Do nothing."""
 
     def note_progress(self, job_id: str, said: str) -> None:
@@ -94,9 +88,6 @@ class KeptOnServers:
         if temporary.exists():  # else the job has ended meanwhile
             with unavailable(f"write {folder}"):
                 temporary.rename(folder)
-
-    def collect(self, job_id: str, key: bytes, folder: Path) -> None:
-        self._depot.collect(job_id, key, folder)
 
     def note_progress(self, job_id: str, said: str) -> None:
         with self._session.mutex:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from modelyard.jobs.ray import files
 from modelyard.jobs.ray import foreman as foremen
 from modelyard.jobs.ray.foreman import Foreman
 from modelyard.jobs.ray.orders import Kind, Look, Order, kind_of
@@ -140,8 +141,9 @@ def test_a_folder_that_is_not_there_is_said_to_be_missing(foreman: Foreman, tmp_
     assert "MODELYARD_STORAGE_DIR" in str(ended["error"]["detail"])
 
 
-def test_what_a_run_is_given_comes_from_the_store_and_what_it_makes_goes_there(
-    foreman: Foreman, tmp_path: Path, s3: S3Server
+@pytest.mark.parametrize("sent", [{}, {"order": b"finish"}], ids=["from the store", "sent along"])
+def test_what_a_run_makes_is_told_to_all_who_look_for_it(
+    foreman: Foreman, tmp_path: Path, s3: S3Server, sent: dict[str, bytes]
 ) -> None:
     from modelyard.storage.artifacts.bucket import Bucket
     from modelyard.storage.artifacts.depot import Depot
@@ -150,19 +152,34 @@ def test_what_a_run_is_given_comes_from_the_store_and_what_it_makes_goes_there(
     depot = Depot(Bucket(where["artifacts_url"], where["s3_endpoint"]))
     given = tmp_path / "given"
     given.mkdir()
-    (given / "order").write_text("finish")
+    (given / "order").write_text("finish" if not sent else "not this one")
     depot.keep("job", given, ["order"])
-    there = {"depot_url": depot.bucket.url, "depot_endpoint": depot.bucket.endpoint}
+    there = {"depot_url": depot.bucket.url, "depot_endpoint": depot.bucket.endpoint, "files": sent}
     foreman.reserve("one", KIND)
     foreman.start("one", ordered(tmp_path, "", folder=str(tmp_path / "unused"), **there))
-    until_ended(foreman)
-    made = tmp_path / "made"
-    depot.collect("job", KEY, made)
-    assert isinstance(Spool(made).ending(KEY), Finished)
-    assert (made / "result" / "model.pkl").exists()
-    assert not (made / "order").exists()
-    depot.collect("job", bytes(31), tmp_path / "other")
-    assert not (tmp_path / "other").exists()
+    looks = [until_ended(foreman) for _ in range(2)]  # also by whoever takes the owner's place
+    foreman.reserve("one", KIND)
+    foreman.start("one", ordered(tmp_path, "", run_id="other", folder=str(tmp_path / "unused"), **there))
+    looks.append(until_ended(foreman))
+    for place, look in enumerate(looks):
+        folder = str(tmp_path / f"made{place}")
+        assert look["ended"] is not None
+        assert files.with_files(look["ended"], look["made"], folder) == look["ended"]
+        assert isinstance(Spool(Path(folder)).ending(KEY), Finished)
+        assert (Path(folder) / "result" / "model.pkl").exists()
+        assert "order" not in look["made"]
+    (tmp_path / "full").touch()
+    assert look["ended"] is not None
+    failed = files.with_files(look["ended"], look["made"], str(tmp_path / "full"))
+    assert (failed["error"]["code"], failed["status"]) == ("UNAVAILABLE", "failed")
+
+
+def test_a_job_of_many_bytes_is_left_to_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "table").write_bytes(bytes(100))
+    assert files.sent_along(tmp_path, is_job=True) == {"table": bytes(100)}
+    monkeypatch.setattr(files, "MOST_SENT_BYTES", 99)
+    assert files.sent_along(tmp_path, is_job=True) == {}
+    assert files.sent_along(tmp_path, is_job=False) == {"table": bytes(100)}
 
 
 def test_the_folders_of_foremen_that_are_gone_are_removed(foreman: Foreman, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ import ray
 from ray.exceptions import ActorUnavailableError, RayError
 
 from modelyard.jobs.local.fork_server import IGNORED_SIGNALS
+from modelyard.jobs.ray.files import sent_along, with_files
 from modelyard.jobs.ray.foremen import ANSWER_S, NAMESPACE, Foremen, Place, Unsure, answered
 from modelyard.jobs.ray.orders import LOOK_S, PATIENCE_S, Ended, Look, Order, in_short, kind_of, lost
 from modelyard.schemas import JobError
@@ -161,7 +162,7 @@ class _Bridge:
         if "start" in message:
             return self._start(message["place"], message["start"])
         if "adopt" in message:
-            return self._adopt(message["adopt"], message["key"])
+            return self._adopt(message["adopt"], message["key"], message["folder"])
         if "sweep" in message:
             return self._foremen.sweep(message["sweep"])
         if "bye" in message:
@@ -184,8 +185,8 @@ class _Bridge:
         if place is None or place.handle is None:
             self._end(run_id, order["key"], _lost("its foreman is gone"))
             return
-        if order["depot_url"] is not None and "/" in run_id:  # else the depot has it all
-            order["files"] = {path.name: path.read_bytes() for path in Path(order["folder"]).iterdir()}
+        if order["depot_url"] is not None:
+            order["files"] = sent_along(Path(order["folder"]), is_job="/" not in run_id)
         place.runs += 1
         try:
             await self._begin(place.handle, Order(**order))  # type: ignore[typeddict-item]
@@ -202,9 +203,9 @@ class _Bridge:
             return
         except TimeoutError:
             pass  # it may have begun all the same
-        await self._follow(order["run_id"], foreman, order["key"])
+        await self._follow(order["run_id"], foreman, order["key"], order["folder"])
 
-    async def _adopt(self, run_id: str, key: str | None) -> None:
+    async def _adopt(self, run_id: str, key: str | None, folder: str) -> None:
         until = time.monotonic() + PATIENCE_S
         while True:
             try:
@@ -216,10 +217,10 @@ class _Bridge:
                 continue
             if found is None:
                 return self._end(run_id, None, _lost("no foreman knows of it"))
-            return await self._follow(run_id, *found)
+            return await self._follow(run_id, *found, folder)
 
-    async def _follow(self, run_id: str, foreman: Any, key: str) -> None:
-        """Tell the server how a run is, until it has ended or its foreman is lost."""
+    async def _follow(self, run_id: str, foreman: Any, key: str, folder: str) -> None:
+        """Tell the server how a run is, until it has ended, and what it has made is in its folder, or it is lost."""
         self._runs[run_id] = foreman
         if run_id in self._killed:
             await self._kill(run_id)
@@ -237,7 +238,8 @@ class _Bridge:
             if look is None:
                 return self._end(run_id, key, _lost("its foreman does not know it"))
             if look["ended"] is not None:
-                return self._end(run_id, key, look["ended"])
+                ended = await asyncio.to_thread(with_files, look["ended"], look["made"], folder)
+                return self._end(run_id, key, ended)
             until = time.monotonic() + PATIENCE_S
             if look["news"] != news:
                 news = look["news"]

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 from modelyard.errors import FailedPrecondition, Internal, ModelyardError
 from modelyard.jobs.local import launcher
 from modelyard.jobs.local.forks import Assignment
+from modelyard.jobs.ray.files import made_in
 from modelyard.jobs.ray.orders import ALONE_S, LOOK_S, Answer, Ended, Kind, Look, Order, kind_of
 from modelyard.jobs.runner import UNEXPECTED, RunEnd
 from modelyard.jobs.spool import Spool
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("modelyard.jobs")
 
 _REMEMBERED_S = 600.0
-"""An end is remembered for so long, for whoever takes the owner's place."""
+"""An end is remembered for so long, with what the run has made, for whoever takes the owner's place."""
 
 _HELD_S = 60.0
 """A place is kept for so long: what a run is given may have to be fetched before it starts."""
@@ -130,7 +132,10 @@ class Foreman:
                 return None
             run.looked_at = self._kept_at = time.monotonic()
             self._news.wait_for(lambda: run.news != news, LOOK_S)
-            return Look(news=run.news, progress=run.progress, ended=run.ended)
+            look = Look(news=run.news, progress=run.progress, ended=run.ended, made={})
+        if run.ended is not None and run.depot is not None and not run.is_killed:
+            look["made"] = made_in(run.folder)
+        return look
 
     def kill(self, run_id: str) -> None:
         """Kill a run. Its end is told to those who look."""
@@ -160,6 +165,8 @@ class Foreman:
             self._lay_out(run)
             self._launch(run)
         except Exception as error:  # noqa: BLE001 - else the run would have no end, and its place no other run
+            if run.depot is not None:
+                shutil.rmtree(run.folder, ignore_errors=True)
             self._end(run, RunEnd(_told(error, run)))
 
     def _launch(self, run: _Run) -> None:
@@ -187,13 +194,16 @@ class Foreman:
                 )
             return
         job = self._folder / run.job_id
+        with self._news:
+            known = {one.job_id for one in self._runs.values()}
         with unavailable(f"write {run.folder}"):
             for other in self._folder.iterdir():
-                if other != job:
+                if other.name not in known:
                     shutil.rmtree(other)
             if run.folder.exists():  # a run of before was lost
                 shutil.rmtree(run.folder)
-            run.depot.fetch(run.job_id, job)
+            if run.folder != job or not run.order["files"]:
+                run.depot.fetch(run.job_id, job)
             make_folder(run.folder)
             for name, content in run.order["files"].items():
                 (run.folder / name).write_bytes(content)
@@ -204,13 +214,10 @@ class Foreman:
         threading.Thread(target=self._end, args=(run, seen), name="end", daemon=True).start()
 
     def _end(self, run: _Run, seen: RunEnd) -> None:
-        if run.depot is not None and not run.is_killed:
-            try:
-                run.depot.leave(run.job_id, bytes.fromhex(run.order["key"]), run.folder, run.given)
-            except Exception as error:  # noqa: BLE001 - as in `_begin`
-                seen = RunEnd(_told(error, run))
-        if run.depot is not None and run.folder.name == run.job_id:
-            shutil.rmtree(run.folder, ignore_errors=True)
+        if run.depot is not None:
+            for path in run.given:
+                with suppress(OSError):
+                    (run.folder / path).unlink()
         why = seen.error if isinstance(seen.error, JobError) else JobError.of(seen.error)
         with self._news:
             run.ended = Ended(
@@ -232,6 +239,8 @@ class Foreman:
                 for run_id, run in runs.items():
                     if run.ended is not None and now - run.looked_at > _REMEMBERED_S:
                         del self._runs[run_id]
+                        if run.depot is not None:
+                            shutil.rmtree(run.folder, ignore_errors=True)
             for run_id, run in runs.items():
                 if run.ended is not None:
                     continue

@@ -117,7 +117,7 @@ class RayRunner:
     def adopt(self, job_id: str, spool: Path, ended: Callable[[RunEnd], None]) -> None:
         with self._said:
             self._runs[job_id] = _Run(spool, ended)
-            self._send({"adopt": job_id, "key": None})
+            self._send({"adopt": job_id, "key": None, "folder": str(spool.absolute())})
 
     def sweep(self, job_id: str) -> None:
         with self._said:
@@ -229,7 +229,7 @@ class RayRunner:
             self._places, self._asks = [], False  # also those of the moment without a bridge
             self._said.notify_all()
             for run_id, run in self._runs.items():
-                self._send({"adopt": run_id, "key": run.key})
+                self._send({"adopt": run_id, "key": run.key, "folder": str(run.spool.absolute())})
                 if run.is_killed:
                     self._send({"kill": run_id})
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from obstore.store import S3Config
 
 _PROBE = b"modelyard"
+_AT_ONCE = 8
+"""To a store on the same machine and back, 5 files of 3 kB take 13 ms instead of 22, of 3 MB 0.24 s instead of 0.48."""
+
 _PART = 1 << 26
 """Bytes that one read asks for. A write, which is one request however large, has as much time for each."""
 
@@ -194,6 +198,13 @@ class Bucket:
             yield
         except (BaseError, OSError) as error:
             raise Unavailable(f"cannot {doing}: {_said(error)}") from None
+
+
+def side_by_side(step: Callable[[str], None], names: Iterable[str]) -> None:
+    """Do a step for each name, several at once, because each waits for the store."""
+    with ThreadPoolExecutor(_AT_ONCE, "bucket") as pool:
+        for _ in pool.map(step, names):
+            pass
 
 
 def _said(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelyard.errors import DataLoss, Unavailable
-from modelyard.storage.artifacts.bucket import Bucket
+from modelyard.storage.artifacts.bucket import Bucket, side_by_side
 from modelyard.storage.files import age_s, unavailable
 from modelyard.storage.protocols import SETTLED_AFTER_S, StoredFile, stored
 
@@ -29,12 +29,14 @@ class ObjectArtifacts:
         self._local = local
 
     def stage(self, model_id: str, folder: Path, contents: Mapping[str, bytes]) -> None:
-        with unavailable(f"read {folder}"):
-            files = {path.name: path for path in folder.iterdir() if path.name not in contents}
-            for name, path in files.items():
-                self.bucket.put(_key(model_id, name), path.read_bytes())
-        for name, content in contents.items():
+        def upload(name: str) -> None:
+            with unavailable(f"read {folder / name}"):
+                content = contents[name] if name in contents else (folder / name).read_bytes()
             self.bucket.put(_key(model_id, name), content)
+
+        with unavailable(f"read {folder}"):
+            files = {path.name for path in folder.iterdir()}
+        side_by_side(upload, sorted(files | set(contents)))
 
     def adopt(self, model_id: str, folder: Path) -> None:
         """Do nothing: what is staged has its name already."""
