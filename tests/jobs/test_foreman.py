@@ -157,20 +157,20 @@ def test_what_a_run_makes_is_told_to_all_who_look_for_it(
     there = {"depot_url": depot.bucket.url, "depot_endpoint": depot.bucket.endpoint, "files": sent}
     foreman.reserve("one", KIND)
     foreman.start("one", ordered(tmp_path, "", folder=str(tmp_path / "unused"), **there))
-    looks = [until_ended(foreman) for _ in range(2)]  # also by whoever takes the owner's place
+    looks = [(until_ended(foreman), foreman.made("job")) for _ in range(2)]  # also by who takes the owner's place
     foreman.reserve("one", KIND)
     foreman.start("one", ordered(tmp_path, "", run_id="other", folder=str(tmp_path / "unused"), **there))
-    looks.append(until_ended(foreman))
-    for place, look in enumerate(looks):
+    looks.append((until_ended(foreman), foreman.made("job")))
+    for place, (look, made) in enumerate(looks):
         folder = str(tmp_path / f"made{place}")
         assert look["ended"] is not None
-        assert files.with_files(look["ended"], look["made"], folder) == look["ended"]
+        assert files.with_files(look["ended"], made, folder) == look["ended"]
         assert isinstance(Spool(Path(folder)).ending(KEY), Finished)
         assert (Path(folder) / "result" / "model.pkl").exists()
-        assert "order" not in look["made"]
+        assert "order" not in made
     (tmp_path / "full").touch()
     assert look["ended"] is not None
-    failed = files.with_files(look["ended"], look["made"], str(tmp_path / "full"))
+    failed = files.with_files(look["ended"], made, str(tmp_path / "full"))
     assert (failed["error"]["code"], failed["status"]) == ("UNAVAILABLE", "failed")
 
 

@@ -30,6 +30,7 @@ from modelyard.schemas import JobError
 _CONNECT_S = 60.0
 _REACH_S = 5.0
 _AGAIN_S = 0.5
+_BRING_S = 600.0
 
 
 def main(
@@ -238,12 +239,19 @@ class _Bridge:
             if look is None:
                 return self._end(run_id, key, _lost("its foreman does not know it"))
             if look["ended"] is not None:
-                ended = await asyncio.to_thread(with_files, look["ended"], look["made"], folder)
-                return self._end(run_id, key, ended)
+                return self._end(run_id, key, await self._bring(run_id, foreman, look["ended"], folder))
             until = time.monotonic() + PATIENCE_S
             if look["news"] != news:
                 news = look["news"]
                 self._server.tell(run_id=run_id, progress=look["progress"])
+
+    async def _bring(self, run_id: str, foreman: Any, ended: Ended, folder: str) -> Ended:
+        """Bring what a run has made into its folder; return its end. Whatever is large may take its time."""
+        try:
+            made = await answered(foreman.made.remote(run_id), _BRING_S)
+        except (RayError, TimeoutError) as error:
+            return _lost(error)
+        return await asyncio.to_thread(with_files, ended, made, folder)
 
     async def _kill(self, run_id: str) -> None:
         """Kill a run; if its foreman is not known yet, as soon as it is."""

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -132,10 +132,12 @@ class Foreman:
                 return None
             run.looked_at = self._kept_at = time.monotonic()
             self._news.wait_for(lambda: run.news != news, LOOK_S)
-            look = Look(news=run.news, progress=run.progress, ended=run.ended, made={})
-        if run.ended is not None and run.depot is not None and not run.is_killed:
-            look["made"] = made_in(run.folder)
-        return look
+            return Look(news=run.news, progress=run.progress, ended=run.ended)
+
+    def made(self, run_id: str) -> Mapping[str, bytes]:
+        """Return the files that a run has left, by their paths; none if nodes share its folder. Raises OSError."""
+        run = self._runs[run_id]
+        return {} if run.depot is None or run.is_killed else made_in(run.folder)
 
     def kill(self, run_id: str) -> None:
         """Kill a run. Its end is told to those who look."""

@@ -58,15 +58,11 @@ class Ended(TypedDict):
 
 
 class Look(TypedDict):
-    """How a run is: `news` counts changes, `progress` is JSON or empty.
-
-    `made` are the files that it has left, by their paths in its folder, if nodes do not share it; empty until it ends.
-    """
+    """How a run is: `news` counts changes, `progress` is JSON or empty."""
 
     news: int
     progress: str
     ended: Ended | None
-    made: Mapping[str, bytes]
 
 
 def kind_of(target: str, preload: Sequence[str], rehearsal: str | None) -> Kind:
