@@ -33,10 +33,10 @@ SAID = {
 """Texts as users get them, and some words of what they become."""
 
 
-@pytest.mark.parametrize("module", sorted(templates()))
-def test_every_text_of_the_core_has_a_russian_one(module: str) -> None:
-    missing = templates()[module] - set(catalogue()) - WHOLE
-    assert not missing, f"texts of {module} without a Russian one"
+def test_every_text_of_the_core_has_a_russian_one() -> None:
+    known = WHOLE.union(catalogue())
+    missing = {module: texts - known for module, texts in templates().items() if texts - known}
+    assert not missing, "texts without a Russian one, by the module that says them"
 
 
 def test_what_the_core_says_is_found_in_its_source() -> None:
