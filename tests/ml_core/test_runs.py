@@ -1,7 +1,9 @@
-"""An order as it lies in a spool, where others may have written."""
+"""An order as it lies in a spool, where others may have written, and the process that is ready to carry one out."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import orjson
@@ -48,3 +50,17 @@ def test_cells_are_not_written_through_a_link(name: str, order: TrainingOrder, t
     with pytest.raises(FileExistsError):
         write_order(tmp_path, order)
     assert not elsewhere.exists()
+
+
+def test_what_is_ready_for_runs_has_looked_for_plug_ins_of_the_libraries() -> None:
+    code = """
+import importlib.metadata
+from modelyard.ml_core.training import runs
+runs.warm_up()
+def entry_points(**_):
+    raise AssertionError("a run looks through all packages")
+importlib.metadata.entry_points = entry_points
+runs.rehearse()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.stderr, ended.returncode) == ("", 0)

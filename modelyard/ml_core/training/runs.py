@@ -74,9 +74,10 @@ def warm_up() -> None:
     for model_class in models_registry.model_classes().values():
         current_environment(model_class.libraries)
     with suppress(ImportError):  # scikit-learn's affair: another release may not need it
-        from narwhals.stable.v2 import from_native
+        from narwhals.stable.v2 import dependencies, from_native
 
         from_native(pl.DataFrame({"column": [0.0]}))
+        dependencies.is_into_dataframe(())  # it looks for plugins among all packages
 
 
 def rehearse() -> None:
