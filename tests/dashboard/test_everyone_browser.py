@@ -170,6 +170,19 @@ def test_an_error_about_a_table_is_russian(page: Page, dashboard: Dashboard, tmp
     assert english(texts) <= {"error"}  # the name of its icon
 
 
+def test_how_good_answers_for_a_table_are_stands_on_the_first_screen(
+    page: Page, dashboard: Dashboard, penguins_csv: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "others.csv"  # the training table is another way
+    path.write_text("".join(penguins_csv.read_text().splitlines(keepends=True)[:200]))
+    opened(page, dashboard, "predict?id=birds").locator(UPLOAD).set_input_files(path)
+    page.locator(".st-key-predict-go button").click()
+    right = page.get_by_test_id("stMetric")
+    expect(right).to_contain_text("%")
+    expect(page.locator("[data-testid=stVegaLiteChart]").first).to_be_visible()
+    assert right.evaluate("metric => metric.getBoundingClientRect().bottom") < SCREEN["height"]
+
+
 def test_the_keyboard_finds_the_content_and_leaves_tables(page: Page, dashboard: Dashboard) -> None:
     opened(page, dashboard, "model?id=birds&tab=versions")
     page.keyboard.press("Tab")
