@@ -4,7 +4,7 @@ CHECKS: dict[str, tuple[str, str]] = {
     "check.go": ("Check the table ({size})", "Проверить таблицу ({size})"),
     "check.under_way": ("The table is checked", "Таблица проверяется"),
     "check.nothing": ("The table was checked; nothing to worry about was found.", "Таблица проверена, замечаний нет."),
-    "check.more": ("{n} more findings", "Другие замечания: {n}"),
+    "check.more": ("{n} more {n:finding|findings}", "Другие замечания: {n}"),
     "fix.id": ("Use as the row's id", "Взять как id строки"),
     "fix.ignore": ("Leave it out", "Не брать"),
     "fix.header": ("The first row is data", "Первая строка — данные"),
