@@ -28,7 +28,7 @@ class KeyVerbs(Verbs):
         self._keys = keys
         self._audit = audit
         self._refusals = Refusals(audit.keep)
-        self._noting: set[str] = set()
+        self._noting: dict[str, threading.Thread] = {}
         self.guard = Guard(keys.find, self._note_use) if asked_for else Guard(None)
 
     @verb
@@ -73,8 +73,14 @@ class KeyVerbs(Verbs):
         """Keep the day on which a key was used, off the way of the caller, who would wait for the disk."""
         if self._keys.was_used_today(key) or key.name in self._noting:
             return
-        self._noting.add(key.name)
-        threading.Thread(target=self._keep_use, args=(key,), name="modelyard-key-use", daemon=True).start()
+        thread = threading.Thread(target=self._keep_use, args=(key,), name="modelyard-key-use", daemon=True)
+        self._noting[key.name] = thread
+        thread.start()
+
+    def _end_noting(self) -> None:
+        """Wait until the uses that are being kept are, because the storage is let go of next."""
+        for thread in list(self._noting.values()):
+            thread.join()
 
     def _keep_use(self, key: StoredKey) -> None:
         try:
@@ -82,4 +88,4 @@ class KeyVerbs(Verbs):
         except ModelyardError as error:
             log.warning("the day on which key %s was used is not kept: %s", key.name, error.detail)
         finally:
-            self._noting.discard(key.name)
+            del self._noting[key.name]

@@ -298,6 +298,7 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
             self._tracker.close()
         self.watching.close()
         self._refusals.close()
+        self._end_noting()
         self._store.close()
 
     def _held_out(self, model: LoadedModel) -> ValidationPredictions | None:

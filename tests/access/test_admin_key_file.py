@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from modelyard.access.guard import Guard
-from modelyard.access.keys import new_key
+from modelyard.access.keys import StoredKey, new_key
 from modelyard.bootstrap import build
 from modelyard.errors import AlreadyExists, FailedPrecondition, InvalidRequest, Unauthenticated
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import KeyRequest
 from modelyard.settings import Settings
+from modelyard.storage import KeyCollection
 from tests import doors
 from tests.access.callers import make_key, misspelt, secret_of, written
 from tests.waiting import PATIENCE_S, wait_until
@@ -80,6 +82,33 @@ def test_a_revoked_key_of_the_file_stays_revoked_whatever_came_after_it(storage_
     last = new_key()
     with started(storage_dir, holding(file, last)) as yard:
         assert [is_valid(yard.guard, key) for key in [*keys, last]] == [False, False, False, True]
+
+
+def test_a_use_that_is_being_kept_when_the_yard_is_closed_is_kept(
+    storage_dir: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noting, go_on, note_use = threading.Event(), threading.Event(), KeyCollection.note_use
+
+    def note(keys: KeyCollection, key: StoredKey) -> None:
+        noting.set()
+        go_on.wait()
+        note_use(keys, key)
+
+    monkeypatch.setattr(KeyCollection, "note_use", note)
+    key = new_key()
+    yard = started(storage_dir, holding(file, key))
+    store_closed = threading.Event()
+    monkeypatch.setattr(yard._store, "close", store_closed.set)
+    assert is_valid(yard.guard, key)
+    noting.wait()
+    closing = threading.Thread(target=yard.close)
+    closing.start()
+    assert not store_closed.wait(0.5)  # it never is, as long as this waits
+    go_on.set()
+    closing.join()
+    assert store_closed.is_set()
+    with doors.core(storage_dir) as again:
+        assert again.list_keys().keys[0].last_used_on is not None
 
 
 @pytest.mark.parametrize("is_revoked", [False, True])
