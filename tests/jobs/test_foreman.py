@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from pickle import PickleBuffer
 
 import pytest
 
@@ -172,6 +174,20 @@ def test_what_a_run_makes_is_told_to_all_who_look_for_it(
     assert look["ended"] is not None
     failed = files.with_files(look["ended"], made, str(tmp_path / "full"))
     assert (failed["error"]["code"], failed["status"]) == ("UNAVAILABLE", "failed")
+
+
+def test_what_a_run_was_given_is_kept_in_no_memory(foreman: Foreman, tmp_path: Path, s3: S3Server) -> None:
+    where = s3.new_bucket()
+    given = PickleBuffer(b"finish")
+    alive = weakref.ref(given)
+    order = ordered(
+        tmp_path, "", depot_url=where["artifacts_url"], depot_endpoint=where["s3_endpoint"], files={"order": given}
+    )
+    foreman.reserve("one", KIND)
+    foreman.start("one", order)
+    del given, order
+    until_ended(foreman)
+    assert alive() is None
 
 
 def test_a_job_of_many_bytes_is_left_to_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -186,25 +186,28 @@ class _Bridge:
         if place is None or place.handle is None:
             self._end(run_id, order["key"], _lost("its foreman is gone"))
             return
-        if order["depot_url"] is not None:
-            order["files"] = sent_along(Path(order["folder"]), is_job="/" not in run_id)
         place.runs += 1
         try:
-            await self._begin(place.handle, Order(**order))  # type: ignore[typeddict-item]
+            if await self._begins(place.handle, order):
+                await self._follow(run_id, place.handle, order["key"], order["folder"])
         finally:
             place.runs -= 1
 
-    async def _begin(self, foreman: Any, order: Order) -> None:
+    async def _begins(self, foreman: Any, order: dict[str, Any]) -> bool:
+        """Hand over a run, and the files that it is given; return whether it may have begun, else tell its end."""
+        run_id, folder = order["run_id"], Path(order["folder"])
+        files = {} if order["depot_url"] is None else sent_along(folder, is_job="/" not in run_id)
+        sent = Order(**{**order, "files": files})  # type: ignore[typeddict-item]
         try:
-            if not await answered(foreman.start.remote(self._foremen.holder, order)):
-                self._end(order["run_id"], order["key"], _lost("its place was given to another one meanwhile"))
-                return
+            if not await answered(foreman.start.remote(self._foremen.holder, sent)):
+                self._end(run_id, order["key"], _lost("its place was given to another one meanwhile"))
+                return False
         except RayError as error:
-            self._end(order["run_id"], order["key"], _lost(error))
-            return
+            self._end(run_id, order["key"], _lost(error))
+            return False
         except TimeoutError:
             pass  # it may have begun all the same
-        await self._follow(order["run_id"], foreman, order["key"], order["folder"])
+        return True
 
     async def _adopt(self, run_id: str, key: str | None, folder: str) -> None:
         until = time.monotonic() + PATIENCE_S

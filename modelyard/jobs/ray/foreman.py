@@ -170,6 +170,8 @@ class Foreman:
             if run.depot is not None:
                 shutil.rmtree(run.folder, ignore_errors=True)
             self._end(run, RunEnd(_told(error, run)))
+        finally:
+            run.order["files"] = {}  # a run is remembered for long
 
     def _launch(self, run: _Run) -> None:
         order = run.order
