@@ -54,6 +54,16 @@ class Network:
         """Connect a host again."""
         _ip("-n", self._switch, "link", "set", f"port{n}", "up")
 
+    @contextmanager
+    def slow(self, n: int, megabits: int) -> Iterator[None]:
+        """Within the block, let no more than so many megabits a second leave a host for others."""
+        limit = ("netns", "exec", self.host(n), "tc", "qdisc", "add", "dev", "eth0", "root", "tbf")
+        _ip(*limit, "rate", f"{megabits}mbit", "burst", "64kb", "latency", "50ms")
+        try:
+            yield
+        finally:
+            _ip("netns", "exec", self.host(n), "tc", "qdisc", "del", "dev", "eth0", "root")
+
     def processes(self, n: int) -> set[int]:
         """Return the processes of a host."""
         found = subprocess.run(["ip", "netns", "pids", self.host(n)], check=True, stdout=subprocess.PIPE, text=True)

@@ -169,6 +169,12 @@ def _failed_with(replica: Replica, what: str) -> str:
     return job.error.code
 
 
+def test_what_a_run_is_given_takes_its_time_on_a_slow_network(replica: Replica, cluster: Cluster) -> None:
+    given = "finish" + " " * 12_000_000
+    with cluster.network.slow(1, megabits=16):
+        assert replica.wait(replica.order(given)).status == "succeeded"
+
+
 def test_a_run_goes_on_when_its_replica_is_stopped_and_when_it_is_killed(yard: Yard, meeting: Meeting) -> None:
     one, two = yard.replica(), yard.replica()
     job_id = meeting.order(one)

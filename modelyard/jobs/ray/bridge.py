@@ -31,6 +31,7 @@ _CONNECT_S = 60.0
 _REACH_S = 5.0
 _AGAIN_S = 0.5
 _BRING_S = 600.0
+"""So long the files of a run may take to its node, and back."""
 
 
 def main(
@@ -199,7 +200,7 @@ class _Bridge:
         files = {} if order["depot_url"] is None else sent_along(folder, is_job="/" not in run_id)
         sent = Order(**{**order, "files": files})  # type: ignore[typeddict-item]
         try:
-            if not await answered(foreman.start.remote(self._foremen.holder, sent)):
+            if not await answered(foreman.start.remote(self._foremen.holder, sent), _BRING_S):
                 self._end(run_id, order["key"], _lost("its place was given to another one meanwhile"))
                 return False
         except RayError as error:
