@@ -170,8 +170,8 @@ def _failed_with(replica: Replica, what: str) -> str:
 
 
 def test_what_a_run_is_given_takes_its_time_on_a_slow_network(replica: Replica, cluster: Cluster) -> None:
-    given = "finish" + " " * 12_000_000
-    with cluster.network.slow(1, megabits=16):
+    given = "finish" + " " * 7_000_000
+    with cluster.network.slow(1, megabits=8):
         assert replica.wait(replica.order(given)).status == "succeeded"
 
 
