@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -42,15 +43,21 @@ class Scaled:
             self.wait_until_ready(name)
 
     def wait_until_ready(self, name: str) -> None:
-        """Wait until a replica says that it is ready, as the balancer asks it; docker's own look starts a Python."""
+        """Wait until a replica is ready, at the address that it has now, and the balancer has seen that it is."""
         port = 8000 if name.startswith("rest") else 9464
         wait_until(lambda: self._is_ready(f"http://{self.place(name)}:{port}/health/ready"))
+        wait_until(lambda: self._is_seen(name))
 
     def _is_ready(self, url: str) -> bool:
         try:
             return httpx.get(url, headers={"Host": "localhost"}).is_success
         except (httpx.HTTPError, httpx.InvalidURL):
             return False
+
+    def _is_seen(self, name: str) -> bool:
+        page = httpx.get(f"http://{self.place('balancer')}:8404/;csv").text
+        replicas = {row["svname"]: row for row in csv.DictReader(page.removeprefix("# ").splitlines())}
+        return replicas[name]["status"] == "UP" and replicas[name]["addr"].partition(":")[0] == self.place(name)
 
     def container(self, service: str) -> str:
         return self.compose("ps", "--all", "--quiet", service)
