@@ -11,6 +11,7 @@ import streamlit as st
 from modelyard.dashboard import session
 from modelyard.dashboard.formats import NOTHING, PERCENT, WHOLE, count
 from modelyard.dashboard.links import link
+from modelyard.dashboard.listing import height_of_rows
 from modelyard.dashboard.profiles import ColumnLook
 from modelyard.dashboard.tables import HEAD_ROWS, Table
 from modelyard.dashboard.targets import target_key
@@ -19,8 +20,8 @@ from modelyard.schemas import ColumnRole, FeatureType, ModelMetadata
 
 _TYPES: tuple[FeatureType, ...] = get_args(FeatureType)
 _ROLES: tuple[ColumnRole, ...] = tuple(role for role in get_args(ColumnRole) if role != "feature")
-_PREVIEW_ROWS = 8
-_ROW_PX, _MOST_ROWS = 35, 8
+_PREVIEW_ROWS, _SEEN_ROWS = 8, 5
+_MOST_ROWS = 8
 _TURN = "columns_turn"
 _SAMPLE_TARGETS = {"penguins.csv": "species"}
 
@@ -42,7 +43,8 @@ def ask_target(table: Table, parent: ModelMetadata | None) -> str | None:
     if not table.columns:
         return st.text_input(t("columns.target"), parent.target if parent else None, key="target-name") or None
     with st.expander(t("columns.first_rows"), icon=":material/table_rows:"):
-        st.dataframe(table.head.head(_PREVIEW_ROWS), hide_index=True, height=38 + _ROW_PX * 5, placeholder=NOTHING)
+        first = table.head.head(_PREVIEW_ROWS)
+        st.dataframe(first, hide_index=True, height=height_of_rows(first.height, _SEEN_ROWS), placeholder=NOTHING)
     names = table.names
     expected = parent.target if parent else _SAMPLE_TARGETS.get(table.name)
     return st.selectbox(
@@ -134,7 +136,7 @@ def _edit(frame: pl.DataFrame, kinds: list[str], key: str) -> pl.DataFrame:
         key=key,
         hide_index=True,
         placeholder=NOTHING,
-        height=38 + _ROW_PX * min(max(1, frame.height), _MOST_ROWS),
+        height=height_of_rows(frame.height, _MOST_ROWS),
         disabled=["name", "link", "spread", "typical", "distinct", "missing"],
         column_config={
             "name": config.TextColumn(t("columns.column"), width="medium"),

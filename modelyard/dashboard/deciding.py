@@ -51,9 +51,7 @@ def _show_thresholds(model: ModelMetadata, found: DecisionReport) -> None:
             st.caption(t("cut.no_rows"))
         if cuts and label is not None:
             _show_cut(model, found, cuts, label)
-            st.divider()
             show_gain(model, cuts, label)
-            st.divider()
         with st.expander(t("decision.other_rules"), expanded=not cuts):
             show_rules(model, found)
 
@@ -160,7 +158,7 @@ def _ask_money(model: ModelMetadata, found: DecisionReport, label: str) -> Money
     st.caption(t("money.help"))
     start = _known_money(model, found, label)
     amounts = {}
-    grid = st.grid(4, min_column_width=95, gap="small")
+    grid = st.grid(2, min_column_width=120, gap="small")
     for name in ("hit", "alarm", "miss", "rest"):
         with grid.cell():
             amounts[name] = st.number_input(

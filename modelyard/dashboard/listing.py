@@ -73,6 +73,11 @@ def written_value(name: str, value: float | None) -> str:
     return text if measure in ("", "accuracy") else f"{t(f'metric.{measure}')} {text}"
 
 
+def height_of_rows(rows: int, most: int) -> int:
+    """Return how high a table of rows is in pixels; of more rows than `most` the others are scrolled to."""
+    return 38 + 35 * min(max(1, rows), most)
+
+
 def pick_rows(
     frame: pl.DataFrame,
     key: str,

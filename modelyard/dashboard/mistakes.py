@@ -8,12 +8,14 @@ import streamlit as st
 from modelyard.dashboard import access, session
 from modelyard.dashboard.formats import NOTHING, PERCENT, SHORT, count, escaped
 from modelyard.dashboard.judged import Judged
-from modelyard.dashboard.listing import selection_key
+from modelyard.dashboard.listing import height_of_rows, selection_key
 from modelyard.dashboard.texts import t
 from modelyard.dashboard.what_if import open_row
 from modelyard.schemas import ModelMetadata
 
 SHOWN_ROWS = 100
+_SEEN_ROWS = 7
+"""So many rows are seen at once."""
 
 
 def show_mistakes(model: ModelMetadata, judged: Judged, picked: tuple[str, str] | None) -> None:
@@ -63,6 +65,7 @@ def _pick(judged: Judged, shown: pl.DataFrame, picked: tuple[str, str] | None) -
         frame,
         key=selection_key("mistakes", [judged.table.path.name, *(picked or ())]),
         hide_index=True,
+        height=height_of_rows(frame.height, _SEEN_ROWS),
         placeholder=NOTHING,
         on_select="rerun",
         selection_mode="single-row",

@@ -12,10 +12,10 @@ from modelyard.dashboard import formats, session
 from modelyard.dashboard.charts import side_by_side
 from modelyard.dashboard.decision import in_words
 from modelyard.dashboard.forms import shown
-from modelyard.dashboard.listing import classes, report_of
+from modelyard.dashboard.listing import class_title, classes, report_of
 from modelyard.dashboard.monotone import told_monotone
 from modelyard.dashboard.texts import known, said, t
-from modelyard.schemas import ModelEvent, ModelMetadata, Tracking
+from modelyard.schemas import ENSEMBLE, ModelEvent, ModelMetadata, Tracking
 
 _LATEST = 5
 _ADDRESS = re.compile(r"https?://[^\s()<>\[\]]+")
@@ -37,11 +37,25 @@ def show_details(model: ModelMetadata) -> None:
 
 
 def _show_hyperparams(model: ModelMetadata) -> None:
-    schema = next((info.hyperparams for info in classes() if info.key == model.model_class_key), {})
+    """Show the hyperparams of a model, or of each member of an ensemble a click away, beside its weight."""
+    if model.model_class_key != ENSEMBLE:
+        _show_values(model.model_class_key, model.hyperparams)
+        return
+    for key, weight in model.hyperparams.items():
+        if "." not in key:
+            own = f"{key}."
+            with st.expander(f"{formats.escaped(class_title(key))} · {t('search.weight')}: {shown(weight)}"):
+                found = {name.removeprefix(own): one for name, one in model.hyperparams.items() if name.startswith(own)}
+                _show_values(key, found)
+
+
+def _show_values(key: str, hyperparams: Mapping[str, object]) -> None:
+    """Show hyperparams of a model class beside their defaults; those that differ are bold."""
+    schema = next((info.hyperparams for info in classes() if info.key == key), {})
     fields = schema.get("properties", {})
     rows = {
         fields.get(name, {}).get("title", name): (shown(value), shown(fields.get(name, {}).get("default")))
-        for name, value in model.hyperparams.items()
+        for name, value in hyperparams.items()
     }
     st.table(
         {

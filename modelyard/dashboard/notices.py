@@ -10,11 +10,15 @@ import streamlit as st
 from modelyard.dashboard import session
 from modelyard.dashboard.doors import DOOR_NAMES, DOOR_TITLES
 from modelyard.dashboard.formats import count, escaped
+from modelyard.dashboard.listing import height_of_rows
 from modelyard.dashboard.patience import ask_anew
 from modelyard.dashboard.tables import Table
 from modelyard.dashboard.texts import known, said, t
 from modelyard.errors import FieldError, ModelyardError, Unauthenticated, Unavailable
 from modelyard.schemas import ModelWarning
+
+_SEEN_PLACES = 7
+"""So many places are seen at once, the others are scrolled to."""
 
 _ROW = re.compile(r"(?<=, )(row|строка) \d+(?=:)")
 """Where a text of the core, or its Russian one, names the row of a cell."""
@@ -116,7 +120,7 @@ def _show_places(places: Sequence[FieldError], table: Table | None) -> None:
         st.dataframe(
             {name: [row[index] for row in rows] for index, name in enumerate(columns)},
             hide_index=True,
-            height=min(38 + 35 * len(rows), 300),
+            height=height_of_rows(len(rows), _SEEN_PLACES),
         )
 
 

@@ -6,7 +6,7 @@ import polars as pl
 import streamlit as st
 
 from modelyard.dashboard.formats import NOTHING, PERCENT, count
-from modelyard.dashboard.listing import selection_key
+from modelyard.dashboard.listing import height_of_rows, selection_key
 from modelyard.dashboard.predicted import ENDS, PREDICTION, Predicted
 from modelyard.dashboard.predicted_file import ask_wanted, offer_file
 from modelyard.dashboard.texts import t
@@ -15,6 +15,8 @@ from modelyard.dashboard.why import can_give_reasons
 from modelyard.schemas import ModelMetadata
 
 SHOWN_ROWS = 1_000
+_SEEN_ROWS = 7
+"""So many rows are seen at once."""
 
 
 def show_rows(predicted: Predicted, model: ModelMetadata) -> None:
@@ -48,6 +50,7 @@ def _show_table(predicted: Predicted, places: list[int], said: tuple[str, str]) 
     event = st.dataframe(
         shown,
         hide_index=True,
+        height=height_of_rows(shown.height, _SEEN_ROWS),
         placeholder=NOTHING,
         key=selection_key("predicted-rows", (predicted.model_id, table.path.name, *said)),
         on_select="rerun",

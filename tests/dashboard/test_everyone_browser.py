@@ -152,11 +152,31 @@ def test_a_page_is_for_everyone(walker: Page, path: str) -> None:
     levels = walker.evaluate(HEADINGS)
     assert levels[:1] == [1]
     assert all(below <= above + 1 for above, below in pairwise(levels)), levels
-    if "tab=decision" not in path:  # long if there is much to try out; the head sums it up
+    if "tab=decision" not in path:  # 1,448 with the choice among three classes; the head sums it up
         assert walker.evaluate(HEIGHT) <= 2 * SCREEN["height"]
     walker.emulate_media(color_scheme="light")
     expect(walker.get_by_test_id("stApp")).to_have_css("color-scheme", "light")
     assert serious(walker, "color-contrast") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "pressed", "shown"),
+    [
+        ("predict?id=birds", [".st-key-predict-go button"], ".st-key-open-row"),
+        ("model?id=birds&tab=errors", [".st-key-errors-go button"], ".st-key-mistake-open"),
+        ("train?parent=birds", [], ".st-key-train-go"),
+    ],
+)
+def test_a_page_with_a_table_is_two_screens_high(  # noqa: PLR0917 - three are of pytest
+    page: Page, dashboard: Dashboard, penguins_csv: Path, path: str, pressed: list[str], shown: str
+) -> None:
+    opened(page, dashboard, path).locator(UPLOAD).set_input_files(penguins_csv)
+    for button in pressed:
+        page.locator(button).click()
+    expect(page.locator(shown)).to_be_visible()
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+    assert page.evaluate(HEIGHT) <= 2 * SCREEN["height"]
 
 
 def test_an_error_about_a_table_is_russian(page: Page, dashboard: Dashboard, tmp_path: Path) -> None:

@@ -27,8 +27,11 @@ _NUMBERS = {
 """Numbers are written in charts as they are beside them."""
 
 
-HEIGHT = 220
+HEIGHT = 205
 """How high a chart is in pixels if nothing of it asks for more."""
+
+_FOOT = 5
+"""The pixels below a chart's last words; Streamlit leaves 20 if nothing is said, beside its own gap."""
 
 NUMBER, EXACT = ",.4~r", ",.6~r"
 """How numbers are written: of four digits that count, or six where they are compared; never with an exponent."""
@@ -59,7 +62,8 @@ def pick(chart: Drawing, words: str, key: str, selection: str) -> list[dict[str,
 def _dressed(chart: Drawing) -> Drawing:
     ink, _ = inks()
     words = {"labelColor": ink, "titleColor": ink}
-    return chart.configure_view(stroke=None).configure(locale={"number": _NUMBERS}, axis=words, legend=words)
+    footed = chart.properties(padding={"bottom": _FOOT}).configure_view(stroke=None)
+    return footed.configure(locale={"number": _NUMBERS}, axis=words, legend=words)
 
 
 def side_by_side() -> GridContainer:

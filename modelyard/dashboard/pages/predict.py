@@ -37,11 +37,13 @@ def show() -> None:
         ):
             session.go("train")
         return
-    model = pick_model(t("predict.model"), "predict-model", models)
+    which, how = st.columns([3, 1], gap="small", vertical_alignment="bottom")
+    with which:
+        model = pick_model(t("predict.model"), "predict-model", models)
     if model is None:
         return
     address.entitle(f"{t('page.predict')} · {title(model)}")
-    way = st.segmented_control(
+    way = how.segmented_control(
         t("predict.way"),
         _WAYS,
         required=True,
@@ -62,8 +64,10 @@ def _for_table(model: ModelMetadata) -> None:
     table = uploads.ask_for_table(PURPOSE, model.reading, sample=True)
     if table is None:
         return
-    interval = _ask_interval(model)
-    if st.button(t("predict.go"), type="primary", icon=":material/play_arrow:", key="predict-go"):
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        interval = _ask_interval(model)
+        pressed = st.button(t("predict.go"), type="primary", icon=":material/play_arrow:", key="predict-go")
+    if pressed:
         with notices.errors_in_place(table), st.spinner(t("predict.asking")):
             session.current().kept["predicted"] = predict_table(model, table, interval)
     predicted = session.current().kept.get("predicted")
