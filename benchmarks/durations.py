@@ -34,7 +34,9 @@ MANY_PAGES = {
     "models": "of 2000 names",
     "predict": "Columns that the table needs",
     "compare": "Hyperparams that differ",
+    "train": "Take the sample",
     "name?name=model-0000": "Newest: v5",
+    "model?id=model-0000": "All metrics",
     "jobs": "Nothing has been trained yet",
 }
 """Pages, and words that stand where their first useful view is."""
