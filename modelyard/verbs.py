@@ -116,7 +116,11 @@ class Verbs(Protocol):
         ...
 
     def evaluate(self, request: EvaluateRequest) -> TableEvaluation:
-        """Judge up to ten models by a labelled table and compare each pair; it is kept and listed with each model."""
+        """Judge up to ten models by a labelled table and compare each pair; it is kept and listed with each model.
+
+        Without a table they are judged by the rows held out of all of them, if all were trained on one table; that is
+        not kept.
+        """
         ...
 
     def list_evaluations(self, reference: str, query: EvaluationQuery | None = None) -> EvaluationPage:

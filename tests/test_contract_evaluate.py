@@ -319,6 +319,51 @@ def test_models_that_held_out_other_rows_of_the_table_cannot_be_compared_by_it(y
         yard.evaluate(request(*asked, **few))
 
 
+def test_without_a_table_the_rows_held_out_of_all_judge(yard: Verbs) -> None:
+    fields = {"X": TABLE, "y": TRUTH}
+    evaluations = (Evaluation(), Evaluation(method="cv", folds=4), Evaluation(seed=1), WITHOUT)
+    for evaluation in evaluations:
+        yard.train(order("kept", **fields, evaluation=evaluation))
+    by_table = yard.evaluate(request("kept:1", "kept:2"))
+    held_out = EvaluateRequest(model_ids=["kept:1", "kept:2"])
+    before = yard.list_evaluations("kept:1")
+    found = yard.evaluate(held_out)
+    assert (found.n_rows, found.pairs) == (40, by_table.pairs)
+    assert [one.metrics for one in found.models] == [one.metrics for one in by_table.models]
+    assert yard.list_evaluations("kept:1") == before
+    both = yard.evaluate(EvaluateRequest(model_ids=["kept:1", "kept:3"])).n_rows
+    first, second = (yard.evaluate(request(f"kept:{version}", weaknesses=True)).models[0] for version in (1, 3))
+    assert first.weaknesses is not None
+    assert second.weaknesses is not None
+    assert both == len({*first.weaknesses.answers.rows} & {*second.weaknesses.answers.rows}) < 40
+    with pytest.raises(errors.FailedPrecondition, match="kept:4 has no validation predictions"):
+        yard.evaluate(EvaluateRequest(model_ids=["kept:1", "kept:4"]))
+
+
+def test_without_a_table_numbers_are_judged_alike(yard: Verbs) -> None:
+    for alpha in (0.1, 100.0):
+        fields = {"hyperparams": {"alpha": alpha}, "X": TABLE, "y": PRICES, "name": "held"}
+        yard.train(TrainRequest(model_class_key="linear_regression", **fields))
+    by_table = yard.evaluate(request("held:1", "held:2", y=PRICES))
+    found = yard.evaluate(EvaluateRequest(model_ids=["held:1", "held:2"]))
+    assert (found.n_rows, found.pairs) == (by_table.n_rows, by_table.pairs)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"y": TRUTH}, {"target": "churned"}, {"weaknesses": True}], ids=["y", "target", "weaknesses"]
+)
+def test_what_needs_a_table_is_refused_without_one(
+    yard: Verbs, models: dict[str, ModelMetadata], fields: dict[str, Any]
+) -> None:
+    with pytest.raises(errors.InvalidRequest, match="X is due if y, target or weaknesses are given"):
+        yard.evaluate(EvaluateRequest(model_ids=["churn:1"], **fields))
+
+
+def test_models_of_several_tables_are_not_compared_without_one(yard: Verbs, models: dict[str, ModelMetadata]) -> None:
+    with pytest.raises(errors.FailedPrecondition, match="blind:1 was not trained on the very table of churn:1"):
+        yard.evaluate(EvaluateRequest(model_ids=["churn:1", "blind"]))
+
+
 def test_where_a_model_is_wrong_is_said_row_by_row_and_not_kept(yard: Verbs, models: dict[str, ModelMetadata]) -> None:
     found = yard.evaluate(request("blind", "churn:1", weaknesses=True))
     blind, good = (model.weaknesses for model in found.models)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,7 +33,14 @@ def evaluate(
     refs: Annotated[
         str, typer.Argument(metavar="REF[,REF...]", help="Up to ten models of one task, with commas between.")
     ],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The labelled table; - is standard input.")],
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="The labelled table; - is standard input. Without it: rows held out of all of them.",
+            show_default=False,
+        ),
+    ] = None,
     *,
     target: Annotated[
         str | None,
@@ -54,20 +62,22 @@ def evaluate(
 ) -> None:
     """Judge models by a labelled table, and compare each pair of them.
 
-    What it shows is kept; `modelyard evaluations REF` lists it.
+    What it shows is kept; `modelyard evaluations REF` lists it. Without a table the models are judged by the rows of
+    the table that all were trained on which were held out of all of them; that is not kept.
     """
     from modelyard.cli.files import table_file
     from modelyard.schemas import EvaluateRequest, parse
 
-    with table_file(file) as table:
+    with nullcontext() if file is None else table_file(file) as table:
         fields = {"model_ids": refs.split(","), "X": table, "target": target, "label": label}
         request = parse(EvaluateRequest, {**reading, **fields})
-        with open_yard(url, storage) as yard, screen.busy(f"Judging {refs} by {table.name}", as_json=json):
+        by = "rows held out" if table is None else table.name
+        with open_yard(url, storage) as yard, screen.busy(f"Judging {refs} by {by}", as_json=json):
             found = yard.evaluate(request)
     if json:
         screen.show_json(found.model_dump_json().encode())
         return
-    screen.show(_heading(found), _metrics(found.models))
+    screen.show(_heading(found, held_out=file is None), _metrics(found.models))
     if found.pairs:
         screen.show("", _pairs(found))
     for warning in [warning for model in found.models for warning in model.warnings]:
@@ -135,9 +145,10 @@ def _series(found: Sequence[KeptEvaluation], asked: Sequence[ModelMetrics], *, b
     return made
 
 
-def _heading(found: TableEvaluation) -> str:
+def _heading(found: TableEvaluation, *, held_out: bool) -> str:
     label = "" if found.label is None else f" ({found.label})"
-    return f"{screen.rows(found.n_rows)}{label}; 90 % intervals in parentheses"
+    which = " held out of all" if held_out else ""
+    return f"{screen.rows(found.n_rows)}{which}{label}; 90 % intervals in parentheses"
 
 
 def _metrics(models: Sequence[ModelMetrics]) -> Table:

@@ -1,7 +1,7 @@
 """Trainings side by side: a leaderboard that moves while they run, what their differences show, and which one to keep.
 
-They were ordered together, with the same seed, so the same rows are held out of each. Once they have ended, the table
-they were trained on judges them by those rows, pair by pair.
+They were ordered together, with the same seed, so the same rows are held out of each. Once they have ended, they are
+judged by those rows, pair by pair.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from modelyard.schemas import (
     ModelMetadata,
     PairDifference,
     meaning,
-    parse,
 )
 
 
@@ -37,7 +36,7 @@ def show(jobs: Sequence[Job], put_away: Callable[[], None]) -> None:
     models = [session.yard().get_model(job.model_id) for job in jobs if job.model_id is not None]
     models.sort(key=_worth, reverse=True)
     if models:
-        _show_board(models, jobs)
+        _show_board(models)
         active = [model for model in models if model.status == "active"]
         if active:
             _offer_to_keep(active)
@@ -76,11 +75,11 @@ def _worth(model: ModelMetadata) -> float:
     return float("-inf") if value is None else -value if meaning(name).is_loss else value
 
 
-def _show_board(models: Sequence[ModelMetadata], jobs: Sequence[Job]) -> None:
+def _show_board(models: Sequence[ModelMetadata]) -> None:
     st.header(t("contest.board"), anchor=False)
     loss = f"validation_{USUAL_LOSSES[models[0].task]}"
     head = key_metric(models[0])[0]
-    best, pairs = models[0], _pairs(models, jobs)
+    best, pairs = models[0], _pairs(models)
     words = {model.model_id: _words(model, best, pairs) for model in models}
     metrics = list(dict.fromkeys(name for name in (head, loss) if name in models[0].metrics))
     columns = {
@@ -113,22 +112,17 @@ def _words(model: ModelMetadata, best: ModelMetadata, pairs: Mapping[frozenset[s
     return t("contest.worse" if worse else "contest.better")
 
 
-def _pairs(models: Sequence[ModelMetadata], jobs: Sequence[Job]) -> dict[frozenset[str], PairDifference]:
-    """Return what the rows held out show of each pair, asked for once; nothing if the visitor has not the table."""
-    kept = session.current().kept
-    ordered = ordered_with(jobs)
-    judged = [model for model in models if model.status == "active"]
-    if ordered is None or len(judged) < 2 or not access.may("evaluate") or not ordered.table.path.exists():
+def _pairs(models: Sequence[ModelMetadata]) -> dict[frozenset[str], PairDifference]:
+    """Return what the rows held out of all show of each pair, asked for once; nothing if there are no such rows."""
+    judged = [model.model_id for model in models if model.status == "active"]
+    if len(judged) < 2 or not access.may("evaluate"):
         return {}
-    ids = [model.model_id for model in judged]
-    found: dict[tuple[str, ...], Sequence[PairDifference]] = kept.setdefault("pairs", {})
-    key = tuple(sorted(model.model_id for model in models))
+    found: dict[tuple[str, ...], Sequence[PairDifference]] = session.current().kept.setdefault("pairs", {})
+    key = tuple(sorted(judged))
     if key not in found:
-        said = {name: value for name, value in ordered.table.said.items() if name in EvaluateRequest.model_fields}
-        fields = {**said, "model_ids": ids, "X": ordered.table.sent, "target": ordered.target}
         with suppress(ModelyardError), st.spinner(t("evaluate.asking")):
-            found[key] = session.yard().evaluate(parse(EvaluateRequest, fields)).pairs
-    usual = USUAL_LOSSES[judged[0].task]
+            found[key] = session.yard().evaluate(EvaluateRequest(model_ids=judged)).pairs
+    usual = USUAL_LOSSES[models[0].task]
     return {frozenset((pair.a, pair.b)): pair for pair in found.get(key, ()) if meaning(pair.metric).measure == usual}
 
 

@@ -14,7 +14,15 @@ from modelyard.dashboard.listing import title
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.tables import Table
 from modelyard.dashboard.texts import t
-from modelyard.schemas import EvaluateRequest, ModelMetadata, PairDifference, TableEvaluation, meaning, parse
+from modelyard.schemas import (
+    EvaluateRequest,
+    ModelMetadata,
+    PairDifference,
+    TableEvaluation,
+    are_validated,
+    meaning,
+    parse,
+)
 
 PURPOSE = "evaluate"
 
@@ -40,6 +48,7 @@ def show_evaluation(models: Sequence[ModelMetadata]) -> None:
         return
     table = uploads.ask_for_table(PURPOSE, models[0].reading)
     if table is None:
+        _show_held_out(models)
         return
     asked = _ask(models, table)
     if st.button(t("evaluate.go"), type="primary", icon=":material/balance:", key="evaluate-go"):
@@ -49,6 +58,22 @@ def show_evaluation(models: Sequence[ModelMetadata]) -> None:
     before = session.current().kept.get("evaluated")
     if before is not None and before[0] == asked:
         _show(before[1], {model.model_id: title(model) for model in models})
+
+
+def _show_held_out(models: Sequence[ModelMetadata]) -> None:
+    """Show what the rows held out of all of them say of each pair, asked for once; nothing of several tables."""
+    tables = {model.fingerprint for model in models}
+    if None in tables or len(tables) > 1 or not all(are_validated(model.metrics) for model in models):
+        return
+    ids = [model.model_id for model in models]
+    kept: dict[str, Any] = session.current().kept
+    with notices.errors_in_place():
+        if kept.get("held_out", (None,))[0] != ids:
+            with st.spinner(t("evaluate.asking")):
+                kept["held_out"] = ids, session.yard().evaluate(EvaluateRequest(model_ids=ids))
+        found: TableEvaluation = kept["held_out"][1]
+        st.caption(t("evaluate.held_out", rows=found.n_rows))
+        _show_pairs(found.pairs, {model.model_id: title(model) for model in models})
 
 
 def _ask(models: Sequence[ModelMetadata], table: Table) -> _Asked:

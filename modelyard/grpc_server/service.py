@@ -226,7 +226,8 @@ class ModelService(AccessService, OutcomeService):
 
     @contextmanager
     def _opened(self, message: Any) -> Iterator[Any]:
-        with opened(message.X) as sent:
+        needs_none = isinstance(message, pb.EvaluateRequest) and not message.HasField("X")
+        with nullcontext(Sent(None)) if needs_none else opened(message.X) as sent:
             yield self._read(message, sent, message.y)
 
     @contextmanager

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 import modelyard
 from modelyard import calls, models_registry
 from modelyard.calls import Calls, verb
-from modelyard.errors import FailedPrecondition, Unavailable
+from modelyard.errors import Unavailable
 from modelyard.jobs import Jobs
 from modelyard.ml_core.deciding import stored
 from modelyard.ml_core.drift_verbs import DriftVerbs
@@ -145,12 +144,16 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
 
     @verb
     def evaluate(self, request: EvaluateRequest) -> TableEvaluation:
-        """Judge models by a labelled table, and keep what it showed. See `Verbs.evaluate`."""
+        """Judge models by a labelled table, and keep what it showed; without one nothing is kept. See `Verbs.evaluate`.
+
+        What rows held out show is kept with the models already, and is no news of an alias.
+        """
         models = [self._store.get_active(reference).metadata for reference in request.model_ids]
         aliases = [self._aliases.asked_by(reference) for reference in request.model_ids]
         found = evaluations.evaluate(models, self.loaded.get, request, self._held_out, aliases)
         calls.note(rows=found.n_rows)
-        self._evaluations.keep(KeptEvaluation.model_validate(found, from_attributes=True))
+        if request.X is not None:
+            self._evaluations.keep(KeptEvaluation.model_validate(found, from_attributes=True))
         return found
 
     @verb
@@ -301,11 +304,9 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
         self._end_noting()
         self._store.close()
 
-    def _held_out(self, model: LoadedModel) -> ValidationPredictions | None:
-        """Return what a model keeps of its evaluation; None if it keeps nothing."""
-        with suppress(FailedPrecondition):
-            return load_validation(self._store, self._store.get(model.model_id), model.contract)
-        return None
+    def _held_out(self, model: LoadedModel) -> ValidationPredictions:
+        """Return what a model keeps of its evaluation. Raises FailedPrecondition if it keeps nothing."""
+        return load_validation(self._store, self._store.get(model.model_id), model.contract)
 
 
 def _known_key(key: str | None) -> str | None:

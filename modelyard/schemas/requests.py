@@ -255,6 +255,7 @@ class ExplainRequest(ServingRequest):
 class EvaluateRequest(TableRequest):
     """A labelled table to judge up to ten models by, of one task; `model_ids` are references.
 
+    Without X they are judged by the rows of the table that all were trained on which were held out of all of them.
     The labels are `y`, or the column of `X` that `target` names; without both, the column that the first model was
     trained to predict. `label` says in words what the table is. With `weaknesses` the answer says where each model is
     wrong, row by row, too. How the table is read is said only if it is not read as in training.
@@ -263,7 +264,7 @@ class EvaluateRequest(TableRequest):
     model_ids: Annotated[list[str], Field(min_length=1, max_length=10)] = Field(
         validation_alias=AliasChoices("model_ids", "modelids")
     )
-    X: TableValue
+    X: TableValue = None
     y: LabelsValue = None
     target: str | None = None
     label: Annotated[str, Field(min_length=1, max_length=200)] | None = None

@@ -54,6 +54,15 @@ def test_models_are_judged_compared_and_listed(on: Run, table: Path) -> None:
     assert [one["label"] for one in rest["evaluations"]] == ["March"]
 
 
+def test_without_a_table_the_rows_held_out_of_both_judge(on: Run, table: Path) -> None:
+    for C in ("0.00001", "1"):
+        train(on, table, "--name", "held", "-p", f"C={C}")
+    told = on("evaluate", "held:1,held:2")
+    assert told.exit_code == 0, told.err
+    assert plain_lines(told.out)[0] == "12 rows held out of all; 90 % intervals in parentheses"
+    assert on("evaluations", "held:1").out == "held:1 has not been judged by a table yet.\n"
+
+
 def test_many_pairs_are_compared_by_the_metric_that_tells_most(here: Run, table: Path) -> None:
     for _ in range(4):
         train(here, table, "--name", "many", "--evaluation", "none")

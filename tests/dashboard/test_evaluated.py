@@ -23,7 +23,7 @@ def test_models_are_judged_on_the_same_rows(yard: Yard, penguins_csv: Path) -> N
     left_out = {"blind": ["bill_length_mm", "bill_depth_mm", "flipper_length_mm"], "seeing": []}
     orders = [TrainRequest(**fields, name=name, exclude=names, evaluation=none) for name, names in left_out.items()]
     app = yard.open("compare", ids=",".join(yard.client.train(order).model_id for order in orders))
-    assert "On the same new rows" in texts(app)
+    assert "On the same rows" in texts(app)
     app.session_state[session._KEY].tables[PURPOSE] = open_table(penguins_csv, "new.csv")
     app = app.run()
     assert app.selectbox(key=f"evaluate-target-{penguins_csv.name}").value == "species"
@@ -40,6 +40,21 @@ def test_models_are_judged_on_the_same_rows(yard: Yard, penguins_csv: Path) -> N
     assert [one.label for one in yard.client.list_evaluations("seeing").evaluations] == ["all penguins"]
     app = app.text_input(key="evaluate-label").set_value("another").run()
     assert len(app.table) < 4  # what was shown was of what was asked before
+
+
+def test_models_of_one_table_are_judged_by_the_rows_held_out_of_both_without_any(
+    yard: Yard, penguins_csv: Path
+) -> None:
+    fields = {"model_class_key": "logistic_regression", "X": penguins_csv, "target": "species", "name": "twice"}
+    first, second = (yard.client.train(TrainRequest(**fields, hyperparams={"C": C})) for C in (1e-5, 1.0))
+    ids = f"{first.model_id},{second.model_id}"
+    for page, query in (("compare", {"ids": ids}), ("name", {"name": "twice", "tab": "rivals"})):
+        app = yard.open(page, **query)
+        assert not app.exception
+        assert not app.error
+        assert "Without a table: on the 69 rows of the training table that were held out of all of them." in texts(app)
+        assert "twice:2 is better" in app.table[-1].value.to_string().replace("\\", "")
+    assert yard.client.list_evaluations("twice").evaluations == []
 
 
 def test_models_that_cannot_be_judged_together_are_said_to_be(yard: Yard) -> None:

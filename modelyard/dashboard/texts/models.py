@@ -270,10 +270,14 @@ MODELS: dict[str, tuple[str, str]] = {
     ),
     "compare.curves": ("Curves", "Кривые"),
     "compare.class": ("Class", "Класс"),
-    "evaluate.title": ("On the same new rows", "На одних и тех же новых строках"),
+    "evaluate.title": ("On the same rows", "На одних и тех же строках"),
     "evaluate.help": (
         "Give a table with the true answers that none of these models was trained on: it judges all of them alike.",
         "Дайте таблицу с верными ответами, на которой ни одна из этих моделей не обучалась: она оценит все одинаково.",
+    ),
+    "evaluate.held_out": (
+        "Without a table: on the {rows} {rows:row|rows} of the training table that were held out of all of them.",
+        "Без таблицы: на {rows} {rows:строке|строках|строках} обучающей таблицы, отложенных у всех.",
     ),
     "evaluate.cannot": (
         "Only models of one task that are not deleted can be judged together.",

@@ -150,7 +150,8 @@ class GrpcClient(Client):
 
     def _evaluate(self, request: EvaluateRequest) -> pb.EvaluateResponse:
         message = to_messages.evaluation_message(request)
-        message.X.CopyFrom(table_chunks.whole(request.X, request.feature_names))
+        if request.X is not None:
+            message.X.CopyFrom(table_chunks.whole(request.X, request.feature_names))
         message.y.extend(to_messages.labels(request))
         answer: pb.EvaluateResponse = self._send("Evaluate", message)
         return answer

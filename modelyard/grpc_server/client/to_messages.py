@@ -196,7 +196,7 @@ def labels(
     if request.y is not None:
         return map(write_value, plain_labels(request.y))
     arrow = isinstance(X, pl.DataFrame) and pl.Object not in X.dtypes
-    if not arrow and not isinstance(X, Path):
+    if X is not None and not arrow and not isinstance(X, Path):
         check_target(X, request.target, request.feature_names)
     return iter(())
 

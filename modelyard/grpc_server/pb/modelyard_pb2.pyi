@@ -2265,7 +2265,9 @@ class EvaluateRequest(_message.Message):
         """Up to ten references to models of one task."""
 
     @_builtins.property
-    def X(self) -> Global___Table: ...
+    def X(self) -> Global___Table:
+        """Left out: the rows of the table that all were trained on which were held out of all of them."""
+
     @_builtins.property
     def y(self) -> _containers.RepeatedCompositeFieldContainer[Global___Value]:
         """One label a row. Left out where `target` names a column of X; without both, it is the first model's target."""

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import uuid_utils
 
-from modelyard.errors import FieldError, InvalidRequest
+from modelyard.errors import FailedPrecondition, FieldError, InvalidRequest
 from modelyard.ml_core.evaluating.differences import Judged, differences
 from modelyard.ml_core.evaluating.mean_costs import COST, with_cost
-from modelyard.ml_core.evaluating.scores import answer, on_shared_rows
+from modelyard.ml_core.evaluating.scores import answer, on_shared_rows, recall
 from modelyard.ml_core.evaluating.weaknesses import weaknesses
 from modelyard.ml_core.resampling import bootstrap, intervals_of, replicates, usual_rounds
 from modelyard.ml_core.serving.loaded import LoadedModel
@@ -25,17 +25,23 @@ def evaluate(
     models: Sequence[ModelMetadata],
     load: Callable[[str], LoadedModel],
     request: EvaluateRequest,
-    held_out: Callable[[LoadedModel], ValidationPredictions | None],
+    held_out: Callable[[LoadedModel], ValidationPredictions],
     aliases: Sequence[str | None],
 ) -> TableEvaluation:
     """Judge models, one after the other loaded by its id. `aliases` are those by which they were asked, None: by none.
 
     `held_out` returns what a model keeps of its evaluation, by which it is judged if the table is the one that it was
-    trained on. Raises InvalidRequest, InvalidTable, FailedPrecondition, and what `load` and `held_out` raise.
+    trained on, or if no table is given. Raises InvalidRequest, InvalidTable, FailedPrecondition, and what `load` and
+    `held_out` raise.
     """
     _check(models)
-    target = models[0].target if request.target is None and request.y is None else request.target
-    answered = [answer(load(model.model_id), model, request, target, held_out) for model in models]
+    if request.X is None:
+        _check_same_table(models, request)
+        loaded = [load(model.model_id) for model in models]
+        answered = [recall(model, held_out(model)) for model in loaded]
+    else:
+        target = models[0].target if request.target is None and request.y is None else request.target
+        answered = [answer(load(model.model_id), model, request, target, held_out) for model in models]
     judged: list[Judged] = []
     shown: list[EvaluatedModel] = []
     n = 0
@@ -89,3 +95,16 @@ def _check(models: Sequence[ModelMetadata]) -> None:
             wrong.append(FieldError(("model_ids", place), f"{called} is named twice", model.model_id))
     if wrong:
         raise InvalidRequest.of(wrong)
+
+
+def _check_same_table(models: Sequence[ModelMetadata], request: EvaluateRequest) -> None:
+    """Refuse what needs a table, and models of several tables. Raises InvalidRequest, FailedPrecondition."""
+    if request.y is not None or request.target is not None or request.weaknesses:
+        raise InvalidRequest.of([FieldError(("X",), "X is due if y, target or weaknesses are given")])
+    first = models[0]
+    for model in models:
+        if model.fingerprint is None or model.fingerprint != first.fingerprint:
+            raise FailedPrecondition(
+                f"{model.name}:{model.version} was not trained on the very table of {first.name}:{first.version}, "
+                "so no rows were held out of both; give a labelled table as X"
+            )

@@ -6,10 +6,13 @@ A model that was trained on the very table is judged by the rows held out of its
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import reduce
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from modelyard.errors import FailedPrecondition
@@ -43,22 +46,38 @@ def answer(
     metadata: ModelMetadata,
     request: EvaluateRequest,
     target: str | None,
-    held_out: Callable[[LoadedModel], ValidationPredictions | None],
+    held_out: Callable[[LoadedModel], ValidationPredictions],
 ) -> Answered:
     """Read the table of a request for a model, and score it. Raises InvalidTable, PayloadTooLarge."""
     labelled = read_labelled(model, request, target, metadata.reading)
     table, n = labelled.table, labelled.table.frame.height
     found = Answered(model.task, model.contract, labelled.truth, np.empty((0, 0)), table.frame, table.warnings)
-    is_own = is_training_table(model, table)
-    kept = held_out(model) if is_own else None
+    is_own, kept = is_training_table(model, table), None
+    if is_own:
+        with suppress(FailedPrecondition):  # it keeps nothing
+            kept = held_out(model)
     if kept is None:
         scores = model.predictor.many(table.frame if model.model_class.reads_enums else table.text_frame)
         told = (advice.training_table(n),) if is_own else ()
         return replace(found, scores=scores, warnings=(*table.warnings, *told))
-    scores = np.full((n, kept.scores.shape[1]), np.nan)
-    scores[kept.rows] = kept.scores
+    scores = _placed(kept.scores, kept.rows, n)
     told = (advice.held_out_of_training_table(n, len(kept.rows)),)
     return replace(found, scores=scores, warnings=(*table.warnings, *told), rows=kept.rows)
+
+
+def recall(model: LoadedModel, kept: ValidationPredictions) -> Answered:
+    """Return what a model keeps of the rows held out of its training, without their table: `frame` numbers them."""
+    n = model.n_rows
+    truth, scores = _placed(kept.truth, kept.rows, n), _placed(kept.scores, kept.rows, n)
+    frame = pl.int_range(n, eager=True).to_frame("row")
+    return Answered(model.task, model.contract, truth, scores, frame, (), kept.rows)
+
+
+def _placed(values: npt.NDArray[Any], rows: Rows, n: int) -> npt.NDArray[Any]:
+    """Return values at their rows of n; the others are not numbers, or 0 among codes."""
+    placed = np.full((n, *values.shape[1:]), np.nan if values.dtype.kind == "f" else 0, values.dtype)
+    placed[rows] = values
+    return placed
 
 
 def on_shared_rows(answered: Sequence[Answered]) -> list[Answered]:

@@ -74,6 +74,8 @@ def _field(name: str, value: Any) -> Any:
 
 def _table(request: AnyRequest) -> Any:
     X = request.X
+    if X is None and isinstance(request, EvaluateRequest):
+        return None
     if is_plain(X):
         written = _written(X, X.values() if isinstance(X, dict) else X)
         if written is not None:
