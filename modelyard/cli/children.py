@@ -1,4 +1,4 @@
-"""Processes that a command starts and stops together: each is a command of ours, and its end is an event.
+"""Processes that a command starts and stops together, and replaces if they are killed: each is a command of ours.
 
 A child has a group of its own: a terminal's Ctrl-C comes to the parent alone, which stops each child once. A child's
 standard input is never written to; it closes when the parent is gone, and the child ends.
@@ -10,18 +10,25 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from signal import SIGINT, SIGTERM, Signals, signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from modelyard.cli import screen
 
 if TYPE_CHECKING:
     from modelyard.settings import Settings
 
+Part = TypeVar("Part")
+
 _MARGIN_S = 5.0
 """What a server may take beyond its leave and its trainings' grace: to answer those who wait for them, and to close."""
+
+_PAUSE_S = 1.0
+"""Children that are killed as soon as they start are not replaced more often than this."""
 
 
 @dataclass(slots=True, eq=False)
@@ -77,6 +84,24 @@ def start(
         env=environment,
     )
     return Child(process, events)
+
+
+def keep_running(
+    running: dict[Child, Part], start: Callable[[Part], Child], events: Events, name: Callable[[Part], str]
+) -> int:
+    """Replace children that are killed; return the exit code once the whole ends.
+
+    A signal ends it, and a child that gives up by itself, because the folder cannot be used for example.
+    """
+    while isinstance(event := events.get(), Child):
+        part = running.pop(event)
+        code = event.process.returncode
+        screen.console(stderr=True).print(screen.text(f"{name(part)} ended with exit code {code}", "red"))
+        if code > 0:
+            return code
+        time.sleep(max(0.0, _PAUSE_S - (time.monotonic() - event.began)))
+        running[start(part)] = part
+    return 0
 
 
 def stop(children: Sequence[Child], settings: Settings, events: Events) -> None:

@@ -1,27 +1,23 @@
-"""All doors of one yard as child processes: started together, stopped together.
-
-Where one ends by itself the others are stopped and its exit code is the whole's.
-"""
+"""All doors of one yard as child processes: started together, replaced when one dies, stopped together."""
 
 from __future__ import annotations
 
 import os
 import socket
 import sys
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from queue import Empty
 from typing import TYPE_CHECKING
 
 from modelyard.cli import children, screen
-from modelyard.cli.children import Child, Events
+from modelyard.cli.children import Child
 from modelyard.cli.ray_head import ray_environment
 from modelyard.errors import Unavailable
 
 if TYPE_CHECKING:
-    from signal import Signals
-
     from modelyard.settings import Settings
 
 _LOOK_AGAIN_S = 0.05
@@ -55,33 +51,29 @@ def doors_of(settings: Settings) -> tuple[Door, ...]:
 
 
 def run_all(settings: Settings) -> int:
-    """Run every door until a signal or until one of them ends; return the exit code."""
+    """Run every door until a signal or until one of them gives up; return the exit code."""
     doors = [_with_port(door, settings.host) for door in doors_of(settings)]
+    # The dashboard has to find the others.
+    environment = {**os.environ, **{door.variable: str(door.port) for door in doors}}
+    environment["MODELYARD_RUNNER"] = settings.runner
+    started = list(doors)
+    if settings.runner == "ray" and settings.ray_address is None:
+        port = require_free(_RAY_HOST, 0, "MODELYARD_RAY_ADDRESS")
+        environment |= ray_environment(f"{_RAY_HOST}:{port}")
+        started.insert(0, Door("ray-head", "The Ray cluster", port, ""))
     events = children.Events()
     running: dict[Child, Door] = {}
+
+    def start(door: Door) -> Child:
+        return children.start(settings, door.command, ("--port", str(door.port)), events, environment=environment)
+
     with children.signals_into(events), _announced(doors):
-        # The dashboard has to find the others.
-        environment = {**os.environ, **{door.variable: str(door.port) for door in doors}}
-        environment["MODELYARD_RUNNER"] = settings.runner
         try:
-            if settings.runner == "ray" and settings.ray_address is None:
-                port = require_free(_RAY_HOST, 0, "MODELYARD_RAY_ADDRESS")
-                environment |= ray_environment(f"{_RAY_HOST}:{port}")
-                arguments = ("--port", str(port))
-                child = children.start(settings, "ray-head", arguments, events, environment=environment)
-                running[child] = Door("ray", "The Ray cluster", port, "")
-            for door in doors:
-                arguments = ("--port", str(door.port))
-                running[children.start(settings, door.command, arguments, events, environment=environment)] = door
-            event = _wait(doors, settings, events)
+            running |= {start(door): door for door in started}
+            threading.Thread(target=_show_addresses, args=(doors, settings), daemon=True).start()
+            return children.keep_running(running, start, events, lambda door: door.title)
         finally:
             children.stop(list(running), settings, events)
-    if not isinstance(event, Child):
-        return 0  # a server's ordinary end
-    code = event.process.returncode
-    exit_code = 128 - code if code < 0 else code
-    screen.console(stderr=True).print(screen.text(f"{running[event].title} ended with exit code {exit_code}", "red"))
-    return exit_code
 
 
 def run_together(settings: Settings) -> bool:
@@ -105,19 +97,10 @@ def _sign(doors: Sequence[Door]) -> str:
     return "\0modelyard-up-" + "-".join(str(door.port) for door in doors)
 
 
-def _wait(doors: Sequence[Door], settings: Settings, events: Events) -> Child | Signals:
-    """Show the addresses once all answer; return what ends the wait."""
-    silent = list(doors)
-    while silent:
-        try:
-            return events.get(timeout=_LOOK_AGAIN_S)
-        except Empty:
-            silent = [door for door in silent if not answers(settings.host, door.port)]
-    _show_addresses(doors, settings)
-    return events.get()
-
-
 def _show_addresses(doors: Sequence[Door], settings: Settings) -> None:
+    """Show the addresses once all answer."""
+    while not all(answers(settings.host, door.port) for door in doors):
+        time.sleep(_LOOK_AGAIN_S)
     made = screen.table("server", "address")
     for door in doors:
         address = address_of(settings.host, door.port)

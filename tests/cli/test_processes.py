@@ -184,11 +184,19 @@ def test_what_up_runs_is_healthy_only_when_all_of_it_is_and_a_signal_stops_every
         assert not listens(port)
 
 
-def test_a_door_that_dies_stops_the_others_with_its_exit_code(storage_dir: Path) -> None:
-    with up(storage_dir) as (process, _):
+def test_a_door_that_is_killed_is_started_again_and_one_that_gives_up_ends_all(storage_dir: Path) -> None:
+    with up(storage_dir) as (process, port):
+        before = set(children(process.pid))
+        for child in before:
+            os.kill(child, signal.SIGKILL)
+        wait_until(lambda: len(set(children(process.pid)) - before) == len(before))
+        wait_until(lambda: listens(port))
+        doors.wait_until_healthy(f"http://127.0.0.1:{port}")
+        storage_dir.rename(storage_dir.with_name("elsewhere"))
+        storage_dir.write_text("in the way")
         for child in children(process.pid):
             os.kill(child, signal.SIGKILL)
-        assert process.wait(PATIENCE_S) == 128 + signal.SIGKILL
+        assert process.wait(PATIENCE_S) == 5
 
 
 def test_doors_end_when_their_owner_is_killed(storage_dir: Path) -> None:
