@@ -7,7 +7,7 @@ import streamlit as st
 from modelyard.dashboard import access, decision_form, notices, session
 from modelyard.dashboard.charts import draw, side_by_side, thresholds
 from modelyard.dashboard.formats import NOTHING, count, escaped, number, percent
-from modelyard.dashboard.texts import t
+from modelyard.dashboard.texts import said, t
 from modelyard.schemas import Decision, DecisionMetrics, DecisionReport, ModelMetadata, ResolvedDecision, parse
 
 
@@ -44,7 +44,7 @@ def _saving(found: DecisionReport) -> str:
     key = "cost" if found.decision.costs is not None else "errors"
     saving, low, high = found.saving, found.saving_low, found.saving_high
     if saving is None or low is None or high is None:
-        return escaped(found.words)
+        return escaped(said(found.words))
     if low <= 0 <= high:
         return t("decision.no_saving")
     if saving < 0:

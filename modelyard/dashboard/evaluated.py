@@ -13,7 +13,7 @@ from modelyard.dashboard import access, formats, notices, session, uploads
 from modelyard.dashboard.listing import title
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.tables import Table
-from modelyard.dashboard.texts import t
+from modelyard.dashboard.texts import said, t
 from modelyard.schemas import (
     EvaluateRequest,
     ModelMetadata,
@@ -119,7 +119,7 @@ def _show_pairs(pairs: Sequence[PairDifference], titles: dict[str, str]) -> None
                 for pair in shown
             ],
             t("evaluate.difference"): [_difference(pair) for pair in shown],
-            t("evaluate.shows"): [formats.escaped(pair.words) for pair in shown],
+            t("evaluate.shows"): [formats.escaped(said(pair.words)) for pair in shown],
         },
         hide_index=True,
         border="horizontal",

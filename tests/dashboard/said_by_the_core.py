@@ -19,7 +19,16 @@ from modelyard import errors
 PACKAGE = Path(errors.__file__).parent
 SAYS = {
     *(kind.__name__ for kind in errors.tree()),
-    *("FieldError", "ModelWarning", "_Wrong", "ValueError", "Promotion", "LeaderboardEntry", "model_copy"),
+    *(
+        "FieldError",
+        "ModelWarning",
+        "_Wrong",
+        "ValueError",
+        "Promotion",
+        "LeaderboardEntry",
+        "PairDifference",
+        "model_copy",
+    ),
 }
 NOT_FOR_VISITORS = (
     *("cli", "dashboard", "settings.py", "setting_values.py", "bootstrap.py", "connection.py"),
