@@ -36,7 +36,7 @@ run: $(SETUP) ## Start every server on models_storage/; Ctrl-C stops them (ARGS=
 	@exec $(BIN)/modelyard up $(ARGS)
 
 .PHONY: test
-test: $(SETUP) ## Run every test (ARGS="-k NAME ...")
+test: $(SETUP) ## Run the tests (ARGS="-k NAME ...")
 	@exec $(BIN)/python -m pytest -n logical --dist worksteal $(ARGS)
 
 .PHONY: check

@@ -76,6 +76,13 @@ def test_every_extra_but_the_largest_is_part_of_all() -> None:
     assert Requirement(everything).extras == EXTRAS.keys() - {"all", "ray"}
 
 
+def test_ci_runs_the_tests_that_are_left_out_by_default() -> None:
+    options = PYPROJECT["tool"]["pytest"]["ini_options"]["addopts"]
+    steps = (ROOT / ".ci" / "run").read_text()
+    (asked_for,) = re.findall(r"""^make test ARGS="-m '(.+)' -n 0"$""", steps, re.MULTILINE)
+    assert options[options.index("-m") + 1] == f"not ({asked_for})"
+
+
 SKIPPED = """
 import pytest
 
