@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from importlib.metadata import distribution
@@ -30,8 +32,9 @@ os.environ["MODELYARD_TRAIN_NICENESS"] = "0"
 # Servers that are processes of their own have as many threads as ever (doors.serving).
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-# Tests start hundreds of Pythons: each would compile the project anew.
+# Tests start hundreds of Pythons: each would compile the project anew, and each worker the tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A slow machine must not fail a property: no deadlines. In CI the same examples are tried in every run.
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -150,6 +153,16 @@ def _labelled(name: str) -> pl.DataFrame:
     bunch: Any = getattr(datasets, f"load_{name}")()
     frame = pl.DataFrame(bunch.data, schema=[str(name) for name in bunch.feature_names])
     return frame.with_columns(target=pl.Series(bunch.target_names[bunch.target].tolist()))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without the garbage collector: it would look through half a million objects again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
