@@ -35,9 +35,10 @@ setup: $(SETUP) ## Make .venv with the locked packages (the other targets do it 
 run: $(SETUP) ## Start every server on models_storage/; Ctrl-C stops them (ARGS="--storage DIR ...")
 	@exec $(BIN)/modelyard up $(ARGS)
 
+# A worker more than cores, because a test that waits for a server or a browser leaves its core idle.
 .PHONY: test
 test: $(SETUP) ## Run the tests (ARGS="-k NAME ...")
-	@exec $(BIN)/python -m pytest -n logical --dist worksteal $(ARGS)
+	@exec $(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal $(ARGS)
 
 .PHONY: check
 check: $(SETUP) ## Check style, types and layers
