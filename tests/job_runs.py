@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import resource
 import signal
@@ -101,6 +102,11 @@ def _pass(folder: Path, _: ProgressReporter, path: str) -> None:
     """Leave a line in a file."""
     with Path(path).open("a") as file:
         file.write(folder.name + "\n")
+
+
+def _tell_collector(_: Path, __: ProgressReporter, path: str) -> None:
+    """Leave in a file whether garbage is collected, and whether what was made before is left out."""
+    Path(path).write_text(f"{gc.isenabled()} {gc.get_freeze_count() > 0}")
 
 
 def _pass_and_die(folder: Path, report: ProgressReporter, path: str) -> None:
@@ -206,6 +212,7 @@ NO_GRACE = Limits(niceness=0, grace_s=0.0)
 ACTIONS: dict[str, Callable[..., None]] = {
     "finish": _finish,
     "pass": _pass,
+    "collector": _tell_collector,
     "pass-and-die": _pass_and_die,
     "pid": _pid,
     "meet": _meet,

@@ -214,6 +214,11 @@ def test_a_cancel_beats_a_run_that_has_just_finished(
     assert list((storage_dir / "artifacts").iterdir()) == []
 
 
+def test_a_run_collects_its_own_garbage_alone(jobs: Jobs, tmp_path: Path) -> None:
+    jobs.wait(order(jobs, f"collector {tmp_path / 'told'}").job_id)
+    assert (tmp_path / "told").read_text() == "True True"
+
+
 def test_a_run_over_its_time_ends_alone(storage_dir: Path) -> None:
     limits = replace(NO_GRACE, workers=2)
     with opened(storage_dir, limits) as others, opened(storage_dir, replace(limits, timeout_s=0.3)) as jobs:
