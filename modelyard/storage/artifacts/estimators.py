@@ -7,8 +7,6 @@ import warnings
 from io import BytesIO
 from typing import Any
 
-import joblib
-
 from modelyard.errors import EnvironmentMismatch
 
 _UNPICKLING_ERRORS = (
@@ -26,6 +24,8 @@ _UNPICKLING_ERRORS = (
 
 def pickled(estimator: Any) -> bytes:
     """Return an estimator as the content of its file."""
+    import joblib
+
     buffer = BytesIO()
     joblib.dump(estimator, buffer)
     return buffer.getvalue()
@@ -33,6 +33,8 @@ def pickled(estimator: Any) -> bytes:
 
 def unpickle(content: bytes, model: str) -> Any:
     """Return the estimator in a file of `model`. Raises EnvironmentMismatch if it cannot be unpickled here."""
+    import joblib
+
     # scikit-learn warns of every other version, of patches too: which ones are let in was decided before.
     warnings.filterwarnings("ignore", "Trying to unpickle estimator")
     try:
