@@ -35,7 +35,7 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_no_process_answers_by_the_old_version_after_a_move_has_returned(yard: Path) -> None:
     port = doors.free_port()
-    command = [sys.executable, "-m", "modelyard", "rest", "--workers", "4", "--port", str(port)]
+    command = [sys.executable, "-m", "modelyard", "rest", "--workers", "2", "--port", str(port)]
     with doors.serving(command, yard), build(Settings(storage_dir=yard)) as core:
         url = f"http://127.0.0.1:{port}"
         doors.wait_until_healthy(url)
