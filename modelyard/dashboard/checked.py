@@ -19,7 +19,36 @@ ASKED_BYTES = 20 * 2**20
 """A larger file is only checked if the visitor asks for it, because each check sends it to the server."""
 
 _FIRST = 4
-"""So many findings are shown, the others on a click."""
+"""So many findings are shown, the others on a click; a single other one is shown, too."""
+
+_BY_HARM = (
+    # the model will look better than it is
+    "leak",
+    "duplicate_rows",
+    # the target cannot be learned as it stands
+    "target_like_identifier",
+    "labels_like_numbers",
+    "numbers_like_labels",
+    "labels_alike",
+    "contradicting_rows",
+    "rare_classes",
+    # cells are lost, or mean something else than they say
+    "header_like_data",
+    "numbers_with_text",
+    "numbers_in_another_spelling",
+    "dates_in_another_spelling",
+    "numbers_read_as",
+    "integers_rounded",
+    "categories_alike",
+    # a column is of little use
+    "identifier_like",
+    "mostly_missing",
+    "constant",
+    # next to nothing is lost
+    "index_columns",
+    "blank_rows",
+)
+"""The codes of findings, those that do the most harm first; unknown ones, as of a newer server, come last."""
 
 _KINDS: dict[str, FeatureType | ColumnRole] = {
     "identifier_like": "id",
@@ -56,12 +85,19 @@ def show_check(table: Table, target: str, task: str, mapping: Mapping, parent: M
 def _show(warnings: Sequence[ModelWarning], fix: Callable[[ModelWarning], Fix | None]) -> None:
     with st.container(border=True, key="findings", gap="xsmall"):
         st.markdown(f":material/info: **{t('warnings.title')}**")
-        for place, warning in enumerate(warnings[:_FIRST]):
+        findings = list(enumerate(sorted(warnings, key=_harm)))
+        first = len(findings) if len(findings) == _FIRST + 1 else _FIRST
+        for place, warning in findings[:first]:
             _show_finding(place, warning, fix(warning))
-        if rest := warnings[_FIRST:]:
+        if rest := findings[first:]:
             with st.expander(t("check.more", n=len(rest))):
-                for place, warning in enumerate(rest, start=_FIRST):
+                for place, warning in rest:
                     _show_finding(place, warning, fix(warning))
+
+
+def _harm(warning: ModelWarning) -> int:
+    """Return the place of a finding by the harm that it does, 0 for the most."""
+    return _BY_HARM.index(warning.code) if warning.code in _BY_HARM else len(_BY_HARM)
 
 
 def _show_finding(place: int, warning: ModelWarning, fix: Fix | None) -> None:

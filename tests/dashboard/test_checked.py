@@ -108,6 +108,34 @@ def test_many_findings_are_folded_and_each_can_be_mended(yard: Yard, tmp_path: P
     assert {name for name, kind in here.kinds[f"{path.name}-"].items() if kind == "ignore"} == set(constants)
 
 
+def findings(app: AppTest) -> list[str]:
+    """Return the codes of the findings that have a button, as they stand on the page."""
+    return [key.split("-", 2)[2] for one in app.button if (key := str(one.key)).startswith("fix-")]
+
+
+@pytest.mark.parametrize("constants", [3, 6])
+def test_what_does_the_most_harm_comes_first_and_a_single_finding_is_not_folded(
+    yard: Yard, tmp_path: Path, constants: int
+) -> None:
+    path = tmp_path / "told.csv"
+    labels = [(n * n) % 7 > 2 for n in range(300)]
+    columns = {
+        "who": [f"p{n}" for n in range(300)],
+        "age": [18.5 + (7 * n) % 59 + n / 100 for n in range(300)],
+        **{f"same{place}": ["a"] * 300 for place in range(constants)},
+        "told": [f"{label}!" for label in labels],
+        "y": labels,
+    }
+    pl.DataFrame(columns).write_csv(path)
+    app = yard.open("train")
+    app.session_state[session._KEY].tables[PURPOSE] = open_table(path, "told.csv")
+    app = app.run()
+    app = app.selectbox(key=f"target-{path.name}-").set_value("y").run()
+    assert findings(app) == ["leak", "identifier_like", *["constant"] * constants]
+    folded = [one.label for one in app.expander if "more findings" in one.label]
+    assert folded == ([] if constants == 3 else ["4 more findings"])
+
+
 def test_what_columns_are_used_as_is_kept_when_the_target_changes(doubtful: tuple[AppTest, session.Session]) -> None:
     app, here = doubtful
     app = mend(app, "constant")
