@@ -233,7 +233,7 @@ def test_few_rows_show_nothing(yard: Verbs, models: dict[str, ModelMetadata]) ->
         ({"y": [None, *TRUTH[1:]]}, errors.InvalidTable, "y, row 0: must not be missing"),
         ({"y": [1, *TRUTH[1:]]}, errors.InvalidTable, "y, row 0: must be text like the model's labels, got 1"),
         ({"X": [{"age": 1}], "y": ["no"]}, errors.InvalidTable, "column 'income' is missing"),
-        ({"X": {name: [] for name in TABLE[0]}, "y": []}, errors.InvalidTable, "X has no rows"),
+        ({"X": {name: [] for name in TABLE[0]}, "y": []}, errors.InvalidTable, "the table has no rows"),
         (
             {"model_ids": ["churn:1", "price"]},
             errors.InvalidRequest,

@@ -53,6 +53,7 @@ EXTENSIONS = ["csv", "tsv", "txt", "gz", "json", "jsonl", "ndjson", "parquet", "
 class Table:
     """A file as it was given. If it cannot be previewed, `rows` is None, `columns` is empty and `problem` says why.
 
+    `is_refused` if the server, which reads tables in the same way, will not take it for that problem.
     `said` is what the visitor said of how it is read, as fields of a request; `usual` is how the table of the model was
     read that it is for. `first_line` is the line of the file, counted from 1, on which the first row stands, if each
     row is a line of its own. `layout` is how a CSV was found to be laid out.
@@ -66,6 +67,7 @@ class Table:
     head: pl.DataFrame = field(default_factory=pl.DataFrame)
     columns: tuple[ColumnLook, ...] = ()
     problem: str = ""
+    is_refused: bool = False
     said: dict[str, Any] = field(default_factory=dict)
     usual: Reading | None = None
     first_line: int | None = None
@@ -122,12 +124,27 @@ def open_table(path: Path, name: str, said: dict[str, Any] | None = None, usual:
         frame = _scan(path, name, kind, options)
         head = frame.head(HEAD_ROWS).collect()
         rows = frame.select(pl.len()).collect(engine="streaming").item()
+        if not rows:
+            read_file(path, options, filename=name)  # which says what is wrong
     except UNREADABLE as error:
-        return Table(path, name, n_bytes, kind, problem=str(error).splitlines()[0][:200], said=said or {}, usual=usual)
+        problem, is_refused = str(error).splitlines()[0][:200], isinstance(error, InvalidTable)
+        return Table(path, name, n_bytes, kind, problem=problem, is_refused=is_refused, said=said or {}, usual=usual)
     columns = tuple(look_at(head[column]) for column in head.columns)
     first_line = _first_line(path, rows, options) if kind == "csv" else None
     layout = layout_of(path, options, filename=name) if kind == "csv" else None
-    return Table(path, name, n_bytes, kind, rows, head, columns, "", said or {}, usual, first_line, layout)
+    return Table(
+        path,
+        name,
+        n_bytes,
+        kind,
+        rows,
+        head,
+        columns,
+        said=said or {},
+        usual=usual,
+        first_line=first_line,
+        layout=layout,
+    )
 
 
 def stem(name: str) -> str:

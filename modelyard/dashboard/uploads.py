@@ -35,6 +35,8 @@ def ask_for_table(
 ) -> Table | None:
     """Show the table given for a purpose, or ask for one; it stays until another is given.
 
+    None, too, for a table that the server would refuse: what is wrong is said, and it may be read in another way.
+
     `usual` is how the table of the model was read that it is for.
     """
     here = session.current()
@@ -42,7 +44,8 @@ def ask_for_table(
     if table is not None:
         st.query_params["visit"] = here.visit  # so that it outlives a page that is loaded anew
         _show_chosen(purpose, table)
-        return _as_read(purpose, table, usual, training=training)
+        table = _as_read(purpose, table, usual, training=training)
+        return None if table.is_refused else table
     if st.query_params.get("visit", here.visit) != here.visit:
         st.info(t("upload.gone"), icon=":material/history:")
     turn = here.uploads.get(purpose, 0)
@@ -140,5 +143,7 @@ def _show_chosen(purpose: str, table: Table) -> None:
             del session.current().tables[purpose]
             st.rerun()
     with st.container():  # there in any case, so that what comes after it keeps its place
-        if table.problem:
+        if table.is_refused:
+            st.error(t("upload.refused", problem=escaped(said(table.problem))), icon=":material/block:")
+        elif table.problem:
             st.warning(t("upload.no_preview", problem=escaped(said(table.problem))), icon=":material/visibility_off:")

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from modelyard.dashboard import session
 from modelyard.dashboard.formats import percent
 from modelyard.dashboard.listing import selection_key
+from modelyard.dashboard.tables import open_table
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import Evaluation, ModelMetadata, ModelQuery, PredictRequest, SearchRequest, TrainRequest
 from tests import doors
@@ -373,6 +375,28 @@ def test_deleting_for_good_needs_the_name_typed_in(yard: Yard, penguins_csv: Pat
     app = button(app, delete_hard).click().run()
     assert "gone · v1" in app.success[0].value
     assert all(one.name != "gone" for one in yard.client.list_models(ModelQuery(status="all")).models)
+
+
+@pytest.mark.parametrize("page", ["train", "predict"])
+def test_a_table_without_rows_is_not_offered_to_be_sent(
+    yard: Yard, penguin_model: ModelMetadata, penguins_csv: Path, tmp_path: Path, page: str
+) -> None:
+    path = tmp_path / "header.csv"
+    header, row, *_ = penguins_csv.read_text().splitlines()
+    path.write_text(f"{header}\n")
+    app = yard.open(page, id=penguin_model.model_id)
+    app.session_state[session._KEY].tables[page] = open_table(path, path.name)
+    app = app.run()
+    assert not app.exception
+    (error,) = app.error
+    assert (
+        error.value == "This file cannot be used: the table has no rows. Give another one, or say below how it is read."
+    )
+    assert not app.warning
+    assert not {"train-go", "predict-go"} & {one.key for one in app.button}
+    path.write_text(f"{header}\n{row}\n")
+    app = app.selectbox(key=f"reading-{page}-{path.name}-header").set_value(True).run()
+    assert not app.error
 
 
 def test_one_row_is_predicted_from_a_form_of_the_models_columns(yard: Yard, penguin_model: ModelMetadata) -> None:

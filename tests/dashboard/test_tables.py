@@ -106,6 +106,29 @@ def test_a_file_that_cannot_be_read_has_no_preview_but_a_reason(tmp_path: Path, 
     assert table.problem
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.json", "t.parquet", "t.arrow", "t.xlsx"])
+def test_a_table_without_rows_is_refused_as_the_server_refuses_it(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    frame = pl.DataFrame(schema={"a": pl.Int64, "y": pl.String})
+    if name == "t.json":
+        path.write_text('{"a": [], "y": []}')
+    else:
+        write = {"t.csv": "csv", "t.parquet": "parquet", "t.arrow": "ipc", "t.xlsx": "excel"}[name]
+        getattr(frame, f"write_{write}")(path)
+    table = open_table(path, name)
+    assert (table.is_refused, table.problem, table.columns) == (True, "the table has no rows", ())
+    with pytest.raises(InvalidTable, match="the table has no rows"):
+        read_file(path)
+
+
+def test_what_only_the_preview_cannot_read_is_not_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    path.write_bytes(b"PAR1 and nothing else")
+    table = open_table(path, path.name)
+    assert table.problem
+    assert not table.is_refused
+
+
 @pytest.mark.parametrize(
     ("values", "kind", "missing"),
     [

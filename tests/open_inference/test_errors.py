@@ -84,7 +84,7 @@ REFUSED = {
         [{**tensors()[0], "shape": [2, 2]}, *tensors(2)[1:]],
         "tensor 'age' is one of several and must be one column, [n] or [n, 1], got [2, 2]",
     ),
-    "no rows": ("credit", [{**one, "shape": [0], "data": []} for one in tensors()], "X has no rows"),
+    "no rows": ("credit", [{**one, "shape": [0], "data": []} for one in tensors()], "the table has no rows"),
     "text for a number": (
         "credit",
         [{"name": "age", "datatype": "BYTES", "shape": [4], "data": ["old", "1", "2", "3"]}, *tensors()[1:]],

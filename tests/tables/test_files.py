@@ -188,7 +188,7 @@ def test_labels_of_csv_are_numbers_booleans_or_text(
         ("a,y\n1,1\ninf,2\n", "column 'a', row 1: must be a finite number, at most about 1.8e308, got 'inf'"),
         ("a,y\n1,1\n1e999,2\n", "column 'a', row 1: must be a finite number, at most about 1.8e308, got '1e999'"),
         ("a,y\n,1\n?,2\n", "column 'a' is missing in every row; leave it out or fill it"),
-        ("a,y\n", "X has no rows"),
+        ("a,y\n", "the table has no rows"),
     ],
 )
 def test_wrong_cells_of_csv_are_named(content: str, message: str, tmp_path: Path) -> None:
@@ -325,7 +325,7 @@ def test_a_path_without_a_name_is_shown_as_it_is() -> None:
         (b"5", "t.json", "file 't.json': JSON must hold rows"),
         (b'{"a": 1}\n{"a": }\n', "t.jsonl", "file 't.jsonl', line 2 is not JSON: "),
         (b'{"a": 1}\n{"a": }\n', "t", "file 't', line 2 is not JSON: "),
-        (b"[]", "t.json", "X has no rows"),
+        (b"[]", "t.json", "the table has no rows"),
         (b"PAR1 and no more", "t.parquet", "file 't.parquet': not a readable Parquet file: its end is missing, it was"),
         (b"PAR1", "t.parquet", "file 't.parquet': not a readable Parquet file: its end is missing, it was cut short"),
         (b"ARROW1 and no more", "t.arrow", "file 't.arrow': not a readable Arrow file: its end is missing, it was cut"),
@@ -358,7 +358,7 @@ def test_a_cut_or_damaged_file_is_refused_or_read(how: str, tmp_path: Path) -> N
             except InvalidTable as error:
                 refused.append(error.detail)
     assert refused
-    assert all(detail.startswith(("file", "X", "column", "target")) for detail in refused)
+    assert all(detail.startswith(("file", "X", "the table", "column", "target")) for detail in refused)
     assert not [detail for detail in refused if "Error {" in detail or "out-of-spec" in detail or "assertion" in detail]
 
 

@@ -138,8 +138,8 @@ HAS = "X has the columns 'age', 'grade', 'member'"
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        ([], "X has no rows"),
-        ({"age": []}, "X has no rows"),
+        ([], "the table has no rows"),
+        ({"age": []}, "the table has no rows"),
         ([ROW[:3]], "row 0 has 3 cells, the model has 4 columns"),
         ([ROW, [*ROW, 1]], "row 1 has 5 cells, the model has 4 columns"),
         ([WITHOUT_JOB], f"column 'job' is missing; {HAS}"),
@@ -181,7 +181,7 @@ def test_the_short_way_is_for_a_few_rows() -> None:
     assert isinstance(reader.read([RECORD]), FewRows)
     assert isinstance(reader.read([ROW] * (FEW_ROWS + 1)), Table)
     assert isinstance(reader.read({name: [cell] for name, cell in RECORD.items()}), Table)
-    with pytest.raises(InvalidTable, match="X has no rows"):
+    with pytest.raises(InvalidTable, match="the table has no rows"):
         reader.read([])
 
 

@@ -221,12 +221,12 @@ KINDS = "rows ([[39, 'x'], ...]), records ([{'age': 39, ...}, ...]) or columns (
 @pytest.mark.parametrize(
     ("X", "options", "message"),
     [
-        ([], {}, "X has no rows"),
+        ([], {}, "the table has no rows"),
         ({}, {}, "X has no columns"),
-        ({"a": []}, {}, "X has no rows"),
+        ({"a": []}, {}, "the table has no rows"),
         ([[], []], {}, "X has no columns"),
         ([{}, {}], {}, "X has no columns"),
-        (pl.DataFrame({"a": []}), {}, "X has no rows"),
+        (pl.DataFrame({"a": []}), {}, "the table has no rows"),
         (5, {}, f"X must be {KINDS}, got 5"),
         ("abc", {}, f"X must be {KINDS}, got 'abc'"),
         (None, {}, f"X must be {KINDS}, got null"),

@@ -14,6 +14,10 @@ TRAINING: dict[str, tuple[str, str]] = {
     "upload.another": ("Another table", "Другая таблица"),
     "upload.rows": ("{n} {n:row|rows}", "{n} {n:строка|строки|строк}"),
     "upload.columns": ("{n} {n:column|columns}", "{n} {n:столбец|столбца|столбцов}"),
+    "upload.refused": (
+        "This file cannot be used: {problem}. Give another one, or say below how it is read.",
+        "Этот файл не подойдёт: {problem}. Выберите другой или укажите ниже, как его читать.",
+    ),
     "upload.no_preview": (
         "No preview of this file ({problem}). You can still send it; the server will say what is wrong.",
         "Предварительный просмотр невозможен ({problem}). Файл можно отправить: сервер скажет, что в нём не так.",

@@ -39,7 +39,7 @@ def read_form(
     if isinstance(X, dict):
         return _of_columns(X).ordered(feature_names)
     if not X:
-        raise InvalidTable("X has no rows")
+        raise InvalidTable("the table has no rows")
     if isinstance(X[0], dict):
         return _of_records(X, expected, carried).ordered(feature_names)
     return _of_rows(X, feature_names, expected)
@@ -120,7 +120,7 @@ def _of_columns(X: dict[str, Any]) -> RawTable:
     if wrong:
         raise InvalidTable.of(wrong)
     if height == 0:
-        raise InvalidTable("X has no rows")
+        raise InvalidTable("the table has no rows")
     return RawTable(columns, height)
 
 
