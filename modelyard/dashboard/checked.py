@@ -9,10 +9,12 @@ import streamlit as st
 
 from modelyard.dashboard import notices, session
 from modelyard.dashboard.columns import Mapping, use_as
-from modelyard.dashboard.formats import size
+from modelyard.dashboard.formats import count, size
 from modelyard.dashboard.tables import Table
+from modelyard.dashboard.targets import unanswered
 from modelyard.dashboard.texts import t
-from modelyard.dashboard.uploads import TRAINING, drop_twins, say_of_reading
+from modelyard.dashboard.uploads import TRAINING, drop_rows, drop_twins, say_of_reading
+from modelyard.errors import InvalidTable
 from modelyard.schemas import CheckRequest, ColumnRole, FeatureType, ModelMetadata, ModelWarning, TableCheck, parse
 
 ASKED_BYTES = 20 * 2**20
@@ -73,13 +75,26 @@ def show_check(table: Table, target: str, task: str, mapping: Mapping, parent: M
                 t("check.go", size=size(table.n_bytes)), icon=":material/fact_check:", key="check-go"
             ):
                 return
-            with st.spinner(t("check.under_way")):
-                kept["checked"] = (key, session.yard().check_table(parse(CheckRequest, {**said, "X": table.sent})))
+            try:
+                with st.spinner(t("check.under_way")):
+                    kept["checked"] = (key, session.yard().check_table(parse(CheckRequest, {**said, "X": table.sent})))
+            except InvalidTable:
+                _offer_answered(table, target, task)
+                raise
         found: TableCheck = kept["checked"][1]
         if found.warnings:
             _show(found.warnings, lambda warning: _fix(warning, table, mapping, parent))
         else:
             st.caption(f":material/check_circle: {t('check.nothing')}")
+
+
+def _offer_answered(table: Table, target: str, task: str) -> None:
+    """Show as a finding that a refused table has rows without an answer, if it has some, and offer to drop them."""
+    if target not in table.names or not (n := int((missing := unanswered(table, target, task)).sum())):
+        return
+    words = t("fix.unanswered", n=count(n))
+    finding = ModelWarning(code="target_missing", message=words, column=target, count=n)
+    _show([finding], lambda _: (words, lambda: drop_rows(TRAINING, table, missing)))
 
 
 def _show(warnings: Sequence[ModelWarning], fix: Callable[[ModelWarning], Fix | None]) -> None:

@@ -5,6 +5,7 @@ The server infers feature types from the whole table; this looks at its first ro
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import polars as pl
@@ -12,8 +13,9 @@ import polars as pl
 from modelyard.dashboard.formats import number
 from modelyard.schemas import FeatureType
 
-# The server's defaults (MODELYARD_MISSING_MARKERS).
-_MISSING = ["", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>"]
+MISSING = ["", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>"]
+"""The texts that mean a missing cell by the server's defaults (MODELYARD_MISSING_MARKERS)."""
+
 _PADDED_NUMBER = r"^[+-]?0\d"
 _MOMENT = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d\S*)?$"
 _WITH_COMMA = r"^[+-]?\d{1,3}(?:[. \x{a0}\x{202f}]?\d{3})*(?:,\d+)?$|^[+-]?\d+(?:,\d+)?$"
@@ -68,11 +70,16 @@ def shows_decimal_comma(frame: pl.DataFrame) -> bool:
 
 def without_missing(column: pl.Series) -> pl.Series:
     """Return the cells that are not missing, texts without the blanks around them."""
-    column = column.drop_nulls()
+    present = column.filter(~is_missing(column))
+    return present.str.strip_chars() if present.dtype == pl.String else present
+
+
+def is_missing(column: pl.Series, markers: Collection[str] = MISSING) -> pl.Series:
+    """Return for each cell whether it is missing; `markers` are the texts that say so."""
+    missing = column.is_null()
     if column.dtype == pl.String:
-        stripped = column.str.strip_chars()
-        return stripped.filter(~stripped.is_in(_MISSING))
-    return column.drop_nans() if column.dtype.is_float() else column
+        return missing | column.str.strip_chars().is_in(list(markers)).fill_null(value=False)
+    return missing | column.is_nan().fill_null(value=False) if column.dtype.is_float() else missing
 
 
 def _numbers(column: pl.Series) -> pl.Series | None:

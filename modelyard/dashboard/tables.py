@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from modelyard.dashboard.profiles import ColumnLook, look_at, shows_decimal_comma
+from modelyard.dashboard.profiles import MISSING, ColumnLook, look_at, shows_decimal_comma
 from modelyard.errors import InvalidTable, PayloadTooLarge
 from modelyard.schemas import Reading, TableRequest, parse
 from modelyard.tables.sources import (
@@ -83,6 +83,11 @@ class Table:
         """The decimal mark of a CSV: as it was said, else as its first rows show."""
         said = self.said.get("decimal") or (self.usual and self.usual.decimal)
         return str(said) if said else "," if shows_decimal_comma(self.head) else "."
+
+    @property
+    def markers(self) -> list[str]:
+        """The texts that mean a missing cell: as it was said, else as in the training, else the server's defaults."""
+        return self.said.get("missing_markers") or (self.usual.missing_markers if self.usual else MISSING)
 
     @property
     def names(self) -> list[str]:

@@ -13,10 +13,11 @@ import streamlit as st
 from modelyard.dashboard import session
 from modelyard.dashboard.charts import draw, target
 from modelyard.dashboard.formats import count, escaped, percent
-from modelyard.dashboard.profiles import ColumnLook, without_missing
+from modelyard.dashboard.profiles import ColumnLook, is_missing, without_missing
 from modelyard.dashboard.tables import UNREADABLE, Table
 from modelyard.dashboard.texts import t
 from modelyard.schemas import MOST_SINGLE_CLASSES, ModelMetadata, TaskName, is_hopeless
+from modelyard.tables.missing import column_markers
 
 _MOST_NAMED = 5
 _MOST_BARS = 8
@@ -174,6 +175,12 @@ def count_labels(table: Table, column: str) -> Labels | None:
         return None
     written = sizes.head(_MOST_BARS).select(pl.col("label").cast(pl.String), "size").rows()
     return Labels(len(labels), sizes.height, int((sizes["size"] == 1).sum()), tuple(written))
+
+
+def unanswered(table: Table, column: str, task: str) -> pl.Series:
+    """Return for each row whether the server reads its target as missing. Raises what reading a file raises."""
+    markers = column_markers(tuple(table.markers), among_numbers=True).texts if task == "regression" else table.markers
+    return is_missing(table.scan().select(column).collect(engine="streaming").to_series(), markers)
 
 
 def better_targets(table: Table) -> list[str]:

@@ -6,11 +6,12 @@ Streamlit holds an upload in memory while its widget is there; the widget is rep
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import streamlit as st
 
 from modelyard.dashboard import notices, session
@@ -75,16 +76,31 @@ def say_of_reading(purpose: str, table: Table, **said: Any) -> None:
 
 
 def drop_twins(purpose: str, table: Table, beside: Sequence[str]) -> None:
-    """Take a table without the rows that repeat an earlier one; the columns `beside` do not count.
+    """Take a table without the rows that repeat an earlier one; the columns `beside` do not count."""
+    compared = [name for name in table.names if name not in beside]
+    _take_rows(
+        purpose,
+        table,
+        lambda rows: rows.unique(subset=compared, keep="first", maintain_order=True),
+        t("upload.without_twins"),
+    )
 
-    What was chosen for the table before stays.
+
+def drop_rows(purpose: str, table: Table, dropped: pl.Series) -> None:
+    """Take a table without some rows, of each of which `dropped` says whether it is one of them."""
+    _take_rows(purpose, table, lambda rows: rows.filter(~dropped), t("upload.cleaned"))
+
+
+def _take_rows(purpose: str, table: Table, take: Callable[[pl.DataFrame], pl.DataFrame], words: str) -> None:
+    """Take some rows of a table as a file of its own; what was chosen for the table before stays.
+
+    `words` say after the table's name which rows they are.
     """
     here = session.current()
     with notices.errors_in_place():
-        compared = [name for name in table.names if name not in beside]
-        frame = table.scan().collect(engine="streaming").unique(subset=compared, keep="first", maintain_order=True)
+        frame = take(table.scan().collect(engine="streaming"))
         path = here.scratch / name_for("table.csv" if table.format == "csv" else "table.parquet")
-        name = f"{stem(table.name)} {t('upload.without_twins')}{path.suffix}"
+        name = f"{stem(table.name)} {words}{path.suffix}"
         if table.format == "csv":
             frame.write_csv(path)
         else:

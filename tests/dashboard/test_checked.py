@@ -160,6 +160,42 @@ def test_a_file_without_a_header_is_noticed_and_read_anew_by_one_click(yard: Yar
     assert (here.tables[PURPOSE].rows, here.tables[PURPOSE].names) == (120, ["f0", "f1", "f2"])
 
 
+_LABELS = [["no", "yes", " NA", "no", None, "yes", "no", "no", "yes", ""][n % 10] for n in range(60)]
+_NUMBERS = [None if n % 12 == 0 else 10 * (n % 9) + n / 7 for n in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("name", "y", "task", "missing"),
+    [
+        ("gaps.csv", _LABELS, "classification", 18),
+        ("gaps.parquet", _LABELS, "classification", 18),
+        ("gaps.csv", _NUMBERS, "regression", 5),
+        ("gaps.parquet", _NUMBERS, "regression", 5),
+        ("gaps.csv", ["-" if n == 3 else f"{n / 7:.3f}" for n in range(60)], "regression", 1),
+    ],
+    ids=["labels", "labels, typed", "numbers", "numbers, typed", "a dash among numbers"],
+)
+def test_rows_without_an_answer_are_dropped_by_one_click(
+    yard: Yard, tmp_path: Path, *, name: str, y: list[object], task: str, missing: int
+) -> None:
+    path = tmp_path / name
+    frame = pl.DataFrame({"age": [18.5 + (7 * n) % 59 + n / 100 for n in range(60)], "y": y})
+    frame.write_csv(path) if path.suffix == ".csv" else frame.write_parquet(path)
+    app = yard.open("train")
+    here = app.session_state[session._KEY]
+    here.tables[PURPOSE] = open_table(path, name)
+    app = app.run()
+    app = app.selectbox(key=f"target-{name}-").set_value("y").run()
+    app = app.button_group(key=f"task-{name}-y").set_value(task).run()
+    (fix,) = [one for one in app.button if str(one.key).endswith("-target_missing")]
+    assert fix.label == ("Drop the 1 row" if missing == 1 else f"Drop the {missing} rows")
+    assert len(app.error) == 1
+    app = mend(app, "target_missing")
+    table = here.tables[PURPOSE]
+    assert (table.rows, table.name) == (60 - missing, f"gaps without gaps{path.suffix}")
+    assert not any(str(one.key).endswith("-target_missing") for one in app.button)
+
+
 def test_a_large_table_is_checked_if_the_visitor_asks(yard: Yard, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checked, "ASKED_BYTES", 10)
     app = yard.open("train")

@@ -8,6 +8,7 @@ CHECKS: dict[str, tuple[str, str]] = {
     "fix.id": ("Use as the row's id", "Взять как id строки"),
     "fix.ignore": ("Leave it out", "Не брать"),
     "fix.header": ("The first row is data", "Первая строка — данные"),
+    "fix.unanswered": ("Drop the {n} {n:row|rows}", "Убрать {n} {n:строку|строки|строк}"),
     "fix.twins": ("Drop the repeats", "Убрать повторы"),
     "warning.header_like_data": (
         "The names of the columns look like cells: if the file has no header, its first row was taken for names.",
@@ -16,6 +17,10 @@ CHECKS: dict[str, tuple[str, str]] = {
     "warning.identifier_like": (
         "**{column}** looks like an identifier: {n} different values. It can hardly help; use it as the row's id.",
         "**{column}** похож на идентификатор: разных значений {n}. Отметьте его как идентификатор строки.",
+    ),
+    "warning.target_missing": (
+        "**{column}** is missing in {n} {n:row|rows}: only rows with an answer can be learned from. Fill it in.",
+        "**{column}** не заполнен в {n} {n:строке|строках}: учиться можно только на ответах. Заполните столбец.",
     ),
     "warning.constant": (
         "**{column}** has the same value in all {n} rows: nothing can be learned from it. Leave it out.",

@@ -52,6 +52,7 @@ TRAINING: dict[str, tuple[str, str]] = {
     "reading.with_header": ("names in the first row", "имена в первой строке"),
     "reading.without_header": ("no row of names", "без строки имён"),
     "upload.without_twins": ("without twins", "без повторов"),
+    "upload.cleaned": ("without gaps", "без пропусков"),
     "columns.title": ("Columns", "Столбцы"),
     "columns.first_rows": ("First rows", "Первые строки"),
     "columns.link": ("Link", "Связь"),
