@@ -216,6 +216,10 @@ def test_the_decision_of_a_model_is_shown_with_what_it_does(yard: Verbs, model: 
     assert report.metrics.cost == pytest.approx(own.cost)
     assert (report.metrics.share, report.metrics.recall) == pytest.approx((own.share, own.recall))
     assert not report.cross_fitted
+    assert report.confusion_matrix is not None
+    (_, alarms), (misses, hits) = report.confusion_matrix.matrix
+    assert report.confusion_matrix.labels == ["no", "yes"]
+    assert (hits + alarms, hits / (hits + misses)) == pytest.approx((60 * own.share, own.recall))
     assert report.saving is not None
     assert report.saving == pytest.approx(1 - report.metrics.cost / report.most_probable.cost)
     assert "than answering by the most probable class" in report.words or "no saving shown" in report.words
@@ -240,6 +244,17 @@ def test_costs_of_many_classes_answer_the_label_of_least_expected_cost(yard: Ver
     assert (report.curve, report.label) == ([], None)
     assert report.metrics is not None
     assert report.metrics.precision is None
+    assert report.confusion_matrix is not None
+    matrix = report.confusion_matrix.matrix
+    assert sum(matrix[place][place] for place in range(3)) / report.n_rows == pytest.approx(report.metrics.accuracy)
+    assert report.metrics.cost == pytest.approx(
+        sum(
+            rows * costs[true].get(answer, 0.0)
+            for true, counts in zip(labels, matrix, strict=True)
+            for answer, rows in zip(labels, counts, strict=True)
+        )
+        / report.n_rows
+    )
 
 
 def test_a_threshold_of_one_of_many_classes_leaves_the_others_to_the_most_probable(yard: Verbs) -> None:
@@ -286,7 +301,7 @@ def test_only_rules_that_need_no_validation_are_taken_without_one(yard: Verbs) -
     assert decision is not None
     assert decision.threshold == 1 / 11
     report = yard.get_decision(model.name)
-    assert (report.curve, report.metrics, report.words) == ([], None, "")
+    assert (report.curve, report.metrics, report.confusion_matrix, report.words) == ([], None, None, "")
     assert [warning.code for warning in report.warnings] == ["no_validation"]
     for rule in ("f1", "min_precision", "capacity"):
         with pytest.raises(errors.FailedPrecondition, match="its training made no validation"):

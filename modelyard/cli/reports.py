@@ -23,6 +23,7 @@ def write_html(path: Path, yard: Verbs, model: ModelMetadata, language: str) -> 
     # It warns of caches that are made without a server.
     logging.getLogger("streamlit.runtime.caching.cache_data_api").setLevel(logging.ERROR)
     try:
+        from modelyard.dashboard.as_decided import decided_by
         from modelyard.dashboard.report_file import html_report
         from modelyard.dashboard.texts import LANGUAGES
     except ModuleNotFoundError:
@@ -32,9 +33,7 @@ def write_html(path: Path, yard: Verbs, model: ModelMetadata, language: str) -> 
         raise InvalidRequest(f"--language must be {' or '.join(LANGUAGES)}, got {language!r}")
     titles = {info.key: info.title for info in yard.list_model_classes()}
     kind = titles.get(model.model_class_key, model.model_class_key)
-    decided = model.decision is not None and model.decision.rule != "most_probable"
-    decision = yard.get_decision(model.model_id) if decided else None
-    report = yard.get_report(model.model_id)
-    text = html_report(model, report, kind=kind, language=language, decided=decision)
+    report, decided = yard.get_report(model.model_id), decided_by(yard, model)
+    text = html_report(model, report, kind=kind, language=language, decided=decided)
     write_whole(path, text.encode())
     screen.show(f"The report of {model.name}:{model.version} is in {path}.")

@@ -49,31 +49,31 @@ def show_title(model: ModelMetadata) -> None:
 def show_worth(model: ModelMetadata, report: Report, decided: DecisionReport | None) -> None:
     """Show the metric that tells most beside the simplest answer, and in words what the model finds and misses.
 
-    `decided` is what the model's decision does, None if it has none.
+    `decided` is what the model's decision does, None if it has none; the report is counted by it.
     """
     name = headline(model.task, model.metrics)
     if name is None:
         return
     cards, words = st.columns([4, 5], gap="medium", vertical_alignment="center")
     with cards.container(horizontal=True):
-        _show_card(t("head.rmse" if model.task == "regression" else "head.right"), name, model)
+        _show_card(t("head.rmse" if model.task == "regression" else "head.right"), name, model, report)
         baseline = f"baseline_{meaning(name).measure}"
         if baseline in model.metrics and are_validated(model.metrics):
-            _show_card(_always(model, report), baseline, model)
+            _show_card(_always(model, report), baseline, model, report)
     with words.container(gap="xsmall"):
         for line in told_of(model, report, decided):
             st.markdown(line)
     st.caption(judged_by(model))
 
 
-def _show_card(label: str, name: str, model: ModelMetadata) -> None:
-    between = formats.metric_interval(name, model.metrics)
+def _show_card(label: str, name: str, model: ModelMetadata, report: Report) -> None:
+    between = formats.metric_interval(name, report.metrics)
     below = None if between is None else t("head.interval", interval=between)
     if meaning(name).rows == "baseline":
         below = t("head.same_for_all")
     st.metric(
         label,
-        formats.metric_value(name, model.metrics[name]),
+        formats.metric_value(name, report.metrics[name]),
         below,
         delta_color="off",
         delta_arrow="off",
@@ -130,7 +130,8 @@ def _found(model: ModelMetadata, report: Report, decided: DecisionReport | None)
     else:
         yield from _weakest([row for row in report.per_class or [] if row["support"]])
     if decided is not None:
-        yield t("head.decides", decision=in_words(decided.decision))
+        key = "head.not_counted" if decided.confusion_matrix is None else "head.decides"
+        yield t(key, decision=in_words(decided.decision))
 
 
 def _weakest(rows: list[dict[str, Any]]) -> Iterator[str]:

@@ -20,9 +20,9 @@ _NARROW, _WIDE = 250, 340
 _HEADLINE = ("accuracy", "balanced_accuracy", "f1", "roc_auc", "log_loss", "rmse", "mae", "r2", "mape")
 
 
-def show_metrics(model: ModelMetadata) -> None:
+def show_metrics(model: ModelMetadata, report: Report) -> None:
     """Show what counts most, as numbers."""
-    metrics = model.metrics
+    metrics = report.metrics
     with st.container(horizontal=True):
         for key in headlines(model):
             st.metric(
@@ -72,7 +72,7 @@ def _trusted_by(metrics: Mapping[str, float | None]) -> Iterator[str]:
         yield t("report.baseline", metrics=", ".join(told))
 
 
-def show_report(model: ModelMetadata, report: Report) -> None:
+def show_report(report: Report) -> None:
     """Show a whole report."""
     pair = side_by_side()
     with pair.cell():
@@ -87,7 +87,7 @@ def show_report(model: ModelMetadata, report: Report) -> None:
     _show_curves(report)
     if report.leaderboard:
         show_leaderboard(report.leaderboard)
-    _show_all_metrics(model)
+    _show_all_metrics(report)
 
 
 def metric_title(metric: str) -> str:
@@ -166,13 +166,13 @@ def by_f1(report: Report) -> list[dict[str, Any]]:
     return sorted(report.per_class or [], key=lambda row: (row["f1"] is None, row["f1"] or 0.0))
 
 
-def _show_all_metrics(model: ModelMetadata) -> None:
+def _show_all_metrics(report: Report) -> None:
     with st.expander(t("report.all_metrics")):
-        shown = [name for name in model.metrics if meaning(name).kind in ("value", "std")]
+        shown = [name for name in report.metrics if meaning(name).kind in ("value", "std")]
         st.table(
             {
                 t("report.metric"): [full_title(name) for name in shown],
-                t("report.value"): [formats.metric_with_interval(name, model.metrics) for name in shown],
+                t("report.value"): [formats.metric_with_interval(name, report.metrics) for name in shown],
             },
             hide_index=True,
             border="horizontal",

@@ -33,6 +33,7 @@ from modelyard.schemas.base import (
 from modelyard.schemas.checks import ClassCount, TableCheck
 from modelyard.schemas.decisions import (
     MOST_PROBABLE,
+    ConfusionMatrix,
     Decision,
     DecisionMetrics,
     DecisionPoint,
@@ -121,7 +122,7 @@ from modelyard.schemas.outcomes import (
 from modelyard.schemas.parsing import check_unicode, field_error, parse
 from modelyard.schemas.promotions import Promote, Promotion, PromotionTable
 from modelyard.schemas.reading import TableRequest
-from modelyard.schemas.reports import ActualAndPredicted, ConfusionMatrix, Curve, Histogram, LearningCurve, Report
+from modelyard.schemas.reports import ActualAndPredicted, Curve, Histogram, LearningCurve, Report
 from modelyard.schemas.requests import (
     CheckRequest,
     EvaluateRequest,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from modelyard.schemas.base import Frozen, ModelWarning, Request
+from modelyard.schemas.base import Frozen, Label, ModelWarning, Request
 from modelyard.schemas.showing import label_text, shown
 
 RuleName = Literal["most_probable", "threshold", "costs", "capacity"]
@@ -134,6 +134,13 @@ MOST_PROBABLE = ResolvedDecision(rule="most_probable")
 """The decision of models that have none."""
 
 
+class ConfusionMatrix(Frozen):
+    """`matrix[i][j]` counts rows of class `labels[i]` that were predicted as `labels[j]`, or adds up their weights."""
+
+    labels: list[Label]
+    matrix: list[list[int | float]]
+
+
 class DecisionPoint(Frozen):
     """What a threshold would answer on the validation: shares between 0 and 1, and the mean cost of a row.
 
@@ -170,8 +177,9 @@ class DecisionReport(Frozen):
 
     `curve` has a point for each of at most some 200 thresholds of `class`, ascending; it is empty, and what follows is
     null, if the model keeps no validation predictions. `metrics` are those of the decision, `most_probable` those of
-    answering the most probable class. With `cross_fitted`, a threshold that the validation found was found on one half
-    of the rows and measured on the other, both ways. Costs are the decision's own, or 1 an error if it has none.
+    answering the most probable class; `confusion_matrix` counts the decision's answers. With `cross_fitted`, a
+    threshold that the validation found was found on one half of the rows and measured on the other, both ways. Costs
+    are the decision's own, or 1 an error if it has none.
 
     `saving` is the part of the most probable class's cost that the decision saves, between `saving_low` and
     `saving_high` in 9 of 10 cases; null if that cost is no positive number. `words` say it.
@@ -187,6 +195,7 @@ class DecisionReport(Frozen):
     curve: list[DecisionPoint] = []
     metrics: DecisionMetrics | None = None
     most_probable: DecisionMetrics | None = None
+    confusion_matrix: ConfusionMatrix | None = None
     cross_fitted: bool = False
     saving: float | None = None
     saving_low: float | None = None

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from modelyard.schemas.base import Frozen, Label, ModelWarning, Prediction
+from modelyard.schemas.decisions import ConfusionMatrix
 from modelyard.schemas.models import ModelIdentity
-from modelyard.schemas.reports import ActualAndPredicted, ConfusionMatrix, Curve, Histogram
+from modelyard.schemas.reports import ActualAndPredicted, Curve, Histogram
 
 
 class ModelMetrics(ModelIdentity):

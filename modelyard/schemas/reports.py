@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelyard.schemas.base import Frozen, Label, ModelWarning
+from modelyard.schemas.base import Frozen, ModelWarning
+from modelyard.schemas.decisions import ConfusionMatrix
 from modelyard.schemas.searches import LeaderboardEntry
-
-
-class ConfusionMatrix(Frozen):
-    """`matrix[i][j]` counts rows of class `labels[i]` that were predicted as `labels[j]`, or adds up their weights."""
-
-    labels: list[Label]
-    matrix: list[list[int | float]]
 
 
 class Curve(Frozen):

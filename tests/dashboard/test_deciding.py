@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import polars as pl
@@ -10,7 +11,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from modelyard.dashboard import formats
+from modelyard.dashboard.as_decided import as_decided, decided_by
 from modelyard.dashboard.first_rows import Ranked, as_file
+from modelyard.dashboard.report_file import html_report
 from modelyard.dashboard.tables import open_table
 from modelyard.schemas import Decision, Evaluation, ModelMetadata, TrainRequest
 from tests.dashboard.test_pages import Yard, button, penguin_model, said, texts, yard
@@ -21,6 +24,9 @@ pytestmark = pytest.mark.filterwarnings("default")  # Streamlit's own
 
 X = [[(i * 37 % 101) / 10] for i in range(300)]
 Y = ["yes" if row[0] + (i * 53 % 17) / 4 > 9 else "no" for i, row in enumerate(X)]
+
+
+MACRO = ("balanced_accuracy", "precision", "recall", "f1")
 
 
 @pytest.fixture
@@ -45,7 +51,68 @@ def test_the_head_says_what_is_predicted_and_how_good_that_is(yard: Yard, churn:
     yard.client.set_decision(churn.model_id, Decision.model_validate({"rule": "threshold", "threshold": 0.0}))
     shown = texts(page.run())
     assert "It finds **100 %** of the rows that are “yes”" in shown
-    assert "It answers “yes” from a probability of 0 % on." in shown
+    assert "It answers “yes” from a probability of 0 % on; all numbers here are counted so." in shown
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_decision_at_one_half_counts_as_the_evaluation_did(yard: Yard, *, weighted: bool) -> None:
+    fields = {"model_class_key": "logistic_regression", "y": Y, "target": "churned", "name": "half"}
+    rows = [{"x": row[0], "w": 1 + i % 3} for i, row in enumerate(X)]
+    roles = {"w": "weight" if weighted else "ignore"}
+    model = yard.client.train(TrainRequest(**fields, X=rows, column_roles=roles))
+    report = yard.client.get_report(model.model_id)
+    assert as_decided(report, decided_by(yard.client, model)) is report
+    model = yard.client.set_decision(model.model_id, Decision.model_validate({"rule": "threshold", "threshold": 0.5}))
+    counted = as_decided(report, decided_by(yard.client, model))
+    assert counted.confusion_matrix == report.confusion_matrix
+    assert counted.per_class is not None
+    for row, before in zip(counted.per_class, report.per_class or [], strict=True):
+        assert row == pytest.approx(before)
+    left_out = {f"validation_{name}_{end}" for name in MACRO for end in ("low", "high")}
+    assert counted.metrics.keys() == report.metrics.keys() - left_out
+    values = {name: value for name, value in counted.metrics.items() if "accuracy_" not in name}
+    assert values == pytest.approx({name: report.metrics[name] for name in values})
+
+
+def test_the_head_the_report_and_its_file_count_by_the_decision(yard: Yard, churn: ModelMetadata) -> None:
+    before = yard.open("model", id=churn.model_id)
+    model = yard.client.set_decision(churn.model_id, Decision.model_validate({"rule": "threshold", "threshold": 0.2}))
+    decided = yard.client.get_decision(churn.model_id)
+    assert decided.metrics is not None
+    assert decided.confusion_matrix is not None
+    accuracy = formats.percent(decided.metrics.accuracy)
+    assert accuracy != formats.percent(churn.metrics["validation_accuracy"])
+    for page in (yard.open("model", id=churn.model_id), before.run()):
+        assert not page.exception
+        right = page.metric[0]
+        assert (right.label, right.value) == ("Right", accuracy)
+        low, high = (100 * (1 - cost) for cost in (decided.metrics.cost_high, decided.metrics.cost_low))
+        assert right.delta == f"{low:.1f}–{high:.1f} % (90 %)"  # noqa: RUF001
+        (classes,) = [one.value for one in page.dataframe if "Class" in one.value.columns]
+        recalls = dict(zip(classes["Class"], classes["Recall"], strict=True))
+        assert recalls["yes"] == pytest.approx(100 * (decided.metrics.recall or 0))
+        (metrics,) = [one.value for one in page.table if "Metric" in one.value.columns]
+        assert accuracy in metrics.to_numpy()[list(metrics["Metric"]).index("Accuracy")][1]
+    report = yard.client.get_report(churn.model_id)
+    text = html_report(model, report, kind="Logistic regression", language="en", decided=decided)
+    words = " ".join(re.sub(r"<style>.*?</style>|<[^>]*>", " ", text, flags=re.DOTALL).split())
+    assert f"Accuracy {accuracy}" in words
+    (_, alarms), (misses, hits) = decided.confusion_matrix.matrix
+    assert f" yes {misses} {hits} " in words
+    assert alarms
+    assert report.confusion_matrix is not None
+    assert report.confusion_matrix.matrix[1] != [misses, hits]
+
+
+def test_numbers_that_cannot_be_counted_by_the_decision_say_so(yard: Yard) -> None:
+    none = Evaluation(method="none")
+    fields = {"model_class_key": "logistic_regression", "X": X, "y": Y, "name": "uncounted", "evaluation": none}
+    decision = Decision.model_validate({"rule": "threshold", "threshold": 0.2})
+    model = yard.client.train(TrainRequest(**fields, decision=decision))
+    page = yard.open("model", id=model.model_id)
+    assert not page.exception
+    said = "on, but the numbers here are those of the most probable class: no rows held out are kept."
+    assert f"It answers “yes” from a probability of 20 % {said}" in texts(page)
 
 
 def test_learning_by_heart_and_training_without_a_judgement_are_said(yard: Yard) -> None:
@@ -120,7 +187,7 @@ def test_a_threshold_is_moved_looked_at_and_kept(yard: Yard, churn: ModelMetadat
     decision = yard.client.get_model(churn.model_id).decision
     assert decision is not None
     assert (decision.label, decision.threshold) == ("yes", 0.2)
-    assert "It answers “yes” from a probability of 20 % on." in texts(page)
+    assert "It answers “yes” from a probability of 20 % on; all numbers here are counted so." in texts(page)
     assert button(page, f"cut-use-{churn.model_id}").disabled
 
 

@@ -10,6 +10,7 @@ from functools import partial
 import streamlit as st
 
 from modelyard.dashboard import access, address, formats, notices, session
+from modelyard.dashboard.as_decided import as_decided, decided_by
 from modelyard.dashboard.deciding import show_deciding
 from modelyard.dashboard.drifted import show_drift
 from modelyard.dashboard.editing import offer_edit
@@ -23,7 +24,7 @@ from modelyard.dashboard.pages import train
 from modelyard.dashboard.report import show_report
 from modelyard.dashboard.report_file import html_report
 from modelyard.dashboard.texts import LANGUAGES, t
-from modelyard.schemas import DecisionReport, ModelMetadata
+from modelyard.schemas import DecisionReport, ModelMetadata, Report
 from modelyard.verbs import Verbs
 
 _TABS = ("report", "decision", "errors", "drift", "versions", "details")
@@ -44,35 +45,29 @@ def show() -> None:
         return
     here.model = model.model_id
     address.entitle(title(model))
-    decided = _decided(model)
+    decided = decided_by(session.yard(), model)
+    report = as_decided(report_of(model), decided)
     with st.container(gap="xsmall"):
         show_title(model)
         _show_actions(model, decided)
-        show_worth(model, report_of(model), decided)
-    _show_tab(model, decided)
+        show_worth(model, report, decided)
+    _show_tab(model, report, decided)
 
 
-def _decided(model: ModelMetadata) -> DecisionReport | None:
-    """Return what the model's decision does; None, and nothing is asked, if it has none."""
-    if model.decision is None or model.decision.rule == "most_probable":
-        return None
-    return session.yard().get_decision(model.model_id)
-
-
-def _show_tab(model: ModelMetadata, decided: DecisionReport | None) -> None:
+def _show_tab(model: ModelMetadata, report: Report, decided: DecisionReport | None) -> None:
     """Show the tab that the address names, the first one without one; only its content is asked for."""
     names = {word: t(f"model.{word}") for word in _TABS if word != "decision" or model.classes}
     word, tab = address.tabs(names)
     with tab, notices.errors_in_place():
-        _show_content(word, model, decided)
+        _show_content(word, model, report, decided)
 
 
-def _show_content(word: str, model: ModelMetadata, decided: DecisionReport | None) -> None:
+def _show_content(word: str, model: ModelMetadata, report: Report, decided: DecisionReport | None) -> None:
     match word:
         case "report":
-            show_report(model, report_of(model))
+            show_report(report)
         case "decision":
-            show_deciding(model, report_of(model), decided)
+            show_deciding(model, report, decided)
         case "errors":
             show_errors_found(model)
         case "drift":

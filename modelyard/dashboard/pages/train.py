@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from modelyard.dashboard import access, contest, jobs_under_way, notices, session
+from modelyard.dashboard.as_decided import as_decided, decided_by
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.listing import title
 from modelyard.dashboard.order import is_choice
@@ -139,8 +140,9 @@ def _show_model(model_id: str) -> None:
             session.go("model", id=model_id)
         if st.button(t("train.another"), icon=":material/add:", key="train-another"):
             _put_jobs_away()
-    show_metrics(model)
-    show_report(model, here.yard.get_report(model_id))
+    report = as_decided(here.yard.get_report(model_id), decided_by(here.yard, model))
+    show_metrics(model, report)
+    show_report(report)
 
 
 def _show_failure(job: Job) -> None:

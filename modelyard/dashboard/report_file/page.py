@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelyard.dashboard import formats
+from modelyard.dashboard.as_decided import as_decided
 from modelyard.dashboard.head import told_of
 from modelyard.dashboard.notices import in_words
 from modelyard.dashboard.report import headlines, judged_by, metric_title
@@ -43,8 +44,9 @@ def html_report(
 def _body(
     title: str, model: ModelMetadata, report: Report, kind: str, decided: DecisionReport | None
 ) -> Iterator[Markup]:
+    report = as_decided(report, decided)
     yield element("header", *_head(title, model, kind))
-    yield element("div", *_cards(model), class_="cards")
+    yield element("div", *_cards(model, report), class_="cards")
     for line in told_of(model, report, decided):
         yield element("p", plain(line))
     yield element("p", judged_by(model), class_="faint")
@@ -70,10 +72,10 @@ def _head(title: str, model: ModelMetadata, kind: str) -> Iterator[Markup]:
         yield element("p", model.description)
 
 
-def _cards(model: ModelMetadata) -> Iterator[Markup]:
+def _cards(model: ModelMetadata, report: Report) -> Iterator[Markup]:
     for name in headlines(model):
-        value = formats.metric_value(name, model.metrics.get(name))
-        between = formats.metric_interval(name, model.metrics)
+        value = formats.metric_value(name, report.metrics.get(name))
+        between = formats.metric_interval(name, report.metrics)
         below = [] if between is None else [element("small", t("head.interval", interval=between))]
         yield element("div", element("small", metric_title(name)), element("b", value), *below)
 

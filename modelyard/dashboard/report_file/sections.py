@@ -59,8 +59,8 @@ def tables(model: ModelMetadata, report: Report) -> Iterator[Markup]:
         yield _figure(t("report.per_class"), t("report.per_class_help"), _classes(report))
     if report.leaderboard:
         yield _figure(t("search.leaderboard"), t("search.leaderboard_help"), _leaderboard(report.leaderboard))
-    named = [name for name in model.metrics if meaning(name).kind in ("value", "std")]
-    rows = [[full_title(name), formats.metric_with_interval(name, model.metrics)] for name in named]
+    named = [name for name in report.metrics if meaning(name).kind in ("value", "std")]
+    rows = [[full_title(name), formats.metric_with_interval(name, report.metrics)] for name in named]
     yield _titled(t("report.all_metrics"), table([t("report.metric"), t("report.value")], rows))
     yield _titled(t("model.columns"), _columns(model, report))
 

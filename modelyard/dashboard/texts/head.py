@@ -29,7 +29,14 @@ HEAD: dict[str, tuple[str, str]] = {
         "On average it is off by **{mae}**, and explains {r2} of the spread of {target}.",
         "В среднем ошибается на **{mae}** и объясняет {r2} разброса {target}.",
     ),
-    "head.decides": ("It answers {decision}.", "Отвечает: {decision}."),
+    "head.decides": (
+        "It answers {decision}; all numbers here are counted so.",
+        "Отвечает: {decision}; все числа здесь посчитаны так же.",
+    ),
+    "head.not_counted": (
+        "It answers {decision}, but the numbers here are those of the most probable class: no rows held out are kept.",
+        "Отвечает: {decision}, но числа здесь — для самого вероятного класса: отложенные строки не сохранены.",
+    ),
     "head.overfitted": (
         "It learned by heart: {train} on the rows fitted, {held_out} on rows it had not seen.",
         "Заучено наизусть: {train} на обучающих строках, {held_out} на незнакомых.",

@@ -3885,6 +3885,7 @@ class DecisionReport(_message.Message):
     WORDS_FIELD_NUMBER: _builtins.int
     N_ROWS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    CONFUSION_MATRIX_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
     name: _builtins.str
     version: _builtins.int
@@ -3911,6 +3912,10 @@ class DecisionReport(_message.Message):
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]: ...
+    @_builtins.property
+    def confusion_matrix(self) -> Global___ConfusionMatrix:
+        """The decision's answers to the rows held out."""
+
     def __init__(
         self,
         *,
@@ -3928,10 +3933,11 @@ class DecisionReport(_message.Message):
         words: _builtins.str = ...,
         n_rows: _builtins.int = ...,
         warnings: _abc.Iterable[Global___Warning] | None = ...,
+        confusion_matrix: Global___ConfusionMatrix | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_class", b"_class", "_saving", b"_saving", "_saving_high", b"_saving_high", "_saving_low", b"_saving_low", "class", b"class", "decision", b"decision", "metrics", b"metrics", "most_probable", b"most_probable", "saving", b"saving", "saving_high", b"saving_high", "saving_low", b"saving_low"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_class", b"_class", "_saving", b"_saving", "_saving_high", b"_saving_high", "_saving_low", b"_saving_low", "class", b"class", "confusion_matrix", b"confusion_matrix", "decision", b"decision", "metrics", b"metrics", "most_probable", b"most_probable", "saving", b"saving", "saving_high", b"saving_high", "saving_low", b"saving_low"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_class", b"_class", "_saving", b"_saving", "_saving_high", b"_saving_high", "_saving_low", b"_saving_low", "class", b"class", "cross_fitted", b"cross_fitted", "curve", b"curve", "decision", b"decision", "metrics", b"metrics", "model_id", b"model_id", "most_probable", b"most_probable", "n_rows", b"n_rows", "name", b"name", "saving", b"saving", "saving_high", b"saving_high", "saving_low", b"saving_low", "version", b"version", "warnings", b"warnings", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_class", b"_class", "_saving", b"_saving", "_saving_high", b"_saving_high", "_saving_low", b"_saving_low", "class", b"class", "confusion_matrix", b"confusion_matrix", "cross_fitted", b"cross_fitted", "curve", b"curve", "decision", b"decision", "metrics", b"metrics", "model_id", b"model_id", "most_probable", b"most_probable", "n_rows", b"n_rows", "name", b"name", "saving", b"saving", "saving_high", b"saving_high", "saving_low", b"saving_low", "version", b"version", "warnings", b"warnings", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__class: _TypeAlias = _typing.Literal["class"]  # noqa: Y015
     _WhichOneofArgType__class: _TypeAlias = _typing.Literal["_class", b"_class"]  # noqa: Y015
