@@ -310,6 +310,41 @@ def test_a_model_is_judged_by_its_training_table_as_it_was_in_its_training(yard:
     assert yard.evaluate(request("own1")).n_rows == 200
 
 
+def counts(model: EvaluatedModel) -> dict[str, int]:
+    """Return what the warnings count, by their codes."""
+    return {warning.code: warning.count or 0 for warning in model.warnings}
+
+
+def test_rows_that_a_model_learned_from_are_counted(yard: Verbs, tmp_path: Path) -> None:
+    yard.train(order("part", X=TABLE[:150], y=TRUTH[:150]))
+    seen = {str((row, truth)) for row, truth in zip(TABLE[:150], TRUTH[:150], strict=True)}
+    truths = [*TRUTH[100:190], *["yes" if truth == "no" else "no" for truth in TRUTH[:7]], "perhaps", "perhaps"]
+    rows = [*TABLE[100:190], *TABLE[:9]]
+    due = sum(str((row, truth)) in seen for row, truth in zip(rows, truths, strict=True))
+    assert 50 <= due < 90
+    path = tmp_path / "later.csv"
+    pl.DataFrame(rows).with_columns(truth=pl.Series(truths)).write_csv(path)
+    for asked in ({"X": rows, "y": truths}, {"X": path, "y": None, "target": "truth"}):
+        (judged,) = yard.evaluate(request("part", **asked)).models
+        assert counts(judged) == {"learned_rows": due, "unknown_labels": 2}
+    fresh = [{**row, "age": row["age"] + 0.5} for row in rows]
+    (judged,) = yard.evaluate(request("part", X=fresh, y=truths)).models
+    assert [warning.code for warning in judged.warnings] == ["unknown_labels"]
+
+    yard.train(order("whole", X=TABLE, y=TRUTH, evaluation=Evaluation()))
+    found = yard.evaluate(request("part", "whole"))
+    part, whole = map(counts, found.models)
+    assert whole == {"training_table": 40}
+    assert 0 < part["learned_rows"] <= found.n_rows == 40  # of the rows by which both are judged
+
+
+def test_numbers_that_a_model_learned_from_are_counted(yard: Verbs) -> None:
+    fields = {"model_class_key": "linear_regression", "name": "part-of-prices", "target": "cost"}
+    yard.train(TrainRequest(**fields, X=TABLE[:150], y=PRICES[:150]))
+    (judged,) = yard.evaluate(request("part-of-prices", X=TABLE[140:], y=[*PRICES[140:150], *[0.5] * 50])).models
+    assert counts(judged) == {"learned_rows": 10}
+
+
 def test_models_that_held_out_other_rows_of_the_table_cannot_be_compared_by_it(yard: Verbs) -> None:
     few = {"X": TABLE[:60], "y": TRUTH[:60]}
     for seed in range(3):

@@ -7,9 +7,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from modelyard.dashboard import access, formats, session
+from modelyard.dashboard.as_decided import as_decided, decided_by
 from modelyard.dashboard.charts import bars, draw
 from modelyard.dashboard.formats import count, percent
 from modelyard.dashboard.judged import PURPOSE
+from modelyard.dashboard.listing import report_of
 from modelyard.dashboard.predicted import PREDICTION, Predicted
 from modelyard.dashboard.predicted_numbers import show_errors
 from modelyard.dashboard.report import metric_title
@@ -51,6 +53,7 @@ def show_truth(predicted: Predicted, model: ModelMetadata) -> bool:
             _show_hits(predicted, truth, right)
         else:
             show_errors(truth, predicted.frame[PREDICTION], right)
+        st.caption(t("predict.if_learned"))
         _offer_errors(predicted, model)
     return True
 
@@ -58,11 +61,12 @@ def show_truth(predicted: Predicted, model: ModelMetadata) -> bool:
 def _show_held_out(predicted: Predicted, model: ModelMetadata) -> None:
     """Show how good the model was on the rows held out: to its own training table its answers flatter."""
     name = headline(model.task, model.metrics) or ""
+    metrics = as_decided(report_of(model), decided_by(session.yard(), model)).metrics
     left, right = st.columns([1, 2], gap="large", vertical_alignment="center")
     left.metric(
         metric_title(name),
-        formats.metric_value(name, model.metrics.get(name)),
-        formats.metric_interval(name, model.metrics),
+        formats.metric_value(name, metrics.get(name)),
+        formats.metric_interval(name, metrics),
         delta_color="off",
         delta_arrow="off",
         border=True,

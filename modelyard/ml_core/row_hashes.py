@@ -19,6 +19,7 @@ import numpy.typing as npt
 import polars as pl
 
 from modelyard.schemas import Label
+from modelyard.storage import ROWS_FILE, ModelRecord, ModelStore
 from modelyard.tables.contract import as_codes
 
 Words = npt.NDArray[np.uint64]
@@ -58,6 +59,11 @@ class RowHashes:
     def from_bytes(cls, content: bytes) -> Self:
         """Read what `to_bytes` wrote."""
         return cls(content[:_SALT_BYTES], np.frombuffer(content, _WORD, offset=_SALT_BYTES))
+
+
+def load_hashes(store: ModelStore, record: ModelRecord) -> RowHashes | None:
+    """Return what a model keeps; None for a model of releases before it, or after a repair that left it out."""
+    return RowHashes.from_bytes(store.read_file(record, ROWS_FILE)) if ROWS_FILE in record.files else None
 
 
 def _hashed(frame: pl.DataFrame, truth: npt.NDArray[Any], classes: Sequence[Label], salt: bytes) -> Words:

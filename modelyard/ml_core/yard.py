@@ -29,7 +29,6 @@ from modelyard.ml_core.serving.loaded import LoadedModel, LoadedModels
 from modelyard.ml_core.serving.warming import Warming
 from modelyard.ml_core.training import checking
 from modelyard.ml_core.training_verbs import TrainingVerbs
-from modelyard.ml_core.validation_predictions import ValidationPredictions, load_validation
 from modelyard.monitoring.metrics import Metrics
 from modelyard.monitoring.watching import Watching
 from modelyard.schemas import (
@@ -150,7 +149,7 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
         """
         models = [self._store.get_active(reference).metadata for reference in request.model_ids]
         aliases = [self._aliases.asked_by(reference) for reference in request.model_ids]
-        found = evaluations.evaluate(models, self.loaded.get, request, self._held_out, aliases)
+        found = evaluations.evaluate(models, self.loaded.get, request, self._store, aliases)
         calls.note(rows=found.n_rows)
         if request.X is not None:
             self._evaluations.keep(KeptEvaluation.model_validate(found, from_attributes=True))
@@ -303,10 +302,6 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
         self._refusals.close()
         self._end_noting()
         self._store.close()
-
-    def _held_out(self, model: LoadedModel) -> ValidationPredictions:
-        """Return what a model keeps of its evaluation. Raises FailedPrecondition if it keeps nothing."""
-        return load_validation(self._store, self._store.get(model.model_id), model.contract)
 
 
 def _known_key(key: str | None) -> str | None:

@@ -89,6 +89,17 @@ def held_out_of_training_table(rows: int, held_out: int) -> ModelWarning:
     return ModelWarning(code="training_table", message=message, count=held_out)
 
 
+def learned_rows(learned: int, rows: int) -> tuple[ModelWarning, ...]:
+    """Warn that a model is judged by rows that it was fitted to, if there are some."""
+    if not learned:
+        return ()
+    message = (
+        f"rows that equal one that the model was fitted to, in all features and the target: {learned} of {rows}; it "
+        "looks better here than it will on new rows"
+    )
+    return (ModelWarning(code="learned_rows", message=message, count=learned),)
+
+
 def labels_alike(classes: Sequence[bool | int | str]) -> tuple[ModelWarning, ...]:
     """Warn of labels that differ in case or Unicode form only."""
     pairs = _alike([label for label in classes if isinstance(label, str)])

@@ -106,6 +106,7 @@ def test_a_table_with_true_numbers_shows_the_error_at_once(yard: Yard, weights: 
     assert [metric.label for metric in app.metric] == ["RMSE", "Mean absolute error"]
     assert 100 < float(app.metric[0].value) < 600
     assert "Measured on 342 rows" in texts(app)
+    assert "Rows that the model learned from look better than new ones" in texts(app)
 
 
 def test_numbers_are_shown_with_an_interval_around_each_if_it_is_asked_for(yard: Yard, weights: ModelMetadata) -> None:

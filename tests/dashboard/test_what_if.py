@@ -18,7 +18,7 @@ from modelyard.dashboard.predicted_file import as_file
 from modelyard.dashboard.tables import open_table
 from modelyard.dashboard.typed import typed_row
 from modelyard.dashboard.why import can_give_reasons, reasons_of
-from modelyard.schemas import ExplainRequest, ModelMetadata, PredictRequest, Reading, TrainRequest
+from modelyard.schemas import Decision, ExplainRequest, ModelMetadata, PredictRequest, Reading, TrainRequest
 from tests.dashboard.test_pages import Yard, button, field, penguin_model, said, texts, yard
 from tests.waiting import wait_until
 
@@ -147,10 +147,18 @@ def test_the_training_table_is_told_apart_and_its_answers_do_not_flatter(
     assert (page.metric[0].label, page.metric[0].value) == ("Accuracy", f"{100 * accuracy:.1f} %")
     assert "The model was trained on this table" in texts(page)
     assert "rows are right" not in texts(page)
+    decision = {"rule": "threshold", "class": "Gentoo", "threshold": 0.0}
+    yard.client.set_decision(penguin_model.model_id, Decision.model_validate(decision))
+    page = button(page.run(), "predict-go").click().run()
+    decided = yard.client.get_decision(penguin_model.model_id).metrics
+    assert decided is not None
+    assert page.metric[0].value == f"{100 * decided.accuracy:.1f} %"
+    assert decided.accuracy < accuracy
     page = button(page, "predict-errors").click().run()
     assert not page.exception
     assert said(page, "tab") == "errors"
     assert "penguins.csv" in texts(page)
+    yard.client.set_decision(penguin_model.model_id, Decision(rule="most_probable"))
 
 
 def test_a_table_with_other_rows_and_true_labels_shows_the_accuracy_at_once(
@@ -164,6 +172,11 @@ def test_a_table_with_other_rows_and_true_labels_shows_the_accuracy_at_once(
     page = button(page.run(), "predict-go").click().run()
     assert page.metric[0].label == "Accuracy"
     assert "of 200 rows are right" in texts(page)
+    assert "Rows that the model learned from look better than new ones" in texts(page)
+    page = button(page, "predict-errors").click().run()
+    page = button(page, "errors-go").click().run()
+    assert not page.exception
+    assert r"model was fitted to, in all features and the target\: 200 of 200" in texts(page)
 
 
 def test_answers_that_are_not_those_of_the_choice_are_gone(yard: Yard, penguins: pl.DataFrame) -> None:

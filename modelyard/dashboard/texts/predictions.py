@@ -54,6 +54,10 @@ PREDICTIONS: dict[str, tuple[str, str]] = {
         "The model was trained on this table, so its answers here flatter. This is how good it was on rows held out.",
         "На этой таблице модель обучалась, поэтому ответы здесь льстят ей. Вот какой она была на незнакомых строках.",
     ),
+    "predict.if_learned": (
+        "Rows that the model learned from look better than new ones; “Where it is wrong” counts them.",
+        "Строки, на которых модель училась, выглядят лучше новых; сколько их, скажет «Где она ошибается».",
+    ),
     "predict.first_rows": (
         "The first {shown} of {rows} rows; the download has all.",
         "Первые {shown} из {rows} строк; в файле — все.",

@@ -10,12 +10,12 @@ import uuid_utils
 from modelyard.errors import FailedPrecondition, FieldError, InvalidRequest
 from modelyard.ml_core.evaluating.differences import Judged, differences
 from modelyard.ml_core.evaluating.mean_costs import COST, with_cost
-from modelyard.ml_core.evaluating.scores import answer, on_shared_rows, recall
+from modelyard.ml_core.evaluating.scores import answer, learned_from, on_shared_rows, recall
 from modelyard.ml_core.evaluating.weaknesses import weaknesses
 from modelyard.ml_core.resampling import bootstrap, intervals_of, replicates, usual_rounds
 from modelyard.ml_core.serving.loaded import LoadedModel
-from modelyard.ml_core.validation_predictions import ValidationPredictions
 from modelyard.schemas import EvaluatedModel, EvaluateRequest, ModelMetadata, TableEvaluation
+from modelyard.storage import ModelStore
 
 _SEED = 0
 """The same table gives the same intervals, whoever is judged by it."""
@@ -25,23 +25,22 @@ def evaluate(
     models: Sequence[ModelMetadata],
     load: Callable[[str], LoadedModel],
     request: EvaluateRequest,
-    held_out: Callable[[LoadedModel], ValidationPredictions],
+    store: ModelStore,
     aliases: Sequence[str | None],
 ) -> TableEvaluation:
     """Judge models, one after the other loaded by its id. `aliases` are those by which they were asked, None: by none.
 
-    `held_out` returns what a model keeps of its evaluation, by which it is judged if the table is the one that it was
-    trained on, or if no table is given. Raises InvalidRequest, InvalidTable, FailedPrecondition, and what `load` and
-    `held_out` raise.
+    A model is judged by what it keeps of its evaluation in the `store` if the table is the one that it was trained on,
+    or if no table is given. Raises InvalidRequest, InvalidTable, FailedPrecondition, and what `load` raises.
     """
     _check(models)
     if request.X is None:
         _check_same_table(models, request)
         loaded = [load(model.model_id) for model in models]
-        answered = [recall(model, held_out(model)) for model in loaded]
+        answered = [recall(store, model) for model in loaded]
     else:
         target = models[0].target if request.target is None and request.y is None else request.target
-        answered = [answer(load(model.model_id), model, request, target, held_out) for model in models]
+        answered = [answer(store, load(model.model_id), request, target) for model in models]
     judged: list[Judged] = []
     shown: list[EvaluatedModel] = []
     n = 0
@@ -61,7 +60,7 @@ def evaluate(
                 alias=alias,
                 metrics={**found.metrics, **intervals_of(found.metrics, replicated)},
                 weaknesses=weaknesses(one, model.decision) if request.weaknesses else None,
-                warnings=[*one.warnings, *found.warnings],
+                warnings=[*one.warnings, *learned_from(one), *found.warnings],
                 **found.shown,
             )
         )

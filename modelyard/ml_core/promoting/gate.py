@@ -14,11 +14,11 @@ from modelyard.jobs import Finished
 from modelyard.ml_core.promoting import rows
 from modelyard.ml_core.promoting.comparing import compare
 from modelyard.ml_core.promoting.rows import Made, Old
-from modelyard.ml_core.row_hashes import RowHashes
+from modelyard.ml_core.row_hashes import load_hashes
 from modelyard.ml_core.serving.loaded import load
 from modelyard.ml_core.training.runs import read_order, read_promote
 from modelyard.schemas import ModelWarning, Promote, Promotion
-from modelyard.storage import ROWS_FILE, AliasCollection, ModelStore, Proposal
+from modelyard.storage import AliasCollection, ModelStore, Proposal
 from modelyard.tables import UNPACKED_BYTES
 
 log = logging.getLogger(__name__)
@@ -64,10 +64,8 @@ class Gate:
 
     def _old(self, model_id: str) -> Old:
         record = self._store.get(model_id)
-        hashes = None
-        if ROWS_FILE in record.files:
-            hashes = RowHashes.from_bytes(self._store.read_file(record, ROWS_FILE))
-        return Old(load(self._store, record, UNPACKED_BYTES), record.metadata, hashes)
+        loaded = load(self._store, record, UNPACKED_BYTES)
+        return Old(loaded, record.metadata, load_hashes(self._store, record))
 
 
 def _rows_not_known(old: Old) -> ModelWarning:
