@@ -51,6 +51,12 @@ def most_telling(models: Sequence[ModelMetadata]) -> tuple[list[str], list[str]]
     return first, [name for name in names if name not in first]
 
 
+def say_undecided(models: Sequence[ModelMetadata]) -> None:
+    """Say that the metrics are those of the most probable class, if one of the models decides otherwise."""
+    if any(model.decision is not None and model.decision.rule != "most_probable" for model in models):
+        st.caption(t("report.undecided"))
+
+
 def judged_by(model: ModelMetadata) -> str:
     """Say in a sentence where the metrics come from."""
     evaluation = model.evaluation

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from modelyard.schemas import Evaluation, ModelMetadata, TrainRequest
+from modelyard.schemas import Decision, Evaluation, ModelMetadata, TrainRequest
 from tests.dashboard.test_pages import Yard, said, texts, yard
 
 __all__ = ["yard"]
@@ -49,6 +49,20 @@ def test_the_newest_two_versions_of_a_name_are_compared_and_stand_in_the_address
     assert said(app, "ids") == f"{models['island'].model_id},{models['good'].model_id}"
     colleague = yard.open("compare", ids=ids)
     assert list(colleague.table[0].value.columns)[1:] == ["birds · v2", "birds · v1"]
+
+
+def test_metrics_of_models_that_decide_say_that_they_do_not_go_by_it(
+    yard: Yard, models: dict[str, ModelMetadata]
+) -> None:
+    words = "every model is counted by its most probable class, whatever its decision is"
+    ids = f"{models['good'].model_id},{models['weak'].model_id}"
+    assert words not in texts(yard.open("compare", ids=ids))
+    decision = Decision.model_validate({"rule": "threshold", "class": "Gentoo", "threshold": 0.2})
+    yard.client.set_decision(models["weak"].model_id, decision)
+    app = yard.open("compare", ids=ids)
+    assert not app.exception
+    assert words in texts(app)
+    yard.client.set_decision(models["weak"].model_id, Decision(rule="most_probable"))
 
 
 @pytest.mark.parametrize(

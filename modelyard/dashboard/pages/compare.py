@@ -15,7 +15,7 @@ from modelyard.dashboard.evaluated import show_evaluation
 from modelyard.dashboard.forms import difference, shown
 from modelyard.dashboard.listing import class_title, classes, title
 from modelyard.dashboard.picker import pick_models
-from modelyard.dashboard.report import metric_title, most_telling
+from modelyard.dashboard.report import metric_title, most_telling, say_undecided
 from modelyard.dashboard.texts import t
 from modelyard.schemas import ModelMetadata, meaning
 
@@ -58,6 +58,7 @@ def _show_metrics(models: Sequence[ModelMetadata], *, comparable: bool) -> None:
     ]
     first, rest = ([(metric_title(one), _written(one, models, marks=comparable)) for one in part] for part in parts)
     _table(t("report.metric"), rows + first, models)
+    say_undecided(models)
     with st.expander(t("report.all_metrics")):
         _table(t("report.metric"), rest, models)
 

@@ -11,7 +11,7 @@ from modelyard.dashboard.evaluated import show_evaluation
 from modelyard.dashboard.listing import class_title, entry, title
 from modelyard.dashboard.registry.aliases import move
 from modelyard.dashboard.registry.line import Line
-from modelyard.dashboard.report import judged_by, metric_title, most_telling
+from modelyard.dashboard.report import judged_by, metric_title, most_telling, say_undecided
 from modelyard.dashboard.texts import t
 from modelyard.schemas import ModelMetadata
 
@@ -72,6 +72,7 @@ def _show_metrics(champion: ModelMetadata, challenger: ModelMetadata) -> None:
         **_written(first, pair),
     }
     _show_table(rows, pair)
+    say_undecided(pair)
     with st.expander(t("report.all_metrics")):
         _show_table(_written(rest, pair), pair)
     if champion.fingerprint != challenger.fingerprint:

@@ -121,6 +121,10 @@ MODELS: dict[str, tuple[str, str]] = {
         "The baseline, one and the same answer for every row, gets: {metrics}.",
         "Базовый ответ, один и тот же для всех строк, даёт: {metrics}.",
     ),
+    "report.undecided": (
+        "To compare alike, every model is counted by its most probable class, whatever its decision is.",
+        "Для сравнения каждая модель оценена по самому вероятному классу, каким бы ни было её решение.",
+    ),
     "report.confusion": ("Confusion matrix", "Матрица ошибок"),
     "report.confusion_help": (
         "Rows held out, by their true and their predicted class.",
