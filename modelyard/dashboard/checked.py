@@ -11,7 +11,7 @@ from modelyard.dashboard import notices, session
 from modelyard.dashboard.columns import Mapping, use_as
 from modelyard.dashboard.formats import count, size
 from modelyard.dashboard.tables import Table
-from modelyard.dashboard.targets import unanswered
+from modelyard.dashboard.targets import task_key, unanswered
 from modelyard.dashboard.texts import t
 from modelyard.dashboard.uploads import TRAINING, drop_rows, drop_twins, say_of_reading
 from modelyard.errors import InvalidTable
@@ -60,6 +60,9 @@ _KINDS: dict[str, FeatureType | ColumnRole] = {
 }
 """What a column is used as to mend a finding."""
 
+_OTHER_TASKS = {"labels_like_numbers": "regression", "numbers_like_labels": "classification"}
+"""What a target is predicted as to mend a finding."""
+
 Fix = tuple[str, Callable[[], None]]
 """The words of a button, and what it does."""
 
@@ -83,7 +86,7 @@ def show_check(table: Table, target: str, task: str, mapping: Mapping, parent: M
                 raise
         found: TableCheck = kept["checked"][1]
         if found.warnings:
-            _show(found.warnings, lambda warning: _fix(warning, table, mapping, parent))
+            _show(found.warnings, lambda warning: _fix(warning, table, target, mapping, parent))
         else:
             st.caption(f":material/check_circle: {t('check.nothing')}")
 
@@ -124,7 +127,9 @@ def _show_finding(place: int, warning: ModelWarning, fix: Fix | None) -> None:
         button.button(label, key=f"fix-{place}-{warning.code}", icon=":material/auto_fix_high:", on_click=mend)
 
 
-def _fix(warning: ModelWarning, table: Table, mapping: Mapping, parent: ModelMetadata | None) -> Fix | None:
+def _fix(
+    warning: ModelWarning, table: Table, target: str, mapping: Mapping, parent: ModelMetadata | None
+) -> Fix | None:
     """Return what mends a finding, if one click can."""
     column = warning.column
     kind = _KINDS.get(warning.code)
@@ -132,6 +137,8 @@ def _fix(warning: ModelWarning, table: Table, mapping: Mapping, parent: ModelMet
         if kind == "id" and "id" in mapping.roles.values():
             kind = "ignore"  # one column alone can be the rows' id
         return t(f"fix.{kind}"), lambda: use_as(table, parent, column, kind)
+    if parent is None and (task := _OTHER_TASKS.get(warning.code)) is not None:
+        return t(f"fix.{task}"), lambda: st.session_state.update({task_key(table, target): task})
     if warning.code == "header_like_data":
         return t("fix.header"), lambda: say_of_reading(TRAINING, table, header=False)
     if warning.code == "duplicate_rows" and table.columns:

@@ -196,6 +196,29 @@ def test_rows_without_an_answer_are_dropped_by_one_click(
     assert not any(str(one.key).endswith("-target_missing") for one in app.button)
 
 
+@pytest.mark.parametrize(
+    ("distinct", "before", "code", "after"),
+    [
+        (30, "classification", "labels_like_numbers", "regression"),
+        (3, "regression", "numbers_like_labels", "classification"),
+    ],
+)
+def test_a_target_of_the_other_task_is_taken_so_by_one_click(
+    yard: Yard, tmp_path: Path, *, distinct: int, before: str, code: str, after: str
+) -> None:
+    path = tmp_path / "counts.csv"
+    columns = {"age": [18.5 + (7 * n) % 59 + n / 1000 for n in range(600)], "y": [n % distinct for n in range(600)]}
+    pl.DataFrame(columns).write_csv(path)
+    app = yard.open("train")
+    app.session_state[session._KEY].tables[PURPOSE] = open_table(path, path.name)
+    app = app.run()
+    app = app.selectbox(key=f"target-{path.name}-").set_value("y").run()
+    app = app.button_group(key=f"task-{path.name}-y").set_value(before).run()
+    app = mend(app, code)
+    assert app.button_group(key=f"task-{path.name}-y").value == after
+    assert code not in findings(app)
+
+
 def test_a_large_table_is_checked_if_the_visitor_asks(yard: Yard, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checked, "ASKED_BYTES", 10)
     app = yard.open("train")

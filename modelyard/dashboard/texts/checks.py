@@ -7,6 +7,8 @@ CHECKS: dict[str, tuple[str, str]] = {
     "check.more": ("{n} more {n:finding|findings}", "Другие замечания: {n}"),
     "fix.id": ("Use as the row's id", "Взять как id строки"),
     "fix.ignore": ("Leave it out", "Не брать"),
+    "fix.regression": ("Estimate its numbers", "Оценивать числа"),
+    "fix.classification": ("Take them as labels", "Считать метками"),
     "fix.header": ("The first row is data", "Первая строка — данные"),
     "fix.unanswered": ("Drop the {n} {n:row|rows}", "Убрать {n} {n:строку|строки|строк}"),
     "fix.twins": ("Drop the repeats", "Убрать повторы"),
