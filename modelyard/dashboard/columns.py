@@ -118,7 +118,7 @@ def _link(table: Table, column: str, target: str) -> float | None:
     kept: dict[tuple[str, str, str, str], float | None] = session.current().kept.setdefault("links", {})
     key = (table.path.name, repr(table.said), column, target)
     if key not in kept:
-        kept[key] = link(table.head[column], table.head[target])
+        kept[key] = link(table.column(column), table.column(target))
     return kept[key]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -13,6 +14,7 @@ from modelyard.schemas import (
     MOST_PROBABLE,
     ModelMetadata,
     ModelWarning,
+    Prediction,
     Predictions,
     PredictRequest,
     ResolvedDecision,
@@ -21,6 +23,7 @@ from modelyard.schemas import (
 
 PREDICTION = "prediction"
 ENDS = ("low", "high")
+_END_OF_INT64 = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,8 @@ class Predicted:
     """The predictions for a table: `frame` holds the label and each class's probability, a row each.
 
     Without classes (regression) it holds the number, and `low` and `high` around it if an interval was asked for.
-    `ids` has one column, or none if the rows have no ids. `interval` is how sure that was to be.
+    `ids` has one column, or none if the rows have no ids. `interval` is how sure that was to be. `label_type` is what
+    the labels are to the servers: text, whole numbers or booleans.
     """
 
     model_id: str
@@ -39,6 +43,7 @@ class Predicted:
     ids: pl.DataFrame
     decision: ResolvedDecision | None = None
     interval: float | None = None
+    label_type: type[pl.DataType] = pl.String
 
     def belongs_to(self, model: ModelMetadata, table: Table, interval: float | None) -> bool:
         """Whether this is what that model says of that table, by the decision that it has now."""
@@ -51,6 +56,14 @@ class Predicted:
     def is_of_training(self) -> bool:
         """Whether the table is the one that the model was trained on."""
         return any(warning.code == "training_table" for warning in self.warnings)
+
+    @property
+    def typed(self) -> pl.DataFrame:
+        """The predictions with labels of the servers' type, as files hold them."""
+        column = pl.col(PREDICTION)
+        if self.label_type == pl.Boolean:
+            return self.frame.with_columns(column == "true")
+        return self.frame.with_columns(column.cast(pl.Int64)) if self.label_type == pl.Int64 else self.frame
 
     @property
     def certainty(self) -> pl.Series:
@@ -79,7 +92,23 @@ def predict_table(model: ModelMetadata, table: Table, interval: float | None = N
         answer.probabilities or [], schema=[(f"probability {name}", pl.Float64) for name in classes], orient="row"
     )
     frame = pl.concat([labels.to_frame(), shares], how="horizontal")
-    return Predicted(answer.model_id, table, frame, classes, tuple(answer.warnings), _ids(answer), answer.decision)
+    return Predicted(
+        answer.model_id,
+        table,
+        frame,
+        classes,
+        tuple(answer.warnings),
+        _ids(answer),
+        answer.decision,
+        label_type=_type_of(answer.classes),
+    )
+
+
+def _type_of(classes: Sequence[Prediction]) -> type[pl.DataType]:
+    if all(isinstance(name, bool) for name in classes):
+        return pl.Boolean
+    fits = all(isinstance(name, int) and not isinstance(name, bool) and abs(name) < _END_OF_INT64 for name in classes)
+    return pl.Int64 if fits else pl.String
 
 
 def _ids(answer: Predictions) -> pl.DataFrame:

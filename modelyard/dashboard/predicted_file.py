@@ -92,7 +92,7 @@ def as_file(
     predicted: Predicted, folder: Path, kind: Written = "csv", wanted: Wanted | None = None, yard: Verbs | None = None
 ) -> bytes:
     """Write the table with its ids, its predictions and, if there is a yard to ask, their reasons."""
-    table, frame = predicted.table, predicted.frame
+    table, frame = predicted.table, predicted.typed
     ids = predicted.ids.drop(frame.columns, strict=False)
     answers = frame if yard is None else pl.concat([frame, reasons_of(yard, predicted)], how="horizontal")
     parts = [answers.lazy()]

@@ -44,7 +44,7 @@ def show_truth(predicted: Predicted, model: ModelMetadata) -> bool:
     )
     if column is None:
         return False
-    truth = as_labels(table, column) if predicted.classes else _as_numbers(table, column)
+    truth = as_labels(table, column) if predicted.classes else as_numbers(table, column)
     with left:
         if len(truth) != predicted.frame.height:
             st.caption(t("predict.truth_rows"))
@@ -93,9 +93,10 @@ def _show_hits(predicted: Predicted, truth: pl.Series, beside: DeltaGenerator) -
         draw(bars.confusion(_confusion(pairs, predicted.classes)), t("report.confusion"))
 
 
-def _as_numbers(table: Table, column: str) -> pl.Series:
+def as_numbers(table: Table, column: str) -> pl.Series:
     """Read a column as numbers, null for a cell that holds none."""
-    return table.scan().select(pl.col(column).cast(pl.Float64, strict=False)).collect().to_series()
+    found = table.numerals.in_numbers(table.scan().select(column).collect())
+    return found.to_series().cast(pl.Float64, strict=False)
 
 
 def as_labels(table: Table, column: str) -> pl.Series:

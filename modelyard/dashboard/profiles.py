@@ -18,8 +18,6 @@ MISSING = ["", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>"]
 
 _PADDED_NUMBER = r"^[+-]?0\d"
 _MOMENT = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d\S*)?$"
-_WITH_COMMA = r"^[+-]?\d{1,3}(?:[. \x{a0}\x{202f}]?\d{3})*(?:,\d+)?$|^[+-]?\d+(?:,\d+)?$"
-_MAYBE_THOUSANDS = r"^[^,]*$|^[+-]?\d{1,3},\d{3}$"
 _PYTHONS_DAYS = (-719_162, 2_932_896)
 """The days since 1970 that Python's dates reach from and to."""
 
@@ -57,15 +55,6 @@ def look_at(column: pl.Series) -> ColumnLook:
         return ColumnLook(column.name, "categorical", missing, distinct, typical, spread)
     typical, spread = _range(numbers)
     return ColumnLook(column.name, "numeric", missing, distinct, typical, spread)
-
-
-def shows_decimal_comma(frame: pl.DataFrame) -> bool:
-    """Whether a column of texts has numbers with a comma that cannot part thousands, and nothing else."""
-    for column in frame:
-        present = without_missing(column) if column.dtype == pl.String else column.clear()
-        if present.str.contains(_WITH_COMMA).all() and not present.str.contains(_MAYBE_THOUSANDS).all():
-            return len(present) > 0
-    return False
 
 
 def without_missing(column: pl.Series) -> pl.Series:

@@ -15,9 +15,10 @@ from typing import Any, Literal
 
 import polars as pl
 
-from modelyard.dashboard.profiles import MISSING, ColumnLook, look_at, shows_decimal_comma
+from modelyard.dashboard.profiles import MISSING, ColumnLook, look_at
 from modelyard.errors import InvalidTable, PayloadTooLarge
 from modelyard.schemas import Reading, TableRequest, parse
+from modelyard.tables.numerals import Numerals, numerals_of
 from modelyard.tables.sources import (
     UNPACKED_BYTES,
     FileOptions,
@@ -56,7 +57,8 @@ class Table:
     `is_refused` if the server, which reads tables in the same way, will not take it for that problem.
     `said` is what the visitor said of how it is read, as fields of a request; `usual` is how the table of the model was
     read that it is for. `first_line` is the line of the file, counted from 1, on which the first row stands, if each
-    row is a line of its own. `layout` is how a CSV was found to be laid out.
+    row is a line of its own. `layout` is how a CSV was found to be laid out, `numerals` how its numbers are written in
+    the first rows.
     """
 
     path: Path
@@ -72,6 +74,7 @@ class Table:
     usual: Reading | None = None
     first_line: int | None = None
     layout: Layout | None = None
+    numerals: Numerals = field(default_factory=Numerals)
 
     @property
     def is_typed(self) -> bool:
@@ -82,7 +85,7 @@ class Table:
     def decimal(self) -> str:
         """The decimal mark of a CSV: as it was said, else as its first rows show."""
         said = self.said.get("decimal") or (self.usual and self.usual.decimal)
-        return str(said) if said else "," if shows_decimal_comma(self.head) else "."
+        return str(said) if said else self.numerals.decimal
 
     @property
     def markers(self) -> list[str]:
@@ -105,6 +108,10 @@ class Table:
         with suppress(FileExistsError):
             path.hardlink_to(self.path)
         return path
+
+    def column(self, name: str) -> pl.Series:
+        """Return a column of the first rows; a CSV's numbers as numbers."""
+        return self.numerals.in_numbers(self.head.select(name)).to_series()
 
     def scan(self) -> pl.LazyFrame:
         """Return the table, read when it is asked for; a CSV's cells as text."""
@@ -134,7 +141,8 @@ def open_table(path: Path, name: str, said: dict[str, Any] | None = None, usual:
     except UNREADABLE as error:
         problem, is_refused = str(error).splitlines()[0][:200], isinstance(error, InvalidTable)
         return Table(path, name, n_bytes, kind, problem=problem, is_refused=is_refused, said=said or {}, usual=usual)
-    columns = tuple(look_at(head[column]) for column in head.columns)
+    numerals = _numerals(head, said or {}, usual) if _has_texts_alone(kind, name) else Numerals()
+    columns = tuple(look_at(column) for column in numerals.in_numbers(head))
     first_line = _first_line(path, rows, options) if kind == "csv" else None
     layout = layout_of(path, options, filename=name) if kind == "csv" else None
     return Table(
@@ -149,6 +157,7 @@ def open_table(path: Path, name: str, said: dict[str, Any] | None = None, usual:
         usual=usual,
         first_line=first_line,
         layout=layout,
+        numerals=numerals,
     )
 
 
@@ -196,6 +205,16 @@ def _format(path: Path, name: str) -> Format:
         return "jsonl"
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     return "json" if extension == ".json" or text[:1] in (b"{", b"[") else "csv"
+
+
+def _numerals(head: pl.DataFrame, said: dict[str, Any], usual: Reading | None) -> Numerals:
+    marks = (said.get(name) or getattr(usual, name, None) for name in ("decimal", "thousands", "missing_markers"))
+    return numerals_of(head, *marks)
+
+
+def _has_texts_alone(kind: Format, name: str) -> bool:
+    """Whether the cells of a file have no types, as those of a CSV, packed or not."""
+    return kind == "csv" or (kind == "packed" and format_named_by(name) in ("csv", "tsv", "txt", ""))
 
 
 def _scan(path: Path, name: str, kind: Format, options: FileOptions) -> pl.LazyFrame:

@@ -141,7 +141,7 @@ def _draw_labels(labels: Labels) -> None:
 
 
 def _draw_numbers(table: Table, column: str) -> None:
-    present = without_missing(table.head[column]).cast(pl.Float64, strict=False).drop_nulls()
+    present = without_missing(table.column(column)).cast(pl.Float64, strict=False).drop_nulls()
     present = present.filter(present.is_finite())
     if present.n_unique() < 2:
         return

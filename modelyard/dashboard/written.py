@@ -40,7 +40,12 @@ def format_like(table: Table) -> Written:
 
 
 def write(frame: pl.LazyFrame, kind: Written, folder: Path, like: Table) -> bytes:
-    """Return a table as a file, written to `folder` on the way; a CSV as the one that it is `like` was laid out."""
+    """Return a table as a file, written to `folder` on the way; a CSV as the one that it is `like` was laid out.
+
+    In a format that has types, the numbers of a CSV are numbers.
+    """
+    if kind != "csv" and like.numerals.readings:
+        frame = like.numerals.in_numbers(frame.collect(engine="streaming")).lazy()
     path = folder / f"{uuid.uuid4().hex}.{kind}"
     try:
         match kind:

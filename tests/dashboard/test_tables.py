@@ -11,7 +11,8 @@ import pytest
 
 from modelyard.dashboard import formats
 from modelyard.dashboard.forms import difference
-from modelyard.dashboard.predicted_truth import as_labels
+from modelyard.dashboard.links import link
+from modelyard.dashboard.predicted_truth import as_labels, as_numbers
 from modelyard.dashboard.profiles import look_at
 from modelyard.dashboard.tables import HEAD_ROWS, open_table
 from modelyard.dashboard.targets import Labels, better_targets, count_labels
@@ -253,3 +254,14 @@ def test_labels_that_cannot_be_counted_are_left_to_the_server(tmp_path: Path) ->
     table = open_table(path, path.name)
     path.unlink()
     assert count_labels(table, "y") is None
+
+
+def test_numbers_with_a_decimal_comma_look_like_numbers(tmp_path: Path) -> None:
+    rows = "".join(f"{'ab'[row % 2]};{row},25;{row * 2},5\n" for row in range(60))
+    (tmp_path / "t.csv").write_text(f"город;доход;цена\n{rows}")
+    table = open_table(tmp_path / "t.csv", "t.csv")
+    assert [look.feature_type for look in table.columns] == ["categorical", "numeric", "numeric"]
+    assert table.columns[1].typical == "0.25 … 59.25"
+    assert link(table.column("доход"), table.column("цена")) == pytest.approx(1, abs=0.05)
+    assert as_numbers(table, "цена").to_list() == [row * 2 + 0.5 for row in range(60)]
+    assert table.head["доход"][0] == "0,25"

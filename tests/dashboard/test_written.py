@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from modelyard.dashboard.predicted import Predicted
 from modelyard.dashboard.predicted_file import Wanted, as_file
-from modelyard.dashboard.tables import Table, open_table
+from modelyard.dashboard.tables import HEAD_ROWS, Table, open_table
 from modelyard.dashboard.written import FORMATS, Written, format_like, write
 from modelyard.tables.sources import read_file
 
@@ -107,3 +108,30 @@ def test_packed_files_tell_their_format_by_their_names(tmp_path: Path) -> None:
     rows = json.dumps({"a": 1}).encode() + b"\n"
     for name, kind in (("t.jsonl.gz", "jsonl"), ("t.ndjson.gz", "jsonl"), ("t.csv.gz", "csv"), ("t.gz", "csv")):
         assert format_like(open_table(_file(tmp_path / name, gzip.compress(rows)), name)) == kind
+
+
+COMMAS = "№;сумма;доля;код;метка\n1;1.234,5;12,5%;007;да\n2;-3,25;;012;нет\n3;NA;7%;1;да\n"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "csv"])
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+def test_numbers_of_a_csv_are_numbers_in_a_format_with_types(tmp_path: Path, kind: Written, name: str) -> None:
+    content = COMMAS.encode("cp1251")
+    packed = gzip.compress(content) if name.endswith("gz") else content
+    table = open_table(_file(tmp_path / name, packed), name, {"encoding": "cp1251"})
+    frame = pl.DataFrame({"prediction": ["1", "0", "1"], "probability 1": [0.7, 0.2, 0.9]})
+    answers = Predicted("m", table, frame, ("0", "1"), (), pl.DataFrame(), label_type=pl.Int64)
+    written = as_file(answers, tmp_path, kind)
+    found = read_file(_file(tmp_path / "a.xlsx", written)) if kind == "xlsx" else READ[kind](io.BytesIO(written))
+    number, total, share, code, label, prediction, _ = found.iter_columns()
+    assert [number.to_list(), prediction.to_list()] == [[1, 2, 3], [1, 0, 1]]
+    assert [total.to_list(), share.to_list()] == [[1234.5, -3.25, None], [12.5, None, 7.0]]
+    assert [code.to_list(), label.to_list()] == [["007", "012", "1"], ["да", "нет", "да"]]
+
+
+def test_numbers_that_would_not_stay_the_same_stay_text(tmp_path: Path) -> None:
+    head = "".join(f"{row};{row},5\n" for row in range(HEAD_ROWS))
+    table = open_table(_file(tmp_path / "t.csv", f"a;b\n{head}12345678901234567890;odd\n".encode()), "t.csv")
+    found = pl.read_parquet(io.BytesIO(write(table.scan(), "parquet", tmp_path, table)))
+    assert found.row(-1) == ("12345678901234567890", "odd")
+    assert found["b"][7] == "7,5"
