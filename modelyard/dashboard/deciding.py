@@ -25,16 +25,17 @@ def show_deciding(model: ModelMetadata, report: Report, decided: DecisionReport 
     `decided` is what the model's decision does, None if it has none.
     """
     st.markdown(f"## {t('decision.says', decision=in_words(model.decision or MOST_PROBABLE))}")
-    label = _ask_class(model, report, None if decided is None else decided.label)
+    label = _ask_class(model, report)
     if decided is None or label not in (None, decided.label):
         decided = session.yard().get_decision(model.model_id, label)
     _show_thresholds(model, decided)
 
 
-def _ask_class(model: ModelMetadata, report: Report, own: str | None) -> str | None:
-    """Ask which class of more than two matters, its decision's first, else the rarest; None if that needs no asking."""
-    if len(model.classes or ()) == 2 or not are_validated(model.metrics):
+def _ask_class(model: ModelMetadata, report: Report) -> str | None:
+    """Ask which class matters, the decision's first, else the rarest; None without rows that tell."""
+    if not are_validated(model.metrics):
         return None
+    own = None if model.decision is None else model.decision.label
     rows = sorted((row for row in report.per_class or [] if row["support"]), key=lambda row: row["support"])
     names = [label_text(row["label"]) for row in rows]
     at = names.index(own) if own in names else 0

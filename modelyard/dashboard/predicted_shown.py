@@ -54,12 +54,19 @@ def _only_the_target(warning: ModelWarning, predicted: Predicted, model: ModelMe
 
 
 def _show_first(predicted: Predicted, model: ModelMetadata) -> None:
-    """Offer the rows that are most probably of the class to act on: the decision's, or the second of two."""
-    decided = None if predicted.decision is None else predicted.decision.label
-    label = decided or (predicted.classes[1] if len(predicted.classes) == 2 else None)
-    ranked = None if label is None else ranked_of(predicted, label)
-    if label is None or ranked is None:
+    """Offer the rows that are most probably of the class to act on: the decision's first, else the rarest."""
+    if not predicted.classes or predicted.table.rows != predicted.frame.height:
         return
+    decided = None if predicted.decision is None else predicted.decision.label
+    key = f"predicted-{model.model_id}"
     with st.expander(t("gain.title"), icon=":material/filter_alt:"):
-        key = f"predicted-{model.model_id}"
-        offer_rows(ranked, ask_share(key), label, key)
+        at = predicted.classes.index(decided or rarest(predicted))
+        label = st.selectbox(t("cut.class"), predicted.classes, at, key=f"{key}-class")
+        ranked = ranked_of(predicted, label)
+        if ranked is not None:
+            offer_rows(ranked, ask_share(key), label, key)
+
+
+def rarest(predicted: Predicted) -> str:
+    """Return the class that has the fewest rows by the probabilities."""
+    return min(predicted.classes, key=lambda name: predicted.frame[f"probability {name}"].sum())

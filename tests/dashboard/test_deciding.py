@@ -13,6 +13,8 @@ from streamlit.testing.v1 import AppTest
 from modelyard.dashboard import formats
 from modelyard.dashboard.as_decided import as_decided, decided_by
 from modelyard.dashboard.first_rows import Ranked, as_file
+from modelyard.dashboard.predicted import Predicted
+from modelyard.dashboard.predicted_shown import rarest
 from modelyard.dashboard.report_file import html_report
 from modelyard.dashboard.tables import open_table
 from modelyard.schemas import Decision, Evaluation, ModelMetadata, TrainRequest
@@ -167,6 +169,34 @@ def test_of_many_classes_one_is_chosen_and_has_its_threshold_marks_and_money(
     assert page.select_slider(key=f"cut-{key}-Gentoo").value == 0.3
     assert "Модель отвечает: «Gentoo» при вероятности от 30 %" in texts(page)
     yard.client.set_decision(key, Decision(rule="most_probable"))
+
+
+def test_of_two_classes_the_rarer_matters_whatever_their_order(yard: Yard) -> None:
+    y = ["да" if label == "yes" else "нет" for label in Y]
+    fields = {"model_class_key": "logistic_regression", "X": X, "y": y, "target": "ушёл", "name": "leavers"}
+    key = yard.client.train(TrainRequest(**fields)).model_id
+    page = yard.open("model", id=key, tab="decision")
+    assert page.selectbox(key=f"cut-class-{key}").value == "да"
+    assert page.select_slider(key=f"cut-{key}-да").label == "Call a row “да” from this probability on"
+    page = page.selectbox(key=f"cut-class-{key}").set_value("нет").run()
+    page = page.select_slider(key=f"cut-{key}-нет").set_value(0.8).run()
+    page = button(page, f"cut-use-{key}").click().run()
+    assert not page.exception
+    decision = yard.client.get_model(key).decision
+    assert decision is not None
+    assert decision.label == "нет"
+    assert decision.threshold == pytest.approx(0.8, abs=0.01)
+    assert yard.open("model", id=key, tab="decision").selectbox(key=f"cut-class-{key}").value == "нет"
+
+
+def test_the_rows_to_act_on_are_of_the_rarer_class_at_first(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a\n1\n2\n")
+    frame = pl.DataFrame({"prediction": ["нет", "да"], "probability да": [0.1, 0.6], "probability нет": [0.9, 0.4]})
+    table = open_table(path, path.name)
+    assert rarest(Predicted("m", table, frame, ("да", "нет"), (), pl.DataFrame())) == "да"
+    swapped = frame.rename({"probability да": "probability нет", "probability нет": "probability да"})
+    assert rarest(Predicted("m", table, swapped, ("да", "нет"), (), pl.DataFrame())) == "нет"
 
 
 def test_a_threshold_is_moved_looked_at_and_kept(yard: Yard, churn: ModelMetadata) -> None:
