@@ -117,9 +117,12 @@ class Job(Frozen):
         return (self.ended_at or now or datetime.now(UTC)) - self.started_at
 
     def left(self, now: datetime | None = None) -> timedelta | None:
-        """Return how long it will still run if it goes on as until now; None if it has ended, or nobody can know."""
+        """Return how long it will still run if it goes on as until now; None if it has ended, or nobody can know.
+
+        Nobody knows it of a search: its trials take seconds or minutes, and how far it is changes only when one ends.
+        """
         spent, done = self.spent(now), self.progress.fraction
-        if self.status != "running" or spent is None or not done:
+        if self.status != "running" or self.kind == "search" or spent is None or not done:
             return None
         return spent * (1 - done) / done
 

@@ -259,6 +259,7 @@ def test_a_reader_looks_at_a_name_and_changes_nothing(keyed: KeyedYard, birds: M
     assert not [one.key for one in app.button if str(one.key).startswith(changes)]
     assert all(one.disabled for one in app.toggle)
     assert all("MODELYARD_KEY" in one.value for one in app.code if "curl" in one.value)
+    assert any("put yours there first" in one.value for one in app.caption) == (tab == "use")
 
 
 @pytest.mark.parametrize(

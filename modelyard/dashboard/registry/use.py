@@ -39,4 +39,6 @@ def show_use(line: Line) -> None:
     )
     for place, (write, language) in zip(st.tabs([t(f"use.{name}") for name in _WAYS]), _WAYS.values(), strict=True):
         place.code(write(call), language=language, wrap_lines=True)
+    if call.key:
+        st.caption(t("use.key"))
     st.caption(t("use.addresses"))

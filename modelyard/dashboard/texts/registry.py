@@ -103,6 +103,10 @@ REGISTRY: dict[str, tuple[str, str]] = {
     "use.python": ("Python", "Python"),
     "use.grpcurl": ("gRPC, by grpcurl", "gRPC, через grpcurl"),
     "use.cli": ("Command line", "Командная строка"),
+    "use.key": (
+        "The key is read from the environment variable `MODELYARD_KEY`; put yours there first.",
+        "Ключ берётся из переменной окружения `MODELYARD_KEY`; сначала запишите в неё свой.",
+    ),
     "use.addresses": (
         "The addresses are those by which this dashboard reaches the servers; from elsewhere they may have others.",
         "Адреса — те, по которым к серверам обращается эта панель; снаружи они могут быть другими.",
