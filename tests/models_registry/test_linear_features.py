@@ -15,10 +15,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from modelyard.models_registry import model_class
 from modelyard.models_registry.base import FitTask
 from modelyard.models_registry.hyperparams import check
+from modelyard.models_registry.linear import pipeline
 from modelyard.models_registry.linear.features import MANY_ROWS, fit_columns
 from modelyard.storage.artifacts.estimators import pickled
 from modelyard.tables import ReadingOptions, read_training
@@ -117,3 +119,21 @@ def test_the_model_is_the_one_that_the_texts_themselves_give(labels: tuple[Any, 
     assert np.array_equal(ours.intercept_, plain.intercept_)
     assert ours.classes_.tolist() == plain.classes_.tolist()
     assert ours.classes_.dtype == plain.classes_.dtype
+
+
+@pytest.mark.parametrize(("many", "threads"), [(2**20, {1}), (100, {2})])
+@pytest.mark.parametrize("key", ["logistic_regression", "linear_regression"])
+def test_few_rows_are_fitted_by_one_thread_of_linear_algebra(
+    key: str, many: int, threads: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked, chosen, seen = table("sparse"), model_class(key), []
+
+    def fit_model(_: FitTask, __: Any) -> Any:
+        seen.append({pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"})
+        return LogisticRegression()
+
+    monkeypatch.setattr(pipeline, "ROWS_FOR_THREADS", many)
+    monkeypatch.setattr(chosen, "fit_model", fit_model, raising=True)
+    with threadpool_limits(2, user_api="blas"):
+        chosen.fit(FitTask(checked.frame, checked.codes, checked.contract, check(chosen.hyperparams, {})))
+    assert seen == [threads]
