@@ -59,6 +59,19 @@ def _penguins() -> RealTable:
     )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _without_spares() -> Iterator[None]:
+    """After a run no process gets ready for the next one by a training of its own: few tests train twice at once.
+
+    Servers that are processes of their own have theirs, and so have the tests of such processes.
+    """
+    from modelyard.ml_core.training import runs
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(runs, "REHEARSAL", None)
+        yield
+
+
 @pytest.fixture
 def storage_dir(tmp_path: Path) -> Path:
     """A path for a yard's folder, which does not exist yet."""
