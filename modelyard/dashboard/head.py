@@ -51,14 +51,14 @@ def show_worth(model: ModelMetadata, report: Report, decided: DecisionReport | N
 
     `decided` is what the model's decision does, None if it has none; the report is counted by it.
     """
-    name = headline(model.task, model.metrics)
+    name = headline(model.task, report.metrics)
     if name is None:
         return
     cards, words = st.columns([4, 5], gap="medium", vertical_alignment="center")
     with cards.container(horizontal=True):
         _show_card(t("head.rmse" if model.task == "regression" else "head.right"), name, model, report)
         baseline = f"baseline_{meaning(name).measure}"
-        if baseline in model.metrics and are_validated(model.metrics):
+        if baseline in report.metrics and are_validated(report.metrics):
             _show_card(_always(model, report), baseline, model, report)
     with words.container(gap="xsmall"):
         for line in told_of(model, report, decided):

@@ -71,6 +71,8 @@ def test_a_threshold_is_chosen_kept_and_shown_in_the_head(
     page.goto(f"{dashboard.url}/model?id=people")
     page.get_by_role("tab", name="Decision", exact=True).click()
     expect(page).to_have_url(re.compile("tab=decision"))
+    page.get_by_role("combobox", name=re.compile("class that matters")).click()
+    page.get_by_role("option", name="yes", exact=True).click()
     best = page.get_by_role("button", name=re.compile("^Best profit: 0"))
     before = best.inner_text()
     page.get_by_role("spinbutton", name="Rightly “yes”").fill("30")

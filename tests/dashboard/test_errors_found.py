@@ -127,6 +127,7 @@ def test_a_table_without_the_target_asks_for_it_and_one_too_large_is_told(
 def test_answers_of_a_decision_that_is_no_longer_kept_are_gone(yard: Yard, people: ModelMetadata, table: Path) -> None:
     app = show(yard, people, table)
     app = turn(app, "Decision")
+    app = app.selectbox(key=f"cut-class-{people.model_id}").select("yes").run()
     app = app.select_slider(key=f"cut-{people.model_id}-yes").set_value(0.2).run()
     app = button(app, f"cut-use-{people.model_id}").click().run()
     app = turn(app, "Where it is wrong")
