@@ -27,7 +27,7 @@ LARGEST_NUMBER = 1e150
 """Above it squares, which a deviation is made of, leave the range of a float."""
 
 ROWS_FOR_THREADS = 100_000
-"""Below this one thread of linear algebra is as quick; on a busy machine a second one doubles time and CPU by waiting."""
+"""Below this one thread of linear algebra is as quick; two take twice the time and CPU if the machine is busy."""
 
 _STAGES = 3
 
