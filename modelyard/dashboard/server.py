@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import math
 from dataclasses import astuple
@@ -14,6 +15,8 @@ from modelyard.dashboard.doors import Doors
 from modelyard.dashboard.theme import THEME
 
 SCRIPT = Path(__file__).parent / "entry" / "app.py"
+_AHEAD = ("modelyard.dashboard.app", "modelyard.rest_api.client", "pandas")
+"""What Streamlit and `connect_server` would import only for the first visitor; gRPC's client may be missing."""
 
 
 def serve(
@@ -30,7 +33,7 @@ def serve(
 
     Browsers may call by the accepted hosts, None: by any; uploads may be as large as the doors take them.
     """
-    importlib.import_module("modelyard.dashboard.app")  # now, so that the first visitor need not wait for it
+    get_ready()
     options = _options(host, port, max_upload_mb) | {
         # A page that a browser was tricked into opening must not reach a yard on this machine.
         "server.allowedHosts": ["*"] if accepted_hosts is None else list(accepted_hosts)
@@ -39,6 +42,18 @@ def serve(
         options |= {"server.sslCertFile": str(certificate), "server.sslKeyFile": str(key)}
     bootstrap.load_config_options(options)
     bootstrap.run(str(SCRIPT), False, list(astuple(doors)), options)
+
+
+def get_ready() -> None:
+    """Import what pages need, and let the garbage collector look past it.
+
+    Streamlit collects all garbage after each run of its script, and so of each fragment that moves by itself: that took
+    two thirds of a page's CPU time, with the page's last elements waiting for it.
+    """
+    for name in _AHEAD:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
 
 
 def _options(host: str, port: int, max_upload_mb: float) -> dict[str, Any]:
