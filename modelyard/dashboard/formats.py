@@ -27,11 +27,15 @@ def percent(share: float | None) -> str:
     return f"{min(max(share, 0.001), 0.999) * 100:.1f} %"
 
 
+_NO_VALUES = ("others", "missing")
+"""Bins that hold no one value; a category that has such a name is written as they are."""
+
+
 def bin_label(label: str) -> str:
     """Write which cells a bin holds: of numbers and moments between which they lie, else a category or `missing`."""
     found = _BIN.fullmatch(label)
     if found is None:
-        return said(label)
+        return said(label) if label in _NO_VALUES else label
     side, at, low, high = found.groups()
     return t(f"bin.{side}", at=at) if side else t("bin.between", low=low, high=high)
 

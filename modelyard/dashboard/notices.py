@@ -14,7 +14,7 @@ from modelyard.dashboard.listing import height_of_rows
 from modelyard.dashboard.patience import ask_anew
 from modelyard.dashboard.tables import Table
 from modelyard.dashboard.texts import known, said, t
-from modelyard.errors import FieldError, ModelyardError, Unauthenticated, Unavailable
+from modelyard.errors import FieldError, ModelyardError, NotFound, Unauthenticated, Unavailable
 from modelyard.schemas import ModelWarning
 
 _SEEN_PLACES = 7
@@ -27,7 +27,8 @@ _ROW = re.compile(r"(?<=, )(row|строка) \d+(?=:)")
 class errors_in_place:  # noqa: N801 - reads as what it does
     """Show the errors of the verbs called within, instead of what would have come after.
 
-    If they are about a `table`, its rows are told as the lines of its file. A page that has no title yet gives one.
+    If they are about a `table`, its rows are told as the lines of its file. A page that has no title yet gives one;
+    it shows nothing else, so it offers a way to all models if what its address names is not there.
     """
 
     def __init__(self, table: Table | None = None, *, title: str | None = None) -> None:
@@ -47,7 +48,15 @@ class errors_in_place:  # noqa: N801 - reads as what it does
             _show_unavailable(error)
         elif isinstance(error, ModelyardError):
             show_error(error, self._table)
+        if isinstance(error, NotFound) and self._title is not None:
+            offer_way_back()
         return isinstance(error, ModelyardError)
+
+
+def offer_way_back() -> None:
+    """Offer to go to the page of all models."""
+    if st.button(t("page.models"), type="tertiary", icon=":material/arrow_back:", key="back"):
+        session.go("models")
 
 
 class errors_kept:  # noqa: N801 - reads as what it does

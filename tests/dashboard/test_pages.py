@@ -271,10 +271,14 @@ def test_several_algorithms_are_trained_on_the_same_rows_and_one_is_kept(yard: Y
     assert not colleague.error
 
 
-def test_a_reference_that_means_nothing_is_said(yard: Yard, penguin_model: ModelMetadata) -> None:
-    app = yard.open("model", id="nobody")
+@pytest.mark.parametrize(("page", "query"), [("model", "id"), ("name", "name")])
+def test_a_reference_that_means_nothing_is_said_and_leads_to_all_models(
+    yard: Yard, penguin_model: ModelMetadata, page: str, query: str
+) -> None:
+    app = yard.open(page, **{query: "nobody"})
     assert "There is no such thing" in app.error[0].value
     assert "nobody" in app.error[0].value
+    assert button(app, "back").label == "Models"
 
 
 def test_what_is_said_of_reading_is_sent_and_a_retraining_begins_without_it(yard: Yard) -> None:

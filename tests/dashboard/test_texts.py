@@ -11,7 +11,7 @@ from string import Formatter
 import pytest
 
 import modelyard.dashboard
-from modelyard.dashboard.formats import count
+from modelyard.dashboard.formats import bin_label, count
 from modelyard.dashboard.texts import CATALOGUE, PARTS, first_language, speaking, t
 from modelyard.dashboard.texts.translating import catalogue
 from modelyard.errors import Unavailable, tree
@@ -216,3 +216,9 @@ def test_the_first_language_is_the_addresss_then_the_browsers(
 def test_a_drawing_needs_no_font_that_a_browser_may_not_have(drawing: Path) -> None:
     assert "<path" in drawing.read_text()
     assert "<text" not in drawing.read_text()
+
+
+def test_categories_are_written_as_they_are_whatever_they_mean_to_the_core() -> None:
+    with speaking("ru"):
+        assert [bin_label(label) for label in ("more", "numeric")] == ["more", "numeric"]
+        assert not {bin_label(label) for label in ("others", "missing")} & {"others", "missing"}

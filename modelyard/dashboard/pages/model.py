@@ -87,8 +87,7 @@ def _show_actions(model: ModelMetadata, decided: DecisionReport | None) -> None:
     if model.status == "deleted":
         st.warning(t("model.is_deleted", model=escaped(title(model))), icon=":material/delete:")
     with st.container(horizontal=True, gap="xsmall"):
-        if st.button(t("page.models"), type="tertiary", icon=":material/arrow_back:", key="back"):
-            session.go("models")
+        notices.offer_way_back()
         if model.status == "active":
             if access.may("predict") and st.button(
                 t("model.predict"), type="primary", icon=":material/online_prediction:", key=f"predict-{key}"

@@ -43,7 +43,7 @@ def show() -> None:
         _show_title(name, line)
         if not line.versions:
             st.info(t("name.gone"), icon=":material/delete_forever:")
-            _offer_way_back()
+            notices.offer_way_back()
             return
         say_moved()
         _show_head(line)
@@ -81,10 +81,10 @@ def _offer(line: Line) -> None:
     newest = line.newest
     if newest.status == "deleted":
         st.warning(t("name.all_deleted"), icon=":material/delete:")
-        _offer_way_back()
+        notices.offer_way_back()
         return
     with st.container(horizontal=True, gap="xsmall"):
-        _offer_way_back()
+        notices.offer_way_back()
         if st.button(t("name.open"), icon=":material/open_in_new:", key=f"open-{newest.model_id}"):
             session.go("model", id=newest.model_id)
         if access.may("predict") and st.button(
@@ -95,8 +95,3 @@ def _offer(line: Line) -> None:
             t("model.retrain"), icon=":material/replay:", key=f"retrain-{newest.model_id}"
         ):
             train.begin_again(parent=newest.model_id)
-
-
-def _offer_way_back() -> None:
-    if st.button(t("page.models"), type="tertiary", icon=":material/arrow_back:", key="back"):
-        session.go("models")
