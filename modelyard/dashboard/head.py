@@ -57,9 +57,9 @@ def show_worth(model: ModelMetadata, report: Report, decided: DecisionReport | N
     cards, words = st.columns([4, 5], gap="medium", vertical_alignment="center")
     with cards.container(horizontal=True):
         _show_card(t("head.rmse" if model.task == "regression" else "head.right"), name, model, report)
-        baseline = f"baseline_{meaning(name).measure}"
-        if baseline in report.metrics and are_validated(report.metrics):
-            _show_card(_always(model, report), baseline, model, report)
+        baseline = baseline_of(model, report)
+        if baseline is not None:
+            _show_card(always(model, report), baseline, model, report)
     with words.container(gap="xsmall"):
         for line in told_of(model, report, decided):
             st.markdown(line)
@@ -83,8 +83,15 @@ def _show_card(label: str, name: str, model: ModelMetadata, report: Report) -> N
     )
 
 
-def _always(model: ModelMetadata, report: Report) -> str:
-    """Name the baseline; its class only if the rows held out show beyond doubt which it is."""
+def baseline_of(model: ModelMetadata, report: Report) -> str | None:
+    """Return the metric that tells most, of the simplest answer; None if the model was not validated."""
+    name = headline(model.task, report.metrics)
+    baseline = None if name is None else f"baseline_{meaning(name).measure}"
+    return baseline if baseline in report.metrics and are_validated(report.metrics) else None
+
+
+def always(model: ModelMetadata, report: Report) -> str:
+    """Name the baseline in Markdown; its class only if the rows held out show beyond doubt which it is."""
     if model.task == "regression":
         return t("head.always_mean")
     rows = sum(row["support"] for row in report.per_class or [])

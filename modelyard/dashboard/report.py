@@ -153,10 +153,16 @@ def _show_curves(report: Report) -> None:
     ):
         if found:
             with grid.cell():
-                _show(t(f"report.{name}"), t(f"report.{name}_help"), draw_curves(worst_first(report, found)))
+                _show(t(f"report.{name}"), curve_help(name, found), draw_curves(worst_first(report, found)))
     hidden = len(report.roc_curves or {}) - curves.MAX_LINES
     if hidden > 0:
         st.caption(t("report.more_classes", n=hidden))
+
+
+def curve_help(kind: str, drawn: Mapping[str, Curve]) -> str:
+    """Say in Markdown how curves are read, and of which class a single one is: it has no legend."""
+    of_class = [t("report.of_class", label=formats.escaped(label)) for label in drawn if len(drawn) == 1]
+    return " ".join((*of_class, t(f"report.{kind}_help")))
 
 
 def worst_first(report: Report, drawn: Mapping[str, Curve]) -> Mapping[str, Curve]:

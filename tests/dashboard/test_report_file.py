@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 from playwright.sync_api import Browser
 
+from modelyard.dashboard import formats
 from modelyard.dashboard.report_file import html_report
 from modelyard.dashboard.report_file.elements import element, plain
 from modelyard.schemas import ModelMetadata, TrainRequest, UpdateRequest
@@ -72,10 +74,22 @@ def test_a_report_of_numbers_is_drawn_in_russian(yard: Yard, tmp_path: Path) -> 
     assert report.predicted_against_actual is not None
     text = html_report(model, report, kind="Linear regression", language="ru")
     words = re.sub(r"<style>.*?</style>|<[^>]*>", " ", text, flags=re.DOTALL)
+    baseline = formats.metric_value("baseline_rmse", report.metrics["baseline_rmse"])
+    assert f"Всегда среднее {baseline} один на все строки" in " ".join(words.split())
     for russian in ("Предсказывает price", "Линейная регрессия", "Остатки", "Предсказание и истина"):
         assert russian in words
     assert text.count("<circle") == len(report.predicted_against_actual.actual)
     assert "nan" not in re.sub(r"[^ ]*=", "", words)
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "Of the class “{}”."), ("ru", "Для класса «{}».")])
+def test_the_curves_of_two_classes_say_of_which_they_are(
+    yard: Yard, hostile: ModelMetadata, language: str, said: str
+) -> None:
+    (label,) = yard.client.get_report(hostile.model_id).roc_curves or {}
+    assert html.unescape(written(yard, hostile, language)).count(said.format(label)) == 3
+    captions = "\n".join(one.value for one in yard.open("model", id=hostile.model_id, lang=language).caption)
+    assert captions.count(said.format(formats.escaped(label))) == 3
 
 
 def test_attributes_and_text_are_escaped() -> None:

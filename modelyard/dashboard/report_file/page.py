@@ -7,13 +7,13 @@ from pathlib import Path
 
 from modelyard.dashboard import formats
 from modelyard.dashboard.as_decided import as_decided
-from modelyard.dashboard.head import told_of
+from modelyard.dashboard.head import always, baseline_of, told_of
 from modelyard.dashboard.notices import in_words
 from modelyard.dashboard.report import headlines, judged_by, metric_title
 from modelyard.dashboard.report_file import sections
 from modelyard.dashboard.report_file.elements import Markup, element, joined, plain, table
 from modelyard.dashboard.texts import said, speaking, t
-from modelyard.schemas import DecisionReport, ModelMetadata, Report
+from modelyard.schemas import DecisionReport, ModelMetadata, Report, meaning
 
 _STYLE = Path(__file__).parent / "style.css"
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -73,11 +73,19 @@ def _head(title: str, model: ModelMetadata, kind: str) -> Iterator[Markup]:
 
 
 def _cards(model: ModelMetadata, report: Report) -> Iterator[Markup]:
+    baseline = baseline_of(model, report)
     for name in headlines(model):
-        value = formats.metric_value(name, report.metrics.get(name))
         between = formats.metric_interval(name, report.metrics)
-        below = [] if between is None else [element("small", t("head.interval", interval=between))]
-        yield element("div", element("small", metric_title(name)), element("b", value), *below)
+        below = None if between is None else t("head.interval", interval=between)
+        yield _card(metric_title(name), formats.metric_value(name, report.metrics.get(name)), below)
+        if baseline is not None and meaning(name).measure == meaning(baseline).measure:
+            value = formats.metric_value(baseline, report.metrics[baseline])
+            yield _card(plain(always(model, report)), value, t("head.same_for_all"))
+
+
+def _card(label: str, value: str, below: str | None) -> Markup:
+    small = [] if below is None else [element("small", below)]
+    return element("div", element("small", label), element("b", value), *small)
 
 
 def _hyperparams(model: ModelMetadata) -> Markup:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from modelyard.dashboard import formats
 from modelyard.dashboard.model_details import typical
-from modelyard.dashboard.report import by_f1, full_title, metric_title, worst_first
+from modelyard.dashboard.report import by_f1, curve_help, full_title, metric_title, worst_first
 from modelyard.dashboard.report_file import drawings
-from modelyard.dashboard.report_file.elements import Markup, element, table
+from modelyard.dashboard.report_file.elements import Markup, element, plain, table
 from modelyard.dashboard.texts import said, t
 from modelyard.schemas import ConfusionMatrix, Curve, LeaderboardEntry, LearningCurve, ModelMetadata, Report, meaning
 
@@ -37,18 +37,21 @@ def charts(report: Report) -> Iterator[Markup]:
         titles = (t("chart.false_positive_rate"), t("chart.true_positive_rate"))
         yield _figure(
             t("report.roc"),
-            t("report.roc_help"),
+            plain(curve_help("roc", report.roc_curves)),
             drawings.lines(_drawn(report, report.roc_curves), *titles, diagonal=True),
         )
     if report.precision_recall_curves:
         titles = (t("chart.recall"), t("chart.precision"))
         yield _figure(
-            t("report.pr"), t("report.pr_help"), drawings.lines(_drawn(report, report.precision_recall_curves), *titles)
+            t("report.pr"),
+            plain(curve_help("pr", report.precision_recall_curves)),
+            drawings.lines(_drawn(report, report.precision_recall_curves), *titles),
         )
     if report.calibration_curve:
         titles = (t("chart.predicted_probability"), t("chart.actual_share"))
         drawn = drawings.lines(_drawn(report, report.calibration_curve), *titles, diagonal=True)
-        yield _figure(t("report.calibration"), t("report.calibration_help"), drawn)
+        hint = plain(curve_help("calibration", report.calibration_curve))
+        yield _figure(t("report.calibration"), hint, drawn)
     if report.learning_curve is not None:
         yield _figure(t("report.learning"), t("report.learning_help"), _learning(report.learning_curve))
 

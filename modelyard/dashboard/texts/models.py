@@ -166,6 +166,7 @@ MODELS: dict[str, tuple[str, str]] = {
         "The further to the upper left, the better; the dashed line is guessing.",
         "Чем ближе к левому верхнему углу, тем лучше; пунктир — угадывание.",
     ),
+    "report.of_class": ("Of the class “{label}”.", "Для класса «{label}»."),
     "report.pr": ("Precision and recall", "Точность и полнота"),
     "report.pr_help": (
         "The further to the upper right, the better.",
