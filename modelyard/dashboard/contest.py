@@ -13,6 +13,7 @@ import streamlit as st
 
 from modelyard.dashboard import access, formats, job_words, jobs_under_way, notices, session
 from modelyard.dashboard.listing import class_title, key_metric, title
+from modelyard.dashboard.paired import by_usual_loss, verdict
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.texts import t
 from modelyard.dashboard.training_form import ordered_with
@@ -103,13 +104,7 @@ def _words(model: ModelMetadata, best: ModelMetadata, pairs: Mapping[frozenset[s
     if model.status == "deleted":
         return t("status.deleted")
     pair = pairs.get(frozenset((model.model_id, best.model_id)))
-    if pair is None:
-        return formats.NOTHING
-    if pair.low <= 0 <= pair.high:
-        return t("contest.no_difference")
-    above = pair.difference if pair.a == model.model_id else -pair.difference
-    worse = above > 0 if meaning(pair.metric).is_loss else above < 0
-    return t("contest.worse" if worse else "contest.better")
+    return formats.NOTHING if pair is None else t(f"contest.{verdict(pair, model.model_id)}")
 
 
 def _pairs(models: Sequence[ModelMetadata]) -> dict[frozenset[str], PairDifference]:
@@ -122,8 +117,7 @@ def _pairs(models: Sequence[ModelMetadata]) -> dict[frozenset[str], PairDifferen
     if key not in found:
         with suppress(ModelyardError), st.spinner(t("evaluate.asking")):
             found[key] = session.yard().evaluate(EvaluateRequest(model_ids=judged)).pairs
-    usual = USUAL_LOSSES[models[0].task]
-    return {frozenset((pair.a, pair.b)): pair for pair in found.get(key, ()) if meaning(pair.metric).measure == usual}
+    return {frozenset((pair.a, pair.b)): pair for pair in by_usual_loss(found.get(key, ()), models[0].task)}
 
 
 def _offer_to_keep(models: Sequence[ModelMetadata]) -> None:

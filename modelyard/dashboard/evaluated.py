@@ -36,35 +36,40 @@ class _Asked:
     fields: dict[str, Any]
 
 
-def show_evaluation(models: Sequence[ModelMetadata]) -> None:
-    """Ask for a labelled table and show what it says of models that can be compared by one."""
+def show_evaluation(models: Sequence[ModelMetadata]) -> Sequence[PairDifference]:
+    """Ask for a labelled table and show what it says of models that can be compared by one.
+
+    Returns the differences shown; none while nothing has been judged.
+    """
     st.header(t("evaluate.title"), anchor=False)
     st.caption(t("evaluate.help"))
     if not access.may("evaluate"):
         access.say_needed("evaluate")
-        return
+        return ()
     if len({model.task for model in models}) > 1 or any(model.status == "deleted" for model in models):
         st.info(t("evaluate.cannot"), icon=":material/info:")
-        return
+        return ()
     table = uploads.ask_for_table(PURPOSE, models[0].reading)
     if table is None:
-        _show_held_out(models)
-        return
+        return _show_held_out(models)
     asked = _ask(models, table)
     if st.button(t("evaluate.go"), type="primary", icon=":material/balance:", key="evaluate-go"):
         with notices.errors_in_place(table), st.spinner(t("evaluate.asking")):
             request = parse(EvaluateRequest, {"model_ids": asked.model_ids, "X": asked.path, **asked.fields})
             session.current().kept["evaluated"] = asked, session.yard().evaluate(request)
     before = session.current().kept.get("evaluated")
-    if before is not None and before[0] == asked:
-        _show(before[1], {model.model_id: title(model) for model in models})
+    if before is None or before[0] != asked:
+        return ()
+    found: TableEvaluation = before[1]
+    _show(found, {model.model_id: title(model) for model in models})
+    return found.pairs
 
 
-def _show_held_out(models: Sequence[ModelMetadata]) -> None:
+def _show_held_out(models: Sequence[ModelMetadata]) -> Sequence[PairDifference]:
     """Show what the rows held out of all of them say of each pair, asked for once; nothing of several tables."""
     tables = {model.fingerprint for model in models}
     if None in tables or len(tables) > 1 or not all(are_validated(model.metrics) for model in models):
-        return
+        return ()
     ids = [model.model_id for model in models]
     kept: dict[str, Any] = session.current().kept
     with notices.errors_in_place():
@@ -74,6 +79,8 @@ def _show_held_out(models: Sequence[ModelMetadata]) -> None:
         found: TableEvaluation = kept["held_out"][1]
         st.caption(t("evaluate.held_out", rows=found.n_rows))
         _show_pairs(found.pairs, {model.model_id: title(model) for model in models})
+        return found.pairs
+    return ()
 
 
 def _ask(models: Sequence[ModelMetadata], table: Table) -> _Asked:

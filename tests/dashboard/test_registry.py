@@ -123,6 +123,24 @@ def test_a_challenger_is_promoted(yard: Yard) -> None:
     assert yard.client.get_model("rivals@champion").version == 2
 
 
+def test_a_challenger_that_was_judged_worse_is_not_the_main_offer(yard: Yard) -> None:
+    for C in (1e-5, 10.0):
+        train(yard, "worse", evaluation=Evaluation(), hyperparams={"C": C})
+    yard.client.set_alias("worse", "champion", AliasRequest(version=1))
+    app = yard.open("name", name="worse", tab="rivals")
+    assert [promotion(app).proto.type, *app.warning] == ["primary"]
+    app = promotion(app).click().run()
+    assert yard.client.get_model("worse@champion").version == 2
+    assert promotion(app).proto.type == "secondary"
+    assert "v1 was judged worse than v2." in app.warning[0].value
+    app = yard.open("name", name="worse", tab="rivals", lang="ru")
+    assert "v1 оценена хуже, чем v2." in app.warning[0].value
+
+
+def promotion(app: AppTest) -> Any:
+    return next(one for one in app.button if str(one.key).startswith("promote-"))
+
+
 def test_tags_and_description_of_a_version_are_changed(yard: Yard) -> None:
     train(yard, "said")
     train(yard, "said")

@@ -9,6 +9,7 @@ import streamlit as st
 from modelyard.dashboard import access, address, formats, notices
 from modelyard.dashboard.evaluated import show_evaluation
 from modelyard.dashboard.listing import class_title, entry, title
+from modelyard.dashboard.paired import by_usual_loss, verdict
 from modelyard.dashboard.registry.aliases import move
 from modelyard.dashboard.registry.line import Line
 from modelyard.dashboard.report import judged_by, metric_title, most_telling, say_undecided
@@ -29,10 +30,11 @@ def show_rivals(line: Line) -> None:
         st.info(t("rivals.same"), icon=":material/info:")
         return
     _show_metrics(champion, challenger)
-    show_evaluation([champion, challenger])
+    pairs = by_usual_loss(show_evaluation([champion, challenger]), champion.task)
     st.caption(t("rivals.same_rows"))
     if access.may("set_alias"):
-        _offer_promotion(line, champion, challenger)
+        is_worse = any(verdict(pair, challenger.model_id) == "worse" for pair in pairs)
+        _offer_promotion(line, champion, challenger, is_worse=is_worse)
 
 
 def _pick(line: Line) -> tuple[ModelMetadata, ModelMetadata]:
@@ -90,16 +92,18 @@ def _show_table(rows: Mapping[str, list[str]], pair: Sequence[ModelMetadata]) ->
     st.table({t("report.metric"): list(rows), **columns}, hide_index=True, border="horizontal")
 
 
-def _offer_promotion(line: Line, champion: ModelMetadata, challenger: ModelMetadata) -> None:
-    """Offer to point one of the champion's aliases at the challenger."""
+def _offer_promotion(line: Line, champion: ModelMetadata, challenger: ModelMetadata, *, is_worse: bool) -> None:
+    """Offer to point one of the champion's aliases at the challenger; with a warning if it was just judged worse."""
     if not champion.aliases:
         st.caption(t("rivals.no_alias", model=formats.escaped(title(champion))))
         return
+    if is_worse:
+        st.warning(t("rivals.worse", version=challenger.version, champion=champion.version), icon=":material/warning:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         for alias in champion.aliases:
             key = f"promote-{alias}-{champion.model_id}-{challenger.model_id}"
             words = t("rivals.promote", alias=alias, version=challenger.version)
-            if st.button(words, type="primary", icon=":material/trending_up:", key=key):
+            if st.button(words, type="secondary" if is_worse else "primary", icon=":material/trending_up:", key=key):
                 with notices.errors_in_place():
                     move(line.name, alias, challenger.version, champion.version)
                     address.say("champion", None)

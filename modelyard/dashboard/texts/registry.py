@@ -93,6 +93,10 @@ REGISTRY: dict[str, tuple[str, str]] = {
         "No alias points to {model}, so there is none to hand over. Make one under Aliases.",
         "На {model} не указывает ни один псевдоним, передавать нечего. Создайте его на вкладке «Псевдонимы».",
     ),
+    "rivals.worse": (
+        "v{version} was judged worse than v{champion}. Promote it only if something else speaks for it.",
+        "v{version} оценена хуже, чем v{champion}. Повышайте её, только если за неё говорит что-то другое.",
+    ),
     "rivals.promote": ("Promote: point {alias} at v{version}", "Повысить: {alias} на v{version}"),
     "use.reference": ("Which model answers", "Какая модель отвечает"),
     "use.help": (
