@@ -29,20 +29,24 @@ def ask_reading(purpose: str, table: Table, usual: Reading | None, *, training: 
     if table.is_typed and not training:
         return {}
     fields = _Fields(reading_key(purpose, table), table.said, usual)
-    with st.expander(t("reading.title"), icon=":material/file_open:", expanded=bool(table.problem or table.said)):
+    names = [] if table.sheets is None else table.sheets.names
+    is_open = bool(table.problem or table.said or len(names) > 1)
+    with st.expander(t("reading.title"), icon=":material/file_open:", expanded=is_open):
         st.caption(t("reading.help") if usual is None else t("reading.help_model"))
         grid = st.grid(3, min_column_width=200)
         said: dict[str, Any] = {}
-        if not table.is_typed:
+        if table.sheets is not None:
+            said["sheet"] = fields.choice(grid, "sheet", names)
+        elif not table.is_typed:
             said |= {
                 "encoding": fields.choice(grid, "encoding", _ENCODINGS, new=True),
                 "delimiter": fields.choice(grid, "delimiter", _DELIMITERS, new=True),
-                "skip_rows": fields.number(grid, "skip_rows"),
                 "decimal": fields.choice(grid, "decimal", _DECIMALS),
                 "thousands": fields.choice(grid, "thousands", _THOUSANDS),
-                "sheet": fields.text(grid, "sheet") if table.format == "packed" else None,
-                "header": fields.choice(grid, "header", [True, False]),
             }
+        if not table.is_typed:
+            said["skip_rows"] = fields.number(grid, "skip_rows")
+            said["header"] = fields.choice(grid, "header", [True, False])
             if said["header"] is False or (said["header"] is None and usual is not None and not usual.header):
                 said["names"] = fields.texts(grid, "names")
         if training:
@@ -57,15 +61,18 @@ def ask_reading(purpose: str, table: Table, usual: Reading | None, *, training: 
 
 
 def laid_out(table: Table) -> list[str]:
-    """Say in Markdown how a file was read: what was found out of a CSV, and whether its first row has the names."""
+    """Say in Markdown how a file was read: the layout of a CSV, a workbook's sheet; and where the names come from."""
+    header = table.said.get("header", table.usual is None or table.usual.header)
+    names = t("reading.with_header" if header else "reading.without_header")
+    if table.sheets is not None:
+        return [t("reading.sheet_read", sheet=escaped(table.sheets.read), n=len(table.sheets.names)), names]
     if table.layout is None:
         return []
-    header = table.said.get("header", table.usual is None or table.usual.header)
     return [
         t("reading.parted", mark=escaped(_spoken(table.layout.delimiter))),
         escaped(table.layout.encoding.upper()),
         t("reading.decimals", mark=table.decimal),
-        t("reading.with_header" if header else "reading.without_header"),
+        names,
     ]
 
 

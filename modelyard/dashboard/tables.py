@@ -23,9 +23,11 @@ from modelyard.tables.sources import (
     UNPACKED_BYTES,
     FileOptions,
     Layout,
+    Sheets,
     extension_of,
     layout_of,
     read_file,
+    sheets_of,
     stored_name,
 )
 
@@ -58,7 +60,7 @@ class Table:
     `said` is what the visitor said of how it is read, as fields of a request; `usual` is how the table of the model was
     read that it is for. `first_line` is the line of the file, counted from 1, on which the first row stands, if each
     row is a line of its own. `layout` is how a CSV was found to be laid out, `numerals` how its numbers are written in
-    the first rows.
+    the first rows. `sheets` are those of a workbook.
     """
 
     path: Path
@@ -75,6 +77,7 @@ class Table:
     first_line: int | None = None
     layout: Layout | None = None
     numerals: Numerals = field(default_factory=Numerals)
+    sheets: Sheets | None = None
 
     @property
     def is_typed(self) -> bool:
@@ -132,7 +135,9 @@ def open_table(path: Path, name: str, said: dict[str, Any] | None = None, usual:
     kind = _format(path, name)
     n_bytes = path.stat().st_size
     options = _options(said or {}, usual)
+    sheets = None
     try:
+        sheets = sheets_of(path, options, filename=name) if kind == "packed" else None
         frame = _scan(path, name, kind, options)
         head = frame.head(HEAD_ROWS).collect()
         rows = frame.select(pl.len()).collect(engine="streaming").item()
@@ -140,7 +145,17 @@ def open_table(path: Path, name: str, said: dict[str, Any] | None = None, usual:
             read_file(path, options, filename=name)  # which says what is wrong
     except UNREADABLE as error:
         problem, is_refused = str(error).splitlines()[0][:200], isinstance(error, InvalidTable)
-        return Table(path, name, n_bytes, kind, problem=problem, is_refused=is_refused, said=said or {}, usual=usual)
+        return Table(
+            path,
+            name,
+            n_bytes,
+            kind,
+            problem=problem,
+            is_refused=is_refused,
+            said=said or {},
+            usual=usual,
+            sheets=sheets,
+        )
     numerals = _numerals(head, said or {}, usual) if _has_texts_alone(kind, name) else Numerals()
     columns = tuple(look_at(column) for column in numerals.in_numbers(head))
     first_line = _first_line(path, rows, options) if kind == "csv" else None
@@ -158,6 +173,7 @@ def open_table(path: Path, name: str, said: dict[str, Any] | None = None, usual:
         first_line=first_line,
         layout=layout,
         numerals=numerals,
+        sheets=sheets,
     )
 
 

@@ -12,16 +12,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from modelyard.dashboard import session
 from modelyard.dashboard.formats import percent
 from modelyard.dashboard.listing import selection_key
+from modelyard.dashboard.reading import laid_out
 from modelyard.dashboard.tables import open_table
+from modelyard.dashboard.texts import speaking
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import Evaluation, ModelMetadata, ModelQuery, PredictRequest, SearchRequest, TrainRequest
 from tests import doors
+from tests.tables.workbooks import write_workbook
 from tests.test_contract_search import MIXED, SUMS
 from tests.waiting import PATIENCE_S
 
@@ -401,6 +405,32 @@ def test_a_table_without_rows_is_not_offered_to_be_sent(
     path.write_text(f"{header}\n{row}\n")
     app = app.selectbox(key=f"reading-{page}-{path.name}-header").set_value(True).run()
     assert not app.error
+
+
+@pytest.mark.parametrize("page", ["train", "predict"])
+def test_a_workbooks_sheets_are_offered_by_name(
+    yard: Yard, penguin_model: ModelMetadata, penguins: pl.DataFrame, tmp_path: Path, page: str
+) -> None:
+    rows = [penguins.columns, *penguins.rows()]
+    sheets = {"Cover": [["Penguins"], ["made in 2007"]], "Head alone": rows[:1], "Data": rows}
+    path = write_workbook(tmp_path / "book.xlsx", sheets)
+    app = yard.open(page, id=penguin_model.model_id)
+    app.session_state[session._KEY].tables[page] = open_table(path, path.name)
+    app = app.run()
+    key = f"reading-{page}-{path.name}-"
+    assert "sheet “Cover” of 3" in texts(app)
+    assert app.selectbox(key=f"{key}sheet").options == list(sheets)
+    asked = {str(one.key).removeprefix(key) for one in app.selectbox if str(one.key).startswith(key)}
+    assert asked == {"sheet", "header"}
+    app = app.selectbox(key=f"{key}sheet").set_value("Head alone").run()
+    assert app.error
+    app = app.selectbox(key=f"{key}sheet").set_value("Data").run()
+    assert not app.error
+    assert "sheet “Data” of 3" in texts(app)
+    table = app.session_state[session._KEY].tables[page]
+    assert table.rows == penguins.height
+    with speaking("ru"):
+        assert laid_out(table)[0] == "лист «Data» из 3"
 
 
 def test_one_row_is_predicted_from_a_form_of_the_models_columns(yard: Yard, penguin_model: ModelMetadata) -> None:

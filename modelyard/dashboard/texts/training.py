@@ -39,6 +39,7 @@ TRAINING: dict[str, tuple[str, str]] = {
     "reading.decimal": ("Decimal mark", "Десятичный знак"),
     "reading.thousands": ("Thousands mark", "Разделитель тысяч"),
     "reading.sheet": ("Sheet of a workbook", "Лист книги Excel"),
+    "reading.sheet_read": ("sheet “{sheet}” of {n}", "лист «{sheet}» из {n}"),
     "reading.header": ("Names in the first row", "Имена в первой строке"),
     "reading.names": ("Names, with commas between", "Имена через запятую"),
     "reading.missing_markers": ("Texts that mean missing", "Что считать пропуском"),

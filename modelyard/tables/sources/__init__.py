@@ -18,6 +18,7 @@ from modelyard.tables.sources.files import (
     layout_of,
     read_file,
     read_raw_file,
+    sheets_of,
     source_of,
     stored_name,
 )
@@ -25,6 +26,7 @@ from modelyard.tables.sources.forms import read_form
 from modelyard.tables.sources.json_documents import JsonTable
 from modelyard.tables.sources.options import FIND_OUT, UNPACKED_BYTES, FileOptions
 from modelyard.tables.sources.raw import Cells, RawTable, check_names
+from modelyard.tables.sources.workbook import Sheets
 
 __all__ = [
     "FIND_OUT",
@@ -35,6 +37,7 @@ __all__ = [
     "JsonTable",
     "Layout",
     "RawTable",
+    "Sheets",
     "check_names",
     "extension_of",
     "layout_of",
@@ -42,6 +45,7 @@ __all__ = [
     "read_arrow",
     "read_file",
     "read_source",
+    "sheets_of",
     "source_of",
     "stored_name",
     "way_out",

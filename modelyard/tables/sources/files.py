@@ -21,7 +21,7 @@ from modelyard.tables.sources.options import FIND_OUT, FileOptions
 from modelyard.tables.sources.packed import unpacked
 from modelyard.tables.sources.raw import RawTable
 from modelyard.tables.sources.texts import encoding_of, text_of
-from modelyard.tables.sources.workbook import read_workbook
+from modelyard.tables.sources.workbook import Sheets, read_workbook, sheets_in
 from modelyard.tables.sources.workbook_archive import is_workbook
 
 _MAX_NAME_CHARS, _MAX_NAME_BYTES = 80, 240
@@ -83,6 +83,14 @@ def layout_of(path: Path, options: FileOptions = FIND_OUT, *, filename: str | No
     text = start.removeprefix(mark).decode(encoding, "ignore").removeprefix("\ufeff").encode()
     extension = extension_of(filename or path.name).lower()
     return Layout(encoding, bool(mark), find_start(text, options, _PREFERRED_DELIMITERS.get(extension)).delimiter)
+
+
+def sheets_of(path: Path, options: FileOptions = FIND_OUT, *, filename: str | None = None) -> Sheets | None:
+    """Return the sheets of a workbook, None of any other file. Raises InvalidTable and PayloadTooLarge."""
+    file = _content(path, filename)
+    label = f"file {file.name!r}"
+    data = unpacked(file.content, label, options.max_bytes)
+    return sheets_in(data, label, options) if is_workbook(data) else None
 
 
 def source_of(X: Any) -> str:

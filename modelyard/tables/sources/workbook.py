@@ -10,7 +10,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import Any
+from typing import Any, TypeVar
 
 from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, load_workbook
 
@@ -19,6 +19,8 @@ from modelyard.tables.missing import BLANKS
 from modelyard.tables.sources.options import FileOptions
 from modelyard.tables.sources.raw import check_names
 from modelyard.tables.sources.workbook_archive import ERROR_MARK, column_letters, unpacked_workbook
+
+_T = TypeVar("_T")
 
 Row = tuple[int, list[Any]]
 """A row's number in its sheet, and its cells."""
@@ -33,6 +35,28 @@ class ErrorCell:
 
     def __repr__(self) -> str:
         return f"Excel's error {self.shown} in cell {self.place}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sheets:
+    """The names of a workbook's sheets, and of the one that is read."""
+
+    names: tuple[str, ...]
+    read: str
+
+
+def sheets_in(data: bytes, label: str, options: FileOptions) -> Sheets:
+    """Return a workbook's sheets; the one read is the one that the options name, even if it is not there.
+
+    Raises InvalidTable, and PayloadTooLarge if too much comes out of the file.
+    """
+    archive = unpacked_workbook(data, label, options.max_bytes)
+
+    def look() -> Sheets:
+        book = load_workbook(io.BytesIO(archive))
+        return Sheets(tuple(_names(book)), options.sheet or _sheet(book, label, options)[0])
+
+    return _by_calamine(look, label)
 
 
 def read_workbook(data: bytes, label: str, options: FileOptions) -> dict[str, list[Any]]:
@@ -64,7 +88,7 @@ def read_workbook(data: bytes, label: str, options: FileOptions) -> dict[str, li
     return {name: _column(rows, place, sheet) for place, name in names.items()}
 
 
-def _by_calamine(read: Callable[[], tuple[str, list[Row]]], label: str) -> tuple[str, list[Row]]:
+def _by_calamine(read: Callable[[], _T], label: str) -> _T:
     try:
         return read()
     except CalamineError as error:
@@ -76,9 +100,13 @@ def _by_calamine(read: Callable[[], tuple[str, list[Row]]], label: str) -> tuple
     raise InvalidTable(f"{label}: not a readable Excel workbook: {why}")
 
 
+def _names(book: CalamineWorkbook) -> list[str]:
+    return [sheet.name for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
+
+
 def _sheet(book: CalamineWorkbook, label: str, options: FileOptions) -> tuple[str, list[Row]]:
     """Return the name of the sheet to read, and its rows that are not blank, all of one length."""
-    names = [sheet.name for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
+    names = _names(book)
     if options.sheet is not None and options.sheet not in names:
         message = f"{label} has no sheet {options.sheet!r}; it has {', '.join(map(repr, names[:50]))}"
         raise InvalidTable.of([FieldError(("sheet",), message, options.sheet)])
