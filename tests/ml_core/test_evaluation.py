@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
+from modelyard.ml_core.deciding.confusion import confusion
 from modelyard.ml_core.tasks import TASKS
 from modelyard.ml_core.tasks.classification import labels_of
 from modelyard.ml_core.tasks.classification.curves import (
@@ -26,7 +27,6 @@ from modelyard.ml_core.tasks.classification.curves import (
 from modelyard.ml_core.tasks.classification.metrics import (
     Codes,
     Probabilities,
-    confusion,
     metrics_of,
     per_class,
 )
@@ -216,8 +216,8 @@ def test_calibration_curve_of_true_probabilities_is_the_diagonal() -> None:
 
 
 def test_confusion_matrix_counts_true_rows_by_predicted_class() -> None:
-    probabilities = np.eye(3)[[0, 1, 1, 0]]
-    assert confusion(np.array([0, 0, 1, 1]), probabilities, (10, 20, 30)).matrix == [[1, 1, 0], [1, 1, 0], [0, 0, 0]]
+    codes, answers, classes = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 0]), (10, 20, 30)
+    assert confusion(codes, answers, classes).matrix == [[1, 1, 0], [1, 1, 0], [0, 0, 0]]
 
 
 @pytest.mark.parametrize("key", ["logistic_regression", "catboost_classifier"])

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from modelyard.ml_core.deciding.checks import class_code, doubtful_costs
+from modelyard.ml_core.deciding.confusion import confusion
 from modelyard.ml_core.deciding.cost_curve import cost_curve, cost_interval
 from modelyard.ml_core.deciding.deciders import Codes, Floats, cost_matrix
 from modelyard.ml_core.deciding.pools import Pools
 from modelyard.ml_core.deciding.resolving import answered, crossed, is_found
 from modelyard.ml_core.deciding.savings import saving
 from modelyard.ml_core.validation_predictions import ValidationPredictions
-from modelyard.schemas import MOST_PROBABLE, ConfusionMatrix, DecisionMetrics, Label, ModelWarning, ResolvedDecision
+from modelyard.schemas import MOST_PROBABLE, DecisionMetrics, Label, ModelWarning, ResolvedDecision
 from modelyard.schemas.showing import label_text
 
 
@@ -58,18 +59,12 @@ def judge(
         "curve": [] if code is None else cost_curve(validation, matrix, code, own, pools),
         "metrics": metrics,
         "most_probable": others,
-        "confusion_matrix": _confusion(codes, validation, classes),
+        "confusion_matrix": confusion(validation.truth, codes, classes, validation.weights),
         "cross_fitted": found,
         "n_rows": len(truth),
         "warnings": [*warnings, *_over_capacity(decision, classes, scores, weights)],
         **({} if decision.rule == "most_probable" else saving(decision, metrics.cost, others.cost, *resampled)),
     }
-
-
-def _confusion(codes: Codes, validation: ValidationPredictions, classes: Sequence[Label]) -> ConfusionMatrix:
-    k = len(classes)
-    cells = np.bincount(validation.truth * k + codes, validation.weights, minlength=k * k)
-    return ConfusionMatrix(labels=list(classes), matrix=cells.reshape(k, k).tolist())
 
 
 def _of_class(codes: Codes, truth: Codes, weights: Floats, code: int | None) -> dict[str, float | None]:

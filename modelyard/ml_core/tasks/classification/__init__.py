@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from modelyard.errors import InvalidTable
+from modelyard.ml_core.deciding.confusion import confusion
 from modelyard.ml_core.deciding.deciders import Decider
 from modelyard.ml_core.tasks.base import (
     MAX_NAMED,
@@ -110,7 +111,7 @@ class Classification:
         """Return confusion matrix, curves and per-class table; curves are null if no class has one."""
         classes = contract.classes
         return {
-            "confusion_matrix": metrics.confusion(truth, scores, classes, weights),
+            "confusion_matrix": confusion(truth, metrics.predicted_codes(scores), classes, weights),
             "roc_curves": curves.roc_curves(truth, scores, classes, weights) or None,
             "precision_recall_curves": curves.precision_recall_curves(truth, scores, classes, weights) or None,
             "calibration_curve": curves.calibration_curves(truth, scores, classes, weights) or None,

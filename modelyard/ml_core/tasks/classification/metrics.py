@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelyard.ml_core.tasks.base import Metrics, Weights
-from modelyard.schemas import ConfusionMatrix, Label
+from modelyard.schemas import Label
 
 Codes = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
@@ -92,17 +92,6 @@ def _rankings(codes: Codes, probabilities: Probabilities, weights: Weights | Non
         roc_auc_score(codes, scores, multi_class="ovr", sample_weight=weights),
         average_precision_score(codes, scores, sample_weight=weights),
     )
-
-
-def confusion(
-    codes: Codes, probabilities: Probabilities, classes: Sequence[Label], weights: Weights | None = None
-) -> ConfusionMatrix:
-    """Count the rows of each class by the class predicted for them; with weights add those up."""
-    from sklearn.metrics import confusion_matrix
-
-    predicted, labels = predicted_codes(probabilities), range(len(classes))
-    matrix = confusion_matrix(codes, predicted, labels=labels, sample_weight=weights)
-    return ConfusionMatrix(labels=list(classes), matrix=matrix.tolist())
 
 
 def per_class(
