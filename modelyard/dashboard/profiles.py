@@ -12,9 +12,7 @@ import polars as pl
 
 from modelyard.dashboard.formats import number
 from modelyard.schemas import FeatureType
-
-MISSING = ["", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>"]
-"""The texts that mean a missing cell by the server's defaults (MODELYARD_MISSING_MARKERS)."""
+from modelyard.settings import DEFAULT_MISSING_MARKERS
 
 _PADDED_NUMBER = r"^[+-]?0\d"
 _MOMENT = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d\S*)?$"
@@ -63,7 +61,7 @@ def without_missing(column: pl.Series) -> pl.Series:
     return present.str.strip_chars() if present.dtype == pl.String else present
 
 
-def is_missing(column: pl.Series, markers: Collection[str] = MISSING) -> pl.Series:
+def is_missing(column: pl.Series, markers: Collection[str] = DEFAULT_MISSING_MARKERS) -> pl.Series:
     """Return for each cell whether it is missing; `markers` are the texts that say so."""
     missing = column.is_null()
     if column.dtype == pl.String:

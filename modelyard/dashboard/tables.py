@@ -15,9 +15,10 @@ from typing import Any, Literal
 
 import polars as pl
 
-from modelyard.dashboard.profiles import MISSING, ColumnLook, look_at
+from modelyard.dashboard.profiles import ColumnLook, look_at
 from modelyard.errors import InvalidTable, PayloadTooLarge
 from modelyard.schemas import Reading, TableRequest, parse
+from modelyard.settings import DEFAULT_MISSING_MARKERS
 from modelyard.tables.numerals import Numerals, numerals_of
 from modelyard.tables.sources import (
     UNPACKED_BYTES,
@@ -91,9 +92,11 @@ class Table:
         return str(said) if said else self.numerals.decimal
 
     @property
-    def markers(self) -> list[str]:
+    def markers(self) -> Sequence[str]:
         """The texts that mean a missing cell: as it was said, else as in the training, else the server's defaults."""
-        return self.said.get("missing_markers") or (self.usual.missing_markers if self.usual else MISSING)
+        return self.said.get("missing_markers") or (
+            self.usual.missing_markers if self.usual else DEFAULT_MISSING_MARKERS
+        )
 
     @property
     def names(self) -> list[str]:
