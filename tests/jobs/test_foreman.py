@@ -53,11 +53,11 @@ def ordered(tmp_path: Path, what: str, **other: object) -> Order:
     return Order(**{**order, **other})  # type: ignore[typeddict-item]
 
 
-def until_ended(foreman: Foreman) -> Look:
-    """Look until the run has ended."""
+def until_ended(foreman: Foreman, run_id: str = "job") -> Look:
+    """Look until a run has ended."""
 
     def ended() -> Look | None:
-        look = foreman.look("job", -1)
+        look = foreman.look(run_id, -1)
         assert look is not None
         return look if look["ended"] else None
 
@@ -101,9 +101,9 @@ def test_a_run_that_nobody_looks_at_is_ended(foreman: Foreman, tmp_path: Path, m
     foreman.start("one", ordered(tmp_path, f"meet {met}"))
     wait_until((met / "job").exists)
     pid = int(wait_until((met / "job").read_text))
-    monkeypatch.setattr(foremen, "ALONE_S", 0.1)
-    wait_until_gone([pid])
-    monkeypatch.undo()
+    with monkeypatch.context() as impatient:
+        impatient.setattr(foremen, "ALONE_S", 0.1)
+        wait_until_gone([pid])
     assert until_ended(foreman)["ended"] is not None
 
 
@@ -162,6 +162,7 @@ def test_what_a_run_makes_is_told_to_all_who_look_for_it(
     looks = [(until_ended(foreman), foreman.made("job")) for _ in range(2)]  # also by who takes the owner's place
     foreman.reserve("one", KIND)
     foreman.start("one", ordered(tmp_path, "", run_id="other", folder=str(tmp_path / "unused"), **there))
+    until_ended(foreman, "other")
     looks.append((until_ended(foreman), foreman.made("job")))
     for place, (look, made) in enumerate(looks):
         folder = str(tmp_path / f"made{place}")

@@ -21,7 +21,8 @@ from modelyard.access.signing import mac
 from modelyard.jobs import Jobs, Limits, NewJob
 from modelyard.jobs.lifecycle import Lifecycle
 from modelyard.jobs.local import LocalOwners, LocalRunner, launcher
-from modelyard.jobs.runner import UNEXPECTED
+from modelyard.jobs.local.forks import Assignment
+from modelyard.jobs.runner import UNEXPECTED, RunEnd
 from modelyard.jobs.spool import Spool
 from modelyard.ml_core.searching import steps
 from modelyard.schemas import Job, JobQuery, TrainRequest, in_turn
@@ -364,6 +365,16 @@ def test_a_fork_server_that_cannot_live_fails_the_job(storage_dir: Path, preload
     assert failed.error is not None
     assert (failed.status, failed.error.code) == ("failed", "INTERNAL")
     assert failed.error.detail == f"the training could not be run: the fork server {words}"
+
+
+def test_a_launcher_that_is_closed_starts_no_fork_server_for_a_run_that_comes_late(storage_dir: Path) -> None:
+    told: list[RunEnd] = []
+    late = launcher.Launcher(job_runs.TARGET, (), None)
+    late.close()
+    late.start(Assignment("late", str(storage_dir), "", 0, 0.0, 0), os.open(os.devnull, os.O_RDONLY), told.append)
+    (end,) = told
+    assert "has been closed" in str(end.error)
+    assert fork_server_pid()  # the only one
 
 
 def test_a_run_is_nicer_than_its_server_and_first_to_go_when_memory_runs_out(storage_dir: Path) -> None:

@@ -101,6 +101,9 @@ class Launcher:
     def _launch(self, launch: _Launch) -> None:
         """Hand a run over to the fork server. If that is gone by then, `_has_ended` finds the launch."""
         assert launch.slot is not None
+        if self._is_closed:  # a fork server started now would be ended by nobody
+            self._end(launch, exits.never_began("the fork server has been closed"))
+            return
         try:
             launch.server = self._running()
             launch.server.send({"start": launch.assignment}, launch.slot)
