@@ -27,6 +27,7 @@ SAID = {
     "hyperparam 'foo' is unknown; did you mean 'food'? known are: 'food'": "неизвестен; может быть, 'food'? известны:",
     "field 'evaluation.method' must be 'holdout', 'cv' or 'none', got 'x'": "'holdout', 'cv' или 'none'",
     "class 'is' has a single row: it is fitted but never held out, which the validation cannot judge": "класс 'is'",
+    "'list_audit' needs the role 'admin', key 'a' has 'reader'": "«просмотр журнала» нужна роль «администрирование (",
     "not worse than m:1 by more than 0.01 of log_loss": "не хуже, чем m:1, больше чем на 0.01",
     "costs 0.25 a row less than answering by the most probable class (between 0.1 and 0.4)": "стоит на 0.25 на строку",
     "more than 64 MB (67108864 bytes) come out of file 'a.gz'; MODELYARD_MAX_BODY_MB sets the limit": "файл 'a.gz'",
@@ -50,7 +51,7 @@ def test_what_the_core_says_is_found_in_its_source() -> None:
 
 def test_values_stay_in_a_russian_text() -> None:
     for english, said in catalogue().items():
-        places, n = re.findall(r"{(\d*)}", said), english.count("{}")
+        places, n = re.findall(r"{(\d*)(?::verb|:role)?}", said), english.count("{}")
         used = {int(place) if place else index for index, place in enumerate(places)}
         assert used <= set(range(n)), english
         assert len(used) == n, english

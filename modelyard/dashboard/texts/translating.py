@@ -2,7 +2,8 @@
 
 A text is found by its template, in which `{}` stands for a value; values stay as they are, or are translated by
 templates of their own. The templates stand in `russian/`: a line in English, a line in Russian, an empty line. There
-`{1}` is the second value. What has no template stays English.
+`{1}` is the second value, and `{:verb}` and `{:role}` are the words for a name of the interface. What has no template
+stays English.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 
+from modelyard.dashboard.texts.access import ACCESS
+from modelyard.dashboard.texts.verbs import VERB_TEXTS
+
 _FOLDER = Path(__file__).parent / "russian"
-_PLACE = re.compile(r"{(\d*)}")
+_PLACE = re.compile(r"{(\d*)(?::(\w+))?}")
+_NAMED = ACCESS | VERB_TEXTS
 _MORE = re.compile(r"(.+) \(and (\d+) more\)", re.DOTALL)
 _QUOTED = re.compile(r"'[^']*'")
 _WORDS = re.compile(r"\b[a-z]{2,} [a-z]{2,}\b")
@@ -93,7 +98,13 @@ def _is_english(value: str) -> bool:
 
 def _filled(template: str, values: list[str]) -> str:
     rest = iter(range(len(values)))
-    return _PLACE.sub(lambda place: values[int(place[1]) if place[1] else next(rest)], template)
+
+    def written(place: re.Match[str]) -> str:
+        value = values[int(place[1]) if place[1] else next(rest)]
+        named = _NAMED.get(f"{place[2]}.{value[1:-1]}") if place[2] else None
+        return value if named is None else f"«{named[1]}»"
+
+    return _PLACE.sub(written, template)
 
 
 @cache
