@@ -38,13 +38,12 @@ def ask_reading(purpose: str, table: Table, usual: Reading | None, *, training: 
         if table.sheets is not None:
             said["sheet"] = fields.choice(grid, "sheet", names)
         elif not table.is_typed:
-            said |= {
-                "encoding": fields.choice(grid, "encoding", _ENCODINGS, new=True),
-                "delimiter": fields.choice(grid, "delimiter", _DELIMITERS, new=True),
-                "decimal": fields.choice(grid, "decimal", _DECIMALS),
-                "thousands": fields.choice(grid, "thousands", _THOUSANDS),
-            }
-        if not table.is_typed:
+            said["encoding"] = fields.choice(grid, "encoding", _ENCODINGS, new=True)
+        if table.is_csv:
+            said["delimiter"] = fields.choice(grid, "delimiter", _DELIMITERS, new=True)
+            said["decimal"] = fields.choice(grid, "decimal", _DECIMALS)
+            said["thousands"] = fields.choice(grid, "thousands", _THOUSANDS)
+        if table.is_csv or table.sheets is not None:
             said["skip_rows"] = fields.number(grid, "skip_rows")
             said["header"] = fields.choice(grid, "header", [True, False])
             if said["header"] is False or (said["header"] is None and usual is not None and not usual.header):

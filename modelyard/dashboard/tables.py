@@ -86,6 +86,11 @@ class Table:
         return self.format in ("parquet", "arrow")
 
     @property
+    def is_csv(self) -> bool:
+        """Whether the file is a CSV, whose cells have no types, packed or not."""
+        return _is_csv(self.format, self.name)
+
+    @property
     def decimal(self) -> str:
         """The decimal mark of a CSV: as it was said, else as its first rows show."""
         said = self.said.get("decimal") or (self.usual and self.usual.decimal)
@@ -159,7 +164,7 @@ def open_table(path: Path, name: str, said: dict[str, Any] | None = None, usual:
             usual=usual,
             sheets=sheets,
         )
-    numerals = _numerals(head, said or {}, usual) if _has_texts_alone(kind, name) else Numerals()
+    numerals = _numerals(head, said or {}, usual) if _is_csv(kind, name) else Numerals()
     columns = tuple(look_at(column) for column in numerals.in_numbers(head))
     first_line = _first_line(path, rows, options) if kind == "csv" else None
     layout = layout_of(path, options, filename=name) if kind == "csv" else None
@@ -231,8 +236,7 @@ def _numerals(head: pl.DataFrame, said: dict[str, Any], usual: Reading | None) -
     return numerals_of(head, *marks)
 
 
-def _has_texts_alone(kind: Format, name: str) -> bool:
-    """Whether the cells of a file have no types, as those of a CSV, packed or not."""
+def _is_csv(kind: Format, name: str) -> bool:
     return kind == "csv" or (kind == "packed" and format_named_by(name) in ("csv", "tsv", "txt", ""))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -431,6 +432,33 @@ def test_a_workbooks_sheets_are_offered_by_name(
     assert table.rows == penguins.height
     with speaking("ru"):
         assert laid_out(table)[0] == "лист «Data» из 3"
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("t.json", {"encoding"}),
+        ("t.jsonl", {"encoding"}),
+        ("t.jsonl.gz", {"encoding"}),
+        ("t.csv.gz", {"encoding", "delimiter", "decimal", "thousands", "header"}),
+        ("t.parquet", set()),
+    ],
+)
+def test_of_a_file_is_asked_what_its_format_leaves_open(yard: Yard, tmp_path: Path, name: str, asked: set[str]) -> None:
+    path, rows = tmp_path / name, [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+    text = "a,b\n1,x\n2,y\n" if ".csv" in name else json.dumps(rows)
+    if ".jsonl" in name:
+        text = "\n".join(map(json.dumps, rows))
+    if path.suffix == ".parquet":
+        pl.DataFrame(rows).write_parquet(path)
+    else:
+        path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    app = yard.open("train")
+    app.session_state[session._KEY].tables["train"] = open_table(path, path.name)
+    app = app.run()
+    assert not app.error
+    key = f"reading-train-{path.name}-"
+    assert {str(one.key).removeprefix(key) for one in app.selectbox if str(one.key).startswith(key)} == asked
 
 
 def test_one_row_is_predicted_from_a_form_of_the_models_columns(yard: Yard, penguin_model: ModelMetadata) -> None:
