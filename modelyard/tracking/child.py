@@ -1,4 +1,4 @@
-"""The child process that speaks to ClearML, as its parent sees it: started to tell something, then ended."""
+"""The child process that speaks to ClearML, as its parent sees it: started to tell something, ended when idle."""
 
 from __future__ import annotations
 
@@ -61,6 +61,10 @@ class Child:
             self._rest += chunk
         line, self._rest = self._rest.split(b"\n", 1)
         return Answer.of(orjson.loads(line))
+
+    def is_gone(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
 
     def how_it_ended(self) -> str:
         """Say how a child has ended that answers no more."""

@@ -72,6 +72,7 @@ class Deliverer:
                     self._pause()  # another process delivers, for now
             while not self._stops:
                 self._look()
+                self._rounds.rest()
                 self._pause()
 
     def _pause(self) -> None:

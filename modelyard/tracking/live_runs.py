@@ -47,11 +47,6 @@ class LiveRuns:
         self._told: dict[str, News] = {}
         self._given_up: set[str] = set()
 
-    @property
-    def any_running(self) -> bool:
-        """Whether there may be news soon."""
-        return bool(self._runs.running().keys() - self._given_up)
-
     def due(self) -> list[str]:
         """Return the jobs that have run long enough to be shown, first or again."""
         shown_at = {key: told.at for key, told in self._told.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass
 
@@ -23,6 +24,9 @@ from modelyard.tracking.protocol import ENDS, Answer
 log = logging.getLogger("modelyard.tracking")
 
 _UPLOAD_BYTES_PER_S = 256 * 1024
+_MOST_IDLE_S = 30.0
+"""A child with nothing to tell is kept for so long: to start one takes 3 s of CPU, and trainings follow one another."""
+
 _TRIES = 3
 """How often a run may crash the child or make the server fail before that counts against the run."""
 
@@ -49,6 +53,7 @@ class Rounds:
         self._faults: Counter[str] = Counter()
         self._guard = threading.Lock()
         self._child: Child | None = None
+        self._told_at = 0.0
         self._stops = False
 
     def stop(self) -> None:
@@ -61,13 +66,19 @@ class Rounds:
     def run(self) -> Round | None:
         """Tell all that is pending and show the running jobs, until there is a problem. None if nothing was pending."""
         keys, live = self._pending(), self._live.due()
-        done = Round(0)
         try:
             done = self._tell_all(keys, live)
-        finally:
-            if done.problem is not None or not self._live.any_running:
-                self.end()
+        except BaseException:
+            self.end()
+            raise
+        if done.problem is not None:
+            self.end()
         return done if keys or done.problem is not None else None
+
+    def rest(self) -> None:
+        """End a child that has had nothing to tell for a while."""
+        if self._child is not None and time.monotonic() - self._told_at > _MOST_IDLE_S:
+            self.end()
 
     def _pending(self) -> list[str]:
         """Return what is to be told, in order; what made the server fail again and again goes last."""
@@ -126,6 +137,8 @@ class Rounds:
     def _answer(self, instruction: Instruction) -> Answer:
         """Return the child's answer to an instruction, or what its silence means. Starts a child if there is none."""
         timeout_s = self._timeout_s + instruction.bytes / _UPLOAD_BYTES_PER_S
+        if self._child is not None and self._child.is_gone():  # killed while it was idle
+            self.end()
         if self._child is None and (problem := self._start_child()) is not None:
             return Answer("unreachable", reason=problem)
         child = self._child
@@ -136,6 +149,7 @@ class Rounds:
                 if answer.kind == "began" and answer.task_id is not None:
                     self._outbox.note_task(instruction.key, answer.task_id)
                 if answer.kind in ENDS:
+                    self._told_at = time.monotonic()
                     if answer.kind == "ill":
                         self.end()  # it may have ended itself
                     return answer

@@ -20,6 +20,7 @@ from modelyard.grpc_server.client import GrpcClient
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import Evaluation, Health, ModelMetadata, TrainRequest
 from modelyard.settings import Settings
+from modelyard.tracking import rounds
 from modelyard.verbs import Verbs
 from tests import clearml_double
 from tests.clearml_double import Double
@@ -139,6 +140,26 @@ def test_a_killed_child_is_followed_by_another(clearml: Double, storage_dir: Pat
         assert yard.get_model("size").tracking.status == "sent"
     assert clearml.names() == ["size-v1"]
     assert len(clearml.models) == 1
+
+
+def test_runs_that_follow_one_another_are_told_by_one_child_which_ends_when_idle(
+    clearml: Double, storage_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rest_thread(storage_dir, tracking="clearml") as url, RestClient(url) as yard:
+        train(yard, "one")
+        wait_until(lambda: all_told(yard))
+        (child,) = children_who_push(os.getpid())
+        train(yard, "two")
+        wait_until(lambda: all_told(yard))
+        assert children_who_push(os.getpid()) == [child]
+        os.kill(child, signal.SIGKILL)
+        wait_until_gone({child})
+        train(yard, "three")
+        wait_until(lambda: all_told(yard))
+        assert clearml.calls.count("auth.login") == 2
+        monkeypatch.setattr(rounds, "_MOST_IDLE_S", 0.1)
+        wait_until(lambda: not children_who_push(os.getpid()))
+    assert clearml.names() == ["one-v1", "two-v1", "three-v1"]
 
 
 def health(yard: RestClient) -> str | None:
