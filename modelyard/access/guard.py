@@ -15,6 +15,7 @@ from modelyard.access.keys import StoredKey, take_apart
 from modelyard.access.limits import Guesses
 from modelyard.errors import PermissionDenied, Unauthenticated
 from modelyard.identities import ANYONE, Identity
+from modelyard.schemas import ANONYMOUS
 
 _HOW = "show one as `Authorization: Bearer KEY`"
 
@@ -144,7 +145,7 @@ class Stranger(Identity):
         pass
 
 
-STRANGER = Stranger("stranger", "reader")
+STRANGER = Stranger(ANONYMOUS, "reader")
 
 
 def _is_bearer(authorization: str | None) -> bool:

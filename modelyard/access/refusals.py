@@ -53,9 +53,10 @@ class Refusals:
 
     def listen(self, call: Call) -> None:
         """Count a call if it was refused or a sign-in. It is kept later, in a thread."""
-        if call.code not in _REFUSED and (call.verb != _SIGN_IN or call.code != OK or call.caller == ANONYMOUS):
+        is_sign_in = call.verb == _SIGN_IN
+        if call.door == LOCAL or (call.code not in _REFUSED and (not is_sign_in or call.code != OK)):
             return
-        if call.door == LOCAL:
+        if is_sign_in and call.caller == ANONYMOUS:  # only asks whether a key is needed, as the dashboard always does
             return
         done = Deed(call.verb, {}, call.caller, call.address, call.door, call.request_id, call.code)
         group = _Group(done.key, site_of(done.address), done.door, done.verb, done.code)

@@ -19,7 +19,7 @@ class AuditEntry(Frozen):
 
     `number` counts from 1 without gaps. `at` is when it was written down (UTC): at once, or for what is counted within
     a minute. `key` is the name of the key that was shown (`local:` and the user at a terminal on the folder,
-    `anonymous` if no keys are asked for), `address` where the caller was, `door` and `verb` how it was asked for.
+    `anonymous` without a valid key), `address` where the caller was, `door` and `verb` how it was asked for.
     `what` names what was changed: `model` (name:version), `model_id`, `job_id`, `key` and the like, never cells. `code`
     is how it ended. Refusals and sign-ins of a minute that are alike are one entry with their `count`, and the request
     id of the first. `transaction` is the number of the change in the database. `hash` seals the entry, together with

@@ -60,6 +60,7 @@ def test_what_is_alike_is_one_entry_with_a_count() -> None:
         ended("FAILED_PRECONDITION"),
         ended("NOT_FOUND"),
         ended(OK, verb="whoami", key="anonymous"),
+        ended("UNAUTHENTICATED", verb="whoami", key="anonymous"),
         ended(OK, verb="whoami", door="local"),
         ended(DENIED, door="local"),
     ],
