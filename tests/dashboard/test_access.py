@@ -243,6 +243,16 @@ def test_others_are_offered_no_keys_and_no_audit(keyed: KeyedYard, limit: tuple[
     assert ("limited to some models" if limit else "needs the role") in app.error[0].value
 
 
+def test_a_key_that_has_expired_is_marked(keyed: KeyedYard) -> None:
+    keyed.core.create_key(KeyRequest(name="brief", role="reader", expires_in_days=1e-9))
+    keyed.core.create_key(KeyRequest(name="lasting", role="reader", expires_in_days=90))
+    app = keyed.open_with(keyed.key("looks-at-keys", "admin"), "keys")
+    expires = dict(app.dataframe[0].value[["name", "expires"]].itertuples(index=False))
+    assert expires["brief"].endswith(", expired")
+    assert expires["looks-at-keys"] == "never"
+    assert len(expires["lasting"]) == len("2026-11-27")
+
+
 def test_the_roles_of_keys_are_in_words(keyed: KeyedYard) -> None:
     keyed.key("in-words", "reader")
     app = keyed.open_with(keyed.key("in-russian", "admin"), "keys", lang="ru")
@@ -291,4 +301,6 @@ def test_an_administrator_sees_who_did_what(keyed: KeyedYard, birds: ModelMetada
     app = keyed.open_with(keyed.key("auditor", "admin"), "audit", verb="create_key")
     assert not app.exception
     told = [row["cells"][3] for row in linked_table(app)["rows"]]
-    assert any("audited" in what for what in told)
+    assert ["audited", "reader"] in told
+    russian = keyed.open_with(keyed.key("russian-auditor", "admin"), "audit", verb="create_key", lang="ru")
+    assert ["audited", "чтение (reader)"] in [row["cells"][3] for row in linked_table(russian)["rows"]]

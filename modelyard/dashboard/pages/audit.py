@@ -127,6 +127,8 @@ def _what(entry: AuditEntry) -> list[linked_table.Cell]:
             cells.append(linked_table.link(value, "name", name=value.partition("@")[0], tab="aliases"))
         elif name == "model_class":
             cells += [class_title(value)] if value != AUTO else []
+        elif name == "role":
+            cells.append(t(f"role.{value}") if known(f"role.{value}") else value)
         elif name == "keep":
             cells.append(t("form.yes" if value == "true" else "form.no"))
         elif name not in ("model_id", "job_id") or not is_named:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import polars as pl
 import streamlit as st
@@ -65,7 +66,7 @@ def _show_keys(keys: Sequence[Key]) -> Key | None:
             "role": [t(f"role.{key.role}") for key in keys],
             "models": [", ".join(key.models) or t("keys.all_models") for key in keys],
             "made": [f"{key.created_at:%Y-%m-%d}" for key in keys],
-            "expires": [f"{key.expires_at:%Y-%m-%d}" if key.expires_at else t("keys.never") for key in keys],
+            "expires": [_expires(key) for key in keys],
             "used": [key.last_used_on or t("keys.never") for key in keys],
         }
     )
@@ -77,14 +78,21 @@ def _show_keys(keys: Sequence[Key]) -> Key | None:
         {
             "name": config.TextColumn(t("column.name"), width=150),
             "role": config.TextColumn(t("keys.role"), width=190),
-            "models": config.TextColumn(t("keys.models"), width=180),
+            "models": config.TextColumn(t("keys.models"), width=150),
             "made": config.TextColumn(t("keys.made_on"), width=110),
-            "expires": config.TextColumn(t("keys.expires"), width=110),
+            "expires": config.TextColumn(t("keys.expires"), width=140),
             "used": config.TextColumn(t("keys.used"), width=110),
         },
     )
     st.caption(t("keys.pick"))
     return keys[picked[0]] if picked else None
+
+
+def _expires(key: Key) -> str:
+    if key.expires_at is None:
+        return t("keys.never")
+    day = f"{key.expires_at:%Y-%m-%d}"
+    return day if key.expires_at > datetime.now(UTC) else t("keys.expired", day=day)
 
 
 def _offer_changes(key: Key) -> None:

@@ -51,6 +51,7 @@ ACCESS: dict[str, tuple[str, str]] = {
     "keys.for_ever": ("for ever", "бессрочно"),
     "keys.made_on": ("Made", "Создан"),
     "keys.expires": ("Expires", "Истекает"),
+    "keys.expired": ("{day}, expired", "{day}, истёк"),
     "keys.used": ("Last used", "Использован"),
     "keys.never": ("never", "никогда"),
     "keys.pick": ("Pick a key to rotate or revoke it.", "Выберите ключ, чтобы заменить или отозвать его."),
