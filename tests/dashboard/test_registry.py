@@ -13,7 +13,7 @@ from modelyard.access.verification import PRUNE, REPAIR, SIGN
 from modelyard.dashboard.registry import line as lines
 from modelyard.dashboard.registry import versions
 from modelyard.dashboard.texts.verbs import VERBS
-from modelyard.schemas import AliasRequest, Evaluation, KeepAnswersRequest, RetrainRequest, TrainRequest
+from modelyard.schemas import AddedOutcomes, AliasRequest, Evaluation, KeepAnswersRequest, RetrainRequest, TrainRequest
 from tests.dashboard.test_pages import Yard, button, linked_table, said, texts, yard
 
 __all__ = ["yard"]
@@ -163,6 +163,15 @@ def test_the_switch_of_kept_answers_is_the_servers(yard: Yard, line: str) -> Non
     app = app.toggle(key="keep-line").set_value(True).run()
     assert yard.client.get_performance(line).keep_answers
     assert app.toggle(key="keep-line").value is True
+
+
+def test_an_outcome_of_no_answer_is_named_in_the_pages_language(yard: Yard, line: str) -> None:
+    app = yard.open("name", name=line, tab="production", lang="ru")
+    added = AddedOutcomes(
+        name=line, outcomes=1, matched=0, replaced=0, unknown=1, unknown_examples=["20260302-9f3c, row 7"]
+    )
+    app.session_state["modelyard"].kept["outcomes"] = added
+    assert "20260302-9f3c, строка 7" in app.run().warning[0].value
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])

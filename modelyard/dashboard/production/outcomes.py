@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from modelyard.dashboard import access, formats, notices, session, uploads
-from modelyard.dashboard.texts import t
+from modelyard.dashboard.texts import said, t
 from modelyard.schemas import AddedOutcomes, KeepAnswersRequest, OutcomesRequest, Performance, parse
 
 _PURPOSE = "outcomes"
@@ -61,5 +61,5 @@ def _say_added(name: str) -> None:
     counts = {key: formats.count(getattr(added, key)) for key in ("outcomes", "matched", "replaced", "unknown")}
     st.success(t("life.added", **counts), icon=":material/check_circle:")
     if added.unknown:
-        examples = ", ".join(formats.escaped(one) for one in added.unknown_examples)
+        examples = ", ".join(formats.escaped(said(one)) for one in added.unknown_examples)
         st.warning(t("life.unknown_outcomes", unknown=counts["unknown"], examples=examples), icon=":material/info:")
