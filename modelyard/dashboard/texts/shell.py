@@ -62,6 +62,7 @@ SHELL: dict[str, tuple[str, str]] = {
     "error.RESOURCE_EXHAUSTED": ("A limit is reached", "Достигнут предел"),
     "error.CANCELLED": ("It was cancelled", "Отменено"),
     "error.DEADLINE_EXCEEDED": ("It took too long", "Превышено время"),
+    "error.UNAVAILABLE": ("The server could not do it", "Сервер не смог этого сделать"),
     "error.DATA_LOSS": ("Stored data are damaged", "Хранимые данные повреждены"),
     "error.INTERNAL": ("Something went wrong inside", "Внутренняя ошибка"),
     "error.places": ("All {n} places", "Все {n} {n:место|места|мест}"),
