@@ -11,18 +11,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from modelyard.dashboard import session
+from modelyard.dashboard import jobs_under_way, session
 from modelyard.dashboard.formats import percent
 from modelyard.dashboard.listing import selection_key
 from modelyard.dashboard.reading import laid_out
 from modelyard.dashboard.tables import open_table
 from modelyard.dashboard.texts import speaking
+from modelyard.errors import Unavailable
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import Evaluation, ModelMetadata, ModelQuery, PredictRequest, SearchRequest, TrainRequest
 from tests import doors
@@ -117,6 +118,23 @@ def test_an_empty_yard_offers_the_first_steps_and_the_sample(tmp_path: Path) -> 
         app = button(app, "first-sample").click().run()
         assert "penguins.csv" in texts(app)
         assert app.selectbox(key="target-penguins.csv-").value == "species"
+
+
+def test_the_overview_calls_a_server_that_just_did_not_answer_down(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hangs() -> NoReturn:
+        raise Unavailable("the server hangs")
+
+    assert "Down" not in doors_of(yard.open("overview"))["REST"]
+    monkeypatch.setattr(jobs_under_way, "under_way", hangs)
+    app = yard.open("overview")
+    assert "REST does not answer" in app.error[0].value
+    assert doors_of(app)["REST"] == "Down"
+    assert doors_of(app)["gRPC"] != "Down"
+
+
+def doors_of(app: AppTest) -> dict[str, str]:
+    """Return what the overview says of each door."""
+    return {metric.label: metric.value for metric in app.metric if metric.label in ("REST", "gRPC")}
 
 
 @pytest.mark.parametrize("page", ["overview", "train", "predict", "models", "compare", "jobs", "audit", "model"])

@@ -69,9 +69,11 @@ def _show_numbers(seen: _Seen | None, at_first: list[_Seen | None]) -> None:
             "",
         ),
     ]
-    for look in (session.current().doors.look(name) for name in DOOR_NAMES):
-        answer = formats.duration(look.seconds) if look.well else t("overview.down")
-        icon = ":material/check_circle:" if look.well else ":material/cloud_off:"
+    here = session.current()
+    for look in (here.doors.look(name) for name in DOOR_NAMES):
+        well = look.well and (now is not None or look.name != here.door)  # as the error below says
+        answer = formats.duration(look.seconds) if well else t("overview.down")
+        icon = ":material/check_circle:" if well else ":material/cloud_off:"
         cards.append((DOOR_TITLES[look.name], answer, icon, said(look.problem) or t("overview.latency")))
     with st.container(horizontal=True):
         for title, value, icon, help_text in cards:
