@@ -27,6 +27,7 @@ SAID = {
     "hyperparam 'foo' is unknown; did you mean 'food'? known are: 'food'": "неизвестен; может быть, 'food'? известны:",
     "field 'evaluation.method' must be 'holdout', 'cv' or 'none', got 'x'": "'holdout', 'cv' или 'none'",
     "class 'is' has a single row: it is fitted but never held out, which the validation cannot judge": "класс 'is'",
+    "key 'a' may not use a model without a name; it is limited to: 'b*'": "ключу 'a' недоступно: модель без имени",
     "20260302-9f3c2a1b7d5e4f60, row 7": "20260302-9f3c2a1b7d5e4f60, строка 7",
     "'list_audit' needs the role 'admin', key 'a' has 'reader'": "«просмотр журнала» нужна роль «администрирование (",
     "not worse than m:1 by more than 0.01 of log_loss": "не хуже, чем m:1, больше чем на 0.01",
