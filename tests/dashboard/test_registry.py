@@ -10,10 +10,20 @@ from streamlit.testing.v1 import AppTest
 
 from modelyard.access.permissions import NEEDED
 from modelyard.access.verification import PRUNE, REPAIR, SIGN
+from modelyard.dashboard.production import life
 from modelyard.dashboard.registry import line as lines
 from modelyard.dashboard.registry import versions
 from modelyard.dashboard.texts.verbs import VERBS
-from modelyard.schemas import AddedOutcomes, AliasRequest, Evaluation, KeepAnswersRequest, RetrainRequest, TrainRequest
+from modelyard.schemas import (
+    AddedOutcomes,
+    AliasRequest,
+    Evaluation,
+    KeepAnswersRequest,
+    Performance,
+    RetrainRequest,
+    TrainRequest,
+    WeekPerformance,
+)
 from tests.dashboard.test_pages import Yard, button, linked_table, said, texts, yard
 
 __all__ = ["yard"]
@@ -163,6 +173,19 @@ def test_the_switch_of_kept_answers_is_the_servers(yard: Yard, line: str) -> Non
     app = app.toggle(key="keep-line").set_value(True).run()
     assert yard.client.get_performance(line).keep_answers
     assert app.toggle(key="keep-line").value is True
+
+
+@pytest.mark.parametrize(("outcomes", "words"), [(0, "No outcome is known yet"), (40, "show no harm")])
+def test_no_harm_is_seen_only_if_there_are_outcomes(
+    yard: Yard, line: str, monkeypatch: pytest.MonkeyPatch, outcomes: int, words: str
+) -> None:
+    model = yard.client.get_model(f"{line}:1")
+    week = WeekPerformance(
+        week="2026-W48", model_id=model.model_id, version=1, rows=900, outcomes=outcomes, status="drifting"
+    )
+    found = Performance(name=line, keep_answers=True, weeks=[week])
+    monkeypatch.setattr(life, "ask_performance", lambda _name: found)
+    assert words in texts(yard.open("name", name=line, tab="production", of=f"{line}:1"))
 
 
 def test_an_outcome_of_no_answer_is_named_in_the_pages_language(yard: Yard, line: str) -> None:

@@ -41,7 +41,7 @@ def _in_words(week: WeekPerformance, model: ModelMetadata) -> str:
     if week.status == "unknown":
         return t("life.few_outcomes", **said)
     if week.status == "drifting":
-        return t("life.is_drifting", **said)
+        return t("life.is_drifting" if week.outcomes else "life.is_drifting_unjudged", **said)
     telling = "rmse" if model.task == "regression" else "log_loss"
     now = formats.metric_with_interval(telling, week.metrics)
     then = formats.metric_with_interval(f"validation_{telling}", model.metrics)

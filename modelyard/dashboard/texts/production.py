@@ -22,6 +22,10 @@ PRODUCTION: dict[str, tuple[str, str]] = {
         "What it is asked is no longer like its training ({week}). Outcomes ({outcomes} of {rows}) show no harm.",
         "Запросы больше не похожи на обучение ({week}); по исходам ({outcomes} из {rows}) вреда не видно.",
     ),
+    "life.is_drifting_unjudged": (
+        "What it is asked is no longer like its training ({week}). No outcome is known yet that would show any harm.",
+        "Запросы больше не похожи на обучение ({week}); вредит ли это, покажут исходы — пока ни один не известен.",
+    ),
     "life.is_stale": (
         "In {week} worse than its validation beyond noise: {metric} {now}; {then} was promised (outcomes: {outcomes}).",
         "За {week} хуже обещанного сверх случайности: {metric} {now}, а при проверке {then} (исходов: {outcomes}).",
