@@ -40,6 +40,11 @@ class _Group(NamedTuple):
     code: str
 
 
+def _asks_whether_a_key_is_needed(call: Call) -> bool:
+    """Whether a call is what the dashboard asks for every visitor before it knows of a key."""
+    return call.verb == _SIGN_IN and call.caller == ANONYMOUS and call.code in (OK, Unauthenticated.code)
+
+
 class Refusals:
     """Hears of the ends of calls by `listen`, and hands to `keep` what was refused and who signed in."""
 
@@ -53,10 +58,9 @@ class Refusals:
 
     def listen(self, call: Call) -> None:
         """Count a call if it was refused or a sign-in. It is kept later, in a thread."""
-        is_sign_in = call.verb == _SIGN_IN
-        if call.door == LOCAL or (call.code not in _REFUSED and (not is_sign_in or call.code != OK)):
+        if call.code not in _REFUSED and (call.verb != _SIGN_IN or call.code != OK):
             return
-        if is_sign_in and call.caller == ANONYMOUS:  # only asks whether a key is needed, as the dashboard always does
+        if call.door == LOCAL or _asks_whether_a_key_is_needed(call):
             return
         done = Deed(call.verb, {}, call.caller, call.address, call.door, call.request_id, call.code)
         group = _Group(done.key, site_of(done.address), done.door, done.verb, done.code)

@@ -43,6 +43,7 @@ def test_what_is_alike_is_one_entry_with_a_count() -> None:
         counting.listen(ended(code))
     counting.listen(ended(DENIED, address="10.0.0.2"))
     counting.listen(ended(OK, verb="whoami"))
+    counting.listen(ended("RESOURCE_EXHAUSTED", verb="whoami", key="anonymous"))
     counting.close()
     assert [(done.key, done.address, done.verb, done.code, done.count) for done in kept] == [
         ("anna", "10.0.0.1", "delete", DENIED, 2),
@@ -50,6 +51,7 @@ def test_what_is_alike_is_one_entry_with_a_count() -> None:
         ("anna", "10.0.0.1", "delete", "RESOURCE_EXHAUSTED", 1),
         ("anna", "10.0.0.2", "delete", DENIED, 1),
         ("anna", "10.0.0.1", "whoami", OK, 1),
+        ("anonymous", "10.0.0.1", "whoami", "RESOURCE_EXHAUSTED", 1),
     ]
 
 
