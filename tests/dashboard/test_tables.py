@@ -167,10 +167,17 @@ def test_a_profile_of_days_passes_over_those_that_are_no_days_to_python(
 
 def test_true_labels_are_read_as_predictions_are_written(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
-    path.write_text("y,z\n1.0,true\n 0 ,false\nNA,\n")
+    path.write_text("y,z,t\n1.0,true,1.0\n 0 ,False, b \nNA,,null\n")
     table = open_table(path, path.name)
-    assert as_labels(table, "y").to_list() == ["1", "0", None]
-    assert as_labels(table, "z").to_list() == ["true", "false", None]
+    assert as_labels(table, "y", pl.Int64).to_list() == ["1", "0", None]
+    assert as_labels(table, "z", pl.Boolean).to_list() == ["true", "false", None]
+    assert as_labels(table, "t", pl.String).to_list() == ["1.0", "b", None]
+
+
+def test_a_truth_that_is_no_whole_number_is_not_rounded_to_a_label(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pl.DataFrame({"y": [1.0, 0.5, None]}).write_parquet(path)
+    assert as_labels(open_table(path, path.name), "y", pl.Int64).to_list() == ["1", "0.5", None]
 
 
 @pytest.mark.parametrize(
