@@ -189,7 +189,15 @@ def test_a_share_is_never_rounded_to_all_or_nothing(share: float, text: str) -> 
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.051375868, "0.05138"), (2007, "2007"), (43.9219, "43.92"), (12345.0, "12\u202f345"), (0, "0")],
+    [
+        (0.051375868, "0.05138"),
+        (2007, "2007"),
+        (43.9219, "43.92"),
+        (12345.0, "12\u202f345"),
+        (0, "0"),
+        (12345678.9, "12\u202f345\u202f679"),
+        (-2.5e15, "-2.500e+15"),
+    ],
 )
 def test_numbers_have_the_digits_that_matter(value: float, text: str) -> None:
     assert formats.number(value) == text
