@@ -17,6 +17,7 @@ from modelyard.dashboard.profiles import look_at
 from modelyard.dashboard.tables import HEAD_ROWS, open_table
 from modelyard.dashboard.targets import Labels, better_targets, count_labels
 from modelyard.errors import InvalidTable
+from modelyard.schemas import Reading
 from modelyard.tables import ReadingOptions, read_file, read_training
 
 ROWS = [{"age": 39, "job": "clerk", "paid": "no"}, {"age": None, "job": "smith", "paid": "yes"}]
@@ -89,6 +90,17 @@ def test_a_csv_that_the_server_refuses_has_its_reason_for_a_preview(
     path = tmp_path / "t.csv"
     path.write_bytes(content)
     assert open_table(path, path.name).problem.startswith(problem)
+
+
+@pytest.mark.parametrize(("content", "names"), [("a,1,x\n", ("y", "n", "k")), ("1,x\n", ("n", "k"))])
+def test_columns_without_names_are_those_of_the_training_table_or_those_that_the_model_needs(
+    tmp_path: Path, content: str, names: tuple[str, ...]
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(3 * content)
+    table = open_table(path, path.name, None, Reading(missing_markers=[], header=False, names=["y", "n", "k"]), ("n", "k"))
+    assert (table.problem, table.rows, *table.names) == ("", 3, *names)
+    assert table.scan().collect_schema().names() == table.names
 
 
 def test_the_preview_of_a_long_table_holds_its_first_rows_alone(tmp_path: Path) -> None:
