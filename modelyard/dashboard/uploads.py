@@ -29,6 +29,8 @@ TRAINING = "train"
 """The purpose of the table that the training form asks for."""
 
 _CHUNK_BYTES = 1 << 20
+_PLAIN = {"delimiter": ",", "skip_rows": 0, "header": True}
+"""How the tables are read that are written here, whatever the file was like that they come from."""
 
 
 def ask_for_table(
@@ -106,6 +108,8 @@ def _take_rows(purpose: str, table: Table, take: Callable[[pl.DataFrame], pl.Dat
         else:
             frame.write_parquet(path)
         said = {key: value for key, value in table.said.items() if key in ("decimal", "thousands", "missing_markers")}
+        if table.usual is not None and table.format == "csv":
+            said |= {key: value for key, value in _PLAIN.items() if getattr(table.usual, key) not in (value, None)}
         _keep_choices(table.path.name, path.name)
         here.tables[purpose] = open_table(path, name, said, table.usual)
 
