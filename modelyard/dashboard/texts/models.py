@@ -269,6 +269,10 @@ MODELS: dict[str, tuple[str, str]] = {
     "compare.metrics": ("Metrics", "Метрики"),
     "compare.hyperparams": ("Hyperparams that differ", "Различия в гиперпараметрах"),
     "compare.same_hyperparams": ("They have the same hyperparams.", "Гиперпараметры одинаковы."),
+    "compare.all_defaults": (
+        "None is set differently: all others have the defaults of their algorithms.",
+        "По-разному не задан ни один: остальные — со значениями по умолчанию своих алгоритмов.",
+    ),
     "compare.other_classes": (
         "Of different algorithms, those that are not at their defaults.",
         "Для разных алгоритмов — те, что отличаются от значений по умолчанию.",
