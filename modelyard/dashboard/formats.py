@@ -21,12 +21,15 @@ PERCENT, WHOLE, SHORT = "%.1f %%", "%d", "%.4g"
 
 
 def percent(share: float | None) -> str:
-    """Write a share of 1: `98.6 %`. What is not all, or not nothing, is not rounded to it."""
+    """Write a share of 1: `98.6 %`. Up to three decimals tell nearly all from all, and nearly nothing from nothing."""
     if share is None or math.isnan(share):
         return NOTHING
     if share in (0, 1):
         return f"{share:.0%}".replace("%", " %")
-    return f"{min(max(share, 0.001), 0.999) * 100:.1f} %"
+    value = min(max(share * 100, 0.001), 99.999)
+    apart = round(min(value, 100 - value), 6)  # from nothing, or from all
+    digits = min(max(1, -math.floor(math.log10(apart))), 3)
+    return f"{value:.{digits}f} %"
 
 
 _NO_VALUES = ("others", "missing")

@@ -98,7 +98,9 @@ def test_columns_without_names_are_those_of_the_training_table_or_those_that_the
 ) -> None:
     path = tmp_path / "t.csv"
     path.write_text(3 * content)
-    table = open_table(path, path.name, None, Reading(missing_markers=[], header=False, names=["y", "n", "k"]), ("n", "k"))
+    table = open_table(
+        path, path.name, None, Reading(missing_markers=[], header=False, names=["y", "n", "k"]), ("n", "k")
+    )
     assert (table.problem, table.rows, *table.names) == ("", 3, *names)
     assert table.scan().collect_schema().names() == table.names
 
@@ -193,7 +195,17 @@ def test_a_truth_that_is_no_whole_number_is_not_rounded_to_a_label(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(0.98550724, "98.6 %"), (0.99999, "99.9 %"), (1.0, "100 %"), (0.0, "0 %"), (1e-9, "0.1 %")]
+    ("share", "text"),
+    [
+        (0.98550724, "98.6 %"),
+        (0.999, "99.9 %"),
+        (0.9996, "99.96 %"),
+        (0.99999, "99.999 %"),
+        (1.0, "100 %"),
+        (0.0, "0 %"),
+        (0.00005, "0.005 %"),
+        (1e-9, "0.001 %"),
+    ],
 )
 def test_a_share_is_never_rounded_to_all_or_nothing(share: float, text: str) -> None:
     assert formats.percent(share) == text

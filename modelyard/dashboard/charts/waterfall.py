@@ -33,8 +33,8 @@ def waterfall(base: float, shares: Mapping[str, float], score: float) -> Drawing
     ends = pl.DataFrame({"name": [t("why.base"), t("why.score")], "at": [base, score]})
     order = [t("why.base"), *steps, t("why.score")]
     low, high = min(ends_at), max(ends_at)
-    digits = ".0f" if max(-low, high) >= _LARGE else ".3~r"
-    room = 0.18 * (high - low) or 1.0  # for the numbers
+    digits, room = (".0f", 0.32) if max(-low, high) >= _LARGE else (".3~r", 0.18)
+    room = room * (high - low) or 1.0  # for the numbers
     scale = alt.Scale(domain=[low - room / 4, high + room], nice=False)
     x_title = t("why.score")
     y = alt.Y("name:N", title=None, sort=order, axis=alt.Axis(labelLimit=190, labelOverlap=False))
