@@ -27,8 +27,7 @@ def percent(share: float | None) -> str:
     if share in (0, 1):
         return f"{share:.0%}".replace("%", " %")
     value = min(max(share * 100, 0.001), 99.999)
-    apart = round(min(value, 100 - value), 6)  # from nothing, or from all
-    digits = min(max(1, -math.floor(math.log10(apart))), 3)
+    digits = 1 if 0 < round(value, 1) < 100 else min(-math.floor(math.log10(min(value, 100 - value))), 3)
     return f"{value:.{digits}f} %"
 
 

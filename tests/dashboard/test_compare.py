@@ -117,5 +117,5 @@ def test_models_of_different_classes_at_their_defaults_are_not_said_to_have_the_
         TrainRequest(model_class_key="lightgbm_classifier", X=penguins_csv, target="species", name="trees")
     )
     page = texts(yard.open("compare", ids=f"{models['good'].model_id},{trees.model_id}"))
-    assert "the defaults of their algorithms" in page
+    assert "what is not set has the default of its algorithm" in page
     assert "same hyperparams" not in page

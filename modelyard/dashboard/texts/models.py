@@ -270,8 +270,8 @@ MODELS: dict[str, tuple[str, str]] = {
     "compare.hyperparams": ("Hyperparams that differ", "Различия в гиперпараметрах"),
     "compare.same_hyperparams": ("They have the same hyperparams.", "Гиперпараметры одинаковы."),
     "compare.all_defaults": (
-        "None is set differently: all others have the defaults of their algorithms.",
-        "По-разному не задан ни один: остальные — со значениями по умолчанию своих алгоритмов.",
+        "Nothing is set differently; what is not set has the default of its algorithm.",
+        "Ничего не задано по-разному; незаданное — по умолчанию для своего алгоритма.",
     ),
     "compare.other_classes": (
         "Of different algorithms, those that are not at their defaults.",
