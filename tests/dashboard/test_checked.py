@@ -166,8 +166,8 @@ def test_a_table_that_is_read_as_its_parents_is_checked_so_and_so_are_the_rows_t
     yard: Yard, tmp_path: Path, name: str
 ) -> None:
     path = tmp_path / name
-    rows = [(n + 0.5, round(n / 7, 3), "да" if n % 3 else "нет") for n in range(120)]
-    rows = [("above", None, None), *rows[:60], *rows]
+    cells = [(n + 0.5, round(n / 7, 3), "да" if n % 3 else "нет") for n in range(120)]
+    rows: list[tuple[float | str | None, ...]] = [("above", None, None), *cells[:60], *cells]
     how: dict[str, object] = {"header": False, "skip_rows": 1}
     if name == "headless.csv":
         lines = (";".join("" if cell is None else str(cell) for cell in row) for row in rows)
