@@ -15,7 +15,16 @@ from modelyard.dashboard.targets import task_key, unanswered
 from modelyard.dashboard.texts import t
 from modelyard.dashboard.uploads import TRAINING, drop_rows, drop_twins, say_of_reading
 from modelyard.errors import InvalidTable
-from modelyard.schemas import CheckRequest, ColumnRole, FeatureType, ModelMetadata, ModelWarning, TableCheck, parse
+from modelyard.schemas import (
+    CheckRequest,
+    ColumnRole,
+    FeatureType,
+    ModelMetadata,
+    ModelWarning,
+    Reading,
+    TableCheck,
+    parse,
+)
 
 ASKED_BYTES = 20 * 2**20
 """A larger file is only checked if the visitor asks for it, because each check sends it to the server."""
@@ -154,7 +163,16 @@ def _said(table: Table, target: str, task: str, mapping: Mapping, parent: ModelM
         inherited = {name: parent.feature_types[name] for name in table.names if name in parent.feature_types}
         types = {name: kind for name, kind in {**inherited, **types}.items() if name not in (*mapping.roles, target)}
         if parent.reading is not None:
-            names = ("decimal", "thousands", "missing_markers")
-            fields |= {name: getattr(parent.reading, name) for name in names}
+            fields |= _read_as(table, parent.reading)
     fields |= {**table.said, "feature_types": types, "column_roles": dict(mapping.roles)}
     return {name: value for name, value in fields.items() if value not in (None, {})}
+
+
+def _read_as(table: Table, usual: Reading) -> dict[str, Any]:
+    """Return how a table is read that is read as its parent's, for a request that names no parent."""
+    same = ("decimal", "thousands", "missing_markers", "delimiter", "skip_rows", "sheet")
+    fields = {name: getattr(usual, name) for name in same}
+    fields["encoding"] = usual.encoding if table.layout is None else table.layout.encoding
+    if not table.said.get("header", usual.header):
+        fields["names"] = table.names
+    return fields

@@ -30,7 +30,7 @@ def show_errors_found(model: ModelMetadata) -> None:
         st.info(t("errors.deleted"), icon=":material/info:")
         return
     _offer_tables()
-    table = uploads.ask_for_table(PURPOSE, model.reading)
+    table = uploads.ask_for_table(PURPOSE, model)
     if table is None:
         return
     if is_too_large(model, table):

@@ -49,7 +49,7 @@ def show_evaluation(models: Sequence[ModelMetadata]) -> Sequence[PairDifference]
     if len({model.task for model in models}) > 1 or any(model.status == "deleted" for model in models):
         st.info(t("evaluate.cannot"), icon=":material/info:")
         return ()
-    table = uploads.ask_for_table(PURPOSE, models[0].reading)
+    table = uploads.ask_for_table(PURPOSE, models[0])
     if table is None:
         return _show_held_out(models)
     asked = _ask(models, table)

@@ -14,17 +14,21 @@ _APART = "\N{NARROW NO-BREAK SPACE}"
 _BIN = re.compile(r"(below|above|from) (-?\d.*)|(-?\d.*) to (-?\d.*)")
 _MARKDOWN = re.compile(r"[\\`*\[\]~$<>|:]|(?<!\w)_|_(?!\w)|^[#+-]", re.MULTILINE)
 NOTHING = "\N{EN DASH}"
+_TOO_LONG = 1e15
+"""Numbers from here on have an exponent: their last digits say nothing."""
 PERCENT, WHOLE, SHORT = "%.1f %%", "%d", "%.4g"
 """How columns write numbers: percents, whole ones, any; Streamlit's own formats go by the browser's language."""
 
 
 def percent(share: float | None) -> str:
-    """Write a share of 1: `98.6 %`. What is not all, or not nothing, is not rounded to it."""
+    """Write a share of 1: `98.6 %`. Up to three decimals tell nearly all from all, and nearly nothing from nothing."""
     if share is None or math.isnan(share):
         return NOTHING
     if share in (0, 1):
         return f"{share:.0%}".replace("%", " %")
-    return f"{min(max(share, 0.001), 0.999) * 100:.1f} %"
+    value = min(max(share * 100, 0.001), 99.999)
+    digits = 1 if 0 < round(value, 1) < 100 else min(-math.floor(math.log10(min(value, 100 - value))), 3)
+    return f"{value:.{digits}f} %"
 
 
 _NO_VALUES = ("others", "missing")
@@ -74,9 +78,9 @@ def number(value: float | None, digits: int = 4) -> str:
     """Write a number with that many significant digits, whole ones with all of theirs."""
     if value is None or math.isnan(value):
         return NOTHING
-    if float(value).is_integer() and abs(value) < 1e15:
+    if float(value).is_integer() and abs(value) < _TOO_LONG:
         return count(int(value))
-    if abs(value) >= 1e6 or abs(value) < 1e-4:
+    if abs(value) >= _TOO_LONG or abs(value) < 1e-4:
         return f"{value:.{digits - 1}e}"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     text = f"{value:.{decimals}f}" if abs(value) < 10_000 else f"{value:,.{decimals}f}".replace(",", _APART)

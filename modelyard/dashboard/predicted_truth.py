@@ -14,6 +14,7 @@ from modelyard.dashboard.judged import PURPOSE
 from modelyard.dashboard.listing import report_of
 from modelyard.dashboard.predicted import PREDICTION, Predicted
 from modelyard.dashboard.predicted_numbers import show_errors
+from modelyard.dashboard.profiles import is_missing
 from modelyard.dashboard.report import metric_title
 from modelyard.dashboard.tables import Table
 from modelyard.dashboard.texts import t
@@ -44,7 +45,7 @@ def show_truth(predicted: Predicted, model: ModelMetadata) -> bool:
     )
     if column is None:
         return False
-    truth = as_labels(table, column) if predicted.classes else as_numbers(table, column)
+    truth = as_labels(table, column, predicted.label_type) if predicted.classes else as_numbers(table, column)
     with left:
         if len(truth) != predicted.frame.height:
             st.caption(t("predict.truth_rows"))
@@ -99,13 +100,13 @@ def as_numbers(table: Table, column: str) -> pl.Series:
     return found.to_series().cast(pl.Float64, strict=False)
 
 
-def as_labels(table: Table, column: str) -> pl.Series:
-    """Read a column as labels are written: whole numbers without a point, null if missing."""
+def as_labels(table: Table, column: str, kind: type[pl.DataType]) -> pl.Series:
+    """Read a column as labels of a kind (`Predicted.label_type`) are written, null if missing."""
     values = table.scan().select(column).collect().to_series().rename("actual")
-    if values.dtype.is_float():
-        values = values.cast(pl.Int64, strict=False)
-    text = values.cast(pl.String).str.strip_chars()
-    return text.str.replace(r"^([+-]?\d+)\.0+$", "$1").replace({"": None, "NA": None, "?": None})
+    text = values.set(is_missing(values, table.markers), None).cast(pl.String).str.strip_chars()
+    if kind == pl.Boolean:
+        return text.str.to_lowercase()
+    return text.str.replace(r"^([+-]?\d+)\.0+$", "$1") if kind == pl.Int64 else text
 
 
 def _confusion(pairs: pl.DataFrame, classes: tuple[str, ...]) -> ConfusionMatrix:

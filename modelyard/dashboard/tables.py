@@ -59,9 +59,9 @@ class Table:
 
     `is_refused` if the server, which reads tables in the same way, will not take it for that problem.
     `said` is what the visitor said of how it is read, as fields of a request; `usual` is how the table of the model was
-    read that it is for. `first_line` is the line of the file, counted from 1, on which the first row stands, if each
-    row is a line of its own. `layout` is how a CSV was found to be laid out, `numerals` how its numbers are written in
-    the first rows. `sheets` are those of a workbook.
+    read that it is for, and `expected` are the columns that this model needs. `first_line` is the line of the file,
+    counted from 1, on which the first row stands, if each row is a line of its own. `layout` is how a CSV was found to
+    be laid out, `numerals` how its numbers are written in the first rows. `sheets` are those of a workbook.
     """
 
     path: Path
@@ -75,6 +75,7 @@ class Table:
     is_refused: bool = False
     said: dict[str, Any] = field(default_factory=dict)
     usual: Reading | None = None
+    expected: tuple[str, ...] = ()
     first_line: int | None = None
     layout: Layout | None = None
     numerals: Numerals = field(default_factory=Numerals)
@@ -126,7 +127,7 @@ class Table:
 
     def scan(self) -> pl.LazyFrame:
         """Return the table, read when it is asked for; a CSV's cells as text."""
-        return _scan(self.path, self.name, self.format, _options(self.said, self.usual))
+        return _scan(self.path, self.name, self.format, _options(self.said, self.usual, self.expected))
 
     def rows_at(self, places: Sequence[int]) -> pl.DataFrame:
         """Return some rows by their numbers, in this order."""
@@ -135,14 +136,20 @@ class Table:
         return self.scan().collect()[list(places)]
 
 
-def open_table(path: Path, name: str, said: dict[str, Any] | None = None, usual: Reading | None = None) -> Table:
-    """Look at a file: its columns, its rows, its first rows. `said` and `usual` as in `Table`.
+def open_table(
+    path: Path,
+    name: str,
+    said: dict[str, Any] | None = None,
+    usual: Reading | None = None,
+    expected: tuple[str, ...] = (),
+) -> Table:
+    """Look at a file: its columns, its rows, its first rows. `said`, `usual` and `expected` as in `Table`.
 
     Raises InvalidRequest if what was said cannot be.
     """
     kind = _format(path, name)
     n_bytes = path.stat().st_size
-    options = _options(said or {}, usual)
+    options = _options(said or {}, usual, expected)
     sheets = None
     try:
         sheets = sheets_of(path, options, filename=name) if kind == "packed" else None
@@ -162,6 +169,7 @@ def open_table(path: Path, name: str, said: dict[str, Any] | None = None, usual:
             is_refused=is_refused,
             said=said or {},
             usual=usual,
+            expected=expected,
             sheets=sheets,
         )
     numerals = _numerals(head, said or {}, usual) if _is_csv(kind, name) else Numerals()
@@ -178,6 +186,7 @@ def open_table(path: Path, name: str, said: dict[str, Any] | None = None, usual:
         columns,
         said=said or {},
         usual=usual,
+        expected=expected,
         first_line=first_line,
         layout=layout,
         numerals=numerals,
@@ -210,9 +219,10 @@ def _first_line(path: Path, rows: int, options: FileOptions) -> int | None:
     return above + 1 if lines + (last != b"\n") == above + rows else None
 
 
-def _options(said: dict[str, Any], usual: Reading | None) -> FileOptions:
+def _options(said: dict[str, Any], usual: Reading | None, expected: Sequence[str]) -> FileOptions:
     of_files = {name: value for name, value in said.items() if name in TableRequest.model_fields}
-    return FileOptions.usual(usual, UNPACKED_BYTES).told(parse(TableRequest, of_files))
+    options = FileOptions.usual(usual, UNPACKED_BYTES).told(parse(TableRequest, of_files))
+    return options if options.header else options.towards(None, expected)  # with a header, all that is there is shown
 
 
 def _format(path: Path, name: str) -> Format:

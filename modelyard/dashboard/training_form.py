@@ -44,7 +44,7 @@ def show_form(parent: ModelMetadata | None, *, alone: bool) -> list[Job] | None:
 
     The button stays in reach at the bottom of the page while the form is `alone` on it.
     """
-    table = uploads.ask_for_table(uploads.TRAINING, parent.reading if parent else None, training=True, sample=True)
+    table = uploads.ask_for_table(uploads.TRAINING, parent, training=True, sample=True)
     if table is None:
         return None
     left, right = st.columns(2, gap="medium")

@@ -23,29 +23,31 @@ from modelyard.dashboard.texts import said, t
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-    from modelyard.schemas import Reading
+    from modelyard.schemas import ModelMetadata
 
 TRAINING = "train"
 """The purpose of the table that the training form asks for."""
 
 _CHUNK_BYTES = 1 << 20
+_PLAIN = {"delimiter": ",", "skip_rows": 0, "header": True}
+"""How the tables are read that are written here, whatever the file was like that they come from."""
 
 
 def ask_for_table(
-    purpose: str, usual: Reading | None = None, *, training: bool = False, sample: bool = False
+    purpose: str, model: ModelMetadata | None = None, *, training: bool = False, sample: bool = False
 ) -> Table | None:
     """Show the table given for a purpose, or ask for one; it stays until another is given.
 
     None, too, for a table that the server would refuse: what is wrong is said, and it may be read in another way.
 
-    `usual` is how the table of the model was read that it is for.
+    `model` is the one that it is for, or in a `training` the parent: it is read as the table of that model.
     """
     here = session.current()
     table = here.tables.get(purpose)
     if table is not None:
         st.query_params["visit"] = here.visit  # so that it outlives a page that is loaded anew
         _show_chosen(purpose, table)
-        table = _as_read(purpose, table, usual, training=training)
+        table = _as_read(purpose, table, model, training=training)
         return None if table.is_refused else table
     if st.query_params.get("visit", here.visit) != here.visit:
         st.info(t("upload.gone"), icon=":material/history:")
@@ -106,6 +108,8 @@ def _take_rows(purpose: str, table: Table, take: Callable[[pl.DataFrame], pl.Dat
         else:
             frame.write_parquet(path)
         said = {key: value for key, value in table.said.items() if key in ("decimal", "thousands", "missing_markers")}
+        if table.usual is not None and table.format == "csv":
+            said |= {key: value for key, value in _PLAIN.items() if getattr(table.usual, key) not in (value, None)}
         _keep_choices(table.path.name, path.name)
         here.tables[purpose] = open_table(path, name, said, table.usual)
 
@@ -138,12 +142,14 @@ def _keep(given: UploadedFile) -> Table:
     return open_table(path, Path(given.name).name)
 
 
-def _as_read(purpose: str, table: Table, usual: Reading | None, *, training: bool) -> Table:
+def _as_read(purpose: str, table: Table, model: ModelMetadata | None, *, training: bool) -> Table:
     """Ask how the table is read, and look at it anew if that has changed."""
+    usual = None if model is None else model.reading
+    expected = () if model is None or training else tuple(model.feature_names)
     said = ask_reading(purpose, table, usual, training=training)
-    if (said, usual) != (table.said, table.usual):
+    if (said, usual, expected) != (table.said, table.usual, table.expected):
         with notices.errors_in_place():
-            session.current().tables[purpose] = open_table(table.path, table.name, said, usual)
+            session.current().tables[purpose] = open_table(table.path, table.name, said, usual, expected)
             st.rerun()
     return table
 

@@ -59,20 +59,22 @@ def _show_answer(model: ModelMetadata, row: Mapping[str, Any], interval: float |
     notices.show_warnings(answer.warnings)
     shares = (answer.probabilities or [[]])[0]
     with st.container(border=True):
-        left, right = st.columns([1, 2], vertical_alignment="center")
-        left.metric(
+        if answer.classes is None:
+            words = st.container()
+        else:
+            words, chart = st.columns([1, 2], vertical_alignment="center")
+            with chart:
+                draw(bars.probabilities([label(name) for name in answer.classes], shares), t("chart.probability"))
+        words.metric(
             escaped(model.target or t("predict.prediction")),
             label(answer.predictions[0]),
             percent(_share_of(answer)) if shares else _ends(answer.intervals),
             delta_color="off",
             delta_arrow="off",
         )
-        left.caption(t("predict.by", model=escaped(title(model))))
+        words.caption(t("predict.by", model=escaped(title(model))))
         if answer.decision is not None:
-            left.caption(t("decision.obeyed", decision=in_words(answer.decision)))
-        if answer.classes is not None:
-            with right:
-                draw(bars.probabilities([label(name) for name in answer.classes], shares), t("chart.probability"))
+            words.caption(t("decision.obeyed", decision=in_words(answer.decision)))
     return answer.predictions[0]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import xlsxwriter
 from streamlit.testing.v1 import AppTest
 
 from modelyard.dashboard import checked, session
@@ -158,6 +159,37 @@ def test_a_file_without_a_header_is_noticed_and_read_anew_by_one_click(yard: Yar
     app = app.selectbox(key=f"target-{path.name}-").set_value(here.tables[PURPOSE].names[-1]).run()
     app = mend(app, "header_like_data")
     assert (here.tables[PURPOSE].rows, here.tables[PURPOSE].names) == (120, ["f0", "f1", "f2"])
+
+
+@pytest.mark.parametrize("name", ["headless.csv", "headless.xlsx"])
+def test_a_table_that_is_read_as_its_parents_is_checked_so_and_so_are_the_rows_that_stay(
+    yard: Yard, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    cells = [(n + 0.5, round(n / 7, 3), "да" if n % 3 else "нет") for n in range(120)]
+    rows: list[tuple[float | str | None, ...]] = [("above", None, None), *cells[:60], *cells]
+    how: dict[str, object] = {"header": False, "skip_rows": 1}
+    if name == "headless.csv":
+        lines = (";".join("" if cell is None else str(cell) for cell in row) for row in rows)
+        path.write_text("\n".join(lines), encoding="cp1251")
+        how |= {"delimiter": ";", "encoding": "cp1251"}
+    else:
+        with xlsxwriter.Workbook(path) as book:
+            book.add_worksheet("cover").write_row(0, 0, ["a", "b", "c"])
+            sheet = book.add_worksheet("rows")
+            for place, row in enumerate(rows):
+                sheet.write_row(place, 0, row)
+        how["sheet"] = "rows"
+    request = {"model_class_key": "logistic_regression", "X": path, "target": "f2", "name": path.stem, **how}
+    model = yard.client.train(TrainRequest.model_validate(request))
+    app = yard.open("train", parent=model.model_id)
+    here = app.session_state[session._KEY]
+    here.tables[PURPOSE] = open_table(path, name, None, model.reading)
+    app = mend(app.run(), "duplicate_rows")
+    assert "duplicate_rows" not in findings(app)
+    table = here.tables[PURPOSE]
+    assert (table.rows, table.names) == (120, ["f0", "f1", "f2"])
+    assert [str(cell) for cell in table.scan().collect().row(0)] == ["0.5", "0.0", "нет"]
 
 
 _LABELS = [["no", "yes", " NA", "no", None, "yes", "no", "no", "yes", ""][n % 10] for n in range(60)]

@@ -108,3 +108,14 @@ def test_a_word_finds_the_model_to_predict_with(
     assert said(app, "id") == models["island"].model_id
     app = app.text_input(key="predict-search").set_value("").run()
     assert [one.split(" — ")[0] for one in app.selectbox(key="predict-model").options] == ["birds · v2", "islands · v1"]
+
+
+def test_models_of_different_classes_at_their_defaults_are_not_said_to_have_the_same_hyperparams(
+    yard: Yard, models: dict[str, ModelMetadata], penguins_csv: Path
+) -> None:
+    trees = yard.client.train(
+        TrainRequest(model_class_key="lightgbm_classifier", X=penguins_csv, target="species", name="trees")
+    )
+    page = texts(yard.open("compare", ids=f"{models['good'].model_id},{trees.model_id}"))
+    assert "what is not set has the default of its algorithm" in page
+    assert "same hyperparams" not in page

@@ -56,6 +56,18 @@ def test_the_head_says_what_is_predicted_and_how_good_that_is(yard: Yard, churn:
     assert "It answers “yes” from a probability of 0 % on; all numbers here are counted so." in shown
 
 
+def test_a_model_whose_calls_are_all_false_is_not_said_to_call_no_row(yard: Yard) -> None:
+    y = ["yes" if 6 < row[0] < 9.5 else "no" for row in X]
+    model = yard.client.train(
+        TrainRequest(model_class_key="logistic_regression", X=X, y=y, target="churned", name="falsely")
+    )
+    called = [point for point in yard.client.get_decision(model.model_id, "yes").curve if point.share]
+    assert called[-1].precision == 0
+    decision = {"rule": "threshold", "class": "yes", "threshold": called[-1].threshold}
+    yard.client.set_decision(model.model_id, Decision.model_validate(decision))
+    assert "It finds **no row** of “yes”." in texts(yard.open("model", id=model.model_id))
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_a_decision_at_one_half_counts_as_the_evaluation_did(yard: Yard, *, weighted: bool) -> None:
     fields = {"model_class_key": "logistic_regression", "y": Y, "target": "churned", "name": "half"}

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from modelyard.dashboard import formats
+from modelyard.dashboard.charts.waterfall import waterfall
 from modelyard.schemas import ModelMetadata, TrainRequest
 from tests.dashboard.test_pages import Yard, button, penguin_model, texts, wait_for_model, yard
 
@@ -154,6 +155,16 @@ def test_one_row_is_answered_with_a_number(yard: Yard, weights: ModelMetadata) -
     app = app.segmented_control(key="in-address-way").set_value("row").run()
     assert not app.exception
     assert 2000 < float(app.metric[0].value) < 7000
+    assert min(column.weight for column in app.columns if column.metric) > 0.5  # else a long interval is cut off
+
+
+@pytest.mark.parametrize(
+    ("shares", "digits"), [({"area": 8984968.1, "rooms": -732000.3}, ".0f"), ({"age": 0.387, "kind": -0.0225}, ".3~r")]
+)
+def test_the_steps_to_a_large_number_are_whole_and_add_up(shares: dict[str, float], digits: str) -> None:
+    base = 16611473.9 if digits == ".0f" else -0.179
+    drawn = waterfall(base, shares, base + sum(shares.values())).to_json()
+    assert (f'"+,{digits}"' in drawn, f'",{digits}"' in drawn) == (True, True)
 
 
 def test_labels_and_numbers_are_not_compared(

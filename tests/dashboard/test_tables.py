@@ -17,6 +17,7 @@ from modelyard.dashboard.profiles import look_at
 from modelyard.dashboard.tables import HEAD_ROWS, open_table
 from modelyard.dashboard.targets import Labels, better_targets, count_labels
 from modelyard.errors import InvalidTable
+from modelyard.schemas import Reading
 from modelyard.tables import ReadingOptions, read_file, read_training
 
 ROWS = [{"age": 39, "job": "clerk", "paid": "no"}, {"age": None, "job": "smith", "paid": "yes"}]
@@ -89,6 +90,19 @@ def test_a_csv_that_the_server_refuses_has_its_reason_for_a_preview(
     path = tmp_path / "t.csv"
     path.write_bytes(content)
     assert open_table(path, path.name).problem.startswith(problem)
+
+
+@pytest.mark.parametrize(("content", "names"), [("a,1,x\n", ("y", "n", "k")), ("1,x\n", ("n", "k"))])
+def test_columns_without_names_are_those_of_the_training_table_or_those_that_the_model_needs(
+    tmp_path: Path, content: str, names: tuple[str, ...]
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(3 * content)
+    table = open_table(
+        path, path.name, None, Reading(missing_markers=[], header=False, names=["y", "n", "k"]), ("n", "k")
+    )
+    assert (table.problem, table.rows, *table.names) == ("", 3, *names)
+    assert table.scan().collect_schema().names() == table.names
 
 
 def test_the_preview_of_a_long_table_holds_its_first_rows_alone(tmp_path: Path) -> None:
@@ -167,14 +181,32 @@ def test_a_profile_of_days_passes_over_those_that_are_no_days_to_python(
 
 def test_true_labels_are_read_as_predictions_are_written(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
-    path.write_text("y,z\n1.0,true\n 0 ,false\nNA,\n")
+    path.write_text("y,z,t\n1.0,true,1.0\n 0 ,False, b \nNA,,null\n")
     table = open_table(path, path.name)
-    assert as_labels(table, "y").to_list() == ["1", "0", None]
-    assert as_labels(table, "z").to_list() == ["true", "false", None]
+    assert as_labels(table, "y", pl.Int64).to_list() == ["1", "0", None]
+    assert as_labels(table, "z", pl.Boolean).to_list() == ["true", "false", None]
+    assert as_labels(table, "t", pl.String).to_list() == ["1.0", "b", None]
+
+
+def test_a_truth_that_is_no_whole_number_is_not_rounded_to_a_label(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pl.DataFrame({"y": [1.0, 0.5, None]}).write_parquet(path)
+    assert as_labels(open_table(path, path.name), "y", pl.Int64).to_list() == ["1", "0.5", None]
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(0.98550724, "98.6 %"), (0.99999, "99.9 %"), (1.0, "100 %"), (0.0, "0 %"), (1e-9, "0.1 %")]
+    ("share", "text"),
+    [
+        (0.98550724, "98.6 %"),
+        (0.9994, "99.9 %"),
+        (0.9999, "99.99 %"),
+        (0.9996, "99.96 %"),
+        (0.99999, "99.999 %"),
+        (1.0, "100 %"),
+        (0.0, "0 %"),
+        (0.00005, "0.005 %"),
+        (1e-9, "0.001 %"),
+    ],
 )
 def test_a_share_is_never_rounded_to_all_or_nothing(share: float, text: str) -> None:
     assert formats.percent(share) == text
@@ -182,7 +214,15 @@ def test_a_share_is_never_rounded_to_all_or_nothing(share: float, text: str) -> 
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.051375868, "0.05138"), (2007, "2007"), (43.9219, "43.92"), (12345.0, "12\u202f345"), (0, "0")],
+    [
+        (0.051375868, "0.05138"),
+        (2007, "2007"),
+        (43.9219, "43.92"),
+        (12345.0, "12\u202f345"),
+        (0, "0"),
+        (12345678.9, "12\u202f345\u202f679"),
+        (-2.5e15, "-2.500e+15"),
+    ],
 )
 def test_numbers_have_the_digits_that_matter(value: float, text: str) -> None:
     assert formats.number(value) == text

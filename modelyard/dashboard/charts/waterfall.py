@@ -12,6 +12,8 @@ from modelyard.dashboard.texts import t
 
 MOST_STEPS = 9
 _STEP = 26
+_LARGE = 1000
+"""Scores from here on are written in whole units, as the answer beside them is: rounded, they would not add up."""
 
 
 def waterfall(base: float, shares: Mapping[str, float], score: float) -> Drawing:
@@ -31,7 +33,8 @@ def waterfall(base: float, shares: Mapping[str, float], score: float) -> Drawing
     ends = pl.DataFrame({"name": [t("why.base"), t("why.score")], "at": [base, score]})
     order = [t("why.base"), *steps, t("why.score")]
     low, high = min(ends_at), max(ends_at)
-    room = 0.18 * (high - low) or 1.0  # for the numbers
+    digits, room = (".0f", 0.32) if max(-low, high) >= _LARGE else (".3~r", 0.18)
+    room = room * (high - low) or 1.0  # for the numbers
     scale = alt.Scale(domain=[low - room / 4, high + room], nice=False)
     x_title = t("why.score")
     y = alt.Y("name:N", title=None, sort=order, axis=alt.Axis(labelLimit=190, labelOverlap=False))
@@ -49,11 +52,11 @@ def waterfall(base: float, shares: Mapping[str, float], score: float) -> Drawing
         color=alt.Color("raises:N", legend=None, scale=alt.Scale(domain=[True, False])),
     )
     numbers = base_bars.mark_text(align="left", dx=5, color=ink, clip=False).encode(
-        x="end:Q", text=alt.Text("share:Q", format="+,.3~r")
+        x="end:Q", text=alt.Text("share:Q", format=f"+,{digits}")
     )
     marks = alt.Chart(ends).encode(y=y, x=alt.X("at:Q", scale=scale))
     ticks = marks.mark_tick(thickness=3, size=18, color=ink)
     ends_written = marks.mark_text(align="left", dx=7, color=ink, fontWeight=600, clip=False).encode(
-        text=alt.Text("at:Q", format=",.3~r")
+        text=alt.Text("at:Q", format=f",{digits}")
     )
     return bars.transform_calculate(raises="datum.share >= 0") + numbers + ticks + ends_written

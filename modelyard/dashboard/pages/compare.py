@@ -89,10 +89,11 @@ def _show_hyperparams(models: Sequence[ModelMetadata]) -> None:
         for name in names
         if len({repr(model.hyperparams.get(name, missing)) for model in models}) > 1
     ]
+    are_alike = len({model.model_class_key for model in models}) == 1
     if not rows:
-        st.caption(t("compare.same_hyperparams"))
+        st.caption(t("compare.same_hyperparams" if are_alike else "compare.all_defaults"))
         return
-    if len({model.model_class_key for model in models}) > 1:
+    if not are_alike:
         st.caption(t("compare.other_classes"))
     _table(t("model.hyperparam"), rows, models)
 

@@ -61,7 +61,7 @@ def show() -> None:
 def _for_table(model: ModelMetadata) -> None:
     if PURPOSE not in session.current().tables:
         _show_needed(model)
-    table = uploads.ask_for_table(PURPOSE, model.reading, sample=True)
+    table = uploads.ask_for_table(PURPOSE, model, sample=True)
     if table is None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):

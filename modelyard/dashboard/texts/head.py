@@ -18,8 +18,8 @@ HEAD: dict[str, tuple[str, str]] = {
         "Находит **{recall}** строк класса «{label}»; из названных так верны {precision}.",
     ),
     "head.finds_none": (
-        "It calls **no row** “{label}”.",
-        "Ни одну строку **не называет** «{label}».",
+        "It finds **no row** of “{label}”.",
+        "**Не находит ни одной** строки класса «{label}».",
     ),
     "head.weakest": (
         "Weakest at “{label}”: it finds **{recall}** of these rows.",

@@ -269,6 +269,10 @@ MODELS: dict[str, tuple[str, str]] = {
     "compare.metrics": ("Metrics", "Метрики"),
     "compare.hyperparams": ("Hyperparams that differ", "Различия в гиперпараметрах"),
     "compare.same_hyperparams": ("They have the same hyperparams.", "Гиперпараметры одинаковы."),
+    "compare.all_defaults": (
+        "Nothing is set differently; what is not set has the default of its algorithm.",
+        "Ничего не задано по-разному; незаданное — по умолчанию для своего алгоритма.",
+    ),
     "compare.other_classes": (
         "Of different algorithms, those that are not at their defaults.",
         "Для разных алгоритмов — те, что отличаются от значений по умолчанию.",
