@@ -18,19 +18,21 @@ import lightgbm
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.metrics import log_loss
 
 from modelyard.errors import InvalidArgument
-from modelyard.models_registry import BUILT_IN
 from modelyard.models_registry.base import FitTask, Progress
 from modelyard.models_registry.hyperparams import check
 from modelyard.models_registry.lightgbm import boosting
+from modelyard.models_registry.lightgbm.classifier import LightGBMClassifierClass
 from modelyard.models_registry.lightgbm.defaults import in_full
 from modelyard.models_registry.lightgbm.predictor import LightGBMPredictor, SingleRow
+from modelyard.models_registry.lightgbm.regressor import LightGBMRegressorClass
 from modelyard.tables.contract import MISSING_CATEGORY
 from tests.models_registry_tables import LABELS, Sample, fit, mixed, mixed_numbers, rows_of, sample_of
 
-CLASSIFIER = BUILT_IN["lightgbm_classifier"]
-REGRESSOR = BUILT_IN["lightgbm_regressor"]
+CLASSIFIER = LightGBMClassifierClass()
+REGRESSOR = LightGBMRegressorClass()
 KINDS: dict[str, Callable[[], Sample]] = {
     "two classes": mixed,
     "three classes": lambda: mixed(LABELS["three integers"]),
@@ -236,6 +238,26 @@ def test_a_table_in_which_nothing_differs_gets_the_shares_of_the_classes() -> No
     predictor = CLASSIFIER.predictor(fitted.estimator, sample.contract)
     assert predictor.few([[3.0], [4.0]]) == pytest.approx(np.array([[0.75, 0.25]] * 2))
     assert CLASSIFIER.feature_importances(fitted.estimator, sample.contract, sample.frame) == {"n": 0.0}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_a_rare_class_the_defaults_say_more_than_its_share(seed: int) -> None:
+    draws = np.random.default_rng(seed)
+    X = draws.normal(size=(6000, 8))
+    y = (draws.random(6000) < 1 / (1 + np.exp(5.3 - X[:, 0] - 0.7 * X[:, 1]))).astype(int)  # about 1 %
+    frame = pl.DataFrame(X, schema=[f"x{at}" for at in range(8)])
+    sample = sample_of(frame.head(4000), y[:4000], (0, 1))
+    scores = CLASSIFIER.predictor(fit(CLASSIFIER, sample).estimator, sample.contract).many(frame.tail(2000))
+    share = y[:4000].mean()
+    assert log_loss(y[4000:], scores) < log_loss(y[4000:], np.full(2000, share))
+
+
+def test_rows_tell_as_much_as_their_classes_are_equally_frequent() -> None:
+    assert CLASSIFIER.rows_that_tell(["a", "b"] * 50) == pytest.approx(100)
+    assert CLASSIFIER.rows_that_tell([0, 1, 2] * 10) == pytest.approx(30)
+    assert CLASSIFIER.rows_that_tell([True] + [False] * 99) == pytest.approx(4 * 0.01 * 0.99 * 100)
+    assert CLASSIFIER.rows_that_tell(["a"] * 5) == 5
+    assert REGRESSOR.rows_that_tell([1.0, 1.0, 2.0]) == 3
 
 
 def test_lightgbm_errors_are_told_as_such() -> None:

@@ -59,6 +59,10 @@ class LightGBMModelClass(ModelClass):
     def library_class(self) -> type[Any]:
         """Return LightGBM's own class of estimators, which this imports."""
 
+    def rows_that_tell(self, labels: Any) -> float:
+        """Return by how many rows the steps and the leaves of trees are chosen: all of them."""
+        return len(labels)
+
     def fit(self, task: FitTask) -> Fit:
         """Fit with early stopping if there are held-out rows and the hyperparams ask for it."""
         from modelyard.models_registry.lightgbm.library import lightgbm
@@ -110,7 +114,7 @@ class LightGBMModelClass(ModelClass):
         return found
 
     def _estimator(self, task: FitTask) -> Any:
-        full = in_full(task.hyperparams, task.frame.height)
+        full = in_full(task.hyperparams, self.rows_that_tell(task.labels))
         given = {name: value for name, value in full.items() if name not in _OURS}
         if task.iterations is not None:
             given["n_estimators"] = task.iterations

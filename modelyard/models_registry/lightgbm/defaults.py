@@ -88,8 +88,8 @@ _STEPS, _LARGEST_RATE = 6.5, 0.3
 _LEAVES, _FEWEST_LEAVES, _MOST_LEAVES = 6.0, 5, 63
 
 
-def in_full(hyperparams: Mapping[str, Any], rows: int) -> dict[str, Any]:
-    """Return hyperparams with those that are null chosen for a table of so many rows.
+def in_full(hyperparams: Mapping[str, Any], rows: float) -> dict[str, Any]:
+    """Return hyperparams with those that are null chosen for a table of so many rows that tell (`rows_that_tell`).
 
     On 500 rows the steps of all trees add up to 6.5, and a tree has 6 leaves; both grow with the rows to the power of
     0.3. Numbers found by trying, on tables of 100 to 24,000 rows.
