@@ -22,7 +22,7 @@ _ALIKE = 1e-9
 _CARD = 168
 """The width of a card in pixels: two stand side by side on a phone, too."""
 
-_MADE_TO_DOUBT = ("overfitted", "no_better_than_baseline", "few_rows_held_out")
+_MADE_TO_DOUBT = ("overfitted", "no_better_than_baseline", "worse_than_baseline", "few_rows_held_out")
 
 
 def show_title(model: ModelMetadata) -> None:

@@ -216,9 +216,13 @@ RARE = {  # 5 % of the rows are of the second class: accuracy cannot tell
         ),
         ([], {"baseline_accuracy": 0.92}),
         ([], {"baseline_log_loss": 0.26}),
+        (["worse_than_baseline"], {"baseline_accuracy": 0.92, "baseline_log_loss": 0.14}),
+        ([], {"baseline_accuracy": 0.92, "baseline_log_loss": 0.16}),
     ],
 )
-def test_one_metric_clearly_better_than_the_baseline_is_enough(expected: list[str], changed: dict[str, float]) -> None:
+def test_one_metric_clearly_better_is_enough_unless_a_loss_is_worse(
+    expected: list[str], changed: dict[str, float]
+) -> None:
     assert told(**{**RARE, **changed}) == expected
 
 

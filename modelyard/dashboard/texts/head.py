@@ -45,6 +45,10 @@ HEAD: dict[str, tuple[str, str]] = {
         "Not clearly better than one and the same answer for every row.",
         "Не явно лучше, чем один и тот же ответ для всех строк.",
     ),
+    "head.worse_than_baseline": (
+        "By its loss worse than the same answer for every row: the order may be right, the probabilities mislead.",
+        "По потерям хуже, чем один и тот же ответ для всех строк: порядок может быть верным, но не вероятности.",
+    ),
     "head.few_rows_held_out": (
         "Judged by only {n} {n:row or group|rows or groups}: the numbers can be far off.",
         "Оценено лишь по {n} {n:строке или группе|строкам или группам}: числа могут сильно отличаться.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from modelyard.ml_core.tasks.base import Metrics
 from modelyard.schemas import ModelWarning, baseline_of, headline, interval_of, meaning, spoken_metric
@@ -13,7 +13,7 @@ FEW_ROWS = 30
 
 def doubts(task: str, metrics: Metrics, n_held_out: int, what: str = "rows") -> tuple[ModelWarning, ...]:
     """Return the warnings. `n_held_out` counts what was drawn for the intervals: rows, or groups of them."""
-    return (*_few_held_out(n_held_out, what), *_overfitted(task, metrics), *_no_better_than_baseline(metrics))
+    return (*_few_held_out(n_held_out, what), *_overfitted(task, metrics), *_beside_baseline(metrics))
 
 
 def _few_held_out(n: int, what: str) -> Iterator[ModelWarning]:
@@ -43,14 +43,24 @@ def _overfitted(task: str, metrics: Metrics) -> Iterator[ModelWarning]:
         yield ModelWarning(code="overfitted", message=message)
 
 
-def _no_better_than_baseline(metrics: Metrics) -> Iterator[ModelWarning]:
-    """Warn if no metric is clearly better than that of the same answer for every row."""
+def _beside_baseline(metrics: Metrics) -> Iterator[ModelWarning]:
+    """Warn if no metric is clearly better than that of the same answer for every row, or if a loss is clearly worse."""
     compared = [name for name, value in metrics.items() if _is_compared(name, metrics) and value is not None]
-    if not compared or any(_is_better(name, metrics) for name in compared):
-        return
-    told = [f"{spoken_metric(name, metrics)} against {baseline_of(name, metrics):.4g}" for name in compared]
-    message = f"the model is not clearly better than the same answer for every row: {', '.join(told)}"
-    yield ModelWarning(code="no_better_than_baseline", message=message)
+    worse = [name for name in compared if meaning(name).is_loss and _is_worse(name, metrics)]
+    if compared and not any(_is_better(name, metrics) for name in compared):
+        message = f"the model is not clearly better than the same answer for every row: {_told(compared, metrics)}"
+        yield ModelWarning(code="no_better_than_baseline", message=message)
+    elif worse:
+        message = (
+            "the model is clearly worse than the same answer for every row by its loss: "
+            f"{_told(worse, metrics)}; it may order rows well, but its probabilities mislead; another model class, "
+            "stronger regularization or `calibrate` may help"
+        )
+        yield ModelWarning(code="worse_than_baseline", message=message)
+
+
+def _told(names: Sequence[str], metrics: Metrics) -> str:
+    return ", ".join(f"{spoken_metric(name, metrics)} against {baseline_of(name, metrics):.4g}" for name in names)
 
 
 def _is_compared(name: str, metrics: Metrics) -> bool:
@@ -64,3 +74,9 @@ def _is_better(name: str, metrics: Metrics) -> bool:
     if found is None or baseline is None:
         return False
     return found[1] < baseline if meaning(name).is_loss else found[0] > baseline
+
+
+def _is_worse(name: str, metrics: Metrics) -> bool:
+    """Whether the whole interval of a loss is worse than the baseline."""
+    found, baseline = interval_of(name, metrics), baseline_of(name, metrics)
+    return found is not None and baseline is not None and found[0] > baseline
