@@ -221,6 +221,7 @@ def test_an_administrator_who_rotates_their_own_key_sees_the_new_one(keyed: Keye
     app = pick(keyed, keyed.open_with(keyed.key("self", "admin"), "keys"), "self")
     app.number_input(key="grace-self").set_value(0.0)
     app = button(app, "rotate-now-self").click().run()
+    assert [one.key for one in app.button] == ["sign-out", "key-put-away"]  # a second click would make another one
     with RestClient(keyed.rest_url, key=app.code[0].value) as client:
         assert client.whoami().name == "self"
 

@@ -21,24 +21,23 @@ def show() -> None:
     """Show the page."""
     st.title(t("page.keys"), anchor=False)
     keys = session.yard().list_keys().keys  # first, because who may not is told so here
-    _show_made()
+    made: NewKey | None = session.current().kept.get(_MADE)
+    if made is not None:
+        _show_made(made)
+        return
     _offer_new()
     picked = _show_keys(keys)
     if picked is not None:
         _offer_changes(picked)
 
 
-def _show_made() -> None:
-    """Show the key that was made last until its reader has put it away: the servers never show it again."""
-    kept = session.current().kept
-    made: NewKey | None = kept.get(_MADE)
-    if made is None:
-        return
+def _show_made(made: NewKey) -> None:
+    """Show a new key, and nothing else until it is put away: the servers never show it again."""
     with st.container(border=True):
         st.markdown(t("keys.made", name=escaped(made.name)))
         st.code(made.key, language=None, wrap_lines=True)
         if st.button(t("keys.put_away"), icon=":material/check:", key="key-put-away"):
-            del kept[_MADE]
+            del session.current().kept[_MADE]
             st.rerun()
 
 
