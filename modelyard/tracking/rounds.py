@@ -66,13 +66,12 @@ class Rounds:
     def run(self) -> Round | None:
         """Tell all that is pending and show the running jobs, until there is a problem. None if nothing was pending."""
         keys, live = self._pending(), self._live.due()
+        done = None
         try:
             done = self._tell_all(keys, live)
-        except BaseException:
-            self.end()
-            raise
-        if done.problem is not None:
-            self.end()
+        finally:
+            if done is None or done.problem is not None:
+                self.end()
         return done if keys or done.problem is not None else None
 
     def rest(self) -> None:

@@ -46,8 +46,8 @@ def _overfitted(task: str, metrics: Metrics) -> Iterator[ModelWarning]:
 def _beside_baseline(metrics: Metrics) -> Iterator[ModelWarning]:
     """Warn if no metric is clearly better than that of the same answer for every row, or if a loss is clearly worse."""
     compared = [name for name, value in metrics.items() if _is_compared(name, metrics) and value is not None]
-    worse = [name for name in compared if meaning(name).is_loss and _is_worse(name, metrics)]
-    if compared and not any(_is_better(name, metrics) for name in compared):
+    worse = [name for name in compared if meaning(name).is_loss and _side(name, metrics) > 0]
+    if compared and not any(_side(name, metrics) == (-1 if meaning(name).is_loss else 1) for name in compared):
         message = f"the model is not clearly better than the same answer for every row: {_told(compared, metrics)}"
         yield ModelWarning(code="no_better_than_baseline", message=message)
     elif worse:
@@ -68,15 +68,9 @@ def _is_compared(name: str, metrics: Metrics) -> bool:
     return named.is_value and named.rows == "validation" and baseline_of(name, metrics) is not None
 
 
-def _is_better(name: str, metrics: Metrics) -> bool:
-    """Whether the whole interval of a metric is better than the baseline; without one it cannot be said."""
+def _side(name: str, metrics: Metrics) -> int:
+    """Return 1 if the whole interval of a metric is above its baseline, -1 if it is below, else 0."""
     found, baseline = interval_of(name, metrics), baseline_of(name, metrics)
     if found is None or baseline is None:
-        return False
-    return found[1] < baseline if meaning(name).is_loss else found[0] > baseline
-
-
-def _is_worse(name: str, metrics: Metrics) -> bool:
-    """Whether the whole interval of a loss is worse than the baseline."""
-    found, baseline = interval_of(name, metrics), baseline_of(name, metrics)
-    return found is not None and baseline is not None and found[0] > baseline
+        return 0
+    return int(found[0] > baseline) - int(found[1] < baseline)

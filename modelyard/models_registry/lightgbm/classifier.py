@@ -46,7 +46,7 @@ class LightGBMClassifierClass(LightGBMModelClass):
         if len(counts) < 2:
             return len(labels)
         impurity = 1 - float(np.square(counts / len(labels)).sum())
-        return max(2.0, len(labels) * impurity / (1 - 1 / len(counts)))
+        return len(labels) * impurity / (1 - 1 / len(counts))
 
     def library_class(self) -> type[Any]:
         """Return LGBMClassifier."""
