@@ -121,7 +121,7 @@ def test_a_snapshot_that_is_damaged_is_left_out_and_told(
 
 
 def test_counts_are_kept_for_ninety_days(kept: DriftCollection, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = datetime.now(UTC) - timedelta(days=drift.KEPT_DAYS + 2)
+    clock = datetime.fromtimestamp(HOUR * 3600, UTC) - timedelta(days=drift.KEPT_DAYS + 2)
     monkeypatch.setattr(kept._series, "_clock", lambda: clock)
     for day in range(4):
         hour = int(clock.timestamp()) // 3600
