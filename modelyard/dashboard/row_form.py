@@ -41,7 +41,9 @@ def ask_row(model: ModelMetadata, report: Report, turn: int) -> dict[str, Any]:
         with grid.cell() if name in first else others.cell():
             key = f"row-{model.model_id}-{turn}-{name}"
             asked = {"key": key, "on_change": _changed, "args": (model.model_id, name, key)}
-            row[name] = _ask(model, name, report.columns.get(name, {}), before, asked)
+            profile = report.columns.get(name, {})
+            start = before[name] if name in before else _usual(profile, model.n_rows)
+            row[name] = _ask(escaped(name), model.feature_types[name], profile, start, asked)
     before.update(row)
     return row
 
@@ -79,26 +81,29 @@ def _changed(model_id: str, name: str, key: str) -> None:
     session.current().kept["focus"] = name
 
 
-def _ask(
-    model: ModelMetadata, name: str, profile: dict[str, Any], before: Mapping[str, Any], asked: dict[str, Any]
-) -> Any:
-    key, title = asked["key"], escaped(name)
-    if model.feature_types[name] == "numeric":
+def _usual(profile: Mapping[str, Any], n_rows: int) -> Any:
+    """Return the most frequent category of a column, its median or its latest moment; None if cells mostly lack."""
+    if "top" in profile:
+        return profile["top"][0]["value"] if profile["top"] else None
+    if 2 * profile.get("missing", 0) > n_rows:
+        return None
+    median = profile.get("median")
+    return profile.get("latest") if median is None else _short(median)
+
+
+def _ask(title: str, kind: str, profile: Mapping[str, Any], start: Any, asked: dict[str, Any]) -> Any:
+    if kind == "numeric":
         low, high = profile.get("min"), profile.get("max")
         seen = None if low is None or high is None else t("row.seen", low=number(low), high=number(high))
-        start, median = before.get(name), profile.get("median")
-        if name not in before and median is not None:
-            start = _short(median)
-        _fill(key, None if start is None else float(start))
+        _fill(asked["key"], None if start is None else float(start))
         placeholder = t("row.missing")
         return st.number_input(
             title, value=None, step=_step(low, high), format="%.10g", placeholder=placeholder, help=seen, **asked
         )
-    if model.feature_types[name] == "datetime":
-        return _ask_moment(title, profile, before.get(name, profile.get("latest")), asked)
+    if kind == "datetime":
+        return _ask_moment(title, profile, start, asked)
     options = [item["value"] for item in profile.get("top", []) if item["value"] is not None]
-    start = before.get(name, options[0] if options else None)
-    _fill(key, start)
+    _fill(asked["key"], start)
     return st.selectbox(
         title,
         options,
@@ -111,7 +116,7 @@ def _ask(
 
 
 def _ask_moment(
-    title: str, profile: dict[str, Any], start: datetime | str | None, asked: dict[str, Any]
+    title: str, profile: Mapping[str, Any], start: datetime | str | None, asked: dict[str, Any]
 ) -> datetime | None:
     """Ask for a date and a time in UTC, to the minute; it begins with the latest of training."""
     earliest, latest = profile.get("earliest"), profile.get("latest")

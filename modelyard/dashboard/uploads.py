@@ -58,7 +58,7 @@ def ask_for_table(
         here.tables[purpose] = _keep(given)
         here.uploads[purpose] = turn + 1
         st.rerun()
-    if sample and penguins() is not None and st.button(t("upload.sample"), icon=":material/science:"):
+    if sample and _has_sample(None if training else model) and st.button(t("upload.sample"), icon=":material/science:"):
         take_sample(purpose)
         st.rerun()
     return None
@@ -132,6 +132,15 @@ def penguins() -> Path | None:
         return None
     path = Path(str(found))
     return path if path.is_file() else None
+
+
+def _has_sample(model: ModelMetadata | None) -> bool:
+    """Whether there is a sample, with the columns of the model that is to predict it."""
+    path = penguins()
+    if path is None or model is None:
+        return path is not None
+    with path.open(encoding="utf-8") as file:
+        return set(model.feature_names) <= set(file.readline().strip().split(","))
 
 
 def _keep(given: UploadedFile) -> Table:

@@ -140,6 +140,7 @@ def test_learning_by_heart_and_training_without_a_judgement_are_said(yard: Yard)
     assert "overfitted" in {warning.code for warning in learned.warnings}
     shown = texts(yard.open("model", id=learned.model_id))
     assert "It learned by heart: " in shown
+    assert "- Far better on the rows it was fitted to. More rows, " in shown
     assert "Not clearly better than one and the same answer for every row." in shown
     none = Evaluation(method="none")
     flattered = yard.client.train(

@@ -47,6 +47,9 @@ class Yard:
         return open_page(self.rest_url, self.grpc_target, page, **query)
 
 
+SAMPLE = "Take the sample: penguins"
+
+
 def open_page(rest_url: str, grpc_target: str, page: str, **query: str) -> AppTest:
     """Open a page of a dashboard on these servers as a new visitor."""
     script = (
@@ -482,6 +485,7 @@ def test_of_a_file_is_asked_what_its_format_leaves_open(yard: Yard, tmp_path: Pa
 def test_one_row_is_predicted_from_a_form_of_the_models_columns(yard: Yard, penguin_model: ModelMetadata) -> None:
     app = yard.open("predict")
     app = app.selectbox(key="predict-model").set_value(penguin_model.model_id).run()
+    assert SAMPLE in [one.label for one in app.button]
     app = app.segmented_control(key="in-address-way").set_value("row").run()
     assert said(app, "way") == "row"
     labels = [field.label.replace("\\", "") for field in [*app.number_input, *app.selectbox]]
@@ -500,6 +504,7 @@ def test_a_date_is_asked_for_by_a_field_of_dates(yard: Yard) -> None:
     model = yard.client.train(order)
     app = yard.open("predict")
     app = app.selectbox(key="predict-model").set_value(model.model_id).run()
+    assert SAMPLE not in [one.label for one in app.button]  # it has no such column
     app = app.segmented_control(key="in-address-way").set_value("row").run()
     assert not app.exception
     (asked,) = app.datetime_input
@@ -568,7 +573,7 @@ def test_the_address_shows_a_training_to_anyone_and_then_its_model(yard: Yard, p
 def test_a_job_that_is_not_there_is_said_and_the_form_is_open(yard: Yard) -> None:
     app = yard.open("train", job="0190a1b2-0000-7000-8000-000000000000")
     assert "There is no such thing" in app.error[0].value
-    assert "Take the sample: penguins" in [one.label for one in app.button]
+    assert SAMPLE in [one.label for one in app.button]
 
 
 def test_a_page_loaded_anew_has_the_table_and_the_form_as_they_were(yard: Yard) -> None:

@@ -18,7 +18,7 @@ from modelyard.dashboard.predicted_file import as_file
 from modelyard.dashboard.tables import open_table
 from modelyard.dashboard.typed import typed_row
 from modelyard.dashboard.why import can_give_reasons, reasons_of
-from modelyard.schemas import Decision, ExplainRequest, ModelMetadata, PredictRequest, Reading, TrainRequest
+from modelyard.schemas import Decision, Evaluation, ExplainRequest, ModelMetadata, PredictRequest, Reading, TrainRequest
 from tests.dashboard.test_pages import Yard, button, field, penguin_model, said, texts, yard
 from tests.waiting import wait_until
 
@@ -41,6 +41,24 @@ def test_what_was_typed_stays_while_another_way_is_looked_at(yard: Yard, penguin
     page = page.segmented_control(key="in-address-way").set_value("table").run()
     page = page.segmented_control(key="in-address-way").set_value("row").run()
     assert (field(page, "bill_length_mm").value, field(page, "bill_depth_mm").value) == (50.512345, None)
+
+
+def test_a_field_begins_empty_if_its_column_mostly_is(yard: Yard) -> None:
+    """Neither the rare cabin nor the rare price is what is typical: both would turn the answer."""
+    rows = range(60)
+    table = {
+        "cabin": [None if row % 3 else "B96" for row in rows],
+        "deck": [None if row % 5 == 0 else "low" for row in rows],
+        "price": [None if row % 3 else 7.5 for row in rows],
+        "age": [None if row % 3 == 0 else 30.0 for row in rows],
+    }
+    y = ["no" if row % 3 else "yes" for row in rows]
+    none = Evaluation(method="none")
+    model = yard.client.train(TrainRequest(model_class_key="logistic_regression", X=table, y=y, evaluation=none))
+    page = open_form(yard, model)
+    begun = {one.label: one.value for one in [*page.number_input, *page.selectbox] if one.label in table}
+    assert begun == {"cabin": None, "deck": "low", "price": None, "age": 30}
+    assert page.metric[0].value == "no"
 
 
 def test_the_answer_is_that_of_the_row_as_it_is_now(yard: Yard, penguin_model: ModelMetadata) -> None:

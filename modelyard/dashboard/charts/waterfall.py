@@ -19,7 +19,8 @@ _LARGE = 1000
 def waterfall(base: float, shares: Mapping[str, float], score: float) -> Drawing:
     """Draw base, the strongest columns' shares one after the other, the rest as one step, and the score."""
     ordered = sorted(shares, key=lambda name: -abs(shares[name]))
-    steps = {name: shares[name] for name in ordered[: MOST_STEPS - 1]}
+    n_shown = len(ordered) if len(ordered) <= MOST_STEPS else MOST_STEPS - 1
+    steps = {name: shares[name] for name in ordered[:n_shown]}
     if rest := ordered[len(steps) :]:
         steps[t("chart.other_columns", n=len(rest))] = sum(shares[name] for name in rest)
     at, ends_at, rows = base, [base, score], []

@@ -26,8 +26,8 @@ CHARTS: dict[str, tuple[str, str]] = {
     "chart.iteration": ("Iteration", "Итерация"),
     "chart.trial": ("Trial", "Попытка"),
     "chart.loss": ("Loss", "Потери"),
-    "chart.training_rows": ("rows fitted", "обучающие строки"),
-    "chart.held_out_rows": ("rows held out", "отложенные строки"),
+    "chart.training_rows": ("rows fitted", "обучающие"),
+    "chart.held_out_rows": ("rows held out", "отложенные"),
     "chart.best": ("best: {n}", "лучшая: {n}"),
     "chart.version": ("Version", "Версия"),
 }

@@ -52,4 +52,20 @@ CHECKS: dict[str, tuple[str, str]] = {
         "**{column}** alone tells the target almost without error. Leave it out if it is not known when you predict.",
         "**{column}** один почти безошибочно выдаёт цель. Исключите его, если при предсказании он ещё не известен.",
     ),
+    "warning.overfitted": (
+        "Far better on the rows it was fitted to. More rows, fewer columns or a simpler model may help.",
+        "На обучающих строках модель намного лучше. Помогут больше строк, меньше столбцов или модель попроще.",
+    ),
+    "warning.no_better_than_baseline": (
+        "Not clearly better than the same answer for every row. More rows or columns that tell more may help.",
+        "Не явно лучше одного и того же ответа для всех строк. Помогут больше строк или более значимые столбцы.",
+    ),
+    "warning.worse_than_baseline": (
+        "Its probabilities mislead. Another algorithm, stronger regularization or calibration may help.",
+        "Вероятности вводят в заблуждение. Помогут другой алгоритм, сильнее регуляризация или калибровка.",
+    ),
+    "warning.few_rows_held_out": (
+        "Judged by only {n} {n:row or group|rows or groups}. Folds hold out all rows, and so tell more.",
+        "Оценена лишь по {n} {n:строке или группе|строкам или группам}. Кросс-валидация откладывает все строки.",
+    ),
 }

@@ -251,8 +251,8 @@ MODELS: dict[str, tuple[str, str]] = {
         "Любую модель можно и ввести: имя, имя:3, имя@псевдоним или id, затем Enter.",
     ),
     "compare.other_tables": (
-        "Not trained on the same table: no number is marked as the best. A labelled table below judges them alike.",
-        "Обучены на разных таблицах: лучшее число не выделено. Таблица с ответами ниже оценит их одинаково.",
+        "Their tables, columns or roles differ: no number is marked as best. A labelled table below judges them alike.",
+        "Таблицы, столбцы или их роли различны: лучшее число не выделено. Таблица с ответами ниже оценит их одинаково.",
     ),
     "compare.other_targets": (
         "These models predict different columns: their metrics do not compare.",

@@ -82,8 +82,8 @@ REGISTRY: dict[str, tuple[str, str]] = {
     "rivals.champion": ("Champion", "Чемпион"),
     "rivals.challenger": ("Challenger", "Претендент"),
     "rivals.other_tables": (
-        "Trained on different tables, so measured on different rows. A labelled table below judges both by the same.",
-        "Обучены на разных таблицах, измерены на разных строках. Таблица с ответами ниже оценит обе одинаково.",
+        "Their tables, columns or roles differ, so other rows were held out. A labelled table below judges both alike.",
+        "Таблицы, столбцы или их роли различны: отложены разные строки. Таблица с ответами ниже оценит обе одинаково.",
     ),
     "rivals.same_rows": (
         "A training table counts only by the answers to rows that were held out.",

@@ -104,6 +104,6 @@ def _check_same_table(models: Sequence[ModelMetadata], request: EvaluateRequest)
     for model in models:
         if model.fingerprint is None or model.fingerprint != first.fingerprint:
             raise FailedPrecondition(
-                f"{model.name}:{model.version} was not trained on the very table of {first.name}:{first.version}, "
-                "so no rows were held out of both; give a labelled table as X"
+                f"{model.name}:{model.version} was not trained on the very table of {first.name}:{first.version} "
+                "(with the same columns and roles), so no rows were held out of both; give a labelled table as X"
             )
