@@ -36,7 +36,7 @@ DECIDING: dict[str, tuple[str, str]] = {
     "money.per_row": ("Profit per 100 rows", "Прибыль на 100 строк"),
     "money.now": (
         "At {threshold}, 100 rows bring **{profit}**; calling all of them so {everyone}, none {no_one}.",
-        "При {threshold} сто строк приносят **{profit}**; если назвать все — {everyone}, ни одной — {no_one}.",
+        "При {threshold} сто строк приносят **{profit}**; если назвать все: {everyone}, ни одной: {no_one}.",
     ),
     "money.decide": ("Let these amounts decide", "Решать по этим суммам"),
     "money.decide_help": (

@@ -103,7 +103,7 @@ TRAINING: dict[str, tuple[str, str]] = {
         "Других столбцов с немногими повторяющимися метками в этой таблице нет.",
     ),
     "columns.column": ("Column", "Столбец"),
-    "columns.kind": ("Use as", "Использовать как"),
+    "columns.kind": ("Use as", "Роль"),
     "columns.type": ("Type", "Тип"),
     "columns.kind_help": (
         "What the first rows look like. Double-click to change it; id, time, group and weight are never learned from.",
@@ -127,7 +127,7 @@ TRAINING: dict[str, tuple[str, str]] = {
     ),
     "monotone.rises": ("Rises with", "Растёт с"),
     "monotone.falls": ("Falls with", "Падает с"),
-    "columns.spread": ("Spread", "Распределение"),
+    "columns.spread": ("Spread", "Разброс"),
     "columns.typical": ("Range or top values", "Диапазон или частые"),
     "columns.distinct": ("Different", "Разных"),
     "columns.missing": ("Missing", "Пропуски"),
