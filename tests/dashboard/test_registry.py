@@ -127,6 +127,9 @@ def test_a_challenger_is_promoted(yard: Yard) -> None:
     train(yard, "rivals", evaluation=Evaluation())
     train(yard, "rivals", evaluation=Evaluation())
     yard.client.set_alias("rivals", "champion", AliasRequest(version=1))
+    yard.client.set_alias("rivals", "challenger", AliasRequest(version=2))
+    for tab, asked in (("use", "ref"), ("production", "of")):  # the one that answers, not the first by its letters
+        assert yard.open("name", name="rivals", tab=tab).selectbox(f"in-address-{asked}").value == "rivals@champion"
     app = yard.open("name", name="rivals", tab="rivals")
     promote = next(one for one in app.button if one.label == "Promote: point champion at v2")
     promote.click().run()

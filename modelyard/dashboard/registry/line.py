@@ -10,10 +10,13 @@ from modelyard.schemas import Alias, ModelMetadata, ModelQuery
 PAGE = 50
 """So many versions are asked for at a time; those of a wide table take 60 KB each."""
 
+_CUSTOMARY = ("champion", "live", "production")
+"""Aliases that people give to the version that answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A name, its newest versions, the newest first, deleted ones too, and its aliases.
+    """A name, its newest versions, the newest first, deleted ones too, and its aliases, that of what answers first.
 
     Those that an alias points to are among them in any case. `older` is the cursor of the versions before them, None if
     these are all. There may be no versions: all are deleted for good.
@@ -46,7 +49,7 @@ class Line:
 def look_up(name: str) -> Line:
     """Ask for a name. Raises ModelNotFound if there never was a model of it, and what the verbs raise."""
     yard = session.yard()
-    aliases = yard.list_aliases(name).aliases
+    aliases = sorted(yard.list_aliases(name).aliases, key=lambda one: one.alias not in _CUSTOMARY)
     page = yard.list_models(ModelQuery(name=name, status="all", limit=PAGE))
     there = {one.version for one in page.models}
     beyond = {one.version for one in aliases} - there

@@ -16,9 +16,6 @@ from modelyard.dashboard.report import judged_by, metric_title, most_telling, sa
 from modelyard.dashboard.texts import t
 from modelyard.schemas import ModelMetadata
 
-_CUSTOMARY = ("champion", "live", "production")
-"""Aliases that people give to the version that answers; if there is none of them, the first alias is taken."""
-
 
 def show_rivals(line: Line) -> None:
     """Show the tab."""
@@ -38,10 +35,8 @@ def show_rivals(line: Line) -> None:
 
 
 def _pick(line: Line) -> tuple[ModelMetadata, ModelMetadata]:
-    """Ask for both; they begin with the version that an alias points to, and the newest other one."""
-    aliases = [one.alias for one in line.aliases]
-    customary = next((alias for alias in _CUSTOMARY if alias in aliases), aliases[0] if aliases else "")
-    first = line.at(customary)
+    """Ask for both; they begin with the version that the first alias points to, and the newest other one."""
+    first = line.at(line.aliases[0].alias) if line.aliases else None
     if first is None or first.status != "active":
         first = line.active[1]
     other = next(one for one in line.active if one.version != first.version)
