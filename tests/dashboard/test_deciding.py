@@ -291,7 +291,10 @@ def test_any_other_rule_is_set_in_its_form(yard: Yard, churn: ModelMetadata, pen
 
 def test_whom_to_act_on_first_is_said_and_a_table_at_hand_gives_the_rows(yard: Yard, churn: ModelMetadata) -> None:
     page = yard.open("model", id=churn.model_id, tab="decision")
-    assert "times as many as by chance" in texts(page)
+    assert "The top **10.0 %** of rows hold **" in texts(page)
+    page = page.select_slider(key=f"gain-share-{churn.model_id}").set_value(0.25).run()
+    (says,) = re.findall(r"The top \*\*25.0 %\*\* of rows hold \*\*([\d.]+) %\*\* .*: ([\d.]+) times", texts(page))
+    assert float(says[0]) == pytest.approx(25 * float(says[1]), rel=0.01)
     assert "To download these rows, show a table under “Where it is wrong”" in texts(page)
 
 
