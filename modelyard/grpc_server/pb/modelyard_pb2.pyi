@@ -4513,6 +4513,7 @@ class NameSummary(_message.Message):
     ALIASES_FIELD_NUMBER: _builtins.int
     METRIC_FIELD_NUMBER: _builtins.int
     LINE_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     model_id: _builtins.str
     version: _builtins.int
@@ -4537,6 +4538,10 @@ class NameSummary(_message.Message):
     def line(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinePoint]:
         """The newest 20 versions, the oldest first."""
 
+    @_builtins.property
+    def decision(self) -> Global___Decision:
+        """The newest version's; not there if it answers by the most probable class, or has no classes."""
+
     def __init__(
         self,
         *,
@@ -4554,10 +4559,11 @@ class NameSummary(_message.Message):
         aliases: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         metric: _builtins.str | None = ...,
         line: _abc.Iterable[Global___LinePoint] | None = ...,
+        decision: Global___Decision | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_metric", b"_metric", "_target", b"_target", "created_at", b"created_at", "metric", b"metric", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_metric", b"_metric", "_target", b"_target", "created_at", b"created_at", "decision", b"decision", "metric", b"metric", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_metric", b"_metric", "_target", b"_target", "aliases", b"aliases", "created_at", b"created_at", "line", b"line", "metric", b"metric", "model_class_key", b"model_class_key", "model_id", b"model_id", "n_rows", b"n_rows", "name", b"name", "status", b"status", "tags", b"tags", "target", b"target", "task", b"task", "version", b"version", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_metric", b"_metric", "_target", b"_target", "aliases", b"aliases", "created_at", b"created_at", "decision", b"decision", "line", b"line", "metric", b"metric", "model_class_key", b"model_class_key", "model_id", b"model_id", "n_rows", b"n_rows", "name", b"name", "status", b"status", "tags", b"tags", "target", b"target", "task", b"task", "version", b"version", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__metric: _TypeAlias = _typing.Literal["metric"]  # noqa: Y015
     _WhichOneofArgType__metric: _TypeAlias = _typing.Literal["_metric", b"_metric"]  # noqa: Y015
