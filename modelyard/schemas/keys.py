@@ -86,10 +86,14 @@ class Whoami(Frozen):
 
 
 class Key(Whoami):
-    """What is known of a key. Times are UTC, `last_used_on` is the day (`2026-11-26`)."""
+    """What is known of a key. Times are UTC, `last_used_on` is the day (`2026-11-26`).
+
+    `old_valid_until` is how long the one before a rotation is valid, too; null if none is any more.
+    """
 
     created_at: datetime
     expires_at: datetime | None = None
+    old_valid_until: datetime | None = None
     last_used_on: str | None = None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,13 @@ def test_an_administrator_makes_rotates_and_revokes_keys(keyed: KeyedYard) -> No
     app = button(app, "key-put-away").click().run()
     assert not app.code
     assert key not in repr(app)
+    app = pick(keyed, app, "crm")
+    app = button(app, "rotate-now-crm").click().run()
+    app = button(app, "key-put-away").click().run()
+    (keys,) = [one.value for one in app.dataframe]
+    old = dict(zip(keys["name"], keys["old"], strict=True))
+    assert f"{datetime.now(UTC) + timedelta(hours=24):%Y-%m-%d}" in old["crm"]
+    assert old["ops"] != old["crm"]
     app = pick(keyed, app, "crm")
     app = button(app, "revoke-now-crm").click().run()
     assert "crm" not in {one.name for one in keyed.core.list_keys().keys}

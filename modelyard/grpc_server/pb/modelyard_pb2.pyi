@@ -6110,6 +6110,7 @@ class Key(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     LAST_USED_ON_FIELD_NUMBER: _builtins.int
+    OLD_VALID_UNTIL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     role: _builtins.str
     last_used_on: _builtins.str
@@ -6120,6 +6121,10 @@ class Key(_message.Message):
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def old_valid_until(self) -> _timestamp_pb2.Timestamp:
+        """How long the one before a rotation is valid, too; not there if none is any more."""
+
     def __init__(
         self,
         *,
@@ -6129,19 +6134,24 @@ class Key(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         last_used_on: _builtins.str | None = ...,
+        old_valid_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_last_used_on", b"_last_used_on", "created_at", b"created_at", "expires_at", b"expires_at", "last_used_on", b"last_used_on"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_last_used_on", b"_last_used_on", "_old_valid_until", b"_old_valid_until", "created_at", b"created_at", "expires_at", b"expires_at", "last_used_on", b"last_used_on", "old_valid_until", b"old_valid_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_last_used_on", b"_last_used_on", "created_at", b"created_at", "expires_at", b"expires_at", "last_used_on", b"last_used_on", "models", b"models", "name", b"name", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_last_used_on", b"_last_used_on", "_old_valid_until", b"_old_valid_until", "created_at", b"created_at", "expires_at", b"expires_at", "last_used_on", b"last_used_on", "models", b"models", "name", b"name", "old_valid_until", b"old_valid_until", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expires_at: _TypeAlias = _typing.Literal["expires_at"]  # noqa: Y015
     _WhichOneofArgType__expires_at: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at"]  # noqa: Y015
     _WhichOneofReturnType__last_used_on: _TypeAlias = _typing.Literal["last_used_on"]  # noqa: Y015
     _WhichOneofArgType__last_used_on: _TypeAlias = _typing.Literal["_last_used_on", b"_last_used_on"]  # noqa: Y015
+    _WhichOneofReturnType__old_valid_until: _TypeAlias = _typing.Literal["old_valid_until"]  # noqa: Y015
+    _WhichOneofArgType__old_valid_until: _TypeAlias = _typing.Literal["_old_valid_until", b"_old_valid_until"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_at) -> _WhichOneofReturnType__expires_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__last_used_on) -> _WhichOneofReturnType__last_used_on | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__old_valid_until) -> _WhichOneofReturnType__old_valid_until | None: ...
 
 Global___Key: _TypeAlias = Key  # noqa: Y015
 
