@@ -66,7 +66,7 @@ def judged_by(model: ModelMetadata) -> str:
     if evaluation.method == "cv":
         return t("report.by_cv", folds=evaluation.folds, rows=formats.count(model.n_rows))
     key = "report.by_time" if evaluation.method == "time" else "report.by_holdout"
-    return t(key, share=f"{evaluation.fraction * 100:g} %", rows=formats.count(model.n_rows))
+    return t(key, share=formats.with_unit(f"{evaluation.fraction * 100:g}"), rows=formats.count(model.n_rows))
 
 
 def _trusted_by(metrics: Mapping[str, float | None]) -> Iterator[str]:

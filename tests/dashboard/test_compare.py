@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from modelyard.dashboard.formats import percent
 from modelyard.dashboard.listing import entry
 from modelyard.schemas import Decision, Evaluation, ModelMetadata, TrainRequest
-from tests.dashboard.test_pages import Yard, said, texts, yard
+from tests.dashboard.test_pages import Yard, plain, said, texts, yard
 
 __all__ = ["yard"]
 
@@ -80,15 +80,14 @@ def test_metrics_of_models_that_decide_say_that_they_do_not_go_by_it(
 def test_an_entry_of_a_picker_says_that_its_metric_is_not_that_of_the_models_answers(
     yard: Yard, models: dict[str, ModelMetadata]
 ) -> None:
-    plain = entry(models["good"])
-    assert "by the most probable class" not in plain
+    assert "by the most probable class" not in entry(models["good"])
     decision = Decision.model_validate({"rule": "threshold", "class": "Gentoo", "threshold": 0.2})
     decided = yard.client.set_decision(models["good"].model_id, decision)
-    accuracy = percent(decided.metrics["validation_accuracy"])
-    assert f"birds · v2 — {accuracy} by the most probable class, " in entry(decided)
+    accuracy = plain(percent(decided.metrics["validation_accuracy"]))
+    assert f"birds · v2 — {accuracy} by the most probable class, " in plain(entry(decided))
     assert f"Newest: v2, {accuracy} by the most probable class, " in texts(yard.open("name", name="birds"))
-    plain_again = yard.client.set_decision(models["good"].model_id, Decision(rule="most_probable"))
-    assert "by the most probable class" not in entry(plain_again)
+    undecided = yard.client.set_decision(models["good"].model_id, Decision(rule="most_probable"))
+    assert "by the most probable class" not in entry(undecided)
 
 
 @pytest.mark.parametrize(
