@@ -78,11 +78,15 @@ class RotateRequest(Request):
 
 
 class Whoami(Frozen):
-    """Who calls: the key's name, its role, and the patterns of model names it is limited to (empty: it is not)."""
+    """Who calls: the key's name, its role, and the patterns of model names it is limited to (empty: it is not).
+
+    `created_at` (UTC) tells a key from a revoked one of its name, and stays if it is rotated; null without a key.
+    """
 
     name: str
     role: Role
     models: list[str]
+    created_at: datetime | None = None
 
 
 class Key(Whoami):

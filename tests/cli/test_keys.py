@@ -132,7 +132,10 @@ def test_a_key_comes_from_a_file_or_from_the_environment_and_the_file_wins(
     file = tmp_path / "boss.key"
     file.write_text(served.admin)
     assert run("whoami", *url, "--key-file", file).out == "boss: admin, models: all\n"
-    assert run("whoami", "--json", *url, "--key-file", file).document == {"name": "boss", "role": "admin", "models": []}
+    listed = run("keys", "list", "--json", *url, "--key-file", file).document["keys"]
+    made = next(key["created_at"] for key in listed if key["name"] == "boss")
+    who = {"name": "boss", "role": "admin", "models": [], "created_at": made}
+    assert run("whoami", "--json", *url, "--key-file", file).document == who
     monkeypatch.setenv("MODELYARD_KEY", "")
     assert run("whoami", *url).exit_code == 9
 

@@ -119,7 +119,8 @@ def _ask_to_rotate(key: Key) -> None:
     if st.button(t("keys.rotate_now"), icon=":material/autorenew:", key=f"rotate-now-{key.name}"):
         with notices.errors_in_place():
             made = session.yard().rotate_key(key.name, grace_s=hours * 3600)
-            if made.name == session.current().owner:
+            owner = session.current().owner
+            if owner is not None and made.name == owner.name:
                 session.sign_in(made.key)  # the one before may not be valid any more
             _keep(made)
 

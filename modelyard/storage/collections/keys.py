@@ -194,6 +194,7 @@ def _stored_key(name: str, document: Document, secret: Document) -> StoredKey:
         name,
         document["role"],
         tuple(document["models"]),
+        datetime.fromisoformat(document["created_at"]),
         min(ends, default=None),
     )
 
