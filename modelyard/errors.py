@@ -89,9 +89,15 @@ class InvalidArgument(ModelyardError):
 
     @classmethod
     def of(cls, errors: Sequence[FieldError]) -> InvalidArgument:
-        """Build the error for some wrong places: the first speaks for all in `detail`."""
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        return cls(errors[0].message + more, errors=errors)
+        """Build the error for some wrong places: the first speaks for all in `detail`.
+
+        MAX_FIELD_ERRORS of them may be the first of more: nobody looks further.
+        """
+        others = len(errors) - 1
+        if not others:
+            return cls(errors[0].message, errors=errors)
+        at_least = "at least " if len(errors) == MAX_FIELD_ERRORS else ""
+        return cls(f"{errors[0].message} (and {at_least}{others} more error{'s'[: others > 1]})", errors=errors)
 
 
 class InvalidRequest(InvalidArgument):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from datetime import datetime
 from functools import lru_cache
 from typing import ClassVar
 
@@ -22,6 +23,11 @@ class Identity:
 
     __slots__ = ("limited", "models", "name", "role")
     has_key: ClassVar[bool] = False
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When the caller's key was made; None without one."""
+        return None
 
     def __init__(self, name: str, role: Role = "admin", models: tuple[str, ...] = ()) -> None:
         self.name = name

@@ -321,7 +321,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
     ),
     "unknown labels of costs": (
         {"rule": "costs", "costs": {"yes": {"nay": 1.0}, "Yes": {"no": 1.0}}},
-        "costs 'Yes' is none of the model's classes: 'no', 'yes' (and 1 more)",
+        "costs 'Yes' is none of the model's classes: 'no', 'yes' (and 1 more error)",
         ("costs", "Yes"),
     ),
     "costs without a difference": (

@@ -80,6 +80,23 @@ def test_a_rotated_key_is_another_and_all_else_of_it_stays(yard: Verbs, name: st
     assert FORM.fullmatch(rotated.key)
     assert rotated.key != made.key
     assert rotated.model_copy(update={"key": made.key}) == made
+    (listed,) = [key for key in yard.list_keys().keys if key.name == name]
+    if not grace_s:
+        assert listed.old_valid_until is None
+        return
+    assert listed.old_valid_until is not None
+    until = (listed.old_valid_until - datetime.now(UTC)).total_seconds()
+    assert grace_s - 60 < until < grace_s
+    yard.rotate_key(name, grace_s=2 * grace_s)  # the one of before ends as it was told, the second later
+    (listed,) = [key for key in yard.list_keys().keys if key.name == name]
+    assert listed.old_valid_until is not None
+    assert (listed.old_valid_until - datetime.now(UTC)).total_seconds() > 2 * grace_s - 60
+
+
+def test_an_old_key_whose_grace_is_over_is_not_told_of(yard: Verbs, name: str) -> None:
+    make(yard, name)
+    yard.rotate_key(name, grace_s=1e-6)
+    assert [key.old_valid_until for key in yard.list_keys().keys if key.name == name] == [None]
 
 
 def test_keys_are_listed_by_name(yard: Verbs) -> None:

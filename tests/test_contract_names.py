@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from modelyard.errors import InvalidRequest, ModelClassNotFound
-from modelyard.schemas import AliasRequest, Evaluation, LinePoint, ModelQuery, NameQuery, UpdateRequest
+from modelyard.schemas import AliasRequest, Decision, Evaluation, LinePoint, ModelQuery, NameQuery, UpdateRequest
 from modelyard.verbs import Verbs
 from tests.test_contract import DOORS, order
 
@@ -20,6 +20,7 @@ def yard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         opened.train(order("judged", model_class_key="lightgbm_classifier", evaluation=Evaluation()))
         opened.set_alias("churn", "champion", AliasRequest(version=1))
         opened.update_model("leads", UpdateRequest(tags=["Quarterly"]))
+        opened.set_decision("judged", Decision.model_validate({"rule": "threshold", "threshold": 0.25}))
         opened.delete("churn:2")
         opened.delete("old")
         yield opened
@@ -38,6 +39,9 @@ def test_a_name_is_one_line_of_versions_whatever_their_number(yard: Verbs) -> No
     assert churn.model_id == newest.model_id
     assert [point.version for point in churn.line] == [1, 3]
     assert churn.line[1] == LinePoint(version=3, value=newest.metrics["train_accuracy"])
+    assert (judged.decision, churn.decision) == (yard.get_model("judged").decision, None)
+    assert judged.decision is not None
+    assert judged.decision.threshold == 0.25
     assert (judged.metric, judged.n_rows, judged.task) == ("validation_accuracy", 60, "classification")
 
 

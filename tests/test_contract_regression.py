@@ -149,7 +149,7 @@ WRONG: dict[str, tuple[dict[str, Any], type[errors.ModelyardError], str]] = {
         (
             "y, row 0: must be a number; for labels take model class 'logistic_regression' or "
             "'catboost_classifier' or 'lightgbm_classifier', "
-            "got 'no' (and 49 more)"
+            "got 'no' (and at least 49 more errors)"
         ),
     ),
     "a missing number": ({"y": [None, *PRICES[1:]]}, errors.InvalidTable, "y, row 0: must not be missing, got null"),
@@ -163,7 +163,8 @@ WRONG: dict[str, tuple[dict[str, Any], type[errors.ModelyardError], str]] = {
         errors.InvalidTable,
         (
             "y, row 1: must be a whole number, text or a boolean; for other numbers take model class "
-            "'linear_regression' or 'catboost_regressor' or 'lightgbm_regressor', got 1000062.505 (and 49 more)"
+            "'linear_regression' or 'catboost_regressor' or 'lightgbm_regressor', got 1000062.505 "
+            "(and at least 49 more errors)"
         ),
     ),
     "another task": (

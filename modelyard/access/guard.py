@@ -98,6 +98,10 @@ class Holder(Identity):
         self._on_use = on_use
         self._used_on = 0
 
+    @property
+    def created_at(self) -> datetime:
+        return self._key.created_at
+
     def may(self, verb: str) -> bool:
         return verb in self._granted
 

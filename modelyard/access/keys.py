@@ -33,7 +33,7 @@ class KeyParts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """One key as it may be shown: what is known of it, and until when it is valid (None: for ever).
+    """One key as it may be shown: what is known of it, since when and until when it is valid (None: for ever).
 
     `models` are patterns of the names it is limited to; empty: it is not limited.
     """
@@ -43,6 +43,7 @@ class StoredKey:
     name: str
     role: Role
     models: tuple[str, ...]
+    created_at: datetime
     valid_until: datetime | None
 
 

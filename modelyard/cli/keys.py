@@ -98,13 +98,12 @@ def list_keys(url: Url = None, storage: Storage = None, json: AsJson = False) ->
     if json:
         screen.show_json(found.model_dump_json().encode())
         return
-    made = screen.table("name", "role", "models", "made", "expires", "last used")
+    made = screen.table("name", "role", "models", "made", "expires", "old one until", "last used")
     for key in found.keys:
         expires = "never" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d}"
-        models = ", ".join(key.models) or "all"
-        screen.add_row(
-            made, key.name, key.role, models, f"{key.created_at:%Y-%m-%d}", expires, key.last_used_on or "never"
-        )
+        old = "" if key.old_valid_until is None else f"{key.old_valid_until:%Y-%m-%d %H:%M} UTC"
+        models, used = ", ".join(key.models) or "all", key.last_used_on or "never"
+        screen.add_row(made, key.name, key.role, models, f"{key.created_at:%Y-%m-%d}", expires, old, used)
     screen.show(made)
 
 

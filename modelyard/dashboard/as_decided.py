@@ -11,18 +11,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from modelyard.schemas import ConfusionMatrix, DecisionReport, ModelMetadata, Report, meaning
+from modelyard.schemas import ConfusionMatrix, DecisionReport, ModelMetadata, NameSummary, Report, meaning
 from modelyard.verbs import Verbs
 
 _COUNTED = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
 """The measures that follow from a confusion matrix."""
 
 
+def is_decided(model: ModelMetadata | NameSummary) -> bool:
+    """Whether a model, or the newest version of a name, answers otherwise than by the most probable class."""
+    return model.decision is not None and model.decision.rule != "most_probable"
+
+
 def decided_by(yard: Verbs, model: ModelMetadata) -> DecisionReport | None:
     """Return what a model's decision does; None, and nothing is asked, if it answers the most probable class."""
-    if model.decision is None or model.decision.rule == "most_probable":
-        return None
-    return yard.get_decision(model.model_id)
+    return yard.get_decision(model.model_id) if is_decided(model) else None
 
 
 def as_decided(report: Report, decided: DecisionReport | None) -> Report:

@@ -14,7 +14,7 @@ import streamlit as st
 from modelyard.dashboard import access, formats, job_words, jobs_under_way, notices, session
 from modelyard.dashboard.listing import class_title, key_metric, title
 from modelyard.dashboard.paired import by_usual_loss, verdict
-from modelyard.dashboard.report import metric_title
+from modelyard.dashboard.report import metric_title, say_undecided
 from modelyard.dashboard.texts import t
 from modelyard.dashboard.training_form import ordered_with
 from modelyard.errors import ModelyardError
@@ -94,6 +94,7 @@ def _show_board(models: Sequence[ModelMetadata]) -> None:
         t("column.name"): [formats.escaped(title(model)) for model in models],
     }
     st.table(columns, hide_index=True, border="horizontal")
+    say_undecided(models)
     st.caption(t("contest.help" if pairs else "contest.no_pairs", metric=metric_title(loss)))
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from modelyard.schemas import DecisionReport
 
 
@@ -98,9 +100,14 @@ def nearest(cuts: Sequence[Cut], threshold: float) -> Cut:
     return min(cuts, key=lambda cut: abs(cut.threshold - threshold))
 
 
-def of_share(cuts: Sequence[Cut], share: float) -> Cut:
-    """Return the cut that calls as near to this share of the rows the class as there is one."""
-    return min(cuts, key=lambda cut: abs(cut.share - share))
+def found_in(cuts: Sequence[Cut], share: float) -> float | None:
+    """Return the part of the class that the most probable rows of this share hold; None if no row is of the class.
+
+    Between two cuts it goes along the straight line, as the rows between them do if they come in any order.
+    """
+    found = [cut.recall for cut in reversed(cuts) if cut.recall is not None]
+    shares = [cut.share for cut in reversed(cuts)]
+    return float(np.interp(share, [0.0, *shares], [0.0, *found])) if found else None
 
 
 def best_f1(cuts: Sequence[Cut]) -> Cut:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from modelyard.dashboard import access, decision_form, notices, session
 from modelyard.dashboard.charts import draw, side_by_side, thresholds
-from modelyard.dashboard.formats import NOTHING, count, escaped, number, percent
+from modelyard.dashboard.formats import NOTHING, count, escaped, number, percent, with_unit
 from modelyard.dashboard.texts import said, t
 from modelyard.schemas import Decision, DecisionMetrics, DecisionReport, ModelMetadata, ResolvedDecision, parse
 
@@ -33,7 +33,7 @@ def in_words(decision: ResolvedDecision) -> str:
         return t("decision.obeyed_most_probable")
     if decision.threshold is None:
         return t("decision.obeyed_least_cost")
-    threshold = f"{number(decision.threshold * 100, 3)} %"
+    threshold = with_unit(number(decision.threshold * 100, 3))
     return t("decision.obeyed_threshold", label=escaped(str(decision.label)), threshold=threshold)
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from modelyard.dashboard import access, notices, session, uploads
 from modelyard.dashboard.charts import draw, groups, pick, side_by_side
-from modelyard.dashboard.formats import count, escaped, number, percent
+from modelyard.dashboard.formats import between, count, escaped, number, percent
 from modelyard.dashboard.judged import JUDGED, PURPOSE, Judged, is_too_large, judge
 from modelyard.dashboard.mistakes import show_mistakes
 from modelyard.dashboard.tables import Table
@@ -100,7 +100,7 @@ def _written(judged: Judged, value: float) -> str:
 
 
 def _between(judged: Judged, low: float, high: float) -> str:
-    return f"{_written(judged, low).removesuffix(' %')}\N{EN DASH}{_written(judged, high)}"
+    return between(_written(judged, low), _written(judged, high))
 
 
 def _show_segments(judged: Judged) -> None:

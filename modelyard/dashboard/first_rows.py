@@ -13,7 +13,7 @@ import streamlit as st
 from modelyard.dashboard import session
 from modelyard.dashboard.charts import cuts as charts
 from modelyard.dashboard.charts import draw, side_by_side
-from modelyard.dashboard.cuts import Cut, of_share
+from modelyard.dashboard.cuts import Cut, found_in
 from modelyard.dashboard.formats import count, escaped, number, percent
 from modelyard.dashboard.judged import JUDGED, Judged
 from modelyard.dashboard.predicted import Predicted
@@ -54,9 +54,9 @@ def show_gain(model: ModelMetadata, cuts: Sequence[Cut], label: str) -> None:
     pair = side_by_side()
     with pair.cell():
         share = ask_share(model.model_id)
-        cut = of_share(cuts, share)
-        if cut.recall is not None and cut.lift is not None:
-            told = {"share": percent(cut.share), "found": percent(cut.recall), "lift": number(cut.lift, 2)}
+        found = found_in(cuts, share)
+        if found is not None:
+            told = {"share": percent(share), "found": percent(found), "lift": number(found / share, 2)}
             st.markdown(t("gain.says", label=escaped(label), **told))
         ranked = _at_hand(model, label)
         if ranked is None:
@@ -65,7 +65,7 @@ def show_gain(model: ModelMetadata, cuts: Sequence[Cut], label: str) -> None:
             offer_rows(ranked, share, label, model.model_id)
     with pair.cell():
         st.caption(t("gain.curve_help"))
-        draw(charts.gain(cuts, cut.share), t("gain.curve"))
+        draw(charts.gain(cuts, share), t("gain.curve"))
 
 
 def ask_share(key: str) -> float:

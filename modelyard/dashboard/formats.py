@@ -25,10 +25,21 @@ def percent(share: float | None) -> str:
     if share is None or math.isnan(share):
         return NOTHING
     if share in (0, 1):
-        return f"{share:.0%}".replace("%", " %")
+        return with_unit(f"{share:.0%}".removesuffix("%"))
     value = min(max(share * 100, 0.001), 99.999)
     digits = 1 if 0 < round(value, 1) < 100 else min(-math.floor(math.log10(min(value, 100 - value))), 3)
-    return f"{value:.{digits}f} %"
+    return with_unit(f"{value:.{digits}f}")
+
+
+def with_unit(number: str, unit: str = "%") -> str:
+    """Write a number with its unit, so that no end of a line parts them."""
+    return f"{number}\N{NO-BREAK SPACE}{unit}"
+
+
+def between(low: str, high: str) -> str:
+    """Write a range of two values; percents have their sign once."""
+    sign = with_unit("")
+    return f"{low.removesuffix(sign) if high.endswith(sign) else low}\N{EN DASH}{high}"
 
 
 _NO_VALUES = ("others", "missing")
@@ -55,7 +66,7 @@ def metric_value(metric: str, value: float | None) -> str:
     if value is None:
         return NOTHING
     if meaning(metric).measure == "mape":
-        return f"{number(value * 100, 3)} %"
+        return with_unit(number(value * 100, 3))
     return percent(value) if is_share(metric) else number(value, 3)
 
 
@@ -64,8 +75,7 @@ def metric_interval(metric: str, metrics: Mapping[str, float | None]) -> str | N
     found = interval_of(metric, metrics)
     if found is None:
         return None
-    low, high = (metric_value(metric, end) for end in found)
-    return f"{low.removesuffix(' %') if high.endswith(' %') else low}\N{EN DASH}{high}"
+    return between(*(metric_value(metric, end) for end in found))
 
 
 def metric_with_interval(metric: str, metrics: Mapping[str, float | None]) -> str:
@@ -98,9 +108,9 @@ def size(n_bytes: int) -> str:
     units = t("size.units").split()
     for unit in units[:-1]:
         if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == units[0] or amount >= 10 else f"{amount:.1f} {unit}"
+            return with_unit(f"{amount:.0f}" if unit == units[0] or amount >= 10 else f"{amount:.1f}", unit)
         amount /= 1024
-    return f"{amount:.1f} {units[-1]}"
+    return with_unit(f"{amount:.1f}", units[-1])
 
 
 def duration(seconds: float) -> str:

@@ -11,7 +11,7 @@ from modelyard.dashboard import session
 from modelyard.dashboard.charts import bars, draw
 from modelyard.dashboard.formats import PERCENT, SHORT, WHOLE, is_share, moment_format
 from modelyard.dashboard.listing import key_metric, pick_rows
-from modelyard.dashboard.report import metric_title
+from modelyard.dashboard.report import metric_title, say_undecided
 from modelyard.dashboard.texts import t
 from modelyard.schemas import ModelMetadata, ModelQuery
 
@@ -30,6 +30,7 @@ def show_versions(model: ModelMetadata) -> None:
     if len(points) > 1:
         draw(bars.versions(points, metric_title(bare), share=is_share(bare)), t("model.versions"))
     picked = _table(line)
+    say_undecided(line)
     if picked is not None and picked.model_id != model.model_id:
         session.go("model", id=picked.model_id)
     if len(line) == 1:

@@ -9,6 +9,7 @@ import polars as pl
 import streamlit as st
 
 from modelyard.dashboard import formats, session
+from modelyard.dashboard.as_decided import is_decided
 from modelyard.dashboard.texts import said, t
 from modelyard.schemas import ENSEMBLE, ModelClassInfo, ModelMetadata, Report, headline, meaning
 
@@ -62,8 +63,9 @@ def key_metric(model: ModelMetadata) -> tuple[str, float | None]:
 
 
 def written_metric(model: ModelMetadata) -> str:
-    """Write the metric that tells most; its name too, unless it is accuracy."""
-    return written_value(*key_metric(model))
+    """Write the metric that tells most; its name too, unless it is accuracy, and whether it is that of its answers."""
+    text = written_value(*key_metric(model))
+    return t("metric.undecided", metric=text) if is_decided(model) else text
 
 
 def written_value(name: str, value: float | None) -> str:

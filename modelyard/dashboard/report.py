@@ -8,10 +8,11 @@ from typing import Any
 import streamlit as st
 
 from modelyard.dashboard import formats, notices
+from modelyard.dashboard.as_decided import is_decided
 from modelyard.dashboard.charts import Drawing, bars, curves, draw, numbers, side_by_side
 from modelyard.dashboard.searching import show_leaderboard
 from modelyard.dashboard.texts import known, t
-from modelyard.schemas import Curve, ModelMetadata, Report, are_validated, headline, meaning
+from modelyard.schemas import Curve, ModelMetadata, NameSummary, Report, are_validated, headline, meaning
 
 _FEW = 3
 _NARROW, _WIDE = 250, 340
@@ -51,9 +52,9 @@ def most_telling(models: Sequence[ModelMetadata]) -> tuple[list[str], list[str]]
     return first, [name for name in names if name not in first]
 
 
-def say_undecided(models: Sequence[ModelMetadata]) -> None:
+def say_undecided(models: Sequence[ModelMetadata | NameSummary]) -> None:
     """Say that the metrics are those of the most probable class, if one of the models decides otherwise."""
-    if any(model.decision is not None and model.decision.rule != "most_probable" for model in models):
+    if any(map(is_decided, models)):
         st.caption(t("report.undecided"))
 
 
@@ -65,7 +66,7 @@ def judged_by(model: ModelMetadata) -> str:
     if evaluation.method == "cv":
         return t("report.by_cv", folds=evaluation.folds, rows=formats.count(model.n_rows))
     key = "report.by_time" if evaluation.method == "time" else "report.by_holdout"
-    return t(key, share=f"{evaluation.fraction * 100:g} %", rows=formats.count(model.n_rows))
+    return t(key, share=formats.with_unit(f"{evaluation.fraction * 100:g}"), rows=formats.count(model.n_rows))
 
 
 def _trusted_by(metrics: Mapping[str, float | None]) -> Iterator[str]:

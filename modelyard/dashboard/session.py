@@ -19,7 +19,7 @@ import streamlit as st
 from modelyard.dashboard.doors import DoorName, Doors
 from modelyard.dashboard.visitor import Visitor
 from modelyard.errors import ModelyardError
-from modelyard.schemas import ColumnRole, FeatureType, ModelMetadata
+from modelyard.schemas import ColumnRole, FeatureType, ModelMetadata, Whoami
 from modelyard.verbs import Verbs
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Session:
     showed last. `tables` holds uploads by their purpose, `choices` what the training form says by the keys of its
     widgets, `kinds` what was chosen for columns, by table and parent. `visit` is the word, which nobody can guess, by
     which a page that is loaded anew finds all of this again. With keys it does so only once the same one was shown:
-    `owner` is that key's name, and the word alone, which stands in addresses, opens nothing.
+    `owner` is who the servers say its holder is, and the word alone, which stands in addresses, opens nothing.
     """
 
     doors: Doors
@@ -63,7 +63,7 @@ class Session:
     folder: Scratch = field(default_factory=Scratch)
     visit: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     visitor: Visitor = field(default_factory=Visitor)
-    owner: str | None = None
+    owner: Whoami | None = None
 
     @property
     def yard(self) -> Verbs:
@@ -106,12 +106,11 @@ def sign_in(key: str) -> None:
     """
     here, visitor = current(), Visitor(key)
     try:
-        visitor.who = visitor.client(here.doors, here.door).whoami()
+        owner = visitor.who = visitor.client(here.doors, here.door).whoami()
     except ModelyardError:
         visitor.leave()
         raise
     here.visitor.leave()
-    owner = visitor.who.name
     if here.owner != owner:
         here = _left_by(owner) or Session(here.doors, here.door)
         _forget_widgets()
@@ -127,7 +126,7 @@ def sign_out() -> None:
     _take(Session(here.doors, here.door))
 
 
-def _left_by(owner: str | None) -> Session | None:
+def _left_by(owner: Whoami | None) -> Session | None:
     """Return the continuation of the session that the address names, if it belongs to this owner."""
     left = _sessions().get(st.query_params.get("visit", ""))
     return left.continued() if left is not None and left.owner == owner else None

@@ -12,6 +12,7 @@ from modelyard.dashboard import notices, session, uploads
 from modelyard.dashboard.algorithms import Algorithm, ask_algorithms
 from modelyard.dashboard.checked import show_check
 from modelyard.dashboard.columns import Mapping, ask_target, map_columns
+from modelyard.dashboard.formats import with_unit
 from modelyard.dashboard.judging import ask_calibration, ask_evaluation
 from modelyard.dashboard.monotone import ask_monotone
 from modelyard.dashboard.naming import ask_naming
@@ -115,7 +116,7 @@ def _summary(orders: Sequence[Order]) -> str:
     evaluation = orders[0].evaluation
     how = t(f"evaluation.{evaluation.method}")
     if evaluation.method in ("holdout", "time"):
-        how = f"{how} {evaluation.fraction:.0%}".replace("%", " %")
+        how = f"{how} {with_unit(f'{evaluation.fraction * 100:.0f}')}"
     elif evaluation.method == "cv":
         how = f"{how}: {evaluation.folds}"
     return t("train.summary", target=orders[0].target, how=how)

@@ -60,7 +60,7 @@ class KeyVerbs(Verbs):
     def whoami(self) -> Whoami:
         """Say who calls. See `Verbs.whoami`."""
         who = calls.who()
-        return Whoami(name=who.name, role=who.role, models=list(who.models))
+        return Whoami(name=who.name, role=who.role, models=list(who.models), created_at=who.created_at)
 
     def take_admin_key(self, path: Path | None) -> None:
         """Take up the key in a file as an administrator's; without a file, say so if nobody has a key yet."""

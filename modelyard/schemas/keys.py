@@ -78,18 +78,26 @@ class RotateRequest(Request):
 
 
 class Whoami(Frozen):
-    """Who calls: the key's name, its role, and the patterns of model names it is limited to (empty: it is not)."""
+    """Who calls: the key's name, its role, and the patterns of model names it is limited to (empty: it is not).
+
+    `created_at` (UTC) tells a key from a revoked one of its name, and stays if it is rotated; null without a key.
+    """
 
     name: str
     role: Role
     models: list[str]
+    created_at: datetime | None = None
 
 
 class Key(Whoami):
-    """What is known of a key. Times are UTC, `last_used_on` is the day (`2026-11-26`)."""
+    """What is known of a key. Times are UTC, `last_used_on` is the day (`2026-11-26`).
+
+    `old_valid_until` is how long the one before a rotation is valid, too; null if none is any more.
+    """
 
     created_at: datetime
     expires_at: datetime | None = None
+    old_valid_until: datetime | None = None
     last_used_on: str | None = None
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from modelyard.schemas.base import Frozen, Request, Status, StatusFilter
+from modelyard.schemas.decisions import ResolvedDecision
 
 LINE_VERSIONS = 20
 """So many versions of a name are told of, the newest ones."""
@@ -51,6 +52,7 @@ class NameSummary(Frozen):
     task: str
     target: str | None = None
     tags: list[str] = []
+    decision: ResolvedDecision | None = None
     n_rows: int
     created_at: datetime
     versions: int

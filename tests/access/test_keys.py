@@ -84,7 +84,7 @@ def test_what_is_no_valid_key_is_refused_in_the_same_words_and_never_repeated(au
 def stored(key: str, until: datetime | None = None) -> StoredKey:
     parts = take_apart(key)
     assert parts is not None
-    return StoredKey(parts.id, parts.sha256, "one", "reader", (), until)
+    return StoredKey(parts.id, parts.sha256, "one", "reader", (), datetime.now(UTC), until)
 
 
 def refusal(guard: Guard, key: str) -> str:

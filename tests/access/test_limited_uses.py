@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -153,7 +154,7 @@ def test_a_pattern_means_a_whole_name_in_its_own_letters(pattern: str, seen: lis
     key = new_key()
     parts = take_apart(key)
     assert parts is not None
-    stored = StoredKey(parts.id, parts.sha256, "one", "reader", (pattern,), None)
+    stored = StoredKey(parts.id, parts.sha256, "one", "reader", (pattern,), datetime.now(UTC), None)
     holder = Guard(lambda _: stored).identify(f"Bearer {key}")
     names = ["CHURN", "a-churn", "churn", "churn-1", "churn.2"]
     assert [name for name in names if holder.sees(name)] == seen

@@ -73,8 +73,12 @@ def test_the_life_of_a_key(way: list[str]) -> None:
     assert name in table
     assert "churn*, a?" in table
     assert secret_of(made.out) not in table + json.dumps(listed)
+    assert listed[name]["old_valid_until"] is None
     rotated = run("keys", "rotate", name, "--grace-s", "60", *way)
     assert key_in(rotated) != key_in(made)
+    listed = {key["name"]: key for key in run("keys", "list", "--json", *way).document["keys"]}
+    until = listed[name]["old_valid_until"]
+    assert f"{until[:10]} {until[11:16]} UTC" in " ".join(run("keys", "list", *way).out.split())
     taken = run("keys", "create", name, "--role", "reader", *way)
     assert (taken.exit_code, taken.out) == (4, "")
     revoked = run("keys", "revoke", name, *way)
@@ -128,7 +132,10 @@ def test_a_key_comes_from_a_file_or_from_the_environment_and_the_file_wins(
     file = tmp_path / "boss.key"
     file.write_text(served.admin)
     assert run("whoami", *url, "--key-file", file).out == "boss: admin, models: all\n"
-    assert run("whoami", "--json", *url, "--key-file", file).document == {"name": "boss", "role": "admin", "models": []}
+    listed = run("keys", "list", "--json", *url, "--key-file", file).document["keys"]
+    made = next(key["created_at"] for key in listed if key["name"] == "boss")
+    who = {"name": "boss", "role": "admin", "models": [], "created_at": made}
+    assert run("whoami", "--json", *url, "--key-file", file).document == who
     monkeypatch.setenv("MODELYARD_KEY", "")
     assert run("whoami", *url).exit_code == 9
 

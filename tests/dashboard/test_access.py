@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,18 @@ def test_whose_key_was_rotated_goes_on_with_the_new_one(keyed: KeyedYard) -> Non
     assert "penguins.csv" in texts(sign_in(app, key))
 
 
+def test_a_new_key_of_a_revoked_ones_name_has_nothing_of_it(keyed: KeyedYard) -> None:
+    app = keyed.open_with(keyed.key("followed", "trainer"), "train")
+    app = app.button[-1].click().run()
+    visit = test_pages.said(app, "visit")
+    assert visit is not None
+    keyed.core.revoke_key("followed")
+    app, successor = app.run(), keyed.key("followed", "trainer")
+    assert asks_for_a_key(app)
+    assert "penguins.csv" not in texts(sign_in(app, successor))
+    assert "penguins.csv" not in texts(keyed.open_with(successor, "train", visit=visit))
+
+
 def test_a_page_loaded_anew_asks_again_and_then_has_everything_for_the_same_key_alone(keyed: KeyedYard) -> None:
     key = keyed.key("reloads", "trainer")
     app = keyed.open_with(key, "train")
@@ -205,10 +218,18 @@ def test_an_administrator_makes_rotates_and_revokes_keys(keyed: KeyedYard) -> No
     app = button(app, "new-key-go").click().run()
     key = app.code[0].value
     with RestClient(keyed.rest_url, key=key) as client:
-        assert client.whoami().model_dump() == {"name": "crm", "role": "predictor", "models": ["churn*", "leads"]}
+        who = client.whoami()
+        assert (who.name, who.role, who.models) == ("crm", "predictor", ["churn*", "leads"])
     app = button(app, "key-put-away").click().run()
     assert not app.code
     assert key not in repr(app)
+    app = pick(keyed, app, "crm")
+    app = button(app, "rotate-now-crm").click().run()
+    app = button(app, "key-put-away").click().run()
+    (keys,) = [one.value for one in app.dataframe]
+    old = dict(zip(keys["name"], keys["old"], strict=True))
+    assert f"{datetime.now(UTC) + timedelta(hours=24):%Y-%m-%d}" in old["crm"]
+    assert old["ops"] != old["crm"]
     app = pick(keyed, app, "crm")
     app = button(app, "revoke-now-crm").click().run()
     assert "crm" not in {one.name for one in keyed.core.list_keys().keys}

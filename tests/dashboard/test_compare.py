@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from modelyard.dashboard.formats import percent
+from modelyard.dashboard.listing import entry
 from modelyard.schemas import Decision, Evaluation, ModelMetadata, TrainRequest
-from tests.dashboard.test_pages import Yard, said, texts, yard
+from tests.dashboard.test_pages import Yard, plain, said, texts, yard
 
 __all__ = ["yard"]
 
@@ -51,18 +53,41 @@ def test_the_newest_two_versions_of_a_name_are_compared_and_stand_in_the_address
     assert list(colleague.table[0].value.columns)[1:] == ["birds · v2", "birds · v1"]
 
 
+@pytest.mark.parametrize(
+    ("page", "query"),
+    [
+        ("compare", {}),
+        ("overview", {}),
+        ("models", {}),
+        ("name", {"name": "birds"}),
+        ("name", {"name": "birds", "tab": "rivals"}),
+        ("model", {"id": "birds", "tab": "versions"}),
+    ],
+)
 def test_metrics_of_models_that_decide_say_that_they_do_not_go_by_it(
-    yard: Yard, models: dict[str, ModelMetadata]
+    yard: Yard, models: dict[str, ModelMetadata], page: str, query: dict[str, str]
 ) -> None:
     words = "every model is counted by its most probable class, whatever its decision is"
-    ids = f"{models['good'].model_id},{models['weak'].model_id}"
-    assert words not in texts(yard.open("compare", ids=ids))
+    assert words not in texts(yard.open(page, **query))
     decision = Decision.model_validate({"rule": "threshold", "class": "Gentoo", "threshold": 0.2})
-    yard.client.set_decision(models["weak"].model_id, decision)
-    app = yard.open("compare", ids=ids)
+    yard.client.set_decision(models["good"].model_id, decision)
+    app = yard.open(page, **query)
     assert not app.exception
     assert words in texts(app)
-    yard.client.set_decision(models["weak"].model_id, Decision(rule="most_probable"))
+    yard.client.set_decision(models["good"].model_id, Decision(rule="most_probable"))
+
+
+def test_an_entry_of_a_picker_says_that_its_metric_is_not_that_of_the_models_answers(
+    yard: Yard, models: dict[str, ModelMetadata]
+) -> None:
+    assert "by the most probable class" not in entry(models["good"])
+    decision = Decision.model_validate({"rule": "threshold", "class": "Gentoo", "threshold": 0.2})
+    decided = yard.client.set_decision(models["good"].model_id, decision)
+    accuracy = plain(percent(decided.metrics["validation_accuracy"]))
+    assert f"birds · v2 — {accuracy} by the most probable class, " in plain(entry(decided))
+    assert f"Newest: v2, {accuracy} by the most probable class, " in texts(yard.open("name", name="birds"))
+    undecided = yard.client.set_decision(models["good"].model_id, Decision(rule="most_probable"))
+    assert "by the most probable class" not in entry(undecided)
 
 
 @pytest.mark.parametrize(

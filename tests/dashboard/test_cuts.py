@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from modelyard.dashboard.cuts import Money, best_f1, best_profit, cuts_of, nearest, of_share
+from modelyard.dashboard.cuts import Money, best_f1, best_profit, cuts_of, found_in, nearest
 from modelyard.ml_core.deciding import judge
 from modelyard.ml_core.validation_predictions import ValidationPredictions
 from modelyard.schemas import DecisionReport, ResolvedDecision
@@ -52,11 +52,21 @@ def test_the_best_cut_is_the_best_of_all(found: DecisionReport) -> None:
     assert best_profit(cuts, dear).threshold > best_profit(cuts, Money(hit=100, alarm=-1, miss=0, rest=0)).threshold
 
 
-def test_the_decisions_own_threshold_and_a_share_are_found_among_the_cuts(found: DecisionReport) -> None:
-    cuts = cuts_of(found)
-    assert nearest(cuts, 0.305).threshold == 0.305
-    assert of_share(cuts, 0.25).share == pytest.approx(0.25, abs=0.02)
-    assert of_share(cuts, 1).share == 1
+def test_the_decisions_own_threshold_is_found_among_the_cuts(found: DecisionReport) -> None:
+    assert nearest(cuts_of(found), 0.305).threshold == 0.305
+
+
+def test_a_share_of_the_rows_holds_what_exactly_these_rows_are(
+    found: DecisionReport, validation: ValidationPredictions
+) -> None:
+    """Rows of equal probability are as many of the class as is usual among them, because which come first is chance."""
+    cuts, shares, truth = cuts_of(found), validation.scores[:, 1], validation.truth == 1
+    for chosen in (1, 7, 40, 100, 399, 400):
+        last = np.sort(shares)[-chosen]
+        above, level = shares > last, shares == last
+        hits = truth[above].sum() + (chosen - above.sum()) * truth[level].mean()
+        assert found_in(cuts, chosen / N) == pytest.approx(hits / truth.sum(), abs=0.5 / truth.sum())
+    assert found_in(cuts, 1) == 1
 
 
 def test_without_validation_predictions_there_are_no_cuts() -> None:
@@ -71,5 +81,6 @@ def test_nothing_found_is_no_error() -> None:
     cuts = cuts_of(DecisionReport(model_id="m", name="n", version=1, decision=decision, **fields))
     assert {cut.recall for cut in cuts} == {None}
     assert {cut.lift for cut in cuts} == {None}
+    assert found_in(cuts, 0.1) is None
     assert {cut.f1 for cut in cuts} == {0.0}
     assert cuts[-1].precision is None

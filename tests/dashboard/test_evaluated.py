@@ -33,7 +33,7 @@ def test_models_are_judged_on_the_same_rows(yard: Yard, penguins_csv: Path) -> N
     assert not app.error
     metrics, pairs = (table.value for table in app.table[-2:])
     assert list(metrics.columns)[1:] == ["blind · v1", "seeing · v1"]
-    assert "100 %" in metrics.to_string()
+    assert "100\xa0%" in metrics.to_string()
     assert "seeing:1 is better" in pairs.to_string().replace("\\", "")
     app = app.selectbox(key="evaluate-metric").set_value("log_loss").run()
     assert "seeing:1 is better" in app.table[-1].value.to_string().replace("\\", "")

@@ -81,7 +81,12 @@ def penguin_model(yard: Yard, penguins_csv: Path) -> ModelMetadata:
 def texts(app: AppTest) -> str:
     """Return all that a visitor reads on the page."""
     kinds = ("title", "header", "markdown", "caption", "error", "warning", "success", "info")
-    return "\n".join(str(element.value) for kind in kinds for element in getattr(app, kind))
+    return plain("\n".join(str(element.value) for kind in kinds for element in getattr(app, kind)))
+
+
+def plain(text: str) -> str:
+    """Return a text with the spaces of a keyboard: those between a number and its unit are no-break ones."""
+    return text.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def linked_table(app: AppTest) -> dict[str, Any]:

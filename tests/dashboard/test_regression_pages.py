@@ -10,7 +10,7 @@ import pytest
 from modelyard.dashboard import formats
 from modelyard.dashboard.charts.waterfall import waterfall
 from modelyard.schemas import ModelMetadata, TrainRequest
-from tests.dashboard.test_pages import Yard, button, penguin_model, texts, wait_for_model, yard
+from tests.dashboard.test_pages import Yard, button, penguin_model, plain, texts, wait_for_model, yard
 
 __all__ = ["penguin_model", "yard"]
 
@@ -135,7 +135,7 @@ def test_a_report_shows_intervals_the_baseline_and_what_intervals_of_predictions
     interval = formats.metric_interval("validation_rmse", weights.metrics)
     always = formats.number(weights.metrics["baseline_rmse"], 3)
     assert [(one.label, one.delta) for one in app.metric] == [
-        ("Error (RMSE)", f"{interval} (90 %)"),
+        ("Error (RMSE)", f"{interval} ({formats.with_unit('90')})"),
         ("Always the mean", "one for all rows"),
     ]
     assert app.metric[1].value == always
@@ -194,7 +194,7 @@ def test_labels_and_numbers_are_not_compared(
     ],
 )
 def test_metrics_are_written_in_their_unit(metric: str, value: float, text: str) -> None:
-    assert formats.metric_value(metric, value) == text
+    assert plain(formats.metric_value(metric, value)) == text
 
 
 def test_monotone_columns_are_asked_of_algorithms_that_can_and_shown(yard: Yard) -> None:

@@ -16,9 +16,11 @@ from modelyard.dashboard.predicted_truth import as_labels, as_numbers
 from modelyard.dashboard.profiles import look_at
 from modelyard.dashboard.tables import HEAD_ROWS, open_table
 from modelyard.dashboard.targets import Labels, better_targets, count_labels
+from modelyard.dashboard.texts import t
 from modelyard.errors import InvalidTable
 from modelyard.schemas import Reading
 from modelyard.tables import ReadingOptions, read_file, read_training
+from tests.dashboard.test_pages import plain
 
 ROWS = [{"age": 39, "job": "clerk", "paid": "no"}, {"age": None, "job": "smith", "paid": "yes"}]
 
@@ -209,7 +211,13 @@ def test_a_truth_that_is_no_whole_number_is_not_rounded_to_a_label(tmp_path: Pat
     ],
 )
 def test_a_share_is_never_rounded_to_all_or_nothing(share: float, text: str) -> None:
-    assert formats.percent(share) == text
+    assert plain(formats.percent(share)) == text
+
+
+def test_no_end_of_a_line_parts_a_number_from_its_unit() -> None:
+    written = [formats.percent(0.5), formats.size(2048), formats.duration(5), formats.metric_value("mape", 0.1)]
+    assert written == ["50.0\xa0%", "2.0\xa0KB", "5.0\xa0s", "10\xa0%"]
+    assert "50\xa0% is guessing" in t("metric_help.roc_auc")
 
 
 @pytest.mark.parametrize(
@@ -231,7 +239,7 @@ def test_numbers_have_the_digits_that_matter(value: float, text: str) -> None:
 @pytest.mark.parametrize(("minutes", "text"), [(0, "just now"), (5, "5 min ago"), (125, "2 h ago"), (3000, "2 d ago")])
 def test_a_moment_is_told_by_how_long_ago_it_was(minutes: int, text: str) -> None:
     now = datetime(2026, 1, 31, tzinfo=UTC)
-    assert formats.ago(now - timedelta(minutes=minutes), now) == text
+    assert plain(formats.ago(now - timedelta(minutes=minutes), now)) == text
 
 
 def test_a_names_markdown_is_not_taken_for_markdown() -> None:

@@ -14,6 +14,7 @@ from modelyard.schemas.parsing import _WORDS
 from tests.dashboard.said_by_the_core import templates
 
 WHOLE = {
+    "{} (and {}{} more error{})",
     "must be {} {}, got {}",
     "{} {} rows that {} was not fitted on; at least {} are due",
     "{} {} a single row: {} fitted but never held out, which the validation cannot judge",
@@ -22,7 +23,8 @@ WHOLE = {
 """Values stand side by side in them, so each of their few texts has a template of its own."""
 SAID = {
     "name 'a b' must be 1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit": "имя 'a b' должно",
-    "column 'age', row 3: must be a number, got 'x' (and 4 more)": "должно быть число, получено 'x' (и ещё 4)",
+    "column 'age', row 3: must be a number, got 'x' (and 4 more errors)": "число, получено 'x' (и ещё 4 ошибки)",
+    "column 'age', row 3: must be a number, got 'x' (and at least 49 more errors)": "(и ещё не меньше 49 ошибок)",
     "hyperparam 'depth' must be a non-negative integer or null, got 'x'": "неотрицательное целое или null",
     "hyperparam 'foo' is unknown; did you mean 'food'? known are: 'food'": "неизвестен; может быть, 'food'? известны:",
     "field 'evaluation.method' must be 'holdout', 'cv' or 'none', got 'x'": "'holdout', 'cv' или 'none'",

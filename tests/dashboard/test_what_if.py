@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from modelyard.dashboard import why
-from modelyard.dashboard.formats import label
+from modelyard.dashboard.formats import label, percent
 from modelyard.dashboard.predicted import Predicted
 from modelyard.dashboard.predicted_file import as_file
 from modelyard.dashboard.tables import open_table
@@ -69,7 +69,7 @@ def test_the_answer_is_that_of_the_row_as_it_is_now(yard: Yard, penguin_model: M
         row = {one.label: one.value for one in [*page.number_input, *page.selectbox] if one.label in names}
         answer = yard.client.predict(PredictRequest(model_id=penguin_model.model_id, X=[row], probabilities=True))
         assert page.metric[0].value == answer.predictions[0]
-        assert page.metric[0].delta == f"{100 * max((answer.probabilities or [[]])[0]):.1f} %"
+        assert page.metric[0].delta == percent(max((answer.probabilities or [[]])[0]))
         assert f"Why {answer.predictions[0]}" in texts(page)
     assert "What if bill_length_mm were another" in texts(page)
     page = page.selectbox(key="effect-column").set_value("island").run()
@@ -162,7 +162,7 @@ def test_the_training_table_is_told_apart_and_its_answers_do_not_flatter(
     page = next(one for one in page.button if "sample" in one.label).click().run()
     page = button(page, "predict-go").click().run()
     accuracy = penguin_model.metrics["validation_accuracy"] or 0
-    assert (page.metric[0].label, page.metric[0].value) == ("Accuracy", f"{100 * accuracy:.1f} %")
+    assert (page.metric[0].label, page.metric[0].value) == ("Accuracy", percent(accuracy))
     assert "The model was trained on this table" in texts(page)
     assert "rows are right" not in texts(page)
     decision = {"rule": "threshold", "class": "Gentoo", "threshold": 0.0}
@@ -170,7 +170,7 @@ def test_the_training_table_is_told_apart_and_its_answers_do_not_flatter(
     page = button(page.run(), "predict-go").click().run()
     decided = yard.client.get_decision(penguin_model.model_id).metrics
     assert decided is not None
-    assert page.metric[0].value == f"{100 * decided.accuracy:.1f} %"
+    assert page.metric[0].value == percent(decided.accuracy)
     assert decided.accuracy < accuracy
     page = button(page, "predict-errors").click().run()
     assert not page.exception

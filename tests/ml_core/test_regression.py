@@ -136,8 +136,8 @@ def test_a_column_may_be_called_as_messages_call_the_target(tmp_path: Path) -> N
     ("y", "shown"),
     [
         (pl.Series([10**18, *range(39)]).cast(pl.Datetime("us")), "'1000000000000000000 us since 1970'"),
-        (pl.Series([[row] for row in range(N)]), "[0] (and 39 more)"),
-        (pl.Series(range(N)).cast(pl.Duration("us")), "datetime.timedelta(0) (and 39 more)"),
+        (pl.Series([[row] for row in range(N)]), "[0] (and 39 more errors)"),
+        (pl.Series(range(N)).cast(pl.Duration("us")), "datetime.timedelta(0) (and 39 more errors)"),
     ],
 )
 def test_a_series_of_no_numbers_is_refused_by_row(y: pl.Series, shown: str) -> None:

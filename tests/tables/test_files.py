@@ -304,7 +304,7 @@ def test_a_path_without_a_name_is_shown_as_it_is() -> None:
         (b"a,b\n1,\x00\n", "t.csv", "file 't.csv' is binary; it must be CSV"),
         ("a,b\n1,é\n".encode("latin-1"), "t.csv", "file 't.csv' is not UTF-8: byte 0xe9 in line 2; say its encoding,"),
         (b"a,b\n1,2\n3\n4,5\n", "t.csv", "row 1 (line 3) has 1 cell, the header has 2"),
-        (b"a,b\n\n1,2,3\n3\n", "t.csv", "row 0 (line 3) has 3 cells, the header has 2 (and 1 more)"),
+        (b"a,b\n\n1,2,3\n3\n", "t.csv", "row 0 (line 3) has 3 cells, the header has 2 (and 1 more error)"),
         (b'a,b\n1,"2\n3,4\n', "t.csv", "the CSV cannot be read at row 0 (lines 2 to 3): a quoted cell has no closing"),
         (b'"a,b\n', "t.csv", "the CSV header cannot be read: a quoted cell has no closing quote"),
         (b"a,a\n1,2\n", "t.csv", "CSV header: column name 'a' is given twice; names must differ"),

@@ -193,10 +193,10 @@ def test_labels_become_sorted_classes(y: Any, classes: tuple[Any, ...], codes: l
             [1, "a"],
             f"y, row 1: must be an integer like most labels; {MIXED}, got 'a'",
         ),
-        ([[1], [2]], "y, row 0: must be an integer, text or a boolean, got [1] (and 1 more)"),
+        ([[1], [2]], "y, row 0: must be an integer, text or a boolean, got [1] (and 1 more error)"),
         (
             [date(2020, 1, 1)] * 2,
-            "y, row 0: must be an integer, text or a boolean, got datetime.date(2020, 1, 1) (and 1 more)",
+            "y, row 0: must be an integer, text or a boolean, got datetime.date(2020, 1, 1) (and 1 more error)",
         ),
         (["a", "\ud800"], "y, row 1: must be valid Unicode text, got '\\ud800'"),
         (["a", "a"], "y must hold at least two classes, got only 'a'"),
@@ -230,12 +230,12 @@ KINDS = "rows ([[39, 'x'], ...]), records ([{'age': 39, ...}, ...]) or columns (
         (5, {}, f"X must be {KINDS}, got 5"),
         ("abc", {}, f"X must be {KINDS}, got 'abc'"),
         (None, {}, f"X must be {KINDS}, got null"),
-        ([1, 2], {}, f"row 0 must be a list or a record, got 1; X is {KINDS} (and 1 more)"),
+        ([1, 2], {}, f"row 0 must be a list or a record, got 1; X is {KINDS} (and 1 more error)"),
         ([[1], {"a": 1}], {}, f"row 1 must be a list like the first row, got an object; X is {KINDS}"),
         ([{"a": 1}, [1]], {}, f"row 1 must be a record like the first row, got a list; X is {KINDS}"),
         ({"a": 1}, {}, f"column 'a' must be a list of cells, got 1; X must be {KINDS}"),
         ([[1, 2], [3]], {}, "row 1 has 1 cell, row 0 has 2"),
-        ([[1], [2]], {"feature_names": ["a", "b"]}, "row 0 has 1 cell, feature_names has 2 (and 1 more)"),
+        ([[1], [2]], {"feature_names": ["a", "b"]}, "row 0 has 1 cell, feature_names has 2 (and 1 more error)"),
         (
             [[1, 2], [1, 2]],
             {"feature_names": ["a", "a"]},
@@ -269,7 +269,7 @@ KINDS = "rows ([[39, 'x'], ...]), records ([{'age': 39, ...}, ...]) or columns (
         (
             pl.DataFrame({"a": ["x", "y"]}),
             {"feature_types": ["numeric"]},
-            "column 'a', row 0: must be a number, got 'x' (and 1 more)",
+            "column 'a', row 0: must be a number, got 'x' (and 1 more error)",
         ),
         ({"a": [None, "?"]}, {}, "column 'a' is missing in every row; leave it out or fill it"),
         ({"a": [None, math.nan]}, {}, "column 'a' is missing in every row; leave it out or fill it"),
@@ -349,7 +349,7 @@ def test_all_wrong_cells_up_to_fifty_are_listed() -> None:
         train(X, Y2 * 30, feature_types={"a": "numeric", "b": "numeric"})
     locs = [error.loc for error in caught.value.errors]
     assert locs == [("X", row, "a") for row in range(3)] + [("X", row, "b") for row in range(47)]
-    assert caught.value.detail == "column 'a', row 0: must be a number, got 'x' (and 49 more)"
+    assert caught.value.detail == "column 'a', row 0: must be a number, got 'x' (and at least 49 more errors)"
     assert caught.value.errors[0].value == "x"
 
 

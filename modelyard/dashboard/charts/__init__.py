@@ -21,7 +21,7 @@ _NUMBERS = {
     "thousands": "\N{NARROW NO-BREAK SPACE}",
     "grouping": [3],
     "currency": ["", ""],
-    "percent": " %",
+    "percent": "\N{NO-BREAK SPACE}%",
     "minus": "-",
 }
 """Numbers are written in charts as they are beside them."""

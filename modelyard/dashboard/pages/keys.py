@@ -66,8 +66,10 @@ def _show_keys(keys: Sequence[Key]) -> Key | None:
             "models": [", ".join(key.models) or t("keys.all_models") for key in keys],
             "made": [f"{key.created_at:%Y-%m-%d}" for key in keys],
             "expires": [_expires(key) for key in keys],
+            "old": [key.old_valid_until and f"{key.old_valid_until:%Y-%m-%d %H:%M} UTC" for key in keys],
             "used": [key.last_used_on or t("keys.never") for key in keys],
-        }
+        },
+        schema_overrides={"old": pl.String},
     )
     config = st.column_config
     picked = pick_rows(
@@ -80,6 +82,7 @@ def _show_keys(keys: Sequence[Key]) -> Key | None:
             "models": config.TextColumn(t("keys.models"), width=150),
             "made": config.TextColumn(t("keys.made_on"), width=110),
             "expires": config.TextColumn(t("keys.expires"), width=140),
+            "old": config.TextColumn(t("keys.old"), width=150),
             "used": config.TextColumn(t("keys.used"), width=110),
         },
     )
@@ -116,7 +119,8 @@ def _ask_to_rotate(key: Key) -> None:
     if st.button(t("keys.rotate_now"), icon=":material/autorenew:", key=f"rotate-now-{key.name}"):
         with notices.errors_in_place():
             made = session.yard().rotate_key(key.name, grace_s=hours * 3600)
-            if made.name == session.current().owner:
+            owner = session.current().owner
+            if owner is not None and made.name == owner.name:
                 session.sign_in(made.key)  # the one before may not be valid any more
             _keep(made)
 

@@ -11,7 +11,7 @@ from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.linked_table import Column, Row
 from modelyard.dashboard.listing import class_title, classes, written_value
 from modelyard.dashboard.picker import offer_comparison
-from modelyard.dashboard.report import metric_title
+from modelyard.dashboard.report import metric_title, say_undecided
 from modelyard.dashboard.texts import t
 from modelyard.schemas import NameQuery, NameSummary, StatusFilter, meaning, parse
 
@@ -36,6 +36,7 @@ def show() -> None:
     shown, total = formats.count(len(page.names)), formats.count(page.total)
     st.caption(t("registry.count", shown=shown, total=total))
     ticked = _show_names(page.names)
+    say_undecided(page.names)
     with st.container(horizontal=True):
         offer_comparison([name.model_id for name in ticked], key="compare-models")
         address.pager(page.next_cursor)

@@ -14,7 +14,8 @@ import streamlit as st
 from modelyard.dashboard import access, formats, jobs_under_way, linked_table, notices, session, uploads
 from modelyard.dashboard.doors import DOOR_NAMES, DOOR_TITLES
 from modelyard.dashboard.linked_table import Column, Row
-from modelyard.dashboard.listing import class_title, title, written_metric
+from modelyard.dashboard.listing import class_title, key_metric, title, written_value
+from modelyard.dashboard.report import say_undecided
 from modelyard.dashboard.texts import said, t
 from modelyard.errors import Unavailable
 from modelyard.schemas import Job, ModelMetadata, ModelQuery
@@ -127,6 +128,7 @@ def _show_latest(latest: Sequence[ModelMetadata]) -> None:
     ]
     rows = [Row(model.model_id, title(model), _cells(model)) for model in latest]
     linked_table.show("latest", t("overview.latest"), columns, rows)
+    say_undecided(latest)
 
 
 def _cells(model: ModelMetadata) -> list[linked_table.Cell]:
@@ -135,7 +137,7 @@ def _cells(model: ModelMetadata) -> list[linked_table.Cell]:
             linked_table.link(title(model), "model", id=model.model_id),
             *(linked_table.badge(alias, strong=True) for alias in model.aliases),
         ],
-        written_metric(model),
+        written_value(*key_metric(model)),
         model.target or formats.NOTHING,
         class_title(model.model_class_key),
         formats.count(model.n_rows),

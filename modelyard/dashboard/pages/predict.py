@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from modelyard.dashboard import access, address, notices, session, uploads
-from modelyard.dashboard.formats import escaped
+from modelyard.dashboard.formats import escaped, with_unit
 from modelyard.dashboard.listing import report_of, title
 from modelyard.dashboard.picker import offered_models, pick_model
 from modelyard.dashboard.predicted import Predicted, predict_table
@@ -93,7 +93,7 @@ def _ask_interval(model: ModelMetadata) -> float | None:
         t("predict.interval"),
         _INTERVALS,
         None,
-        format_func=lambda share: f"{share * 100:g} %",
+        format_func=lambda share: with_unit(f"{share * 100:g}"),
         placeholder=t("predict.no_interval"),
         key="predict-interval",
         help=t("predict.interval_help"),

@@ -14,7 +14,7 @@ from modelyard.dashboard.linked_table import Column, Row
 from modelyard.dashboard.listing import title
 from modelyard.dashboard.picker import offer_comparison
 from modelyard.dashboard.registry.line import PAGE, Line
-from modelyard.dashboard.report import metric_title
+from modelyard.dashboard.report import metric_title, say_undecided
 from modelyard.dashboard.texts import t
 from modelyard.schemas import ModelMetadata, ModelQuery, headline, interval_of
 
@@ -28,6 +28,7 @@ def show_versions(line: Line) -> None:
         _draw(line, metric)
     shown, older = _page(line)
     ticked = _show_table(shown, metric)
+    say_undecided(shown)
     if len(line.versions) == 1:
         st.caption(t("model.one_version"))
     else:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from modelyard.dashboard.formats import number
+from modelyard.dashboard.formats import number, with_unit
 from modelyard.dashboard.report_file.elements import Markup, element, joined
 
 Point = tuple[float, float]
@@ -121,7 +121,7 @@ def _round_values(low: float, high: float) -> Iterator[float]:
 
 
 def _share(value: float) -> str:
-    return f"{value * 100:.0f} %"
+    return with_unit(f"{value * 100:.0f}")
 
 
 def _at(place: float) -> str:

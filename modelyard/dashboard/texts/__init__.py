@@ -5,6 +5,7 @@ What the server says (details of errors, warnings, descriptions) comes in Englis
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -41,7 +42,19 @@ PARTS: Final = (
     *(MODELS, HEAD, DECIDING, DECISIONS, ERRORS_FOUND),
     *(REGISTRY, PRODUCTION, DRIFT, PREDICTIONS, WHAT_IF, CHARTS),
 )
-CATALOGUE: Final[dict[str, tuple[str, str]]] = {key: texts for part in PARTS for key, texts in part.items()}
+_BEFORE_UNIT = re.compile(r"(?<=[\d}]) (?=(%|ms|s|min|h|d|мс|с|мин|ч|дн)(?!\w))")
+
+
+def _kept_together(text: str) -> str:
+    """Return a text in which no end of a line parts a number from its unit."""
+    return _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", text)
+
+
+CATALOGUE: Final[dict[str, tuple[str, str]]] = {
+    key: (_kept_together(english), _kept_together(russian))
+    for part in PARTS
+    for key, (english, russian) in part.items()
+}
 
 _FORMATTERS = {code: PluralFormatter(code) for code in LANGUAGES}
 _SPOKEN: ContextVar[str | None] = ContextVar("spoken", default=None)

@@ -52,6 +52,7 @@ ACCESS: dict[str, tuple[str, str]] = {
     "keys.made_on": ("Made", "Создан"),
     "keys.expires": ("Expires", "Истекает"),
     "keys.expired": ("{day}, expired", "{day}, истёк"),
+    "keys.old": ("Old one valid until", "Прежний действует до"),
     "keys.used": ("Last used", "Использован"),
     "keys.never": ("never", "никогда"),
     "keys.pick": ("Pick a key to rotate or revoke it.", "Выберите ключ, чтобы заменить или отозвать его."),

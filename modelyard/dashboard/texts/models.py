@@ -195,6 +195,7 @@ MODELS: dict[str, tuple[str, str]] = {
     "metric.macro": ("{metric} (macro)", "{metric} (макро)"),
     "metric.of_train": ("{metric} on training rows", "{metric} на обучении"),
     "metric.of_baseline": ("{metric} of the baseline", "{metric} у базового ответа"),
+    "metric.undecided": ("{metric} by the most probable class", "{metric} по самому вероятному классу"),
     "metric.accuracy": ("Accuracy", "Доля верных"),
     "metric.balanced_accuracy": ("Balanced accuracy", "Сбалансированная доля"),
     "metric.precision": ("Precision", "Точность"),

@@ -15,12 +15,14 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from modelyard.dashboard.texts.access import ACCESS
+from modelyard.dashboard.texts.plurals import PluralFormatter
 from modelyard.dashboard.texts.verbs import VERB_TEXTS
 
 _FOLDER = Path(__file__).parent / "russian"
 _PLACE = re.compile(r"{(\d*)(?::(\w+))?}")
 _NAMED = ACCESS | VERB_TEXTS
-_MORE = re.compile(r"(.+) \(and (\d+) more\)", re.DOTALL)
+_MORE = re.compile(r"(.+) \(and (at least )?(\d+) more errors?\)", re.DOTALL)
+_MORE_IN_RUSSIAN = "{first} (и ещё {at_least}{n} {n:ошибка|ошибки|ошибок})"
 _QUOTED = re.compile(r"'[^']*'")
 _WORDS = re.compile(r"\b[a-z]{2,} [a-z]{2,}\b")
 _LIST = re.compile(r"('[^']*'|-?[\d.]+)(, ('[^']*'|-?[\d.]+))*,? (or|and) ('[^']*'|-?[\d.]+|null)")
@@ -72,7 +74,8 @@ def _translated(text: str) -> str | None:
     """Return a text in Russian, None if it has no template. A text may be followed by how many there are more."""
     more = _MORE.fullmatch(text)
     if more is not None:
-        return f"{russian(more[1])} (и ещё {more[2]})"
+        at_least = "не меньше " if more[2] else ""
+        return PluralFormatter("ru").format(_MORE_IN_RUSSIAN, first=russian(more[1]), at_least=at_least, n=more[3])
     found = None
     for template in _templates():
         values = template.values(text)

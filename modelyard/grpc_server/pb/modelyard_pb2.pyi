@@ -4513,6 +4513,7 @@ class NameSummary(_message.Message):
     ALIASES_FIELD_NUMBER: _builtins.int
     METRIC_FIELD_NUMBER: _builtins.int
     LINE_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     model_id: _builtins.str
     version: _builtins.int
@@ -4537,6 +4538,10 @@ class NameSummary(_message.Message):
     def line(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinePoint]:
         """The newest 20 versions, the oldest first."""
 
+    @_builtins.property
+    def decision(self) -> Global___Decision:
+        """The newest version's; not there if it answers by the most probable class, or has no classes."""
+
     def __init__(
         self,
         *,
@@ -4554,10 +4559,11 @@ class NameSummary(_message.Message):
         aliases: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         metric: _builtins.str | None = ...,
         line: _abc.Iterable[Global___LinePoint] | None = ...,
+        decision: Global___Decision | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_metric", b"_metric", "_target", b"_target", "created_at", b"created_at", "metric", b"metric", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_metric", b"_metric", "_target", b"_target", "created_at", b"created_at", "decision", b"decision", "metric", b"metric", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_metric", b"_metric", "_target", b"_target", "aliases", b"aliases", "created_at", b"created_at", "line", b"line", "metric", b"metric", "model_class_key", b"model_class_key", "model_id", b"model_id", "n_rows", b"n_rows", "name", b"name", "status", b"status", "tags", b"tags", "target", b"target", "task", b"task", "version", b"version", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_metric", b"_metric", "_target", b"_target", "aliases", b"aliases", "created_at", b"created_at", "decision", b"decision", "line", b"line", "metric", b"metric", "model_class_key", b"model_class_key", "model_id", b"model_id", "n_rows", b"n_rows", "name", b"name", "status", b"status", "tags", b"tags", "target", b"target", "task", b"task", "version", b"version", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__metric: _TypeAlias = _typing.Literal["metric"]  # noqa: Y015
     _WhichOneofArgType__metric: _TypeAlias = _typing.Literal["_metric", b"_metric"]  # noqa: Y015
@@ -6104,6 +6110,7 @@ class Key(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     LAST_USED_ON_FIELD_NUMBER: _builtins.int
+    OLD_VALID_UNTIL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     role: _builtins.str
     last_used_on: _builtins.str
@@ -6114,6 +6121,10 @@ class Key(_message.Message):
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def old_valid_until(self) -> _timestamp_pb2.Timestamp:
+        """How long the one before a rotation is valid, too; not there if none is any more."""
+
     def __init__(
         self,
         *,
@@ -6123,19 +6134,24 @@ class Key(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         last_used_on: _builtins.str | None = ...,
+        old_valid_until: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_last_used_on", b"_last_used_on", "created_at", b"created_at", "expires_at", b"expires_at", "last_used_on", b"last_used_on"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_last_used_on", b"_last_used_on", "_old_valid_until", b"_old_valid_until", "created_at", b"created_at", "expires_at", b"expires_at", "last_used_on", b"last_used_on", "old_valid_until", b"old_valid_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_last_used_on", b"_last_used_on", "created_at", b"created_at", "expires_at", b"expires_at", "last_used_on", b"last_used_on", "models", b"models", "name", b"name", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_last_used_on", b"_last_used_on", "_old_valid_until", b"_old_valid_until", "created_at", b"created_at", "expires_at", b"expires_at", "last_used_on", b"last_used_on", "models", b"models", "name", b"name", "old_valid_until", b"old_valid_until", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expires_at: _TypeAlias = _typing.Literal["expires_at"]  # noqa: Y015
     _WhichOneofArgType__expires_at: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at"]  # noqa: Y015
     _WhichOneofReturnType__last_used_on: _TypeAlias = _typing.Literal["last_used_on"]  # noqa: Y015
     _WhichOneofArgType__last_used_on: _TypeAlias = _typing.Literal["_last_used_on", b"_last_used_on"]  # noqa: Y015
+    _WhichOneofReturnType__old_valid_until: _TypeAlias = _typing.Literal["old_valid_until"]  # noqa: Y015
+    _WhichOneofArgType__old_valid_until: _TypeAlias = _typing.Literal["_old_valid_until", b"_old_valid_until"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_at) -> _WhichOneofReturnType__expires_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__last_used_on) -> _WhichOneofReturnType__last_used_on | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__old_valid_until) -> _WhichOneofReturnType__old_valid_until | None: ...
 
 Global___Key: _TypeAlias = Key  # noqa: Y015
 
@@ -6374,22 +6390,30 @@ class WhoamiResponse(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     role: _builtins.str
     @_builtins.property
     def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """Tells a key from a revoked one of its name; not there without a key."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         role: _builtins.str = ...,
         models: _abc.Iterable[_builtins.str] | None = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_created_at", b"_created_at", "created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "name", b"name", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_created_at", b"_created_at", "created_at", b"created_at", "models", b"models", "name", b"name", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__created_at: _TypeAlias = _typing.Literal["created_at"]  # noqa: Y015
+    _WhichOneofArgType__created_at: _TypeAlias = _typing.Literal["_created_at", b"_created_at"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__created_at) -> _WhichOneofReturnType__created_at | None: ...
 
 Global___WhoamiResponse: _TypeAlias = WhoamiResponse  # noqa: Y015
 

@@ -89,7 +89,12 @@ class KeyCollection:
             used_on = dict(self._index.used_on)
         found = ((name, self._documents.get(KEYS, name)) for name in sorted(names))
         return [
-            Key(name=name, **_shown(document), last_used_on=used_on.get(name))
+            Key(
+                name=name,
+                **_shown(document),
+                old_valid_until=_old_valid_until(document),
+                last_used_on=used_on.get(name),
+            )
             for name, document in found
             if document is not None and _is_live(document)
         ]
@@ -189,6 +194,7 @@ def _stored_key(name: str, document: Document, secret: Document) -> StoredKey:
         name,
         document["role"],
         tuple(document["models"]),
+        datetime.fromisoformat(document["created_at"]),
         min(ends, default=None),
     )
 
@@ -206,6 +212,12 @@ def _live(transaction: Transaction, name: str) -> Document:
 
 def _shown(document: Document) -> Document:
     return {field: document[field] for field in ("role", "models", "created_at", "expires_at")}
+
+
+def _old_valid_until(document: Document) -> datetime | None:
+    """Return how long a secret before the newest is valid; None if none is any more."""
+    old = (_stored_key("", document, secret).valid_until for secret in document["secrets"] if secret["until"])
+    return max((until for until in old if until is not None and until > datetime.now(UTC)), default=None)
 
 
 def _new(name: str, document: Document, shown: str) -> NewKey:
