@@ -90,9 +90,11 @@ def show_check(table: Table, target: str, task: str, mapping: Mapping, parent: M
             try:
                 with st.spinner(t("check.under_way")):
                     kept["checked"] = (key, session.yard().check_table(parse(CheckRequest, {**said, "X": table.sent})))
-            except InvalidTable:
+            except InvalidTable as error:
                 _offer_answered(table, target, task)
-                raise
+                notices.show_error(error, table)
+                _offer_left_out(error, table, target, parent)
+                return
         found: TableCheck = kept["checked"][1]
         if found.warnings:
             _show(found.warnings, lambda warning: _fix(warning, table, target, mapping, parent))
@@ -107,6 +109,21 @@ def _offer_answered(table: Table, target: str, task: str) -> None:
     words = t("fix.unanswered", n=count(n))
     finding = ModelWarning(code="target_missing", message=words, column=target, count=n)
     _show([finding], lambda _: (words, lambda: drop_rows(TRAINING, table, missing)))
+
+
+def _offer_left_out(error: InvalidTable, table: Table, target: str, parent: ModelMetadata | None) -> None:
+    """Offer to leave out the columns that are refused as a whole, such as empty ones, all at once."""
+    places = [one.loc for one in error.errors if one.loc[:1] == ("X",) and len(one.loc) == 2]
+    columns = [str(name) for _, name in places if name in table.names and name != target]
+    if not columns:
+        return
+
+    def leave_out() -> None:
+        for column in columns:
+            use_as(table, parent, column, "ignore")
+
+    words = t("fix.ignore") if len(columns) == 1 else t("fix.ignore_all", n=len(columns))
+    st.button(words, key="fix-refused", icon=":material/auto_fix_high:", on_click=leave_out)
 
 
 def _show(warnings: Sequence[ModelWarning], fix: Callable[[ModelWarning], Fix | None]) -> None:

@@ -228,6 +228,23 @@ def test_rows_without_an_answer_are_dropped_by_one_click(
     assert not any(str(one.key).endswith("-target_missing") for one in app.button)
 
 
+@pytest.mark.parametrize(("empty", "words"), [(1, "Leave it out"), (6, "Leave out these 6 columns")])
+def test_empty_columns_are_left_out_by_one_click(yard: Yard, tmp_path: Path, *, empty: int, words: str) -> None:
+    path = tmp_path / "empty.csv"
+    columns = {"age": [18.5 + (7 * n) % 59 + n / 100 for n in range(60)], "y": ["no", "yes", "no"] * 20}
+    pl.DataFrame({**columns, **{f"empty_{n}": [None] * 60 for n in range(empty)}}).write_csv(path)
+    app = yard.open("train")
+    here = app.session_state[session._KEY]
+    here.tables[PURPOSE] = open_table(path, path.name)
+    app = app.run()
+    app = app.selectbox(key=f"target-{path.name}-").set_value("y").run()
+    assert "'empty_0' is missing in every row" in app.error[0].value
+    assert button(app, "fix-refused").label == words
+    app = mend(app, "refused")
+    assert here.kinds[f"{path.name}-"] == {"age": "numeric"} | {f"empty_{n}": "ignore" for n in range(empty)}
+    assert not findings(app)
+
+
 @pytest.mark.parametrize(
     ("distinct", "before", "code", "after"),
     [

@@ -22,6 +22,7 @@ from modelyard.schemas import (
     Performance,
     RetrainRequest,
     TrainRequest,
+    UpdateRequest,
     WeekPerformance,
 )
 from tests.dashboard.test_pages import Yard, button, linked_table, said, texts, yard
@@ -163,6 +164,38 @@ def test_tags_and_description_of_a_version_are_changed(yard: Yard) -> None:
     button(app, f"edit-save-{first.model_id}").click().run()
     assert yard.client.get_model("said:1").description == "The first one."
     assert yard.client.get_model("said:2").description == ""
+
+
+def test_two_people_who_edit_a_version_at_once_lose_nothing_of_each_other(yard: Yard) -> None:
+    train(yard, "shared", tags=["old"])
+    model = yard.client.get_model("shared:1")
+    words, tags = f"edit-description-{model.model_id}", f"edit-tags-{model.model_id}"
+    app = yard.open("name", name="shared")
+    app = app.multiselect(key=tags).set_value(["mine"]).run()
+    yard.client.update_model("shared:1", UpdateRequest(tags=["old", "theirs"], description="Theirs."))
+    app = button(app, f"edit-save-{model.model_id}").click().run()
+    now = yard.client.get_model("shared:1")
+    assert (now.tags, now.description) == (["theirs", "mine"], "Theirs.")
+    assert (app.multiselect(key=tags).value, app.text_area(key=words).value) == (["theirs", "mine"], "Theirs.")
+
+    app = app.text_area(key=words).set_value("Mine.").run()
+    yard.client.update_model("shared:1", UpdateRequest(description="Theirs, *again*."))
+    app = button(app, f"edit-save-{model.model_id}").click().run()
+    assert "“Theirs, \\*again\\*.”" in app.warning[0].value
+    assert yard.client.get_model("shared:1").description == "Theirs, *again*."
+    assert app.text_area(key=words).value == "Mine."
+    button(app, f"edit-save-{model.model_id}").click().run()
+    assert yard.client.get_model("shared:1").description == "Mine."
+
+
+def test_a_form_that_nobody_has_touched_shows_what_others_have_saved(yard: Yard) -> None:
+    train(yard, "untouched")
+    model = yard.client.get_model("untouched:1")
+    app = yard.open("name", name="untouched")
+    yard.client.update_model("untouched:1", UpdateRequest(tags=["theirs"], description="Theirs."))
+    app = app.run()
+    assert app.multiselect(key=f"edit-tags-{model.model_id}").value == ["theirs"]
+    assert app.text_area(key=f"edit-description-{model.model_id}").value == "Theirs."
 
 
 def test_a_name_that_never_was_is_said_and_one_without_versions(yard: Yard) -> None:

@@ -7,6 +7,7 @@ CHECKS: dict[str, tuple[str, str]] = {
     "check.more": ("{n} more {n:finding|findings}", "Другие замечания: {n}"),
     "fix.id": ("Use as the row's id", "Взять как id строки"),
     "fix.ignore": ("Leave it out", "Не брать"),
+    "fix.ignore_all": ("Leave out these {n} columns", "Не брать эти столбцы ({n})"),
     "fix.regression": ("Estimate its numbers", "Оценивать числа"),
     "fix.classification": ("Take them as labels", "Считать метками"),
     "fix.header": ("The first row is data", "Первая строка — данные"),

@@ -41,6 +41,10 @@ MODELS: dict[str, tuple[str, str]] = {
     "model.description": ("Description", "Описание"),
     "model.description_hint": ("What people shall know of this model", "Что стоит знать об этой модели"),
     "model.save": ("Save", "Сохранить"),
+    "model.edited_meanwhile": (
+        "Somebody else has changed the description since you began: “{description}”. Save again to replace it.",
+        "Пока вы писали, описание изменил кто-то другой: «{description}». Сохраните ещё раз, чтобы заменить его.",
+    ),
     "model.artifact": ("Artifact ({size})", "Артефакт ({size})"),
     "model.report_html": ("Report to send ({language})", "Отчёт для отправки ({language})"),
     "model.report_json": ("Report", "Отчёт"),

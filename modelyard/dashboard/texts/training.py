@@ -8,8 +8,8 @@ TRAINING: dict[str, tuple[str, str]] = {
     ),
     "upload.sample": ("Take the sample: penguins", "Взять пример: пингвины"),
     "upload.gone": (
-        "The table that was here is gone: it is kept for two minutes after its page is closed. Please give it again.",
-        "Таблицы больше нет: она хранится две минуты после закрытия страницы. Загрузите её ещё раз.",
+        "The table is gone: its page was closed for over two minutes, or the dashboard started anew. Give it again.",
+        "Таблицы больше нет: страница была закрыта дольше двух минут, или панель перезапустили. Загрузите её ещё раз.",
     ),
     "upload.another": ("Another table", "Другая таблица"),
     "upload.rows": ("{n} {n:row|rows}", "{n} {n:строка|строки|строк}"),
