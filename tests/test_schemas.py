@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from modelyard.errors import InvalidRequest
-from modelyard.schemas import EvaluateRequest, PredictRequest, RetrainRequest, TrainRequest, parse
+from modelyard.schemas import AuditQuery, EvaluateRequest, PredictRequest, RetrainRequest, TrainRequest, parse
 from modelyard.schemas.base import Request
 from modelyard.schemas.showing import shown, shown_instead
 
@@ -96,6 +96,14 @@ def test_a_number_in_a_body_is_neither_a_boolean_nor_a_text(given: object) -> No
         said = [error.message for error in caught.value.errors if error.loc == (name,)]
         assert len(said) == 1
         assert said[0].startswith((f"field '{name}' must be an integer, got", f"field '{name}' must be a number, got"))
+
+
+@pytest.mark.parametrize("given", ["", "x", "2026-13-45", "yesterday", True, [], float("nan")])
+def test_a_moment_that_is_none_is_refused_in_our_words(given: object) -> None:
+    with pytest.raises(
+        InvalidRequest, match=r"^field 'since' must be a date or a moment, such as 2026-11-28T12:00:00Z, got "
+    ):
+        parse(AuditQuery, {"since": given})
 
 
 def test_a_list_that_must_not_be_empty_says_so() -> None:

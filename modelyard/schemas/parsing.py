@@ -21,6 +21,7 @@ from modelyard.schemas.showing import shown
 
 ValueT = TypeVar("ValueT", bound=BaseModel)
 
+_A_MOMENT = "must be a date or a moment, such as 2026-11-28T12:00:00Z"
 _WORDS = {
     "dict_type": "must be an object",
     "model_type": "must be an object",
@@ -38,6 +39,9 @@ _WORDS = {
     "int_from_float": "must be an integer",
     "float_type": "must be a number",
     "finite_number": "must be a finite number",
+    "datetime_type": _A_MOMENT,
+    "datetime_parsing": _A_MOMENT,
+    "datetime_from_date_parsing": _A_MOMENT,
     "literal_error": "must be {expected}",
     "greater_than": "must be more than {gt:g}",
     "less_than": "must be less than {lt:g}",
