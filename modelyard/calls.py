@@ -45,6 +45,7 @@ T = TypeVar("T")
 class Call:
     """One call, under way within its `with` block; whoever opened it calls `end`, once.
 
+    `verb` is what it asks for; one that ends before it asks is told as that of the way by which it `entered`.
     `title` begins its line in the log, `facts` are what was found out: ids, names, sizes, durations. `address` is where
     the caller is, empty if it is in this process or came by a socket without addresses. `bytes_in` is how much has come
     of its request so far. `given` is what its answer was found by, for whoever watches answers.
@@ -58,6 +59,7 @@ class Call:
         "calls",
         "code",
         "door",
+        "entered",
         "facts",
         "given",
         "identity",
@@ -85,6 +87,7 @@ class Call:
         self.address = address
         self.bytes_in = 0
         self.verb = ""
+        self.entered = ""
         self.facts: dict[str, Any] = {"request_id": request_id}
         self.code = OK
         self.given: Any = None
@@ -108,6 +111,11 @@ class Call:
     def caller(self) -> str:
         """The name of who makes the call."""
         return self.identity.name
+
+    def enter(self, verb: str) -> None:
+        """Say which verb the call's route or method is for. Raises Unauthenticated, PermissionDenied."""
+        self.entered = verb
+        self.check_may(verb)
 
     def check_may(self, verb: str) -> None:
         """Refuse a caller who may not use a verb. Raises Unauthenticated, PermissionDenied."""
@@ -150,6 +158,7 @@ class Call:
         """
         if self.given is not None and self.code == OK:
             self.hand_over()
+        self.verb = self.verb or self.entered
         self.seconds = time.perf_counter() - self._began
         facts["ms"] = round(self.seconds * 1000, 3)
         self.facts.update(facts)
@@ -234,6 +243,13 @@ def name_verb(name: str) -> bool:
         return False
     call.ask(name)
     return True
+
+
+def enter(verb: str) -> None:
+    """Say which verb the route of the call under way is for. Raises Unauthenticated, PermissionDenied."""
+    call = _under_way.get()
+    if call is not None:
+        call.enter(verb)
 
 
 def check_may(verb: str) -> None:

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 
@@ -18,6 +19,8 @@ from modelyard.errors import Unavailable
 from modelyard.grpc_server import metrics_server
 from modelyard.grpc_server import server as grpc_door
 from modelyard.grpc_server.client import GrpcClient
+from modelyard.grpc_server.pb import modelyard_pb2 as pb
+from modelyard.grpc_server.pb.modelyard_pb2_grpc import ModelServiceStub
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import PredictRequest, TrainRequest
@@ -80,6 +83,35 @@ def test_a_door_tells_of_its_calls_jobs_and_models(serve: Serve) -> None:
     assert found["modelyard_tracking_pending", ()] == 0
     assert found["modelyard_loaded_models_bytes", ()] > 0
     assert found["process_resident_memory_bytes", labels(worker="0")] > 0
+
+
+def test_a_request_that_cannot_be_read_counts_for_the_verb_of_its_way(serve: Serve) -> None:
+    with serve() as (address, metrics):
+        if address.startswith("http"):
+            answers = [
+                httpx.post(f"{address}/predict", content=b"{"),
+                httpx.post(f"{address}/predict", content=b"{", headers={"Content-Type": "text/csv"}),
+                httpx.put(f"{address}/models/credit/decision", content=b"{}"),
+                httpx.get(f"{address}/models/credit/decision?limit=1"),
+            ]
+            assert {answer.json()["code"] for answer in answers} == {"INVALID_ARGUMENT"}
+        else:
+            with grpc.insecure_channel(address.removeprefix("grpc://")) as channel:
+                service = ModelServiceStub(channel)  # type: ignore[no-untyped-call]
+                for ask, message in (
+                    (service.Predict, pb.PredictRequest()),
+                    (service.Predict, pb.PredictRequest(model_id="credit")),
+                    (service.SetDecision, pb.SetDecisionRequest(model_id="credit")),
+                    (service.GetDecision, pb.GetDecisionRequest()),
+                ):
+                    with pytest.raises(grpc.RpcError):
+                        ask(message, timeout=PATIENCE_S)
+        found = scrape(metrics)
+    told = [(dict(of), n) for (name, of), n in found.items() if name == "modelyard_requests_total"]
+    refused = {of["verb"]: n for of, n in told if of["code"] == "INVALID_ARGUMENT"}
+    assert refused["predict"] == 2
+    assert refused["set_decision"] == refused["get_decision"] == 1
+    assert refused.keys() == {"predict", "set_decision", "get_decision"}
 
 
 @pytest.mark.parametrize("monitoring", [True, False])

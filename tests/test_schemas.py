@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_args
 
 import pytest
 
 from modelyard.errors import InvalidRequest
-from modelyard.schemas import PredictRequest, RetrainRequest, TrainRequest, parse
+from modelyard.schemas import AuditQuery, EvaluateRequest, PredictRequest, RetrainRequest, TrainRequest, parse
+from modelyard.schemas.base import Request
 from modelyard.schemas.showing import shown, shown_instead
 
 TRAIN: dict[str, Any] = {"model_class_key": "logistic_regression", "X": [[1], [2]], "y": ["a", "b"]}
@@ -64,6 +66,49 @@ def test_an_unknown_field_is_told_what_is_known_where_it_stands() -> None:
 def test_a_flag_is_a_boolean_and_nothing_like_one(given: object) -> None:
     with pytest.raises(InvalidRequest, match="field 'probabilities' must be true or false, got "):
         parse(PredictRequest, {"model_id": "m", "X": [[1]], "probabilities": given})
+
+
+def _bodies(kind: type[Request] = Request) -> Iterator[type[Request]]:
+    """Yield what is sent as a body; the fields of a query are texts in an address."""
+    for child in kind.__subclasses__():
+        if not child.__name__.endswith("Query"):
+            yield child
+        yield from _bodies(child)
+
+
+def _numbers(kind: type[Request]) -> set[str]:
+    """Return the names of the fields that hold a number, or a number or nothing."""
+    types = {name: field.annotation for name, field in kind.model_fields.items()}
+    parts = {
+        name: {kind, *(part for one in get_args(kind) for part in (one, *get_args(one)))}
+        for name, kind in types.items()
+    }
+    return {name for name, known in parts.items() if known & {int, float}}
+
+
+@pytest.mark.parametrize("given", [True, "1"])
+def test_a_number_in_a_body_is_neither_a_boolean_nor_a_text(given: object) -> None:
+    numbers = {(kind, name) for kind in _bodies() for name in _numbers(kind)}
+    assert {"version", "expires_in_days", "grace_s", "trials", "folds"} <= {name for _, name in numbers}
+    for kind, name in numbers:
+        with pytest.raises(InvalidRequest) as caught:
+            parse(kind, {name: given})
+        said = [error.message for error in caught.value.errors if error.loc == (name,)]
+        assert len(said) == 1
+        assert said[0].startswith((f"field '{name}' must be an integer, got", f"field '{name}' must be a number, got"))
+
+
+@pytest.mark.parametrize("given", ["", "x", "2026-13-45", "yesterday", True, [], float("nan")])
+def test_a_moment_that_is_none_is_refused_in_our_words(given: object) -> None:
+    with pytest.raises(
+        InvalidRequest, match=r"^field 'since' must be a date or a moment, such as 2026-11-28T12:00:00Z, got "
+    ):
+        parse(AuditQuery, {"since": given})
+
+
+def test_a_list_that_must_not_be_empty_says_so() -> None:
+    with pytest.raises(InvalidRequest, match=r"field 'model_ids' must not be empty, got \[\]$"):
+        parse(EvaluateRequest, {"model_ids": []})
 
 
 def test_a_whole_fraction_of_an_evaluation_is_still_a_number() -> None:

@@ -261,7 +261,7 @@ class Gate:
         call.identity = self.identify(call.wire_metadata, call.address)
         if self._rate is not None and call.title not in _PROBES:
             self._rate.take(call)
-        call.check_may(verb)
+        call.enter(verb)
         if call.is_late:
             raise self.too_late()
 

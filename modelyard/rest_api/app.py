@@ -98,7 +98,7 @@ def create_app(desk: Desk, settings: Settings) -> Gate:
 async def _enter(request: Request) -> None:
     """Let a call in, or refuse it before its body is read: the verb is known by the route."""
     name = request.scope["route"].name
-    calls.check_may(_VERBS.get(name, name.removesuffix("_file")))
+    calls.enter(_VERBS.get(name, name.removesuffix("_file")))
 
 
 def _openapi_once(app: FastAPI) -> dict[str, object]:

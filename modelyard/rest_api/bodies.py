@@ -99,11 +99,16 @@ async def read_json(request: Request, kind: type[RequestT]) -> Reader[RequestT]:
 
 
 def parse_json(body: bytes, kind: type[RequestT]) -> RequestT:
-    """Turn the bytes of a JSON body into a `kind`. Raises InvalidRequest."""
-    fields = loads(body, "the body")
+    """Turn the bytes of a JSON body into a `kind`; no body at all leaves out every field. Raises InvalidRequest."""
+    fields = loads(body, "the body") if body or is_due(kind) else {}
     if not isinstance(fields, dict):
         raise InvalidRequest(f"the body must be a JSON object, got {kind_shown(fields)}")
     return parse(kind, fields)
+
+
+def is_due(kind: type[BaseModel]) -> bool:
+    """Whether there must be a body: one of its fields may not be left out."""
+    return any(field.is_required() for field in kind.model_fields.values())
 
 
 def loads(text: bytes | str, what: str) -> Any:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from modelyard.rest_api import problems
-from modelyard.rest_api.bodies import TABLE_BODIES, TEXT_FIELDS
+from modelyard.rest_api.bodies import TABLE_BODIES, TEXT_FIELDS, is_due
 from modelyard.rest_api.open_inference import schemas as open_inference
 from modelyard.rest_api.prediction_formats import MEDIA_TYPES
 from modelyard.schemas import (
@@ -177,7 +177,7 @@ def json_body(kind: type[BaseModel]) -> dict[str, Any]:
     """Describe a JSON body, with its example."""
     schema = {"$ref": _REF.format(model=kind.__name__)}
     content = {"application/json": {"schema": schema, "example": EXAMPLES[kind]}}
-    return {"requestBody": {"required": True, "content": content}}
+    return {"requestBody": {"required": is_due(kind), "content": content}}
 
 
 def table_body(kind: type[BaseModel]) -> dict[str, Any]:

@@ -38,8 +38,8 @@ AliasName = Annotated[str, AfterValidator(check_alias)]
 class AliasRequest(Request):
     """Where an alias is to point. With `expected`, only if it points there now; null: only if there is none yet."""
 
-    version: Annotated[int, Field(ge=1)]
-    expected: Annotated[int, Field(ge=1)] | None = None
+    version: Annotated[int, Field(ge=1, strict=True)]
+    expected: Annotated[int, Field(ge=1, strict=True)] | None = None
 
 
 class DefaultAlias(Request):

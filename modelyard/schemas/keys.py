@@ -68,13 +68,13 @@ class KeyRequest(Request):
     name: Annotated[str, AfterValidator(check_key_name)]
     role: Role
     models: list[Annotated[str, AfterValidator(_check_pattern)]] = Field([], max_length=100)
-    expires_in_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
+    expires_in_days: Annotated[float, Field(gt=0, le=36_500, allow_inf_nan=False, strict=True)] | None = None
 
 
 class RotateRequest(Request):
     """How a key is rotated: the old one is valid for `grace_s` seconds more."""
 
-    grace_s: Annotated[float, Field(ge=0, le=30 * 86_400)] = 0.0
+    grace_s: Annotated[float, Field(ge=0, le=30 * 86_400, allow_inf_nan=False, strict=True)] = 0.0
 
 
 class Whoami(Frozen):

@@ -21,6 +21,7 @@ from modelyard.schemas.showing import shown
 
 ValueT = TypeVar("ValueT", bound=BaseModel)
 
+_A_MOMENT = "must be a date or a moment, such as 2026-11-28T12:00:00Z"
 _WORDS = {
     "dict_type": "must be an object",
     "model_type": "must be an object",
@@ -28,15 +29,19 @@ _WORDS = {
     "string_type": "must be text",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
-    "too_short": "must have at least {min_length} items",
+    "too_short": "must not be empty",
     "too_long": "must have at most {max_length} items",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
     "int_type": "must be an integer",
     "int_parsing": "must be an integer",
+    "int_parsing_size": "must be an integer",
     "int_from_float": "must be an integer",
     "float_type": "must be a number",
     "finite_number": "must be a finite number",
+    "datetime_type": _A_MOMENT,
+    "datetime_parsing": _A_MOMENT,
+    "datetime_from_date_parsing": _A_MOMENT,
     "literal_error": "must be {expected}",
     "greater_than": "must be more than {gt:g}",
     "less_than": "must be less than {lt:g}",

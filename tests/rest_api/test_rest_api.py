@@ -291,6 +291,16 @@ def test_a_broken_body_is_a_400_in_words(http: httpx.Client, body: bytes, words:
     assert words in problem["detail"]
 
 
+def test_a_body_of_which_every_field_may_be_left_out_may_be_left_out(http: httpx.Client) -> None:
+    made = http.post("/keys", json={"name": "bodiless", "role": "reader"}).json()
+    rotated = http.post("/keys/bodiless/rotate")
+    assert rotated.status_code == 200, rotated.text
+    assert rotated.json()["key"] != made["key"]
+    paths = http.get("/openapi.json").json()["paths"]
+    assert paths["/keys/{name}/rotate"]["post"]["requestBody"]["required"] is False
+    assert paths["/keys"]["post"]["requestBody"]["required"] is True
+
+
 def test_an_unknown_model_class_is_not_found_and_the_nearest_is_named(http: httpx.Client) -> None:
     answer = http.post("/train", json={"model_class_key": "catbost_classifier", "X": X, "y": Y})
     assert "catboost_classifier" in refusal(answer, 404, "NOT_FOUND")["detail"]

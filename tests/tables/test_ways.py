@@ -205,7 +205,7 @@ def test_names_say_that_there_is_no_header() -> None:
     assert FileOptions().told(parse(TrainRequest, fields)).header is False
     with pytest.raises(InvalidRequest, match="names are those of a table without a header"):
         parse(TrainRequest, {**fields, "header": True})
-    with pytest.raises(InvalidRequest, match="field 'names' must have at least 1 items"):
+    with pytest.raises(InvalidRequest, match="field 'names' must not be empty"):
         parse(TrainRequest, {**fields, "names": []})
 
 

@@ -54,7 +54,7 @@ class ShortWay:
         if ask is None or not is_plain(scope["headers"], self._judged):
             await self._app(scope, receive, send)
             return
-        calls.check_may("predict")
+        calls.enter("predict")
         body = await _read(receive)
         question = ask(body)
         if len(body) > SMALL_BYTES and ask is PredictQuestion:
