@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from sklearn import metrics
+from sklearn.model_selection import train_test_split
 
 from modelyard.errors import InvalidRequest, InvalidTable
 from modelyard.ml_core.tasks import TASKS
@@ -220,6 +221,8 @@ def test_a_hold_out_has_rows_on_either_side(n: int) -> None:
         (part,) = splits.parts
         assert sorted([*part.train, *part.validation]) == list(range(n))
         assert len(part.validation) == min(int(np.ceil(fraction * n)), n - 1)
+        _, held_out = train_test_split(range(n), test_size=len(part.validation), random_state=0)
+        assert part.validation.tolist() == sorted(held_out)
         assert [len(splits.warnings)] == [int(np.ceil(fraction * n) == n)]
         for rows in (part.train, part.validation):
             assert rows.tolist() == sorted(rows)
