@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,13 +51,21 @@ def train(core: Yard) -> str:
     return core.train(order.model_copy(update=fields)).model_id
 
 
-@pytest.fixture
-def yard(tmp_path: Path) -> Path:
-    folder = tmp_path / "models_storage"
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A yard with a model, which no test changes."""
+    folder = tmp_path_factory.mktemp("trained") / "models_storage"
     with doors.core(folder) as core:
         train(core)
         core.set_alias("churn", "live", AliasRequest(version=1))
     return folder
+
+
+@pytest.fixture
+def yard(trained: Path, storage_dir: Path) -> Path:
+    """A copy of it for one test."""
+    shutil.copytree(trained, storage_dir)
+    return storage_dir
 
 
 class Clock:

@@ -94,10 +94,39 @@ def test_metrics_of_more_classes_are_scikit_learns() -> None:
     codes, probabilities = scored(200, 4)
     found = metrics_of(codes, probabilities)
     one_hot = np.eye(4)[codes]
-    assert found["roc_auc"] == metrics.roc_auc_score(codes, probabilities, multi_class="ovr")
-    assert found["average_precision"] == metrics.average_precision_score(one_hot, probabilities)
-    assert found["log_loss"] == metrics.log_loss(codes, y_proba=probabilities)
+    assert found["roc_auc"] == pytest.approx(metrics.roc_auc_score(codes, probabilities, multi_class="ovr"))
+    assert found["average_precision"] == pytest.approx(metrics.average_precision_score(one_hot, probabilities))
+    assert found["log_loss"] == pytest.approx(metrics.log_loss(codes, y_proba=probabilities))
     assert found["brier"] == pytest.approx(((one_hot - probabilities) ** 2).sum(axis=1).mean())
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_weighted_metrics_of_equal_probabilities_are_scikit_learns(k: int) -> None:
+    codes, probabilities = scored(200, k)
+    probabilities = (np.round(probabilities * 4) + 1) / (np.round(probabilities * 4) + 1).sum(axis=1, keepdims=True)
+    weights = np.random.default_rng(k).choice([0.0, 0.5, 3.0], 200)
+    predicted = probabilities.argmax(axis=1)
+    *macro, _ = metrics.precision_recall_fscore_support(codes, predicted, average="macro", sample_weight=weights)
+    ranked = probabilities[:, 1] if k == 2 else probabilities
+
+    found = metrics_of(codes, probabilities, weights)
+
+    assert found == pytest.approx(
+        {
+            "accuracy": metrics.accuracy_score(codes, predicted, sample_weight=weights),
+            "balanced_accuracy": metrics.balanced_accuracy_score(codes, predicted, sample_weight=weights),
+            **dict(zip(("precision", "recall", "f1"), macro, strict=True)),
+            "roc_auc": metrics.roc_auc_score(codes, ranked, multi_class="ovr", sample_weight=weights),
+            "average_precision": metrics.average_precision_score(codes, ranked, sample_weight=weights),
+            "log_loss": metrics.log_loss(codes, y_proba=probabilities, sample_weight=weights),
+            "brier": metrics.brier_score_loss(codes, y_proba=probabilities, sample_weight=weights),
+        }
+    )
+    of_classes = metrics.precision_recall_fscore_support(codes, predicted, sample_weight=weights)
+    assert [
+        [one[name] for name in ("precision", "recall", "f1", "support")]
+        for one in per_class(codes, probabilities, range(k), weights)
+    ] == [pytest.approx(expected) for expected in zip(*of_classes, strict=True)]
 
 
 def test_class_without_rows_makes_rankings_null_and_nothing_warns() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from sklearn import metrics
+from sklearn.model_selection import train_test_split
 
 from modelyard.errors import InvalidRequest, InvalidTable
 from modelyard.ml_core.tasks import TASKS
@@ -219,6 +221,8 @@ def test_a_hold_out_has_rows_on_either_side(n: int) -> None:
         (part,) = splits.parts
         assert sorted([*part.train, *part.validation]) == list(range(n))
         assert len(part.validation) == min(int(np.ceil(fraction * n)), n - 1)
+        _, held_out = train_test_split(range(n), test_size=len(part.validation), random_state=0)
+        assert part.validation.tolist() == sorted(held_out)
         assert [len(splits.warnings)] == [int(np.ceil(fraction * n) == n)]
         for rows in (part.train, part.validation):
             assert rows.tolist() == sorted(rows)
@@ -254,7 +258,27 @@ def test_metrics_are_what_they_say() -> None:
     )
 
 
+def test_weighted_metrics_are_scikit_learns() -> None:
+    random = np.random.default_rng(0)
+    truth, weights = random.normal(5, 1, 101), random.choice([0.0, 0.5, 3.0], 101)
+    predicted = truth + random.normal(size=101)
+    kept = weights > 0
+    given = (truth[kept], predicted[kept])
+    assert metrics_of(truth, predicted[:, None], weights) == pytest.approx(
+        {
+            "rmse": metrics.root_mean_squared_error(*given, sample_weight=weights[kept]),
+            "mae": metrics.mean_absolute_error(*given, sample_weight=weights[kept]),
+            "r2": metrics.r2_score(*given, sample_weight=weights[kept]),
+            "median_absolute_error": metrics.median_absolute_error(*given, sample_weight=weights[kept]),
+            "mape": metrics.mean_absolute_percentage_error(*given, sample_weight=weights[kept]),
+        }
+    )
+
+
 def test_metrics_that_do_not_apply_are_null() -> None:
+    tiny = metrics_of(np.array([1e-200, 2e-200]), np.array([[1e-200], [1e-200]]))
+    assert tiny["r2"] is None
+    assert tiny["mape"] == pytest.approx(0)
     with_zero = metrics_of(np.array([0.0, 2.0]), np.array([[1.0], [2.0]]))
     assert with_zero["mape"] is None
     assert with_zero["r2"] == 0.5

@@ -15,7 +15,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 from modelyard.models_registry import model_class
 from modelyard.models_registry.base import FitTask
@@ -137,3 +137,15 @@ def test_few_rows_are_fitted_by_one_thread_of_linear_algebra(
     with threadpool_limits(2, user_api="blas"):
         chosen.fit(FitTask(checked.frame, checked.codes, checked.contract, check(chosen.hyperparams, {})))
     assert seen == [threads]
+
+
+def test_a_fit_does_not_look_for_the_libraries_of_linear_algebra(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked, chosen = table("sparse"), model_class("logistic_regression")
+    task = FitTask(checked.frame, checked.codes, checked.contract, check(chosen.hyperparams, {}))
+    chosen.fit(task)
+
+    def look(_: ThreadpoolController) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(ThreadpoolController, "__init__", look)
+    chosen.fit(task)

@@ -45,7 +45,7 @@ class LinearModelClass(ModelClass):
         "sklearn.linear_model",
         "sklearn.pipeline",
         "sklearn.preprocessing",
-        "threadpoolctl",
+        "modelyard.models_registry.linear.thread_pools",
     )
     rehearsal: ClassVar[Mapping[str, Any] | None] = MappingProxyType({})
     framework = "ScikitLearn"
@@ -65,10 +65,10 @@ class LinearModelClass(ModelClass):
 
     def fit(self, task: FitTask) -> Fit:
         """Fit the pipeline; what the libraries warn of becomes the fit's warnings."""
-        from threadpoolctl import threadpool_limits
+        from modelyard.models_registry.linear.thread_pools import POOLS
 
         threads = 1 if task.frame.height < ROWS_FOR_THREADS else None
-        with threadpool_limits(threads, user_api="blas"), warnings.catch_warnings(record=True) as caught:
+        with POOLS.limit(limits=threads, user_api="blas"), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             pipeline = self._fit_pipeline(task)
         return Fit(pipeline, warnings=self._warnings(caught, pipeline[-1], task.hyperparams))

@@ -25,7 +25,7 @@ from modelyard.ml_core.tasks.base import (
     Weights,
     changed,
 )
-from modelyard.ml_core.tasks.classification import curves, metrics, resamples, unknown_labels
+from modelyard.ml_core.tasks.classification import curves, metrics, unknown_labels
 from modelyard.ml_core.tasks.classification.splits import split_rows
 from modelyard.schemas import Evaluation, FeatureType, Label, ModelWarning, Prediction
 from modelyard.tables.contract import Contract, TrainingTable
@@ -46,7 +46,7 @@ class Classification:
     preloads: tuple[str, ...] = ("sklearn.metrics", "sklearn.model_selection")
     target_type: FeatureType | None = None
     metrics_of = staticmethod(metrics.metrics_of)
-    measure = staticmethod(resamples.measure)
+    measure = staticmethod(metrics.measure)
 
     def read_target(self, keys_of_task: KeysOfTask) -> TargetReader:
         """Read labels; the errors and warnings name the model classes of regression for targets that are numbers."""

@@ -1,22 +1,27 @@
-"""How good probabilities are against the truth: scikit-learn's metrics under this project's names.
+"""How good probabilities are against the truth: the numbers of scikit-learn's metrics, of many resamples at once, too.
 
 Classes are codes 0 to k-1 here, labels play no part. A metric that does not apply is None, never NaN; nothing warns.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from modelyard.ml_core.resampling import Confusion, Floats, Measure, Ranking, means
+from modelyard.ml_core.resampling.measures import ratio
 from modelyard.ml_core.tasks.base import Metrics, Weights
 from modelyard.schemas import Label
+from modelyard.schemas.metrics import MEASURES
 
 Codes = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
+
+_MEANS = ("accuracy", "log_loss", "brier")
+_AREAS = ("roc_auc", "average_precision")
 
 
 def accuracy(codes: Codes, probabilities: Probabilities, weights: Weights | None = None) -> float:
@@ -40,34 +45,62 @@ def metrics_of(codes: Codes, probabilities: Probabilities, weights: Weights | No
     The Brier score is in [0, 1] for two classes, else in [0, 2]. Rows count by their weights; those of weight 0 are as
     if they were not there.
     """
-    from sklearn import metrics
+    if weights is None:
+        weights = np.ones(len(codes))
+    counted = weights > 0
+    codes, probabilities, weights = codes[counted], probabilities[counted], weights[counted]
+    found = measure(codes, probabilities)(weights[None] / weights.max())  # products of large ones would overflow
+    undefined = _AREAS if len(np.unique(codes)) < probabilities.shape[1] else ()
+    return {name: None if name in undefined else float(found[name][0]) for name in MEASURES["classification"]}
 
-    if weights is not None:
-        codes, probabilities, weights = codes[weights > 0], probabilities[weights > 0], weights[weights > 0]
-    k = probabilities.shape[1]
+
+def measure(codes: Codes, probabilities: Probabilities, only: str | None = None) -> Measure:
+    """Return what measures resamples of n rows with true codes, shape (n,), and probabilities, shape (n, k).
+
+    A mean over classes is of those that a resample has. `only` names a metric without which nothing is needed: those
+    that come of other sums are left out then.
+    """
     predicted = predicted_codes(probabilities)
-    present = np.unique(codes)
-    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
-        codes, predicted, average="macro", zero_division=0, sample_weight=weights
-    )
-    # The mean recall of the classes that occur is balanced_accuracy_score, which warns if others are predicted.
-    balanced = metrics.recall_score(
-        codes, predicted, labels=present, average="macro", zero_division=0, sample_weight=weights
-    )
-    all_classes = np.arange(k)
-    rankings = _rankings(codes, probabilities, weights) if len(present) == k else (None, None)
-    values = {
-        "accuracy": metrics.accuracy_score(codes, predicted, sample_weight=weights),
-        "balanced_accuracy": balanced,
-        "precision": precision,
-        "recall": recall,
-        "f1": f1,
-        "roc_auc": rankings[0],
-        "average_precision": rankings[1],
-        "log_loss": metrics.log_loss(codes, y_proba=probabilities, labels=all_classes, sample_weight=weights),
-        "brier": metrics.brier_score_loss(codes, y_proba=probabilities, labels=all_classes, sample_weight=weights),
-    }
-    return {name: _number(value) for name, value in values.items()}
+    parts: list[Measure] = []
+    if only in (None, *_MEANS):
+        parts.append(_means(_losses(codes, probabilities, predicted)))
+    if only in (None, *_AREAS):
+        parts.append(_areas(codes, probabilities))
+    if only not in (*_MEANS, *_AREAS):
+        parts.append(Confusion(codes, predicted, probabilities.shape[1]).measure)
+    return lambda weights: {name: values for part in parts for name, values in part(weights).items()}
+
+
+def _means(losses: Floats) -> Measure:
+    measured = means(losses)
+    return lambda weights: dict(zip(_MEANS, measured(weights).T, strict=True))
+
+
+def _areas(codes: Codes, probabilities: Probabilities) -> Measure:
+    k = probabilities.shape[1]
+    rankings = [Ranking(codes == code, probabilities[:, code]) for code in ([1] if k == 2 else range(k))]
+
+    def measured(weights: Floats) -> dict[str, Floats]:
+        each = np.array([ranking.measure(weights) for ranking in rankings]).swapaxes(0, 1)
+        return dict(zip(_AREAS, map(_mean_of_known, each), strict=True))
+
+    return measured
+
+
+def _losses(codes: Codes, probabilities: Probabilities, predicted: Codes) -> Floats:
+    """Return of each row whether it is right, its log loss and its Brier score, shape (n, 3)."""
+    n, k = probabilities.shape
+    own = probabilities[np.arange(n), codes]
+    squares = np.einsum("ij,ij->i", probabilities, probabilities) - 2 * own + 1
+    brier = squares / 2 if k == 2 else squares  # as scikit-learn scales it
+    return np.column_stack((predicted == codes, -np.log(np.maximum(own, np.finfo(np.float64).eps)), brier))
+
+
+def _mean_of_known(values: Floats) -> Floats:
+    """Return the mean of each column's numbers, NaN without any; values have shape (classes, rounds)."""
+    known = np.isfinite(values)
+    found: Floats = np.where(known, values, 0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), np.nan)
+    return found
 
 
 def baseline(
@@ -83,17 +116,6 @@ def baseline(
     }
 
 
-def _rankings(codes: Codes, probabilities: Probabilities, weights: Weights | None) -> tuple[float, float]:
-    """Return ROC AUC and average precision; every class must occur."""
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    scores = probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities
-    return (
-        roc_auc_score(codes, scores, multi_class="ovr", sample_weight=weights),
-        average_precision_score(codes, scores, sample_weight=weights),
-    )
-
-
 def per_class(
     codes: Codes, probabilities: Probabilities, classes: Sequence[Label], weights: Weights | None = None
 ) -> list[dict[str, Any]]:
@@ -101,11 +123,12 @@ def per_class(
 
     The support is the number of rows, with weights their sum.
     """
-    from sklearn.metrics import precision_recall_fscore_support
-
-    columns = precision_recall_fscore_support(
-        codes, predicted_codes(probabilities), labels=np.arange(len(classes)), zero_division=0, sample_weight=weights
+    predicted, counts = predicted_codes(probabilities), np.ones(len(codes)) if weights is None else weights
+    true, answered, hits = (
+        np.bincount(those, counted, len(classes)).astype(np.float64)
+        for those, counted in ((codes, counts), (predicted, counts), (codes, counts * (codes == predicted)))
     )
+    columns = (ratio(hits, answered, 0.0), ratio(hits, true, 0.0), ratio(2 * hits, true + answered, 0.0), true)
     return [
         {
             "label": label,
@@ -116,7 +139,3 @@ def per_class(
         }
         for label, precision, recall, f1, support in zip(classes, *columns, strict=True)
     ]
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None or not math.isfinite(value) else float(value)

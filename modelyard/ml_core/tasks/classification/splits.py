@@ -42,12 +42,13 @@ def split_rows(evaluation: Evaluation, codes: Rows, classes: Sequence[Label]) ->
 
 
 def _hold_out(evaluation: Evaluation, codes: Rows) -> tuple[Evaluation, list[Rows], list[ModelWarning]]:
-    from sklearn.model_selection import train_test_split
+    from sklearn.model_selection import StratifiedShuffleSplit
 
     n, n_classes = len(codes), len(np.unique(codes))
     wanted = math.ceil(evaluation.fraction * n)
     size = min(max(wanted, n_classes), n - n_classes)
-    _, held_out = train_test_split(np.arange(n), test_size=size, stratify=codes, random_state=evaluation.seed)
+    splitter = StratifiedShuffleSplit(test_size=size, train_size=n - size, random_state=evaluation.seed)
+    _, held_out = next(splitter.split(codes, codes))
     held_out = _in_both_parts(held_out, codes)
     if size == wanted:
         return evaluation, [held_out], []

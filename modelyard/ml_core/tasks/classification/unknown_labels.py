@@ -14,8 +14,7 @@ import numpy.typing as npt
 from modelyard.errors import InvalidTable
 from modelyard.ml_core.resampling import Floats, Measure
 from modelyard.ml_core.tasks.base import MAX_NAMED, Metrics
-from modelyard.ml_core.tasks.classification.metrics import Codes, Probabilities, metrics_of
-from modelyard.ml_core.tasks.classification.resamples import measure
+from modelyard.ml_core.tasks.classification.metrics import Codes, Probabilities, measure, metrics_of
 from modelyard.schemas import Label, ModelWarning
 
 _OF_ANSWERS = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")

@@ -14,7 +14,7 @@ import numpy as np
 from modelyard.errors import InvalidTable
 from modelyard.ml_core.deciding.deciders import Decider
 from modelyard.ml_core.tasks.base import KeysOfTask, Metrics, Scores, Splits, TableJudgement, Truth, Weights
-from modelyard.ml_core.tasks.regression import metrics, resamples, residuals
+from modelyard.ml_core.tasks.regression import metrics, residuals
 from modelyard.ml_core.tasks.regression.splits import split_rows
 from modelyard.ml_core.tasks.regression.targets import read_known_numbers, read_numbers
 from modelyard.schemas import Evaluation, FeatureType, Label, ModelWarning, Prediction
@@ -27,10 +27,10 @@ from modelyard.tables.sources import Cells
 class Regression:
     """The task of model classes that predict a number. It satisfies `tasks.base.Task`, which describes the methods."""
 
-    preloads: tuple[str, ...] = ("sklearn.metrics", "sklearn.model_selection")
+    preloads: tuple[str, ...] = ("sklearn.model_selection",)
     target_type: FeatureType | None = "numeric"
     metrics_of = staticmethod(metrics.metrics_of)
-    measure = staticmethod(resamples.measure)
+    measure = staticmethod(metrics.measure)
 
     def read_target(self, keys_of_task: KeysOfTask) -> TargetReader:
         """Read finite numbers; the errors and warnings name the classifiers for targets that are labels."""
@@ -85,7 +85,7 @@ class Regression:
     def judge_table(self, truth: Truth, scores: Scores, contract: Contract) -> TableJudgement:
         """Measure and show all rows."""
         found = metrics.metrics_of(truth, scores)
-        return TableJudgement(found, resamples.measure(truth, scores), self.judged(truth, scores, contract))
+        return TableJudgement(found, metrics.measure(truth, scores), self.judged(truth, scores, contract))
 
     def judged(
         self, truth: Truth, scores: Scores, contract: Contract, weights: Weights | None = None

@@ -1,4 +1,4 @@
-"""How far predicted numbers are from the true ones: scikit-learn's metrics under this project's names.
+"""How far predicted numbers are from the true ones: the numbers of scikit-learn's metrics, of many resamples, too.
 
 A metric that does not apply is None, never NaN; nothing warns.
 """
@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from modelyard.ml_core.resampling import Floats, Measure, means, medians
 from modelyard.ml_core.tasks.base import Metrics, Scores, Truth, Weights
+
+_MEDIAN = "median_absolute_error"
 
 
 def rmse(truth: Truth, scores: Scores, weights: Weights | None = None) -> float | None:
     """Return the root of the mean squared error."""
-    from sklearn.metrics import root_mean_squared_error
-
     with np.errstate(over="ignore"):
-        return _number(root_mean_squared_error(truth, scores[:, 0], sample_weight=weights))
+        return _number(np.sqrt(np.average((truth - scores[:, 0]) ** 2, weights=weights)))
 
 
 def metrics_of(truth: Truth, scores: Scores, weights: Weights | None = None) -> Metrics:
@@ -27,22 +28,53 @@ def metrics_of(truth: Truth, scores: Scores, weights: Weights | None = None) -> 
     R² is None if all true numbers are equal (a single row, too), the mean absolute percentage error if one is 0. Rows
     count by their weights; those of weight 0 are as if they were not there.
     """
-    from sklearn import metrics
-
-    if weights is not None:
-        truth, scores, weights = truth[weights > 0], scores[weights > 0], weights[weights > 0]
-    predicted = scores[:, 0]
-    with np.errstate(over="ignore"):
+    if weights is None:
+        weights = np.ones(len(truth))
+    truth, scores, weights = truth[weights > 0], scores[weights > 0], weights[weights > 0]
+    missed, varies = np.abs(truth - scores[:, 0]), truth.min() < truth.max()
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        spread = (truth - np.average(truth, weights=weights)) ** 2
+        squared, variance = np.average(missed**2, weights=weights), np.average(spread, weights=weights)
         values = {
-            "rmse": rmse(truth, scores, weights),
-            "mae": metrics.mean_absolute_error(truth, predicted, sample_weight=weights),
-            "r2": metrics.r2_score(truth, predicted, sample_weight=weights) if truth.min() < truth.max() else None,
-            "median_absolute_error": metrics.median_absolute_error(truth, predicted, sample_weight=weights),
-            "mape": metrics.mean_absolute_percentage_error(truth, predicted, sample_weight=weights)
-            if truth.all()
-            else None,
+            "rmse": np.sqrt(squared),
+            "mae": np.average(missed, weights=weights),
+            "r2": 1 - squared / variance if varies else None,
+            _MEDIAN: medians(missed)(weights[None])[0],
+            "mape": np.average(_shares(missed, truth), weights=weights) if truth.all() else None,
         }
     return {name: _number(value) for name, value in values.items()}
+
+
+def measure(truth: Truth, scores: Scores, only: str | None = None) -> Measure:
+    """Return what measures resamples of n rows with true numbers, shape (n,), and predicted ones, shape (n, 1).
+
+    Unless it is the `only` metric needed, the median, which takes longer than all others, is left out.
+    """
+    missed = np.abs(truth - scores[:, 0])
+    spread = truth - truth.mean()
+    with np.errstate(over="ignore"):
+        losses = means(np.column_stack((missed**2, missed, _shares(missed, truth), spread, spread**2)))
+    median = medians(missed) if only in (None, _MEDIAN) else None
+
+    def measured(weights: Floats) -> dict[str, Floats]:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            squared, absolute, share, mean, square = losses(weights).T
+            variance = square - mean**2
+            varied = variance > 1e-12 * square  # else all rows drawn have one number
+            return {
+                "rmse": np.sqrt(squared),
+                "mae": absolute,
+                "r2": np.where(varied, 1 - squared / variance, np.nan),
+                **({} if median is None else {_MEDIAN: median(weights)}),
+                "mape": share,
+            }
+
+    return measured
+
+
+def _shares(missed: Truth, truth: Truth) -> Floats:
+    shares: Floats = missed / np.maximum(np.abs(truth), np.finfo(np.float64).eps)
+    return shares
 
 
 def _number(value: Any) -> float | None:

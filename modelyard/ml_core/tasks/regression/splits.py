@@ -22,11 +22,12 @@ def split_rows(evaluation: Evaluation, n: int) -> Splits:
 
 
 def _hold_out(evaluation: Evaluation, n: int) -> Splits:
-    from sklearn.model_selection import train_test_split
+    from sklearn.model_selection import ShuffleSplit
 
     wanted = math.ceil(evaluation.fraction * n)
     size = min(wanted, n - 1)
-    train, held_out = train_test_split(np.arange(n), test_size=size, random_state=evaluation.seed)
+    splitter = ShuffleSplit(test_size=size, train_size=n - size, random_state=evaluation.seed)
+    train, held_out = next(splitter.split(np.arange(n)))
     parts = (Part(np.sort(train), np.sort(held_out)),)
     if size == wanted:
         return Splits(evaluation, parts)
