@@ -13,6 +13,7 @@ import pytest
 
 from modelyard.errors import InvalidTable, PayloadTooLarge
 from modelyard.tables import FileOptions, Reader, ReadingOptions, TrainingTable, read_file, read_training
+from modelyard.tables.sources import Sheets, sheets_of
 from modelyard.tables.sources.workbook_archive import column_letters
 from tests.tables.workbooks import Failed, write_workbook
 
@@ -82,6 +83,15 @@ def test_the_first_sheet_that_is_not_empty_is_read_or_the_one_that_is_told(tmp_p
         read_file(path, FileOptions(sheet="three"))
     with pytest.raises(InvalidTable, match=r"file 't\.xlsx', sheet 'cover': no cell is filled"):
         read_file(path, FileOptions(sheet="cover"))
+
+
+def test_which_sheet_is_read_is_known_without_its_cells_if_there_is_no_choice(tmp_path: Path) -> None:
+    path = tmp_path / "t.xlsx"
+    one, two = {"one": [["a"], [1]]}, {"one": [], "two": [["b"], [2]]}
+    for sheets, told, read in ((one, None, "one"), (two, "one", "one"), (two, None, "two")):
+        assert sheets_of(write_workbook(path, sheets), FileOptions(sheet=told)) == Sheets(tuple(sheets), read)
+    changed(write_workbook(path, one), SHEET, b"<sheetData>", b"<!-- --><sheetData>")
+    assert sheets_of(path) == Sheets(("one",), "one")
 
 
 def test_a_table_may_stand_anywhere_in_its_sheet(tmp_path: Path) -> None:

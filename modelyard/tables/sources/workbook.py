@@ -50,13 +50,12 @@ def sheets_in(data: bytes, label: str, options: FileOptions) -> Sheets:
 
     Raises InvalidTable, and PayloadTooLarge if too much comes out of the file.
     """
-    archive = unpacked_workbook(data, label, options.max_bytes)
-
-    def look() -> Sheets:
-        book = load_workbook(io.BytesIO(archive))
-        return Sheets(tuple(_names(book)), options.sheet or _sheet(book, label, options)[0])
-
-    return _by_calamine(look, label)
+    bare = unpacked_workbook(data, label, options.max_bytes, cells=False)
+    names = _by_calamine(lambda: tuple(_names(load_workbook(io.BytesIO(bare)))), label)
+    if options.sheet is not None or len(names) == 1:
+        return Sheets(names, options.sheet or names[0])
+    archive = unpacked_workbook(data, label, options.max_bytes)  # its cells tell which is the first that is not empty
+    return Sheets(names, _by_calamine(lambda: _sheet(load_workbook(io.BytesIO(archive)), label, options)[0], label))
 
 
 def read_workbook(data: bytes, label: str, options: FileOptions) -> dict[str, list[Any]]:

@@ -21,6 +21,7 @@ ERROR_MARK = f"error {secrets.token_hex(16)} "
 _MAGIC = b"PK\x03\x04"
 _WORKBOOK, _TYPES, _RELATIONS = "xl/workbook.xml", "[Content_Types].xml", "_rels/.rels"
 _FORMULAS = "calcchain.xml"
+_CELLS = ("xl/worksheets/", "xl/sharedStrings.xml")
 _EMPTY_CELLS, _CELLS_A_FILLED_ONE, _BYTES_A_CELL = 2**20, 64, 8
 """A sheet may have so many cells in any case, so many for each that is filled, one for so many bytes of the bound."""
 
@@ -44,18 +45,19 @@ def is_workbook(data: bytes) -> bool:
         return False
 
 
-def unpacked_workbook(data: bytes, label: str, max_bytes: int) -> bytes:
+def unpacked_workbook(data: bytes, label: str, max_bytes: int, *, cells: bool = True) -> bytes:
     """Return a workbook as an archive that is not compressed, and whose errors are texts that begin with ERROR_MARK.
 
-    `label` names the file in messages. Raises InvalidTable if it is damaged, PayloadTooLarge if more than `max_bytes`
-    come out of it or a sheet has too many cells.
+    Without `cells` it tells the names of its sheets and no more. `label` names the file in messages. Raises
+    InvalidTable if it is damaged, PayloadTooLarge if more than `max_bytes` come out of it or a sheet has too many
+    cells.
     """
     room = max_bytes
     copy = io.BytesIO()
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive, zipfile.ZipFile(copy, "w") as plain:
             for name in dict.fromkeys(archive.namelist()):
-                if not _is_needed(_part(name)):
+                if not _is_needed(_part(name)) or (not cells and _part(name).startswith(_CELLS)):
                     continue
                 with archive.open(name) as file:
                     content = file.read(room + 1)
