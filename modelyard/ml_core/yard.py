@@ -264,7 +264,7 @@ class Yard(TrainingVerbs, KeyVerbs, MetricsVerb, DriftVerbs, OutcomeVerbs):
     def health(self) -> Health:
         """Say whether the yard can serve. See `Verbs.health`."""
         status: Literal["ok", "unavailable"] = "ok"
-        models = 0
+        models: int | None = None  # not known, if the storage cannot be read
         tracking = None
         who = calls.who()
         try:
