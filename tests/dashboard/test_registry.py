@@ -17,6 +17,7 @@ from modelyard.dashboard.texts.verbs import VERBS
 from modelyard.schemas import (
     AddedOutcomes,
     AliasRequest,
+    Decision,
     Evaluation,
     KeepAnswersRequest,
     Performance,
@@ -222,6 +223,33 @@ def test_no_harm_is_seen_only_if_there_are_outcomes(
     found = Performance(name=line, keep_answers=True, weeks=[week])
     monkeypatch.setattr(life, "ask_performance", lambda _name: found)
     assert words in texts(yard.open("name", name=line, tab="production", of=f"{line}:1"))
+
+
+def test_validation_promises_no_accuracy_of_answers_that_are_decided_otherwise(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(yard, "promised", evaluation=Evaluation())
+    model = yard.client.get_model("promised:1")
+    week = WeekPerformance(
+        week="2026-W48",
+        model_id=model.model_id,
+        version=1,
+        rows=90,
+        outcomes=90,
+        status="fresh",
+        metrics={"accuracy": 0.8, "log_loss": 0.5},
+    )
+    found = Performance(name="promised", keep_answers=True, weeks=[week])
+    monkeypatch.setattr(life, "ask_performance", lambda _name: found)
+
+    def promises(metric: str) -> bool:
+        return "what the validation of v1 promised" in texts(
+            yard.open("name", name="promised", tab="production", metric=metric)
+        )
+
+    assert [promises("accuracy"), promises("log_loss")] == [True, True]
+    yard.client.set_decision("promised:1", Decision(rule="threshold", threshold=0.2))
+    assert [promises("accuracy"), promises("log_loss")] == [False, True]
 
 
 def test_an_outcome_of_no_answer_is_named_in_the_pages_language(yard: Yard, line: str) -> None:

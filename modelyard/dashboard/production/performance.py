@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import streamlit as st
 
 from modelyard.dashboard import address, formats, session
+from modelyard.dashboard.as_decided import is_decided
 from modelyard.dashboard.charts import draw
 from modelyard.dashboard.charts.life import Point, over_time
 from modelyard.dashboard.report import metric_title
@@ -62,11 +63,18 @@ def show_performance(found: Performance, model: ModelMetadata) -> None:
     )
     points = list(_points(found.weeks, metric))
     if points:
-        expected = interval_of(f"validation_{metric}", model.metrics)
+        expected = _promised(metric, model)
         chart = over_time(points, metric_title(metric), share=formats.is_share(metric), expected=expected)
         draw(chart, t("life.performance"))
         st.caption(t("life.weeks_help") + (" " + t("life.band", version=model.version) if expected else ""))
     _show_table(found.weeks, metrics)
+
+
+def _promised(metric: str, model: ModelMetadata) -> tuple[float, float] | None:
+    """Return a metric's interval in validation; None if that was counted by other answers than the model gives."""
+    if metric == "accuracy" and is_decided(model):
+        return None
+    return interval_of(f"validation_{metric}", model.metrics)
 
 
 def _metrics(weeks: Iterable[WeekPerformance]) -> list[str]:
