@@ -73,17 +73,17 @@ def _show_keys(keys: Sequence[Key]) -> Key | None:
     )
     config = st.column_config
     picked = pick_rows(
-        frame,
+        frame if any(key.old_valid_until for key in keys) else frame.drop("old"),
         "keys",
         [key.name for key in keys],
         {
-            "name": config.TextColumn(t("column.name"), width=150),
+            "name": config.TextColumn(t("column.name"), width=120),
             "role": config.TextColumn(t("keys.role"), width=190),
-            "models": config.TextColumn(t("keys.models"), width=150),
-            "made": config.TextColumn(t("keys.made_on"), width=110),
-            "expires": config.TextColumn(t("keys.expires"), width=140),
+            "models": config.TextColumn(t("keys.models"), width=90),
+            "made": config.TextColumn(t("keys.made_on"), width=90),
+            "expires": config.TextColumn(t("keys.expires"), width=105),
             "old": config.TextColumn(t("keys.old"), width=150),
-            "used": config.TextColumn(t("keys.used"), width=110),
+            "used": config.TextColumn(t("keys.used"), width=95),
         },
     )
     st.caption(t("keys.pick"))
