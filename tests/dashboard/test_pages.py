@@ -615,7 +615,7 @@ def test_a_visit_that_is_over_is_said_and_its_files_are_gone(yard: Yard) -> None
     del app, other
     gc.collect()
     assert not folder.exists()
-    assert "The table that was here is gone" in texts(yard.open("train", visit=visit))
+    assert "The table is gone: its page was closed" in texts(yard.open("train", visit=visit))
 
 
 def test_a_switch_that_says_nothing_changes_nothing(yard: Yard) -> None:
