@@ -97,7 +97,8 @@ class InvalidArgument(ModelyardError):
         if not others:
             return cls(errors[0].message, errors=errors)
         at_least = "at least " if len(errors) == MAX_FIELD_ERRORS else ""
-        return cls(f"{errors[0].message} (and {at_least}{others} more error{'s'[: others > 1]})", errors=errors)
+        more = "error" if others == 1 else "errors"
+        return cls(f"{errors[0].message} (and {at_least}{others} more {more})", errors=errors)
 
 
 class InvalidRequest(InvalidArgument):

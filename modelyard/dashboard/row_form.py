@@ -42,7 +42,7 @@ def ask_row(model: ModelMetadata, report: Report, turn: int) -> dict[str, Any]:
             key = f"row-{model.model_id}-{turn}-{name}"
             asked = {"key": key, "on_change": _changed, "args": (model.model_id, name, key)}
             profile = report.columns.get(name, {})
-            start = before[name] if name in before else _usual(profile, model.n_rows)
+            start = before[name] if name in before else usual(profile, model.n_rows)
             row[name] = _ask(escaped(name), model.feature_types[name], profile, start, asked)
     before.update(row)
     return row
@@ -81,10 +81,11 @@ def _changed(model_id: str, name: str, key: str) -> None:
     session.current().kept["focus"] = name
 
 
-def _usual(profile: Mapping[str, Any], n_rows: int) -> Any:
+def usual(profile: Mapping[str, Any], n_rows: int) -> Any:
     """Return the most frequent category of a column, its median or its latest moment; None if cells mostly lack."""
     if "top" in profile:
-        return profile["top"][0]["value"] if profile["top"] else None
+        most = max(profile["top"], key=lambda one: (one["count"], one["value"] is not None), default=None)
+        return None if most is None else most["value"]
     if 2 * profile.get("missing", 0) > n_rows:
         return None
     median = profile.get("median")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelyard.dashboard.row_form import usual
 from modelyard.schemas import ModelMetadata
 
 Row = Mapping[str, Any]
@@ -29,8 +30,8 @@ class Call:
 
 
 def typical_row(model: ModelMetadata, columns: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a row as training saw many: medians, the commonest categories, the latest moments; None if unknown."""
-    return {name: _typical(model.feature_types[name], columns.get(name, {})) for name in model.feature_names}
+    """Return the row with which the form for one begins; None stands for cells that mostly lack, or are unknown."""
+    return {name: _whole(usual(columns.get(name, {}), model.n_rows)) for name in model.feature_names}
 
 
 def curl(call: Call) -> str:
@@ -85,13 +86,9 @@ def command_line(call: Call) -> str:
     return f"printf '%s' {table} |\n  modelyard predict {shlex.quote(call.reference)} -{options} --url {url}"
 
 
-def _typical(kind: str, profile: Mapping[str, Any]) -> Any:
-    if kind == "numeric":
-        median = profile.get("median")
-        return int(median) if isinstance(median, float) and median.is_integer() else median
-    if kind == "datetime":
-        return profile.get("latest")
-    return next((item["value"] for item in profile.get("top", ()) if item["value"] is not None), None)
+def _whole(cell: Any) -> Any:
+    """Write a whole number as one."""
+    return int(cell) if isinstance(cell, float) and cell.is_integer() else cell
 
 
 def _value(cell: Any) -> dict[str, Any]:
