@@ -93,5 +93,6 @@ def _untick(others: list[str], key: str) -> None:
 def _ask_hyperparams(info: ModelClassInfo, parent: ModelMetadata | None) -> Algorithm:
     key = f"hyperparams-{info.key}-{parent.model_id if parent else ''}"
     start = parent.hyperparams if parent else None
-    with st.expander(t("train.hyperparams_of", title=escaped(info.title)), icon=":material/tune:"):
+    words = t("train.hyperparams_of", title=escaped(info.title))
+    with st.expander(words, icon=":material/tune:", key=f"open-{key}"):
         return Algorithm(info.key, ask_hyperparams(key, info.hyperparams, start), info.takes_monotone)

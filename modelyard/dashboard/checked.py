@@ -134,7 +134,7 @@ def _show(warnings: Sequence[ModelWarning], fix: Callable[[ModelWarning], Fix | 
         for place, warning in findings[:first]:
             _show_finding(place, warning, fix(warning))
         if rest := findings[first:]:
-            with st.expander(t("check.more", n=len(rest))):
+            with st.expander(t("check.more", n=len(rest)), key="more-findings"):
                 for place, warning in rest:
                     _show_finding(place, warning, fix(warning))
 

@@ -42,7 +42,7 @@ def ask_target(table: Table, parent: ModelMetadata | None) -> str | None:
     """Ask for the column of labels; the first rows are folded away."""
     if not table.columns:
         return st.text_input(t("columns.target"), parent.target if parent else None, key="target-name") or None
-    with st.expander(t("columns.first_rows"), icon=":material/table_rows:"):
+    with st.expander(t("columns.first_rows"), icon=":material/table_rows:", key="first-rows"):
         first = table.head.head(_PREVIEW_ROWS)
         st.dataframe(first, hide_index=True, height=height_of_rows(first.height, _SEEN_ROWS), placeholder=NOTHING)
     names = table.names

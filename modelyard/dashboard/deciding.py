@@ -53,7 +53,7 @@ def _show_thresholds(model: ModelMetadata, found: DecisionReport) -> None:
         if cuts and label is not None:
             _show_cut(model, found, cuts, label)
             show_gain(model, cuts, label)
-        with st.expander(t("decision.other_rules"), expanded=not cuts):
+        with st.expander(t("decision.other_rules"), expanded=not cuts, key="other-rules"):
             show_rules(model, found)
 
 

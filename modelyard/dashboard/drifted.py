@@ -36,7 +36,7 @@ def show_drift(model: ModelMetadata, *, folded: bool = False) -> None:
     badge = f":{_BADGES[found.status]}-badge[{t(f'drift.{found.status}')}]"
     st.markdown(f"{badge} {_in_words(found, _SPANS[span])}")
     if folded:
-        with st.expander(t("drift.by_column")):
+        with st.expander(t("drift.by_column"), key="drift-by-column"):
             _show_found(model, found)
     else:
         _show_found(model, found)
@@ -60,7 +60,7 @@ def _show_found(model: ModelMetadata, found: Drift) -> None:
     first = dict(list(columns.items())[:_MOST_SHOWN])
     _show_columns(first)
     if len(columns) > len(first):
-        with st.expander(t("drift.others", n=len(columns) - len(first))):
+        with st.expander(t("drift.others", n=len(columns) - len(first)), key="drift-others"):
             _show_columns({name: one for name, one in columns.items() if name not in first})
     st.caption(t("drift.help"))
 

@@ -44,7 +44,8 @@ def _show_hyperparams(model: ModelMetadata) -> None:
     for key, weight in model.hyperparams.items():
         if "." not in key:
             own = f"{key}."
-            with st.expander(f"{formats.escaped(class_title(key))} · {t('search.weight')}: {shown(weight)}"):
+            words = f"{formats.escaped(class_title(key))} · {t('search.weight')}: {shown(weight)}"
+            with st.expander(words, key=f"member-{key}"):
                 found = {name.removeprefix(own): one for name, one in model.hyperparams.items() if name.startswith(own)}
                 _show_values(key, found)
 
@@ -186,7 +187,7 @@ def _show_history(model: ModelMetadata) -> None:
     events = session.yard().get_history(model.model_id).events[::-1]
     _show_events(events[:_LATEST])
     if earlier := events[_LATEST:]:
-        with st.expander(t("history.earlier", n=len(earlier))):
+        with st.expander(t("history.earlier", n=len(earlier)), key="earlier-events"):
             _show_events(earlier)
 
 

@@ -13,7 +13,7 @@ _WAYS = {1: "rises", -1: "falls"}
 def ask_monotone(numeric: list[str], parent: ModelMetadata | None) -> dict[str, int]:
     """Ask for the monotone ones of a table's numeric columns; 0 stands for one of the parent's that is no longer."""
     before = {name: way for name, way in (parent.monotone if parent else {}).items() if name in numeric}
-    with st.expander(t("monotone.title"), expanded=bool(before)):
+    with st.expander(t("monotone.title"), expanded=bool(before), key="monotone"):
         st.caption(t("monotone.help"))
         chosen: dict[str, int] = {}
         for way, word in _WAYS.items():

@@ -24,7 +24,10 @@ def show_predicted(predicted: Predicted, model: ModelMetadata) -> None:
     is_judged = show_truth(predicted, model)
     if predicted.decision is not None:
         st.caption(t("decision.obeyed", decision=in_words(predicted.decision)))
-    with st.expander(t("predict.spread"), icon=":material/bar_chart:") if is_judged else st.container():
+    place = st.container()
+    if is_judged:
+        place = place.expander(t("predict.spread"), icon=":material/bar_chart:", key="spread")
+    with place:
         if predicted.classes:
             _show_labels(predicted)
         else:
@@ -59,7 +62,7 @@ def _show_first(predicted: Predicted, model: ModelMetadata) -> None:
         return
     decided = None if predicted.decision is None else predicted.decision.label
     key = f"predicted-{model.model_id}"
-    with st.expander(t("gain.title"), icon=":material/filter_alt:"):
+    with st.expander(t("gain.title"), icon=":material/filter_alt:", key="gain"):
         at = predicted.classes.index(decided or rarest(predicted))
         label = st.selectbox(t("cut.class"), predicted.classes, at, key=f"{key}-class")
         ranked = ranked_of(predicted, label)

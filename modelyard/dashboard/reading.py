@@ -31,7 +31,7 @@ def ask_reading(purpose: str, table: Table, usual: Reading | None, *, training: 
     fields = _Fields(reading_key(purpose, table), table.said, usual)
     names = [] if table.sheets is None else table.sheets.names
     is_open = bool(table.problem or table.said or len(names) > 1)
-    with st.expander(t("reading.title"), icon=":material/file_open:", expanded=is_open):
+    with st.expander(t("reading.title"), icon=":material/file_open:", expanded=is_open, key=f"reading-{purpose}"):
         st.caption(t("reading.help") if usual is None else t("reading.help_model"))
         grid = st.grid(3, min_column_width=200)
         said: dict[str, Any] = {}

@@ -180,7 +180,7 @@ def by_f1(report: Report) -> list[dict[str, Any]]:
 
 
 def _show_all_metrics(report: Report) -> None:
-    with st.expander(t("report.all_metrics")):
+    with st.expander(t("report.all_metrics"), key="all-metrics"):
         shown = [name for name in report.metrics if meaning(name).kind in ("value", "std")]
         st.table(
             {

@@ -35,7 +35,7 @@ def ask_row(model: ModelMetadata, report: Report, turn: int) -> dict[str, Any]:
     rest = [name for name in model.feature_names if name not in first]
     grid = others = st.grid(_FIELDS_A_LINE, min_column_width=150)
     if rest:
-        with st.expander(t("row.others", n=len(rest))):
+        with st.expander(t("row.others", n=len(rest)), key="row-others"):
             others = st.grid(_FIELDS_A_LINE, min_column_width=120)
     for name in model.feature_names:
         with grid.cell() if name in first else others.cell():

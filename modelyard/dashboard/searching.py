@@ -32,7 +32,7 @@ def ask_search() -> dict[str, Any]:
 
 def show_leaderboard(entries: Sequence[LeaderboardEntry]) -> None:
     """Show the trials of the search that made a model, the best first."""
-    found = st.expander(t("search.leaderboard"), icon=":material/leaderboard:")
+    found = st.expander(t("search.leaderboard"), icon=":material/leaderboard:", key="leaderboard")
     found.caption(t("search.leaderboard_help"))
     found.dataframe(
         {

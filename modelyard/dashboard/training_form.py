@@ -55,13 +55,15 @@ def show_form(parent: ModelMetadata | None, *, alone: bool) -> list[Job] | None:
     with right:
         learnable = target is not None and show_target(table, target, task, parent)
     mapping = Mapping()
-    if target is not None and table.columns:
-        st.header(t("columns.title"), anchor=False)
-        mapping = map_columns(table, target, parent)
-    if target is not None and learnable:
-        show_check(table, target, task, mapping, parent)
+    with st.container():  # always there: what is typed or opened below it is lost if its place changes
+        if target is not None and table.columns:
+            st.header(t("columns.title"), anchor=False)
+            mapping = map_columns(table, target, parent)
+        if target is not None and learnable:
+            show_check(table, target, task, mapping, parent)
     with notices.errors_in_place():
-        algorithms = ask_algorithms(parent, task)
+        with st.container():
+            algorithms = ask_algorithms(parent, task)
         orders = _ask_how(algorithms, mapping, target, task, parent)
         wrong = _missing(orders, target, learnable=learnable)
         return _offer(orders, table, parent, wrong, alone=alone)
@@ -74,7 +76,7 @@ def _ask_how(
     """Ask for what all algorithms share: the name, the evaluation, and what is folded away beside it."""
     is_search = any(one.search is not None for one in algorithms)
     naming = ask_naming(parent, promotes=len(algorithms) == 1)
-    with st.expander(t("train.evaluation"), icon=":material/fact_check:"):
+    with st.expander(t("train.evaluation"), icon=":material/fact_check:", key="evaluation"):
         evaluation = ask_evaluation(parent, is_search=is_search)
         calibrate = ask_calibration(parent) if task == "classification" else None
     takes_monotone = any(one.takes_monotone for one in algorithms)

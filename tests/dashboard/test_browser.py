@@ -316,6 +316,23 @@ def test_a_server_that_was_killed_is_said_and_found_again(page: Page, tmp_path: 
             expect(page.get_by_text("There are no models here yet")).to_be_visible()
 
 
+def test_what_is_open_and_typed_stays_while_the_form_grows(dashboard: Dashboard, page: Page, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("a,b,y\n" + "".join(f"{i},{i % 7},{i % 2}\n" for i in range(50)))
+    page.goto(dashboard.url)
+    turn_to(page, "Train")
+    page.locator(UPLOAD).set_input_files(table)
+    page.get_by_text("How to judge it").click()
+    page.get_by_text("Hyperparams: Logistic regression").click()
+    page.get_by_role("textbox", name="Name", exact=True).press_sequentially("half-a-na")
+    choose(page, "Column to predict", "y")
+    tick(page, "CatBoost classifier")
+    expect(page.get_by_role("textbox", name="Name", exact=True)).to_have_value("half-a-na")
+    expect(page.get_by_role("radio", name="Cross-validation")).to_be_visible()
+    expect(page.get_by_role("spinbutton", name="C", exact=True)).to_be_visible()
+    expect(page.get_by_role("spinbutton", name="Iterations")).not_to_be_visible()
+
+
 def test_a_table_of_50_mb_is_sent_on_without_being_held(dashboard: Dashboard, page: Page, tmp_path: Path) -> None:
     table = tmp_path / "large.csv"
     before = dashboard.peak_mb()

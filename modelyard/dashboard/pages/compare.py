@@ -59,7 +59,7 @@ def _show_metrics(models: Sequence[ModelMetadata], *, comparable: bool) -> None:
     first, rest = ([(metric_title(one), _written(one, models, marks=comparable)) for one in part] for part in parts)
     _table(t("report.metric"), rows + first, models)
     say_undecided(models)
-    with st.expander(t("report.all_metrics")):
+    with st.expander(t("report.all_metrics"), key="all-metrics"):
         _table(t("report.metric"), rest, models)
 
 

@@ -42,7 +42,7 @@ def _show_made(made: NewKey) -> None:
 
 
 def _offer_new() -> None:
-    with st.expander(t("keys.new"), icon=":material/add:"), st.form("new-key", border=False):
+    with st.expander(t("keys.new"), icon=":material/add:", key="keys-new"), st.form("new-key", border=False):
         left, right = st.columns(2)
         name = left.text_input(t("keys.name"), key="new-key-name", max_chars=64)
         role = right.selectbox(t("keys.role"), ROLES, format_func=lambda one: t(f"role.{one}"), key="new-key-role")

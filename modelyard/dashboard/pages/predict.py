@@ -81,7 +81,7 @@ def _show_needed(model: ModelMetadata) -> None:
     first, rest = names[:_FIRST_NAMES], names[_FIRST_NAMES:]
     st.caption(t("predict.table_help", n=len(names), columns=", ".join(first) + (" …" if rest else "")))
     if rest:
-        with st.expander(t("predict.more_columns", n=len(rest))):
+        with st.expander(t("predict.more_columns", n=len(rest)), key="more-columns"):
             st.caption(", ".join(rest))
 
 

@@ -34,7 +34,7 @@ def show() -> None:
     if not access.may("submit_training"):
         access.say_needed("submit_training")
     elif jobs:
-        with st.expander(t("train.form"), icon=":material/tune:"):
+        with st.expander(t("train.form"), icon=":material/tune:", key="train-form"):
             _order(parent, alone=False)
     else:
         _order(parent, alone=True)

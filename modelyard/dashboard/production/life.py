@@ -31,7 +31,7 @@ def show_life(line: Line) -> None:
     show_performance(found, model)
     offer_keeping(found)
     offer_outcomes(line.name)
-    with st.expander(t("life.evaluations"), icon=":material/fact_check:"):
+    with st.expander(t("life.evaluations"), icon=":material/fact_check:", key="evaluations"):
         show_evaluations(reference, model)
 
 

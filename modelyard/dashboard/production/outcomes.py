@@ -38,7 +38,8 @@ def offer_outcomes(name: str) -> None:
     if not access.may("add_outcomes"):
         return
     _say_added(name)
-    with st.expander(t("life.upload"), icon=":material/upload_file:", expanded=_PURPOSE in session.current().tables):
+    is_open = _PURPOSE in session.current().tables
+    with st.expander(t("life.upload"), icon=":material/upload_file:", expanded=is_open, key="outcomes"):
         st.caption(t("life.upload_help"))
         table = uploads.ask_for_table(_PURPOSE)
         if table is None or not st.button(

@@ -60,7 +60,7 @@ def _show_alias(line: Line, alias: Alias) -> None:
             _offer_move(line, alias)
             _offer_roll_back(line, alias, moves)
             _offer_removal(line, alias)
-    with st.expander(t("aliases.history", n=len(moves)), icon=":material/history:"):
+    with st.expander(t("aliases.history", n=len(moves)), icon=":material/history:", key=f"moves-{alias.alias}"):
         _show_moves(moves)
 
 

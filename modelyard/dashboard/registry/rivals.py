@@ -70,7 +70,7 @@ def _show_metrics(champion: ModelMetadata, challenger: ModelMetadata) -> None:
     }
     _show_table(rows, pair)
     say_undecided(pair)
-    with st.expander(t("report.all_metrics")):
+    with st.expander(t("report.all_metrics"), key="all-metrics"):
         _show_table(_written(rest, pair), pair)
     if champion.fingerprint != challenger.fingerprint:
         st.caption(t("rivals.other_tables"))

@@ -35,7 +35,7 @@ def show_versions(line: Line) -> None:
         with st.container(horizontal=True):
             offer_comparison([one.model_id for one in ticked], key="compare-versions")
             address.pager(older)
-    with st.expander(t("versions.words"), icon=":material/sell:"):
+    with st.expander(t("versions.words"), icon=":material/sell:", key="words"):
         _show_words(line)
 
 
