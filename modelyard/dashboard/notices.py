@@ -14,7 +14,7 @@ from modelyard.dashboard.listing import height_of_rows
 from modelyard.dashboard.patience import ask_anew
 from modelyard.dashboard.tables import Table
 from modelyard.dashboard.texts import known, said, t
-from modelyard.errors import FieldError, ModelyardError, NotFound, Unauthenticated, Unavailable
+from modelyard.errors import MAX_FIELD_ERRORS, FieldError, ModelyardError, NotFound, Unauthenticated, Unavailable
 from modelyard.schemas import ModelWarning
 
 _SEEN_PLACES = 7
@@ -125,7 +125,8 @@ def _show_places(places: Sequence[FieldError], table: Table | None) -> None:
     rows = [_place(wrong, table) for wrong in places]
     row = "errors.line" if table is not None and table.first_line is not None else "error.row"
     columns = [t(row), t("error.column"), t("error.value"), t("error.message")]
-    with st.expander(t("error.places", n=len(places)), expanded=True):
+    words = t("error.places" if len(places) < MAX_FIELD_ERRORS else "error.first_places", n=len(places))
+    with st.expander(words, expanded=True):
         st.dataframe(
             {name: [row[index] for row in rows] for index, name in enumerate(columns)},
             hide_index=True,

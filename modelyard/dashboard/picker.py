@@ -46,31 +46,34 @@ def _newest(status: StatusFilter, word: str = "") -> ModelPage:
 
 
 def pick_model(label: str, key: str, models: Sequence[ModelMetadata]) -> ModelMetadata | None:
-    """Let one of these models be picked, or named by a reference, the one in the address first; None if it is deleted.
+    """Let one of these models be picked, or named by a reference, the one in the address first.
 
-    The choice is kept in the address, so that the page stays with its model.
+    The choice is kept in the address, so that the page stays with its model. None if that model is deleted or gone.
     """
     here, by_id = session.current(), {model.model_id: model for model in models}
-    asked = session.resolved("id")
-    if asked is None:
-        asked = by_id.get(here.model or "", models[0])
+    asked: ModelMetadata | None = None
+    with notices.errors_in_place():
+        asked = session.resolved("id") or by_id.get(here.model or "", models[0])
         st.query_params["id"] = asked.model_id
-    if asked.status == "active":
+    if asked is not None and asked.status == "active":
         by_id.setdefault(asked.model_id, asked)
     ids = list(by_id)
-    st.session_state[key] = asked.model_id if asked.model_id in by_id else None
+    at = None if asked is None or asked.model_id not in by_id else ids.index(asked.model_id)
+    st.session_state[key] = None if at is None else ids[at]
     st.selectbox(
         label,
         ids,
-        ids.index(asked.model_id) if asked.model_id in by_id else None,
+        at,
         format_func=lambda model_id: entry(by_id[model_id]) if model_id in by_id else model_id,
         key=key,
-        on_change=lambda: _open(st.session_state[key] or asked.model_id),
-        placeholder=title(asked),
+        on_change=lambda: _open(st.session_state[key]),
+        placeholder=t("predict.choose") if asked is None else title(asked),
         accept_new_options=True,
         help=t("compare.models_help"),
     )
     _show_problem()
+    if asked is None:
+        return None
     if asked.status == "deleted":
         st.warning(t("model.is_deleted", model=escaped(title(asked))), icon=":material/delete:")
         return None
@@ -78,10 +81,11 @@ def pick_model(label: str, key: str, models: Sequence[ModelMetadata]) -> ModelMe
     return asked
 
 
-def _open(reference: str) -> None:
+def _open(reference: str | None) -> None:
     """Write the id of the model that was picked, or named by a reference, into the address."""
-    with notices.errors_kept(_PROBLEM):
-        st.query_params["id"] = session.yard().get_model(reference).model_id
+    if reference is not None:
+        with notices.errors_kept(_PROBLEM):
+            st.query_params["id"] = session.yard().get_model(reference).model_id
 
 
 def pick_models() -> list[ModelMetadata]:

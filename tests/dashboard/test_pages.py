@@ -555,6 +555,14 @@ def test_a_page_keeps_its_model_when_its_name_means_another(yard: Yard, penguins
     assert "Starts from moving · v1" in texts(pages["train"].run())
 
 
+def test_a_model_that_is_gone_leaves_the_others_to_choose_from(yard: Yard, penguin_model: ModelMetadata) -> None:
+    page = yard.open("predict", id="gone")
+    assert "there is no model named 'gone'" in texts(page)
+    page.selectbox(key="predict-model").select(penguin_model.model_id).run()
+    assert said(page, "id") == penguin_model.model_id
+    assert "there is no model" not in texts(page)
+
+
 def test_a_row_that_was_picked_is_not_taken_for_the_one_that_moved_into_its_place() -> None:
     assert selection_key("models", ["b", "a"]) == selection_key("models", ["b", "a"])
     assert selection_key("models", ["b", "a"]) != selection_key("models", ["c", "b", "a"])

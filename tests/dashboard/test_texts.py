@@ -31,9 +31,9 @@ VISIBLE_ARGUMENTS = {"help", "label", "placeholder", "title", "text"}
 PRODUCT = {"Modelyard"}
 PLURAL_OF_ONE = re.compile(r"\b1 (?!is\b|was\b|has\b|does\b|belongs\b|less\b|s\b|ms\b)[a-z]+s\b")
 SAID_OF_SEVERAL = {
-    "error.places", "target.hopeless", "target.thin", "columns.from_head", "contest.title", "warning.constant",
-    "warning.contradicting_rows", "report.by_holdout", "report.by_time", "report.by_cv", "errors.too_large",
-    "predict.first_rows", "fix.ignore_all",
+    "error.places", "error.first_places", "target.hopeless", "target.thin", "columns.from_head", "contest.title",
+    "warning.constant", "warning.contradicting_rows", "report.by_holdout", "report.by_time", "report.by_cv",
+    "errors.too_large", "predict.first_rows", "fix.ignore_all",
 }  # fmt: skip
 ENCODING = re.compile(r"\w+:[NOQ]")  # a chart's column
 

@@ -2,6 +2,7 @@
 
 PREDICTIONS: dict[str, tuple[str, str]] = {
     "predict.model": ("Model", "Модель"),
+    "predict.choose": ("Choose a model", "Выберите модель"),
     "predict.way": ("What to predict for", "Для чего предсказывать"),
     "predict.table": ("A table", "Таблица"),
     "predict.row": ("One row", "Одна строка"),

@@ -65,6 +65,7 @@ SHELL: dict[str, tuple[str, str]] = {
     "error.UNAVAILABLE": ("The server could not do it", "Сервер не смог этого сделать"),
     "error.DATA_LOSS": ("Stored data are damaged", "Хранимые данные повреждены"),
     "error.INTERNAL": ("Something went wrong inside", "Внутренняя ошибка"),
+    "error.first_places": ("The first {n} places", "Первые {n} {n:место|места|мест}"),
     "error.places": ("All {n} places", "Все {n} {n:место|места|мест}"),
     "error.row": ("Row", "Строка"),
     "error.column": ("Where", "Где"),
