@@ -170,11 +170,15 @@ def _labelled(name: str) -> pl.DataFrame:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Collect without the garbage collector: it would look through half a million objects again and again."""
+    """Collect without the garbage collector: it would look through half a million objects again and again.
+
+    They stay to the end, so it looks past them ever after, too.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
+        gc.freeze()
         gc.enable()
 
 
