@@ -60,13 +60,17 @@ def _penguins() -> RealTable:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _without_spares() -> Iterator[None]:
-    """After a run no process gets ready for the next one by a training of its own: few tests train twice at once.
+def _one_fork_server() -> Iterator[None]:
+    """All cores of this process share one fork server, to its end: it takes seconds to get ready.
 
-    Servers that are processes of their own have theirs, and so have the tests of such processes.
+    After a run no process gets ready for the next one by a training of its own: few tests train twice at once. Servers
+    that are processes of their own have such spares, and so have the tests of such processes.
     """
+    from modelyard.jobs.local import launcher
+    from modelyard.ml_core.searching import steps
     from modelyard.ml_core.training import runs
 
+    launcher.share(steps.TARGET, runs.PRELOAD)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(runs, "REHEARSAL", None)
         yield
@@ -170,11 +174,15 @@ def _labelled(name: str) -> pl.DataFrame:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Collect without the garbage collector: it would look through half a million objects again and again."""
+    """Collect without the garbage collector: it would look through half a million objects again and again.
+
+    They stay to the end, so it looks past them ever after, too.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
+        gc.freeze()
         gc.enable()
 
 

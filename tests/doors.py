@@ -16,7 +16,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +26,6 @@ from grpc import channel_ready_future, insecure_channel
 from modelyard.bootstrap import build
 from modelyard.grpc_server import server as grpc_door
 from modelyard.grpc_server.client import GrpcClient
-from modelyard.jobs.local import launcher
-from modelyard.ml_core.searching import steps
-from modelyard.ml_core.training import runs
 from modelyard.ml_core.yard import Yard
 from modelyard.rest_api import server as rest_door
 from modelyard.rest_api.client import RestClient
@@ -51,16 +47,9 @@ def free_port() -> int:
     return port
 
 
-@cache
-def keep_fork_server() -> None:
-    """Let all cores of this process share one fork server, to its end: it takes seconds to get ready."""
-    launcher.share(steps.TARGET, runs.PRELOAD)
-
-
 @contextmanager
 def core(folder: Path, **settings: Any) -> Iterator[Yard]:
     """Open the core itself, with settings by their own names."""
-    keep_fork_server()
     with build(Settings(storage_dir=folder, **settings)) as yard:
         yield yard
 
@@ -78,7 +67,6 @@ def rest_server(folder: Path, **settings: str) -> Iterator[str]:
 @contextmanager
 def rest_thread(folder: Path, **settings: Any) -> Iterator[str]:
     """Serve REST in a thread, with settings by their own names, and yield the address once it answers."""
-    keep_fork_server()
     chosen = Settings(**{"storage_dir": folder, "rest_port": free_port(), **settings})
     with serving_rest(build(chosen), chosen) as url:
         yield url
@@ -119,7 +107,6 @@ def grpc_server(folder: Path, **settings: str) -> Iterator[str]:
 @contextmanager
 def grpc_thread(folder: Path, **settings: Any) -> Iterator[str]:
     """Serve gRPC in a thread, with settings by their own names, and yield the address once it answers."""
-    keep_fork_server()
     chosen = Settings(storage_dir=folder, grpc_port=0, **settings)
     with serving_grpc(build(chosen), chosen) as target:
         yield target

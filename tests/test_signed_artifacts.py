@@ -118,7 +118,6 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     root, trace, key = path / "yard", path / "trace", path / "key"
     key.write_text("k" * 44)
     key.chmod(0o600)
-    doors.keep_fork_server()
     with build(Settings(storage_dir=root, signing_key_file=key)) as yard:
         for name in ("good", "damaged", *(name for name in ATTACKS if name != "planted")):
             yard.train(train_request(name, C=2.0 if name == "good" else 1.0))

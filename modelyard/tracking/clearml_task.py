@@ -53,7 +53,7 @@ def tell(said: Record, refusals: Refusals, began: Callable[[str], None]) -> dict
     """Carry out an instruction; return the task's id and its address. Raises Refused, Gone, Failed."""
     refusals.take()
     record = said.get("record")
-    told = None if record is None else experiment.of_record(record)
+    told = None if record is None else experiment.of_record(record, said.get("metrics", {}))
     if record is None or told is None:
         task = _known_task(said["task_id"])
         if task is None:

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from modelyard.schemas import meaning
-
 Record = Mapping[str, Any]
 Ending = Literal["running", "completed", "failed", "stopped"]
 
@@ -58,14 +56,15 @@ class Experiment:
     packages: list[str] = field(default_factory=list)
     python: str | None = None
     feature_types: dict[str, str] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
 
 
-def of_record(record: Record) -> Experiment:
-    """Return the experiment of a record of the outbox."""
+def of_record(record: Record, metrics: Mapping[str, float]) -> Experiment:
+    """Return the experiment of a record of the outbox; `metrics` are those that are shown of a model."""
     if record["kind"] == "model":
-        return _of_model(record["model"], record.get("job"), (record["report"] or {}).get("warnings") or [])
+        warnings = (record["report"] or {}).get("warnings") or []
+        return _of_model(record["model"], metrics, record.get("job"), warnings)
     return _of_job(record["job"], record["details"])
 
 
@@ -74,14 +73,8 @@ def label_text(label: Any) -> str:
     return str(label).lower() if isinstance(label, bool) else str(label)
 
 
-def _of_model(model: Record, job: Record | None, warnings: list[Record]) -> Experiment:
+def _of_model(model: Record, metrics: Mapping[str, float], job: Record | None, warnings: list[Record]) -> Experiment:
     trained, comment = _trained(model), comment_of(model)
-    # Ends of intervals stay in the report: as values of their own they would crowd out the metrics.
-    metrics = {
-        name.removeprefix("validation_"): value
-        for name, value in model["metrics"].items()
-        if value is not None and meaning(name).kind in ("value", "std")
-    }
     started, ended = _times_of_model(model, job)
     environment = model["environment"]
     data = {

@@ -10,7 +10,7 @@ import orjson
 
 from modelyard import models_registry
 from modelyard.errors import DataLoss, ModelyardError
-from modelyard.schemas import Tracking
+from modelyard.schemas import Tracking, meaning
 from modelyard.storage import ESTIMATOR_FILE, REPORT_FILE, ModelStore, Told, TrackedRun, TrackedRuns
 from modelyard.tracking import experiment
 from modelyard.tracking.live_runs import LiveRuns, News
@@ -135,6 +135,7 @@ class Instructions:
         size = 0
         if record["kind"] == "model":
             said["framework"] = models_registry.framework_of(record["model"]["environment"])
+            said["metrics"] = _shown(record["model"]["metrics"])
             artifact = self._artifact(key)
             if artifact is not None:
                 said["artifact"], size = artifact
@@ -179,6 +180,15 @@ class Instructions:
         except (ModelyardError, OSError) as error:
             log.warning("model %s is tracked without its artifact: %s", model_id, error)
             return None
+
+
+def _shown(metrics: dict[str, float | None]) -> dict[str, float]:
+    """Return the metrics as they are shown: without the ends of intervals, which would crowd out the values."""
+    return {
+        name.removeprefix("validation_"): value
+        for name, value in metrics.items()
+        if value is not None and meaning(name).kind in ("value", "std")
+    }
 
 
 def _unseen(record: dict[str, Any], said_to: int) -> str:

@@ -54,7 +54,6 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def yards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[str, ...]]]:
     """The options that lead to a folder, and to a server on another."""
     folder = tmp_path_factory.mktemp("yards")
-    doors.keep_fork_server()
     with doors.core(folder / "local"):
         pass  # a test that runs alone finds a yard, too
     with doors.rest_thread(folder / "served") as url:

@@ -64,7 +64,6 @@ def test_tables_come_by_standard_input_too(small: Path, tmp_path: Path, monkeypa
         return done.stdout
 
     monkeypatch.chdir(tmp_path)
-    doors.keep_fork_server()
     table = small.read_text()
     pipe("train", "-", "--target", "bought", "--model-class", "logistic_regression", "--name", "piped")
     assert run("retrain", "piped", "-", given=table).exit_code == 0

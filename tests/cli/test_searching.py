@@ -8,13 +8,11 @@ import orjson
 import pytest
 
 from tests.command_line import run
-from tests.doors import keep_fork_server
 from tests.test_contract_search import MIXED, SUMS
 
 
 @pytest.fixture
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    keep_fork_server()
     monkeypatch.chdir(tmp_path)
     rows = [f"{row['a']},{row['b']},{total}" for row, total in zip(MIXED, SUMS, strict=True)]
     Path("mixed.csv").write_text("\n".join(["a,b,total", *rows]))

@@ -377,6 +377,14 @@ def test_a_launcher_that_is_closed_starts_no_fork_server_for_a_run_that_comes_la
     assert fork_server_pid()  # the only one
 
 
+def test_closing_a_runner_twice_takes_the_fork_server_from_nobody_else(storage_dir: Path) -> None:
+    server = fork_server_pid()
+    runner = LocalRunner(storage_dir, NO_GRACE, target=job_runs.TARGET, preload=())
+    for _ in range(3):
+        runner.close()
+    assert fork_server_pid() == server
+
+
 def test_a_run_is_nicer_than_its_server_and_first_to_go_when_memory_runs_out(storage_dir: Path) -> None:
     with opened(storage_dir, replace(NO_GRACE, niceness=12)) as jobs:
         until_running(jobs, order(jobs, "wait"))

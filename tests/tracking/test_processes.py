@@ -29,7 +29,6 @@ from tests.data.freeze import LABELS, ROWS
 from tests.doors import (
     free_port,
     grpc_thread,
-    keep_fork_server,
     rest_server,
     rest_thread,
     serving,
@@ -52,7 +51,6 @@ def clearml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]
 
 def train_untold(folder: Path) -> None:
     """Train in this process, whose fork server is ready, and leave the telling to the folder's next server."""
-    keep_fork_server()
     yard = build(Settings(storage_dir=folder, tracking="clearml"))
     train(yard)
     yard.close()

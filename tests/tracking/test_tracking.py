@@ -36,7 +36,6 @@ from modelyard.tracking.tracker import Flushed
 from tests import clearml_double
 from tests.clearml_double import Double
 from tests.data.freeze import LABELS, ROWS
-from tests.doors import keep_fork_server
 from tests.processes import runs
 from tests.test_contract_search import MIXED, SUMS
 from tests.waiting import PATIENCE_S, wait_until
@@ -71,7 +70,6 @@ def clearml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]
 
 @contextmanager
 def opened(folder: Path, **changed: Any) -> Iterator[Yard]:
-    keep_fork_server()
     with build(TRACKED.model_copy(update={"storage_dir": folder, **changed})) as yard:
         yield yard
 

@@ -34,6 +34,7 @@ class LocalRunner:
         self._slots = Slots(folder, limits.workers)
         self._target = target
         self._launcher = launcher.share(target, preload, rehearsal)
+        self._is_closed = False
 
     def prepare(self) -> None:
         self._launcher.prepare(self._limits.niceness)
@@ -54,7 +55,9 @@ class LocalRunner:
 
     def close(self) -> None:
         """End the fork server unless others of this process use it."""
-        launcher.release(self._target)
+        if not self._is_closed:
+            self._is_closed = True
+            launcher.release(self._target)
 
 
 @dataclass(slots=True)
