@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import os
 import random
 import re
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +108,44 @@ def test_a_colleague_sees_the_same_in_a_language_of_their_own(dashboard: Dashboa
     page.goto(f"{dashboard.url}/models")  # what was chosen last stays
     expect(page.get_by_role("heading", level=1)).to_have_text("Models")
     context.close()
+
+
+@contextmanager
+def held_up(dashboard: Dashboard) -> Iterator[None]:
+    """Let the page be drawn only after what is done here, as on a slow machine."""
+    os.kill(dashboard.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(dashboard.pid, signal.SIGCONT)
+
+
+def test_what_is_typed_stays_while_something_comes_above_it(dashboard: Dashboard, page: Page, tmp_path: Path) -> None:
+    X, y = customers(30, 4)
+    with RestClient(dashboard.rest_url) as client:
+        ids = ",".join(client.get_model(f"churn:{version}").model_id for version in (1, 2))
+    page.goto(f"{dashboard.url}/compare?ids={ids}")
+    upload(page, write(tmp_path / "rows.csv", [{**row, "left": label} for row, label in zip(X, y, strict=True)]))
+    of_table = page.get_by_role("textbox", name="What this table is")
+    expect(of_table).to_be_visible()
+    with held_up(dashboard):
+        choose(page, "Models", re.compile("^other · v1"))
+        page.keyboard.press("Escape")  # closes the list, which hides the rest from those who look by roles
+        of_table.press_sequentially("june")
+    expect(page.get_by_role("columnheader", name="other · v1").first).to_be_visible()
+    wait_until_drawn(page)
+    expect(of_table).to_have_value("june")
+
+    page.goto(f"{dashboard.url}/name?name=churn&tab=aliases")
+    press(page, "New alias")
+    alias = page.get_by_role("textbox", name="Alias")
+    alias.fill("spare")
+    with held_up(dashboard):
+        press(page, "Make it")
+        alias.fill("next")
+    expect(page.get_by_text("churn@spare is v2 now.")).to_be_visible()
+    wait_until_drawn(page)
+    expect(alias).to_have_value("next")
 
 
 def test_a_challenger_wins_on_the_same_rows_and_is_promoted(dashboard: Dashboard, page: Page, tmp_path: Path) -> None:
