@@ -1,7 +1,7 @@
 """What a person does on a page of the dashboard, one gesture at a time.
 
 Each waits until the page is drawn, since a page that is still being drawn may take an element away from under a click,
-or what was written. Each is judged by what it shows, where that is the same on every page.
+or what was written. Each is judged by what it shows, if that is the same on every page.
 """
 
 from __future__ import annotations
