@@ -11,12 +11,14 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.s3_server import KEYS, S3Server, s3_server
+from tests.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.engines import Engine
@@ -35,6 +37,10 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 # Tests start hundreds of Pythons: each would compile the project anew, and each worker the tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# Left to itself httpx waits 5 s for an answer, which a busy machine may need. Our client has limits of its own.
+for _phase in ("connect", "read", "write", "pool"):
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _phase, PATIENCE_S)
 
 # A slow machine must not fail a property: no deadlines. In CI the same examples are tried in every run.
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]

@@ -40,9 +40,7 @@ def test_no_process_answers_by_the_old_version_after_a_move_has_returned(yard: P
         url = f"http://127.0.0.1:{port}"
         doors.wait_until_healthy(url)
         ids = {version: core.get_model(f"churn:{version}").model_id for version in (1, 2)}
-        callers = [
-            httpx.Client(base_url=url, timeout=60) for _ in range(12)
-        ]  # each on a connection to one of the processes
+        callers = [httpx.Client(base_url=url) for _ in range(12)]  # each on a connection to one of the processes
         stop = threading.Event()
         failed: list[str] = []
 

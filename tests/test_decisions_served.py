@@ -52,7 +52,7 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
             stack.enter_context(doors.rest_server(folder)),
             stack.enter_context(doors.rest_thread(folder, rest_express=False)),
         ]
-        quick, plain = (stack.enter_context(httpx.Client(base_url=url, timeout=60)) for url in urls)
+        quick, plain = (stack.enter_context(httpx.Client(base_url=url)) for url in urls)
         yield Doors(core, quick, plain, stack.enter_context(doors.grpc_thread(folder)))
 
 

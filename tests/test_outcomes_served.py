@@ -106,7 +106,7 @@ def performance(http: httpx.Client) -> list[dict[str, Any]]:
 
 def test_labels_three_months_late_land_in_the_week_that_was_predicted_in(yard: Path, clock: Clock) -> None:
     right = list(map(truth, table(60)))
-    with doors.rest_thread(yard) as url, httpx.Client(base_url=url, timeout=60) as http:
+    with doors.rest_thread(yard) as url, httpx.Client(base_url=url) as http:
         asked = []
         for _ in range(3):
             asked.append((week(clock.now), ask(http)["prediction_id"]))
@@ -137,7 +137,7 @@ def test_answers_of_a_server_killed_after_it_gave_them_and_of_another_process_ar
     with doors.serving(command, yard) as server, doors.grpc_thread(yard) as target, GrpcClient(target) as client:
         url = f"http://127.0.0.1:{port}"
         doors.wait_until_healthy(url)
-        with httpx.Client(base_url=url, timeout=60) as http:
+        with httpx.Client(base_url=url) as http:
             kept = [(ask(http, n=n)["prediction_id"], n) for n in range(1, 30)]
             server.kill()
         server.wait()
@@ -158,7 +158,7 @@ def test_a_large_answer_to_a_small_request_is_kept_once(yard: Path) -> None:
     """The express way hands it on to the ordinary one, after it was predicted for."""
     rows = [[str(i), 1.0, 2.0] for i in range(500)]
     body = {"model_id": "churn", "feature_names": NAMES, "probabilities": True, "keep_answers": True}
-    with doors.rest_thread(yard) as url, httpx.Client(base_url=url, timeout=60) as http:
+    with doors.rest_thread(yard) as url, httpx.Client(base_url=url) as http:
         answers = [http.post("/predict", json={**body, "X": X}) for X in (rows, rows, rows[:1], rows[:1])]
         assert [len(answer.content) > 16 * 1024 for answer in answers] == [True, True, False, False]
         assert performance(http)[0]["rows"] == 2 * 500 + 2 * 1
@@ -181,7 +181,7 @@ def test_all_chunks_of_a_stream_are_one_prediction_by_the_alias_that_was_asked(y
 
 def test_files_and_the_open_inference_protocol_keep_answers_too(yard: Path) -> None:
     frame = pl.DataFrame(table(4))
-    with doors.rest_thread(yard) as url, httpx.Client(base_url=url, timeout=60) as http:
+    with doors.rest_thread(yard) as url, httpx.Client(base_url=url) as http:
         content = frame.write_csv().encode()
         headers = {"content-type": "text/csv", "accept": "text/csv"}
         answer = http.post("/predict/file?model_id=churn&keep_answers=true", content=content, headers=headers)
@@ -199,7 +199,7 @@ def test_files_and_the_open_inference_protocol_keep_answers_too(yard: Path) -> N
 
 
 def test_a_matrix_of_the_open_inference_protocol_is_kept_by_the_alias_that_was_asked(yard: Path) -> None:
-    with doors.rest_thread(yard) as url, httpx.Client(base_url=url, timeout=60) as http:
+    with doors.rest_thread(yard) as url, httpx.Client(base_url=url) as http:
         http.put("/models/churn/keep-answers", json={"keep": True}).raise_for_status()
         for n in (1, 500):
             inputs = [{"name": "X", "datatype": "FP64", "shape": [n, 2], "data": [3.0, 1.0] * n}]
@@ -209,7 +209,7 @@ def test_a_matrix_of_the_open_inference_protocol_is_kept_by_the_alias_that_was_a
 
 def test_an_unknown_field_is_answered_with_the_names_that_are_taken(yard: Path) -> None:
     outcomes = [{"id": "c1", "label": "no"}]
-    with doors.rest_thread(yard) as url, httpx.Client(base_url=url, timeout=60) as http:
+    with doors.rest_thread(yard) as url, httpx.Client(base_url=url) as http:
         answer = http.post("/outcomes", json={"model_id": "churn", "outcomes": outcomes, "X": outcomes})
     assert answer.status_code == 400
     assert "field 'X' is unknown; known are: model_id, outcomes, decimal" in answer.json()["detail"]
@@ -322,7 +322,9 @@ def test_a_backup_holds_answers_and_outcomes_and_damage_costs_one_answer(yard: P
 def test_the_command_line_keeps_joins_and_tells(yard: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELYARD_STORAGE_DIR", str(yard))
     pl.DataFrame(table(40)).write_csv(tmp_path / "rows.csv")
+    began = datetime.now(UTC)
     shown = run("predict", "churn@live", str(tmp_path / "rows.csv"), "--keep-answers", "--json")
+    ended = datetime.now(UTC)
     assert shown.exit_code == 0, shown.stderr
     labels = pl.DataFrame({"id": [row["customer"] for row in table(41)], "label": list(map(truth, table(41)))})
     labels.write_csv(tmp_path / "labels.csv")
@@ -331,7 +333,8 @@ def test_the_command_line_keeps_joins_and_tells(yard: Path, tmp_path: Path, monk
     assert "1 belong to no kept answer, such as id c40" in said.stdout
     told = run("performance", "churn")
     assert told.exit_code == 0, told.stderr
-    assert all(word in told.stdout for word in ("live", "fresh", "roc auc", week(datetime.now(UTC))))
+    assert all(word in told.stdout for word in ("live", "fresh", "roc auc"))
+    assert any(week(moment) in told.stdout for moment in (began, ended))
     assert "are kept" in run("keep-answers", "churn", "on").stdout
     assert "Kept as prediction " in run("predict", "churn", str(tmp_path / "rows.csv")).stderr
     assert "only if a request asks" in run("keep-answers", "churn", "off").stdout

@@ -80,7 +80,7 @@ def test_a_replica_that_was_stopped_never_answers_by_what_was_before_a_change(st
     ):
         core.train(ORDER)
         assert predict(stopped)
-        pids = {pid for pid in processes.descendants(os.getpid()) if _says(pid, "rest")}
+        pids = {pid for pid in processes.descendants(os.getpid()) if processes.says(pid, "modelyard rest")}
         for change, problem in ((core.delete, errors.ModelNotFound), (core.restore, None)):
             _signal(pids, signal.SIGSTOP)
             change("churn:1")  # it waits until the lease of the one that is stopped has run out
@@ -90,13 +90,6 @@ def test_a_replica_that_was_stopped_never_answers_by_what_was_before_a_change(st
             else:
                 with pytest.raises(problem):
                     predict(stopped, "churn:1")
-
-
-def _says(pid: int, word: str) -> bool:
-    try:
-        return word.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except FileNotFoundError:
-        return False
 
 
 def _signal(pids: Collection[int], number: signal.Signals) -> None:

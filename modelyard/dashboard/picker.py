@@ -34,10 +34,11 @@ def offered_models(status: StatusFilter, key: str) -> list[ModelMetadata]:
         st.text_input(
             t("models.search"), placeholder=t("models.search_hint"), icon=":material/search:", max_chars=200, key=key
         )
-        if word and not page.models:
-            st.caption(t("models.none_found", word=escaped(word)))
-        elif page.next_cursor is not None:
-            st.caption(t("models.newest", n=_OFFERED))
+        with st.container():  # there in any case, so that what comes after it keeps its place
+            if word and not page.models:
+                st.caption(t("models.none_found", word=escaped(word)))
+            elif page.next_cursor is not None:
+                st.caption(t("models.newest", n=_OFFERED))
     return found.models
 
 

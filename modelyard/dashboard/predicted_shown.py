@@ -18,12 +18,13 @@ from modelyard.schemas import ModelMetadata, ModelWarning
 
 def show_predicted(predicted: Predicted, model: ModelMetadata) -> None:
     """Show predictions: warnings, the truth if it is known, how answers are spread (then a click away), the rows."""
-    notices.show_warnings(
-        [warning for warning in predicted.warnings if not _only_the_target(warning, predicted, model)]
-    )
-    is_judged = show_truth(predicted, model)
-    if predicted.decision is not None:
-        st.caption(t("decision.obeyed", decision=in_words(predicted.decision)))
+    with st.container():  # what is typed below it is lost if its place changes
+        notices.show_warnings(
+            [warning for warning in predicted.warnings if not _only_the_target(warning, predicted, model)]
+        )
+        is_judged = show_truth(predicted, model)
+        if predicted.decision is not None:
+            st.caption(t("decision.obeyed", decision=in_words(predicted.decision)))
     place = st.container()
     if is_judged:
         place = place.expander(t("predict.spread"), icon=":material/bar_chart:", key="spread")

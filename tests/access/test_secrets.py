@@ -29,7 +29,7 @@ from modelyard.tracking.child import Child
 from tests import clearml_double, doors
 from tests.access.callers import digest_of, misspelt, secret_of, written
 from tests.access.foreign import X, Y, order
-from tests.processes import descendants
+from tests.processes import children, descendants
 from tests.waiting import PATIENCE_S, wait_until
 
 LONG = {
@@ -112,7 +112,7 @@ def live_by_rest(lived: Life, url: str) -> None:
             http.get("/models", headers={"x-request-id": key})  # which the answer repeats, as it promises
         job = http.post("/train?wait=false", json=LONG).json()
         wait_until(lambda: http.get(f"/jobs/{job['job_id']}").json()["progress"]["step"] is not None)
-        (server,) = [pid for pid in descendants(os.getpid()) if b"modelyard\0rest" in of_process(pid, "cmdline")]
+        (server,) = children(os.getpid(), "modelyard rest")
         for pid in descendants(server):
             lived.environments.append(of_process(pid, "environ"))
             lived.answers.append(of_process(pid, "environ") + of_process(pid, "cmdline"))

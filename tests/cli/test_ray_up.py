@@ -12,7 +12,7 @@ import pytest
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import TrainRequest
 from tests import doors
-from tests.processes import descendants, wait_until_gone
+from tests.processes import descendants, says, wait_until_gone
 from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
@@ -49,7 +49,7 @@ def test_a_cluster_of_this_machine_ends_with_a_process_that_is_killed() -> None:
 
 
 def _has_head(family: set[int]) -> bool:
-    return any(b"gcs_server" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in family)
+    return any(says(pid, "gcs_server") for pid in family)
 
 
 def _answers(url: str) -> bool:

@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 from modelyard.ml_core.yard import Yard
 from modelyard.schemas import KeyRequest, Role, TrainRequest
 from tests import dashboards, doors
-from tests.dashboard.test_browser import press, turn_to
 from tests.dashboards import Dashboard
+from tests.gestures import press, turn_to, wait_until_drawn
 from tests.waiting import PATIENCE_MS
 
 WRONG = "my_00000000_" + "0" * 49
@@ -60,8 +60,7 @@ def sign_in(page: Page, dashboard: Dashboard, key: str, path: str = "") -> None:
 
 
 def show_key(page: Page, key: str) -> None:
-    # A page that is still being drawn may take what was written away again.
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    wait_until_drawn(page)
     field = page.get_by_label("Key", exact=True)
     field.fill(key)
     expect(field).to_have_attribute("type", "password")

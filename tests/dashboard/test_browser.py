@@ -11,17 +11,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import ModelQuery, TrainRequest
 from tests import dashboards, doors
 from tests.dashboards import Dashboard
+from tests.gestures import choose, click, go_on, pick, press, tick, turn_to, unfold, upload, wait_until_drawn, write
 from tests.processes import runs
 from tests.waiting import PATIENCE_MS
 
 LOSSES = '.st-key-losses [data-testid="stVegaLiteChart"]'
-UPLOAD = '[data-testid="stFileUploaderDropzoneInput"]'
 
 
 @pytest.fixture(scope="module")
@@ -49,33 +48,17 @@ def page(visitor: BrowserContext) -> Iterator[Page]:
 def begin_training(page: Page, dashboard: Dashboard, table: Path, target: str) -> None:
     page.goto(dashboard.url)
     turn_to(page, "Train")
-    page.locator(UPLOAD).set_input_files(table)
+    upload(page, table)
     choose(page, "Column to predict", target)
 
 
 def train_for(page: Page, iterations: str) -> None:
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     tick(page, "Logistic regression", on=False)
     tick(page, "CatBoost classifier")
-    page.get_by_text("Hyperparams: CatBoost classifier").click()
-    page.get_by_role("spinbutton", name="Iterations").fill(iterations)
-    page.keyboard.press("Tab")
+    unfold(page, "Hyperparams: CatBoost classifier")
+    write(page, page.get_by_role("spinbutton", name="Iterations"), iterations)
     expect(page.get_by_text("Changed: Iterations")).to_be_visible()
     press(page, "Train")
-
-
-def tick(page: Page, algorithm: str, *, on: bool = True) -> None:
-    box = page.get_by_role("checkbox", name=algorithm, exact=True)
-    for _ in range(4):  # a page that is still being drawn may take the click away
-        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-        if box.is_checked() is not on:
-            page.locator("label", has=box).click()
-        try:
-            expect(box).to_be_checked(checked=on, timeout=20_000)
-        except AssertionError:
-            continue
-        return
-    expect(box).to_be_checked(checked=on)
 
 
 def pause_the_run() -> None:
@@ -85,40 +68,12 @@ def pause_the_run() -> None:
 
 
 def name_it(page: Page, name: str) -> None:
-    # A page that is still being drawn may take what was written away again.
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-    page.get_by_role("textbox", name="Name", exact=True).fill(name)
-    page.keyboard.press("Tab")
-
-
-def press(page: Page, name: str) -> None:
-    # A page that is still being drawn may take the button away from under the click.
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-    page.get_by_role("button", name=name, exact=True).click()
-
-
-def turn_to(page: Page, name: str) -> None:
-    page.get_by_role("link", name=name, exact=True).click()
-    expect(page.get_by_role("heading", level=1)).to_have_text(name)
-
-
-def choose(page: Page, label: str, option: str) -> None:
-    offered = page.get_by_role("option", name=option, exact=True)
-    for _ in range(4):  # a page that is still being drawn may take the list away again
-        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-        page.get_by_role("combobox", name=re.compile(label)).click()
-        try:
-            offered.click(timeout=20_000)
-        except PlaywrightTimeoutError:
-            page.keyboard.press("Escape")
-        else:
-            return
-    offered.click()
+    write(page, page.get_by_role("textbox", name="Name", exact=True), name)
 
 
 def train(page: Page, table: Path, target: str, name: str) -> None:
     turn_to(page, "Train")
-    page.locator(UPLOAD).set_input_files(table)
+    upload(page, table)
     choose(page, "Column to predict", target)
     name_it(page, name)
     press(page, "Train")
@@ -130,28 +85,28 @@ def test_the_life_of_a_model(dashboard: Dashboard, page: Page, penguins_csv: Pat
     name = f"birds-{door.lower()}"
     page.goto(dashboard.url)
     expect(page.get_by_text("Active models")).to_be_visible()
-    page.get_by_role("radio", name=door).click()
+    pick(page, door)
     train(page, penguins_csv, "species", name)
     for part in ("Confusion matrix", "What counts", "ROC", "Calibration"):
         expect(page.get_by_role("heading", name=part, exact=True)).to_be_visible()
 
-    press(page, "Predict with it")
-    page.locator(UPLOAD).set_input_files(penguins_csv)
+    go_on(page, "Predict with it", "Predict")
+    upload(page, penguins_csv)
     press(page, "Predict")
     expect(page.get_by_text("The model was trained on this table")).to_be_visible()
     with page.expect_download() as download:
-        page.get_by_role("button", name=re.compile(r"^Download \d+ rows$")).click()
+        press(page, re.compile(r"^Download \d+ rows$"))
     download.value.save_as(tmp_path / "labels.csv")
     labels = pl.read_csv(tmp_path / "labels.csv", null_values="NA")
     assert (labels.height, labels["species"].to_list()[:3]) == (344, labels["prediction"].to_list()[:3])
     assert labels["reason 1"].str.contains(r"^[a-z_]+ [+-]").all()
-    page.get_by_role("radio", name="One row").click()
+    pick(page, "One row")
     expect(page.get_by_role("spinbutton", name="bill_length_mm")).to_be_visible()
     expect(page.get_by_text(f"says {name} · v1")).to_be_visible()
 
     turn_to(page, "Train")  # what was trained last is still there
-    press(page, "Open its page")
-    press(page, "Retrain")
+    go_on(page, "Open its page", f"{name} · v1")
+    go_on(page, "Retrain", f"A new version of {name}")
     press(page, "Train the new version")
     expect(page.get_by_text(f"{name} · v2 is ready")).to_be_visible()
 
@@ -159,9 +114,8 @@ def test_the_life_of_a_model(dashboard: Dashboard, page: Page, penguins_csv: Pat
     expect(page.get_by_role("columnheader", name=f"{name} · v2")).to_be_visible()
     expect(page.get_by_role("columnheader", name=f"{name} · v1")).to_be_visible()
 
-    page.get_by_role("link", name="Train", exact=True).click()
-    expect(page.get_by_role("heading", level=1)).to_have_text(f"A new version of {name}")
-    press(page, "Open its page")
+    turn_to(page, "Train", f"A new version of {name}")
+    go_on(page, "Open its page", f"{name} · v2")
     press(page, "Delete")
     press(page, "Delete, restorable")
     press(page, "Restore")
@@ -180,12 +134,11 @@ def test_a_file_that_is_read_wrongly_is_read_as_its_visitor_says(
     path.write_bytes("\n".join(["Выгрузка за год", "возраст;город;купил", *rows]).encode("cp1251"))
     page.goto(dashboard.url)
     turn_to(page, "Train")
-    page.locator(UPLOAD).set_input_files(path)
+    upload(page, path)
     expect(page.get_by_text("is not UTF-8: byte 0xc2 in line 1")).to_be_visible()
     choose(page, "Encoding", "cp1251")
     expect(page.get_by_text("81 rows · 1 column")).to_be_visible()
-    page.get_by_role("spinbutton", name="Lines above the table").fill("1")
-    page.keyboard.press("Tab")
+    write(page, page.get_by_role("spinbutton", name="Lines above the table"), "1")
     expect(page.get_by_text("80 rows · 3 columns")).to_be_visible()
     choose(page, "Column to predict", "купил")
     name_it(page, "people")
@@ -196,8 +149,8 @@ def test_a_file_that_is_read_wrongly_is_read_as_its_visitor_says(
         assert model.reading is not None
         assert (model.reading.encoding, model.reading.skip_rows) == ("cp1251", 1)
         assert model.feature_names == ["возраст", "город"]
-    press(page, "Predict with it")
-    page.locator(UPLOAD).set_input_files(path)
+    go_on(page, "Predict with it", "Predict")
+    upload(page, path)
     expect(page.get_by_text("80 rows · 3 columns")).to_be_visible()
     press(page, "Predict")
     expect(page.get_by_text("The model was trained on this table")).to_be_visible()
@@ -230,10 +183,10 @@ def test_a_refresh_and_a_link_show_a_training_that_runs(
     expect(page.get_by_text(re.compile(r"iteration \d+ of "))).to_be_visible()
     expect(page.get_by_text("penguins.csv → island · CatBoost classifier")).to_be_visible()
     expect(page.locator(LOSSES)).to_be_visible()
-    page.get_by_text("What to train").click()
+    unfold(page, "What to train")
     expect(page.get_by_text("penguins.csv", exact=True)).to_be_visible()
     expect(page.get_by_role("combobox", name=re.compile("Column to predict"))).to_have_value("island")
-    page.get_by_text("Hyperparams: CatBoost classifier").click()
+    unfold(page, "Hyperparams: CatBoost classifier")
     expect(page.get_by_role("spinbutton", name="Iterations")).to_have_value("900000")
 
     page.goto("about:blank")  # the last to watch it, and the curve is still there for the next
@@ -241,7 +194,7 @@ def test_a_refresh_and_a_link_show_a_training_that_runs(
     colleague = context.new_page()
     colleague.goto(f"{dashboard.url}/train")
     expect(colleague.get_by_text("Trainings under way")).to_be_visible()
-    colleague.get_by_role("link", name=re.compile("A new CatBoost classifier")).click()
+    click(colleague, colleague.get_by_role("link", name=re.compile("A new CatBoost classifier")))
     expect(colleague.locator(LOSSES)).to_be_visible()
     expect(colleague).to_have_url(re.compile(r"/train\?job=[^&]+$"))
     press(colleague, "Cancel")
@@ -258,6 +211,7 @@ def test_a_page_opened_by_a_name_stays_with_the_version_that_is_deleted(
         second = client.train(request)
         page.goto(f"{dashboard.url}/model?id=versioned")
         press(page, "Delete")
+        wait_until_drawn(page)
         page.get_by_role("button", name="Delete, restorable", exact=True).dblclick()
         expect(page.get_by_text("versioned · v2 is deleted")).to_be_visible()
         expect(page.get_by_role("button", name="Restore", exact=True)).to_be_visible()
@@ -275,7 +229,7 @@ def test_a_target_that_nothing_can_learn_is_said_beside_it(dashboard: Dashboard,
         customerID=pl.int_range(7043) + 10**6, tenure=pl.int_range(7043) % 70, Churn=pl.int_range(7043) % 2
     ).write_csv(table)
     begin_training(page, dashboard, table, "customerID")
-    page.get_by_role("radio", name="classification (labels)").click()  # so many whole numbers look like quantities
+    pick(page, "classification (labels)")  # so many whole numbers look like quantities
     expect(page.get_by_text("customerID has 7043 classes in 7043 rows, 7043 of them of a single row")).to_be_visible()
     expect(page.get_by_text("Columns that could be predicted:")).to_be_visible()
     expect(page.get_by_role("button", name="Train", exact=True)).to_be_disabled()
@@ -289,10 +243,10 @@ def test_a_wrong_cell_is_named_with_its_row_and_column(dashboard: Dashboard, pag
     table.write_text("".join(f'{{"a": {i}, "b": {i % 7}, "y": {i % 2}}}\n' for i in range(50)))
     page.goto(dashboard.url)
     train(page, table, "y", "numbers")
-    press(page, "Predict with it")
+    go_on(page, "Predict with it", "Predict")
     wrong = tmp_path / "wrong.jsonl"
     wrong.write_text('{"a": 1, "b": 2}\n{"a": "high", "b": 2}\n{"a": 2, "b": "low"}\n')
-    page.locator(UPLOAD).set_input_files(wrong)
+    upload(page, wrong)
     press(page, "Predict")
     expect(page.get_by_text("column 'a', row 1")).to_be_visible()
     expect(page.get_by_text("All 2 places")).to_be_visible()
@@ -321,7 +275,7 @@ def test_what_is_open_and_typed_stays_while_the_form_grows(dashboard: Dashboard,
     table.write_text("a,b,y\n" + "".join(f"{i},{i % 7},{i % 2}\n" for i in range(50)))
     page.goto(dashboard.url)
     turn_to(page, "Train")
-    page.locator(UPLOAD).set_input_files(table)
+    upload(page, table)
     page.get_by_text("How to judge it").click()
     page.get_by_text("Hyperparams: Logistic regression").click()
     page.get_by_role("textbox", name="Name", exact=True).press_sequentially("half-a-na")
@@ -338,13 +292,13 @@ def test_a_table_of_50_mb_is_sent_on_without_being_held(dashboard: Dashboard, pa
     before = dashboard.peak_mb()
     write_large(table, 50 * 2**20)
     begin_training(page, dashboard, table, "y")
-    page.get_by_text("How to judge it").click()
-    page.get_by_role("radio", name="None").click()
+    unfold(page, "How to judge it")
+    pick(page, "None")
     name_it(page, "large")
     press(page, "Train")
     expect(page.get_by_text("large · v1 is ready")).to_be_visible()
-    press(page, "Predict with it")
-    page.locator(UPLOAD).set_input_files(table)
+    go_on(page, "Predict with it", "Predict")
+    upload(page, table)
     press(page, "Predict")
     expect(page.get_by_text("own training table")).to_be_visible()
     assert dashboard.peak_mb() - before < 550

@@ -11,9 +11,10 @@ from playwright.sync_api import Locator, Page, expect
 
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import ModelMetadata, TrainRequest
-from tests.dashboard.test_browser import UPLOAD, dashboard, page, press, visitor
+from tests.dashboard.test_browser import dashboard, page, visitor
 from tests.dashboard.test_errors_found import table, train
 from tests.dashboards import Dashboard
+from tests.gestures import choose, click, pick, press, turn_to_tab, upload, wait_until_drawn, write
 
 __all__ = ["dashboard", "page", "table", "visitor"]
 
@@ -28,7 +29,7 @@ def pick_first_row(page: Page, offered: Locator) -> None:
     """Pick the first row of the last table, which enables what is offered for it."""
     rows = page.get_by_test_id("stDataFrame").last
     for _ in range(4):  # a table that is still being drawn may miss the click
-        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+        wait_until_drawn(page)
         rows.scroll_into_view_if_needed()
         rows.click(position={"x": 18, "y": 55})
         try:
@@ -57,9 +58,10 @@ def test_the_head_leaves_room_for_a_chart_and_nothing_is_wider_than_the_screen(
         assert drawn is not None
         assert tabs["y"] - title["y"] < 300
         assert drawn["y"] + 100 < height
-    for tab in ("Decision", "Where it is wrong", "Report"):
-        page.get_by_role("tab", name=tab, exact=True).click()
-        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    for tab, key in (("Decision", "&tab=decision"), ("Where it is wrong", "&tab=errors"), ("Report", "")):
+        turn_to_tab(page, tab)
+        expect(page).to_have_url(re.compile(rf"id=[^&]+{key}$"))
+        wait_until_drawn(page)
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert overflow <= 0
     page.set_viewport_size({"width": 1280, "height": 900})
@@ -69,23 +71,21 @@ def test_a_threshold_is_chosen_kept_and_shown_in_the_head(
     dashboard: Dashboard, people: ModelMetadata, page: Page
 ) -> None:
     page.goto(f"{dashboard.url}/model?id=people")
-    page.get_by_role("tab", name="Decision", exact=True).click()
+    turn_to_tab(page, "Decision")
     expect(page).to_have_url(re.compile("tab=decision"))
-    page.get_by_role("combobox", name=re.compile("class that matters")).click()
-    page.get_by_role("option", name="yes", exact=True).click()
+    choose(page, "class that matters", "yes")
     money = page.get_by_role("spinbutton", name="Rightly “yes”")
     expect(money).to_be_visible()
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    wait_until_drawn(page)
     best = page.get_by_role("button", name=re.compile("^Best profit: 0"))
     before = best.inner_text()
-    money.fill("30")
-    page.keyboard.press("Tab")
+    write(page, money, "30")
     expect(best).not_to_have_text(before)
-    best.click()
+    click(page, best)
     slider = page.get_by_role("slider").first
     expect(slider).not_to_have_attribute("aria-valuetext", "0.5")
     use = page.get_by_role("button", name=re.compile("Use 0.[0-9]+ from now on"))
-    use.click()
+    click(page, use)
     expect(page.get_by_text("This is how it answers")).to_be_visible()
     expect(page.get_by_text(re.compile("It answers “yes” from a probability of"))).to_be_visible()
     page.reload()
@@ -107,21 +107,20 @@ def test_an_answer_changes_as_a_cell_does_and_the_curve_shows_how(dashboard: Das
     expect(page).to_have_title("Predict · ages · v1 · Modelyard")
     value = page.locator('[data-testid="stMetricValue"]').first
     for age, kind in (("70", "old"), ("20", "young")):
-        page.get_by_role("spinbutton", name="age").fill(age)
-        page.keyboard.press("Tab")
+        write(page, page.get_by_role("spinbutton", name="age"), age)
         expect(value).to_have_text(kind)
         expect(page.get_by_text(f"Why {kind}")).to_be_visible()
         expect(page.get_by_role("heading", name="What if age were another")).to_be_visible()
-    page.get_by_role("radio", name="A table").click()
+    pick(page, "A table")
     expect(page).to_have_url(re.compile(r"predict\?id=[^&]+$"))
-    page.get_by_role("radio", name="One row").click()
+    pick(page, "One row")
     expect(page.get_by_role("spinbutton", name="age")).to_have_value("20")
 
 
 def test_a_cell_and_a_mistake_lead_to_why(dashboard: Dashboard, people: ModelMetadata, page: Page, table: Path) -> None:
     page.goto(f"{dashboard.url}/model?id=people&tab=errors")
     expect(page).to_have_title("people · v1 · Modelyard")
-    page.locator(UPLOAD).set_input_files(table)
+    upload(page, table)
     press(page, "Find where it is wrong")
     expect(page.get_by_text("job = farmer").first).to_be_visible()
     expect(page.get_by_role("heading", name="The surest mistakes")).to_be_visible()

@@ -18,8 +18,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, exp
 from modelyard.models_registry import describe_all
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import AliasRequest, TrainRequest
-from tests.dashboard.test_browser import UPLOAD, dashboard
+from tests.dashboard.test_browser import dashboard
 from tests.dashboards import Dashboard
+from tests.gestures import click, upload, wait_until_drawn
 from tests.waiting import PATIENCE_MS
 
 __all__ = ["dashboard"]
@@ -110,8 +111,7 @@ def opened(page: Page, dashboard: Dashboard, path: str) -> Page:
     """Open a page and wait until all of it is drawn."""
     page.goto(f"{dashboard.url}/{path}")
     expect(page.locator("html")).to_have_attribute("lang", "ru")
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+    wait_until_drawn(page)
     return page
 
 
@@ -145,8 +145,7 @@ def test_a_page_is_for_everyone(walker: Page, path: str) -> None:
     shown = walker.evaluate(SHOWN)
     walker.evaluate(TURN, f"/{path}")
     walker.wait_for_function(f"shown => shown !== {SHOWN}", arg=shown)
-    expect(walker.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-    expect(walker.get_by_test_id("stSkeleton")).to_have_count(0)
+    wait_until_drawn(walker)
     assert english(walker.evaluate(WORDS)) == set()
     assert serious(walker) == []
     levels = walker.evaluate(HEADINGS)
@@ -170,20 +169,19 @@ def test_a_page_is_for_everyone(walker: Page, path: str) -> None:
 def test_a_page_with_a_table_is_two_screens_high(  # noqa: PLR0917 - three are of pytest
     page: Page, dashboard: Dashboard, penguins_csv: Path, path: str, pressed: list[str], shown: str
 ) -> None:
-    opened(page, dashboard, path).locator(UPLOAD).set_input_files(penguins_csv)
+    upload(opened(page, dashboard, path), penguins_csv)
     for button in pressed:
-        page.locator(button).click()
+        click(page, page.locator(button))
     expect(page.locator(shown)).to_be_visible()
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+    wait_until_drawn(page)
     assert page.evaluate(HEIGHT) <= 2 * SCREEN["height"]
 
 
 def test_an_error_about_a_table_is_russian(page: Page, dashboard: Dashboard, tmp_path: Path) -> None:
     path = tmp_path / "wrong.csv"
     path.write_text("a,b\n1,2\n")
-    opened(page, dashboard, "predict?id=birds").locator(UPLOAD).set_input_files(path)
-    page.locator(".st-key-predict-go button").click()
+    upload(opened(page, dashboard, "predict?id=birds"), path)
+    click(page, page.locator(".st-key-predict-go button"))
     alert = page.get_by_test_id("stAlert").first
     expect(alert).to_contain_text("'island'")
     texts = [re.sub("'[^']*'", "", text) for text in page.get_by_test_id("stAlert").all_inner_texts()]
@@ -195,8 +193,8 @@ def test_how_good_answers_for_a_table_are_stands_on_the_first_screen(
 ) -> None:
     path = tmp_path / "others.csv"  # the training table is another way
     path.write_text("".join(penguins_csv.read_text().splitlines(keepends=True)[:200]))
-    opened(page, dashboard, "predict?id=birds").locator(UPLOAD).set_input_files(path)
-    page.locator(".st-key-predict-go button").click()
+    upload(opened(page, dashboard, "predict?id=birds"), path)
+    click(page, page.locator(".st-key-predict-go button"))
     right = page.get_by_test_id("stMetric")
     expect(right).to_contain_text("%")
     expect(page.locator("[data-testid=stVegaLiteChart]").first).to_be_visible()

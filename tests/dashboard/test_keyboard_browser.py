@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from modelyard.rest_api.client import RestClient
 from tests.dashboard.test_browser import dashboard, page, visitor
 from tests.dashboards import Dashboard
+from tests.gestures import wait_until_drawn
 
 __all__ = ["dashboard", "page", "visitor"]
 
@@ -19,7 +20,7 @@ MOST_STEPS = 150
 
 def reach(page: Page, sought: Locator) -> None:
     """Press Tab until the focus is on an element, and Escape to leave tables."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    wait_until_drawn(page)
     expect(sought.first).to_be_enabled()
     for _ in range(MOST_STEPS):
         in_table = page.evaluate("Boolean(document.activeElement.closest('[data-testid=stDataFrame]'))")

@@ -12,7 +12,7 @@ from modelyard.dashboard.patience import QUICK_S, Patience, ask_anew
 from modelyard.errors import DeadlineExceeded, Unavailable
 from modelyard.verbs import Verbs
 from tests import dashboards, doors
-from tests.dashboard.test_browser import press, turn_to
+from tests.gestures import press, turn_to
 from tests.waiting import PATIENCE_MS
 
 

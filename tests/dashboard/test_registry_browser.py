@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import os
 import random
 import re
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +18,9 @@ from playwright.sync_api import Browser, Page, expect
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import AliasRequest, Evaluation, PredictRequest, RetrainRequest, TrainRequest
 from tests import dashboards
-from tests.dashboard.test_browser import UPLOAD, choose, press
 from tests.dashboards import Dashboard
+from tests.gestures import choose, click, go_on, press, turn_to_tab, unfold, upload, wait_until_drawn
 from tests.waiting import PATIENCE_MS
-
-READY = ("data-test-script-state", "notRunning")
 
 
 def customers(n: int, seed: int) -> tuple[list[dict[str, Any]], list[str]]:
@@ -69,7 +70,7 @@ def test_from_all_names_to_one_whose_alias_is_rolled_back(dashboard: Dashboard, 
     expect(names.get_by_role("link")).to_have_text(["other", "churn"])
     expect(page).to_have_title("Models · Modelyard")
     expect(page.get_by_role("textbox", name="Search")).to_be_editable()
-    expect(page.get_by_test_id("stApp")).to_have_attribute(*READY)
+    wait_until_drawn(page)
     page.get_by_role("textbox", name="Search").fill("CRM")
     page.keyboard.press("Enter")
     address(page, "/models?q=CRM")
@@ -79,12 +80,12 @@ def test_from_all_names_to_one_whose_alias_is_rolled_back(dashboard: Dashboard, 
     expect(page.get_by_role("textbox", name="Search")).to_have_value("CRM")
     expect(names.get_by_role("link")).to_have_text(["churn"])
 
-    names.get_by_role("link", name="churn").click()
+    click(page, names.get_by_role("link", name="churn"))
     expect(page.get_by_role("heading", level=1)).to_have_text("churn")
     expect(page).to_have_title("churn · Modelyard")
     versions = page.get_by_role("table", name="Versions")
     expect(versions.get_by_role("row")).to_have_count(3)
-    page.get_by_role("tab", name="Aliases").click()
+    turn_to_tab(page, "Aliases")
     address(page, "/name?name=churn&tab=aliases")
     press(page, "Roll back to v1")
     expect(page.get_by_text("churn@champion is v1 now.")).to_be_visible()
@@ -109,6 +110,44 @@ def test_a_colleague_sees_the_same_in_a_language_of_their_own(dashboard: Dashboa
     context.close()
 
 
+@contextmanager
+def held_up(dashboard: Dashboard) -> Iterator[None]:
+    """Let the page be drawn only after what is done here, as on a slow machine."""
+    os.kill(dashboard.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(dashboard.pid, signal.SIGCONT)
+
+
+def test_what_is_typed_stays_while_something_comes_above_it(dashboard: Dashboard, page: Page, tmp_path: Path) -> None:
+    X, y = customers(30, 4)
+    with RestClient(dashboard.rest_url) as client:
+        ids = ",".join(client.get_model(f"churn:{version}").model_id for version in (1, 2))
+    page.goto(f"{dashboard.url}/compare?ids={ids}")
+    upload(page, write(tmp_path / "rows.csv", [{**row, "left": label} for row, label in zip(X, y, strict=True)]))
+    of_table = page.get_by_role("textbox", name="What this table is")
+    expect(of_table).to_be_visible()
+    with held_up(dashboard):
+        choose(page, "Models", re.compile("^other · v1"))
+        page.keyboard.press("Escape")  # closes the list, which hides the rest from those who look by roles
+        of_table.press_sequentially("june")
+    expect(page.get_by_role("columnheader", name="other · v1").first).to_be_visible()
+    wait_until_drawn(page)
+    expect(of_table).to_have_value("june")
+
+    page.goto(f"{dashboard.url}/name?name=churn&tab=aliases")
+    press(page, "New alias")
+    alias = page.get_by_role("textbox", name="Alias")
+    alias.fill("spare")
+    with held_up(dashboard):
+        press(page, "Make it")
+        alias.fill("next")
+    expect(page.get_by_text("churn@spare is v2 now.")).to_be_visible()
+    wait_until_drawn(page)
+    expect(alias).to_have_value("next")
+
+
 def test_a_challenger_wins_on_the_same_rows_and_is_promoted(dashboard: Dashboard, page: Page, tmp_path: Path) -> None:
     X, y = customers(300, 2)
     labelled = [{**row, "left": label} for row, label in zip(X, y, strict=True)]
@@ -116,7 +155,7 @@ def test_a_challenger_wins_on_the_same_rows_and_is_promoted(dashboard: Dashboard
         client.set_alias("churn", "champion", AliasRequest(version=2))
     page.goto(f"{dashboard.url}/name?name=churn&tab=rivals&challenger=1")
     expect(page.get_by_role("columnheader", name="churn · v1")).to_be_visible()
-    page.locator(UPLOAD).set_input_files(write(tmp_path / "labelled.csv", labelled))
+    upload(page, write(tmp_path / "labelled.csv", labelled))
     choose(page, "Column with the answers", "left")
     press(page, "Judge")
     expect(page.get_by_role("cell", name=re.compile("churn · v2 . churn · v1")).first).to_be_visible()
@@ -134,12 +173,11 @@ def test_outcomes_are_given_and_say_how_the_model_fares(dashboard: Dashboard, pa
         client.predict(PredictRequest(model_id="churn@champion", X=X, keep_answers=True))
     page.goto(f"{dashboard.url}/name?name=churn&tab=production")
     expect(page.get_by_text("Too few outcomes in")).to_be_visible()
-    page.get_by_text("Give outcomes").click()
+    unfold(page, "Give outcomes")
     table = [{"id": row["id"], "label": "no" if label == "yes" else "yes"} for row, label in zip(X, y, strict=True)]
-    page.locator(UPLOAD).set_input_files(write(tmp_path / "outcomes.csv", [*table, {"id": "nobody", "label": "no"}]))
+    upload(page, write(tmp_path / "outcomes.csv", [*table, {"id": "nobody", "label": "no"}]))
     press(page, "Join them to churn")
     expect(page.get_by_text("300 of 301 outcomes belong to kept answers")).to_be_visible()
     expect(page.get_by_text("1 belongs to no kept answer")).to_be_visible()
     expect(page.get_by_text("worse than its validation beyond noise")).to_be_visible()
-    press(page, "Retrain v1 on new rows")
-    expect(page.get_by_role("heading", level=1)).to_have_text("A new version of churn")
+    go_on(page, "Retrain v1 on new rows", "A new version of churn")

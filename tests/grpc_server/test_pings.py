@@ -94,7 +94,7 @@ class Waiting(Refusing):
         self.told = threading.Event()
 
     def get_model(self, _: str) -> NoReturn:
-        self.told.wait(60)
+        self.told.wait(PATIENCE_S)
         assert self.error is not None
         raise self.error
 
@@ -132,7 +132,7 @@ def counting_pings(target: str, enough: int) -> Iterator[tuple[str, threading.Ev
 
         served = threads.submit(serve)
         yield f"127.0.0.1:{listening.getsockname()[1]}", reached
-        served.result(30)
+        served.result(PATIENCE_S)
 
 
 def test_a_waiting_client_keeps_its_connection_known(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,10 +147,10 @@ def test_a_waiting_client_keeps_its_connection_known(monkeypatch: pytest.MonkeyP
     ):
         answer = caller.submit(client.get_model, "any")
         try:
-            assert reached.wait(30)
+            assert reached.wait(PATIENCE_S)
         finally:
             yard.told.set()
-        assert isinstance(answer.exception(30), errors.ModelNotFound)
+        assert isinstance(answer.exception(PATIENCE_S), errors.ModelNotFound)
 
 
 def test_the_docs_promise_what_the_server_permits() -> None:

@@ -128,9 +128,9 @@ def test_who_waits_for_the_server_may_wait(target: str) -> None:
             slow = channel.stream_stream(OURS + "PredictStream")()
             chunk = pb.PredictStreamRequest(chunk=pb.Table(rows=pb.Rows(names=["age", "job"])))
             chunk.chunk.rows.rows.add(values=[pb.Value(int64_value=3), pb.Value(string_value="a")])
-            for message in [PREDICT, *[chunk.SerializeToString()] * 3]:
+            for message in [PREDICT, *[chunk.SerializeToString()] * 12]:
                 await slow.write(message)
-                await asyncio.sleep(0.4 * TIMEOUT_S)
+                await asyncio.sleep(0.1 * TIMEOUT_S)
             await slow.done_writing()
             answers = [answer async for answer in slow]
             assert states == [b"\x08\x01"]
@@ -138,7 +138,7 @@ def test_who_waits_for_the_server_may_wait(target: str) -> None:
             watching.cancel()
             return await slow.code(), len(answers)
 
-    assert asyncio.run(run()) == (grpc.StatusCode.OK, 3)
+    assert asyncio.run(run()) == (grpc.StatusCode.OK, 12)
 
 
 def test_a_connection_without_a_call_is_closed(target: str) -> None:

@@ -29,7 +29,7 @@ from modelyard.schemas import Job, JobQuery, TrainRequest, in_turn
 from modelyard.storage import open_folder
 from tests import doors, job_runs
 from tests.job_runs import NO_GRACE, opened, order
-from tests.processes import descendants, parents, wait_until_gone
+from tests.processes import children, descendants, held_by, wait_until_gone
 from tests.waiting import PATIENCE_S, wait_until
 
 
@@ -58,12 +58,8 @@ def run_pids() -> set[int]:
 
 
 def fork_server_pid() -> int:
-    (server,) = (pid for pid, parent in parents().items() if parent == os.getpid() and _is_fork_server(pid))
+    (server,) = children(os.getpid(), job_runs.TARGET)
     return server
-
-
-def _is_fork_server(pid: int, target: str = job_runs.TARGET) -> bool:
-    return target.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -405,10 +401,6 @@ def test_a_run_holds_nothing_of_its_server_but_its_slot(jobs: Jobs, storage_dir:
     assert way_back not in held_by(os.getpid()) | held_by(fork_server_pid())
 
 
-def held_by(pid: int) -> set[str]:
-    return {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()}
-
-
 def test_a_yard_that_closes_gives_its_runs_their_grace(storage_dir: Path, tmp_path: Path) -> None:
     with opened(storage_dir, replace(NO_GRACE, grace_s=PATIENCE_S)) as jobs:
         job = order(jobs, f"meet {tmp_path}")
@@ -434,7 +426,7 @@ def test_a_run_that_outlasts_its_grace_is_interrupted(storage_dir: Path) -> None
         assert isinstance(ended.error.exception(), errors.Unavailable)
         assert ended.progress.step == 1
     assert leftovers(storage_dir) == []
-    assert run_pids() == set()
+    wait_until(lambda: run_pids() == set())
 
 
 def test_what_was_left_queued_is_taken_up_by_the_next_server(storage_dir: Path, tmp_path: Path) -> None:
@@ -584,8 +576,6 @@ def test_the_fork_server_of_trainings_has_no_threads_of_polars(storage_dir: Path
     """A fork has none of its parent's threads: had polars begun to compute, runs would wait for them for ever."""
     with doors.core(storage_dir) as yard:
         yard.train(TrainRequest(model_class_key="logistic_regression", X={"a": [1, 2] * 10}, y=["n", "y"] * 10))
-        (server,) = (
-            pid for pid, parent in parents().items() if parent == os.getpid() and _is_fork_server(pid, steps.TARGET)
-        )
+        (server,) = children(os.getpid(), steps.TARGET)
         threads = {path.read_text().strip() for path in Path(f"/proc/{server}/task").glob("*/comm")}
         assert not any(re.fullmatch(r"polars-\d+", name) for name in threads), threads

@@ -15,7 +15,7 @@ import pytest
 from modelyard.jobs import Jobs
 from modelyard.jobs.local import locks
 from tests.job_runs import opened, order
-from tests.processes import descendants, wait_until_gone
+from tests.processes import descendants, held_by, wait_until_gone
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -107,13 +107,9 @@ def test_a_slot_is_taken_as_long_as_its_run_is_alive(jobs: Jobs, storage_dir: Pa
         until_at_work(jobs, server.order("wait"))
         assert slots.take() is None
         # It is the run's, so that it outlives the server if the run does.
-        wait_until(lambda: "slot-0.lock" not in _files_of(server.process.pid))
+        wait_until(lambda: not any(name.endswith("slot-0.lock") for name in held_by(server.process.pid)))
         server.kill()
         wait_until(lambda: _is_one_free(slots))
-
-
-def _files_of(pid: int) -> set[str]:
-    return {path.readlink().name for path in Path(f"/proc/{pid}/fd").iterdir()}
 
 
 def _is_one_free(slots: locks.Slots) -> bool:

@@ -20,7 +20,7 @@ from modelyard.ml_core.yard import Yard
 from modelyard.rest_api.client import RestClient
 from modelyard.schemas import PredictRequest, TrainRequest
 from tests import doors
-from tests.processes import parents
+from tests.processes import children
 from tests.waiting import PATIENCE_S, wait_until
 
 X: dict[str, list[Any]] = {"age": [float(i) for i in range(30)], "job": ["ab"[i % 2] for i in range(30)]}
@@ -193,22 +193,13 @@ def test_servers_of_a_folder_are_warm_and_load_what_another_has_trained(tmp_path
             loaded = f"model {trains.train(order(key, key)).model_id} is loaded"
             for log in (by_rest, by_grpc):
                 wait_until(lambda: loaded in log.read_text())  # noqa: B023
-            libraries = {pid: mapped(pid) for pid in servers()}
+            libraries = {pid: mapped(pid) for pid in children(os.getpid(), "-m modelyard")}
             assert len(libraries) == 2
             for asks in (rest, grpc):
                 assert asks.predict(asked(key)).predictions == ["low"]
             assert {pid: mapped(pid) for pid in libraries} == libraries
     for log in (by_rest, by_grpc):
         assert "Traceback" not in log.read_text()
-
-
-def servers() -> list[int]:
-    """Return the processes that this one has started as servers."""
-    return [
-        pid
-        for pid, parent in parents().items()
-        if parent == os.getpid() and b"-m\0modelyard" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
 
 
 def mapped(pid: int) -> set[str]:

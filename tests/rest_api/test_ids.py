@@ -33,7 +33,7 @@ def model(server: str) -> str:
         "column_roles": '{"prediction": "id"}',
         "evaluation": '{"method": "none"}',
     }
-    answer = httpx.post(f"{server}/train/file", data=form, files={"file": ("t.csv", WITH_IDS)}, timeout=60)
+    answer = httpx.post(f"{server}/train/file", data=form, files={"file": ("t.csv", WITH_IDS)})
     assert answer.status_code == 201, answer.text
     assert answer.json()["column_roles"] == {"prediction": "id"}
     return str(answer.json()["model_id"])

@@ -34,7 +34,7 @@ from tests.doors import (
     serving,
     wait_until_healthy,
 )
-from tests.processes import wait_until_gone
+from tests.processes import children, wait_until_gone
 from tests.waiting import PATIENCE_S, wait_until
 
 SOURCES = Path(modelyard.__file__).parent
@@ -69,17 +69,8 @@ def all_told(yard: RestClient | GrpcClient) -> bool:
     return backlog.pending == 0
 
 
-def children_who_push(pid: int) -> list[int]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(path.read_text().rpartition(")")[2].split()[1])
-            command = (path.parent / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if parent == pid and b"modelyard.tracking.push" in command:
-            found.append(int(path.parent.name))
-    return found
+def children_who_push(pid: int) -> set[int]:
+    return children(pid, "modelyard.tracking.push")
 
 
 def test_clearml_is_imported_in_the_child_alone() -> None:
@@ -149,7 +140,7 @@ def test_runs_that_follow_one_another_are_told_by_one_child_which_ends_when_idle
         (child,) = children_who_push(os.getpid())
         train(yard, "two")
         wait_until(lambda: all_told(yard))
-        assert children_who_push(os.getpid()) == [child]
+        assert children_who_push(os.getpid()) == {child}
         os.kill(child, signal.SIGKILL)
         wait_until_gone({child})
         train(yard, "three")

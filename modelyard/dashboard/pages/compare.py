@@ -23,10 +23,17 @@ from modelyard.schemas import ModelMetadata, meaning
 def show() -> None:
     """Show the page."""
     st.title(t("page.compare"), anchor=False)
-    models = pick_models()
-    if len(models) < 2:
-        st.info(t("compare.pick"), icon=":material/compare_arrows:")
-        return
+    with st.container():  # what is typed below it is lost if its place changes
+        models = pick_models()
+        if len(models) < 2:
+            st.info(t("compare.pick"), icon=":material/compare_arrows:")
+            return
+        _show_differences(models)
+    show_evaluation(models)
+
+
+def _show_differences(models: Sequence[ModelMetadata]) -> None:
+    """Show what is known of the models without another table."""
     problem = _why_not_comparable(models)
     if problem is not None:
         st.warning(problem, icon=":material/info:")
@@ -35,7 +42,6 @@ def show() -> None:
     st.header(t("compare.hyperparams"), anchor=False)
     _show_hyperparams(models)
     _show_curves({model.model_id: model for model in models})
-    show_evaluation(models)
 
 
 def _why_not_comparable(models: Sequence[ModelMetadata]) -> str | None:

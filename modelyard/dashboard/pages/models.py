@@ -26,8 +26,9 @@ def show() -> None:
         st.title(t("page.models"), anchor=False)
         st.button(t("shell.refresh"), icon=":material/refresh:", key="refresh")
     gone = session.current().kept.pop("gone", None)
-    if gone is not None:
-        st.success(t("models.gone", model=escaped(gone)), icon=":material/delete_forever:")
+    with st.container():  # there in any case, so that what comes after it keeps its place
+        if gone is not None:
+            st.success(t("models.gone", model=escaped(gone)), icon=":material/delete_forever:")
     _offer_filters()
     page = session.yard().list_names(_asked())
     if not page.names:

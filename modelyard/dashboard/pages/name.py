@@ -45,7 +45,8 @@ def show() -> None:
             st.info(t("name.gone"), icon=":material/delete_forever:")
             notices.offer_way_back()
             return
-        say_moved()
+        with st.container():  # there in any case, so that what comes after it keeps its place
+            say_moved()
         _show_head(line)
         _offer(line)
     which, place = address.tabs({which: t(f"name.{which}") for which in _TABS})

@@ -37,7 +37,8 @@ def offer_outcomes(name: str) -> None:
     """Take a table of what really happened."""
     if not access.may("add_outcomes"):
         return
-    _say_added(name)
+    with st.container():  # there in any case, so that what comes after it keeps its place
+        _say_added(name)
     is_open = _PURPOSE in session.current().tables
     with st.expander(t("life.upload"), icon=":material/upload_file:", expanded=is_open, key="outcomes"):
         st.caption(t("life.upload_help"))

@@ -19,9 +19,10 @@ _MOVED = "moved-alias"
 def show_aliases(line: Line) -> None:
     """Show the tab."""
     st.caption(_meaning(line))
-    for alias in line.aliases:
-        with st.container(border=True):
-            _show_alias(line, alias)
+    with st.container():  # what is typed below it is lost if its place changes
+        for alias in line.aliases:
+            with st.container(border=True):
+                _show_alias(line, alias)
     if access.may("set_alias"):
         _offer_new(line)
     access.say_needed("set_alias")

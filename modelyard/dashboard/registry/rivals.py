@@ -26,7 +26,8 @@ def show_rivals(line: Line) -> None:
     if champion.model_id == challenger.model_id:
         st.info(t("rivals.same"), icon=":material/info:")
         return
-    _show_metrics(champion, challenger)
+    with st.container():  # what is typed below it is lost if its place changes
+        _show_metrics(champion, challenger)
     pairs = by_usual_loss(show_evaluation([champion, challenger]), champion.task)
     st.caption(t("rivals.same_rows"))
     if access.may("set_alias"):
