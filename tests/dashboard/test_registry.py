@@ -206,6 +206,17 @@ def test_a_name_that_never_was_is_said_and_one_without_versions(yard: Yard) -> N
     assert not yard.open("name").exception  # as of a link without one: the registry
 
 
+def test_the_next_alias_begins_with_an_empty_field(yard: Yard) -> None:
+    train(yard, "aliased")
+    app = yard.open("name", name="aliased", tab="aliases")
+    for number, alias in enumerate(("champion", "live")):
+        field = app.text_input(key=f"new-alias-name-aliased-{number}")
+        assert field.value == ""
+        app = button(field.set_value(alias).run(), f"new-alias-go-aliased-{number}").click().run()
+        assert not app.error
+    assert [one.alias for one in yard.client.list_aliases("aliased").aliases] == ["champion", "live"]
+
+
 def test_the_switch_of_kept_answers_is_the_servers(yard: Yard, line: str) -> None:
     app = yard.open("name", name=line, tab="production")
     app = app.toggle(key="keep-line").set_value(True).run()
