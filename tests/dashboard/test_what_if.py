@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import random
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ import polars as pl
 import pytest
 
 from modelyard.dashboard import why
+from modelyard.dashboard.charts import HEIGHT
 from modelyard.dashboard.formats import label, percent
 from modelyard.dashboard.predicted import Predicted
 from modelyard.dashboard.predicted_file import Wanted, as_file
@@ -259,6 +261,17 @@ def test_the_download_of_kept_answers_becomes_outcomes_by_one_more_column(
     assert (added.matched, added.unknown) == (100, 0)
     (week,) = yard.client.get_performance(penguin_model.name).weeks
     assert week.metrics["accuracy"] > 0.9  # each label stands with the answer to its own row
+
+
+def test_a_name_along_an_axis_is_no_longer_than_the_chart(yard: Yard) -> None:
+    X = [{"f" * 150: float(row)} for row in range(40)]
+    model = yard.client.train(
+        TrainRequest(model_class_key="linear_regression", X=X, y=[2.0 * row for row in range(40)], name="long")
+    )
+    charts = [json.loads(chart.proto.spec) for chart in open_form(yard, model).get("vega_lite_chart")]
+    assert any("f" * 150 in json.dumps(chart) for chart in charts)
+    assert {chart["config"]["axisY"]["titleLimit"] for chart in charts} == {HEIGHT}
+    assert all(chart["config"]["axisX"]["titleLimit"] < 1280 / 2 for chart in charts)
 
 
 def test_all_columns_that_a_table_needs_can_be_read(yard: Yard) -> None:
