@@ -57,7 +57,7 @@ def main() -> None:
         say(kind, reason=reason)
         os._exit(0)
 
-    # ClearML imports them if they are there, for tables that it is never sent here: a quarter of the time that it takes.
+    # ClearML imports them if they are there, for tables that it is never sent here: a quarter of the time it takes.
     sys.modules |= {"pandas": None, "pyarrow": None}  # type: ignore[dict-item]
     try:
         from modelyard.tracking import clearml_bounds, clearml_task
