@@ -102,6 +102,7 @@ def test_a_search_can_be_ordered_followed_and_cancelled(yard: Verbs, name: str) 
     assert leader.low <= leader.metric <= leader.high
     assert leader.seconds > 0
     assert (ended.progress.phase, ended.progress.held_out) == ("final fit", True)
+    assert ended.progress.max_seconds == search(name).max_seconds
     assert ended.progress.metric is not None
 
     endless = yard.submit_training(order(name, model_class_key="Auto", evaluation={"method": "holdout"}))

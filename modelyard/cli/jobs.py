@@ -176,6 +176,8 @@ def _spoken_parts(job: Job) -> Iterator[str]:
         yield f"step {progress.phase_step:,} of {progress.phase_total:,}"
     if progress.metric is not None:
         yield _spoken_metric(job)
+    if job.out_of_time():
+        yield "the time is up, no other trial begins"
 
 
 def _spoken_progress(job: Job) -> str:

@@ -53,7 +53,8 @@ def show_evaluation(models: Sequence[ModelMetadata]) -> Sequence[PairDifference]
     if table is None:
         return _show_held_out(models)
     asked = _ask(models, table)
-    if st.button(t("evaluate.go"), type="primary", icon=":material/balance:", key="evaluate-go"):
+    is_told = asked.fields["target"] is not None
+    if st.button(t("evaluate.go"), type="primary", icon=":material/balance:", key="evaluate-go", disabled=not is_told):
         with notices.errors_in_place(table), st.spinner(t("evaluate.asking")):
             request = parse(EvaluateRequest, {"model_ids": asked.model_ids, "X": asked.path, **asked.fields})
             session.current().kept["evaluated"] = asked, session.yard().evaluate(request)
@@ -84,14 +85,18 @@ def _show_held_out(models: Sequence[ModelMetadata]) -> Sequence[PairDifference]:
 
 
 def _ask(models: Sequence[ModelMetadata], table: Table) -> _Asked:
-    """Ask for the column of labels, and what the table is."""
+    """Ask for the column of labels, which nobody guesses, and what the table is."""
     usual = models[0].target
     left, right = st.columns(2)
     with left:
         names = table.names or ([usual] if usual else [])
-        at = names.index(usual) if usual in names else len(names) - 1
         target = st.selectbox(
-            t("evaluate.target"), names, max(at, 0), key=f"evaluate-target-{table.path.name}", persist_state="session"
+            t("evaluate.target"),
+            names,
+            names.index(usual) if usual in names else None,
+            placeholder=t("columns.target_hint"),
+            key=f"evaluate-target-{table.path.name}",
+            persist_state="session",
         )
     with right:
         said = st.text_input(t("evaluate.label"), key="evaluate-label", max_chars=200, persist_state="session").strip()

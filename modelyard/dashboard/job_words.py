@@ -50,6 +50,8 @@ def steps(job: Job) -> str:
     elif progress.metric is not None:
         words = "job.held_out_loss" if progress.held_out else "job.loss"
         parts.append(t(words, loss=formats.number(progress.metric, 3)))
+    if job.out_of_time():
+        parts.append(t("job.out_of_time"))
     return " · ".join(parts)
 
 

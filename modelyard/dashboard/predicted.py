@@ -32,7 +32,8 @@ class Predicted:
 
     Without classes (regression) it holds the number, and `low` and `high` around it if an interval was asked for.
     `ids` has one column, or none if the rows have no ids. `interval` is how sure that was to be. `label_type` is what
-    the labels are to the servers: text, whole numbers or booleans.
+    the labels are to the servers: text, whole numbers or booleans. `prediction_id` is what the answers are kept under,
+    None if they are not kept.
     """
 
     model_id: str
@@ -44,6 +45,7 @@ class Predicted:
     decision: ResolvedDecision | None = None
     interval: float | None = None
     label_type: type[pl.DataType] = pl.String
+    prediction_id: str | None = None
 
     def belongs_to(self, model: ModelMetadata, table: Table, interval: float | None) -> bool:
         """Whether this is what that model says of that table, by the decision that it has now."""
@@ -56,6 +58,16 @@ class Predicted:
     def is_of_training(self) -> bool:
         """Whether the table is the one that the model was trained on."""
         return any(warning.code == "training_table" for warning in self.warnings)
+
+    @property
+    def keys(self) -> pl.DataFrame:
+        """What a file tells the rows apart by: their ids; without ids, what outcomes name them by, if they are kept."""
+        if self.ids.width or self.prediction_id is None:
+            return self.ids
+        return pl.select(
+            pl.lit(self.prediction_id).repeat_by(self.frame.height).explode().alias("prediction_id"),
+            pl.int_range(self.frame.height).alias("row"),
+        )
 
     @property
     def typed(self) -> pl.DataFrame:
@@ -85,7 +97,16 @@ def predict_table(model: ModelMetadata, table: Table, interval: float | None = N
         if answer.intervals is not None:
             ends = pl.DataFrame(answer.intervals, schema=dict.fromkeys(ENDS, pl.Float64), orient="row")
             numbers = pl.concat([numbers, ends], how="horizontal")
-        return Predicted(answer.model_id, table, numbers, (), tuple(answer.warnings), _ids(answer), interval=interval)
+        return Predicted(
+            answer.model_id,
+            table,
+            numbers,
+            (),
+            tuple(answer.warnings),
+            _ids(answer),
+            interval=interval,
+            prediction_id=answer.prediction_id,
+        )
     classes = tuple(label(name) for name in answer.classes)
     labels = pl.Series(PREDICTION, [label(value) for value in answer.predictions], dtype=pl.String)
     shares = pl.DataFrame(
@@ -101,6 +122,7 @@ def predict_table(model: ModelMetadata, table: Table, interval: float | None = N
         _ids(answer),
         answer.decision,
         label_type=_type_of(answer.classes),
+        prediction_id=answer.prediction_id,
     )
 
 

@@ -91,16 +91,16 @@ def offer_file(predicted: Predicted, wanted: Wanted, *, with_reasons: bool) -> N
 def as_file(
     predicted: Predicted, folder: Path, kind: Written = "csv", wanted: Wanted | None = None, yard: Verbs | None = None
 ) -> bytes:
-    """Write the table with its ids, its predictions and, if there is a yard to ask, their reasons."""
+    """Write the table with its keys, its predictions and, if there is a yard to ask, their reasons."""
     table, frame = predicted.table, predicted.typed
-    ids = predicted.ids.drop(frame.columns, strict=False)
+    keys = predicted.keys.drop(frame.columns, strict=False)
     answers = frame if yard is None else pl.concat([frame, reasons_of(yard, predicted)], how="horizontal")
     parts = [answers.lazy()]
     if table.rows == frame.height:
-        taken = [name for name in table.names if name in (*ids.columns, *answers.columns)]
+        taken = [name for name in table.names if name in (*keys.columns, *answers.columns)]
         parts.insert(0, table.scan().drop(taken))
-    if ids.width:
-        parts.insert(0, ids.lazy())
+    if keys.width:
+        parts.insert(0, keys.lazy())
     whole = pl.concat(parts, how="horizontal")
     if wanted is not None and wanted.order:
         whole = whole.sort(wanted.order, descending=True, nulls_last=True, maintain_order=True)

@@ -25,6 +25,9 @@ def show_predicted(predicted: Predicted, model: ModelMetadata) -> None:
         is_judged = show_truth(predicted, model)
         if predicted.decision is not None:
             st.caption(t("decision.obeyed", decision=in_words(predicted.decision)))
+        if predicted.prediction_id is not None:
+            by_ids = "_by_ids" if predicted.ids.width else ""
+            st.caption(t(f"predict.kept{by_ids}", prediction_id=predicted.prediction_id))
     place = st.container()
     if is_judged:
         place = place.expander(t("predict.spread"), icon=":material/bar_chart:", key="spread")

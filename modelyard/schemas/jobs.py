@@ -32,7 +32,8 @@ class JobProgress(Frozen):
     `held_out` says whether that loss is of rows that the fit does not learn from. `phase` is the part under way:
     `fit 1 of 2`, `fold 3 of 5`, `trial 4 of 30`, `final fit`; `phase_step` of its `phase_total` steps (iterations) are
     done, if it has several. The steps of a search are its trials, `metric` is the best so far, by the model class
-    `model_class_key`; `board` has each model class with a complete trial, the best first.
+    `model_class_key`; `board` has each model class with a complete trial, the best first; no trial begins after
+    `max_seconds`, if one is complete.
     """
 
     fraction: float = 0.0
@@ -45,6 +46,7 @@ class JobProgress(Frozen):
     phase_total: int | None = None
     model_class_key: str | None = None
     board: list[Leader] = []
+    max_seconds: float | None = None
 
 
 class WrongPlace(Frozen):
@@ -125,6 +127,13 @@ class Job(Frozen):
         if self.status != "running" or self.kind == "search" or spent is None or not done:
             return None
         return spent * (1 - done) / done
+
+    def out_of_time(self, now: datetime | None = None) -> bool:
+        """Whether a search waits for its last trial: its seconds are over, and no other one begins."""
+        spent, at_most, phase = self.spent(now), self.progress.max_seconds, self.progress.phase or ""
+        if self.status != "running" or spent is None or at_most is None or not self.progress.board:
+            return False
+        return phase.startswith("trial") and spent.total_seconds() >= at_most
 
 
 def in_turn(jobs: Iterable[Job]) -> list[Job]:

@@ -42,6 +42,24 @@ def test_models_are_judged_on_the_same_rows(yard: Yard, penguins_csv: Path) -> N
     assert len(app.table) < 4  # what was shown was of what was asked before
 
 
+def test_the_column_with_the_answers_is_asked_for_if_it_is_not_the_models_target(
+    yard: Yard, penguins_csv: Path, tmp_path: Path
+) -> None:
+    fields = {"model_class_key": "logistic_regression", "X": penguins_csv, "target": "species"}
+    ids = [yard.client.train(TrainRequest(**fields, evaluation=Evaluation(method="none"))).model_id for _ in range(2)]
+    path = tmp_path / "kinds.csv"
+    path.write_text(penguins_csv.read_text().replace("species", "kind"))
+    app = yard.open("compare", ids=",".join(ids))
+    app.session_state[session._KEY].tables[PURPOSE] = open_table(path, "kinds.csv")
+    app = app.run()
+    key = "evaluate-target-kinds.csv"
+    assert app.selectbox(key=key).value is None
+    assert button(app, "evaluate-go").disabled
+    app = button(app.selectbox(key=key).set_value("kind").run(), "evaluate-go").click().run()
+    assert not app.error
+    assert app.table[-2].value.to_string().count("100\xa0%") > 1
+
+
 def test_models_of_one_table_are_judged_by_the_rows_held_out_of_both_without_any(
     yard: Yard, penguins_csv: Path
 ) -> None:

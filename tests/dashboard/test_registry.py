@@ -19,6 +19,7 @@ from modelyard.schemas import (
     AliasRequest,
     Decision,
     Evaluation,
+    Freshness,
     KeepAnswersRequest,
     Performance,
     RetrainRequest,
@@ -205,6 +206,17 @@ def test_a_name_that_never_was_is_said_and_one_without_versions(yard: Yard) -> N
     assert not yard.open("name").exception  # as of a link without one: the registry
 
 
+def test_the_next_alias_begins_with_an_empty_field(yard: Yard) -> None:
+    train(yard, "aliased")
+    app = yard.open("name", name="aliased", tab="aliases")
+    for number, alias in enumerate(("champion", "live")):
+        field = app.text_input(key=f"new-alias-name-aliased-{number}")
+        assert field.value == ""
+        app = button(field.set_value(alias).run(), f"new-alias-go-aliased-{number}").click().run()
+        assert not app.error
+    assert [one.alias for one in yard.client.list_aliases("aliased").aliases] == ["champion", "live"]
+
+
 def test_the_switch_of_kept_answers_is_the_servers(yard: Yard, line: str) -> None:
     app = yard.open("name", name=line, tab="production")
     app = app.toggle(key="keep-line").set_value(True).run()
@@ -223,6 +235,30 @@ def test_no_harm_is_seen_only_if_there_are_outcomes(
     found = Performance(name=line, keep_answers=True, weeks=[week])
     monkeypatch.setattr(life, "ask_performance", lambda _name: found)
     assert words in texts(yard.open("name", name=line, tab="production", of=f"{line}:1"))
+
+
+@pytest.mark.parametrize(
+    ("of", "words"),
+    [("line@champion", "As good as its validation in 2026-W47"), ("line:1", "In 2026-W48 worse than its validation")],
+)
+def test_a_version_is_judged_as_it_was_asked_and_by_the_newest_week_that_can_tell(
+    yard: Yard, line: str, monkeypatch: pytest.MonkeyPatch, of: str, words: str
+) -> None:
+    model = yard.client.get_model(f"{line}:1")
+
+    def week(number: int, alias: str | None, outcomes: int, status: Freshness) -> WeekPerformance:
+        told: dict[str, Any] = {"alias": alias, "rows": 90, "outcomes": outcomes, "status": status}
+        return WeekPerformance(week=f"2026-W{number}", model_id=model.model_id, version=1, metrics={}, **told)
+
+    weeks = [
+        week(49, None, 0, "unknown"),  # what really happened is not known yet
+        week(49, "champion", 2, "unknown"),
+        week(48, None, 90, "stale"),
+        week(47, "champion", 90, "fresh"),
+    ]
+    found = Performance(name=line, keep_answers=True, weeks=weeks)
+    monkeypatch.setattr(life, "ask_performance", lambda _name: found)
+    assert words in texts(yard.open("name", name=line, tab="production", of=of))
 
 
 def test_validation_promises_no_accuracy_of_answers_that_are_decided_otherwise(

@@ -66,6 +66,29 @@ def test_hostile_names_are_text(
     context.close()
 
 
+def test_long_names_leave_the_numbers_in_sight_and_whole(yard: Yard, browser: Browser, tmp_path: Path) -> None:
+    labels = ("yes", "n" * 200)
+    X = [{"f" * 150: float(row), "g": row % 3} for row in range(80)]
+    model = yard.client.train(
+        TrainRequest(model_class_key="logistic_regression", X=X, y=[labels[row % 2] for row in range(80)], name="long")
+    )
+    path = tmp_path / "report.html"
+    path.write_text(written(yard, model, "en"), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 1280, "height": 720})
+    page.goto(path.as_uri())
+    place, count = (page.locator(one).first.bounding_box() for one in (".wide:has(.matrix)", ".matrix td"))
+    assert place is not None
+    assert count is not None
+    assert count["x"] + count["width"] <= place["x"] + place["width"]
+    heights = page.locator("td.number").evaluate_all(
+        "cells => cells.map(one => { const text = document.createRange(); text.selectNodeContents(one); "
+        "return text.getBoundingClientRect().height })"
+    )
+    assert len(heights) > 10
+    assert max(heights) < 30  # one line
+    page.close()
+
+
 def test_a_report_of_numbers_is_drawn_in_russian(yard: Yard, tmp_path: Path) -> None:
     path = tmp_path / "flats.csv"
     pl.DataFrame({"area": range(40), "price": [3.5 * i + i % 3 for i in range(40)]}).write_csv(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import random
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +13,24 @@ import polars as pl
 import pytest
 
 from modelyard.dashboard import why
+from modelyard.dashboard.charts import HEIGHT
 from modelyard.dashboard.formats import label, percent
 from modelyard.dashboard.predicted import Predicted
-from modelyard.dashboard.predicted_file import as_file
+from modelyard.dashboard.predicted_file import Wanted, as_file
 from modelyard.dashboard.tables import open_table
 from modelyard.dashboard.typed import typed_row
 from modelyard.dashboard.why import can_give_reasons, reasons_of
-from modelyard.schemas import Decision, Evaluation, ExplainRequest, ModelMetadata, PredictRequest, Reading, TrainRequest
+from modelyard.schemas import (
+    Decision,
+    Evaluation,
+    ExplainRequest,
+    KeepAnswersRequest,
+    ModelMetadata,
+    OutcomesRequest,
+    PredictRequest,
+    Reading,
+    TrainRequest,
+)
 from tests.dashboard.test_pages import Yard, button, field, penguin_model, said, texts, yard
 from tests.waiting import wait_until
 
@@ -230,6 +242,36 @@ def test_the_download_names_the_three_main_reasons(
     assert can_give_reasons(predicted, penguin_model)
     monkeypatch.setattr(why, "MOST_NUMBERS", 100)
     assert not can_give_reasons(predicted, penguin_model)
+
+
+def test_the_download_of_kept_answers_becomes_outcomes_by_one_more_column(
+    yard: Yard, penguin_model: ModelMetadata, penguins_csv: Path, tmp_path: Path
+) -> None:
+    yard.client.set_keep_answers(penguin_model.name, KeepAnswersRequest(keep=True))
+    page = yard.open("predict", id=penguin_model.model_id)
+    page = next(one for one in page.button if "sample" in one.label).click().run()
+    page = button(page, "predict-go").click().run()
+    yard.client.set_keep_answers(penguin_model.name, KeepAnswersRequest(keep=False))
+    predicted = page.session_state["modelyard"].kept["predicted"]
+    assert f"Kept as `{predicted.prediction_id}`" in texts(page)
+    first = as_file(predicted, tmp_path, wanted=Wanted(predicted.frame.columns[1], 100))
+    outcomes = pl.read_csv(io.BytesIO(first), null_values="NA").rename({"species": "label"})
+    assert outcomes.columns[:2] == ["prediction_id", "row"]
+    added = yard.client.add_outcomes(OutcomesRequest(model_id=penguin_model.name, X=outcomes.to_dicts()))
+    assert (added.matched, added.unknown) == (100, 0)
+    (week,) = yard.client.get_performance(penguin_model.name).weeks
+    assert week.metrics["accuracy"] > 0.9  # each label stands with the answer to its own row
+
+
+def test_a_name_along_an_axis_is_no_longer_than_the_chart(yard: Yard) -> None:
+    X = [{"f" * 150: float(row)} for row in range(40)]
+    model = yard.client.train(
+        TrainRequest(model_class_key="linear_regression", X=X, y=[2.0 * row for row in range(40)], name="long")
+    )
+    charts = [json.loads(chart.proto.spec) for chart in open_form(yard, model).get("vega_lite_chart")]
+    assert any("f" * 150 in json.dumps(chart) for chart in charts)
+    assert {chart["config"]["axisY"]["titleLimit"] for chart in charts} == {HEIGHT}
+    assert all(chart["config"]["axisX"]["titleLimit"] < 1280 / 2 for chart in charts)
 
 
 def test_all_columns_that_a_table_needs_can_be_read(yard: Yard) -> None:

@@ -30,6 +30,9 @@ _NUMBERS = {
 HEIGHT = 205
 """How high a chart is in pixels if nothing of it asks for more."""
 
+_MOST_TITLE = 300
+"""The most pixels of a horizontal axis's title; without limits a long name of a column or class leaves no chart."""
+
 _FOOT = 5
 """The pixels below a chart's last words; Streamlit leaves 20 if nothing is said, beside its own gap."""
 
@@ -63,7 +66,8 @@ def _dressed(chart: Drawing) -> Drawing:
     ink, _ = inks()
     words = {"labelColor": ink, "titleColor": ink}
     footed = chart.properties(padding={"bottom": _FOOT}).configure_view(stroke=None)
-    return footed.configure(locale={"number": _NUMBERS}, axis=words, legend=words)
+    limits = {"axisX": {"titleLimit": _MOST_TITLE}, "axisY": {"titleLimit": HEIGHT}}
+    return footed.configure(locale={"number": _NUMBERS}, axis=words, legend=words, **limits)
 
 
 def side_by_side() -> GridContainer:

@@ -20,7 +20,7 @@ def show_life(line: Line) -> None:
     found = ask_performance(line.name)
     reference, model = _choose(line)
     with st.container(border=True):
-        say_status(found, model)
+        say_status(found, model, reference.partition("@")[2] or None)
         if access.may("submit_retraining") and st.button(
             t("life.retrain", version=model.version), icon=":material/replay:", key=f"life-retrain-{model.model_id}"
         ):

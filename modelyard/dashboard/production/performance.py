@@ -28,13 +28,24 @@ def ask_performance(name: str) -> Performance:
     return session.yard().get_performance(name)
 
 
-def say_status(found: Performance, model: ModelMetadata) -> None:
-    """Say in a word and a sentence how a version fares, by its newest week."""
-    newest = next((week for week in found.weeks if week.model_id == model.model_id), None)
+def say_status(found: Performance, model: ModelMetadata, alias: str | None) -> None:
+    """Say in a word and a sentence how a version fares, by its newest week that can tell, as asked by the alias."""
+    newest = _telling(found.weeks, model, alias)
     status: Freshness = "unknown" if newest is None else newest.status
     badge = f":{_BADGES[status]}-badge[{_ICONS[status]} {t(f'life.{status}')}]"
     words = t("life.none_yet" if found.keep_answers else "life.none_known")
     st.markdown(f"{badge} {words if newest is None else _in_words(newest, model)}")
+
+
+def _telling(weeks: Iterable[WeekPerformance], model: ModelMetadata, alias: str | None) -> WeekPerformance | None:
+    """Return what tells most of a version: what was asked by the alias, if anything was; a week with enough outcomes.
+
+    None if nothing that it answered was kept.
+    """
+    own = [week for week in weeks if week.model_id == model.model_id]
+    asked = [week for week in own if week.alias == alias] or own
+    known = [week for week in asked if week.status != "unknown"] or asked
+    return max(known, key=lambda week: (week.week, week.outcomes), default=None)
 
 
 def _in_words(week: WeekPerformance, model: ModelMetadata) -> str:

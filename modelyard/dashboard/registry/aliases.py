@@ -125,12 +125,13 @@ def _show_moves(moves: Sequence[AliasMove]) -> None:
 def _offer_new(line: Line) -> None:
     if not line.active:
         return
-    with st.popover(t("aliases.new"), icon=":material/add:", key=f"new-alias-{line.name}"):
+    key = f"{line.name}-{len(line.aliases)}"  # the next one begins with an empty field
+    with st.popover(t("aliases.new"), icon=":material/add:", key=f"new-alias-{key}"):
         alias = st.text_input(
-            t("registry.alias"), placeholder=t("registry.alias_hint"), max_chars=64, key=f"new-alias-name-{line.name}"
+            t("registry.alias"), placeholder=t("registry.alias_hint"), max_chars=64, key=f"new-alias-name-{key}"
         )
-        chosen = _ask_version(line.active, f"new-alias-version-{line.name}")
-        if st.button(t("aliases.make"), type="primary", icon=":material/check:", key=f"new-alias-go-{line.name}"):
+        chosen = _ask_version(line.active, f"new-alias-version-{key}")
+        if st.button(t("aliases.make"), type="primary", icon=":material/check:", key=f"new-alias-go-{key}"):
             with notices.errors_in_place():
                 move(line.name, alias.strip(), chosen.version, None)
                 st.rerun()

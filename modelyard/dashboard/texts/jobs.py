@@ -21,6 +21,10 @@ JOBS: dict[str, tuple[str, str]] = {
     "job.spent": ("{time} so far", "прошло {time}"),
     "job.left": ("about {time} left", "осталось около {time}"),
     "job.best": ("best {metric} by {algorithm}", "лучшее {metric}: {algorithm}"),
+    "job.out_of_time": (
+        "the time is up: this trial ends, and no other begins",
+        "время вышло: эта попытка закончится, новых не будет",
+    ),
     "phase.fit": ("fit {n} of {of}", "подгонка {n} из {of}"),
     "phase.fold": ("fold {n} of {of}", "часть {n} из {of}"),
     "phase.trial": ("trial {n} of {of}", "попытка {n} из {of}"),

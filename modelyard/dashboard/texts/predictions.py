@@ -51,6 +51,14 @@ PREDICTIONS: dict[str, tuple[str, str]] = {
         "Pick a row to ask why, and what if. So large a table is downloaded without reasons.",
         "Выберите строку, чтобы узнать, почему и что если. Столь большая таблица скачивается без причин.",
     ),
+    "predict.kept": (
+        "Kept as `{prediction_id}`. Add `label`, what happened, to the download, and give it under “In production”.",
+        "Хранится как `{prediction_id}`. Добавьте в файл `label` — что произошло — и загрузите во вкладке «В работе».",
+    ),
+    "predict.kept_by_ids": (
+        "Kept as `{prediction_id}`. Give a table of `id` and `label`, what happened, under “In production”.",
+        "Хранится как `{prediction_id}`. Загрузите таблицу `id` и `label` — что произошло — во вкладке «В работе».",
+    ),
     "predict.of_training": (
         "The model was trained on this table, so its answers here flatter. This is how good it was on rows held out.",
         "На этой таблице модель обучалась, поэтому ответы здесь льстят ей. Вот какой она была на незнакомых строках.",

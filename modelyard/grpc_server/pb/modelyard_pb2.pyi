@@ -5702,6 +5702,7 @@ class JobProgress(_message.Message):
     PHASE_STEP_FIELD_NUMBER: _builtins.int
     PHASE_TOTAL_FIELD_NUMBER: _builtins.int
     BOARD_FIELD_NUMBER: _builtins.int
+    MAX_SECONDS_FIELD_NUMBER: _builtins.int
     fraction: _builtins.float
     step: _builtins.int
     total: _builtins.int
@@ -5714,6 +5715,8 @@ class JobProgress(_message.Message):
     phase_step: _builtins.int
     """The iterations that the part has come to, and of how many."""
     phase_total: _builtins.int
+    max_seconds: _builtins.float
+    """Of a search, the seconds after which no trial begins."""
     @_builtins.property
     def board(self) -> _containers.RepeatedCompositeFieldContainer[Global___Leader]:
         """Of a search, each model class that was tried, the best first."""
@@ -5731,13 +5734,16 @@ class JobProgress(_message.Message):
         phase_step: _builtins.int | None = ...,
         phase_total: _builtins.int | None = ...,
         board: _abc.Iterable[Global___Leader] | None = ...,
+        max_seconds: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_held_out", b"_held_out", "_metric", b"_metric", "_model_class_key", b"_model_class_key", "_phase", b"_phase", "_phase_step", b"_phase_step", "_phase_total", b"_phase_total", "_step", b"_step", "_total", b"_total", "held_out", b"held_out", "metric", b"metric", "model_class_key", b"model_class_key", "phase", b"phase", "phase_step", b"phase_step", "phase_total", b"phase_total", "step", b"step", "total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_held_out", b"_held_out", "_max_seconds", b"_max_seconds", "_metric", b"_metric", "_model_class_key", b"_model_class_key", "_phase", b"_phase", "_phase_step", b"_phase_step", "_phase_total", b"_phase_total", "_step", b"_step", "_total", b"_total", "held_out", b"held_out", "max_seconds", b"max_seconds", "metric", b"metric", "model_class_key", b"model_class_key", "phase", b"phase", "phase_step", b"phase_step", "phase_total", b"phase_total", "step", b"step", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_held_out", b"_held_out", "_metric", b"_metric", "_model_class_key", b"_model_class_key", "_phase", b"_phase", "_phase_step", b"_phase_step", "_phase_total", b"_phase_total", "_step", b"_step", "_total", b"_total", "board", b"board", "fraction", b"fraction", "held_out", b"held_out", "metric", b"metric", "model_class_key", b"model_class_key", "phase", b"phase", "phase_step", b"phase_step", "phase_total", b"phase_total", "step", b"step", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_held_out", b"_held_out", "_max_seconds", b"_max_seconds", "_metric", b"_metric", "_model_class_key", b"_model_class_key", "_phase", b"_phase", "_phase_step", b"_phase_step", "_phase_total", b"_phase_total", "_step", b"_step", "_total", b"_total", "board", b"board", "fraction", b"fraction", "held_out", b"held_out", "max_seconds", b"max_seconds", "metric", b"metric", "model_class_key", b"model_class_key", "phase", b"phase", "phase_step", b"phase_step", "phase_total", b"phase_total", "step", b"step", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__held_out: _TypeAlias = _typing.Literal["held_out"]  # noqa: Y015
     _WhichOneofArgType__held_out: _TypeAlias = _typing.Literal["_held_out", b"_held_out"]  # noqa: Y015
+    _WhichOneofReturnType__max_seconds: _TypeAlias = _typing.Literal["max_seconds"]  # noqa: Y015
+    _WhichOneofArgType__max_seconds: _TypeAlias = _typing.Literal["_max_seconds", b"_max_seconds"]  # noqa: Y015
     _WhichOneofReturnType__metric: _TypeAlias = _typing.Literal["metric"]  # noqa: Y015
     _WhichOneofArgType__metric: _TypeAlias = _typing.Literal["_metric", b"_metric"]  # noqa: Y015
     _WhichOneofReturnType__model_class_key: _TypeAlias = _typing.Literal["model_class_key"]  # noqa: Y015
@@ -5754,6 +5760,8 @@ class JobProgress(_message.Message):
     _WhichOneofArgType__total: _TypeAlias = _typing.Literal["_total", b"_total"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__held_out) -> _WhichOneofReturnType__held_out | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_seconds) -> _WhichOneofReturnType__max_seconds | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__metric) -> _WhichOneofReturnType__metric | None: ...
     @_typing.overload

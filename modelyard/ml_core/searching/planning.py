@@ -69,6 +69,7 @@ class SearchPlanner:
             phase="final fit" if LAST in running else f"trial {min(len(told) + 1, total)} of {total}",
             model_class_key=best and best.model_class_key,
             board=board,
+            max_seconds=settings.max_seconds,
         )
 
 
