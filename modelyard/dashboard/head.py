@@ -22,6 +22,9 @@ _ALIKE = 1e-9
 _CARD = 168
 """The width of a card in pixels: two stand side by side on a phone, too."""
 
+_MOST_VALUE, _MOST_BELOW = 10, 20
+"""So many characters have room in such a card; more widen it, because a number cut off looks like another one."""
+
 _MADE_TO_DOUBT = ("overfitted", "no_better_than_baseline", "worse_than_baseline", "few_rows_held_out")
 
 
@@ -71,14 +74,16 @@ def _show_card(label: str, name: str, model: ModelMetadata, report: Report) -> N
     below = None if between is None else t("head.interval", interval=between)
     if meaning(name).rows == "baseline":
         below = t("head.same_for_all")
+    value = formats.metric_value(name, report.metrics[name])
+    fits = len(value) <= _MOST_VALUE and len(below or "") <= _MOST_BELOW
     st.metric(
         label,
-        formats.metric_value(name, report.metrics[name]),
+        value,
         below,
         delta_color="off",
         delta_arrow="off",
         border=True,
-        width=_CARD,
+        width=_CARD if fits else "content",
         help=t("head.in_unit", target=escaped(model.target or "")) if meaning(name).is_loss and model.target else None,
     )
 

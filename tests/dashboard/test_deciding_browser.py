@@ -67,6 +67,25 @@ def test_the_head_leaves_room_for_a_chart_and_nothing_is_wider_than_the_screen(
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
+def test_no_number_of_the_head_is_cut_off(dashboard: Dashboard, page: Page) -> None:
+    X = [[float(row % 50)] for row in range(400)]
+    numbers = [1e12 * (row % 50 + row % 7) + 1 / 3 for row in range(400)]
+    with RestClient(dashboard.rest_url) as client:
+        client.train(TrainRequest(model_class_key="linear_regression", X=X, y=numbers, name="large"))
+    page.goto(f"{dashboard.url}/model?id=large")
+    numbers_shown = page.locator("[data-testid=stMetricValue] p, [data-testid=stMetricDelta] p")
+    expect(numbers_shown).to_have_count(4)
+    cut = numbers_shown.evaluate_all(
+        """all => all.filter(one => {
+          const words = document.createRange()
+          words.selectNodeContents(one)
+          const card = one.closest('[data-testid=stMetric]').getBoundingClientRect()
+          return words.getBoundingClientRect().right > card.right
+        }).map(one => one.innerText)"""
+    )
+    assert cut == []
+
+
 def test_a_threshold_is_chosen_kept_and_shown_in_the_head(
     dashboard: Dashboard, people: ModelMetadata, page: Page
 ) -> None:
