@@ -75,7 +75,7 @@ def start(
     environment: Mapping[str, str] | None = None,
 ) -> Child:
     """Start a command of ours on the settings' host and folder, with `files` open."""
-    whole = [sys.executable, "-m", "modelyard", command, "--owned", *arguments, "--host", settings.host]
+    whole = [sys.executable, "-P", "-m", "modelyard", command, "--owned", *arguments, "--host", settings.host]
     process = subprocess.Popen(  # noqa: S603 - our own command
         [*whole, "--storage", str(settings.storage_dir)],
         stdin=subprocess.PIPE,

@@ -72,6 +72,15 @@ def test_a_child_that_takes_its_time_ends_by_itself(tmp_path: Path) -> None:
     assert child.process.returncode == 0
 
 
+def test_a_child_takes_no_module_from_the_folder_that_it_stands_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('of the folder')\n")
+    monkeypatch.chdir(tmp_path)
+    child = children.start(Settings(), "grpc", ["--help"], children.Events())
+    assert child.process.wait(PATIENCE_S) == 0
+
+
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     events = children.Events()
     with stubborn(tmp_path, events) as child:
