@@ -77,8 +77,8 @@ def test_a_child_takes_no_module_from_the_folder_that_it_stands_in(
 ) -> None:
     (tmp_path / "json.py").write_text("raise SystemExit('of the folder')\n")
     monkeypatch.chdir(tmp_path)
-    child = children.start(Settings(), "grpc", ["--help"], children.Events())
-    assert child.process.wait(PATIENCE_S) == 0
+    with children.start(Settings(), "grpc", ["--help"], children.Events()).process as process:
+        assert process.wait(PATIENCE_S) == 0
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
