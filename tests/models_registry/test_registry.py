@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import joblib
@@ -187,6 +188,16 @@ def test_writes_no_files_and_prints_nothing(
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr() == ("", "")
     assert caught == []
+
+
+def test_prints_nothing_in_any_thread(chosen: ModelClass, capfd: pytest.CaptureFixture[str]) -> None:
+    given = {"verbose": 1} if any(one.name == "verbose" for one in chosen.hyperparams) else {}
+    sample = sample_for(chosen)
+    for _ in range(2):  # whoever imports a library first, one of these threads does not
+        thread = Thread(target=fit, args=(chosen, sample, QUICK.get(chosen.key, {}) | given))
+        thread.start()
+        thread.join()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_progress_ends_at_its_total(chosen: ModelClass) -> None:

@@ -65,8 +65,9 @@ class LightGBMModelClass(ModelClass):
 
     def fit(self, task: FitTask) -> Fit:
         """Fit with early stopping if there are held-out rows and the hyperparams ask for it."""
-        from modelyard.models_registry.lightgbm.library import lightgbm
+        from modelyard.models_registry.lightgbm.library import lightgbm, log_here
 
+        log_here()
         if task.frame.height < 2:
             raise InvalidTable("X must have at least two rows for LightGBM to be fitted to, got 1")
         codes, listener = Codes(task.contract), Listener(task)

@@ -11,7 +11,7 @@ import os
 
 from modelyard.errors import FailedPrecondition
 
-__all__ = ["lightgbm"]
+__all__ = ["lightgbm", "log_here"]
 
 logger = logging.getLogger(__name__)
 
@@ -40,3 +40,9 @@ class _Log:
 
 
 lightgbm.register_logger(_Log())
+
+
+def log_here() -> None:
+    """Let what LightGBM says in this thread come to our log: it is told where to by thread, and prints otherwise."""
+    library = lightgbm.basic._LIB  # type: ignore[attr-defined]
+    library.LGBM_RegisterLogCallback(library.callback)
