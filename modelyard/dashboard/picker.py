@@ -13,6 +13,7 @@ import streamlit as st
 from modelyard.dashboard import notices, session
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.listing import entry, title
+from modelyard.dashboard.places import kept_place
 from modelyard.dashboard.texts import t
 from modelyard.errors import ModelyardError
 from modelyard.schemas import ModelMetadata, ModelPage, ModelQuery, StatusFilter
@@ -34,7 +35,7 @@ def offered_models(status: StatusFilter, key: str) -> list[ModelMetadata]:
         st.text_input(
             t("models.search"), placeholder=t("models.search_hint"), icon=":material/search:", max_chars=200, key=key
         )
-        with st.container():  # there in any case, so that what comes after it keeps its place
+        with kept_place():
             if word and not page.models:
                 st.caption(t("models.none_found", word=escaped(word)))
             elif page.next_cursor is not None:

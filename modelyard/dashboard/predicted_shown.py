@@ -8,6 +8,7 @@ from modelyard.dashboard import notices
 from modelyard.dashboard.charts import bars, draw, side_by_side
 from modelyard.dashboard.decision import in_words
 from modelyard.dashboard.first_rows import ask_share, offer_rows, ranked_of
+from modelyard.dashboard.places import kept_place
 from modelyard.dashboard.predicted import PREDICTION, Predicted
 from modelyard.dashboard.predicted_numbers import show_spread
 from modelyard.dashboard.predicted_rows import show_rows
@@ -18,7 +19,7 @@ from modelyard.schemas import ModelMetadata, ModelWarning
 
 def show_predicted(predicted: Predicted, model: ModelMetadata) -> None:
     """Show predictions: warnings, the truth if it is known, how answers are spread (then a click away), the rows."""
-    with st.container():  # what is typed below it is lost if its place changes
+    with kept_place():
         notices.show_warnings(
             [warning for warning in predicted.warnings if not _only_the_target(warning, predicted, model)]
         )

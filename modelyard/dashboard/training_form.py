@@ -17,6 +17,7 @@ from modelyard.dashboard.judging import ask_calibration, ask_evaluation
 from modelyard.dashboard.monotone import ask_monotone
 from modelyard.dashboard.naming import ask_naming
 from modelyard.dashboard.order import Order
+from modelyard.dashboard.places import kept_place
 from modelyard.dashboard.tables import Table
 from modelyard.dashboard.targets import ask_task, show_target
 from modelyard.dashboard.texts import t
@@ -55,14 +56,14 @@ def show_form(parent: ModelMetadata | None, *, alone: bool) -> list[Job] | None:
     with right:
         learnable = target is not None and show_target(table, target, task, parent)
     mapping = Mapping()
-    with st.container():  # always there: what is typed or opened below it is lost if its place changes
+    with kept_place():
         if target is not None and table.columns:
             st.header(t("columns.title"), anchor=False)
             mapping = map_columns(table, target, parent)
         if target is not None and learnable:
             show_check(table, target, task, mapping, parent)
     with notices.errors_in_place():
-        with st.container():
+        with kept_place():
             algorithms = ask_algorithms(parent, task)
         orders = _ask_how(algorithms, mapping, target, task, parent)
         wrong = _missing(orders, target, learnable=learnable)

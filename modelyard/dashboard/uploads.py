@@ -16,6 +16,7 @@ import streamlit as st
 
 from modelyard.dashboard import notices, session
 from modelyard.dashboard.formats import count, escaped, size
+from modelyard.dashboard.places import kept_place
 from modelyard.dashboard.reading import ask_reading, laid_out, reading_key
 from modelyard.dashboard.tables import EXTENSIONS, Table, name_for, open_table, stem
 from modelyard.dashboard.texts import said, t
@@ -173,7 +174,7 @@ def _show_chosen(purpose: str, table: Table) -> None:
         if st.button(t("upload.another"), key=f"another-{purpose}", icon=":material/swap_horiz:"):
             del session.current().tables[purpose]
             st.rerun()
-    with st.container():  # there in any case, so that what comes after it keeps its place
+    with kept_place():
         if table.is_refused:
             st.error(t("upload.refused", problem=escaped(said(table.problem))), icon=":material/block:")
         elif table.problem:

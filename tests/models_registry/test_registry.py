@@ -175,15 +175,20 @@ def test_an_unknown_category_is_legal(chosen: ModelClass) -> None:
     assert_allclose(predictor.few(rows_of(frame)), predictor.many(frame), rtol=0, atol=1e-12)
 
 
+def _speaking(chosen: ModelClass) -> dict[str, Any]:
+    """Return quick hyperparams with which an algorithm tells of its fit, if it can."""
+    can = any(one.name == "verbose" for one in chosen.hyperparams)
+    return QUICK.get(chosen.key, {}) | ({"verbose": 1} if can else {})
+
+
 def test_writes_no_files_and_prints_nothing(
     chosen: ModelClass, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    given = {"verbose": 1} if any(one.name == "verbose" for one in chosen.hyperparams) else {}
     sample = sample_for(chosen)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        estimator = fit(chosen, sample, QUICK.get(chosen.key, {}) | given).estimator
+        estimator = fit(chosen, sample, _speaking(chosen)).estimator
         chosen.predictor(estimator, sample.contract).few(sample.rows(2))
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr() == ("", "")
@@ -191,10 +196,9 @@ def test_writes_no_files_and_prints_nothing(
 
 
 def test_prints_nothing_in_any_thread(chosen: ModelClass, capfd: pytest.CaptureFixture[str]) -> None:
-    given = {"verbose": 1} if any(one.name == "verbose" for one in chosen.hyperparams) else {}
     sample = sample_for(chosen)
     for _ in range(2):  # whoever imports a library first, one of these threads does not
-        thread = Thread(target=fit, args=(chosen, sample, QUICK.get(chosen.key, {}) | given))
+        thread = Thread(target=fit, args=(chosen, sample, _speaking(chosen)))
         thread.start()
         thread.join()
     assert capfd.readouterr() == ("", "")

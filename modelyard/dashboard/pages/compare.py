@@ -15,6 +15,7 @@ from modelyard.dashboard.evaluated import show_evaluation
 from modelyard.dashboard.forms import difference, shown
 from modelyard.dashboard.listing import class_title, classes, title
 from modelyard.dashboard.picker import pick_models
+from modelyard.dashboard.places import kept_place
 from modelyard.dashboard.report import metric_title, most_telling, say_undecided
 from modelyard.dashboard.texts import t
 from modelyard.schemas import ModelMetadata, meaning
@@ -23,7 +24,7 @@ from modelyard.schemas import ModelMetadata, meaning
 def show() -> None:
     """Show the page."""
     st.title(t("page.compare"), anchor=False)
-    with st.container():  # what is typed below it is lost if its place changes
+    with kept_place():
         models = pick_models()
         if len(models) < 2:
             st.info(t("compare.pick"), icon=":material/compare_arrows:")

@@ -11,6 +11,7 @@ from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.linked_table import Column, Row
 from modelyard.dashboard.listing import class_title, classes, written_value
 from modelyard.dashboard.picker import offer_comparison
+from modelyard.dashboard.places import kept_place
 from modelyard.dashboard.report import metric_title, say_undecided
 from modelyard.dashboard.texts import t
 from modelyard.schemas import NameQuery, NameSummary, StatusFilter, meaning, parse
@@ -26,7 +27,7 @@ def show() -> None:
         st.title(t("page.models"), anchor=False)
         st.button(t("shell.refresh"), icon=":material/refresh:", key="refresh")
     gone = session.current().kept.pop("gone", None)
-    with st.container():  # there in any case, so that what comes after it keeps its place
+    with kept_place():
         if gone is not None:
             st.success(t("models.gone", model=escaped(gone)), icon=":material/delete_forever:")
     _offer_filters()

@@ -10,6 +10,7 @@ from modelyard.dashboard import access, address, formats, notices, session
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.listing import class_title, written_metric
 from modelyard.dashboard.pages import train
+from modelyard.dashboard.places import kept_place
 from modelyard.dashboard.production.life import show_life
 from modelyard.dashboard.registry.aliases import say_moved, show_aliases
 from modelyard.dashboard.registry.line import Line, look_up
@@ -45,7 +46,7 @@ def show() -> None:
             st.info(t("name.gone"), icon=":material/delete_forever:")
             notices.offer_way_back()
             return
-        with st.container():  # there in any case, so that what comes after it keeps its place
+        with kept_place():
             say_moved()
         _show_head(line)
         _offer(line)

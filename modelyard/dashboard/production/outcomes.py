@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from modelyard.dashboard import access, formats, notices, session, uploads
+from modelyard.dashboard.places import kept_place
 from modelyard.dashboard.texts import said, t
 from modelyard.schemas import AddedOutcomes, KeepAnswersRequest, OutcomesRequest, Performance, parse
 
@@ -37,7 +38,7 @@ def offer_outcomes(name: str) -> None:
     """Take a table of what really happened."""
     if not access.may("add_outcomes"):
         return
-    with st.container():  # there in any case, so that what comes after it keeps its place
+    with kept_place():
         _say_added(name)
     is_open = _PURPOSE in session.current().tables
     with st.expander(t("life.upload"), icon=":material/upload_file:", expanded=is_open, key="outcomes"):

@@ -9,6 +9,7 @@ import streamlit as st
 from modelyard.dashboard import access, formats, notices, session
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.listing import entry
+from modelyard.dashboard.places import kept_place
 from modelyard.dashboard.registry.line import Line
 from modelyard.dashboard.texts import t
 from modelyard.schemas import Alias, AliasMove, AliasRequest, ModelMetadata, parse, parse_alias
@@ -19,7 +20,7 @@ _MOVED = "moved-alias"
 def show_aliases(line: Line) -> None:
     """Show the tab."""
     st.caption(_meaning(line))
-    with st.container():  # what is typed below it is lost if its place changes
+    with kept_place():
         for alias in line.aliases:
             with st.container(border=True):
                 _show_alias(line, alias)

@@ -10,6 +10,7 @@ from modelyard.dashboard import access, address, formats, notices
 from modelyard.dashboard.evaluated import show_evaluation
 from modelyard.dashboard.listing import class_title, entry, title
 from modelyard.dashboard.paired import by_usual_loss, verdict
+from modelyard.dashboard.places import kept_place
 from modelyard.dashboard.registry.aliases import move
 from modelyard.dashboard.registry.line import Line
 from modelyard.dashboard.report import judged_by, metric_title, most_telling, say_undecided
@@ -26,7 +27,7 @@ def show_rivals(line: Line) -> None:
     if champion.model_id == challenger.model_id:
         st.info(t("rivals.same"), icon=":material/info:")
         return
-    with st.container():  # what is typed below it is lost if its place changes
+    with kept_place():
         _show_metrics(champion, challenger)
     pairs = by_usual_loss(show_evaluation([champion, challenger]), champion.task)
     st.caption(t("rivals.same_rows"))
