@@ -9,7 +9,6 @@ import streamlit as st
 from modelyard.dashboard import access, formats, notices, session
 from modelyard.dashboard.formats import escaped
 from modelyard.dashboard.listing import entry
-from modelyard.dashboard.places import kept_place
 from modelyard.dashboard.registry.line import Line
 from modelyard.dashboard.texts import t
 from modelyard.schemas import Alias, AliasMove, AliasRequest, ModelMetadata, parse, parse_alias
@@ -20,10 +19,9 @@ _MOVED = "moved-alias"
 def show_aliases(line: Line) -> None:
     """Show the tab."""
     st.caption(_meaning(line))
-    with kept_place():
-        for alias in line.aliases:
-            with st.container(border=True):
-                _show_alias(line, alias)
+    for alias in line.aliases:
+        with st.container(border=True):
+            _show_alias(line, alias)
     if access.may("set_alias"):
         _offer_new(line)
     access.say_needed("set_alias")
