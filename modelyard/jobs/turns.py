@@ -84,6 +84,8 @@ class Turns:
     def _start_steps(self, job_id: str) -> None:
         while (place := self._runner.reserve()) is not None:
             try:
+                if self._runs.has_ends:  # the next step depends on what they told
+                    return
                 step = self._searches.next_step(job_id)
                 if isinstance(step, JobError):
                     self._runs.end_job(job_id, self._spool_of(job_id), step)

@@ -22,6 +22,7 @@ from modelyard.jobs import Jobs, Limits, NewJob
 from modelyard.jobs.lifecycle import Lifecycle
 from modelyard.jobs.local import LocalOwners, LocalRunner, launcher
 from modelyard.jobs.local.forks import Assignment
+from modelyard.jobs.local.locks import Slots
 from modelyard.jobs.runner import UNEXPECTED, RunEnd
 from modelyard.jobs.spool import Spool
 from modelyard.ml_core.searching import steps
@@ -371,6 +372,35 @@ def test_a_launcher_that_is_closed_starts_no_fork_server_for_a_run_that_comes_la
     (end,) = told
     assert "has been closed" in str(end.error)
     assert fork_server_pid()  # the only one
+
+
+def test_no_run_begins_before_the_end_of_the_one_before_is_told(tmp_path: Path) -> None:
+    spool, may_tell, is_asked = tmp_path / "run", threading.Event(), threading.Event()
+    spool.mkdir()
+    (spool / "order").write_text("finish")
+    runner = LocalRunner(tmp_path, NO_GRACE, target=job_runs.TARGET, preload=())
+    place = runner.reserve()
+    assert place is not None
+
+    def ended(_: RunEnd) -> None:
+        is_asked.set()
+        may_tell.wait(PATIENCE_S)
+
+    place.start("one", spool, b"key", ended)
+    assert is_asked.wait(PATIENCE_S)
+    wait_until(lambda: is_free(tmp_path))
+    assert runner.reserve() is None
+    may_tell.set()
+    wait_until(lambda: runner.reserve() is not None)
+    runner.close()
+
+
+def is_free(folder: Path) -> bool:
+    """Whether the only slot of a folder is held by nobody."""
+    slot = Slots(folder, 1).take()
+    if slot is not None:
+        os.close(slot)
+    return slot is not None
 
 
 def test_closing_a_runner_twice_takes_the_fork_server_from_nobody_else(storage_dir: Path) -> None:

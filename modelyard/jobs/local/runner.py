@@ -34,14 +34,16 @@ class LocalRunner:
         self._slots = Slots(folder, limits.workers)
         self._target = target
         self._launcher = launcher.share(target, preload, rehearsal)
+        self._untold: set[str] = set()
         self._is_closed = False
 
     def prepare(self) -> None:
         self._launcher.prepare(self._limits.niceness)
 
     def reserve(self) -> Place | None:
-        slot = self._slots.take()
-        return None if slot is None else _Place(self._launcher, self._limits, slot)
+        """Take a slot, which a run frees before its end is told: what is to follow it is known only then."""
+        slot = None if len(self._untold) >= self._limits.workers else self._slots.take()
+        return None if slot is None else _Place(self._launcher, self._limits, self._untold, slot)
 
     def adopt(self, job_id: str, spool: Path, ended: Callable[[RunEnd], None]) -> None:
         """Find no run, because it has ended with the process that started it."""
@@ -66,6 +68,7 @@ class _Place:
 
     launcher: Launcher
     limits: Limits
+    untold: set[str]
     slot: int | None
 
     def start(self, job_id: str, spool: Path, key: bytes, ended: Callable[[RunEnd], None]) -> None:
@@ -76,7 +79,13 @@ class _Place:
         assignment = Assignment(
             job_id, str(spool.absolute()), key.hex(), limits.niceness, limits.timeout_s, limits.memory_bytes
         )
-        self.launcher.start(assignment, slot, ended)
+        self.untold.add(job_id)
+
+        def tell(how: RunEnd) -> None:
+            ended(how)
+            self.untold.discard(job_id)
+
+        self.launcher.start(assignment, slot, tell)
 
     def free(self) -> None:
         if self.slot is not None:
